@@ -1,0 +1,244 @@
+"""What can go wrong, named for what happened.
+
+Every error Kalla raises on purpose is in this tree. Each carries a stable `code` (the same word
+on the command line, in logs and, later, on every wire), says whether trying the same thing again
+can help, and whose turn it is: the user's (the request or the data is wrong, exit code 2) or the
+operator's (the system failed, exit code 3).
+
+    KallaError
+    ├── UserError                    the request or the data is wrong
+    │   ├── RecipeInvalid            invalid_recipe        faults found in a recipe, all at once
+    │   ├── InvalidSql               invalid_sql           match SQL that does not parse or plan
+    │   │   ├── ForbiddenSql         forbidden_sql         ... or does more than read the job's tables
+    │   │   └── SidesNotIdentified   sides_not_identified  ... or cannot name a row of both sides
+    │   ├── UnknownColumn            unknown_column
+    │   ├── TypesNotComparable       types_not_comparable
+    │   ├── InvalidFilter            invalid_filter
+    │   ├── InvalidUri               invalid_uri
+    │   ├── InvalidSetting           invalid_setting
+    │   ├── ConnectorMissing         connector_missing     no connector for this kind of source
+    │   ├── SourceNotFound           source_not_found
+    │   ├── SourceUnreadable         source_unreadable     the data is not what it should be
+    │   ├── DuplicateKeys            duplicate_keys        a key that must be unique is not
+    │   ├── OutputExists             output_exists
+    │   ├── OutputInUse              output_in_use
+    │   ├── OutputNotWritable        output_not_writable
+    │   └── Cancelled                cancelled
+    └── SystemFailure                Kalla or the machine failed
+        ├── SourceUnavailable        source_unavailable    may answer later
+        ├── SourceChanged            source_changed        changed while it was read
+        ├── OutOfMemory              out_of_memory
+        ├── OutOfDisk                out_of_disk
+        ├── Crashed                  crashed               a child process died
+        ├── DeadlineExceeded         deadline_exceeded
+        ├── AccountingFailed         accounting_failed     rows in and rows out do not add up
+        └── EngineFailure            engine_failure        the query engine failed in another way
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+class KallaError(Exception):
+    """Base of all; `str()` is one readable sentence or paragraph without secrets."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, object] = details
+
+
+class UserError(KallaError):
+    """The request or the data is wrong; the same again fails again."""
+
+
+class SystemFailure(KallaError):
+    """Kalla, the machine or a source failed; the request may be fine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a recipe.
+
+    Attributes:
+        code: stable word, as in the tree above or of the recipe's own (`missing`, `empty`, ...).
+        path: where in the document, as `sources.left.primary_key[0]`.
+        message: a sentence that says what is wrong and, where it can, what would be right.
+    """
+
+    code: str
+    path: str
+    message: str
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class RecipeInvalid(UserError):
+    """A recipe has faults; `faults` lists all of them."""
+
+    code = "invalid_recipe"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        lines = "\n".join(f"  {fault.path}: {fault.message}" for fault in faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(f"The recipe has {count}:\n{lines}")
+        self.faults = tuple(faults)
+
+
+class InvalidSql(UserError):
+    """Match SQL that does not parse, plan or fit; `line` and `column` count from 1."""
+
+    code = "invalid_sql"
+
+    def __init__(
+        self, message: str, *, line: int | None = None, column: int | None = None, **details: object
+    ) -> None:
+        super().__init__(message, **details)
+        self.line = line
+        self.column = column
+
+
+class ForbiddenSql(InvalidSql):
+    """Match SQL that would do more than read the job's own tables."""
+
+    code = "forbidden_sql"
+
+
+class SidesNotIdentified(InvalidSql):
+    """Match SQL whose result rows do not name a row of both sides."""
+
+    code = "sides_not_identified"
+
+
+class UnknownColumn(UserError):
+    """A column that is not there; the message names the nearest ones."""
+
+    code = "unknown_column"
+
+
+class TypesNotComparable(UserError):
+    """Two values that cannot be compared without saying how."""
+
+    code = "types_not_comparable"
+
+
+class InvalidFilter(UserError):
+    """A filter with a wrong column, operator or value."""
+
+    code = "invalid_filter"
+
+
+class InvalidUri(UserError):
+    """A source URI that cannot be understood, or contradicts its type."""
+
+    code = "invalid_uri"
+
+
+class InvalidSetting(UserError):
+    """A flag, variable or option whose value makes no sense."""
+
+    code = "invalid_setting"
+
+
+class ConnectorMissing(UserError):
+    """A kind of source that no installed connector reads."""
+
+    code = "connector_missing"
+
+
+class SourceNotFound(UserError):
+    """A file, folder, table or object that does not exist."""
+
+    code = "source_not_found"
+
+
+class SourceUnreadable(UserError):
+    """Data that is not what it should be; the message says which line and column."""
+
+    code = "source_unreadable"
+
+
+class DuplicateKeys(UserError):
+    """A key that has to be unique, because rows are told apart by it, is not."""
+
+    code = "duplicate_keys"
+
+
+class OutputExists(UserError):
+    """The output folder holds complete evidence of another run."""
+
+    code = "output_exists"
+
+
+class OutputInUse(UserError):
+    """Another run is writing into the output folder."""
+
+    code = "output_in_use"
+
+
+class OutputNotWritable(UserError):
+    """The output folder cannot be created or written."""
+
+    code = "output_not_writable"
+
+
+class Cancelled(UserError):
+    """Somebody asked for the run to stop."""
+
+    code = "cancelled"
+
+
+class SourceUnavailable(SystemFailure):
+    """A source did not answer; it may later."""
+
+    code = "source_unavailable"
+    retryable = True
+
+
+class SourceChanged(SystemFailure):
+    """A source changed while it was read, so no single state of it was seen."""
+
+    code = "source_changed"
+    retryable = True
+
+
+class OutOfMemory(SystemFailure):
+    """The memory limit does not suffice, even by buckets; the message names the operator."""
+
+    code = "out_of_memory"
+
+
+class OutOfDisk(SystemFailure):
+    """No space left for the spool or the evidence."""
+
+    code = "out_of_disk"
+
+
+class Crashed(SystemFailure):
+    """A child process died without saying why."""
+
+    code = "crashed"
+    retryable = True
+
+
+class DeadlineExceeded(SystemFailure):
+    """The run took longer than its `timeout_s`."""
+
+    code = "deadline_exceeded"
+
+
+class AccountingFailed(SystemFailure):
+    """Rows read, matched and unmatched do not add up: the result cannot be trusted."""
+
+    code = "accounting_failed"
+
+
+class EngineFailure(SystemFailure):
+    """The query engine failed in a way that has no name of its own."""
+
+    code = "engine_failure"

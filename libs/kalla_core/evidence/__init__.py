@@ -1,0 +1,1 @@
+"""What a run delivers: three Parquet files and metadata.json, all or nothing."""

@@ -1,0 +1,49 @@
+"""The DataFusion session every plan is made and run in, so that SQL means the same everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """What a session may use; the default suits planning and small tables.
+
+    Attributes:
+        threads: DataFusion partitions, hence cores.
+        memory_bytes: pool shared by the operators; None for no bound.
+        spill_path: folder for sorts and aggregates that spill; None forbids spilling.
+        sort_merge: join by sorting, which spills, instead of hashing, which does not.
+    """
+
+    threads: int = 1
+    memory_bytes: int | None = None
+    spill_path: str | None = None
+    sort_merge: bool = False
+    batch_rows: int = 8192
+
+
+def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:  # noqa: B008 - frozen
+    """Return a fresh session: decimal literals, Spark's hash functions, no file tables."""
+    config = (
+        SessionConfig()
+        .with_target_partitions(limits.threads)
+        .with_batch_size(limits.batch_rows)
+        .with_information_schema(False)
+        .set("datafusion.sql_parser.parse_float_as_decimal", "true")
+        .set("datafusion.sql_parser.map_string_types_to_utf8view", "false")
+        .set("datafusion.execution.parquet.schema_force_view_types", "false")
+        .set("datafusion.optimizer.prefer_hash_join", str(not limits.sort_merge).lower())
+    )
+    runtime = RuntimeEnvBuilder()
+    if limits.memory_bytes is not None:
+        runtime = runtime.with_fair_spill_pool(limits.memory_bytes)
+    if limits.spill_path is None:
+        runtime = runtime.with_disk_manager_disabled()
+    else:
+        runtime = runtime.with_disk_manager_specified(limits.spill_path)
+    session = SessionContext(config, runtime)
+    session.enable_spark_functions()
+    return session

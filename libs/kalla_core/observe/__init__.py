@@ -1,0 +1,1 @@
+"""Logs: one event name with fields per line."""

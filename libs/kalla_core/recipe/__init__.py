@@ -1,0 +1,1 @@
+"""What a user writes down: two sources, their keys, a rule and how to run it."""

@@ -1,0 +1,111 @@
+"""The recipe as the rest of Kalla sees it: frozen, checked for shape, free of JSON.
+
+`kalla_core.recipe.parse` makes these from a document; nothing else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+Scalar = str | int | float | bool
+
+
+class SourceType(StrEnum):
+    """What a recipe may call a source; the URI decides the connector."""
+
+    POSTGRES = "postgres"
+    FILE = "file"
+    CSV_UPLOAD = "csv_upload"
+    S3 = "s3"
+    BIGQUERY = "bigquery"
+    ELASTICSEARCH = "elasticsearch"
+
+
+class FilterOp(StrEnum):
+    """Operators of a filter."""
+
+    EQ = "eq"
+    NEQ = "neq"
+    GT = "gt"
+    GTE = "gte"
+    LT = "lt"
+    LTE = "lte"
+    BETWEEN = "between"
+    IN = "in"
+    LIKE = "like"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Keep the rows whose `column` stands in relation `op` to `value`.
+
+    `value` is one scalar, two for `between`, one or more for `in`.
+    """
+
+    column: str
+    op: FilterOp
+    value: Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One table as a recipe names it.
+
+    Attributes:
+        alias: the name it has in the match SQL, beside `left_src` or `right_src`.
+        uri: where it lies; None until the run says (`file` and `csv_upload` only).
+        primary_key: the columns that identify a row; empty for extras.
+        columns: the recipe's `schema`, columns that must exist; empty when not given.
+        types: column to type text, as `decimal(12,2)`, for sources that have no types.
+    """
+
+    alias: str
+    type: SourceType
+    uri: str | None
+    primary_key: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
+
+
+class EngineChoice(StrEnum):
+    """Where the fragments of a run are executed."""
+
+    AUTO = "auto"
+    LOCAL = "local"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is carried out; none of it changes the rows of the evidence.
+
+    Attributes:
+        partitions: parts per source; None lets the engine choose.
+        buckets: hash classes; None (`auto`) lets the engine choose.
+    """
+
+    engine: EngineChoice = EngineChoice.AUTO
+    partitions: int | None = None
+    buckets: int | None = None
+    timeout: timedelta | None = None
+    overwrite: bool = False
+    single_file: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Two sources, extras and the rule that says when rows match."""
+
+    recipe_id: str
+    name: str
+    match_sql: str
+    left: SourceSpec
+    right: SourceSpec
+    extras: tuple[SourceSpec, ...] = ()
+    description: str = ""
+    match_description: str = ""
+    options: Options = field(default_factory=Options)

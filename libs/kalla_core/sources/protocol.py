@@ -1,0 +1,123 @@
+"""What a connector offers, and the values that pass between it and the engine.
+
+A source is **pinned** once per run: its exact schema, its snapshot (or, for files, sizes and
+modification times) and its statistics are fixed, and everything later stands on that pin. A pin
+and its parts are plain data: any process that gets them reads the same rows.
+
+    connector = registry.connector_for(spec)
+    with connector.pin(spec) as pinned:            # holds the snapshot, where there is one
+        parts = connector.plan(pinned, parts=8)
+        for batch in connector.read(pinned, parts[0]):
+            ...
+        connector.verify(pinned)                   # raises SourceChanged
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from kalla_core.recipe.model import SourceSpec
+
+JsonObject = Mapping[str, Any]
+
+DEFAULT_BATCH_ROWS = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What is known of a source without reading it; None where it is not cheap to know.
+
+    Attributes:
+        rows: rows before filters, exact or a good estimate (see `exact`).
+        arrow_bytes: estimated size of all rows as Arrow batches.
+        exact: whether `rows` is exact.
+    """
+
+    rows: int | None = None
+    arrow_bytes: int | None = None
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedSource:
+    """A source fixed for one run. Plain data, safe to send to another process.
+
+    Attributes:
+        spec: as in the recipe, `uri` resolved (absolute path, secrets still unexpanded).
+        schema: Arrow schema of every batch that `read` yields. Text is `pa.string()`, never a
+            view or large type; decimals are Decimal128 or Decimal256.
+        identity: what the snapshot's place is taken by (snapshot id; or files with size, mtime
+            and ETag), as JSON, as it goes into metadata.json.
+        detail: whatever else the connector needs to read a part, as JSON.
+    """
+
+    spec: SourceSpec
+    schema: pa.Schema
+    identity: JsonObject
+    statistics: Statistics
+    detail: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An independently readable piece: same pin and same part = same rows, in the same order.
+
+    Parts are numbered from 0 in the source's own order, so (index, row in part) orders rows as
+    the source does whatever the number of parts.
+    """
+
+    index: int
+    detail: JsonObject
+    weight_bytes: int = 0
+
+
+class PartReader(Protocol):
+    """The rows of one part, filters of the spec applied.
+
+    Attributes:
+        excluded_rows: rows the filters removed, once iteration has ended; None where the source
+            itself applied them.
+    """
+
+    excluded_rows: int | None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Yield batches with the pinned schema, in the source's order, none of them empty."""
+        ...
+
+
+class Connector(Protocol):
+    """A kind of source. Stateless and safe to use from several threads.
+
+    All methods raise `SourceNotFound`, `SourceUnavailable`, `SourceUnreadable`, `InvalidUri`,
+    `InvalidFilter` or `UnknownColumn`, naming the source by its alias and masked URI.
+    """
+
+    name: str
+
+    def pin(self, spec: SourceSpec) -> AbstractContextManager[PinnedSource]:
+        """Fix the source for a run; leaving the context lets go of the snapshot."""
+        ...
+
+    def plan(self, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:
+        """Cut the source into at most `parts` parts that cover every row once (none if empty)."""
+        ...
+
+    def read(
+        self, pinned: PinnedSource, part: Part, batch_rows: int = DEFAULT_BATCH_ROWS
+    ) -> PartReader:
+        """Read one part as a stream; at most `batch_rows` rows a batch."""
+        ...
+
+    def preview(self, pinned: PinnedSource, rows: int) -> pa.Table:
+        """Return the first rows, filters applied, without reading the whole source."""
+        ...
+
+    def verify(self, pinned: PinnedSource) -> None:
+        """Raise `SourceChanged` when what was pinned is no longer what is there."""
+        ...
