@@ -1,0 +1,77 @@
+# Every target prepares what it needs. A bare machine needs Python 3.11 or newer and make.
+#   make demo PYTHON=python3.12 VENV=/tmp/kalla-venv    another interpreter, another place
+
+VENV ?= .venv
+SIZE ?= small
+TEST_WORKERS ?= 2
+
+# The first Python new enough, unless PYTHON names one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.kalla-runtime
+DEV := $(VENV)/.kalla-dev
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full lint format types bench requirements clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## reconcile a few thousand invoices and payments, from nothing
+	@$(BIN)/kalla demo
+
+test: lint types $(DEV) ## everything a change has to pass: format, lint, types, walls, tests
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not full"
+
+test-full: lint types $(DEV) ## the same with the long suites
+	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+lint: $(DEV) ## format and style, and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+format: $(DEV) ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(DEV) ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(DEV) ## ratios to other engines; SIZE=5m for the full size
+	$(BIN)/python -m benchmarks.run --size $(SIZE)
+
+requirements: ## write the pinned requirements (needs uv); UPGRADE=--upgrade for newer versions
+	@command -v uv >/dev/null || { echo "make requirements needs uv: https://docs.astral.sh/uv/"; exit 1; }
+	$(COMPILE) --extra dev -o requirements-dev.txt
+	$(COMPILE) -c requirements-dev.txt -o requirements.txt
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output
+	find libs services tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+COMPILE = uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
+
+# The environment, made once and brought up to date when the requirements or pyproject.toml change.
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Kalla needs Python 3.11 or newer; name one: make $(MAKECMDGOALS) PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Kalla needs Python 3.11 or newer, and $(PYTHON) is not"; exit 1; }
+	@echo "Preparing $(VENV) with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+		echo "Python cannot make environments here (on Debian and Ubuntu: apt install python3-venv)"; exit 1; }
+
+$(RUNTIME): requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what Kalla runs on ..."
+	@$(PIP_INSTALL) --require-hashes -r requirements.txt
+	@$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUNTIME)
+	@echo "Installing what its tests and checks run on ..."
+	@$(PIP_INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
