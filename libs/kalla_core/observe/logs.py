@@ -1,0 +1,96 @@
+"""Logs: one line per event, a name with fields, to standard error.
+
+    configure_logs("info", LogFormat.JSON)
+    with log_context(run_id=run_id, stage="scan"):
+        log.info("fragment_lost", attempt=2, cause="crashed")
+
+What is bound by `log_context` is on every line written inside it, in this thread or task. Values
+that hold secrets are masked on their way out, whoever logs them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any, Never, TextIO, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from kalla_core.observe.secrets import mask
+from kalla_core.settings import LogFormat, LogLevel
+
+_LEVELS = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARNING: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+    LogLevel.OFF: logging.CRITICAL,
+}
+
+
+def configure_logs(
+    level: LogLevel = LogLevel.INFO,
+    format: LogFormat | None = None,
+    stream: TextIO | None = None,
+) -> None:
+    """Set up logs for this process; each process does so once, child processes too.
+
+    Args:
+        level: the least severe level that is written.
+        format: None for lines for people on a terminal and JSON elsewhere.
+        stream: where to; standard error by default.
+    """
+    target = sys.stderr if stream is None else stream
+    chosen = _format_for(target) if format is None else format
+    structlog.configure(
+        processors=[_drop] if level is LogLevel.OFF else _processors(chosen, target.isatty()),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(target),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(**fields: object) -> FilteringBoundLogger:
+    """Return a logger with fields bound to it; it follows later calls of `configure_logs`."""
+    return cast("FilteringBoundLogger", structlog.get_logger(**fields))
+
+
+def log_context(**fields: object) -> AbstractContextManager[None]:
+    """Bind fields (`run_id`, `stage`, …) to every line written inside the context."""
+    return structlog.contextvars.bound_contextvars(**fields)
+
+
+def mask_secrets(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Structlog processor: mask every field that holds or names a secret."""
+    return {name: mask(value, name) for name, value in event.items()}
+
+
+def _drop(_logger: object, _method: str, _event: MutableMapping[str, Any]) -> Never:
+    raise structlog.DropEvent
+
+
+def _format_for(stream: TextIO) -> LogFormat:
+    return LogFormat.CONSOLE if stream.isatty() else LogFormat.JSON
+
+
+def _processors(format: LogFormat, colors: bool) -> list[Processor]:
+    common: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    ]
+    # Tracebacks become text before masking, because they quote URIs too.
+    if format is LogFormat.JSON:
+        traceback: Processor = structlog.processors.dict_tracebacks
+        render: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    else:
+        traceback = structlog.processors.format_exc_info
+        render = structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        )
+    return [*common, traceback, mask_secrets, render]

@@ -1,0 +1,231 @@
+"""Every setting, declared once: its flag, its variables, its default and its meaning.
+
+Flags beat variables, variables beat defaults. A variable that is set to nothing counts as not
+set. The table in the README is `settings_table()`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kalla_core import machine, units
+from kalla_core.errors import InvalidSetting
+
+MEMORY_SHARE = 0.7
+"""Share of the machine's (or the container's) memory that a process tree takes by default."""
+
+_SMALLEST_MEMORY_BYTES = 64 * 2**20
+
+
+class LogLevel(StrEnum):
+    """The least severe events that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    OFF = "off"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def default_memory_bytes() -> int:
+    """Return the memory a run may use when nobody says: 70 % of what this process may have."""
+    return max(_SMALLEST_MEMORY_BYTES, int(machine.memory_bytes() * MEMORY_SHARE))
+
+
+def _size(value: object) -> object:
+    return units.parse_size_bytes(value) if isinstance(value, str) else value
+
+
+_LEVEL_WORDS = {"trace": "debug", "warn": "warning", "critical": "error", "fatal": "error"}
+
+
+def _level(value: object) -> object:
+    """Read a level, or the directives of RUST_LOG (`info,kalla=debug`): ours, else the bare one."""
+    if not isinstance(value, str):
+        return value
+    directives = [part.strip().lower() for part in value.split(",") if part.strip()]
+    ours = [part.partition("=")[2] for part in directives if part.startswith("kalla")]
+    bare = [part for part in directives if "=" not in part]
+    if not directives or not (ours or bare):
+        return value if not directives else LogLevel.INFO
+    word = (ours or bare)[-1]
+    return _LEVEL_WORDS.get(word, word)
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Bytes = Annotated[int, BeforeValidator(_size)]
+
+
+def _setting(
+    *variables: str,
+    flag: str,
+    meaning: str,
+    shown: str,
+    **field: Any,
+) -> Any:
+    """Declare a setting; the first variable that is set counts.
+
+    Args:
+        variables: environment variables, the preferred one first.
+        flag: as on the command line.
+        meaning: one sentence, for the README and `--help`.
+        shown: the default as the table shows it.
+        field: the default and the bounds, as pydantic takes them.
+    """
+    return Field(
+        validation_alias=AliasChoices(*variables),
+        description=meaning,
+        json_schema_extra={"flag": flag, "shown": shown},
+        **field,
+    )
+
+
+class Settings(BaseSettings):
+    """What a run on this machine needs to know beside its recipe."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        env_ignore_empty=True,
+        case_sensitive=True,
+    )
+
+    memory_limit_bytes: Bytes = _setting(
+        "KALLA_MEMORY_LIMIT",
+        flag="--memory-limit",
+        shown="70 % of the memory of the cgroup, else of the machine",
+        meaning="Memory for the whole process tree of a run, like `1GiB`; data that does not fit "
+        "is joined bucket by bucket through disk.",
+        default_factory=default_memory_bytes,
+        ge=_SMALLEST_MEMORY_BYTES,
+    )
+    slots: int = _setting(
+        "KALLA_SLOTS",
+        flag="--slots",
+        shown="cores",
+        meaning="Fragments that run at the same time, each in a child process.",
+        default_factory=machine.cores,
+        ge=1,
+        le=1024,
+    )
+    spool_path: Path = _setting(
+        "KALLA_SPOOL_PATH",
+        flag="--spool-path",
+        shown="a temporary folder",
+        meaning="Folder for data that does not fit into memory; emptied when a run ends.",
+        default_factory=lambda: Path(tempfile.gettempdir()),
+    )
+    spool_limit_bytes: Bytes | None = _setting(
+        "KALLA_SPOOL_LIMIT",
+        flag="--spool-limit",
+        shown="none",
+        meaning="Most disk that a run may take for its spool, like `200GB`.",
+        default=None,
+        ge=1,
+    )
+    log_level: Annotated[LogLevel, BeforeValidator(_level)] = _setting(
+        "KALLA_LOG",
+        "RUST_LOG",
+        flag="--log-level",
+        shown="info",
+        meaning="Least severe events that are logged: debug, info, warning, error or off.",
+        default=LogLevel.INFO,
+    )
+    log_format: Annotated[LogFormat | None, BeforeValidator(_lower)] = _setting(
+        "KALLA_LOG_FORMAT",
+        flag="--log-format",
+        shown="console on a terminal, json off it",
+        meaning="How a line of the log looks: console, for people, or json.",
+        default=None,
+    )
+
+
+def load_settings(**flags: object) -> Settings:
+    """Read all settings; a flag that is None was not given.
+
+    Args:
+        flags: by field name, as text or as the value itself (`memory_limit_bytes="1GiB"`).
+
+    Raises:
+        InvalidSetting: naming each flag or variable that makes no sense, and its value.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    unknown = sorted(set(given) - set(Settings.model_fields))
+    if unknown:
+        raise TypeError(f"no such settings: {', '.join(unknown)}")
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise _invalid(error, given) from None
+
+
+def settings_table() -> str:
+    """Return all settings as a Markdown table, as the README shows it."""
+    lines = ["| flag | variable | default | meaning |", "|---|---|---|---|"]
+    for field in Settings.model_fields.values():
+        variables = ", else ".join(f"`{name}`" for name in _variables(field))
+        extra = _extra(field)
+        lines.append(
+            f"| `{extra['flag']}` | {variables} | {extra['shown']} | {field.description} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _invalid(error: ValidationError, flags: Mapping[str, object]) -> InvalidSetting:
+    by_location = {
+        location: name
+        for name, field in Settings.model_fields.items()
+        for location in (name, *_variables(field))
+    }
+    sentences: list[str] = []
+    names: list[str] = []
+    for fault in error.errors():
+        field_name = by_location[str(fault["loc"][0])]
+        origin, value = _origin(field_name, flags)
+        reason = fault["msg"].removeprefix("Value error, ")
+        sentences.append(f'{origin} cannot be "{value}": {reason}.')
+        names.append(origin)
+    return InvalidSetting("\n".join(sentences), settings=names)
+
+
+def _origin(field_name: str, flags: Mapping[str, object]) -> tuple[str, object]:
+    """Return where a setting's value comes from, and the value as it was written."""
+    field = Settings.model_fields[field_name]
+    if field_name in flags:
+        return _extra(field)["flag"], flags[field_name]
+    names = [name for name in _variables(field) if os.environ.get(name)]
+    return names[0], os.environ[names[0]]
+
+
+def _variables(field: FieldInfo) -> tuple[str, ...]:
+    choices = field.validation_alias
+    if not isinstance(choices, AliasChoices):
+        raise TypeError("a setting is declared with _setting()")
+    return tuple(str(name) for name in choices.choices)
+
+
+def _extra(field: FieldInfo) -> Mapping[str, str]:
+    extra = field.json_schema_extra
+    if not isinstance(extra, dict):
+        raise TypeError("a setting is declared with _setting()")
+    return {name: str(value) for name, value in extra.items()}
