@@ -1,0 +1,47 @@
+"""DuckDB as the independent engine: how it reads our files, within how much memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+_TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.int64(): "BIGINT"}
+
+
+def connect(*, memory: str, threads: int, temporary: Path) -> Any:
+    """Return an in-memory database that spills into `temporary`; `memory` as in `2GiB`."""
+    connection = duckdb.connect()
+    connection.execute(f"SET memory_limit = {quoted(memory)}")
+    connection.execute(f"SET threads = {threads}")
+    connection.execute(f"SET temp_directory = {quoted(str(temporary))}")
+    # Without this, results wait in memory for their turn; order means nothing here.
+    connection.execute("SET preserve_insertion_order = false")
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def scan(path: Path, schema: pa.Schema) -> str:
+    """Return SQL for a table function over a CSV (types declared) or Parquet file."""
+    if path.suffix == ".parquet":
+        return f"read_parquet({quoted(str(path))})"
+    columns = ", ".join(f"{quoted(field.name)}: '{type_name(field.type)}'" for field in schema)
+    return (
+        f"read_csv({quoted(str(path))}, auto_detect = false, header = true, delim = ',',"
+        f" quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false,"
+        f" columns = {{{columns}}})"
+    )
+
+
+def type_name(type_: pa.DataType) -> str:
+    """Return the SQL type of a generated column."""
+    if pa.types.is_decimal(type_):
+        return f"DECIMAL({type_.precision},{type_.scale})"
+    return _TYPES[type_]
+
+
+def quoted(text: str) -> str:
+    """Return a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
