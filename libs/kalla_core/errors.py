@@ -15,6 +15,7 @@ operator's (the system failed, exit code 3).
     │   ├── TypesNotComparable       types_not_comparable
     │   ├── InvalidFilter            invalid_filter
     │   ├── InvalidUri               invalid_uri
+    │   ├── InvalidType              invalid_type          a `types` entry that names no type
     │   ├── InvalidSetting           invalid_setting
     │   ├── ConnectorMissing         connector_missing     no connector for this kind of source
     │   ├── SourceNotFound           source_not_found
@@ -137,6 +138,12 @@ class InvalidUri(UserError):
     """A source URI that cannot be understood, or contradicts its type."""
 
     code = "invalid_uri"
+
+
+class InvalidType(UserError):
+    """A `types` entry of a recipe that names no type."""
+
+    code = "invalid_type"
 
 
 class InvalidSetting(UserError):

@@ -1,1 +1,17 @@
-"""Where rows come from: connectors, found by URI."""
+"""Where rows come from: connectors, and what they share.
+
+A recipe names a source by URI; `registry` finds the connector for it, and the connector pins the
+source (exact types, snapshot), cuts it into parts, and reads each part as a stream of Arrow
+batches with the recipe's filters applied (`protocol`).
+
+    registry     URI and type → connector, by entry points named after the URI's scheme
+    uri          reading, completing and masking of URIs
+    types        the type words of a recipe
+    filters      the recipe's filters over Arrow batches, the same for every connector
+    files        the connector for files: any byte store × any file format
+    store        what a byte store offers; `local` is the one for this machine's files
+    csv, parquet the file formats
+
+Another store (S3) is a class as in `store` and an entry point that hands it to `files`; another
+kind of source is a class as in `protocol` and an entry point. Nothing here changes for either.
+"""
