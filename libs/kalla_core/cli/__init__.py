@@ -1,1 +1,15 @@
-"""The `kalla` command."""
+"""The `kalla` command.
+
+`app` declares the commands and their flags, and imports little, so that `--help` and `--version`
+answer at once; what a command does is in the module of its name. Results go to standard output,
+progress and errors to standard error (`console`, `progress`, `failures`).
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    from kalla_core.cli.app import app
+
+    app()

@@ -1,0 +1,211 @@
+"""The commands and their flags.
+
+Only declarations: each command imports the module that carries it out when it is called, because
+Arrow and DataFusion take longer to load than `kalla --help` may take to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kalla_core.cli.failures import ExitCode
+
+app = typer.Typer(
+    help="Reconcile two data sets by a SQL rule, with every row accounted for.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # its help takes half a second to import
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a JSON file.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Override one field of the recipe: sources.right.uri=other.csv. May be repeated.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Memory for the whole run, as 1GiB; more data than that goes through disk. "
+        "[default: 70 % of what this machine or container has]",
+    ),
+]
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import version
+
+    typer.echo(f"kalla {version('kalla')}")
+    raise typer.Exit
+
+
+@app.callback()
+def kalla(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Reconcile two data sets by a SQL rule, with every row accounted for."""
+
+
+@app.command()
+def run(
+    recipe: Recipe,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder for the evidence. [default: kalla-output/RECIPE_ID/TIME]",
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", metavar="local|auto", help="Where the work is done. [default: auto]"
+        ),
+    ] = None,
+    overrides: Set = None,
+    memory_limit: Memory = None,
+    partitions: Annotated[
+        str | None, typer.Option("--partitions", metavar="N", help="Parts per source.")
+    ] = None,
+    buckets: Annotated[
+        str | None, typer.Option("--buckets", metavar="N|auto", help="Hash classes of the key.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the evidence of another run in DIR.")
+    ] = False,
+    fail_on_unmatched: Annotated[
+        bool, typer.Option("--fail-on-unmatched", help="Exit with 1 if any row is unmatched.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Reconcile: match the two sources of RECIPE and write the evidence."""
+
+    def action() -> ExitCode:
+        from kalla_core.cli.run import RunFlags, run_recipe
+
+        flags = RunFlags(
+            output=output,
+            engine=engine,
+            overrides=tuple(overrides or ()),
+            memory_limit=memory_limit,
+            partitions=partitions,
+            buckets=buckets,
+            overwrite=overwrite,
+            fail_on_unmatched=fail_on_unmatched,
+            as_json=as_json,
+        )
+        return run_recipe(recipe, flags)
+
+    _carry_out(action, debug)
+
+
+@app.command()
+def validate(
+    recipe: Recipe, overrides: Set = None, as_json: Json = False, debug: Debug = False
+) -> None:
+    """Check RECIPE and its sources, and list everything that is wrong."""
+
+    def action() -> ExitCode:
+        from kalla_core.cli.validate import validate_file
+
+        return validate_file(recipe, tuple(overrides or ()), as_json=as_json)
+
+    _carry_out(action, debug)
+
+
+@app.command()
+def explain(
+    recipe: Recipe,
+    overrides: Set = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the query plan as well.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say how RECIPE would be run, and why so."""
+
+    def action() -> ExitCode:
+        from kalla_core.cli.explain import explain_file
+
+        return explain_file(recipe, tuple(overrides or ()), verbose=verbose, as_json=as_json)
+
+    _carry_out(action, debug)
+
+
+@app.command()
+def preview(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="A file, a folder or any source URI.")],
+    rows: Annotated[
+        int, typer.Option("--rows", "-n", min=1, max=10_000, help="How many rows to show.")
+    ] = 10,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", metavar="COLUMN=TYPE", help="Type of a CSV column, as amount=decimal(12,2)."
+        ),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", metavar="JSON", help='A filter, as {"column":"a","op":"gt","value":1}.'
+        ),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the columns, the types and the first rows of a source."""
+
+    def action() -> ExitCode:
+        from kalla_core.cli.preview import preview_source
+
+        return preview_source(
+            uri, rows, types=tuple(types or ()), filters=tuple(filters or ()), as_json=as_json
+        )
+
+    _carry_out(action, debug)
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where to put the data and the evidence.")
+    ] = Path("kalla-demo"),
+    debug: Debug = False,
+) -> None:
+    """Reconcile a few thousand made-up invoices and payments, step by step."""
+
+    def action() -> ExitCode:
+        from kalla_core.cli.demo import show_demo
+
+        return show_demo(folder)
+
+    _carry_out(action, debug)
+
+
+def _carry_out(action: Callable[[], ExitCode], debug: bool) -> None:
+    from kalla_core.cli.failures import guarded
+
+    raise typer.Exit(guarded(action, debug=debug))

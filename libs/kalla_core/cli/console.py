@@ -1,0 +1,65 @@
+"""Where the command line writes: results to standard output, everything else to standard error.
+
+A reader that goes away (`kalla run … | head`) is no fault of the run: what is still to be said is
+dropped, and the exit code stays what it would have been.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+from rich.console import Console
+
+LOG_WIDTH = 110
+"""Columns of tables and paragraphs where there is no terminal to ask."""
+
+
+class PipeConsole(Console):
+    """A console that falls silent, without ending the process, when nobody reads any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Point the stream at nothing; also the interpreter's last flush must not fail."""
+        self.quiet = True
+        discard(self.file)
+
+
+def standard_output() -> Console:
+    """Return the console for what was asked for."""
+    return _console(sys.stdout, stderr=False)
+
+
+def standard_error() -> Console:
+    """Return the console for progress and errors."""
+    return _console(sys.stderr, stderr=True)
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """Write one JSON object to standard output and nothing else."""
+    write_line(sys.stdout, json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+def write_line(stream: TextIO, text: str) -> None:
+    """Write a line at once; a reader that has gone is ignored."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        discard(stream)
+
+
+def discard(stream: object) -> None:
+    """Let a stream lead nowhere from now on."""
+    if not hasattr(stream, "fileno"):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _console(stream: TextIO, *, stderr: bool) -> Console:
+    width = None if stream.isatty() else LOG_WIDTH
+    return PipeConsole(stderr=stderr, width=width, highlight=False, emoji=False)

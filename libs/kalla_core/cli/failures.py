@@ -1,0 +1,100 @@
+"""From an error to one readable paragraph and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from types import FrameType
+from typing import NoReturn
+
+from kalla_core.cli.console import write_line
+from kalla_core.errors import KallaError, UserError
+from kalla_core.observe.secrets import mask_text
+
+_WIDEST = 100
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller; the first four are a promise (README, exit codes)."""
+
+    SUCCEEDED = 0
+    UNMATCHED = 1
+    USER_ERROR = 2
+    SYSTEM_FAILURE = 3
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """Somebody asked the process to end (SIGTERM, SIGHUP); unwinds as Ctrl-C does."""
+
+
+def guarded(action: Callable[[], ExitCode], *, debug: bool) -> ExitCode:
+    """Carry out a command; whatever it raises becomes a paragraph on standard error.
+
+    With `debug` the traceback comes before it.
+    """
+    try:
+        with _termination_unwinds():
+            return action()
+    except KeyboardInterrupt as stop:
+        ended = isinstance(stop, Terminated)
+        _say("Terminated" if ended else "Interrupted", "nothing was left behind.")
+        return ExitCode.TERMINATED if ended else ExitCode.INTERRUPTED
+    except Exception as error:
+        if debug:
+            write_line(sys.stderr, mask_text("".join(traceback.format_exception(error))))
+        code, message, exit_code = _account(error)
+        _say(f"Error ({code})", message)
+        return exit_code
+
+
+def _account(error: Exception) -> tuple[str, str, ExitCode]:
+    """Return the code, the sentence and the exit code of an error."""
+    if isinstance(error, KallaError):
+        at_fault = isinstance(error, UserError)
+        return error.code, str(error), ExitCode.USER_ERROR if at_fault else ExitCode.SYSTEM_FAILURE
+    if isinstance(error, MemoryError):
+        message = "There is not enough memory; a lower --memory-limit makes Kalla use the disk."
+        return "out_of_memory", message, ExitCode.SYSTEM_FAILURE
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "out_of_disk", f"No space is left: {error}", ExitCode.SYSTEM_FAILURE
+    message = (
+        f"Kalla failed in a way it does not know ({type(error).__name__}: {error}). "
+        "That is a fault of Kalla; --debug shows where it happened."
+    )
+    return "internal", message, ExitCode.SYSTEM_FAILURE
+
+
+def _say(head: str, message: str) -> None:
+    text = mask_text(f"{head}: {message}")
+    if sys.stderr.isatty():
+        text = "\n".join(_wrapped(line) for line in text.splitlines())
+    write_line(sys.stderr, text)
+
+
+def _wrapped(line: str) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(line, _WIDEST, subsequent_indent=indent, break_long_words=False)
+
+
+@contextmanager
+def _termination_unwinds() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP end the process as Ctrl-C does, cleaning up on the way."""
+    signals = [signal.SIGTERM, signal.SIGHUP] if hasattr(signal, "SIGHUP") else [signal.SIGTERM]
+    before = {number: signal.signal(number, _terminate) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated(number)

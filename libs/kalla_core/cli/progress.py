@@ -1,0 +1,181 @@
+"""How a run shows its progress: bars on a terminal, lines of JSON elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from kalla_core.cli.console import write_line
+from kalla_core.engine.progress import OnProgress, Progress, Stage
+from kalla_core.ids import RunId
+
+_SECONDS_BETWEEN_LINES = 1.0
+
+Key = tuple[Stage, str | None]
+
+
+def fraction(progress: Progress) -> float | None:
+    """Return how much of its stage a report stands for, 0 to 1; None while nobody knows."""
+    pairs = (
+        (progress.bytes_done, progress.bytes_total),
+        (progress.rows_done, progress.rows_total),
+        (progress.fragments_done, progress.fragments_total or None),
+    )
+    for done, total in pairs:
+        if total is not None:
+            return 1.0 if total == 0 else min(1.0, done / total)
+    return None
+
+
+@contextmanager
+def watching(console: Console, run_id: RunId) -> Iterator[OnProgress]:
+    """Show what is reported until the context ends; reports may come from any thread."""
+    if console.is_terminal:
+        with BarsView(console) as bars:
+            yield bars.show
+        return
+    lines = LinesView(run_id, lambda line: write_line(sys.stderr, line))
+    try:
+        yield lines.show
+    finally:
+        lines.close()
+
+
+class LinesView:
+    """Lines of JSON: the first and last report of each stage and source, and one a second."""
+
+    def __init__(
+        self,
+        run_id: RunId,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run_id = run_id
+        self._write = write
+        self._clock = clock
+        self._written_at: dict[Key, float] = {}
+        self._held: dict[Key, Progress] = {}
+        self._lock = threading.Lock()
+
+    def show(self, progress: Progress) -> None:
+        """Write a report, or hold it back if its kind was written less than a second ago."""
+        key = (progress.stage, progress.source)
+        with self._lock:
+            now = self._clock()
+            if now - self._written_at.get(key, -_SECONDS_BETWEEN_LINES) < _SECONDS_BETWEEN_LINES:
+                self._held[key] = progress
+                return
+            self._release(lambda stage: stage is not progress.stage)
+            self._held.pop(key, None)
+            self._written_at[key] = now
+            self._write(_line(self._run_id, progress))
+
+    def close(self) -> None:
+        """Write what is still held back."""
+        with self._lock:
+            self._release(lambda stage: True)
+
+    def _release(self, wanted: Callable[[Stage], bool]) -> None:
+        for key in [key for key in self._held if wanted(key[0])]:
+            self._write(_line(self._run_id, self._held.pop(key)))
+
+
+def _line(run_id: RunId, progress: Progress) -> str:
+    part = fraction(progress)
+    return json.dumps(
+        {
+            "event": "progress",
+            "run_id": run_id,
+            "stage": progress.stage,
+            "source": progress.source,
+            "progress": None if part is None else round(part, 4),
+            "rows_done": progress.rows_done,
+            "rows_total": progress.rows_total,
+            "bytes_done": progress.bytes_done,
+            "bytes_total": progress.bytes_total,
+            "fragments_done": progress.fragments_done,
+            "fragments_total": progress.fragments_total,
+            "matched_count": progress.matched_rows,
+        }
+    )
+
+
+class BarsView:
+    """One bar per stage and source, with rows, rows a second and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Bars(
+            TextColumn("{task.description}", table_column=None),
+            BarColumn(bar_width=28),
+            _RowsColumn(),
+            _RateColumn(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+        )
+        self._tasks: dict[Key, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> BarsView:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._finish(lambda key: True)
+        self._bars.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Bring the report's bar up to date; a later stage completes the bars before it."""
+        key = (progress.stage, progress.source)
+        part = fraction(progress)
+        with self._lock:
+            if key not in self._tasks:
+                self._finish(lambda other: other[0] is not progress.stage)
+                self._tasks[key] = self._bars.add_task(_title(progress), total=None)
+            self._bars.update(
+                self._tasks[key],
+                total=None if part is None else 1.0,
+                completed=part or 0.0,
+                rows=progress.rows_done,
+            )
+
+    def _finish(self, which: Callable[[Key], bool]) -> None:
+        for key in filter(which, self._tasks):
+            self._bars.update(self._tasks[key], total=1.0, completed=1.0)
+
+
+def _title(progress: Progress) -> str:
+    match progress.stage:
+        case Stage.STAGING:
+            return f"Reading {progress.source}" if progress.source else "Reading"
+        case Stage.MATCHING:
+            return "Matching"
+        case Stage.WRITING_RESULTS:
+            return "Writing evidence"
+
+
+class _RowsColumn(ProgressColumn):
+    """`1,234,567 rows`."""
+
+    def render(self, task: Task) -> Text:
+        rows = task.fields.get("rows", 0)
+        return Text(f"{rows:>12,} rows" if rows else "", style="progress.download")
+
+
+class _RateColumn(ProgressColumn):
+    """`1,234,567 rows/s` since the bar began."""
+
+    def render(self, task: Task) -> Text:
+        rows, seconds = task.fields.get("rows", 0), task.finished_time or task.elapsed
+        if not rows or not seconds:
+            return Text("")
+        return Text(f"{rows / seconds:>12,.0f} rows/s", style="progress.data.speed")
