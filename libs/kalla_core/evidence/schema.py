@@ -1,0 +1,193 @@
+"""The columns of the three outputs: ours first, then the user's under names that are free.
+
+Columns are known by position: two columns of a query may have one name. Our names are never
+given away; whatever clashes with them, or with another column, is renamed as CONTRACT says.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from kalla_core.errors import InvalidSql, SourceUnreadable, UserError
+from kalla_core.evidence.stored import UnstorableTypeError, stored_type
+from kalla_core.matching.query import Side
+
+MATCHED = "matched.parquet"
+UNMATCHED = {Side.LEFT: "unmatched_left.parquet", Side.RIGHT: "unmatched_right.parquet"}
+METADATA = "metadata.json"
+
+MATCH_RULE = "match_sql"
+"""`rule_name` of a match, unless the SQL says otherwise; the one attempted rule of the others."""
+
+MATCHED_FIELDS = pa.schema(
+    [
+        ("match_id", pa.string()),
+        ("left_key", pa.string()),
+        ("right_key", pa.string()),
+        ("rule_name", pa.string()),
+        ("confidence", pa.float64()),
+        ("matched_at", pa.timestamp("us", "UTC")),
+    ]
+)
+UNMATCHED_FIELDS = pa.schema(
+    [
+        ("record_key", pa.string()),
+        ("rejection_reason", pa.string()),
+        ("reason_detail", pa.string()),
+        ("closest_candidate", pa.string()),
+        ("attempted_rules", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedLayout:
+    """How `matched` is made from the output of the match SQL.
+
+    Attributes:
+        schema: `MATCHED_FIELDS`, then the user's columns.
+        columns: for each of the user's columns in `schema`, its position in the SQL's output.
+        rule_name: position of the SQL's column for that field; None for the constant.
+        confidence: likewise.
+    """
+
+    schema: pa.Schema
+    columns: tuple[int, ...]
+    rule_name: int | None = None
+    confidence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedLayout:
+    """How an unmatched output is made: `UNMATCHED_FIELDS`, then all columns of the source."""
+
+    schema: pa.Schema
+
+
+def matched_layout(columns: pa.Schema, sides: Sequence[Side | None] | None = None) -> MatchedLayout:
+    """Return the layout of `matched` for the output columns of a match SQL, hidden ones left out.
+
+    Args:
+        columns: names may repeat, or be ours.
+        sides: which side each column comes from, None where that cannot be said; it decides
+            between `_left` / `_right` and a number where names clash.
+
+    Raises:
+        InvalidSql: a column has a type that Parquet cannot hold or, being named rule_name or
+            confidence, one that those fields cannot hold.
+    """
+    rule_name = _position(columns, "rule_name", _is_text, "text")
+    confidence = _position(columns, "confidence", _is_number, "a number")
+    kept = tuple(i for i in range(len(columns)) if i not in (rule_name, confidence))
+    origins = [None if sides is None else sides[i] for i in kept]
+    names = _free_names([columns.field(i).name for i in kept], origins, MATCHED_FIELDS.names)
+    fields = [
+        _stored_field(columns.field(i), name, _unstorable_result)
+        for i, name in zip(kept, names, strict=True)
+    ]
+    return MatchedLayout(pa.schema([*MATCHED_FIELDS, *fields]), kept, rule_name, confidence)
+
+
+def unmatched_layout(source: pa.Schema) -> UnmatchedLayout:
+    """Return the layout of the unmatched rows of a source.
+
+    Raises:
+        SourceUnreadable: a column has a type that Parquet cannot hold.
+    """
+    taken = {*UNMATCHED_FIELDS.names, *source.names}
+    seen: set[str] = set()
+    fields = []
+    for column in source:
+        name = column.name
+        if name in UNMATCHED_FIELDS.names or name in seen:
+            while name in taken:
+                name += "_"
+        taken.add(name)
+        seen.add(name)
+        fields.append(_stored_field(column, name, _unstorable_source))
+    return UnmatchedLayout(pa.schema([*UNMATCHED_FIELDS, *fields]))
+
+
+def _position(
+    columns: pa.Schema, name: str, fits: Callable[[pa.DataType], bool], wanted: str
+) -> int | None:
+    if name not in columns.names:
+        return None
+    position: int = columns.names.index(name)
+    found = columns.field(position).type
+    if not fits(found):
+        raise InvalidSql(
+            f"The column {name} of the match SQL must be {wanted}, but it is {found}; cast it, "
+            "or give it another name.",
+            column_name=name,
+        )
+    return position
+
+
+def _is_text(arrow: pa.DataType) -> bool:
+    return arrow in (pa.string(), pa.large_string(), pa.string_view(), pa.null()) or (
+        pa.types.is_dictionary(arrow) and _is_text(arrow.value_type)
+    )
+
+
+def _is_number(arrow: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(arrow)
+        or pa.types.is_floating(arrow)
+        or pa.types.is_decimal(arrow)
+        or pa.types.is_null(arrow)
+    )
+
+
+def _free_names(
+    names: Sequence[str], origins: Sequence[Side | None], ours: Collection[str]
+) -> list[str]:
+    """Rename what clashes: by its side if that settles it, else by a number; the rest stays."""
+    count = Counter(names)
+    taken = {*ours, *(name for name in names if count[name] == 1)}
+    result = []
+    for name, origin in zip(names, origins, strict=True):
+        if count[name] > 1 or name in ours:
+            name = _free_name(name, origin, taken)
+            taken.add(name)
+        result.append(name)
+    return result
+
+
+def _free_name(name: str, origin: Side | None, taken: Collection[str]) -> str:
+    by_side = name if origin is None else f"{name}_{origin.word}"
+    if by_side not in taken:
+        return by_side
+    number = 2
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"
+
+
+def _stored_field(
+    column: pa.Field, name: str, refusal: Callable[[str, str], UserError]
+) -> pa.Field:
+    try:
+        return pa.field(name, stored_type(column.type))
+    except UnstorableTypeError as error:
+        raise refusal(column.name, str(error)) from error
+
+
+def _unstorable_result(name: str, arrow: str) -> UserError:
+    return InvalidSql(
+        f"The match SQL's column {name!r} has the type {arrow}, which Parquet cannot hold; select "
+        "it as text or as a number, as in CAST(... AS VARCHAR).",
+        column_name=name,
+    )
+
+
+def _unstorable_source(name: str, arrow: str) -> UserError:
+    return SourceUnreadable(
+        f"The source's column {name!r} has the type {arrow}, which Parquet cannot hold, so its "
+        "unmatched rows could not be written.",
+        column=name,
+    )
