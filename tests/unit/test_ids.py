@@ -1,4 +1,5 @@
 import pytest
+
 from kalla_core.errors import InvalidSetting
 from kalla_core.ids import new_run_id, parse_run_id
 

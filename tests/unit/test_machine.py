@@ -1,4 +1,5 @@
 import pytest
+
 from kalla_core import machine
 
 GIB = 2**30

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from kalla_core import machine
 from kalla_core.errors import InvalidSetting
 from kalla_core.settings import LogFormat, LogLevel, Settings, load_settings, settings_table

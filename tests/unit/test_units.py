@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kalla_core.units import format_bytes, parse_duration, parse_size_bytes
 
 

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import structlog
+
 from kalla_core.observe.logs import configure_logs, get_logger, log_context
 from kalla_core.settings import LogFormat, LogLevel
 

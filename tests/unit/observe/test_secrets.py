@@ -1,4 +1,5 @@
 import pytest
+
 from kalla_core.observe.secrets import mask, mask_text
 
 

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kalla_core.recipe.column_types import column_type_text, parse_column_type
 
 

@@ -1,0 +1,111 @@
+"""What a run found, for people: counts, match rates, reasons with an example, where it all lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from kalla_core.cli.findings import findings
+from kalla_core.evidence.metadata import RunMetadata, SideSummary
+from kalla_core.evidence.schema import METADATA
+from kalla_core.matching.query import Side
+from kalla_core.units import format_bytes
+
+_SHOWN_WARNINGS = 10
+
+
+def show_summary(console: Console, metadata: RunMetadata, output: Path) -> None:
+    """Print what `metadata` and the evidence in `output` say."""
+    aliases = _aliases(metadata)
+    console.print(_headline(metadata))
+    console.print(_indented(_counts(metadata, aliases)))
+    reasons = _reasons(metadata, output, aliases)
+    if reasons.row_count:
+        console.print("Why rows are unmatched")
+        console.print(_indented(reasons))
+    for warning in metadata.warnings[:_SHOWN_WARNINGS]:
+        console.print(Text.assemble(("Warning: ", "yellow"), warning))
+    if len(metadata.warnings) > _SHOWN_WARNINGS:
+        console.print(f"... and {len(metadata.warnings) - _SHOWN_WARNINGS} more in {METADATA}")
+    console.print(Text.assemble("Evidence in ", (str(output), "bold")))
+    console.print(_indented(_files(metadata)))
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share as text; 100.0 % means all, never nearly all."""
+    if whole == 0:
+        return "-"
+    tenths = 1000 * part // whole
+    return f"{tenths // 10}.{tenths % 10} %"
+
+
+def _headline(metadata: RunMetadata) -> Text:
+    seconds = (metadata.completed_at - metadata.started_at).total_seconds()
+    pairs = "1 match" if metadata.matched_count == 1 else f"{metadata.matched_count:,} matches"
+    name = str(metadata.recipe.get("name") or metadata.recipe_id)
+    return Text.assemble((name, "bold"), f": {pairs} in {seconds:.1f} s (run {metadata.run_id})")
+
+
+def _counts(metadata: RunMetadata, aliases: dict[Side, str]) -> Table:
+    table = _table("side", "source", ">rows", ">matched", ">unmatched", ">match rate")
+    for side, summary in _sides(metadata):
+        table.add_row(
+            side.word,
+            aliases[side],
+            f"{summary.records:,}",
+            f"{summary.matched:,}",
+            f"{summary.unmatched:,}",
+            percent(summary.matched, summary.records),
+        )
+    return table
+
+
+def _reasons(metadata: RunMetadata, output: Path, aliases: dict[Side, str]) -> Table:
+    table = _table("source", "reason", ">rows", "for example")
+    for side, _ in _sides(metadata):
+        for finding in findings(output, metadata, side):
+            example = Text.assemble((finding.key, "bold"), f"  {finding.detail}")
+            table.add_row(aliases[side], finding.reason, f"{finding.rows:,}", example)
+    return table
+
+
+def _files(metadata: RunMetadata) -> Table:
+    table = _table("", ">", ">")
+    for file in metadata.files:
+        table.add_row(file.name, f"{file.rows:,} rows", format_bytes(file.bytes))
+    table.add_row(METADATA, "", "")
+    table.show_header = False
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """Return a table without lines; a column that begins with `>` is aligned to the right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
+    for name in columns:
+        right = name.startswith(">")
+        table.add_column(
+            name.removeprefix(">"),
+            justify="right" if right else "left",
+            no_wrap=right,
+            overflow="fold",
+        )
+    return table
+
+
+def _indented(table: Table) -> Padding:
+    return Padding(table, (0, 0, 1, 2))
+
+
+def _sides(metadata: RunMetadata) -> tuple[tuple[Side, SideSummary], ...]:
+    return ((Side.LEFT, metadata.left), (Side.RIGHT, metadata.right))
+
+
+def _aliases(metadata: RunMetadata) -> dict[Side, str]:
+    """Return the names the recipe gives its two sides."""
+    sources = metadata.recipe["sources"]
+    return {side: str(sources[side.word]["alias"]) for side in Side}
