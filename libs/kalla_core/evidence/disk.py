@@ -1,0 +1,82 @@
+"""What the file system answers, in Kalla's words; and a file that is hashed as it is written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kalla_core.errors import KallaError, OutOfDisk, OutputNotWritable
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+Bytes = bytes | memoryview
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of the block into `OutOfDisk` or `OutputNotWritable`, naming `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def disk_error(error: OSError, path: Path) -> KallaError:
+    """Return what `error` means for somebody who wants output at `path`."""
+    said = (error.strerror or str(error)).lower()
+    if error.errno in _FULL:
+        return OutOfDisk(f"There is no space left to write {path}: {said}.", path=str(path))
+    return OutputNotWritable(f"The output {path} cannot be written: {said}.", path=str(path))
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder survive a power cut, where the file system can do that."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+class HashedFile:
+    """A new file that only grows; knows its length and its SHA-256. Not thread-safe.
+
+    Its methods raise `OutOfDisk` and `OutputNotWritable`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+        with disk_errors(path):
+            self._file = path.open("wb", buffering=0)
+
+    def write(self, data: Bytes) -> None:
+        """Add `data` at the end."""
+        rest = memoryview(data).cast("B")
+        self._hash.update(rest)
+        self.bytes += len(rest)
+        with disk_errors(self.path):
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
+
+    def finish(self) -> str:
+        """Make the file durable, close it, and return its SHA-256 in hexadecimal."""
+        with disk_errors(self.path):
+            try:
+                os.fsync(self._file.fileno())
+            finally:
+                self._file.close()
+        return self._hash.hexdigest()
+
+    def abandon(self) -> None:
+        """Close the file as it is; a second time does nothing."""
+        with disk_errors(self.path):
+            self._file.close()

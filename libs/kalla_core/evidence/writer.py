@@ -1,0 +1,159 @@
+"""Streams of batches into one Parquet file, encoded by several threads at once.
+
+Batches are gathered into row groups. A full one is encoded into memory as a small Parquet file of
+its own, by whoever brought the batch that filled it or by the writer's own threads; only putting
+the bytes into the file is for one thread at a time. `footer` makes them one file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+
+from kalla_core.evidence.disk import HashedFile, disk_errors
+from kalla_core.evidence.footer import MAGIC, MergedFooter, read_footer, split
+from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.evidence.row_group import columns_that_repeat, encode
+
+ROW_GROUP_ROWS = 131_072
+ROW_GROUP_BYTES = 64 * 2**20
+
+_COPY_BYTES = 8 * 2**20
+
+
+class TableWriter:
+    """One Parquet file that grows by batches. `write` and `append` are thread-safe.
+
+    Holds at most one row group that is being gathered, one per thread that is encoding and, with
+    threads of its own, one that waits for them.
+    Rows of a batch stay together and in order; row groups lie in the order they were finished in.
+
+    As a context manager it lets go of the file when the block fails; that file is not whole.
+    All methods raise `OutOfDisk` and `OutputNotWritable`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        *,
+        threads: int = 0,
+        row_group_rows: int = ROW_GROUP_ROWS,
+        row_group_bytes: int = ROW_GROUP_BYTES,
+    ) -> None:
+        """Create the file.
+
+        Args:
+            path: in a folder that exists.
+            schema: of every batch; types as `stored_type` gives them, names unique.
+            threads: encoders of the writer's own; 0 lets the callers of `write` encode.
+            row_group_rows: rows that fill a row group.
+            row_group_bytes: bytes of batches, before encoding, that fill one.
+        """
+        self.schema = schema
+        self._row_group_rows = row_group_rows
+        self._row_group_bytes = row_group_bytes
+        self._gathering = threading.Lock()
+        self._gathered: list[pa.RecordBatch] = []
+        self._gathered_rows = 0
+        self._gathered_bytes = 0
+        self._dictionaries: list[str] | None = None
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "encode") if threads else None
+        self._encoding: deque[Future[None]] = deque()
+        self._appending = threading.Lock()
+        self._footer = MergedFooter()
+        self._file = HashedFile(path)
+        self._file.write(MAGIC)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows; now and then this takes as long as encoding a row group."""
+        if not batch.num_rows:
+            return
+        with self._gathering:
+            full = self._gather(batch)
+        if full:
+            self._hand_over(full)
+
+    def append(self, path: Path) -> None:
+        """Add the row groups of another Parquet file as they are, without decoding them.
+
+        Raises:
+            FooterError: it is no Parquet file, or one of another schema.
+        """
+        with disk_errors(path), path.open("rb") as file:
+            footer, body_bytes = read_footer(file)
+            with self._appending:
+                self._footer.add(footer, self._file.bytes - len(MAGIC))
+                file.seek(len(MAGIC))
+                for start in range(0, body_bytes, _COPY_BYTES):
+                    self._file.write(file.read(min(_COPY_BYTES, body_bytes - start)))
+
+    def close(self) -> WrittenFile:
+        """Write what is left and the footer, make the file durable, and say what it is."""
+        if self._gathered:
+            self._hand_over(self._gathered)
+        while self._encoding:
+            self._encoding.popleft().result()
+        if self._footer.is_empty:
+            self._encode([])
+        self._file.write(self._footer.finish())
+        sha256 = self._file.finish()
+        self.abandon()
+        return WrittenFile(self._file.path.name, self._footer.rows, self._file.bytes, sha256)
+
+    def abandon(self) -> None:
+        """Let go of threads and file, whatever state they are in."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._file.abandon()
+
+    def __enter__(self) -> TableWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.abandon()
+
+    def _gather(self, batch: pa.RecordBatch) -> Sequence[pa.RecordBatch]:
+        """Take the batch in; return the row group that it filled, else nothing."""
+        if self._dictionaries is None:
+            self._dictionaries = columns_that_repeat(batch)
+        self._gathered.append(batch)
+        self._gathered_rows += batch.num_rows
+        self._gathered_bytes += batch.nbytes
+        if (
+            self._gathered_rows < self._row_group_rows
+            and self._gathered_bytes < self._row_group_bytes
+        ):
+            return ()
+        full, self._gathered = self._gathered, []
+        self._gathered_rows = self._gathered_bytes = 0
+        return full
+
+    def _hand_over(self, group: Sequence[pa.RecordBatch]) -> None:
+        if self._pool is None:
+            self._encode(group)
+            return
+        with self._gathering:
+            self._encoding.append(self._pool.submit(self._encode, group))
+            oldest = self._encoding.popleft() if len(self._encoding) > self._threads else None
+        if oldest is not None:
+            oldest.result()
+
+    def _encode(self, group: Sequence[pa.RecordBatch]) -> None:
+        file = memoryview(encode(group, self.schema, self._dictionaries or ()))
+        body, footer = split(file)
+        with self._appending:
+            self._footer.add(footer, self._file.bytes - len(MAGIC))
+            self._file.write(body)
