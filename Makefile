@@ -15,13 +15,13 @@ DEV := $(VENV)/.kalla-dev
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint format types bench requirements clean
+.PHONY: help demo test test-full lint format types bench docs requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## reconcile a few thousand invoices and payments, from nothing
-	@$(BIN)/kalla demo
+	@$(BIN)/kalla demo demo-output
 
 test: lint types $(DEV) ## everything a change has to pass: format, lint, types, walls, tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not full"
@@ -44,6 +44,9 @@ types: $(DEV) ## mypy, strict
 bench: $(DEV) ## ratios to other engines; SIZE=5m for the full size
 	$(BIN)/python -m benchmarks.run --size $(SIZE)
 
+docs: $(RUNTIME) ## write the settings table of the README
+	@$(BIN)/python -c "$$SETTINGS_TABLE"
+
 requirements: ## write the pinned requirements (needs uv); UPGRADE=--upgrade for newer versions
 	@command -v uv >/dev/null || { echo "make requirements needs uv: https://docs.astral.sh/uv/"; exit 1; }
 	$(COMPILE) --extra dev -o requirements-dev.txt
@@ -52,6 +55,17 @@ requirements: ## write the pinned requirements (needs uv); UPGRADE=--upgrade for
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output
 	find libs services tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+define SETTINGS_TABLE
+import pathlib
+from kalla_core.settings import settings_table
+readme = pathlib.Path("README.md")
+begin, end = "<!-- settings:begin -->\n", "<!-- settings:end -->"
+text = readme.read_text(encoding="utf-8")
+head, rest = text.split(begin)
+readme.write_text(head + begin + settings_table() + end + rest.split(end)[1], encoding="utf-8")
+endef
+export SETTINGS_TABLE
 
 COMPILE = uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)

@@ -1,0 +1,68 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kalla_core import errors
+from kalla_core.errors import KallaError
+from kalla_core.settings import settings_table
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _tree(error: type[KallaError]) -> list[type[KallaError]]:
+    return [error, *(below for child in error.__subclasses__() for below in _tree(child))]
+
+
+def test_the_readme_shows_the_settings_as_they_are_declared() -> None:
+    shown = re.search(r"<!-- settings:begin -->\n(.*)<!-- settings:end -->", README, re.DOTALL)
+
+    assert shown is not None
+    assert shown[1] == settings_table(), "run `make docs`"
+
+
+def test_the_errors_are_drawn_in_their_module() -> None:
+    drawn = errors.__doc__ or ""
+
+    named = [error for error in _tree(KallaError) if error.__module__ == errors.__name__]
+
+    assert [error.__name__ for error in named if error.__name__ not in drawn] == []
+    assert [error.code for error in named if "code" in vars(error) and error.code not in drawn] == [
+        "internal"
+    ]
+
+
+def test_requirements_are_pinned_with_hashes_and_name_no_index() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+
+        pinned = [entry.split(" ")[0] for entry in re.split(r"\n(?=\S)", text.strip())]
+
+        assert all(re.fullmatch(r"[a-z0-9_.-]+==\S+", one) for one in pinned), name
+        assert text.count("--hash=sha256:") >= len(pinned)
+        assert "://" not in text
+        assert "index" not in text
+
+
+def test_every_dependency_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {
+        "requirements.txt": project["dependencies"],
+        "requirements-dev.txt": project["dependencies"] + project["optional-dependencies"]["dev"],
+    }
+
+    for name, wanted in declared.items():
+        text = (ROOT / name).read_text(encoding="utf-8")
+        names = [re.split(r"[\[<>=!~ ;]", one)[0] for one in wanted]
+        assert [one for one in names if f"\n{one}==" not in f"\n{text}"] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_documents_name_no_file_that_is_not_there(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+
+    linked = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+
+    assert [one for one in linked if not (ROOT / one).exists()] == []
