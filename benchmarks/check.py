@@ -27,7 +27,7 @@ from benchmarks.generate.truth import (
 )
 
 MATCHED = "matched.parquet"
-MEMORY = "1GiB"
+_MEMORY_BYTES = 2**30
 _EXAMPLES = 5
 
 
@@ -117,7 +117,9 @@ def check_outputs(
         return Report({}, tuple(f"{path} is not there" for path in absent))
     with (
         TemporaryDirectory() as temporary,
-        duck.connect(memory=MEMORY, threads=2, temporary=Path(temporary)) as connection,
+        duck.connect(
+            memory_bytes=_MEMORY_BYTES, threads=2, temporary=Path(temporary)
+        ) as connection,
     ):
         differences = [compare(connection, output) for output in outputs]
     return Report(

@@ -11,10 +11,10 @@ import pyarrow as pa
 _TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.int64(): "BIGINT"}
 
 
-def connect(*, memory: str, threads: int, temporary: Path) -> Any:
-    """Return an in-memory database that spills into `temporary`; `memory` as in `2GiB`."""
+def connect(*, memory_bytes: int, threads: int, temporary: Path) -> Any:
+    """Return an in-memory database that spills into `temporary`."""
     connection = duckdb.connect()
-    connection.execute(f"SET memory_limit = {quoted(memory)}")
+    connection.execute(f"SET memory_limit = '{memory_bytes}B'")
     connection.execute(f"SET threads = {threads}")
     connection.execute(f"SET temp_directory = {quoted(str(temporary))}")
     # Without this, results wait in memory for their turn; order means nothing here.

@@ -88,7 +88,7 @@ class TruthWriter:
 def derive(dataset: Dataset, pattern: Pattern) -> None:
     """Let DuckDB find the truth in the files themselves, within 1 GiB."""
     dataset.truth.mkdir(parents=True, exist_ok=True)
-    connection = duck.connect(memory="1GiB", threads=2, temporary=dataset.folder / "truth.tmp")
+    connection = duck.connect(memory_bytes=2**30, threads=2, temporary=dataset.folder / "truth.tmp")
     with connection:
         for side, path, schema in (
             ("l", dataset.left, pattern.left_schema),
