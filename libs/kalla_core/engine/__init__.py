@@ -1,1 +1,1 @@
-"""What carries fragments out: scan, spool, join, reasons, settle, and the local host of them all."""
+"""What carries fragments out: scan, spool, join, reasons, settle, and their local host."""

@@ -46,6 +46,13 @@ def content_bucket(columns: Sequence[Key], buckets: int) -> Expr:
     return _numbered(hashed, buckets) if hashed else lit(0)
 
 
+def digest(columns: Sequence[Key]) -> Expr:
+    """Return an Int64 hash of these columns, for counting distinct values; nulls have one too."""
+    hashed = [_hashable(*column) for column in columns if is_hashable(column[1])]
+    xxhash64, _ = _spark_functions()
+    return xxhash64(*hashed) if hashed else lit(0)
+
+
 def is_hashable(data_type: pa.DataType) -> bool:
     """Return whether `bucket` takes keys of this type: all but nested and extension types."""
     return _hashed_type(data_type) is not None

@@ -1,0 +1,96 @@
+"""The process that carries out a run: `python -m kalla_core.engine.child`.
+
+It reads one JSON line, the run, from standard input, and writes JSON lines to standard output:
+`progress` as it goes, and at the end one `done` or one `error`. When standard input ends, whoever
+started it is gone or wants it to stop, and it exits at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import IO, Any
+
+from kalla_core.engine import messages
+from kalla_core.engine.job import run_job
+from kalla_core.engine.progress import Progress
+from kalla_core.errors import EngineFailure, KallaError
+
+_PROGRESS_INTERVAL_S = 0.1
+
+
+def main() -> None:
+    """Run the job that standard input names."""
+    out = _own_output()
+    spec = json.loads(sys.stdin.readline())
+    threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
+    _send(out, _outcome(spec, out))
+    out.flush()
+    os._exit(0)  # threads that still wait for nothing must not hold the process up
+
+
+def _outcome(spec: Mapping[str, Any], out: IO[str]) -> dict[str, Any]:
+    try:
+        return {
+            "event": "done",
+            "outcome": messages.outcome_json(run_job(messages.spec(spec), _Reporter(out))),
+        }
+    except KallaError as error:
+        return {"event": "error", **messages.error_json(error)}
+    except MemoryError:
+        raise
+    except Exception as error:
+        import traceback
+
+        failure = EngineFailure(f"An internal error: {type(error).__name__}: {error}")
+        text = traceback.format_exc()
+        return {"event": "error", **messages.error_json(failure), "traceback": text}
+
+
+class _Reporter:
+    """Sends progress, at most ten times a second per stage and source, and each stage's last."""
+
+    def __init__(self, out: IO[str]) -> None:
+        self._out = out
+        self._sent: dict[tuple[str, str | None], float] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        which = (progress.stage.value, progress.source)
+        last = progress.fragments_done == progress.fragments_total
+        with self._lock:
+            if not last and now - self._sent.get(which, 0.0) < _PROGRESS_INTERVAL_S:
+                return
+            self._sent[which] = now
+            _send(self._out, {"event": "progress", **asdict(progress)})
+
+
+def _send(out: IO[str], message: Mapping[str, Any]) -> None:
+    try:
+        out.write(json.dumps(message) + "\n")
+        out.flush()
+    except BrokenPipeError:
+        os._exit(1)
+
+
+def _own_output() -> IO[str]:
+    """Keep standard output for messages; whatever else is printed goes to standard error."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
+
+
+def _exit_at_end_of_input() -> None:
+    while sys.stdin.readline():
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

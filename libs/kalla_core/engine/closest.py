@@ -1,0 +1,182 @@
+"""Which row of the other side comes closest: a sorted search, linear on a hot key.
+
+All candidates of a key are laid out together, sorted by value and then by rank (the order of
+their primary keys). For each wanted value a binary search finds its neighbours in that order;
+the nearer one wins, and of two that are equally near the one with the lower rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Values = npt.NDArray[Any]
+
+NONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Rows with a code for their key and a value to compare.
+
+    Attributes:
+        codes: int64, equal for equal keys, from 0.
+        values: int64 or float64, the same on both sides of a search.
+        known: which values there are (False: null or NaN).
+    """
+
+    codes: Ints
+    values: Values
+    known: Bools
+
+
+def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
+    """Return for each wanted row the position of the nearest offered row of the same key.
+
+    `rank` orders offered rows of equal distance, lowest first; ranks are unique. `NONE` where
+    the wanted value is unknown or no offered row of the key has a value.
+    """
+    usable = np.flatnonzero(offered.known)
+    order = usable[np.lexsort((rank[usable], offered.values[usable], offered.codes[usable]))]
+    asked = np.flatnonzero(wanted.known)
+    found = np.full(len(wanted.codes), NONE, dtype=np.int64)
+    if len(order) == 0 or len(asked) == 0:
+        return found
+    codes, values = offered.codes[order], offered.values[order]
+    places = _places(codes, values, wanted.codes[asked], wanted.values[asked])
+    above = _same_key(places.above, codes, wanted.codes[asked])
+    below = _same_key(places.below, codes, wanted.codes[asked])
+    choice = _nearer(wanted.values[asked], values, rank[order], below, above)
+    found[asked] = np.where(choice == NONE, NONE, order[choice])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Positions in the sorted offers.
+
+    Attributes:
+        below: the first of those that are equal to the one just below the wanted value.
+        above: the first that is not below it.
+    """
+
+    below: Ints
+    above: Ints
+
+
+def _places(codes: Ints, values: Values, want_codes: Ints, want_values: Values) -> _Places:
+    distinct = np.unique(np.concatenate([values, want_values]))
+    size = np.int64(len(distinct) + 1)
+    sorted_offers = codes * size + np.searchsorted(distinct, values)
+    wanted = want_codes * size + np.searchsorted(distinct, want_values)
+    above = np.searchsorted(sorted_offers, wanted, side="left")
+    before = above - 1
+    below = np.where(
+        before < 0, NONE, np.searchsorted(sorted_offers, sorted_offers[before], side="left")
+    )
+    return _Places(below, above)
+
+
+def _same_key(places: Ints, codes: Ints, want_codes: Ints) -> Ints:
+    """Return the places that are in range and of the wanted key, `NONE` for the others."""
+    inside = (places >= 0) & (places < len(codes))
+    clipped = np.where(inside, places, 0)
+    return np.where(inside & (codes[clipped] == want_codes), places, NONE)
+
+
+def _nearer(wanted: Values, values: Values, rank: Ints, below: Ints, above: Ints) -> Ints:
+    far_below = _distance(wanted, values, below)
+    far_above = _distance(wanted, values, above)
+    tie = far_below == far_above
+    by_rank = np.where(rank[below] < rank[above], below, above)
+    choice = np.where(far_below < far_above, below, above)
+    choice = np.where(tie, by_rank, choice)
+    choice = np.where(below == NONE, above, choice)
+    return np.where(above == NONE, below, choice)
+
+
+def _distance(wanted: Values, values: Values, places: Ints) -> Values:
+    """Return |difference|, exact: as uint64 for integers, whose difference may need 64 bits."""
+    other = values[places]
+    if wanted.dtype == np.int64:
+        high, low = np.maximum(wanted, other), np.minimum(wanted, other)
+        return high.view(np.uint64) - low.view(np.uint64)
+    with np.errstate(invalid="ignore"):
+        return np.where(wanted == other, 0.0, np.abs(wanted - other))
+
+
+def comparable(left: pa.Array, right: pa.Array) -> tuple[Values, Bools, Values, Bools]:
+    """Return both arrays as numbers on one scale, with which of them are known.
+
+    Integers, dates, timestamps and decimals that fit become int64, exactly; anything else
+    float64, which is near enough to tell near from far.
+    """
+    for scale in (_as_scaled_integers, _as_floats):
+        both = scale(left, right)
+        if both is not None:
+            (a, a_known), (b, b_known) = both
+            return a, a_known, b, b_known
+    raise TypeError(f"{left.type} and {right.type} have no distance")
+
+
+def _as_scaled_integers(
+    left: pa.Array, right: pa.Array
+) -> tuple[tuple[Values, Bools], tuple[Values, Bools]] | None:
+    common = _integer_scale(left.type, right.type)
+    if common is None:
+        return None
+    try:
+        return _int64(left, common), _int64(right, common)
+    except pa.ArrowInvalid:  # does not fit into 64 bits at this scale
+        return None
+
+
+def _integer_scale(left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
+    kinds = (left, right)
+    if all(pa.types.is_date(kind) for kind in kinds):
+        return pa.date32()
+    if all(pa.types.is_temporal(kind) for kind in kinds):
+        return pa.timestamp("us")
+    if all(pa.types.is_integer(kind) for kind in kinds):
+        return pa.int64()
+    if all(pa.types.is_integer(kind) or pa.types.is_decimal(kind) for kind in kinds):
+        scale = max(getattr(kind, "scale", 0) for kind in kinds)
+        return pa.decimal256(76, max(scale, 0))
+    return None
+
+
+def _int64(array: pa.Array, common: pa.DataType) -> tuple[Values, Bools]:
+    known = pc.is_valid(array).to_numpy(zero_copy_only=False)
+    if pa.types.is_decimal(common):
+        exact = array.cast(common)
+        narrow = exact.cast(pa.decimal128(18, common.scale))
+        words = np.frombuffer(narrow.buffers()[1], dtype=np.int64)
+        low = words[2 * narrow.offset : 2 * (narrow.offset + len(narrow)) : 2]
+        return np.where(known, low, 0), known
+    if pa.types.is_timestamp(common) and pa.types.is_timestamp(array.type):
+        array = array.cast(pa.timestamp("us", array.type.tz), safe=False)
+    elif pa.types.is_timestamp(common):
+        array = array.cast(common, safe=False)
+    whole = array.cast(pa.int32()) if pa.types.is_date32(common) else array
+    return whole.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False), known
+
+
+def _as_floats(
+    left: pa.Array, right: pa.Array
+) -> tuple[tuple[Values, Bools], tuple[Values, Bools]] | None:
+    return _float64(left), _float64(right)
+
+
+def _float64(array: pa.Array) -> tuple[Values, Bools]:
+    floats = array.cast(pa.float64(), safe=False)
+    known = pc.and_(pc.is_valid(floats), pc.invert(pc.is_nan(floats))).fill_null(False)
+    values = floats.fill_null(0.0).to_numpy(zero_copy_only=False)
+    is_known = known.to_numpy(zero_copy_only=False)
+    return np.where(is_known, values, 0.0), is_known

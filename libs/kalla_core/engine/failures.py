@@ -1,0 +1,55 @@
+"""What DataFusion says when a query fails, as Kalla's errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kalla_core.errors import EngineFailure, InvalidSql, KallaError, OutOfDisk, OutOfMemory
+
+_CONSUMER = re.compile(r"Failed to allocate additional .*? for (\w+)")
+_DATA_FAULTS = ("Cast error", "Divide by zero", "Arithmetic overflow", "Overflow", "Parser error",
+                "Invalid argument", "Compute error", "Execution error")  # fmt: skip
+_NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
+
+
+@contextmanager
+def query_errors() -> Iterator[None]:
+    """Turn what DataFusion raises while it plans or runs a query into `KallaError`."""
+    try:
+        yield
+    except KallaError:
+        raise
+    except Exception as error:
+        if not _from_engine(error):
+            raise
+        raise _named(str(error)) from error
+
+
+def _from_engine(error: Exception) -> bool:
+    """DataFusion raises plain `Exception`, and pyarrow passes some on as its own."""
+    return type(error) is Exception or "DataFusion" in str(error) or "External error" in str(error)
+
+
+def _named(text: str) -> KallaError:
+    first = _readable(text)
+    if "Resources exhausted" in text:
+        operator = _CONSUMER.search(text)
+        name = operator.group(1) if operator else "a query operator"
+        return OutOfMemory(
+            f"The memory limit does not suffice: {name} needs more than its share. "
+            "Raise --memory-limit, or give the match SQL an equality key.",
+            operator=name,
+        )
+    if any(words in text for words in _NO_SPACE):
+        return OutOfDisk(f"No space left for what the query spills to disk ({first}).")
+    if any(words in text for words in _DATA_FAULTS):
+        return InvalidSql(f"The match SQL failed on a value: {first}")
+    return EngineFailure(f"The query engine failed: {first}")
+
+
+def _readable(text: str) -> str:
+    """Drop the wrapping of nested errors and everything after the first line."""
+    line = text.strip().splitlines()[-1] if "caused by" in text else text.strip().splitlines()[0]
+    return re.sub(r"^(?:(?:DataFusion|Arrow|External|Execution) error: )+", "", line)

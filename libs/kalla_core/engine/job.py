@@ -1,0 +1,345 @@
+"""One whole run in one process: pin, plan, scan, join, settle, prove.
+
+    pin      every source is fixed: schema, snapshot or file times, statistics
+    plan     the match SQL is analysed over the schemas; parts are cut
+    scan     the parts go into the store: memory, or buckets in the spool
+    join     the match SQL runs over buckets, or over everything
+    settle   rows that no join marked are written with their reasons, where joins did not do it
+    prove    sources are what they were, and every row is accounted for
+
+What is written lies below the run's staging folder; whoever started the run commits it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from kalla_core.engine.budget import Budget
+from kalla_core.engine.census import KeyCensus, KeyCounts
+from kalla_core.engine.join import JoinContext
+from kalla_core.engine.keying import Keying
+from kalla_core.engine.matching_stage import MatchingStage, MatchingTotals
+from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
+from kalla_core.engine.scan import OpenSource, ScanContext, Scanned, scan_all
+from kalla_core.engine.sinks import EvidenceSinks
+from kalla_core.engine.store import Plan, Store
+from kalla_core.engine.tasks import Stop
+from kalla_core.errors import DuplicateKeys, OutOfMemory
+from kalla_core.evidence.accounting import Ledger, prove
+from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.fragments.cut import bucket_count
+from kalla_core.fragments.model import ScanFragment
+from kalla_core.matching.planned import Identification, Planned, Strategy, plan_match
+from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.session import SessionLimits
+from kalla_core.recipe.model import Recipe, SourceSpec
+from kalla_core.sources.registry import connector_for
+
+PART_BYTES = 64 << 20
+"""A part is about this large where the recipe does not say how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What a run needs to know.
+
+    Attributes:
+        staging: existing, empty folder for the evidence.
+        spool: existing, empty folder for what is thrown away.
+    """
+
+    recipe: Recipe
+    started_at: datetime
+    staging: Path
+    spool: Path
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
+class SideOutcome:
+    """What is known of one side at the end; see `SideSummary` of the evidence."""
+
+    records: int
+    matched: int
+    unmatched: int
+    excluded: int | None
+    keys: KeyCounts
+    identity: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutcome:
+    """What a run did; its files lie in the staging folder."""
+
+    sides: Mapping[Side, SideOutcome]
+    extras: Mapping[str, Mapping[str, Any]]
+    strategy: str
+    files: tuple[WrittenFile, ...]
+    durations: Mapping[str, float]
+    warnings: tuple[str, ...]
+
+
+def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
+    """Carry out a run up to, and without, its commit.
+
+    Raises:
+        KallaError: whatever went wrong; nothing under the staging folder counts then.
+    """
+    with ExitStack() as pins:
+        job = _Job(spec, on_progress, pins)
+        return job.run()
+
+
+@dataclass
+class _Clock:
+    """Seconds per stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+class _Job:
+    def __init__(self, spec: JobSpec, on_progress: OnProgress, pins: ExitStack) -> None:
+        self._spec = spec
+        self._on_progress = on_progress
+        self._clock = _Clock()
+        recipe = spec.recipe
+        with self._clock.stage("planning"):
+            self._sources = {
+                Side.LEFT: _open(recipe.left, pins),
+                Side.RIGHT: _open(recipe.right, pins),
+            }
+            self._extras = {extra.alias: _open(extra, pins) for extra in recipe.extras}
+            self._planned = plan_match(self._query())
+
+    def run(self) -> JobOutcome:
+        with self._clock.stage("staging"):
+            extras = self._read_extras()
+            store, census, scanned = self._scan()
+        with self._clock.stage("matching"):
+            counts = {side: census[side].finish() for side in Side}
+            self._check_keys(counts)
+            sinks = EvidenceSinks(self._spec.staging, self._planned, self._spec.started_at)
+            try:
+                totals = self._match(store, extras, sinks)
+                files = self._finish(sinks)
+            except BaseException:
+                sinks.abandon()
+                raise
+        self._verify()
+        return self._outcome(store, scanned, counts, totals, files)
+
+    def _query(self) -> MatchQuery:
+        recipe = self._spec.recipe
+        return MatchQuery(
+            sql=recipe.match_sql,
+            left=_shape(recipe.left, self._sources[Side.LEFT]),
+            right=_shape(recipe.right, self._sources[Side.RIGHT]),
+            extras=tuple(_shape(extra, self._extras[extra.alias]) for extra in recipe.extras),
+            started_at=self._spec.started_at,
+        )
+
+    def _read_extras(self) -> dict[str, list[pa.RecordBatch]]:
+        most = self._spec.budget.extras_bytes
+        held: dict[str, list[pa.RecordBatch]] = {}
+        size = 0
+        for alias, source in self._extras.items():
+            held[alias] = []
+            for part in source.connector.plan(source.pinned, 1):
+                for batch in source.connector.read(source.pinned, part):
+                    size += batch.nbytes
+                    if size > most:
+                        raise OutOfMemory(
+                            f"The extras are too large: {alias} brings them above {most} bytes, "
+                            "an eighth of the memory limit. Extras are meant for small tables.",
+                            source=alias,
+                        )
+                    held[alias].append(batch)
+        return held
+
+    def _scan(self) -> tuple[Store, dict[Side, KeyCensus], list[Scanned]]:
+        query, budget = self._planned.query, self._spec.budget
+        keying = Keying(self._planned)
+        plan = Plan(
+            folder=self._spec.spool,
+            numbered=self._planned.strategy is not Strategy.COPARTITION,
+            whole_bytes=budget.whole_bytes if self._spec.recipe.options.buckets is None else 0,
+            run_bytes=budget.run_bytes,
+            buckets=self._buckets,
+        )
+        store = Store({side: query.side(side) for side in Side}, plan, keying.buckets)
+        census = {side: KeyCensus(self._spec.spool, side.word) for side in Side}
+        fragments = self._fragments()
+        context = ScanContext(
+            sources=self._sources,
+            store=store,
+            keying=keying,
+            census=census,
+            progress={side: self._counter(side, fragments) for side in Side},
+            stop=Stop(),
+        )
+        scanned = scan_all(context, fragments, budget.threads)
+        store.finish()
+        return store, census, scanned
+
+    def _fragments(self) -> list[ScanFragment]:
+        """Cut both sides; their parts take turns, so that both are read at the same time."""
+        cut = {
+            side: source.connector.plan(source.pinned, self._parts(source))
+            for side, source in self._sources.items()
+        }
+        both = [ScanFragment(side, part) for side, parts in cut.items() for part in parts]
+        return sorted(both, key=lambda fragment: fragment.part.index)
+
+    def _parts(self, source: OpenSource) -> int:
+        wanted = self._spec.recipe.options.partitions
+        if wanted is not None:
+            return wanted
+        size = source.pinned.statistics.arrow_bytes or 0
+        return min(max(size // PART_BYTES, self._spec.budget.threads), 1024)
+
+    def _buckets(self, held_bytes: int) -> int:
+        wanted = self._spec.recipe.options.buckets
+        if wanted is not None:
+            return wanted
+        known = [source.pinned.statistics.arrow_bytes or 0 for source in self._sources.values()]
+        return bucket_count(max(sum(known), 2 * held_bytes), self._spec.budget.join_bytes)
+
+    def _counter(self, side: Side, fragments: list[ScanFragment]) -> ProgressCounter:
+        pinned = self._sources[side].pinned
+        first = Progress(
+            Stage.STAGING,
+            source=pinned.spec.alias,
+            rows_total=pinned.statistics.rows if pinned.statistics.exact else None,
+            bytes_total=pinned.statistics.arrow_bytes,
+            fragments_total=sum(fragment.side is side for fragment in fragments),
+        )
+        return ProgressCounter(first, self._on_progress)
+
+    def _check_keys(self, counts: Mapping[Side, KeyCounts]) -> None:
+        if self._planned.identification is Identification.ROW_IDS:
+            return
+        for side, found in counts.items():
+            if found.duplicates or found.nulls:
+                shape = self._planned.query.side(side)
+                raise DuplicateKeys(
+                    f"This match SQL tells rows apart by their primary key, but "
+                    f"{', '.join(shape.primary_key)} of {shape.alias} is not unique: "
+                    f"{found.duplicates} rows repeat a key, {found.nulls} have none.",
+                    source=shape.alias,
+                )
+
+    def _match(
+        self, store: Store, extras: Mapping[str, list[pa.RecordBatch]], sinks: EvidenceSinks
+    ) -> MatchingTotals:
+        budget = self._spec.budget
+        context = JoinContext(
+            planned=self._planned,
+            extras=extras,
+            limits=SessionLimits(
+                threads=budget.threads,
+                memory_bytes=budget.pool_bytes * budget.threads,
+                spill_path=str(self._spec.spool),
+            ),
+            sinks=sinks,
+        )
+        rows = sum(store.row_count(side) for side in Side)
+        first = Progress(Stage.MATCHING, rows_total=rows)
+        counter = ProgressCounter(first, self._on_progress)
+        return MatchingStage(context, store, budget, counter).run()
+
+    def _finish(self, sinks: EvidenceSinks) -> tuple[WrittenFile, ...]:
+        matched = sinks.matched_rows
+        self._on_progress(Progress(Stage.WRITING_RESULTS, matched_rows=matched))
+        files = sinks.close()
+        self._on_progress(
+            Progress(
+                Stage.WRITING_RESULTS, fragments_done=1, fragments_total=1, matched_rows=matched
+            )
+        )
+        return files
+
+    def _verify(self) -> None:
+        for source in (*self._sources.values(), *self._extras.values()):
+            source.connector.verify(source.pinned)
+
+    def _outcome(
+        self,
+        store: Store,
+        scanned: list[Scanned],
+        counts: Mapping[Side, KeyCounts],
+        totals: MatchingTotals,
+        files: tuple[WrittenFile, ...],
+    ) -> JobOutcome:
+        unmatched = {Side.LEFT: files[1].rows, Side.RIGHT: files[2].rows}
+        rows = {side: sum(part.rows for part in scanned if part.side is side) for side in Side}
+        prove(
+            *(
+                Ledger(side, rows[side], totals.joined[side], totals.matched[side], unmatched[side])
+                for side in Side
+            )
+        )
+        sides = {
+            side: SideOutcome(
+                records=rows[side],
+                matched=totals.matched[side],
+                unmatched=unmatched[side],
+                excluded=_excluded([part for part in scanned if part.side is side]),
+                keys=counts[side],
+                identity=self._sources[side].pinned.identity,
+            )
+            for side in Side
+        }
+        return JobOutcome(
+            sides=sides,
+            extras={alias: source.pinned.identity for alias, source in self._extras.items()},
+            strategy=self._planned.strategy.value,
+            files=files,
+            durations=self._clock.seconds,
+            warnings=(*self._planned.warnings, *_key_warnings(self._planned, counts)),
+        )
+
+
+def _open(spec: SourceSpec, pins: ExitStack) -> OpenSource:
+    connector = connector_for(spec)
+    return OpenSource(connector, pins.enter_context(connector.pin(spec)))
+
+
+def _shape(spec: SourceSpec, source: OpenSource) -> TableShape:
+    return TableShape(spec.alias, source.pinned.schema, spec.primary_key)
+
+
+def _excluded(scanned: list[Scanned]) -> int | None:
+    counts = [part.excluded for part in scanned]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _key_warnings(planned: Planned, counts: Mapping[Side, KeyCounts]) -> list[str]:
+    warnings = []
+    for side, found in counts.items():
+        shape = planned.query.side(side)
+        key = ", ".join(shape.primary_key)
+        if found.duplicates:
+            warnings.append(
+                f"The primary key ({key}) of {shape.alias} is not unique: "
+                f"{found.duplicates} rows repeat the key of an earlier row."
+            )
+        if found.nulls:
+            warnings.append(
+                f"The primary key ({key}) of {shape.alias} is null in {found.nulls} rows."
+            )
+    return warnings

@@ -1,0 +1,162 @@
+"""Run the match SQL over some rows of both sides, and write what it says.
+
+`match` writes the pairs and marks the rows that are in one; `settle` writes the rows that no
+join marked. A join fragment whose rows decide for themselves does both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from kalla_core.engine.failures import query_errors
+from kalla_core.engine.reasons import Explainer
+from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.evidence.build import Reasons
+from kalla_core.matching.pairs import PairFrame, Pairs, expand
+from kalla_core.matching.planned import Planned, pair_frame
+from kalla_core.matching.prepare import register_calls
+from kalla_core.matching.query import Side
+from kalla_core.matching.session import SessionLimits, new_session
+from kalla_core.matching.tables import TableData, register_tables
+
+
+class Sinks(Protocol):
+    """Takes the rows of the three outputs; safe to use from several threads."""
+
+    def matched(
+        self, output: pa.RecordBatch, left_key: list[pa.Array], right_key: list[pa.Array]
+    ) -> None:
+        """Write pairs: the output of the match SQL and the columns of both primary keys."""
+        ...
+
+    def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
+        """Write rows that are in no pair: all columns of the source, and the reasons."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JoinContext:
+    """What all joins of a run share.
+
+    Attributes:
+        extras: batches of each extra, by alias.
+        limits: of the session that runs the match SQL.
+    """
+
+    planned: Planned
+    extras: Mapping[str, Sequence[pa.RecordBatch]]
+    limits: SessionLimits
+    sinks: Sinks
+
+
+def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints, Ints]]:
+    """Write the pairs among these rows; yield the positions of their rows, batch by batch.
+
+    Rows in memory on both sides; see `stream_pairs` for how the pairs come.
+
+    Raises:
+        InvalidSql: a value makes the SQL fail (a cast, a division by zero).
+        OutOfMemory: an operator needs more than its share.
+    """
+    frame = _frame(context, left, right)
+    for batch, pairs in stream_pairs(frame):
+        at_left, at_right = left.positions(pairs.left), right.positions(pairs.right)
+        context.sinks.matched(
+            rows_of(batch, pairs),
+            left.keys(at_left),
+            right.keys(at_right),
+        )
+        yield at_left, at_right
+
+
+def join(context: JoinContext, left: Rows, right: Rows) -> tuple[int, int]:
+    """Match and settle rows that decide for themselves; return distinct matched rows per side.
+
+    Raises:
+        InvalidSql, OutOfMemory: as `match` does.
+    """
+    left_matched = np.zeros(left.count, dtype=np.bool_)
+    right_matched = np.zeros(right.count, dtype=np.bool_)
+    for at_left, at_right in match(context, left, right):
+        left_matched[at_left] = True
+        right_matched[at_right] = True
+    settle(context, left, right, left_matched, right_matched)
+    return int(left_matched.sum()), int(right_matched.sum())
+
+
+def settle(
+    context: JoinContext, left: Rows, right: Rows, left_matched: Bools, right_matched: Bools
+) -> None:
+    """Write the rows that are not matched, with their reasons; both sides at the same time.
+
+    Args:
+        left_matched: for each row of `left`, whether it is in a pair anywhere.
+        right_matched: likewise.
+    """
+    explainer = Explainer(context.planned, left, right, context.limits)
+    explainer.prepare()
+    tasks = [
+        partial(_write_unmatched, context, rows, ~matched, explainer)
+        for rows, matched in ((left, left_matched), (right, right_matched))
+    ]
+    run_all(tasks, min(context.limits.threads, 2), Stop())
+
+
+def stream_pairs(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
+    """Yield result batches with the pairs that each of their rows stands for."""
+    with query_errors():
+        stream = frame.frame.execute_stream()
+        for result in stream:
+            batch = result.to_pyarrow()
+            pairs = expand(batch, frame)
+            if len(pairs):
+                yield batch, pairs
+
+
+def rows_of(batch: pa.RecordBatch, pairs: Pairs) -> pa.RecordBatch:
+    """Return the result row of each pair."""
+    if np.array_equal(pairs.result_row, np.arange(batch.num_rows)):
+        return batch
+    return batch.take(pa.array(pairs.result_row))
+
+
+def _frame(context: JoinContext, left: Rows, right: Rows) -> PairFrame:
+    plain = _session(context, left.batches, right.batches)
+    numbered = _session(context, left.numbered, right.numbered)
+    with query_errors():
+        return pair_frame(context.planned, plain, numbered)
+
+
+def _session(context: JoinContext, left: TableData, right: TableData) -> Any:
+    session = new_session(context.limits)
+    register_tables(session, context.planned.query, left, right, context.extras)
+    register_calls(session, context.planned.prepared)
+    return session
+
+
+def _write_unmatched(
+    context: JoinContext, rows: Rows, unmatched: Bools, explainer: Explainer
+) -> None:
+    if not unmatched.any():
+        return
+    reasons = explainer.of(rows.side, unmatched)
+    written = 0
+    for batch, start in zip(rows.batches, rows.starts, strict=True):
+        kept = batch.filter(pa.array(unmatched[start : start + batch.num_rows]))
+        context.sinks.unmatched(rows.side, kept, _window(reasons, written, kept.num_rows))
+        written += kept.num_rows
+
+
+def _window(reasons: Reasons, start: int, count: int) -> Reasons:
+    return Reasons(
+        reasons.rejection_reason.slice(start, count),
+        reasons.reason_detail.slice(start, count),
+        reasons.closest_candidate.slice(start, count),
+    )

@@ -1,0 +1,109 @@
+"""Which bucket a row belongs to, and the hash of its primary key, a batch at a time."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from datafusion import SessionContext, col
+
+from kalla_core.engine.failures import query_errors
+from kalla_core.engine.hashing import bucket, content_bucket, digest
+from kalla_core.matching.planned import Planned, key_frame
+from kalla_core.matching.query import Side, TableShape
+from kalla_core.matching.session import new_session
+from kalla_core.matching.tables import register_side
+
+Ints = npt.NDArray[np.int64]
+
+
+class Keying:
+    """Evaluates keys over single batches; safe to use from several threads."""
+
+    def __init__(self, planned: Planned) -> None:
+        self._planned = planned
+        self._local = threading.local()
+
+    def buckets(self, side: Side, batch: pa.RecordBatch, buckets: int) -> Ints:
+        """Return the bucket of each row.
+
+        Rows whose key is null can match nothing unless null equals null; where it does not, they
+        are spread by a hash of their content, so that no bucket gets them all.
+        """
+        if buckets == 1:
+            return np.zeros(batch.num_rows, dtype=np.int64)
+        keys = self._planned.reason_keys
+        if not keys:
+            return self._spread(side, batch, buckets)
+        session = self._session(side, batch)
+        frame = key_frame(self._planned, session, side)
+        pairs = [(col(f"__k{n}"), key.type) for n, key in enumerate(keys)]
+        with query_errors():
+            numbers = frame.select(bucket(pairs, buckets).alias("b"), *_null_flags(len(keys)))
+            table = numbers.to_arrow_table()
+        found: Ints = table.column(0).to_numpy()
+        nulls = np.logical_or.reduce([table.column(n + 1).to_numpy() for n in range(len(keys))])
+        if self._planned.nulls_together or not nulls.any():
+            return found
+        return np.where(nulls, self._spread(side, batch, buckets), found)
+
+    def primary_keys(self, side: Side, batch: pa.RecordBatch) -> tuple[Ints, int]:
+        """Return a 64-bit hash of each primary key without nulls, and how many have nulls."""
+        shape = self._planned.query.side(side)
+        columns = _key_columns(shape, batch)
+        null = np.zeros(batch.num_rows, dtype=np.bool_)
+        for column in columns:
+            if column.null_count:
+                null |= column.is_null().to_numpy(zero_copy_only=False)
+        session = self._keys_session(columns)
+        columns_typed = [(col(f"c{n}"), column.type) for n, column in enumerate(columns)]
+        with query_errors():
+            table = session.table("t").select(digest(columns_typed).alias("h")).to_arrow_table()
+        hashes: Ints = table.column(0).to_numpy()
+        return (hashes[~null], int(null.sum())) if null.any() else (hashes, 0)
+
+    def _spread(self, side: Side, batch: pa.RecordBatch, buckets: int) -> Ints:
+        columns = _key_columns(self._planned.query.side(side), batch)
+        session = self._keys_session(columns)
+        columns_typed = [(col(f"c{n}"), column.type) for n, column in enumerate(columns)]
+        with query_errors():
+            table = session.table("t").select(content_bucket(columns_typed, buckets).alias("b"))
+            numbers: Ints = table.to_arrow_table().column(0).to_numpy()
+        return numbers
+
+    def _session(self, side: Side, batch: pa.RecordBatch) -> SessionContext:
+        session = self._fresh(side.value)
+        register_side(session, self._planned.query, side, [batch])
+        return session
+
+    def _keys_session(self, columns: list[pa.Array]) -> SessionContext:
+        session = self._fresh("t")
+        names = [f"c{n}" for n in range(len(columns))]
+        session.register_record_batches("t", [[pa.RecordBatch.from_arrays(columns, names)]])
+        return session
+
+    def _fresh(self, table: str) -> SessionContext:
+        """Return this thread's session, without the table of the batch before."""
+        sessions = self._local.__dict__.setdefault("sessions", {})
+        if table not in sessions:
+            sessions[table] = new_session()
+        session: SessionContext = sessions[table]
+        for name in (table, *self._aliases(table)):
+            session.deregister_table(name)
+        return session
+
+    def _aliases(self, table: str) -> tuple[str, ...]:
+        for side in Side:
+            if side.value == table:
+                return (self._planned.query.side(side).alias,)
+        return ()
+
+
+def _key_columns(shape: TableShape, batch: pa.RecordBatch) -> list[pa.Array]:
+    return [batch.column(batch.schema.get_field_index(name)) for name in shape.primary_key]
+
+
+def _null_flags(count: int) -> list[object]:
+    return [col(f"__k{n}").is_null().alias(f"n{n}") for n in range(count)]

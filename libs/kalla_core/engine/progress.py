@@ -1,0 +1,68 @@
+"""How far a run has come, as it tells whoever watches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The stages of a run, in their order; also the names in callbacks and metadata.json."""
+
+    STAGING = "staging"
+    MATCHING = "matching"
+    WRITING_RESULTS = "writing_results"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report; totals are None while nobody knows them.
+
+    Attributes:
+        source: alias of the source that is being read, in `staging`.
+        rows_done: source rows read (`staging`), or rows of both sides joined (`matching`).
+        matched_rows: rows of matched so far.
+    """
+
+    stage: Stage
+    source: str | None = None
+    rows_done: int = 0
+    rows_total: int | None = None
+    bytes_done: int = 0
+    bytes_total: int | None = None
+    fragments_done: int = 0
+    fragments_total: int = 0
+    matched_rows: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class ProgressCounter:
+    """Adds up what several threads report of one stage (and one source) and passes it on."""
+
+    def __init__(self, first: Progress, on_progress: OnProgress) -> None:
+        self._now = first
+        self._on_progress = on_progress
+        self._lock = threading.Lock()
+        on_progress(first)
+
+    def add(self, *, rows: int = 0, size: int = 0, fragments: int = 0, matched: int = 0) -> None:
+        """Count rows, bytes, finished fragments and matched rows; safe from any thread."""
+        with self._lock:
+            now = self._now
+            self._now = replace(
+                now,
+                rows_done=now.rows_done + rows,
+                bytes_done=now.bytes_done + size,
+                fragments_done=now.fragments_done + fragments,
+                matched_rows=now.matched_rows + matched,
+            )
+            self._on_progress(self._now)
+
+    @property
+    def now(self) -> Progress:
+        """The sums so far."""
+        return self._now

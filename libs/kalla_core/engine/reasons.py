@@ -1,0 +1,146 @@
+"""Why a row stayed unmatched, and which row of the other side came closest.
+
+Works on the rows of whole key classes: everything that could have matched a row is at hand. The
+cost grows with the rows, not with the pairs of a hot key: each row that has its key on the other
+side is shown one candidate, found by a sorted search on what the first measurable condition
+compares (`kalla_core.engine.closest`), or else the best of the first few by primary key.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine import wording
+from kalla_core.engine.candidates import Candidates, find_candidates
+from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.evidence.build import Reasons
+from kalla_core.matching.planned import Planned, key_frame
+from kalla_core.matching.query import ROW, Side
+from kalla_core.matching.session import SessionLimits, new_session
+from kalla_core.matching.tables import register_side
+
+
+class Reason(StrEnum):
+    """The codes of `rejection_reason`."""
+
+    KEY_NULL = "key_null"
+    KEY_NOT_FOUND = "key_not_found"
+    PREDICATE_FAILED = "predicate_failed"
+    NO_MATCH = "no_match"
+
+
+class Explainer:
+    """Explains the unmatched rows of both sides of one set of buckets.
+
+    Args:
+        limits: of the sessions that compare keys.
+    """
+
+    def __init__(self, planned: Planned, left: Rows, right: Rows, limits: SessionLimits) -> None:
+        self._planned = planned
+        self._rows = {Side.LEFT: left, Side.RIGHT: right}
+        self._limits = limits
+        self._keys: dict[Side, pa.Table] = {}
+
+    def prepare(self) -> None:
+        """Evaluate the keys of both sides, so that `of` may then run in two threads."""
+        if self._planned.reason_keys:
+            for side in Side:
+                self._key_table(side)
+
+    def of(self, side: Side, unmatched: Bools) -> Reasons:
+        """Return the reasons of the rows of `side` that `unmatched` marks, in their order."""
+        if not self._planned.reason_keys:
+            return _uniform(int(unmatched.sum()), Reason.NO_MATCH, wording.NO_EQUALITY_KEY)
+        keys = self._key_table(side).filter(pa.array(unmatched))
+        null = self._null_keys(keys)
+        found = self._found_elsewhere(side, keys)
+        candidates = find_candidates(
+            self._planned,
+            side,
+            self._rows[side],
+            self._rows[side.other],
+            keys.filter(pa.array(found)),
+            self._key_table(side.other),
+            self._limits,
+        )
+        return self._compose(side, keys, null, found, candidates)
+
+    def _compose(
+        self, side: Side, keys: pa.Table, null: Bools, found: Bools, candidates: Candidates
+    ) -> Reasons:
+        codes = np.where(found, 2, np.where(null, 0, 1)).astype(np.int8)
+        names = pa.array([Reason.KEY_NULL, Reason.KEY_NOT_FOUND, Reason.PREDICATE_FAILED])
+        absent = keys.filter(pa.array(~found & ~null))
+        details = [
+            wording.key_null(self._planned, side, keys.filter(pa.array(null & ~found))),
+            wording.key_not_found(self._planned, side, absent),
+            candidates.details,
+        ]
+        none = pa.nulls(len(codes) - len(candidates.closest), pa.string())
+        order = pa.array(_interleave(codes))
+        return Reasons(
+            pc.take(names, pa.array(codes)),
+            pc.take(pa.concat_arrays(details), order),
+            pc.take(pa.concat_arrays([none, candidates.closest]), order),
+        )
+
+    def _key_table(self, side: Side) -> pa.Table:
+        """Return ROW (position) and the keys of all rows of a side."""
+        if side not in self._keys:
+            session = new_session(self._limits)
+            rows = self._rows[side]
+            register_side(session, self._planned.query, side, rows.positioned)
+            table = key_frame(self._planned, session, side).to_arrow_table()
+            self._keys[side] = table.sort_by(ROW) if self._limits.threads > 1 else table
+        return self._keys[side]
+
+    def _null_keys(self, keys: pa.Table) -> Bools:
+        null = np.zeros(len(keys), dtype=np.bool_)
+        for number, key in enumerate(self._planned.reason_keys):
+            if not key.null_safe:
+                null |= keys.column(f"__k{number}").is_null().to_numpy()
+        return null
+
+    def _found_elsewhere(self, side: Side, keys: pa.Table) -> Bools:
+        """Tell for each row whether the other side has its key."""
+        session = new_session(self._limits)
+        session.register_record_batches("wanted", [keys.to_batches()])
+        others = self._key_table(side.other)
+        session.register_record_batches("offered", [others.to_batches()])
+        same = same_key(self._planned, "wanted", "offered")
+        frame = session.sql(
+            f'SELECT wanted."{ROW}" FROM wanted LEFT SEMI JOIN offered ON {same}'  # noqa: S608
+        )
+        rows = frame.to_arrow_table().column(0).to_numpy()
+        found = np.zeros(self._rows[side].count, dtype=np.bool_)
+        found[rows.astype(np.int64)] = True
+        return found[keys.column(ROW).to_numpy().astype(np.int64)]
+
+
+def same_key(planned: Planned, left: str, right: str) -> str:
+    """Return SQL that says two key tables agree on every key."""
+    return " AND ".join(
+        f"{left}.__k{number} {'IS NOT DISTINCT FROM' if key.null_safe else '='} {right}.__k{number}"
+        for number, key in enumerate(planned.reason_keys)
+    )
+
+
+def _interleave(codes: npt.NDArray[np.int8]) -> Ints:
+    """Return where each row's entry lies when entries are grouped by code."""
+    places = np.empty(len(codes), dtype=np.int64)
+    places[np.argsort(codes, kind="stable")] = np.arange(len(codes))
+    return places
+
+
+def _uniform(count: int, reason: Reason, detail: str) -> Reasons:
+    return Reasons(
+        pa.repeat(pa.scalar(reason.value), count),
+        pa.repeat(pa.scalar(detail), count),
+        pa.nulls(count, pa.string()),
+    )

@@ -1,0 +1,79 @@
+"""Read the parts of both sides into the store, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from kalla_core.engine.census import KeyCensus
+from kalla_core.engine.keying import Keying
+from kalla_core.engine.progress import ProgressCounter
+from kalla_core.engine.store import Store
+from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.fragments.model import ScanFragment
+from kalla_core.matching.query import Side
+from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Connector, PinnedSource
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A pinned source with the connector that reads it."""
+
+    connector: Connector
+    pinned: PinnedSource
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What one scan fragment delivered; `excluded` is None where the source filtered itself."""
+
+    side: Side
+    rows: int
+    excluded: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanContext:
+    """What all scans of a run share."""
+
+    sources: Mapping[Side, OpenSource]
+    store: Store
+    keying: Keying
+    census: Mapping[Side, KeyCensus]
+    progress: Mapping[Side, ProgressCounter]
+    stop: Stop
+
+
+def scan_all(
+    context: ScanContext, fragments: Iterable[ScanFragment], threads: int
+) -> list[Scanned]:
+    """Run scan fragments on `threads` threads; the first error stops the others.
+
+    Raises:
+        KallaError: as the connectors do; `OutOfDisk` from the spool.
+    """
+    tasks = [partial(scan, context, fragment) for fragment in fragments]
+    return run_all(tasks, threads, context.stop)
+
+
+def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
+    """Read one part to its end.
+
+    Raises:
+        Cancelled: another fragment failed.
+        KallaError: as the connector does.
+    """
+    side = fragment.side
+    source = context.sources[side]
+    reader = source.connector.read(source.pinned, fragment.part, DEFAULT_BATCH_ROWS)
+    held = context.store.part(side, fragment.part.index)
+    for batch in reader:
+        context.stop.check()
+        context.census[side].add(*context.keying.primary_keys(side, batch))
+        rows, size = batch.num_rows, batch.nbytes
+        held.append(batch)
+        context.progress[side].add(rows=rows, size=size)
+    held.finish()
+    context.progress[side].add(fragments=1)
+    return Scanned(side, held.rows, reader.excluded_rows)

@@ -1,0 +1,214 @@
+"""The spool: where scans leave their rows, by bucket, for joins to fetch.
+
+A scan fragment writes one file. It collects rows up to a budget, sorts them by bucket (stably,
+so that a bucket keeps the order of the source) and appends one Arrow IPC message per bucket and
+run of the budget. The index says where each bucket's messages are. Reading a bucket means
+reading its messages of all files, in the order of the parts, which gives the rows of the bucket
+in the order of the source whatever the number of parts, runs or threads.
+
+Files are written without fsync: a spool never outlives the process that reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.errors import EngineFailure
+from kalla_core.evidence.disk import disk_errors
+
+IntArray = npt.NDArray[np.int64]
+
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One message: some rows of one bucket.
+
+    Attributes:
+        raw_bytes: size of the rows as Arrow batches, for memory budgets.
+        crc32: of the message's bytes.
+    """
+
+    bucket: int
+    offset: int
+    length: int
+    rows: int
+    raw_bytes: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolFile:
+    """What one scan fragment left; plain data."""
+
+    path: Path
+    segments: tuple[Segment, ...]
+
+
+@dataclass(slots=True)
+class SpoolWriter:
+    """Writes one spool file.
+
+    Args:
+        path: the file to make.
+        schema: of the batches without their bucket numbers.
+        buckets: how many there are.
+        run_bytes: rows held in memory before they are sorted and written.
+    """
+
+    path: Path
+    schema: pa.Schema
+    buckets: int
+    run_bytes: int
+    _batches: list[pa.RecordBatch] = field(default_factory=list)
+    _numbers: list[IntArray] = field(default_factory=list)
+    _held_bytes: int = 0
+    _offset: int = 0
+    _segments: list[Segment] = field(default_factory=list)
+    _file: int = -1
+
+    def open(self) -> SpoolWriter:
+        """Create the file.
+
+        Raises:
+            OutOfDisk: here and from every method that writes.
+        """
+        with disk_errors(self.path):
+            self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        return self
+
+    def append(self, batch: pa.RecordBatch, buckets: IntArray | None) -> None:
+        """Take rows and their bucket numbers (None: all in bucket 0)."""
+        self._batches.append(batch)
+        if buckets is not None:
+            self._numbers.append(buckets)
+        self._held_bytes += batch.nbytes
+        if self._held_bytes >= self.run_bytes:
+            self._flush()
+
+    def finish(self) -> SpoolFile:
+        """Write what is held and return the file with its index."""
+        self._flush()
+        os.close(self._file)
+        self._file = -1
+        return SpoolFile(self.path, tuple(self._segments))
+
+    def discard(self) -> None:
+        """Close and remove the file, finished or not."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        self.path.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        if not self._batches:
+            return
+        held = pa.concat_batches(self._batches)
+        if self._numbers:
+            numbers = np.concatenate(self._numbers).astype(_narrowest(self.buckets), copy=False)
+            order = np.argsort(numbers, kind="stable")
+            bounds = np.searchsorted(numbers[order], np.arange(self.buckets + 1))
+            held = pc.take(held, pa.array(order))
+        else:
+            bounds = np.array([0, held.num_rows])
+        for bucket, (start, end) in enumerate(pairwise(bounds)):
+            if end > start:
+                self._write(bucket, held.slice(start, end - start))
+        self._batches.clear()
+        self._numbers.clear()
+        self._held_bytes = 0
+
+    def _write(self, bucket: int, batch: pa.RecordBatch) -> None:
+        message = _message(batch)
+        with disk_errors(self.path):
+            _write_all(self._file, message)
+        self._segments.append(
+            Segment(
+                bucket,
+                self._offset,
+                message.size,
+                batch.num_rows,
+                batch.nbytes,
+                zlib.crc32(message),
+            )
+        )
+        self._offset += message.size
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """All files of one side, in the order of its parts."""
+
+    schema: pa.Schema
+    files: tuple[SpoolFile, ...]
+
+    def bucket_bytes(self, buckets: int) -> IntArray:
+        """Return the raw bytes of each bucket, int64."""
+        return self._sums(buckets, attrgetter("raw_bytes"))
+
+    def bucket_rows(self, buckets: int) -> IntArray:
+        """Return the rows of each bucket, int64."""
+        return self._sums(buckets, attrgetter("rows"))
+
+    def read(self, buckets: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of these buckets in the order of the parts.
+
+        Raises:
+            EngineFailure: a message is not what was written.
+        """
+        wanted = frozenset(buckets)
+        for file in self.files:
+            chosen = [segment for segment in file.segments if segment.bucket in wanted]
+            if chosen:
+                yield from _read(file.path, chosen, self.schema)
+
+    def _sums(self, buckets: int, measure: Callable[[Segment], int]) -> IntArray:
+        sums = np.zeros(buckets, dtype=np.int64)
+        for file in self.files:
+            for segment in file.segments:
+                sums[segment.bucket] += measure(segment)
+        return sums
+
+
+def _read(path: Path, segments: Sequence[Segment], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    with pa.memory_map(str(path)) as file:
+        for segment in segments:
+            file.seek(segment.offset)
+            message = file.read_buffer(segment.length)
+            if zlib.crc32(message) != segment.crc32:
+                raise EngineFailure(f"The spool file {path} was damaged while the run went on.")
+            yield pa.ipc.read_record_batch(pa.ipc.read_message(message), schema)
+
+
+def _message(batch: pa.RecordBatch) -> pa.Buffer:
+    """Return the batch as one encapsulated IPC message, compressed, without its schema."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=_OPTIONS) as stream:
+        stream.write_batch(batch.slice(0, 0))  # the schema goes out with the first batch
+        start = sink.tell()
+        stream.write_batch(batch)
+        end = sink.tell()
+    return sink.getvalue()[start:end]
+
+
+def _write_all(file: int, data: pa.Buffer) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _narrowest(buckets: int) -> type[np.unsignedinteger]:
+    """Return the type whose stable argsort is fastest: numpy sorts 8 and 16 bits by radix."""
+    return np.uint8 if buckets <= 256 else np.uint16

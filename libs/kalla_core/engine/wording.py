@@ -1,0 +1,149 @@
+"""The sentences of `reason_detail`, made a column at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine.rows import Bools, Ints
+from kalla_core.evidence.keys import key_text
+from kalla_core.matching.conditions import Condition
+from kalla_core.matching.planned import Planned
+from kalla_core.matching.query import Side
+
+NO_EQUALITY_KEY = "No row of the other side satisfies the match SQL, which has no equality key."
+
+_LEFT_OUT = (
+    "The key is there and every condition on the two rows holds; "
+    "the rest of the match SQL left the pair out."
+)
+
+
+def key_null(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
+    """Say which key is null; `keys` has `__k0`... of the rows in question."""
+    sentence = pa.nulls(len(keys), pa.string())
+    for number in reversed(range(len(planned.reason_keys))):
+        name = planned.reason_keys[number].text(side)
+        is_null = keys.column(f"__k{number}").combine_chunks().is_null()
+        sentence = pc.if_else(is_null, f"{name} is null, and null equals nothing.", sentence)
+    return _one(sentence)
+
+
+def key_not_found(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
+    """Say which key nobody on the other side has."""
+    other = side.other
+    pieces: list[pa.Array | str] = [f"No row of {planned.query.side(other).alias} has "]
+    for number, key in enumerate(planned.reason_keys):
+        pieces += [
+            ", " if number else "",
+            f"{key.text(other)} = ",
+            _text(keys.column(f"__k{number}")),
+        ]
+    return _join([*pieces, "."], len(keys))
+
+
+def predicate_failed(
+    planned: Planned,
+    side: Side,
+    left: pa.Table,
+    right: pa.Table,
+    held: Sequence[Bools],
+    closest: pa.Array,
+    sizes: Ints,
+    cap: int,
+) -> pa.Array:
+    """Say what keeps each pair of rows apart, and by how much.
+
+    Args:
+        left: the left row of each pair; `right` likewise.
+        held: for each condition, which pairs it holds for.
+        closest: text of the candidate's key.
+        sizes: how many candidates a row had where none was nearest; 0 where one was.
+    """
+    count = len(left)
+    failed = [
+        pc.if_else(
+            pa.array(~holds),
+            _failure(planned, condition, left, right),
+            pa.scalar(None, pa.string()),
+        )
+        for condition, holds in zip(planned.conditions, held, strict=True)
+    ]
+    if failed:
+        why = pc.binary_join_element_wise(*failed, "; ", null_handling="skip")
+        why = pc.if_else(pc.equal(why, ""), _LEFT_OUT, why)
+    else:
+        why = pa.repeat(pa.scalar(_LEFT_OUT), count)
+    other = planned.query.side(side.other).alias
+    said = _join([f"Closest in {other}: ", closest, ". ", why], count)
+    if not (sizes > cap).any():
+        return said
+    note = f" (the best of the first {cap} by primary key)"
+    return _join([said, pc.if_else(pa.array(sizes > cap), note, "")], count)
+
+
+def _failure(planned: Planned, condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array:
+    query = planned.query
+    pieces: list[pa.Array | str] = [f"{condition.text} does not hold"]
+    shown = [(query.left.alias, left, name) for name in condition.left_columns]
+    shown += [(query.right.alias, right, name) for name in condition.right_columns]
+    for number, (alias, table, name) in enumerate(shown):
+        pieces += [", " if number else ": ", f"{alias}.{name} = ", _text(table.column(name))]
+    difference = _difference(condition, left, right)
+    if difference is not None:
+        pieces.append(difference)
+    return _join(pieces, len(left))
+
+
+def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array | None:
+    """Return `, which differ by 0.50` where the condition compares one number or date of each."""
+    if (
+        not condition.measurable
+        or not len(condition.left_columns) == len(condition.right_columns) == 1
+    ):
+        return None
+    a = _one(left.column(condition.left_columns[0]))
+    b = _one(right.column(condition.right_columns[0]))
+    distance = _distance(a, b)
+    if distance is None:
+        return None
+    unit = " days" if pa.types.is_date(a.type) else ""
+    words = pc.binary_join_element_wise(", which differ by ", key_text([distance]), unit, "")
+    return words.fill_null("")
+
+
+def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:
+    if pa.types.is_date(a.type) and pa.types.is_date(b.type):
+        a, b = (x.cast(pa.date32()).cast(pa.int32()).cast(pa.int64()) for x in (a, b))
+    numbers = (pa.types.is_integer, pa.types.is_decimal, pa.types.is_floating)
+    if not all(any(is_kind(x.type) for is_kind in numbers) for x in (a, b)):
+        return None
+    if pa.types.is_floating(a.type) or pa.types.is_floating(b.type):
+        return None  # the numbers as printed say more than the difference of doubles
+    try:
+        return pc.abs_checked(pc.subtract_checked(a, b))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # more digits than Arrow holds
+        return None
+
+
+def _text(column: pa.ChunkedArray) -> pa.Array:
+    return key_text([_one(column)]).fill_null("null")
+
+
+def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _join(pieces: Sequence[pa.Array | str], count: int) -> pa.Array:
+    if count == 0:
+        return pa.array([], pa.string())
+    merged: list[pa.Array | str] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        elif not (isinstance(piece, str) and not piece):
+            merged.append(piece)
+    joined = pc.binary_join_element_wise(*merged, "")
+    return joined if isinstance(joined, pa.Array) else pa.repeat(joined, count)

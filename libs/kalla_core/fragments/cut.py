@@ -1,0 +1,35 @@
+"""How many buckets, and which of them go together: arithmetic on bytes, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MAX_BUCKETS = 1024
+
+
+def bucket_count(total_bytes: int, join_bytes: int) -> int:
+    """Return how many buckets bring a bucket of both sides down to half of `join_bytes`.
+
+    Half, because keys are never spread evenly; small buckets are joined together anyway.
+    """
+    wanted = -(-2 * total_bytes // max(join_bytes, 1))
+    return min(max(wanted, 1), MAX_BUCKETS)
+
+
+def coalesce(sizes: Sequence[int], join_bytes: int) -> tuple[tuple[int, ...], ...]:
+    """Group buckets, in their order, so that a group stays within `join_bytes` where it can.
+
+    Every bucket is in one group; a bucket larger than `join_bytes` is alone in its group.
+    """
+    groups: list[tuple[int, ...]] = []
+    group: list[int] = []
+    held = 0
+    for bucket, size in enumerate(sizes):
+        if group and held + size > join_bytes:
+            groups.append(tuple(group))
+            group, held = [], 0
+        group.append(bucket)
+        held += size
+    if group:
+        groups.append(tuple(group))
+    return tuple(groups)

@@ -1,0 +1,38 @@
+"""Counting repeated and missing primary keys."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalla_core.engine.census import KeyCensus, KeyCounts
+
+
+@given(
+    st.lists(
+        st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3), max_size=20), max_size=6
+    ),
+    st.sampled_from([1, 10, 10_000]),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_row_beyond_the_first_of_a_key_is_a_duplicate(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], held_rows: int
+) -> None:
+    census = KeyCensus(tmp_path_factory.mktemp("census"), "left", held_rows)
+
+    for batch in batches:
+        census.add(np.array(batch, dtype=np.int64), nulls=1)
+
+    keys = [key for batch in batches for key in batch]
+    assert census.finish() == KeyCounts(len(keys) - len(set(keys)), len(batches))
+
+
+def test_nothing_is_left_on_disk(tmp_path: Path) -> None:
+    census = KeyCensus(tmp_path, "left", held_rows=1)
+    census.add(np.arange(10, dtype=np.int64), nulls=0)
+
+    census.finish()
+
+    assert list(tmp_path.iterdir()) == []

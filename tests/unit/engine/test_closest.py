@@ -1,0 +1,104 @@
+"""The nearest candidate, against a plain search through all of them."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalla_core.engine.closest import NONE, Keyed, comparable, nearest
+
+rows = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(-20, 20)), max_size=30)
+
+
+def _keyed(rows: list[tuple[int, int | None]], kind: type = np.int64) -> Keyed:
+    return Keyed(
+        codes=np.array([code for code, _ in rows], dtype=np.int64),
+        values=np.array([value or 0 for _, value in rows], dtype=kind),
+        known=np.array([value is not None for _, value in rows], dtype=bool),
+    )
+
+
+def _searched(
+    wanted: tuple[int, int | None], offered: list[tuple[int, int | None]], rank: list[int]
+) -> int:
+    code, value = wanted
+    if value is None:
+        return NONE
+    near = [
+        (abs(value - other), rank[at], at)
+        for at, (other_code, other) in enumerate(offered)
+        if other_code == code and other is not None
+    ]
+    return min(near)[2] if near else NONE
+
+
+@given(rows, rows, st.randoms(use_true_random=False), st.sampled_from([np.int64, np.float64]))
+@settings(max_examples=300, deadline=None)
+def test_the_search_finds_what_a_look_at_all_of_them_finds(
+    wanted: list[tuple[int, int | None]],
+    offered: list[tuple[int, int | None]],
+    random: object,
+    kind: type,
+) -> None:
+    rank = list(range(len(offered)))
+    random.shuffle(rank)  # type: ignore[attr-defined]
+
+    found = nearest(_keyed(wanted, kind), _keyed(offered, kind), np.array(rank, dtype=np.int64))
+
+    assert found.tolist() == [_searched(row, offered, rank) for row in wanted]
+
+
+def test_differences_beyond_63_bits_are_compared_exactly() -> None:
+    wanted = Keyed(np.zeros(1, np.int64), np.array([2**63 - 1]), np.ones(1, bool))
+    offered = Keyed(np.zeros(2, np.int64), np.array([-(2**63), 0]), np.ones(2, bool))
+
+    found = nearest(wanted, offered, np.arange(2))
+
+    assert found.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        (pa.array([1, None]), pa.array([7], pa.int16()), ([1, 0], [7])),
+        (
+            pa.array([Decimal("1.5")], pa.decimal128(5, 1)),
+            pa.array([Decimal("1.50"), Decimal("-2.25")], pa.decimal128(12, 2)),
+            ([150], [150, -225]),
+        ),
+        (pa.array([Decimal("2.00")]), pa.array([3]), ([200], [300])),
+        (pa.array([date(1970, 1, 3)]), pa.array([date(1969, 12, 31)]), ([2], [-1])),
+        (
+            pa.array([date(1970, 1, 2)]),
+            pa.array([datetime(1970, 1, 1, 0, 0, 1)], pa.timestamp("ms")),
+            ([86_400_000_000], [1_000_000]),
+        ),
+    ],
+)
+def test_exact_types_are_compared_as_integers(
+    left: pa.Array, right: pa.Array, expected: tuple[list[int], list[int]]
+) -> None:
+    a, a_known, b, _ = comparable(left, right)
+
+    assert (a.tolist(), b.tolist()) == expected
+    assert a.dtype == b.dtype == np.int64
+    assert a_known.tolist() == left.is_valid().to_pylist()
+
+
+def test_what_does_not_fit_64_bits_is_compared_as_floats() -> None:
+    huge = pa.array([Decimal(10) ** 30], pa.decimal128(38, 2))
+
+    a, _, b, _ = comparable(huge, pa.array([1]))
+
+    assert a.dtype == b.dtype == np.float64
+    assert a[0] > b[0]
+
+
+def test_nan_is_not_a_value_to_be_near_to() -> None:
+    _, known, _, _ = comparable(pa.array([1.0, float("nan"), None]), pa.array([1.0]))
+
+    assert known.tolist() == [True, False, False]
