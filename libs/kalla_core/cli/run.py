@@ -1,0 +1,117 @@
+"""`kalla run`: a recipe from its file to evidence and a summary."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kalla_core.cli.console import print_json, standard_error, standard_output
+from kalla_core.cli.failures import ExitCode
+from kalla_core.cli.progress import watching
+from kalla_core.cli.recipes import read_recipe
+from kalla_core.cli.summary import show_summary
+from kalla_core.engine.local import RunRequest, run_local
+from kalla_core.errors import InvalidSetting
+from kalla_core.evidence.metadata import RunMetadata, to_json
+from kalla_core.ids import RunId, new_run_id
+from kalla_core.observe.logs import configure_logs
+from kalla_core.recipe.model import EngineChoice, Recipe
+from kalla_core.settings import LogLevel, Settings, load_settings
+
+OUTPUT_ROOT = Path("kalla-output")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFlags:
+    """The flags of `kalla run` as they were given; None where they were not."""
+
+    output: Path | None = None
+    engine: str | None = None
+    overrides: tuple[str, ...] = ()
+    memory_limit: str | None = None
+    slots: int | None = None
+    partitions: str | None = None
+    buckets: str | None = None
+    log_level: str | None = None
+    log_format: str | None = None
+    overwrite: bool = False
+    fail_on_unmatched: bool = False
+    as_json: bool = False
+
+
+def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
+    """Run a recipe and show what came out of it.
+
+    Raises:
+        KallaError: what went wrong; no evidence was left.
+    """
+    settings = load_settings(
+        memory_limit_bytes=flags.memory_limit,
+        slots=flags.slots,
+        log_level=flags.log_level,
+        log_format=flags.log_format,
+    )
+    start_logs(settings)
+    recipe = read_recipe(path, _overrides(flags))
+    _refuse_cluster(recipe)
+    run_id = new_run_id()
+    output = flags.output or default_output(recipe, run_id, datetime.now(UTC))
+    overwrite = flags.overwrite or recipe.options.overwrite
+    metadata = reconcile(recipe, run_id, output, settings, overwrite=overwrite)
+    if flags.as_json:
+        print_json(to_json(metadata))
+    else:
+        show_summary(standard_output(), metadata, output)
+    left_over = metadata.left.unmatched or metadata.right.unmatched
+    return ExitCode.UNMATCHED if flags.fail_on_unmatched and left_over else ExitCode.SUCCEEDED
+
+
+def reconcile(
+    recipe: Recipe, run_id: RunId, output: Path, settings: Settings, *, overwrite: bool
+) -> RunMetadata:
+    """Run a recipe on this machine and show its progress on standard error.
+
+    Raises:
+        KallaError: what went wrong; no evidence was left.
+    """
+    request = RunRequest(
+        recipe=recipe,
+        run_id=run_id,
+        output=output,
+        memory_limit_bytes=settings.memory_limit_bytes,
+        threads=settings.slots,
+        overwrite=overwrite,
+    )
+    with watching(standard_error(), run_id) as on_progress:
+        return run_local(request, on_progress)
+
+
+def start_logs(settings: Settings) -> None:
+    """Set up logs; beside the bars of a terminal only warnings, unless more is asked for."""
+    asked = "log_level" in settings.model_fields_set
+    quiet = standard_error().is_terminal and not asked
+    configure_logs(LogLevel.WARNING if quiet else settings.log_level, settings.log_format)
+
+
+def default_output(recipe: Recipe, run_id: RunId, now: datetime) -> Path:
+    """Return a folder of its own for a run: `kalla-output/RECIPE_ID/20260331T120000Z-1a2b3c4d`."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", recipe.recipe_id).strip(".-") or "recipe"
+    return OUTPUT_ROOT / name[:80] / f"{now:%Y%m%dT%H%M%SZ}-{run_id[:8]}"
+
+
+def _overrides(flags: RunFlags) -> tuple[str, ...]:
+    """Return all overrides; a flag of its own counts after `--set`."""
+    options = {"engine": flags.engine, "partitions": flags.partitions, "buckets": flags.buckets}
+    named = (f"options.{name}={value}" for name, value in options.items() if value is not None)
+    return (*flags.overrides, *named)
+
+
+def _refuse_cluster(recipe: Recipe) -> None:
+    if recipe.options.engine is EngineChoice.CLUSTER:
+        raise InvalidSetting(
+            "The engine `cluster` needs a coordinator, and this version of Kalla ships none; "
+            "`local` and `auto` run the recipe in this process.",
+            engine="cluster",
+        )
