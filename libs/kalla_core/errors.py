@@ -84,10 +84,10 @@ class RecipeInvalid(UserError):
 
     code = "invalid_recipe"
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], subject: str = "recipe") -> None:
         lines = "\n".join(f"  {fault.path}: {fault.message}" for fault in faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        super().__init__(f"The recipe has {count}:\n{lines}")
+        super().__init__(f"The {subject} has {count}:\n{lines}")
         self.faults = tuple(faults)
 
 

@@ -19,6 +19,11 @@ _NAMED = re.compile(
     r"|x-amz-(?:signature|credential|security-token))=)[^\s&\"'<>;,]+",
     re.IGNORECASE,
 )
+_OPTION = re.compile(
+    r"(?P<head>[?&][^=&?\s]*(?:password|passwd|secret|token|credential|signature|key)[^=&?\s]*=)"
+    r"[^\s&\"'<>]+",
+    re.IGNORECASE,
+)
 _REFERENCE = re.compile(r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}")
 _SECRET_NAME = re.compile(
     r"password|passwd|secret|token|authorization|credential|api_?key|access_key", re.IGNORECASE
@@ -30,7 +35,9 @@ def mask_text(text: str) -> str:
 
     A password that is only named, as `${env:PGPASS}`, stays.
     """
-    return _NAMED.sub(_masked, _USER_INFO.sub(_masked, text))
+    for pattern in (_USER_INFO, _OPTION, _NAMED):
+        text = pattern.sub(_masked, text)
+    return text
 
 
 def mask(value: object, name: str = "") -> object:

@@ -1,4 +1,18 @@
-"""The types a recipe may give a column, as people write them: `decimal(12,2)`, `date`, `text`."""
+"""The types a recipe may give a column in `types`, and the Arrow types they stand for.
+
+| word, any case               | Arrow type                        | takes                     |
+|------------------------------|-----------------------------------|---------------------------|
+| `text`                       | string                            | anything                  |
+| `integer`, `bigint`          | int64                             | digits, leading zeros too |
+| `decimal(p)`, `decimal(p,s)` | decimal128, or 256 from 39 digits | numbers, exactly          |
+| `double`                     | float64                           | numbers, approximately    |
+| `date`                       | date32                            | `2024-01-31`              |
+| `timestamp`                  | timestamp[us]                     | `2024-01-31 10:00:00`     |
+| `timestamptz`                | timestamp[us, UTC]                | `2024-01-31T10:00:00Z`    |
+| `boolean`                    | bool                              | `true`, `false`, any case |
+
+SQL's other names for these (`varchar`, `numeric`, `timestamp with time zone`, …) are taken too.
+"""
 
 from __future__ import annotations
 
@@ -6,63 +20,68 @@ import re
 
 import pyarrow as pa
 
+from kalla_core.errors import InvalidType
 from kalla_core.recipe.nearest import suggestion
 
-INTEGER = pa.int64()
-TIMESTAMP = pa.timestamp("us")
-TIMESTAMP_UTC = pa.timestamp("us", tz="UTC")
+MAX_DECIMAL128_DIGITS = 38
+MAX_DECIMAL_DIGITS = 76
 
-_TYPES: dict[pa.DataType, tuple[str, ...]] = {
+_WORDS: dict[pa.DataType, tuple[str, ...]] = {
     pa.string(): ("text", "string", "varchar", "utf8"),
-    INTEGER: ("integer", "int", "int64", "bigint", "long"),
+    pa.int64(): ("integer", "bigint", "int", "int64", "long"),
     pa.float64(): ("double", "double precision", "float", "float64"),
-    pa.bool_(): ("boolean", "bool"),
     pa.date32(): ("date", "date32"),
-    TIMESTAMP: ("timestamp", "timestamp without time zone"),
-    TIMESTAMP_UTC: ("timestamptz", "timestamp with time zone"),
+    pa.timestamp("us"): ("timestamp", "timestamp without time zone"),
+    pa.timestamp("us", tz="UTC"): ("timestamptz", "timestamp with time zone"),
+    pa.bool_(): ("boolean", "bool"),
 }
-_BY_WORD = {word: data_type for data_type, words in _TYPES.items() for word in words}
-_KNOWN = (*(words[0] for words in _TYPES.values()), "decimal(12,2)")
+_BY_WORD = {word: arrow_type for arrow_type, words in _WORDS.items() for word in words}
 _DECIMAL = re.compile(r"(?:decimal|numeric)\s*\(\s*(\d{1,3})\s*(?:,\s*(\d{1,3})\s*)?\)", re.ASCII)
-_MAX_DECIMAL128 = 38
-_MAX_DECIMAL256 = 76
 
 
-def parse_column_type(text: str) -> pa.DataType:
-    """Return the Arrow type of a type text, any case.
-
-    Integers are 64 bits wide, timestamps count microseconds; a decimal of up to 38 digits is a
-    Decimal128, of up to 76 a Decimal256.
+def parse_type(text: str) -> pa.DataType:
+    """Return the Arrow type that a type word stands for; case and spaces do not matter.
 
     Raises:
-        ValueError: no such type; the message is a sentence.
+        InvalidType: no such type, or a decimal whose digits make no sense.
     """
-    folded = " ".join(text.lower().split())
-    if folded in _BY_WORD:
-        return _BY_WORD[folded]
-    found = _DECIMAL.fullmatch(folded)
-    if found is not None:
-        return _decimal(text, int(found[1]), int(found[2] or 0))
-    if folded in ("decimal", "numeric"):
-        raise ValueError(
-            f'"{text}" needs its digits and its digits after the point: decimal(12,2).'
+    word = " ".join(text.lower().split())
+    if word in _BY_WORD:
+        return _BY_WORD[word]
+    if shape := _DECIMAL.fullmatch(word):
+        return _decimal(text, int(shape[1]), int(shape[2] or 0))
+    if word in ("decimal", "numeric"):
+        raise InvalidType(
+            f"`{text}` does not say how many digits it has, and how many of them after the point:"
+            " decimal(12,2).",
+            type=text,
         )
-    raise ValueError(f'There is no type "{text}"{suggestion(folded, _KNOWN)}')
+    known = ("decimal(12,2)", *(words[0] for words in _WORDS.values()))
+    raise InvalidType(f"`{text}` is not a type. {suggestion(word, known)}", type=text)
 
 
-def column_type_text(data_type: pa.DataType) -> str | None:
-    """Return how a recipe writes a type; None where no text stands for exactly this one."""
-    if pa.types.is_decimal128(data_type) or pa.types.is_decimal256(data_type):
-        return f"decimal({data_type.precision},{data_type.scale})"
-    words = _TYPES.get(data_type)
-    return None if words is None else words[0]
+def decimal_type(precision: int, scale: int) -> pa.DataType:
+    """Return the narrowest Arrow decimal with `precision` digits, `scale` of them fractional."""
+    if precision <= MAX_DECIMAL128_DIGITS:
+        return pa.decimal128(precision, scale)
+    return pa.decimal256(precision, scale)
+
+
+def type_word(arrow_type: pa.DataType) -> str:
+    """Return the word for a type; of a type that has none, Arrow's own name."""
+    if pa.types.is_decimal(arrow_type):
+        return f"decimal({arrow_type.precision},{arrow_type.scale})"
+    words = _WORDS.get(arrow_type)
+    return str(arrow_type) if words is None else words[0]
 
 
 def _decimal(text: str, precision: int, scale: int) -> pa.DataType:
-    if not 1 <= precision <= _MAX_DECIMAL256:
-        raise ValueError(f'"{text}" has to have 1 to {_MAX_DECIMAL256} digits.')
+    if not 1 <= precision <= MAX_DECIMAL_DIGITS:
+        raise InvalidType(f"`{text}`: a decimal has 1 to {MAX_DECIMAL_DIGITS} digits.", type=text)
     if scale > precision:
-        raise ValueError(f'"{text}" has more digits after the point than digits.')
-    if precision > _MAX_DECIMAL128:
-        return pa.decimal256(precision, scale)
-    return pa.decimal128(precision, scale)
+        raise InvalidType(
+            f"`{text}`: the second number counts the digits after the point and cannot exceed"
+            " the first, which counts all digits.",
+            type=text,
+        )
+    return decimal_type(precision, scale)

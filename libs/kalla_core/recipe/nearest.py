@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+_HOW_MANY = 3
 _SHOWN = 12
 
 
-def nearest(name: str, known: Iterable[str], count: int = 3) -> tuple[str, ...]:
-    """Return the known names most like `name`, best first; case does not matter."""
-    by_folded: dict[str, list[str]] = {}
-    for candidate in known:
-        by_folded.setdefault(candidate.casefold(), []).append(candidate)
-    close = get_close_matches(name.casefold(), by_folded, n=count, cutoff=0.6)
-    return tuple(original for folded in close for original in by_folded[folded])[:count]
+def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return up to three of `names` that are spelled most like `name`, best first, any case."""
+    by_fold: dict[str, list[str]] = {}
+    for candidate in names:
+        by_fold.setdefault(candidate.casefold(), []).append(candidate)
+    folds = get_close_matches(name.casefold(), by_fold, n=_HOW_MANY, cutoff=0.5)
+    return tuple(candidate for fold in folds for candidate in by_fold[fold])[:_HOW_MANY]
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence: `; did you mean "amount"?`, else the names there are."""
-    names = tuple(known)
-    close = nearest(name, names)
+def suggestion(name: str, names: Iterable[str]) -> str:
+    """Return a sentence that leads from `name` to what is there: the nearest, else all names."""
+    there = tuple(names)
+    close = nearest(name, there)
     if close:
-        return "; did you mean " + " or ".join(f'"{one}"' for one in close) + "?"
-    if not names:
-        return "; there are none."
-    shown = ", ".join(names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"; there are {shown}{more}."
+        return f"Did you mean {listed(close)}?"
+    if not there:
+        return "There are none."
+    more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+    return f"There are {', '.join(f'`{one}`' for one in there[:_SHOWN])}{more}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a sentence: `a`, `b` or `c`."""
+    quoted = [f"`{name}`" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"

@@ -1,0 +1,169 @@
+"""A recipe as JSON has it: names, types and bounds of every field, and nothing between fields.
+
+The pydantic models here are the edge; `kalla_core.recipe.parse` turns them into the frozen model.
+Everything is strict: no text becomes a number, and a field nobody knows is a fault.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from kalla_core.errors import InvalidType
+from kalla_core.recipe.column_types import parse_type
+from kalla_core.recipe.model import EngineChoice, FilterOp, SourceType
+
+MAX_PARTITIONS = 1024
+MAX_BUCKETS = 4096
+MAX_TIMEOUT_S = 366 * 86400
+MIN_TIMEOUT_S = 0.001
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("empty", "Must not be empty.")
+    return text
+
+
+def _automatic(value: object) -> object:
+    return None if value == "auto" else value
+
+
+def _column_type(text: str) -> str:
+    try:
+        parse_type(text)
+    except InvalidType as error:
+        raise PydanticCustomError("invalid_type", "{reason}", {"reason": str(error)}) from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_not_blank)]
+Columns = list[Text]
+PrimaryKey = Annotated[Columns, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1, le=MAX_BUCKETS)]
+Buckets = Annotated[Count | None, BeforeValidator(_automatic)]
+Types = dict[Text, Annotated[str, AfterValidator(_column_type)]]
+# A word of JSON becomes a member of an enumeration; strict would ask for the member itself.
+Engine = Annotated[EngineChoice, Field(strict=False)]
+Operator = Annotated[FilterOp, Field(strict=False)]
+Kind = Annotated[SourceType, Field(strict=False)]
+
+
+class Strict(BaseModel):
+    """A document in which nothing is converted and nothing is unknown."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class FilterDocument(Strict):
+    """One condition on the rows of a source."""
+
+    column: Text
+    op: Operator
+    value: Any
+
+    @field_validator("value")
+    @classmethod
+    def _fits_operator(cls, value: object, info: ValidationInfo) -> object:
+        op = info.data.get("op")
+        if op is FilterOp.BETWEEN:
+            return _scalars(value, "`between` takes two values: [low, high].", exactly=2)
+        if op is FilterOp.IN:
+            return _scalars(value, "`in` takes a list of one value or more: [a, b].")
+        if op is FilterOp.LIKE and not isinstance(value, str):
+            raise _bad_value('`like` takes a text, as "INV-%".')
+        if op is not None:
+            return _scalar(value, f"`{op}` takes one value: a text, a number, true or false.")
+        return value
+
+
+def _scalars(value: object, sentence: str, exactly: int | None = None) -> tuple[object, ...]:
+    if not isinstance(value, list | tuple) or not value or len(value) != (exactly or len(value)):
+        raise _bad_value(sentence)
+    return tuple(_scalar(item, sentence) for item in value)
+
+
+def _scalar(value: object, sentence: str) -> object:
+    if isinstance(
+        value, Decimal
+    ):  # how kalla_core.recipe.jsontext hands over what floats cannot hold
+        raise _bad_value(
+            f"{value} has more digits than a number in JSON keeps; write it in quotes."
+        )
+    if not isinstance(value, str | int | float | bool):
+        raise _bad_value(sentence)
+    if isinstance(value, float) and not _is_finite(value):
+        raise _bad_value("NaN and infinity are no values.")
+    return value
+
+
+def _is_finite(value: float) -> bool:
+    return value - value == 0
+
+
+def _bad_value(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid_filter", "{sentence}", {"sentence": sentence})
+
+
+class TableDocument(Strict):
+    """What every source may say, wherever it stands."""
+
+    alias: Text
+    columns: Columns | None = Field(None, alias="schema")
+    filters: list[FilterDocument] | None = None
+    types: Types | None = None
+
+
+class ExtraDocument(TableDocument):
+    """A small lookup table beside the two sources."""
+
+    type: Kind
+    uri: Text | None = None
+
+
+class SourceDocument(ExtraDocument):
+    """The left or the right source."""
+
+    primary_key: PrimaryKey
+
+
+class SourcesDocument(Strict):
+    """Both sources."""
+
+    left: SourceDocument
+    right: SourceDocument
+
+
+class OptionsDocument(Strict):
+    """How a run is carried out."""
+
+    engine: Engine | None = None
+    partitions: Annotated[int | None, Field(ge=1, le=MAX_PARTITIONS)] = None
+    buckets: Buckets = None
+    timeout_s: Annotated[float | None, Field(ge=MIN_TIMEOUT_S, le=MAX_TIMEOUT_S)] = None
+    overwrite: bool | None = None
+    single_file: bool | None = None
+
+
+class RecipeDocument(Strict):
+    """A whole recipe (CONTRACT §1)."""
+
+    recipe_id: Text
+    name: Text
+    description: str | None = None
+    match_sql: Text
+    match_description: str | None = None
+    sources: SourcesDocument
+    extras: list[ExtraDocument] | None = None
+    options: OptionsDocument | None = None
