@@ -21,7 +21,7 @@ def rows_table(rows: pa.Table, width: int) -> tuple[Table, list[pa.Field]]:
     Each column's type stands below its name; numbers are aligned to the right, nulls are dim.
     At least one column is shown, however narrow the terminal.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     cells: list[list[Text]] = []
     used = 0
     for field, column in zip(rows.schema, rows.columns, strict=True):
