@@ -1,31 +1,5 @@
-"""Which names somebody may have meant."""
+"""Which names somebody may have meant, as `kalla_core.recipe.nearest` finds them."""
 
-from __future__ import annotations
+from kalla_core.recipe.nearest import nearest, suggestion
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
-_HOW_MANY = 3
-
-
-def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return up to three of `names` that are spelled most like `name`, best first, any case."""
-    by_fold: dict[str, list[str]] = {}
-    for candidate in names:
-        by_fold.setdefault(candidate.casefold(), []).append(candidate)
-    folds = get_close_matches(name.casefold(), by_fold, n=_HOW_MANY, cutoff=0.5)
-    return tuple(candidate for fold in folds for candidate in by_fold[fold])[:_HOW_MANY]
-
-
-def suggestion(name: str, names: Iterable[str]) -> str:
-    """Return a sentence that leads from `name` to what is there: the nearest, else all names."""
-    there = tuple(names)
-    close = nearest(name, there)
-    if close:
-        return f"Did you mean {_listed(close)}?"
-    return f"It has {_listed(there)}." if there else "It has no columns."
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    quoted = [f"`{name}`" for name in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+__all__ = ["nearest", "suggestion"]
