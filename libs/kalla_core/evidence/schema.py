@@ -20,6 +20,9 @@ MATCHED = "matched.parquet"
 UNMATCHED = {Side.LEFT: "unmatched_left.parquet", Side.RIGHT: "unmatched_right.parquet"}
 METADATA = "metadata.json"
 
+FINAL_NAMES = (MATCHED, *UNMATCHED.values(), METADATA)
+"""Everything that evidence consists of; what makes it complete comes last."""
+
 MATCH_RULE = "match_sql"
 """`rule_name` of a match, unless the SQL says otherwise; the one attempted rule of the others."""
 
