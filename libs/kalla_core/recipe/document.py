@@ -71,7 +71,7 @@ class FilterDocument(Strict):
 
     column: Text
     op: Operator
-    value: Any
+    value: Annotated[Any, Field(json_schema_extra={"items": {}})]  # may be a list
 
     @field_validator("value")
     @classmethod
