@@ -8,7 +8,7 @@ batches with the recipe's filters applied (`protocol`).
     uri          reading, completing and masking of URIs
     types        the type words of a recipe
     filters      the recipe's filters over Arrow batches, the same for every connector
-    files        the connector for files: any byte store × any file format
+    files        the connector for files: any byte store, any file format
     store        what a byte store offers; `local` is the one for this machine's files
     csv, parquet the file formats
 

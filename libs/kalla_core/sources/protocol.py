@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -26,6 +27,17 @@ from kalla_core.recipe.model import SourceSpec
 JsonObject = Mapping[str, Any]
 
 DEFAULT_BATCH_ROWS = 131_072
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAccess:
+    """What this process lets connectors reach, from its settings; the default allows all.
+
+    Attributes:
+        allowed_roots: folders below which local files may be read; None for everywhere.
+    """
+
+    allowed_roots: tuple[Path, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

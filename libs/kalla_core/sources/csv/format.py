@@ -1,0 +1,180 @@
+"""CSV as a file format (see `FormatReader`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+
+import pyarrow as pa
+
+from kalla_core.errors import SourceChanged, UnknownColumn
+from kalla_core.sources.csv.block import BlockParser
+from kalla_core.sources.csv.body import CsvFile, CsvSource, not_gzip, open_csv_source
+from kalla_core.sources.csv.cut import BLOCK_BYTES, Block, Target, parts_of, targets
+from kalla_core.sources.csv.infer import infer_type
+from kalla_core.sources.csv.locate import explain_broken, explain_misfit
+from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_starts
+from kalla_core.sources.csv.sample import Sample, take_sample
+from kalla_core.sources.filters import RowFilter
+from kalla_core.sources.formats import FileSource, Pruned, Shape
+from kalla_core.sources.names import suggestion
+from kalla_core.sources.protocol import Part, PinnedSource, Statistics
+from kalla_core.sources.types import parse_type
+
+
+class CsvFormat:
+    """Reads CSV files."""
+
+    def shape(self, source: FileSource) -> Shape:
+        """Read headers and a sample; fix the types."""
+        csv_source, columns = open_csv_source(source)
+        _check_types(source.types, columns)
+        sample = take_sample(csv_source, columns)
+        schema = pa.schema(
+            [
+                (name, parse_type(source.types[name]))
+                if name in source.types
+                else (name, infer_type(sample.rows.column(name)))
+                for name in columns
+            ]
+        )
+        canonical = [
+            field.name
+            for field in schema
+            if pa.types.is_integer(field.type) and field.name not in source.types
+        ]
+        return Shape(
+            schema=schema,
+            statistics=_statistics(csv_source, sample),
+            detail={
+                "bodies": [file.as_json() for file in csv_source.files],
+                "canonical": canonical,
+            },
+        )
+
+    def plan(self, source: FileSource, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:
+        """Scan the files for quotes and cut them at records."""
+        csv_source = CsvSource.of(source, pinned.detail)
+        blocks: list[Block] = []
+        for file, wanted in zip(csv_source.files, targets(csv_source.files, parts), strict=True):
+            blocks.extend(_blocks(csv_source, file, wanted))
+            source.check_unchanged(file.index)
+        return parts_of(blocks)
+
+    def read(
+        self, source: FileSource, pinned: PinnedSource, part: Part, row_filter: RowFilter
+    ) -> Iterator[pa.RecordBatch | Pruned]:
+        """Read the blocks of a part, one batch each."""
+        csv_source = CsvSource.of(source, pinned.detail)
+        reader = _Reader(csv_source, pinned)
+        for piece in part.detail["pieces"]:
+            yield from reader.batches(csv_source.files[piece["file"]], piece.get("offsets"))
+
+    def read_whole(
+        self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
+    ) -> Iterator[pa.RecordBatch | Pruned]:
+        """Read the files as streams."""
+        csv_source = CsvSource.of(source, pinned.detail)
+        reader = _Reader(csv_source, pinned)
+        for file in csv_source.files:
+            yield from reader.batches(file, None)
+
+
+class _Reader:
+    """Reads pieces of files into batches; names the line of what it cannot read."""
+
+    def __init__(self, source: CsvSource, pinned: PinnedSource) -> None:
+        self._source = source
+        self._parser = BlockParser(pinned.schema, source.dialect, pinned.detail["canonical"])
+
+    def batches(self, file: CsvFile, offsets: Sequence[int] | None) -> Iterator[pa.RecordBatch]:
+        """Yield a batch for each block: those between `offsets`, or of the whole file."""
+        blocks = self._streamed(file) if offsets is None else self._planned(file, offsets)
+        for offset, block in blocks:
+            batch = self._parsed(file, offset, block)
+            if batch.num_rows:
+                yield batch
+        self._source.source.check_unchanged(file.index)
+
+    def _planned(self, file: CsvFile, offsets: Sequence[int]) -> Iterator[tuple[int, pa.Buffer]]:
+        with self._source.stream(file) as stream:
+            for start, end in pairwise(offsets):
+                stream.seek(start)
+                block = stream.read_buffer(end - start)
+                if block.size != end - start:
+                    raise SourceChanged(
+                        f"`{file.path}` became shorter while it was read.", path=file.path
+                    )
+                yield start, block
+
+    def _streamed(self, file: CsvFile) -> Iterator[tuple[int, pa.Buffer]]:
+        delimiter = self._source.dialect.delimiter_byte
+        offset = file.start
+        try:
+            with self._source.stream(file) as stream:
+                stream.read(file.start)
+                blocks = record_blocks(stream.read, delimiter, file.terminator, BLOCK_BYTES)
+                for block in blocks:
+                    yield offset, pa.py_buffer(block)
+                    offset += len(block)
+        except BrokenRecordError as broken:
+            self._source.source.check_unchanged(file.index)
+            raise explain_broken(self._source, file, broken) from None
+        except OSError as cause:
+            self._source.source.check_unchanged(file.index)
+            raise not_gzip(file.path, cause) from cause
+
+    def _parsed(self, file: CsvFile, offset: int, block: pa.Buffer) -> pa.RecordBatch:
+        try:
+            return self._parser.parse(block)
+        except pa.ArrowInvalid:
+            self._source.source.check_unchanged(file.index)
+            raise explain_misfit(
+                self._source, file, self._parser, offset, block.to_pybytes()
+            ) from None
+
+
+def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Iterator[Block]:
+    if not wanted:
+        return
+    if file.gzip:
+        yield Block(file.index, wanted[0].part, None, None, file.body_bytes)
+        return
+    try:
+        with source.stream(file) as stream:
+            starts = record_starts(
+                stream,
+                file.start,
+                file.size_bytes,
+                [target.offset for target in wanted[1:]],
+                source.dialect.delimiter_byte,
+                file.terminator,
+            )
+    except BrokenRecordError as broken:
+        source.source.check_unchanged(file.index)
+        raise explain_broken(source, file, broken) from None
+    edges = [file.start, *starts, file.size_bytes]
+    for target, (start, end) in zip(wanted, pairwise(edges), strict=True):
+        if start < end:
+            yield Block(file.index, target.part, start, end, end - start)
+
+
+def _check_types(types: Mapping[str, str], columns: Sequence[str]) -> None:
+    for name, word in types.items():
+        if name not in columns:
+            raise UnknownColumn(
+                f"`types` is about the column `{name}`, which is not there."
+                f" {suggestion(name, columns)}",
+                column=name,
+            )
+        parse_type(word)
+
+
+def _statistics(source: CsvSource, sample: Sample) -> Statistics:
+    rows = sample.rows.num_rows
+    if sample.whole:
+        return Statistics(rows=rows, arrow_bytes=sample.rows.nbytes, exact=True)
+    if not rows:
+        return Statistics()
+    share = sum(file.body_bytes for file in source.files) / sample.size_bytes
+    return Statistics(rows=int(rows * share), arrow_bytes=int(sample.rows.nbytes * share))

@@ -1,0 +1,92 @@
+"""From the texts of a sample to the types of columns.
+
+The first of these whose every value in the sample, NULL aside, is written so:
+
+| type | written |
+|---|---|
+| boolean       | `true`, `false`, or both capitalised alike                                       |
+| integer       | canonical digits: no leading zero, no plus, no `-0`, at most 18                  |
+| decimal(p,s)  | such integers and at least one fraction; s is the longest of them |
+| date          | `2024-01-31`                                                                     |
+| timestamp     | a date, `T` or a space, a time to the minute or finer (at most six decimals)     |
+| timestamptz   | the same with `Z` or an offset                                                   |
+| text          | anything                                                                         |
+
+Precision leaves head-room for later values: 18 digits while the sample needs at most 15, so that
+amounts stay within what 64 bits hold, else 38, else 76 (a sample that needs more is text). A
+column without a value in the sample is text.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.sources.types import MAX_DECIMAL_DIGITS, decimal_type
+
+_BOOLEAN = r"\A(?:true|false|True|False|TRUE|FALSE)\z"
+_INTEGER = r"\A(?:0|-?[1-9][0-9]{0,17})\z"
+_NUMBER = r"\A-?(?:0|[1-9][0-9]{0,17}|(?:0|[1-9][0-9]*)?\.[0-9]+)\z"
+_DATE = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
+_TIMESTAMP = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?\z"
+_ZONED = _TIMESTAMP.removesuffix(r"\z") + r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)\z"
+_GLANCE = 256
+
+_HEADROOM = ((15, 18), (38, 38), (MAX_DECIMAL_DIGITS, MAX_DECIMAL_DIGITS))
+"""Digits that a sample may need at most, and the precision that it then gets."""
+
+
+def infer_type(values: pa.ChunkedArray) -> pa.DataType:
+    """Return the type of a column whose sample, as binary, is `values`."""
+    present = values.drop_null().combine_chunks()
+    if isinstance(present, pa.ChunkedArray):
+        present = pa.concat_arrays(present.chunks) if present.num_chunks else pa.array([], "binary")
+    if len(present) == 0:
+        return pa.string()
+    if _all_match(present, _BOOLEAN):
+        return pa.bool_()
+    if _all_match(present, _INTEGER):
+        return pa.int64()
+    if _all_match(present, _NUMBER):
+        return _decimal(present)
+    for pattern, candidate in (
+        (_DATE, pa.date32()),
+        (_TIMESTAMP, pa.timestamp("us")),
+        (_ZONED, pa.timestamp("us", tz="UTC")),
+    ):
+        if _all_match(present, pattern):
+            return candidate if _is_valid(present, candidate) else pa.string()
+    return pa.string()
+
+
+def _all_match(values: pa.Array, pattern: str) -> bool:
+    return all(
+        pc.all(pc.match_substring_regex(some, pattern)).as_py()
+        for some in (values.slice(0, _GLANCE), values)
+    )
+
+
+def _is_valid(values: pa.Array, candidate: pa.DataType) -> bool:
+    """Return whether all values are days and times that exist."""
+    try:
+        values.cast(pa.string()).cast(candidate)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _decimal(values: pa.Array) -> pa.DataType:
+    length = pc.binary_length(values)
+    point = pc.find_substring(values, ".")
+    has_point = pc.greater_equal(point, 0)
+    if not pc.any(has_point).as_py():
+        return pa.string()
+    behind = pc.if_else(has_point, pc.subtract(pc.subtract(length, point), 1), 0)
+    before = pc.if_else(has_point, point, length)
+    signs = pc.cast(pc.starts_with(values, "-"), pa.int32())
+    scale = pc.max(behind).as_py()
+    needed = pc.max(pc.subtract(before, signs)).as_py() + scale
+    for most, precision in _HEADROOM:
+        if needed <= most:
+            return decimal_type(precision, scale)
+    return pa.string()

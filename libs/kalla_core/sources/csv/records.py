@@ -1,0 +1,156 @@
+"""Record boundaries: in a whole file at chosen offsets, or in a stream as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from kalla_core.errors import SourceChanged
+from kalla_core.sources.csv.dialect import QUOTE
+from kalla_core.sources.csv.quotes import Bytes, Marks, QuoteScanner
+
+SCAN_BYTES = 1 << 20
+MAX_RECORD_BYTES = 256 << 20
+
+_QUOTE_BYTES = bytes([QUOTE])
+_NEVER_CLOSED = "opens a quote that is never closed."
+
+
+class BrokenRecordError(Exception):
+    """A record without an end.
+
+    Attributes:
+        offset: where it starts in what was scanned; None if the scan did not keep track.
+        why: what is wrong, as the predicate of a sentence about the record.
+    """
+
+    def __init__(self, offset: int | None, why: str) -> None:
+        super().__init__(why)
+        self.offset = offset
+        self.why = why
+
+
+def record_starts(
+    file: pa.NativeFile,
+    begin: int,
+    end: int,
+    targets: Sequence[int],
+    delimiter: int,
+    terminator: int,
+) -> list[int]:
+    """Return for each target the offset of the first record that starts at or after it.
+
+    Args:
+        file: open for reading; it is read once from `begin` to `end`.
+        begin: offset of a record's start, the first of interest.
+        end: the file's size.
+        targets: offsets greater than `begin`, ascending.
+        delimiter: the byte between fields.
+        terminator: the byte that ends records.
+
+    Returns:
+        Ascending offsets, one per target; `end` where no further record starts.
+
+    Raises:
+        BrokenRecordError: the file ends within quotes.
+        SourceChanged: it is shorter than `end`.
+    """
+    scanner = QuoteScanner(delimiter)
+    buffer = bytearray(SCAN_BYTES)
+    view = np.frombuffer(buffer, np.uint8)
+    starts: list[int] = []
+    base = begin
+    file.seek(begin)
+    while base < end:
+        size = file.readinto(memoryview(buffer)[: min(SCAN_BYTES, end - base)])
+        if not size:
+            raise SourceChanged("The file became shorter while it was read.")
+        block = view[:size]
+        marks = _marks(scanner, buffer, block)
+        while len(starts) < len(targets):
+            if starts and targets[len(starts)] <= starts[-1]:
+                starts.append(starts[-1])
+                continue
+            from_index = max(targets[len(starts)] - 1 - base, 0)
+            found = _first_end(buffer, block, marks, from_index, terminator)
+            if found is None:
+                break
+            starts.append(base + found + 1)
+        base += size
+    if scanner.inside:
+        raise BrokenRecordError(None, _NEVER_CLOSED)
+    return starts + [end] * (len(targets) - len(starts))
+
+
+def record_blocks(
+    read: Callable[[int], bytes], delimiter: int, terminator: int, block_bytes: int
+) -> Iterator[bytes]:
+    """Cut a stream, which begins with a record's start, into blocks of whole records.
+
+    Args:
+        read: returns up to so many of the next bytes, none at the end.
+        delimiter: the byte between fields.
+        terminator: the byte that ends records.
+        block_bytes: about how long blocks are; longer where one record is.
+
+    Raises:
+        BrokenRecordError: the stream ends within quotes, or a record exceeds 256 MiB.
+    """
+    scanner = QuoteScanner(delimiter)
+    pending: list[bytes] = []
+    offset = 0
+    while chunk := read(block_bytes):
+        block = np.frombuffer(chunk, np.uint8)
+        cut = _last_end(block, _marks(scanner, chunk, block), terminator)
+        if cut is None:
+            pending.append(chunk)
+            if sum(map(len, pending)) > MAX_RECORD_BYTES:
+                raise BrokenRecordError(offset, "is longer than 256 MiB; is a quote missing?")
+            continue
+        records = b"".join([*pending, chunk[: cut + 1]])
+        offset += len(records)
+        yield records
+        pending = [chunk[cut + 1 :]]
+    if scanner.inside:
+        raise BrokenRecordError(offset, _NEVER_CLOSED)
+    if rest := b"".join(pending):
+        yield rest
+
+
+def record_ends(block: bytes, delimiter: int, terminator: int) -> list[int]:
+    """Return the offset just behind each record of a block that begins with a record's start."""
+    view = np.frombuffer(block, np.uint8)
+    ends = np.flatnonzero(view == terminator)
+    outside = ends[~QuoteScanner(delimiter).advance(view).is_inside(ends)] + 1
+    found: list[int] = outside.tolist()
+    return found if found and found[-1] == len(block) else [*found, len(block)]
+
+
+def _marks(scanner: QuoteScanner, data: bytes | bytearray, block: Bytes) -> Marks | None:
+    """Return the quotes of a block; None if it has none and lies outside quotes."""
+    if not scanner.inside and data.find(_QUOTE_BYTES, 0, len(block)) < 0:
+        scanner.skip(int(block[-1]))
+        return None
+    return scanner.advance(block)
+
+
+def _first_end(
+    data: bytes | bytearray, block: Bytes, marks: Marks | None, start: int, terminator: int
+) -> int | None:
+    """Return the index of the first record end at or after `start`."""
+    if marks is None:
+        found = data.find(bytes([terminator]), start, len(block))
+        return found if found >= 0 else None
+    ends = np.flatnonzero(block[start:] == terminator) + start
+    outside = np.flatnonzero(~marks.is_inside(ends))
+    return int(ends[outside[0]]) if len(outside) else None
+
+
+def _last_end(block: Bytes, marks: Marks | None, terminator: int) -> int | None:
+    """Return the index of the last record end."""
+    ends = np.flatnonzero(block == terminator)
+    if marks is not None:
+        ends = ends[~marks.is_inside(ends)]
+    return int(ends[-1]) if len(ends) else None

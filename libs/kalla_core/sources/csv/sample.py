@@ -1,0 +1,128 @@
+"""The rows that types are told from.
+
+A source of up to 6 MiB is its own sample. Of a larger one the sample is the first 4 MiB of its
+rows and eight windows of 256 KiB, spread evenly over the rest so that the last one ends with the
+source; of files compressed with gzip only the first one's beginning. A window begins
+behind a line end; if it turns out to have begun within quotes, so that its rows do not fit the
+columns, those rows are left out. So the sample depends on the bytes of the source alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.csv
+
+from kalla_core.sources.csv.body import CsvFile, CsvSource, not_gzip
+from kalla_core.sources.csv.records import record_blocks, record_ends
+
+HEAD_BYTES = 4 << 20
+WINDOWS = 8
+WINDOW_BYTES = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Rows of a source as they are written.
+
+    Attributes:
+        rows: all columns as binary, null where the text means NULL.
+        size_bytes: how many bytes of the source hold these rows.
+        whole: whether these are all rows.
+    """
+
+    rows: pa.Table
+    size_bytes: int
+    whole: bool
+
+
+def take_sample(source: CsvSource, columns: tuple[str, ...]) -> Sample:
+    """Return the sample of a source."""
+    whole = _fits(source)
+    pieces = list(_everything(source) if whole else _pieces(source))
+    tables = [_texts(piece, source, columns) for piece in pieces]
+    schema = pa.schema([(name, pa.binary()) for name in columns])
+    rows = pa.concat_tables([schema.empty_table(), *tables])
+    return Sample(rows, sum(map(len, pieces)), whole)
+
+
+def _fits(source: CsvSource) -> bool:
+    size = sum(file.body_bytes for file in source.files)
+    return size <= HEAD_BYTES + WINDOWS * WINDOW_BYTES and not any(f.gzip for f in source.files)
+
+
+def _everything(source: CsvSource) -> Iterator[bytes]:
+    for file in source.files:
+        with source.stream(file) as stream:
+            stream.seek(file.start)
+            yield stream.read()
+
+
+def _pieces(source: CsvSource) -> Iterator[bytes]:
+    first = source.files[0]
+    yield _head(source, first)
+    cuttable = [file for file in source.files if not file.gzip]
+    total = sum(file.body_bytes for file in cuttable)
+    skipped = 0 if first.gzip else min(HEAD_BYTES, first.body_bytes)
+    step = (total - skipped - WINDOW_BYTES) // WINDOWS
+    if step <= 0:
+        return
+    for window in range(1, WINDOWS + 1):
+        file, offset = _locate(cuttable, skipped + window * step)
+        yield _window(source, file, offset)
+
+
+def _head(source: CsvSource, file: CsvFile) -> bytes:
+    try:
+        with source.stream(file) as stream:
+            stream.read(file.start)
+            blocks = record_blocks(
+                stream.read, source.dialect.delimiter_byte, file.terminator, HEAD_BYTES
+            )
+            return next(blocks, b"")
+    except OSError as cause:
+        raise not_gzip(file.path, cause) from cause
+
+
+def _locate(files: list[CsvFile], position: int) -> tuple[CsvFile, int]:
+    """Return the file and the offset in it of a position in all rows' bytes."""
+    for file in files:
+        if position < file.body_bytes:
+            return file, file.start + position
+        position -= file.body_bytes
+    last = files[-1]
+    return last, last.size_bytes
+
+
+def _window(source: CsvSource, file: CsvFile, offset: int) -> bytes:
+    with source.stream(file) as stream:
+        stream.seek(offset)
+        data = bytes(stream.read(WINDOW_BYTES))
+    start = data.find(bytes([file.terminator])) + 1
+    rows = data[start:] if start else b""
+    if not rows or offset + WINDOW_BYTES >= file.size_bytes:
+        return rows
+    ends = record_ends(rows, source.dialect.delimiter_byte, file.terminator)
+    return rows[: ends[-2]] if len(ends) > 1 else b""
+
+
+def _texts(rows: bytes, source: CsvSource, columns: tuple[str, ...]) -> pa.Table:
+    """Parse rows without typing them; those with another number of columns are left out."""
+    dialect = source.dialect
+    return pyarrow.csv.read_csv(
+        pa.BufferReader(rows if rows.strip(b"\r\n") else b"\n"),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False, column_names=list(columns), block_size=max(len(rows), 1)
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=dialect.delimiter, invalid_row_handler=lambda _: "skip"
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types={name: pa.binary() for name in columns},
+            null_values=list(dialect.nulls),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )

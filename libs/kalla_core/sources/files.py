@@ -1,0 +1,217 @@
+"""The connector for files: any byte store, any file format.
+
+The files are listed and their format found by ending (or `?format=`) when the source is pinned;
+everything else is the format's. What takes the snapshot's place is each file's size and stamp:
+they are compared when a file is opened, when its part has been read, and by `verify`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from kalla_core.errors import InvalidUri, KallaError, SourceChanged, SourceNotFound
+from kalla_core.recipe.model import SourceSpec
+from kalla_core.sources.csv.format import CsvFormat
+from kalla_core.sources.filters import RowFilter, compile_filters
+from kalla_core.sources.formats import FileSource, FormatReader, Pruned
+from kalla_core.sources.local import LocalStore
+from kalla_core.sources.parquet.format import ParquetFormat
+from kalla_core.sources.protocol import (
+    DEFAULT_BATCH_ROWS,
+    Part,
+    PartReader,
+    PinnedSource,
+    SourceAccess,
+)
+from kalla_core.sources.store import ByteStore, StoredFile
+from kalla_core.sources.uri import FileFormat, FileUri, absolute, mask, parse_file_uri
+
+_ENDINGS: Mapping[str, FileFormat] = {
+    ".csv": FileFormat.CSV,
+    ".csv.gz": FileFormat.CSV,
+    ".parquet": FileFormat.PARQUET,
+}
+
+FORMATS: Mapping[FileFormat, FormatReader] = {
+    FileFormat.CSV: CsvFormat(),
+    FileFormat.PARQUET: ParquetFormat(),
+}
+"""What every store's files can be."""
+
+
+class FilePartReader:
+    """The rows of one part of a file source (see `PartReader`)."""
+
+    def __init__(
+        self,
+        spec: SourceSpec,
+        pieces: Iterator[pa.RecordBatch | Pruned],
+        row_filter: RowFilter,
+        batch_rows: int,
+    ) -> None:
+        self.excluded_rows: int | None = None
+        self._spec = spec
+        self._pieces = pieces
+        self._filter = row_filter
+        self._batch_rows = batch_rows
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Yield what the filter keeps, in batches that are neither empty nor too long."""
+        excluded = 0
+        while (piece := self._next()) is not None:
+            if isinstance(piece, Pruned):
+                excluded += piece.rows
+                continue
+            kept = self._filter.keep(piece)
+            excluded += piece.num_rows - kept.num_rows
+            for start in range(0, kept.num_rows, self._batch_rows):
+                yield kept.slice(start, self._batch_rows)
+        self.excluded_rows = excluded
+
+    def _next(self) -> pa.RecordBatch | Pruned | None:
+        with _naming(self._spec):
+            return next(self._pieces, None)
+
+
+class FileConnector:
+    """Files of one byte store, as a `Connector`."""
+
+    def __init__(
+        self, name: str, store: ByteStore, formats: Mapping[FileFormat, FormatReader]
+    ) -> None:
+        self.name = name
+        self._store = store
+        self._formats = formats
+
+    @contextmanager
+    def pin(self, spec: SourceSpec) -> Iterator[PinnedSource]:
+        """Fix files, types and statistics (see `Connector.pin`)."""
+        with _naming(spec):
+            pinned = self._pinned(spec)
+        yield pinned
+
+    def plan(self, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:
+        """Cut the source (see `Connector.plan`)."""
+        with _naming(pinned.spec):
+            compile_filters(pinned.spec.filters, pinned.schema)
+            return self._format(pinned).plan(self._source(pinned), pinned, max(parts, 1))
+
+    def read(
+        self, pinned: PinnedSource, part: Part, batch_rows: int = DEFAULT_BATCH_ROWS
+    ) -> PartReader:
+        """Read one part (see `Connector.read`)."""
+        with _naming(pinned.spec):
+            row_filter = compile_filters(pinned.spec.filters, pinned.schema)
+            pieces = self._format(pinned).read(self._source(pinned), pinned, part, row_filter)
+        return FilePartReader(pinned.spec, pieces, row_filter, batch_rows)
+
+    def preview(self, pinned: PinnedSource, rows: int) -> pa.Table:
+        """Return the first rows that pass the filters (see `Connector.preview`)."""
+        with _naming(pinned.spec):
+            row_filter = compile_filters(pinned.spec.filters, pinned.schema)
+            pieces = self._format(pinned).read_whole(self._source(pinned), pinned, row_filter)
+        reader = FilePartReader(pinned.spec, pieces, row_filter, max(rows, 1))
+        return _first(reader, pinned.schema, rows)
+
+    def verify(self, pinned: PinnedSource) -> None:
+        """Check that the same files, unchanged, are there (see `Connector.verify`)."""
+        with _naming(pinned.spec):
+            source = self._source(pinned)
+            for index in range(len(source.files)):
+                source.check_unchanged(index)
+            uri = parse_file_uri(_uri(pinned.spec))
+            if _of_format(self._store.list(uri.location), uri)[1] != source.files:
+                raise SourceChanged("Files came or went while it was read.")
+
+    def _pinned(self, spec: SourceSpec) -> PinnedSource:
+        resolved = replace(spec, uri=absolute(_uri(spec), Path.cwd()))
+        uri = parse_file_uri(_uri(resolved))
+        file_format, files = _of_format(self._store.list(uri.location), uri)
+        source = FileSource(self._store, files, uri.options, spec.types)
+        shape = self._formats[file_format].shape(source)
+        return PinnedSource(
+            spec=resolved,
+            schema=shape.schema,
+            identity={"kind": "files", "files": [file.as_json() for file in files]},
+            statistics=shape.statistics,
+            detail={"format": file_format.value, **shape.detail},
+        )
+
+    def _source(self, pinned: PinnedSource) -> FileSource:
+        uri = parse_file_uri(_uri(pinned.spec))
+        files = tuple(StoredFile.from_json(file) for file in pinned.identity["files"])
+        return FileSource(self._store, files, uri.options, pinned.spec.types)
+
+    def _format(self, pinned: PinnedSource) -> FormatReader:
+        return self._formats[FileFormat(pinned.detail["format"])]
+
+
+def local_files(access: SourceAccess) -> FileConnector:
+    """Return the connector for this machine's files."""
+    return FileConnector("file", LocalStore(access), FORMATS)
+
+
+def _of_format(
+    files: tuple[StoredFile, ...], uri: FileUri
+) -> tuple[FileFormat, tuple[StoredFile, ...]]:
+    """Return the format, and those of the files that have it."""
+    if not files:
+        raise SourceNotFound("The folder is empty.")
+    if uri.options.format is not None:
+        return uri.options.format, files
+    by_format: dict[FileFormat, list[StoredFile]] = {}
+    for file in files:
+        if found := _format_of(file):
+            by_format.setdefault(found, []).append(file)
+    if not by_format:
+        raise InvalidUri(
+            "Nothing there ends in .csv, .csv.gz or .parquet; say what it is with ?format=csv or"
+            " ?format=parquet."
+        )
+    if len(by_format) > 1:
+        raise InvalidUri(
+            "The folder holds CSV and Parquet files; a source has one format. Say which files"
+            " lie in it, or move one kind elsewhere."
+        )
+    ((found, chosen),) = by_format.items()
+    return found, tuple(chosen)
+
+
+def _format_of(file: StoredFile) -> FileFormat | None:
+    name = file.name.lower()
+    return next((found for ending, found in _ENDINGS.items() if name.endswith(ending)), None)
+
+
+def _uri(spec: SourceSpec) -> str:
+    if spec.uri is None:
+        raise InvalidUri("It has no uri: the recipe leaves it to the run, and the run gave none.")
+    return spec.uri
+
+
+def _first(reader: PartReader, schema: pa.Schema, rows: int) -> pa.Table:
+    batches: list[pa.RecordBatch] = []
+    missing = rows
+    for batch in reader:
+        if missing > 0:
+            batches.append(batch.slice(0, missing))
+            missing -= batches[-1].num_rows
+        if missing <= 0:
+            break
+    return pa.Table.from_batches(batches, schema)
+
+
+@contextmanager
+def _naming(spec: SourceSpec) -> Iterator[None]:
+    """Let errors say which source they are about: its alias and masked URI."""
+    try:
+        yield
+    except KallaError as error:
+        uri = mask(spec.uri or "")
+        about = {"source": spec.alias, "uri": uri, **error.details}
+        message = f"Source `{spec.alias}` ({uri}): {error.message}"
+        raise type(error)(message, **about).with_traceback(error.__traceback__) from error.__cause__

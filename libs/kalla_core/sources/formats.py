@@ -1,0 +1,79 @@
+"""What a file format offers to the connector for files, and the values between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from kalla_core.errors import SourceChanged
+from kalla_core.sources.filters import RowFilter
+from kalla_core.sources.protocol import JsonObject, Part, PinnedSource, Statistics
+from kalla_core.sources.store import ByteStore, StoredFile
+from kalla_core.sources.uri import FileOptions
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """The files of one source, in its order.
+
+    Attributes:
+        types: the recipe's `types`.
+    """
+
+    store: ByteStore
+    files: tuple[StoredFile, ...]
+    options: FileOptions
+    types: Mapping[str, str]
+
+    def open(self, index: int) -> pa.NativeFile:
+        """Open one of the files, unchanged; see `ByteStore.open`."""
+        return self.store.open(self.files[index])
+
+    def check_unchanged(self, index: int) -> None:
+        """Raise `SourceChanged` if a file is no longer what was pinned."""
+        path = self.files[index].path
+        if self.store.changed(self.files[index]):
+            raise SourceChanged(f"`{path}` changed while it was read.", path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a format finds out about a source when it is pinned."""
+
+    schema: pa.Schema
+    statistics: Statistics
+    detail: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Rows that were not read because statistics show that no filter lets them pass."""
+
+    rows: int
+
+
+class FormatReader(Protocol):
+    """A file format; the parts of it that know nothing of stores, URIs and filters."""
+
+    def shape(self, source: FileSource) -> Shape:
+        """Find out schema and statistics, without reading everything."""
+        ...
+
+    def plan(self, source: FileSource, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:
+        """Cut the source into at most `parts` parts (see `Connector.plan`)."""
+        ...
+
+    def read(
+        self, source: FileSource, pinned: PinnedSource, part: Part, row_filter: RowFilter
+    ) -> Iterator[pa.RecordBatch | Pruned]:
+        """Read a part; the filter is only for pruning, its application is the caller's."""
+        ...
+
+    def read_whole(
+        self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
+    ) -> Iterator[pa.RecordBatch | Pruned]:
+        """Read everything in order without planning first, for whoever wants the first rows."""
+        ...

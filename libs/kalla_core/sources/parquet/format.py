@@ -1,0 +1,119 @@
+"""Parquet as a file format (see `FormatReader`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kalla_core.errors import InvalidType, SourceUnreadable
+from kalla_core.sources.filters import RowFilter
+from kalla_core.sources.formats import FileSource, Pruned, Shape
+from kalla_core.sources.parquet.groups import RowGroup, bounds_of, parts_of
+from kalla_core.sources.parquet.schema import conformed, unified
+from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Part, PinnedSource, Statistics
+
+_PAGE_BUFFER_BYTES = 1 << 20
+_SAMPLED_ROWS = 1024
+
+
+class ParquetFormat:
+    """Reads Parquet files."""
+
+    def shape(self, source: FileSource) -> Shape:
+        """Read the footers, and a few rows to tell how large rows are."""
+        if source.types:
+            raise InvalidType(
+                "Parquet files have types of their own; `types` is for CSV. Use a cast in the"
+                " match SQL."
+            )
+        schemas, groups = [], []
+        for index in range(len(source.files)):
+            with _opened(source, index) as file:
+                schemas.append(file.schema_arrow)
+                groups.append(_sizes(file.metadata))
+        schema = unified(schemas, [file.path for file in source.files])
+        rows = sum(count for sizes in groups for count, _ in sizes)
+        return Shape(
+            schema=schema,
+            statistics=Statistics(rows, int(rows * _row_bytes(source, schema)), exact=True),
+            detail={"groups": groups},
+        )
+
+    def plan(self, source: FileSource, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:
+        """Share out the row groups."""
+        return parts_of(_groups(pinned), parts)
+
+    def read(
+        self, source: FileSource, pinned: PinnedSource, part: Part, row_filter: RowFilter
+    ) -> Iterator[pa.RecordBatch | Pruned]:
+        """Read row groups that the filters do not rule out."""
+        for piece in part.detail["pieces"]:
+            yield from _read(source, pinned, piece["file"], piece["row_groups"], row_filter)
+
+    def read_whole(
+        self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
+    ) -> Iterator[pa.RecordBatch | Pruned]:
+        """Read all row groups in order."""
+        for part in parts_of(_groups(pinned), 1):
+            yield from self.read(source, pinned, part, row_filter)
+
+
+def _groups(pinned: PinnedSource) -> list[RowGroup]:
+    return [
+        RowGroup(file, index, rows, size_bytes)
+        for file, sizes in enumerate(pinned.detail["groups"])
+        for index, (rows, size_bytes) in enumerate(sizes)
+    ]
+
+
+def _read(
+    source: FileSource,
+    pinned: PinnedSource,
+    index: int,
+    row_groups: Sequence[int],
+    row_filter: RowFilter,
+) -> Iterator[pa.RecordBatch | Pruned]:
+    with _opened(source, index) as file:
+        wanted = []
+        for group in row_groups:
+            bounds = bounds_of(file.metadata, group, row_filter.columns, pinned.schema)
+            if row_filter.may_keep(bounds):
+                wanted.append(group)
+            else:
+                yield Pruned(file.metadata.row_group(group).num_rows)
+        for batch in file.iter_batches(DEFAULT_BATCH_ROWS, row_groups=wanted, use_threads=False):
+            if batch.num_rows:
+                yield conformed(batch, pinned.schema)
+    source.check_unchanged(index)
+
+
+@contextmanager
+def _opened(source: FileSource, index: int) -> Iterator[pq.ParquetFile]:
+    path = source.files[index].path
+    with source.open(index) as raw:
+        try:
+            with pq.ParquetFile(raw, buffer_size=_PAGE_BUFFER_BYTES, pre_buffer=False) as file:
+                yield file
+        except (pa.ArrowException, OSError) as cause:
+            source.check_unchanged(index)
+            raise SourceUnreadable(
+                f"`{path}` is no whole Parquet file: {cause}.", file=path
+            ) from cause
+
+
+def _sizes(metadata: pq.FileMetaData) -> list[tuple[int, int]]:
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return [(group.num_rows, group.total_byte_size) for group in groups]
+
+
+def _row_bytes(source: FileSource, schema: pa.Schema) -> float:
+    """Return how many bytes a row takes in Arrow, told from the source's first rows."""
+    for index in range(len(source.files)):
+        with _opened(source, index) as file:
+            for batch in file.iter_batches(_SAMPLED_ROWS, use_threads=False):
+                if batch.num_rows:
+                    return float(conformed(batch, schema).nbytes / batch.num_rows)
+    return 0.0

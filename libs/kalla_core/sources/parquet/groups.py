@@ -1,0 +1,79 @@
+"""Row groups: how they are shared out among parts, and what their statistics bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kalla_core.sources.filters import Bounds
+from kalla_core.sources.protocol import Part
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """One row group of one file of a source; `size_bytes` is uncompressed."""
+
+    file: int
+    index: int
+    rows: int
+    size_bytes: int
+
+
+def parts_of(groups: Sequence[RowGroup], parts: int) -> tuple[Part, ...]:
+    """Share out row groups, in order, into at most `parts` parts of about equal bytes."""
+    filled = [group for group in groups if group.rows]
+    total = sum(group.size_bytes for group in filled) or 1
+    shares: list[list[RowGroup]] = [[] for _ in range(parts)]
+    before = 0
+    for group in filled:
+        middle = before + group.size_bytes // 2
+        shares[min(middle * parts // total, parts - 1)].append(group)
+        before += group.size_bytes
+    return tuple(_part(index, share) for index, share in enumerate(filter(None, shares)))
+
+
+def bounds_of(
+    metadata: pq.FileMetaData, group: int, columns: Iterable[str], schema: pa.Schema
+) -> Bounds:
+    """Return the smallest and largest value of columns in a row group, where they are known.
+
+    Floats have none, because statistics leave NaN out; nor have columns whose statistics Arrow
+    does not render exactly.
+    """
+    wanted = set(columns)
+    row_group = metadata.row_group(group)
+    found = {}
+    for index in range(row_group.num_columns):
+        column = row_group.column(index)
+        name = column.path_in_schema
+        if name not in wanted or not _is_bounded(schema.field(name).type):
+            continue
+        statistics = column.statistics
+        if statistics is not None and statistics.has_min_max:
+            kind = schema.field(name).type
+            found[name] = (pa.scalar(statistics.min, kind), pa.scalar(statistics.max, kind))
+    return found
+
+
+def _is_bounded(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_timestamp(kind):
+        return str(kind.unit) != "ns"
+    return bool(
+        types.is_integer(kind)
+        or types.is_string(kind)
+        or types.is_date32(kind)
+        or types.is_decimal(kind)
+    )
+
+
+def _part(index: int, groups: Sequence[RowGroup]) -> Part:
+    pieces = [
+        {"file": file, "row_groups": [group.index for group in of_file]}
+        for file, of_file in groupby(groups, key=lambda group: group.file)
+    ]
+    return Part(index, {"pieces": pieces}, sum(group.size_bytes for group in groups))

@@ -1,0 +1,92 @@
+"""From a source's URI to its connector.
+
+Connectors are entry points of the group `kalla.connectors`, named after the URI scheme they
+read (`file` for paths). Each is a callable that takes a `SourceAccess` and returns a `Connector`;
+a package that brings one need only be installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from kalla_core.errors import ConnectorMissing, InvalidUri
+from kalla_core.recipe.model import SourceSpec, SourceType
+from kalla_core.sources.protocol import Connector, SourceAccess
+from kalla_core.sources.uri import mask, scheme_of
+
+GROUP = "kalla.connectors"
+
+_SCHEMES: Mapping[SourceType, tuple[str, ...]] = {
+    SourceType.FILE: ("file", "s3"),
+    SourceType.CSV_UPLOAD: ("file", "s3"),
+    SourceType.S3: ("s3",),
+    SourceType.POSTGRES: ("postgres", "postgresql"),
+    SourceType.BIGQUERY: ("bigquery",),
+    SourceType.ELASTICSEARCH: ("elasticsearch",),
+}
+_WANTED: Mapping[SourceType, str] = {
+    SourceType.FILE: "a path, file:/// or s3://",
+    SourceType.CSV_UPLOAD: "a path, file:/// or s3://",
+    SourceType.S3: "s3://bucket/key",
+    SourceType.POSTGRES: "postgres://user@host/database?table=name",
+}
+
+
+def connector_for(spec: SourceSpec, access: SourceAccess = SourceAccess()) -> Connector:  # noqa: B008 - frozen
+    """Return the connector that reads `spec`.
+
+    Raises:
+        InvalidUri: no URI, or one that contradicts the source's type.
+        ConnectorMissing: no installed connector reads this kind of source.
+    """
+    scheme = _scheme(spec)
+    try:
+        entry = _entries()[scheme]
+    except KeyError:
+        raise _missing(spec, scheme) from None
+    factory = cast("Callable[[SourceAccess], Connector]", entry.load())
+    return factory(access)
+
+
+def installed_schemes() -> tuple[str, ...]:
+    """Return the URI schemes for which a connector is installed, sorted."""
+    return tuple(sorted(_entries()))
+
+
+def _scheme(spec: SourceSpec) -> str:
+    if spec.uri is None or not spec.uri.strip():
+        raise InvalidUri(
+            f"The source `{spec.alias}` has no uri: the recipe leaves it to the run, and the run"
+            " gave none.",
+            source=spec.alias,
+        )
+    scheme = scheme_of(spec.uri)
+    allowed = _SCHEMES[spec.type]
+    if spec.type not in _WANTED and scheme not in _entries():
+        raise _missing(spec, spec.type.value)
+    if scheme not in allowed:
+        wanted = _WANTED.get(spec.type, f"{allowed[0]}://")
+        raise InvalidUri(
+            f"The source `{spec.alias}` is of type `{spec.type.value}`, which takes {wanted},"
+            f" but its uri is `{mask(spec.uri)}`.",
+            source=spec.alias,
+            uri=mask(spec.uri),
+        )
+    return scheme
+
+
+def _missing(spec: SourceSpec, kind: str) -> ConnectorMissing:
+    return ConnectorMissing(
+        f"The source `{spec.alias}` needs a connector for {kind}, and none is installed."
+        f" Installed are: {', '.join(installed_schemes())}.",
+        source=spec.alias,
+        kind=kind,
+    )
+
+
+@cache
+def _entries() -> Mapping[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

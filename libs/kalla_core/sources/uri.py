@@ -1,0 +1,238 @@
+r"""Source URIs: telling their parts, completing them, and keeping their secrets.
+
+A URI with `scheme://` belongs to the connector of that scheme; everything else is a path on this
+machine, taken literally (spaces, `#` and `%` included). Files, wherever they lie, may carry
+options in a query: what follows the last `?` and looks like `name=value&…`. A path that itself
+looks like that is written as `file:///` with `%3F` for the question mark.
+
+| option       | meaning                                                     | default         |
+|--------------|-------------------------------------------------------------|-----------------|
+| `format`     | `csv` or `parquet`                                          | from the ending |
+| `delimiter`  | one ASCII character, or `tab`, `\t`, `%09`                  | `,`             |
+| `null`       | an unquoted text that also means NULL; may be given again   | none            |
+| `header`     | `false`: no header, columns are `column_1`, `column_2`, …   | `true`          |
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from kalla_core.errors import InvalidUri
+from kalla_core.sources.names import nearest
+
+FILE_SCHEME = "file"
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_QUERY = re.compile(r"[A-Za-z_]+=[^/&]*(?:&[A-Za-z_]+=[^/&]*)*")
+_SECRET = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+_SECRET_OPTION = re.compile(
+    r"([?&][^=&?]*(?:password|passwd|secret|token|credential|signature|key)[^=&?]*=)[^&]*", re.I
+)
+_DELIMITER_WORDS = {"tab": "\t", "\\t": "\t"}
+_MASK = "***"
+
+
+class FileFormat(StrEnum):
+    """What a file holds."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How a file is to be read; `format` None leaves it to the ending."""
+
+    format: FileFormat | None = None
+    delimiter: str = ","
+    nulls: tuple[str, ...] = ()
+    header: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FileUri:
+    """A file or folder and its options.
+
+    Attributes:
+        location: a path, decoded, for local files; `scheme://…` without the query otherwise.
+        query: the options as they were written, without the `?`; empty for none.
+    """
+
+    location: str
+    options: FileOptions
+    query: str = ""
+
+
+def scheme_of(uri: str) -> str:
+    """Return the scheme in lower case; `file` for a path."""
+    if found := _SCHEME.match(uri):
+        return found[1].lower()
+    return FILE_SCHEME
+
+
+def parse_file_uri(uri: str) -> FileUri:
+    """Take the URI of a file or folder apart.
+
+    Raises:
+        InvalidUri: an unknown option or value, a host in `file://`, or no path at all.
+    """
+    location, query = _split_query(uri)
+    options = _options(query, uri)
+    if location.lower().startswith("file:/"):
+        location = _decoded_path(location, uri)
+    if not location or "\0" in location:
+        raise InvalidUri(f"`{mask(uri)}` names no file.", uri=mask(uri))
+    return FileUri(location, options, query)
+
+
+def absolute(uri: str, base: Path) -> str:
+    """Return `uri` with a relative path resolved against the folder `base`; others unchanged."""
+    if scheme_of(uri) != FILE_SCHEME:
+        return uri
+    parsed = parse_file_uri(uri)
+    path = os.path.normpath(base.absolute() / parsed.location)
+    if parsed.location.endswith("/") and not path.endswith("/"):
+        path += "/"
+    if _split_query(path)[1]:
+        path = f"file://{quote(path)}"
+    return f"{path}?{parsed.query}" if parsed.query else path
+
+
+def expand_secrets(uri: str, environ: Mapping[str, str] | None = None) -> str:
+    """Return `uri` with each `${env:NAME}` replaced by that variable, percent-encoded.
+
+    Raises:
+        InvalidUri: a variable that is not set; only its name is told.
+    """
+    variables = os.environ if environ is None else environ
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in variables:
+            raise InvalidUri(
+                f"`{mask(uri)}` takes a secret from the environment variable {name},"
+                " which is not set.",
+                uri=mask(uri),
+                variable=name,
+            )
+        return quote(variables[name], safe="")
+
+    return _SECRET.sub(value, uri)
+
+
+def mask(uri: str) -> str:
+    """Return `uri` fit to be shown: passwords and secret options replaced by `***`.
+
+    Errs on the side of hiding: in a URI that is not well formed, more may be masked.
+    """
+    found = _SCHEME.match(uri)
+    if found is None or found[1].lower() == FILE_SCHEME:
+        return uri
+    head, rest = uri[: found.end()], uri[found.end() :]
+    return head + _SECRET_OPTION.sub(rf"\1{_MASK}", _masked_password(rest))
+
+
+def check_allowed(path: Path, allowed_roots: Sequence[Path] | None) -> None:
+    """Check that `path`, symbolic links followed, lies below an allowed root; None allows all.
+
+    Raises:
+        InvalidUri: it does not.
+    """
+    if allowed_roots is None:
+        return
+    real = path.resolve()
+    if not any(real.is_relative_to(root.resolve()) for root in allowed_roots):
+        raise InvalidUri(
+            f"`{path}` lies outside the folders that may be read here.", path=str(path)
+        )
+
+
+def _masked_password(rest: str) -> str:
+    before_query = rest.partition("?")[0]
+    at = before_query.rfind("@") if "@" in before_query else rest.rfind("@")
+    colon = rest.find(":", 0, max(at, 0))
+    return rest if at < 0 or colon < 0 else f"{rest[: colon + 1]}{_MASK}{rest[at:]}"
+
+
+def _split_query(uri: str) -> tuple[str, str]:
+    location, mark, query = uri.rpartition("?")
+    if mark and _QUERY.fullmatch(query):
+        return location, query
+    return uri, ""
+
+
+def _decoded_path(location: str, uri: str) -> str:
+    path = location[len("file:") :]
+    if path.startswith("//"):
+        host, slash, rest = path[2:].partition("/")
+        if host.lower() not in ("", "localhost"):
+            raise InvalidUri(
+                f"`{uri}` names the host {host}; a file is read from this machine only:"
+                " file:///absolute/path.",
+                uri=uri,
+            )
+        path = slash + rest
+    return unquote(path)
+
+
+def _options(query: str, uri: str) -> FileOptions:
+    values: dict[str, list[str]] = {}
+    for piece in query.split("&") if query else ():
+        name, _, value = piece.partition("=")
+        values.setdefault(name, []).append(unquote(value))
+    readers = {"format": _format, "delimiter": _delimiter, "header": _header}
+    for name, given in values.items():
+        if name not in (*readers, "null"):
+            raise InvalidUri(_unknown_option(name, (*readers, "null"), uri), uri=mask(uri))
+        if name in readers and len(given) > 1:
+            raise InvalidUri(f"`{mask(uri)}` gives `{name}` more than once.", uri=mask(uri))
+    return FileOptions(
+        format=_format(values["format"][0], uri) if "format" in values else None,
+        delimiter=_delimiter(values["delimiter"][0], uri) if "delimiter" in values else ",",
+        nulls=tuple(values.get("null", ())),
+        header=_header(values["header"][0], uri) if "header" in values else True,
+    )
+
+
+def _unknown_option(name: str, known: tuple[str, ...], uri: str) -> str:
+    close = nearest(name, known)
+    hint = f"Did you mean `{close[0]}`?" if close else f"Options are {', '.join(known)}."
+    return f"`{mask(uri)}` has the unknown option `{name}`. {hint}"
+
+
+def _format(value: str, uri: str) -> FileFormat:
+    try:
+        return FileFormat(value.lower())
+    except ValueError:
+        raise InvalidUri(
+            f"`{mask(uri)}`: format is `csv` or `parquet`, not `{value}`.", uri=mask(uri)
+        ) from None
+
+
+def _delimiter(value: str, uri: str) -> str:
+    character = _DELIMITER_WORDS.get(value.lower(), value)
+    if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
+        raise InvalidUri(
+            f"`{mask(uri)}`: a delimiter is one ASCII character other than a quote or a line"
+            f" break, not `{value}`.",
+            uri=mask(uri),
+        )
+    return character
+
+
+def _header(value: str, uri: str) -> bool:
+    match value.lower():
+        case "true" | "1" | "yes":
+            return True
+        case "false" | "0" | "no":
+            return False
+        case _:
+            raise InvalidUri(
+                f"`{mask(uri)}`: header is `true` or `false`, not `{value}`.", uri=mask(uri)
+            )
