@@ -138,6 +138,7 @@ def running(module: str, limits: Limits) -> Iterator[Child]:
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # numpy's linear algebra is not used; its threads cost memory
     "OMP_NUM_THREADS": "1",
+    "MIMALLOC_PURGE_DELAY": "1000",  # ms; pages given back at once are faulted in again at once
     "MALLOC_ARENA_MAX": "2",  # glibc's arenas otherwise keep memory per thread
 }
 

@@ -26,12 +26,13 @@ from kalla_core.engine.budget import Budget
 from kalla_core.engine.census import KeyCensus, KeyCounts
 from kalla_core.engine.join import JoinContext
 from kalla_core.engine.keying import Keying
-from kalla_core.engine.matching_stage import MatchingStage, MatchingTotals
+from kalla_core.engine.matching_stage import run_matching
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.scan import OpenSource, ScanContext, Scanned, scan_all
 from kalla_core.engine.sinks import EvidenceSinks
 from kalla_core.engine.store import Plan, Store
 from kalla_core.engine.tasks import Stop
+from kalla_core.engine.totals import MatchingTotals
 from kalla_core.errors import DuplicateKeys, OutOfMemory
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
@@ -124,6 +125,7 @@ class _Job:
             }
             self._extras = {extra.alias: _open(extra, pins) for extra in recipe.extras}
             self._planned = plan_match(self._query())
+            self._keying = Keying(self._planned)
 
     def run(self) -> JobOutcome:
         with self._clock.stage("staging"):
@@ -172,7 +174,6 @@ class _Job:
 
     def _scan(self) -> tuple[Store, dict[Side, KeyCensus], list[Scanned]]:
         query, budget = self._planned.query, self._spec.budget
-        keying = Keying(self._planned)
         plan = Plan(
             folder=self._spec.spool,
             numbered=self._planned.strategy is not Strategy.COPARTITION,
@@ -180,13 +181,13 @@ class _Job:
             run_bytes=budget.run_bytes,
             buckets=self._buckets,
         )
-        store = Store({side: query.side(side) for side in Side}, plan, keying.buckets)
+        store = Store({side: query.side(side) for side in Side}, plan, self._keying.buckets)
         census = {side: KeyCensus(self._spec.spool, side.word) for side in Side}
         fragments = self._fragments()
         context = ScanContext(
             sources=self._sources,
             store=store,
-            keying=keying,
+            keying=self._keying,
             census=census,
             progress={side: self._counter(side, fragments) for side in Side},
             stop=Stop(),
@@ -259,7 +260,7 @@ class _Job:
         rows = sum(store.row_count(side) for side in Side)
         first = Progress(Stage.MATCHING, rows_total=rows)
         counter = ProgressCounter(first, self._on_progress)
-        return MatchingStage(context, store, budget, counter).run()
+        return run_matching(context, store, self._keying, budget, counter)
 
     def _finish(self, sinks: EvidenceSinks) -> tuple[WrittenFile, ...]:
         matched = sinks.matched_rows

@@ -7,13 +7,14 @@ join marked. A join fragment whose rows decide for themselves does both.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools, Ints, Rows
@@ -54,6 +55,11 @@ class JoinContext:
     extras: Mapping[str, Sequence[pa.RecordBatch]]
     limits: SessionLimits
     sinks: Sinks
+
+    def one_thread(self, budget: Budget) -> JoinContext:
+        """Return the context of joins that run side by side, with one thread each."""
+        limits = replace(self.limits, threads=1, memory_bytes=budget.pool_bytes)
+        return replace(self, limits=limits)
 
 
 def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints, Ints]]:
@@ -103,7 +109,7 @@ def settle(
     explainer = Explainer(context.planned, left, right, context.limits)
     explainer.prepare()
     tasks = [
-        partial(_write_unmatched, context, rows, ~matched, explainer)
+        partial(write_unmatched, context, rows, ~matched, explainer)
         for rows, matched in ((left, left_matched), (right, right_matched))
     ]
     run_all(tasks, min(context.limits.threads, 2), Stop())
@@ -141,9 +147,10 @@ def _session(context: JoinContext, left: TableData, right: TableData) -> Any:
     return session
 
 
-def _write_unmatched(
+def write_unmatched(
     context: JoinContext, rows: Rows, unmatched: Bools, explainer: Explainer
 ) -> None:
+    """Write the rows that `unmatched` marks, with their reasons."""
     if not unmatched.any():
         return
     reasons = explainer.of(rows.side, unmatched)

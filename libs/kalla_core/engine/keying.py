@@ -45,7 +45,8 @@ class Keying:
             table = numbers.to_arrow_table()
         found: Ints = table.column(0).to_numpy()
         nulls = np.logical_or.reduce([table.column(n + 1).to_numpy() for n in range(len(keys))])
-        if self._planned.nulls_together or not nulls.any():
+        cut = self._planned.copartition
+        if not nulls.any() or (cut is not None and cut.nulls_together):
             return found
         return np.where(nulls, self._spread(side, batch, buckets), found)
 

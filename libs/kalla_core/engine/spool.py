@@ -29,6 +29,9 @@ from kalla_core.evidence.disk import disk_errors
 
 IntArray = npt.NDArray[np.int64]
 
+_MESSAGE_ROWS = 8192
+"""Rows of a message that make it worth writing; more only cost memory."""
+
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
@@ -65,7 +68,7 @@ class SpoolWriter:
         path: the file to make.
         schema: of the batches without their bucket numbers.
         buckets: how many there are.
-        run_bytes: rows held in memory before they are sorted and written.
+        run_bytes: the most that is held in memory before it is sorted and written.
     """
 
     path: Path
@@ -75,6 +78,7 @@ class SpoolWriter:
     _batches: list[pa.RecordBatch] = field(default_factory=list)
     _numbers: list[IntArray] = field(default_factory=list)
     _held_bytes: int = 0
+    _held_rows: int = 0
     _offset: int = 0
     _segments: list[Segment] = field(default_factory=list)
     _file: int = -1
@@ -95,7 +99,9 @@ class SpoolWriter:
         if buckets is not None:
             self._numbers.append(buckets)
         self._held_bytes += batch.nbytes
-        if self._held_bytes >= self.run_bytes:
+        self._held_rows += batch.num_rows
+        enough = self._held_rows >= self.buckets * _MESSAGE_ROWS
+        if enough or self._held_bytes >= self.run_bytes:
             self._flush()
 
     def finish(self) -> SpoolFile:
@@ -115,7 +121,7 @@ class SpoolWriter:
     def _flush(self) -> None:
         if not self._batches:
             return
-        held = pa.concat_batches(self._batches)
+        held = self._batches[0] if len(self._batches) == 1 else pa.concat_batches(self._batches)
         if self._numbers:
             numbers = np.concatenate(self._numbers).astype(_narrowest(self.buckets), copy=False)
             order = np.argsort(numbers, kind="stable")
@@ -129,6 +135,7 @@ class SpoolWriter:
         self._batches.clear()
         self._numbers.clear()
         self._held_bytes = 0
+        self._held_rows = 0
 
     def _write(self, bucket: int, batch: pa.RecordBatch) -> None:
         message = _message(batch)

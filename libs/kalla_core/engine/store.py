@@ -88,6 +88,12 @@ class Store:
         for part in self._parts:
             part.settle()
 
+    def remove(self) -> None:
+        """Delete the files of the spool."""
+        for side in Side:
+            for file in self.spool(side).files:
+                file.path.unlink()
+
     def row_count(self, side: Side) -> int:
         """Return the rows of one side."""
         return sum(part.rows for part in self._of(side))

@@ -36,11 +36,13 @@ class OutputFolder:
     Attributes:
         path: the output folder, links resolved; may be missing until the commit.
         staging: where the run writes its files, on the same file system.
+        scratch: for what is thrown away at the end.
     """
 
     def __init__(self, path: Path, run_id: str, attempt: int) -> None:
         self.path = Path(os.path.realpath(path))
         self.staging = Path()
+        self.scratch = Path()
         self._run_id = run_id
         self._name = f"{re.sub(r'[^A-Za-z0-9.-]', '_', run_id)[:100]}_{attempt}"
         self._lock: FolderLock | None = None
@@ -100,6 +102,8 @@ class OutputFolder:
         self._refuse_evidence(overwrite)
         self.staging = self._lock.folder / self._name
         self.staging.mkdir()
+        self.scratch = self._lock.folder / f"{self._name}_scratch"
+        self.scratch.mkdir()
 
     def _leave(self) -> None:
         if self._lock is not None:
