@@ -1,0 +1,117 @@
+"""Joins that decide for themselves: all rows that could match each other are in one of them.
+
+Groups of buckets that fit run side by side. A bucket that does not fit beside others has the
+memory to itself; one that does not even fit then is cut into buckets of its own; and what is
+still too large, because it is all one key, is joined in pieces of the larger side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kalla_core.engine.budget import Budget
+from kalla_core.engine.join import JoinContext, join
+from kalla_core.engine.keying import Keying
+from kalla_core.engine.pieces import join_in_pieces
+from kalla_core.engine.progress import ProgressCounter
+from kalla_core.engine.rows import Rows
+from kalla_core.engine.store import Plan, Store
+from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.engine.totals import MatchingTotals, add_up
+from kalla_core.errors import OutOfMemory
+from kalla_core.fragments.cut import bucket_count, coalesce
+from kalla_core.fragments.model import JoinFragment
+from kalla_core.matching.query import Side
+
+
+@dataclass(frozen=True)
+class BucketJoins:
+    """Runs them over a store.
+
+    Attributes:
+        divided: the store is itself one bucket of another, cut up.
+    """
+
+    context: JoinContext
+    store: Store
+    keying: Keying
+    budget: Budget
+    progress: ProgressCounter
+    divided: bool = False
+
+    def whole(self) -> MatchingTotals:
+        """Join everything in one piece, with all threads."""
+        return self._joined(self.context, self.store.rows(Side.LEFT), self.store.rows(Side.RIGHT))
+
+    def by_bucket(self) -> MatchingTotals:
+        """Join small groups side by side, then what is too large for that, one by one."""
+        sizes = self.store.bucket_bytes()
+        groups = coalesce(sizes.tolist(), self.budget.join_bytes)
+        most = self.budget.join_bytes
+        fragments = {JoinFragment(group): int(sizes[list(group)].sum()) for group in groups}
+        small = [fragment for fragment, size in fragments.items() if size <= most]
+        large = {fragment: size for fragment, size in fragments.items() if size > most}
+        context, stop = self.context.one_thread(self.budget), Stop()
+        tasks = [partial(self._join, context, stop, fragment) for fragment in small]
+        done = run_all(tasks, self.budget.threads, stop)
+        done += [self._join_large(fragment, size) for fragment, size in large.items()]
+        return add_up(done)
+
+    def _join(self, context: JoinContext, stop: Stop, fragment: JoinFragment) -> MatchingTotals:
+        stop.check()
+        left = self.store.rows(Side.LEFT, fragment.buckets)
+        right = self.store.rows(Side.RIGHT, fragment.buckets)
+        return self._joined(context, left, right)
+
+    def _join_large(self, fragment: JoinFragment, size: int) -> MatchingTotals:
+        if size <= self.budget.whole_bytes:
+            return self._join(self.context, Stop(), fragment)
+        if not self.divided:
+            return self._divide(fragment.buckets[0], size)
+        totals = join_in_pieces(self.context, self.store, fragment.buckets[0], self.budget)
+        if totals is None:
+            raise OutOfMemory(
+                f"One key has {size >> 20} MiB of rows on both sides together, more than the "
+                "memory limit lets a join hold. Raise --memory-limit.",
+            )
+        self.progress.add(rows=sum(totals.joined.values()), fragments=1)
+        return totals
+
+    def _divide(self, bucket: int, size: int) -> MatchingTotals:
+        """Cut one bucket into buckets of its own, which the same hash, taken further, gives."""
+        count = max(bucket_count(size, self.budget.join_bytes), 2)
+        outer = self.store.buckets
+
+        def inner(side: Side, batch: pa.RecordBatch, buckets: int) -> npt.NDArray[np.int64]:
+            return self.keying.buckets(side, batch, outer * buckets) // outer
+
+        folder = self.store.plan.folder / f"bucket-{bucket}"
+        folder.mkdir()
+        plan = Plan(folder, self.store.plan.numbered, 0, self.budget.run_bytes, lambda _: count)
+        store = Store(self.store.shapes, plan, inner)
+        for side in Side:
+            rows = store.part(side, 0)
+            for batch in self.store.stream(side, (bucket,)):
+                rows.append(batch)
+            rows.finish()
+        store.finish()
+        divided = BucketJoins(
+            self.context, store, self.keying, self.budget, self.progress, divided=True
+        )
+        totals = divided.by_bucket()
+        store.remove()
+        folder.rmdir()
+        return totals
+
+    def _joined(self, context: JoinContext, left: Rows, right: Rows) -> MatchingTotals:
+        matched_left, matched_right = join(context, left, right)
+        self.progress.add(rows=left.count + right.count, fragments=1)
+        return MatchingTotals(
+            {Side.LEFT: left.count, Side.RIGHT: right.count},
+            {Side.LEFT: matched_left, Side.RIGHT: matched_right},
+        )

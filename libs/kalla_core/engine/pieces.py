@@ -1,0 +1,71 @@
+"""One key with more rows than memory holds: the larger side joined piece by piece.
+
+Each piece meets all rows of the smaller side, which is right wherever the match SQL may have that
+side copied whole. A piece settles its own rows; the smaller side is settled when all have had
+their turn, against what is needed of the larger side to give reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from kalla_core.engine.budget import Budget
+from kalla_core.engine.join import JoinContext, match, write_unmatched
+from kalla_core.engine.reasons import Explainer
+from kalla_core.engine.rows import Rows
+from kalla_core.engine.store import Store
+from kalla_core.engine.totals import MatchingTotals
+from kalla_core.matching.query import Side
+
+
+def join_in_pieces(
+    context: JoinContext, store: Store, bucket: int, budget: Budget
+) -> MatchingTotals | None:
+    """Join one bucket; None if neither side is small enough or may be copied."""
+    sizes = {side: int(store.spool(side).bucket_bytes(store.buckets)[bucket]) for side in Side}
+    fits = [side for side in context.planned.replicable if sizes[side] <= budget.join_bytes]
+    if not fits:
+        return None
+    small = store.rows(min(fits, key=sizes.__getitem__), (bucket,))
+    matched = np.zeros(small.count, dtype=np.bool_)
+    kept: list[pa.RecordBatch] = []
+    joined = found = 0
+    for piece in _pieces(store, small.side.other, bucket, budget.join_bytes):
+        hits = np.zeros(piece.count, dtype=np.bool_)
+        marks = (matched, hits) if small.side is Side.LEFT else (hits, matched)
+        for at_left, at_right in match(context, *_in_order(small, piece)):
+            marks[0][at_left] = True
+            marks[1][at_right] = True
+        write_unmatched(context, piece, ~hits, _explainer(context, small, piece))
+        kept += [context.planned.needed(piece.side, batch) for batch in piece.batches]
+        joined, found = joined + piece.count, found + int(hits.sum())
+    others = Rows(small.side.other, store.shapes[small.side.other], tuple(kept))
+    write_unmatched(context, small, ~matched, _explainer(context, small, others))
+    return MatchingTotals(
+        {small.side: small.count, small.side.other: joined},
+        {small.side: int(matched.sum()), small.side.other: found},
+    )
+
+
+def _pieces(store: Store, side: Side, bucket: int, most: int) -> Iterator[Rows]:
+    held: list[pa.RecordBatch] = []
+    size = 0
+    for batch in store.stream(side, (bucket,)):
+        if held and size + batch.nbytes > most:
+            yield Rows(side, store.shapes[side], tuple(held))
+            held, size = [], 0
+        held.append(batch)
+        size += batch.nbytes
+    if held:
+        yield Rows(side, store.shapes[side], tuple(held))
+
+
+def _in_order(one: Rows, other: Rows) -> tuple[Rows, Rows]:
+    return (one, other) if one.side is Side.LEFT else (other, one)
+
+
+def _explainer(context: JoinContext, one: Rows, other: Rows) -> Explainer:
+    return Explainer(context.planned, *_in_order(one, other), context.limits)
