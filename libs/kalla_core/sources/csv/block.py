@@ -67,7 +67,7 @@ class BlockParser:
             pyarrow.ArrowInvalid: a record with another number of columns, or a value that does
                 not fit its type.
         """
-        if block.slice(0, len(BOM)).to_pybytes() == BOM:
+        if memoryview(block)[: len(BOM)] == BOM:
             block = pa.py_buffer(b"\n" + block.to_pybytes())  # or Arrow would drop it
         table = pyarrow.csv.read_csv(
             pa.BufferReader(block),

@@ -116,8 +116,8 @@ class QuoteScanner:
             return inside
         states = _prefix(self._transitions_at(block, positions), self._state)
         self._state = int(states[-1])
-        inside = np.equal(states, INSIDE)
-        return inside
+        within: Flags = states == INSIDE
+        return within
 
     def _transitions_at(self, block: Bytes, positions: Positions) -> Bytes:
         before = block[positions - 1]
