@@ -6,7 +6,6 @@ batches with the recipe's filters applied (`protocol`).
 
     registry     URI and type → connector, by entry points named after the URI's scheme
     uri          reading, completing and masking of URIs
-    types        the type words of a recipe
     filters      the recipe's filters over Arrow batches, the same for every connector
     files        the connector for files: any byte store, any file format
     store        what a byte store offers; `local` is the one for this machine's files

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from kalla_core.errors import InvalidFilter, KallaError, UnknownColumn
 from kalla_core.recipe.model import Filter, FilterOp, Scalar
-from kalla_core.sources.names import suggestion
+from kalla_core.recipe.nearest import suggestion
 from kalla_core.sources.predicates import AllOf, Predicate, one_of
 from kalla_core.sources.typed import domain_of
 

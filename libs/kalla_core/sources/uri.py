@@ -24,7 +24,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from kalla_core.errors import InvalidUri
-from kalla_core.sources.names import nearest
+from kalla_core.recipe.nearest import nearest
 
 FILE_SCHEME = "file"
 

@@ -8,6 +8,8 @@ from itertools import pairwise
 import pyarrow as pa
 
 from kalla_core.errors import SourceChanged, UnknownColumn
+from kalla_core.recipe.column_types import parse_type
+from kalla_core.recipe.nearest import suggestion
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource, not_gzip, open_csv_source
 from kalla_core.sources.csv.cut import BLOCK_BYTES, Block, Target, parts_of, targets
@@ -17,9 +19,7 @@ from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, rec
 from kalla_core.sources.csv.sample import Sample, take_sample
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
-from kalla_core.sources.names import suggestion
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics
-from kalla_core.sources.types import parse_type
 
 
 class CsvFormat:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.sources.types import MAX_DECIMAL_DIGITS, decimal_type
+from kalla_core.recipe.column_types import MAX_DECIMAL_DIGITS, decimal_type
 
 _BOOLEAN = r"\A(?:true|false|True|False|TRUE|FALSE)\z"
 _INTEGER = r"\A(?:0|-?[1-9][0-9]{0,17})\z"

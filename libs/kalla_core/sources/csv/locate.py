@@ -10,11 +10,11 @@ from pathlib import PurePath
 import pyarrow as pa
 
 from kalla_core.errors import SourceUnreadable
+from kalla_core.recipe.column_types import parse_type, type_word
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource
 from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
-from kalla_core.sources.types import parse_type, type_word
 
 _CHUNK_BYTES = 1 << 20
 _SHOWN = 60
