@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from kalla_core.sources.csv.body import CsvFile, CsvSource, not_gzip
-from kalla_core.sources.csv.records import record_blocks, record_ends
+from kalla_core.sources.csv.records import record_ends
 
 HEAD_BYTES = 4 << 20
 WINDOWS = 8
@@ -41,9 +41,13 @@ class Sample:
 def take_sample(source: CsvSource, columns: tuple[str, ...]) -> Sample:
     """Return the sample of a source."""
     whole = _fits(source)
-    pieces = list(_everything(source) if whole else _pieces(source))
-    tables = [_texts(piece, source, columns) for piece in pieces]
+    if whole:
+        pieces = list(_everything(source))
+    else:
+        head, whole = _head(source, source.files[0])
+        pieces = [head, *_windows(source)]
     schema = pa.schema([(name, pa.binary()) for name in columns])
+    tables = [_texts(piece, source, columns) for piece in pieces]
     rows = pa.concat_tables([schema.empty_table(), *tables])
     return Sample(rows, sum(map(len, pieces)), whole)
 
@@ -60,9 +64,22 @@ def _everything(source: CsvSource) -> Iterator[bytes]:
             yield stream.read()
 
 
-def _pieces(source: CsvSource) -> Iterator[bytes]:
+def _head(source: CsvSource, file: CsvFile) -> tuple[bytes, bool]:
+    """Return a file's first whole records, and whether they are all rows of the source."""
+    try:
+        with source.stream(file) as stream:
+            stream.read(file.start)
+            data = bytes(stream.read(HEAD_BYTES))
+            if not stream.read(1):
+                return data, len(source.files) == 1
+    except OSError as cause:
+        raise not_gzip(file.path, cause) from cause
+    ends = record_ends(data, source.dialect.delimiter_byte, file.terminator)
+    return (data[: ends[-2]] if len(ends) > 1 else b""), False
+
+
+def _windows(source: CsvSource) -> Iterator[bytes]:
     first = source.files[0]
-    yield _head(source, first)
     cuttable = [file for file in source.files if not file.gzip]
     total = sum(file.body_bytes for file in cuttable)
     skipped = 0 if first.gzip else min(HEAD_BYTES, first.body_bytes)
@@ -72,18 +89,6 @@ def _pieces(source: CsvSource) -> Iterator[bytes]:
     for window in range(1, WINDOWS + 1):
         file, offset = _locate(cuttable, skipped + window * step)
         yield _window(source, file, offset)
-
-
-def _head(source: CsvSource, file: CsvFile) -> bytes:
-    try:
-        with source.stream(file) as stream:
-            stream.read(file.start)
-            blocks = record_blocks(
-                stream.read, source.dialect.delimiter_byte, file.terminator, HEAD_BYTES
-            )
-            return next(blocks, b"")
-    except OSError as cause:
-        raise not_gzip(file.path, cause) from cause
 
 
 def _locate(files: list[CsvFile], position: int) -> tuple[CsvFile, int]:
