@@ -1,0 +1,172 @@
+"""The same answer every time: what decides between rows that an ORDER BY leaves equal.
+
+`row_number`, `lag`, LIMIT and their kin pick among rows that compare equal as they come, and they
+come in another order with other threads or parts. So such orders get the primary keys that are in
+scope and then the row ids as last sort keys. `rank`, `dense_rank` and frames by RANGE treat equal
+rows alike and stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from datafusion import DataFrame, Expr, LogicalPlan, SessionContext, col
+from datafusion.common import NullTreatment
+from datafusion.expr import SortExpr, Window, WindowFrame
+
+from kalla_core.matching import logical as lp
+from kalla_core.matching.expressions import column_refs
+from kalla_core.matching.identity import SourceColumn, source_columns
+from kalla_core.matching.origins import HIDDEN
+from kalla_core.matching.query import Side
+
+_BY_POSITION = {"row_number", "ntile", "lag", "lead"}
+_BY_VALUE = {"first_value", "last_value", "nth_value"}
+_PEERS_ALIKE = {"rank", "dense_rank", "percent_rank", "cume_dist"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What tells any two rows of a frame apart.
+
+    Attributes:
+        columns: names of hidden columns.
+        all_columns: these alone do not suffice; every visible column takes part.
+    """
+
+    columns: tuple[str, ...] = ()
+    all_columns: bool = False
+
+    def beside(self, other: Ties) -> Ties:
+        """Return what tells rows of a join apart."""
+        return Ties(self.columns + other.columns, self.all_columns or other.all_columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """A window function under its old name; a warning if equal rows are still left to chance."""
+
+    expr: Expr
+    warning: str | None = None
+
+
+def broken_ties(
+    frame: DataFrame,
+    plan: LogicalPlan,
+    ties: Ties,
+    sides: Mapping[str, Side],
+    keys: Mapping[Side, tuple[str, ...]],
+) -> list[SortExpr]:
+    """Return sort keys that leave no two rows of `frame` equal.
+
+    Args:
+        frame: the rebuilt `plan`, its columns first and by position.
+        plan: the original, which says which columns are primary keys.
+        ties: what tells the rows of `frame` apart.
+        sides: table name to side.
+        keys: primary key per side.
+    """
+    refs = column_refs(frame)
+    traced = source_columns(plan, sides)
+    wanted = [SourceColumn(side, name) for side in Side for name in keys[side]]
+    chosen = [refs[i] for key in wanted for i, found in enumerate(traced) if found == key]
+    if ties.all_columns:
+        chosen += [
+            ref
+            for ref, column in zip(refs, frame.schema(), strict=True)
+            if not column.name.startswith(HIDDEN) and not pa.types.is_nested(column.type)
+        ]
+    chosen += [col(name) for name in ties.columns]
+    return [expr.sort(ascending=True, nulls_first=False) for expr in chosen]
+
+
+def has_stable_order(plan: LogicalPlan) -> bool:
+    """Whether the rows of `plan`, read by a LIMIT, come in an order that somebody asked for."""
+    node = lp.read(plan)
+    if isinstance(node, lp.Projected | lp.Aliased | lp.Filtered):
+        return has_stable_order(node.input)
+    return isinstance(node, lp.Sorted)
+
+
+def restated(
+    session: SessionContext, function: lp.WindowFunction, keys: Sequence[SortExpr]
+) -> Restated:
+    """Return `function` with `keys` as its last sort keys, where equal rows would matter."""
+    if not _minds_ties(function):
+        return Restated(function.expr)
+    rebuilt = _rebuilt(session, function, keys) if _may_be_refined(function) else None
+    if rebuilt is None:
+        text = function.expr.canonical_name()
+        return Restated(function.expr, f"{text}: which of two equal rows comes first is chance.")
+    return Restated(rebuilt.alias(function.expr.schema_name()))
+
+
+def _minds_ties(function: lp.WindowFunction) -> bool:
+    if function.name in _PEERS_ALIKE:
+        return False
+    if function.name in _BY_POSITION | _BY_VALUE:
+        return True
+    frame = function.frame
+    return frame.get_frame_units() == "ROWS" and not _covers_all(frame)
+
+
+def _may_be_refined(function: lp.WindowFunction) -> bool:
+    """Whether more sort keys leave the frame of each row what it was, ties apart."""
+    frame = function.frame
+    if function.name in _BY_POSITION or frame.get_frame_units() == "ROWS" or _covers_all(frame):
+        return True
+    lower = frame.get_lower_bound()
+    return function.name == "first_value" and bool(lower.is_unbounded())
+
+
+def _covers_all(frame: Any) -> bool:
+    bounds = (frame.get_lower_bound(), frame.get_upper_bound())
+    return all(bound.is_unbounded() for bound in bounds)
+
+
+def _rebuilt(
+    session: SessionContext, function: lp.WindowFunction, keys: Sequence[SortExpr]
+) -> Expr | None:
+    """Return the function with more sort keys, or None if it cannot be stated anew exactly.
+
+    The bindings hide NULLS treatment, FILTER and DISTINCT. So it is first stated anew as it was,
+    and only a statement that is the same to the byte is trusted.
+    """
+    original = lp.unaliased(function.expr)
+    for treatment in (None, NullTreatment.IGNORE_NULLS, NullTreatment.RESPECT_NULLS):
+        same = _stated(session, function, function.order_by, treatment)
+        if same is not None and same.to_bytes(session) == original.to_bytes(session):
+            return _stated(session, function, (*function.order_by, *keys), treatment)
+    return None
+
+
+def _stated(
+    session: SessionContext,
+    function: lp.WindowFunction,
+    order_by: Sequence[SortExpr],
+    treatment: NullTreatment | None,
+) -> Expr | None:
+    call = _call(session, function)
+    if call is None:
+        return None
+    frame = WindowFrame.__new__(WindowFrame)
+    frame.window_frame = function.frame
+    window = Window(
+        partition_by=list(function.partition_by),
+        window_frame=frame,
+        order_by=list(order_by),
+        null_treatment=treatment,
+    )
+    return call.over(window)
+
+
+def _call(session: SessionContext, function: lp.WindowFunction) -> Expr | None:
+    for find in (session.udwf, session.udaf):
+        try:
+            return find(function.name)(*function.args)
+        except Exception:  # noqa: S112 - no such function of this kind: try the other
+            continue
+    return None

@@ -1,0 +1,245 @@
+"""A match SQL, planned: how it may be cut, what identifies its rows, and the frames to run.
+
+    planned = plan_match(query)                       # no data needed
+    frame = pair_frame(planned, plain, numbered)      # sessions with the real tables
+    keys = key_frame(planned, session, Side.LEFT)     # what scans hash and reasons compare
+
+Only the query travels between processes; each plans it anew and gets the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from datafusion import DataFrame, Expr, SessionContext, col
+
+from kalla_core.errors import EngineFailure
+from kalla_core.matching import conditions, keys
+from kalla_core.matching.conditions import Checked, Condition
+from kalla_core.matching.expressions import column_refs
+from kalla_core.matching.identify import Identification, Identified, identified
+from kalla_core.matching.keys import Copartition, KeyComponent
+from kalla_core.matching.lineage import Reader
+from kalla_core.matching.origins import HIDDEN
+from kalla_core.matching.pairs import PairFrame
+from kalla_core.matching.pairwise import Pairwise
+from kalla_core.matching.prepare import PreparedSql, prepare, register_calls
+from kalla_core.matching.query import ROW, MatchQuery, Side
+from kalla_core.matching.requirements import Requirement, requirements
+from kalla_core.matching.routes import source
+from kalla_core.matching.session import new_session
+from kalla_core.matching.strategy import Choice, Strategy, choose
+from kalla_core.matching.tables import register_shapes, table_names
+from kalla_core.matching.trace import Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is known of a match SQL before any data is read.
+
+    Attributes:
+        output: the user's columns by position, exact types; names may repeat.
+        choice: how it may be cut, with the reasons.
+        identification: what names the source rows of a result row.
+        reason_keys: the equalities that every pair fulfils and that can be computed from a single
+            row of each source; those of the copartition if there is one; may be empty.
+        checked: the conditions beside the keys, and how to evaluate them.
+        warnings: sentences for the user, of the SQL and of its plan.
+        plan_text: the optimised plan that will run.
+    """
+
+    query: MatchQuery
+    prepared: PreparedSql
+    output: pa.Schema
+    choice: Choice
+    identification: Identification
+    reason_keys: tuple[KeyComponent, ...]
+    checked: tuple[Checked, ...]
+    warnings: tuple[str, ...]
+    plan_text: str
+
+    @property
+    def strategy(self) -> Strategy:
+        """How the rows are laid out over fragments."""
+        return self.choice.strategy
+
+    @property
+    def copartition(self) -> Copartition | None:
+        """The key to cut both sides by, if there is one."""
+        return self.choice.copartition
+
+    @property
+    def replicable(self) -> frozenset[Side]:
+        """Sides that every fragment may have whole while the other is cut arbitrarily."""
+        return self.choice.replicable
+
+    @property
+    def nulls_together(self) -> bool:
+        """Whether rows with a null in the copartition key must all be in one bucket."""
+        return self.copartition is not None and self.copartition.nulls_together
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """Why this strategy, as sentences."""
+        return self.choice.why
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions on a pair beside the keys."""
+        return tuple(one.condition for one in self.checked)
+
+
+def plan_match(query: MatchQuery) -> Planned:
+    """Plan a match SQL; needs no data.
+
+    Raises:
+        InvalidSql: it does not parse or plan, or does more than read the job's tables.
+        SidesNotIdentified: its result does not name a row of both sides.
+        TypesNotComparable: it compares values that have no common type.
+        EngineFailure: the plan with row ids is not the user's plan.
+    """
+    prepared = prepare(query)
+    plain, numbered = new_session(), new_session()
+    register_shapes(plain, query)
+    register_shapes(numbered, query, numbered=True)
+    for session in (plain, numbered):
+        register_calls(session, prepared)
+    sides = _sides(query)
+    original = plain.sql(prepared.text)
+    found = identified(original, numbered, query, sides)
+    output = _checked_output(original, found, numbered)
+    reader = Reader(numbered)
+    traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())
+    candidates = keys.candidates(traced, reader, sides)
+    choice = choose(traced, candidates, sides)
+    required = tuple(requirements(traced))
+    reason_keys = _reason_keys(choice, candidates, required)
+    pairwise = Pairwise(numbered, sides)
+    return Planned(
+        query=query,
+        prepared=prepared,
+        output=output,
+        choice=choice,
+        identification=found.by,
+        reason_keys=reason_keys,
+        checked=conditions.checked_conditions(required, reason_keys, pairwise),
+        warnings=(*prepared.warnings, *found.warnings),
+        plan_text=found.frame.optimized_logical_plan().display_indent(),
+    )
+
+
+def pair_frame(planned: Planned, plain: SessionContext, numbered: SessionContext) -> PairFrame:
+    """Return the match SQL over real tables, its rows naming their source rows.
+
+    Args:
+        plain: has the tables under all their names, without ROW, and the calls registered.
+        numbered: the same tables, the two sides with ROW.
+
+    Raises:
+        EngineFailure: the plan with row ids is not the user's plan.
+    """
+    original = plain.sql(planned.prepared.text)
+    found = identified(original, numbered, planned.query, _sides(planned.query))
+    visible = _visible(found.frame)
+    hidden = [col(origin.column) for origin in found.origins]
+    return PairFrame(found.frame.select(*visible, *hidden), len(visible), found.origins)
+
+
+def key_frame(planned: Planned, session: SessionContext, side: Side) -> DataFrame:
+    """Return the `reason_keys` of each row of a side's table, in its order, and ROW if it has it.
+
+    Columns `__k0`, `__k1`, ... of the components' types; null where a cast fails for a row that
+    the match SQL might never have cast.
+
+    Args:
+        session: has the table under the side's name.
+    """
+    row = ROW in source(session, side).schema().names
+    return keys.key_frame(session, planned.reason_keys, side, row=row)
+
+
+def condition_frame(planned: Planned, session: SessionContext) -> DataFrame:
+    """Return ROW and one Boolean column `c0`, `c1`, ... per condition, one row per pair.
+
+    Args:
+        session: has left_src and right_src, in which the rows of a pair have the same ROW.
+
+    Raises:
+        ValueError: there are no conditions.
+    """
+    if not planned.checked:
+        raise ValueError("there are no conditions to evaluate")
+    return conditions.condition_frame(planned.checked, _pairwise(planned, session))
+
+
+def measure_frame(planned: Planned, session: SessionContext, side: Side) -> DataFrame | None:
+    """Return ROW and `value`, the number or date of a side that the first measure compares.
+
+    None if no condition limits a distance.
+
+    Args:
+        session: has the table of `side`, with ROW.
+    """
+    return conditions.measure_frame(planned.checked, _pairwise(planned, session), side)
+
+
+def _pairwise(planned: Planned, session: SessionContext) -> Pairwise:
+    return Pairwise(session, _sides(planned.query))
+
+
+def _sides(query: MatchQuery) -> Mapping[str, Side]:
+    """Return table name to side; the extras' names are left out."""
+    by_place = dict(enumerate(Side))
+    return {
+        name: by_place[place]
+        for name, place in table_names(query).items()
+        if place in by_place
+    }  # fmt: skip
+
+
+def _visible(frame: DataFrame) -> list[Expr]:
+    return [r for r in column_refs(frame) if not r.to_variant().name().startswith(HIDDEN)]
+
+
+def _checked_output(original: DataFrame, found: Identified, session: SessionContext) -> pa.Schema:
+    """Return the user's columns, the same with and without row ids."""
+    wanted = _at_run_time(original, session)
+    rebuilt = _at_run_time(found.frame.select(*_visible(found.frame)), session)
+    if wanted.names != rebuilt.names or wanted.types != rebuilt.types:
+        raise EngineFailure(
+            "The plan that carries row numbers does not give the columns of the match SQL; "
+            f"{wanted} became {rebuilt}.",
+        )
+    return wanted
+
+
+def _at_run_time(frame: DataFrame, session: SessionContext) -> pa.Schema:
+    plan = frame.optimized_logical_plan()
+    return session.create_dataframe_from_logical_plan(plan).schema()
+
+
+def _reason_keys(
+    choice: Choice, candidates: Sequence[KeyComponent], required: Sequence[Requirement]
+) -> tuple[KeyComponent, ...]:
+    if choice.copartition is not None:
+        return choice.copartition.keys
+    return tuple(
+        key for key in candidates if any(conditions.is_key(r, [key]) for r in required)
+    )  # fmt: skip
+
+
+__all__ = [
+    "Condition",
+    "Copartition",
+    "Identification",
+    "KeyComponent",
+    "Planned",
+    "Strategy",
+    "condition_frame",
+    "key_frame",
+    "measure_frame",
+    "pair_frame",
+    "plan_match",
+]

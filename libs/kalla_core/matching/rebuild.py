@@ -1,0 +1,292 @@
+"""Row ids through a plan: the user's own plan, rebuilt so that hidden columns travel along.
+
+The raw plan is planned over tables without row numbers (so that `*` and NATURAL mean what the
+user meant), then rebuilt operator by operator through the DataFrame API over the same tables
+*with* row numbers, reusing DataFusion's own expressions. Sub-queries inside expressions stay as
+they are: they carry no ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Literal
+
+from datafusion import DataFrame, Expr, LogicalPlan, SessionContext, col, lit
+from datafusion import functions as f
+
+from kalla_core.matching import logical as lp
+from kalla_core.matching.expressions import column_refs, quoted
+from kalla_core.matching.logical import JoinKind
+from kalla_core.matching.ordering import Ties, broken_ties, has_stable_order, restated
+from kalla_core.matching.origins import HIDDEN, Collected, Origin, RowId, member_field, shape
+from kalla_core.matching.query import ROW, Side
+
+
+class CannotCarry(Exception):  # noqa: N818 - named for what happened
+    """Row ids cannot travel through an operator; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A rebuilt plan.
+
+    Attributes:
+        frame: the columns of the original by position and name, then hidden columns.
+        origins: the hidden columns that name source rows.
+        ties: what tells any two of its rows apart, for ORDER BY.
+        warnings: what the user should know about the order of rows that compare equal.
+    """
+
+    frame: DataFrame
+    origins: tuple[Origin, ...]
+    ties: Ties = field(default_factory=Ties)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilder:
+    """Rebuilds plans made in a session without row numbers over one with them.
+
+    Attributes:
+        numbered: session whose source tables have the column ROW.
+        sides: table name to side; other tables are extras.
+        keys: primary key per side, which decides between rows that an ORDER BY leaves equal.
+    """
+
+    numbered: SessionContext
+    sides: Mapping[str, Side]
+    keys: Mapping[Side, tuple[str, ...]]
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def rebuild(self, plan: LogicalPlan, *, cut: bool = False) -> Carried:
+        """Return `plan` with the ids of its source rows.
+
+        Args:
+            plan: raw plan, from a session whose source tables have no row numbers.
+            cut: a LIMIT stands above, so that the order of the rows matters.
+
+        Raises:
+            CannotCarry: an operator through which ids cannot travel.
+        """
+        if not self._reads_sides(plan):
+            return Carried(self.numbered.create_dataframe_from_logical_plan(plan), ())
+        node = lp.read(plan)
+        match node:
+            case lp.Scan():
+                return self._scan(node)
+            case lp.Aliased():
+                inner = self.rebuild(node.input, cut=cut)
+                return replace(inner, frame=inner.frame.alias(quoted(node.alias)))
+            case lp.Projected():
+                return self._projected(node, cut)
+            case lp.Filtered():
+                inner = self.rebuild(node.input, cut=cut)
+                return replace(inner, frame=inner.frame.filter(node.predicate))
+            case lp.Joined():
+                return self._joined(node)
+            case lp.Aggregated():
+                return self._folded(node, node.groups, node.aggregates)
+            case lp.Deduplicated():
+                return self._folded(node, None, ())
+            case lp.Windowed():
+                return self._windowed(node)
+            case lp.Sorted():
+                return self._sorted(node, cut)
+            case lp.Limited():
+                return self._limited(node)
+            case lp.United():
+                return self._united(node)
+            case lp.Unknown():
+                raise CannotCarry(node.name)
+            case _:
+                raise CannotCarry(type(node).__name__)
+
+    def _reads_sides(self, plan: LogicalPlan) -> bool:
+        node = lp.read(plan)
+        if isinstance(node, lp.Scan) and node.table in self.sides:
+            return True
+        return any(self._reads_sides(source) for source in node.inputs)
+
+    def _fresh(self, letter: str) -> str:
+        return f"{HIDDEN}{letter}{next(self._numbers)}"
+
+    def _scan(self, node: lp.Scan) -> Carried:
+        side = self.sides[node.table]
+        name = self._fresh(side.word[0])
+        refs = column_refs(self.numbered.table(quoted(node.table)))
+        visible = [ref for ref in refs if ref.to_variant().name() != ROW]
+        (row,) = (ref for ref in refs if ref.to_variant().name() == ROW)
+        frame = self.numbered.table(quoted(node.table)).select(*visible, row.alias(name))
+        return Carried(frame, (RowId(side, name),), Ties((name,)))
+
+    def _projected(self, node: lp.Projected, cut: bool) -> Carried:
+        inner = self.rebuild(node.input, cut=cut)
+        hidden = [col(name).alias(name) for name in _hidden(inner)]
+        return replace(inner, frame=inner.frame.select(*node.exprs, *hidden))
+
+    def _joined(self, node: lp.Joined) -> Carried:
+        left, right = node.left, node.right
+        if node.kind in (JoinKind.RIGHT_SEMI, JoinKind.RIGHT_ANTI):
+            left, right = right, left
+        how = _HOW.get(node.kind)
+        if how is None:
+            raise CannotCarry(f"{node.kind} join")
+        kept = self.rebuild(left)
+        other = self._without_ids(right) if node.kind.one_sided else self.rebuild(right)
+        frame = kept.frame.join_on(other.frame, *self._conditions(node), how=how)
+        return Carried(
+            frame,
+            kept.origins + other.origins,
+            kept.ties.beside(other.ties),
+            kept.warnings + other.warnings,
+        )
+
+    def _without_ids(self, plan: LogicalPlan) -> Carried:
+        return Carried(self.numbered.create_dataframe_from_logical_plan(plan), ())
+
+    def _conditions(self, node: lp.Joined) -> list[Expr]:
+        pairs = [self._same(node, a, b) if node.nulls_equal else a == b for a, b in node.on]
+        residual = [] if node.filter is None else [node.filter]
+        return pairs + residual or [lit(True)]
+
+    def _same(self, node: lp.Joined, a: Expr, b: Expr) -> Expr:
+        """Return `a IS NOT DISTINCT FROM b`, which the bindings can only parse, not build."""
+        sides = [
+            self.numbered.create_dataframe_from_logical_plan(plan).select(expr)
+            for plan, expr in ((node.left, a), (node.right, b))
+        ]
+        both = sides[0].join_on(sides[1], lit(True), how="inner")
+        return both.parse_sql_expr(f"{_reference(a)} IS NOT DISTINCT FROM {_reference(b)}")
+
+    def _folded(
+        self, node: lp.Operator, groups: tuple[Expr, ...] | None, aggregates: tuple[Expr, ...]
+    ) -> Carried:
+        inner = self.rebuild(node.input)
+        by = list(_visible(inner.frame) if groups is None else groups)
+        collected = Collected(inner.origins, self._fresh("c"))
+        grouped = inner.frame.aggregate(by, [*aggregates, _collect(collected)])
+        # Hidden lists from below depend on their own group and may come up as implicit groups.
+        refs = [
+            ref
+            for ref in column_refs(grouped)
+            if ref.to_variant().name() == collected.column or not _is_hidden(ref)
+        ]
+        ties = {self._fresh("t"): ref for ref in refs[: len(by)]}
+        frame = grouped.select(*refs, *(ref.alias(name) for name, ref in ties.items()))
+        return Carried(frame, (collected,), Ties(tuple(ties)), inner.warnings)
+
+    def _windowed(self, node: lp.Windowed) -> Carried:
+        inner = self.rebuild(node.input)
+        keys = broken_ties(inner.frame, node.input, inner.ties, self.sides, self.keys)
+        restatements = [restated(self.numbered, function, keys) for function in node.functions]
+        names = _hidden(inner)
+        frame = inner.frame.select(
+            *_visible(inner.frame),
+            *(new.expr for new in restatements),
+            *(col(name) for name in names),
+        )
+        warnings = tuple(new.warning for new in restatements if new.warning)
+        return replace(inner, frame=frame, warnings=inner.warnings + warnings)
+
+    def _sorted(self, node: lp.Sorted, cut: bool) -> Carried:
+        inner = self.rebuild(node.input)
+        if not cut and node.fetch is None:
+            return inner
+        keys = broken_ties(inner.frame, node.input, inner.ties, self.sides, self.keys)
+        frame = inner.frame.sort(*node.keys, *keys)
+        if node.fetch is not None:
+            frame = frame.limit(node.fetch)
+        return replace(inner, frame=frame)
+
+    def _limited(self, node: lp.Limited) -> Carried:
+        inner = self.rebuild(node.input, cut=True)
+        frame, warnings = inner.frame, inner.warnings
+        if not has_stable_order(node.input):
+            keys = broken_ties(frame, node.input, inner.ties, self.sides, self.keys)
+            frame = frame.sort(*keys) if keys else frame
+            warnings += ("LIMIT without ORDER BY takes the first rows by primary key.",)
+        fetch = _ALL_ROWS if node.fetch is None else node.fetch
+        return replace(inner, frame=frame.limit(fetch, node.skip), warnings=warnings)
+
+    def _united(self, node: lp.United) -> Carried:
+        branches = [self.rebuild(plan) for plan in node.inputs]
+        slots = self._slots(branches)
+        number = self._fresh("t")
+        padded = [_padded(branch, slots, number, i) for i, branch in enumerate(branches)]
+        frame = padded[0]
+        for branch in padded[1:]:
+            frame = frame.union(branch)
+        scalars = tuple(slot.column for slot in slots if isinstance(slot, RowId))
+        warnings = tuple(line for branch in branches for line in branch.warnings)
+        return Carried(frame, slots, Ties((number, *scalars), all_columns=True), warnings)
+
+    def _slots(self, branches: list[Carried]) -> tuple[Origin, ...]:
+        """Return columns that hold the origins of any branch, each shape as often as needed."""
+        slots: list[Origin] = []
+        for branch in branches:
+            free = [shape(slot) for slot in slots]
+            for origin in branch.origins:
+                if shape(origin) in free:
+                    free.remove(shape(origin))
+                else:
+                    slots.append(origin.renamed(self._fresh("u")))
+        return tuple(slots)
+
+
+_How = Literal["inner", "left", "right", "full", "semi", "anti"]
+_HOW: dict[JoinKind, _How] = {
+    JoinKind.INNER: "inner",
+    JoinKind.LEFT: "left",
+    JoinKind.RIGHT: "right",
+    JoinKind.FULL: "full",
+    JoinKind.LEFT_SEMI: "semi",
+    JoinKind.LEFT_ANTI: "anti",
+    JoinKind.RIGHT_SEMI: "semi",
+    JoinKind.RIGHT_ANTI: "anti",
+}
+
+_ALL_ROWS = 2**62
+
+
+def _padded(branch: Carried, slots: tuple[Origin, ...], number: str, index: int) -> DataFrame:
+    rest = list(branch.origins)
+    hidden = []
+    for slot in slots:
+        own = next((origin for origin in rest if shape(origin) == shape(slot)), None)
+        if own is None:
+            value = lit(None).cast(slot.arrow_type)
+        else:
+            rest.remove(own)
+            value = col(own.column)
+        hidden.append(value.alias(slot.column))
+    return branch.frame.select(*_visible(branch.frame), *hidden, lit(index).alias(number))
+
+
+def _collect(collected: Collected) -> Expr:
+    members = [col(member.column) for member in collected.members]
+    if len(members) == 1:
+        return f.array_agg(members[0]).alias(collected.column)
+    fields = [(member_field(i), member) for i, member in enumerate(members)]
+    return f.array_agg(f.named_struct(fields)).alias(collected.column)
+
+
+def _visible(frame: DataFrame) -> list[Expr]:
+    return [ref for ref in column_refs(frame) if not _is_hidden(ref)]
+
+
+def _is_hidden(ref: Expr) -> bool:
+    return str(ref.to_variant().name()).startswith(HIDDEN)
+
+
+def _hidden(carried: Carried) -> list[str]:
+    names = [origin.column for origin in carried.origins]
+    return names + [name for name in carried.ties.columns if name not in names]
+
+
+def _reference(expr: Expr) -> str:
+    column = expr.to_variant()
+    relation = column.relation()
+    name = quoted(column.name())
+    return name if relation is None else f"{quoted(relation)}.{name}"
