@@ -178,14 +178,21 @@ class AnyOf:
 
 def one_of(predicates: Sequence[Predicate]) -> Predicate:
     """Return the disjunction; equalities become one set, however many there are."""
-    equal = [p for p in predicates if isinstance(p, Compare) and p.order is Order.EQ]
-    others = [p for p in predicates if p not in equal and not isinstance(p, Nothing)]
-    if equal:
-        bounds = [p.bound for p in equal]
-        others.append(Among(pa.array([b.as_py() for b in bounds], bounds[0].type)))
+    bounds = [p.bound for p in predicates if isinstance(p, Compare) and p.order is Order.EQ]
+    others = [p for p in predicates if not isinstance(p, Compare | Nothing)]
+    if bounds:
+        others.append(Among(_options(bounds)))
     if not others:
         return Nothing()
     return others[0] if len(others) == 1 else AnyOf(tuple(others))
+
+
+def _options(bounds: Sequence[pa.Scalar]) -> pa.Array:
+    """Return bounds as a set; Arrow's sets tell 0.0 from -0.0, which are equal."""
+    kind = bounds[0].type
+    zeros = [pa.scalar(zero, kind) for zero in (0.0, -0.0)] if pa.types.is_floating(kind) else []
+    is_zero = any(bound.as_py() == 0 for bound in bounds) if zeros else False
+    return pa.array([*bounds, *(zeros if is_zero else [])], kind)
 
 
 def _holds(order: Order, value: pa.Scalar, bound: pa.Scalar) -> bool:

@@ -1,0 +1,55 @@
+"""Reading sources in tests: whole, by parts, and as Python rows."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from kalla_core.recipe.model import Filter, SourceSpec, SourceType
+from kalla_core.sources.protocol import Connector, PinnedSource
+from kalla_core.sources.registry import connector_for
+
+
+def file_spec(
+    path: Path | str,
+    filters: Sequence[Filter] = (),
+    types: Mapping[str, str] | None = None,
+) -> SourceSpec:
+    """Return the spec of a file or folder, called `ledger`."""
+    return SourceSpec(
+        alias="ledger",
+        type=SourceType.FILE,
+        uri=str(path),
+        filters=tuple(filters),
+        types=types or {},
+    )
+
+
+def read_parts(connector: Connector, pinned: PinnedSource, parts: int) -> list[pa.Table]:
+    """Return the rows of each part."""
+    return [
+        pa.Table.from_batches(list(connector.read(pinned, part)), pinned.schema)
+        for part in connector.plan(pinned, parts)
+    ]
+
+
+def read_table(spec: SourceSpec, parts: int = 1) -> pa.Table:
+    """Return all rows of a source, read in so many parts, in order."""
+    connector = connector_for(spec)
+    with connector.pin(spec) as pinned:
+        tables = read_parts(connector, pinned, parts)
+        return pa.concat_tables([pinned.schema.empty_table(), *tables])
+
+
+def read_rows(path: Path | str, parts: int = 1, **spec: Any) -> list[tuple[Any, ...]]:
+    """Return all rows of a file as Python tuples."""
+    table = read_table(file_spec(path, **spec), parts)
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+
+def types_of(path: Path | str, **spec: Any) -> dict[str, pa.DataType]:
+    """Return the types of a file's columns."""
+    wanted = file_spec(path, **spec)
+    with connector_for(wanted).pin(wanted) as pinned:
+        return {field.name: field.type for field in pinned.schema}
