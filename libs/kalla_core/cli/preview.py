@@ -14,7 +14,7 @@ from rich.text import Text
 from kalla_core.cli.console import print_json, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.tables import rows_table
-from kalla_core.errors import InvalidFilter, InvalidSetting, RecipeInvalid
+from kalla_core.errors import InvalidFilter, InvalidSetting
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.column_types import type_word
 from kalla_core.recipe.document import ExtraDocument
@@ -63,7 +63,7 @@ def _spec(uri: str, types: Sequence[str], filters: Sequence[str]) -> SourceSpec:
     }
     shaped, faults = checked(document, ExtraDocument)
     if shaped is None:
-        raise RecipeInvalid(faults)
+        raise InvalidSetting("\n".join(f"{fault.path}: {fault.message}" for fault in faults))
     return extra_specs([shaped])[0]
 
 
