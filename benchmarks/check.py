@@ -112,15 +112,15 @@ def check_outputs(
             "unmatched_right", folder / UNMATCHED_RIGHT, (right,), truth / UNMATCHED_RIGHT, record
         ),
     )
-    absent = [output.path for output in outputs if not output.path.exists()]
-    if absent:
-        return Report({}, tuple(f"{path} is not there" for path in absent))
     with (
         TemporaryDirectory() as temporary,
         duck.connect(
             memory_bytes=_MEMORY_BYTES, threads=2, temporary=Path(temporary)
         ) as connection,
     ):
+        unreadable = [fault for output in outputs for fault in _shape_faults(connection, output)]
+        if unreadable:
+            return Report({}, tuple(unreadable))
         differences = [compare(connection, output) for output in outputs]
     return Report(
         {difference.name: difference.rows for difference in differences},
@@ -149,6 +149,19 @@ def compare(connection: Any, output: Output) -> Difference:
     ).fetchall()
     (rows,) = connection.execute(f"SELECT count(*) FROM {_parquet(output.path)}").fetchone()
     return Difference(output.name, rows, missing, unexpected, tuple(map(_example, examples)))
+
+
+def _shape_faults(connection: Any, output: Output) -> list[str]:
+    """Return what keeps the keys of an output from being read."""
+    if not output.path.exists():
+        return [f"{output.path} is not there"]
+    described = connection.execute(f"DESCRIBE FROM {_parquet(output.path)}").fetchall()
+    types = {name: type_ for name, type_, *_ in described}
+    return [
+        f"{output.path}: {key} is {types.get(key, 'not there')}, and should be text"
+        for key in output.keys
+        if types.get(key) != "VARCHAR"
+    ]
 
 
 def _accounting_faults(evidence: Path, truth: Path, rows: Mapping[str, int]) -> tuple[str, ...]:
@@ -197,7 +210,10 @@ def main(
     truth: Annotated[Path, typer.Argument(help="Folder `truth` of the generated data set.")],
 ) -> None:
     """Compare the evidence of a run with the truth; exit code 1 where they differ."""
-    report = check(evidence, truth)
+    try:
+        report = check(evidence, truth)
+    except FileNotFoundError as error:
+        raise typer.BadParameter(f"no truth in {truth}: {error}") from error
     print(report)
     raise typer.Exit(0 if report.ok else 1)
 

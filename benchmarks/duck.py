@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
-_TYPES = {pa.string(): "VARCHAR", pa.date32(): "DATE", pa.int64(): "BIGINT"}
+from benchmarks.shapes import Columns
+
+_TYPES = {"text": "VARCHAR", "date": "DATE", "int64": "BIGINT"}
 
 
 def connect(*, memory_bytes: int, threads: int, temporary: Path) -> Any:
@@ -23,23 +24,18 @@ def connect(*, memory_bytes: int, threads: int, temporary: Path) -> Any:
     return connection
 
 
-def scan(path: Path, schema: pa.Schema) -> str:
+def scan(path: Path, columns: Columns) -> str:
     """Return SQL for a table function over a CSV (types declared) or Parquet file."""
     if path.suffix == ".parquet":
         return f"read_parquet({quoted(str(path))})"
-    columns = ", ".join(f"{quoted(field.name)}: '{type_name(field.type)}'" for field in schema)
+    typed = ", ".join(
+        f"{quoted(name)}: '{_TYPES.get(type_, type_)}'" for name, type_ in columns.items()
+    )
     return (
         f"read_csv({quoted(str(path))}, auto_detect = false, header = true, delim = ',',"
         f" quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false,"
-        f" columns = {{{columns}}})"
+        f" columns = {{{typed}}})"
     )
-
-
-def type_name(type_: pa.DataType) -> str:
-    """Return the SQL type of a generated column."""
-    if pa.types.is_decimal(type_):
-        return f"DECIMAL({type_.precision},{type_.scale})"
-    return _TYPES[type_]
 
 
 def quoted(text: str) -> str:

@@ -25,17 +25,21 @@ import pyarrow as pa
 from benchmarks.generate import truth
 from benchmarks.generate.dataset import (
     Dataset,
-    PatternName,
     build_pattern,
     load,
     save_description,
 )
-from benchmarks.generate.files import Format, open_rows
+from benchmarks.generate.files import open_rows
+from benchmarks.generate.ledger import schemas
 from benchmarks.generate.patterns import Piece
 from benchmarks.generate.recipe import recipe_document
 from benchmarks.generate.truth import TruthWriter
+from benchmarks.shapes import Format, PatternName
 
-__all__ = ["Dataset", "Format", "PatternName", "generate", "load"]
+__all__ = ["DATA_VERSION", "DEFAULT_SEED", "Dataset", "Format", "PatternName", "generate", "load"]
+
+DATA_VERSION = 1
+"""Goes up with every change of the bytes that a seed gives; kept data is then made anew."""
 
 DEFAULT_SEED = 20_240_229
 _MOST_CHUNK_ROWS = 131_072
@@ -60,17 +64,16 @@ def generate(
     made = build_pattern(name, n, seed)
     folder.mkdir(parents=True, exist_ok=True)
     dataset = Dataset(folder, name, n, seed, format_, made.left_rows, made.right_rows)
-    document = recipe_document(name, made, format_)
+    document = recipe_document(name, format_)
     dataset.recipe_path.write_text(json.dumps(document, indent=2) + "\n")
+    left_schema, right_schema = schemas(name)
     with TruthWriter(dataset.truth) as told:
+        _write_side(dataset.left, format_, left_schema, made.left, made.left_rows, told.add_left)
         _write_side(
-            dataset.left, format_, made.left_schema, made.left, made.left_rows, told.add_left
-        )
-        _write_side(
-            dataset.right, format_, made.right_schema, made.right, made.right_rows, told.add_right
+            dataset.right, format_, right_schema, made.right, made.right_rows, told.add_right
         )
     if not made.knows_truth:
-        truth.derive(dataset, made)
+        truth.derive(dataset)
     truth.save_totals(dataset)
     save_description(dataset)
     return dataset

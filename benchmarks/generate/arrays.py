@@ -11,8 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.generate.randomness import Bools, Ints
+from benchmarks.shapes import Columns, decimal_digits
 
 MONEY = pa.decimal128(12, 2)
+
+
+def arrow_schema(columns: Columns) -> pa.Schema:
+    """Return the Arrow schema of columns as `shapes` spells them."""
+    return pa.schema([(name, _arrow_type(type_)) for name, type_ in columns.items()])
 
 
 def numbered(prefix: str, numbers: Ints, digits: int) -> pa.Array:
@@ -59,6 +65,13 @@ def emptied(array: pa.Array, where: Bools) -> pa.Array:
 def either(where: Bools, yes: pa.Array, no: pa.Array) -> pa.Array:
     """Return `yes` where true, else `no`, row by row."""
     return pc.if_else(pa.array(where), yes, no)
+
+
+def _arrow_type(type_: str) -> pa.DataType:
+    digits = decimal_digits(type_)
+    if digits is not None:
+        return pa.decimal128(*digits)
+    return {"text": pa.string(), "date": pa.date32(), "int64": pa.int64()}[type_]
 
 
 def _twelve_digits(numbers: Ints) -> npt.NDArray[np.uint8]:

@@ -16,11 +16,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from benchmarks.generate.files import Format
 from benchmarks.generate.patterns import Pattern
 from benchmarks.generate.patterns.batch import Batch
 from benchmarks.generate.patterns.cross import Cross
@@ -28,16 +26,7 @@ from benchmarks.generate.patterns.hard import Hard
 from benchmarks.generate.patterns.one_to_one import OneToOne
 from benchmarks.generate.patterns.split import Split
 from benchmarks.generate.randomness import Randomness
-
-
-class PatternName(StrEnum):
-    """The kinds of data there are."""
-
-    ONE_TO_ONE = "one_to_one"
-    SPLIT = "split"
-    BATCH = "batch"
-    CROSS = "cross"
-    HARD = "hard"
+from benchmarks.shapes import Format, PatternName
 
 
 def build_pattern(name: PatternName, size: int, seed: int) -> Pattern:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -15,12 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-
-class Format(StrEnum):
-    """How rows lie on disk; the value is the ending of the file."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
+from benchmarks.shapes import Format
 
 
 class RowFile(Protocol):

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.generate.arrays import MONEY, chosen, dates, money, numbered
+from benchmarks.generate.arrays import arrow_schema, chosen, dates, money, numbered
 from benchmarks.generate.randomness import Ints, Randomness, Stream
+from benchmarks.shapes import SHAPES, PatternName
 
 FIRST_DAY = 19_723
 """2024-01-01, in days since 1970; invoices are dated within the leap year that begins there."""
@@ -32,40 +33,10 @@ _FORMS = ("Ltd", "GmbH", "SA", "Inc")
 _NAMES = tuple(f"{a} {b} {c}" for a in _FIRST_NAMES for b in _LAST_NAMES for c in _FORMS)
 
 
-def invoice_schema(batch_ref: pa.DataType | None = None) -> pa.Schema:
-    """Return the columns of invoices; `batch_ref` is text unless a pattern wants otherwise."""
-    return pa.schema(
-        [
-            ("invoice_id", pa.string()),
-            ("customer_id", pa.string()),
-            ("customer_name", pa.string()),
-            ("invoice_date", pa.date32()),
-            ("due_date", pa.date32()),
-            ("amount", MONEY),
-            ("currency", pa.string()),
-            ("status", pa.string()),
-            ("description", pa.string()),
-            ("batch_ref", batch_ref or pa.string()),
-        ]
-    )
-
-
-def payment_schema(reference_number: pa.DataType | None = None) -> pa.Schema:
-    """Return the columns of payments; `reference_number` is text unless asked otherwise."""
-    return pa.schema(
-        [
-            ("payment_id", pa.string()),
-            ("payer_id", pa.string()),
-            ("payer_name", pa.string()),
-            ("payment_date", pa.date32()),
-            ("paid_amount", MONEY),
-            ("currency", pa.string()),
-            ("payment_method", pa.string()),
-            ("reference_number", reference_number or pa.string()),
-            ("bank_reference", pa.string()),
-            ("notes", pa.string()),
-        ]
-    )
+def schemas(name: PatternName) -> tuple[pa.Schema, pa.Schema]:
+    """Return the Arrow schemas of a pattern's invoices and payments."""
+    shape = SHAPES[name]
+    return arrow_schema(shape.left), arrow_schema(shape.right)
 
 
 def invoice_ids(invoices: Ints) -> pa.Array:

@@ -4,44 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
+from benchmarks.shapes import (
+    LEFT_KEY,
+    MATCH_COLUMNS,
+    RIGHT_KEY,
+    SHAPES,
+    Columns,
+    Format,
+    PatternName,
+)
 
-from benchmarks.generate.files import Format
-from benchmarks.generate.patterns import Pattern
 
-LEFT_KEY = "invoice_id"
-RIGHT_KEY = "payment_id"
-MATCH_COLUMNS = "l.invoice_id, r.payment_id, l.amount, r.paid_amount"
-
-
-def recipe_document(name: str, pattern: Pattern, format_: Format) -> dict[str, Any]:
-    """Return the recipe over `left` and `right` files beside it."""
+def recipe_document(name: PatternName, format_: Format) -> dict[str, Any]:
+    """Return the recipe over `left` and `right` files beside it; CSV with its types."""
+    shape = SHAPES[name]
     return {
         "recipe_id": f"bench-{name.replace('_', '-')}",
         "name": f"Invoices and payments, {name}",
         "match_sql": f"SELECT {MATCH_COLUMNS} FROM left_src l JOIN right_src r"
-        f" ON {pattern.rule.kalla}",
-        "match_description": pattern.rule.text,
+        f" ON {shape.rule.kalla}",
+        "match_description": shape.rule.text,
         "sources": {
-            "left": _source("invoices", "left", LEFT_KEY, pattern.left_schema, format_),
-            "right": _source("payments", "right", RIGHT_KEY, pattern.right_schema, format_),
+            "left": _source("invoices", f"left.{format_}", LEFT_KEY, shape.left, format_),
+            "right": _source("payments", f"right.{format_}", RIGHT_KEY, shape.right, format_),
         },
     }
 
 
-def _source(alias: str, stem: str, key: str, schema: pa.Schema, format_: Format) -> dict[str, Any]:
-    source: dict[str, Any] = {
-        "alias": alias,
-        "type": "file",
-        "uri": f"{stem}.{format_}",
-        "primary_key": [key],
-    }
-    if format_ is Format.CSV:
-        source["types"] = {field.name: _type_text(field.type) for field in schema}
-    return source
-
-
-def _type_text(type_: pa.DataType) -> str:
-    if pa.types.is_decimal(type_):
-        return f"decimal({type_.precision},{type_.scale})"
-    return {pa.date32(): "date", pa.int64(): "int64", pa.string(): "text"}[type_]
+def _source(alias: str, uri: str, key: str, columns: Columns, format_: Format) -> dict[str, Any]:
+    source = {"alias": alias, "type": "file", "uri": uri, "primary_key": [key]}
+    return source | ({"types": dict(columns)} if format_ is Format.CSV else {})

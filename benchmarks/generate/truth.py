@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from benchmarks import duck
 from benchmarks.generate.dataset import Dataset
 from benchmarks.generate.files import ParquetFile
-from benchmarks.generate.patterns import Pattern, Piece
-from benchmarks.generate.recipe import LEFT_KEY, RIGHT_KEY
+from benchmarks.generate.patterns import Piece
+from benchmarks.shapes import LEFT_KEY, RIGHT_KEY, SHAPES
 
 PAIRS = "pairs.parquet"
 UNMATCHED_LEFT = "unmatched_left.parquet"
@@ -85,17 +85,14 @@ class TruthWriter:
             unmatched.write(_counted([piece.unmatched], _UNMATCHED))
 
 
-def derive(dataset: Dataset, pattern: Pattern) -> None:
+def derive(dataset: Dataset) -> None:
     """Let DuckDB find the truth in the files themselves, within 1 GiB."""
-    dataset.truth.mkdir(parents=True, exist_ok=True)
+    shape = SHAPES[dataset.pattern]
     connection = duck.connect(memory_bytes=2**30, threads=2, temporary=dataset.folder / "truth.tmp")
     with connection:
-        for side, path, schema in (
-            ("l", dataset.left, pattern.left_schema),
-            ("r", dataset.right, pattern.right_schema),
-        ):
-            connection.execute(f"CREATE VIEW {side} AS SELECT * FROM {duck.scan(path, schema)}")
-        for name, query in _queries(pattern.rule.plain).items():
+        connection.execute(f"CREATE VIEW l AS FROM {duck.scan(dataset.left, shape.left)}")
+        connection.execute(f"CREATE VIEW r AS FROM {duck.scan(dataset.right, shape.right)}")
+        for name, query in _queries(shape.rule.plain).items():
             target = duck.quoted(str(dataset.truth / name))
             connection.execute(f"COPY ({query}) TO {target} (FORMAT parquet)")
 

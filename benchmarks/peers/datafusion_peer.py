@@ -8,17 +8,15 @@ import pyarrow as pa
 from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 from datafusion.options import CsvReadOptions
 
-from benchmarks.generate.dataset import PatternName
-from benchmarks.generate.files import Format
-from benchmarks.generate.recipe import MATCH_COLUMNS
 from benchmarks.peers.job import COMPRESSION, Job, command
+from benchmarks.shapes import MATCH_COLUMNS, Columns, Format, PatternName, decimal_digits
 
 
 def run(job: Job) -> None:
     """Do the job."""
     session = _session(job)
-    _register(session, "l", job.left, job, job.shape.left_schema)
-    _register(session, "r", job.right, job, job.shape.right_schema)
+    _register(session, "l", job.left, job, job.shape.left)
+    _register(session, "r", job.right, job, job.shape.right)
     condition = job.shape.rule.plain
     _copy(session, f"SELECT {MATCH_COLUMNS} FROM l JOIN r ON {condition}", job.matched)
     _copy(session, f"SELECT l.* FROM l LEFT ANTI JOIN r ON {condition}", job.unmatched_left)
@@ -41,12 +39,12 @@ def _session(job: Job) -> SessionContext:
     return SessionContext(config, runtime)
 
 
-def _register(session: SessionContext, name: str, path: Path, job: Job, schema: pa.Schema) -> None:
+def _register(session: SessionContext, name: str, path: Path, job: Job, columns: Columns) -> None:
     if job.format is Format.PARQUET:
         session.register_parquet(name, str(path))
         return
     options = CsvReadOptions(
-        schema=schema,
+        schema=pa.schema([(name, _type(type_)) for name, type_ in columns.items()]),
         # Line ends within quotes forbid reading a file in parallel; only `hard` has them.
         newlines_in_values=job.pattern is PatternName.HARD,
     )
@@ -55,6 +53,13 @@ def _register(session: SessionContext, name: str, path: Path, job: Job, schema: 
 
 def _copy(session: SessionContext, query: str, path: Path) -> None:
     session.sql(f"COPY ({query}) TO '{path}' STORED AS PARQUET").collect()
+
+
+def _type(type_: str) -> pa.DataType:
+    digits = decimal_digits(type_)
+    if digits is not None:
+        return pa.decimal128(*digits)
+    return {"text": pa.string(), "date": pa.date32(), "int64": pa.int64()}[type_]
 
 
 if __name__ == "__main__":

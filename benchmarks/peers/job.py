@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import pyarrow as pa
-import typer
-
-from benchmarks.generate.dataset import PatternName, build_pattern
-from benchmarks.generate.files import Format
-from benchmarks.generate.patterns import Pattern
+from benchmarks.shapes import SHAPES, Format, PatternName, Shape
 from kalla_core.units import parse_size_bytes
 
 COMPRESSION = "lz4"
@@ -32,14 +27,9 @@ class Job:
     threads: int
 
     @property
-    def shape(self) -> Pattern:
-        """The pattern, for its rule and schemas, which are the same for any size."""
-        return build_pattern(self.pattern, 1, 0)
-
-    @property
-    def schemas(self) -> tuple[pa.Schema, pa.Schema]:
-        """Columns of the left and the right side."""
-        return self.shape.left_schema, self.shape.right_schema
+    def shape(self) -> Shape:
+        """Columns of both sides, and the rule."""
+        return SHAPES[self.pattern]
 
     @property
     def keys_identify(self) -> bool:
@@ -64,17 +54,16 @@ class Job:
 
 def command(do: Callable[[Job], None]) -> None:
     """Run a peer with the job that the command line says."""
-
-    def main(
-        left: Annotated[Path, typer.Option()],
-        right: Annotated[Path, typer.Option()],
-        pattern: Annotated[PatternName, typer.Option()],
-        out: Annotated[Path, typer.Option(help="Folder, created if need be.")],
-        format: Annotated[Format, typer.Option()] = Format.CSV,
-        memory: Annotated[str, typer.Option(help="The engine's limit.")] = "2GiB",
-        threads: Annotated[int, typer.Option()] = 2,
-    ) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        do(Job(left, right, pattern, format, out, parse_size_bytes(memory), threads))
-
-    typer.run(main)
+    options = ArgumentParser()
+    options.add_argument("--left", type=Path, required=True)
+    options.add_argument("--right", type=Path, required=True)
+    options.add_argument("--pattern", type=PatternName, required=True)
+    options.add_argument("--format", type=Format, default=Format.CSV)
+    options.add_argument("--out", type=Path, required=True, help="folder, created if need be")
+    options.add_argument(
+        "--memory", dest="memory_bytes", type=parse_size_bytes, default="2GiB", help="as 2GiB"
+    )
+    options.add_argument("--threads", type=int, default=2)
+    job = Job(**vars(options.parse_args()))
+    job.out.mkdir(parents=True, exist_ok=True)
+    do(job)

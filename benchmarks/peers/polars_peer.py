@@ -9,13 +9,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from benchmarks.generate.dataset import PatternName
-from benchmarks.generate.files import Format
-from benchmarks.generate.patterns.hard import REFERENCE
-from benchmarks.generate.recipe import LEFT_KEY, RIGHT_KEY
 from benchmarks.peers.job import COMPRESSION, Job, command
+from benchmarks.shapes import (
+    LEFT_KEY,
+    RIGHT_KEY,
+    SHAPES,
+    Columns,
+    Format,
+    PatternName,
+    decimal_digits,
+)
 
 _ROW = "__row"
 
@@ -42,7 +45,9 @@ _RULES: Mapping[PatternName, _Rule] = {
         tolerance=False,
     ),
     PatternName.HARD: _Rule(
-        lambda pl: [pl.col("batch_ref").cast(_type(pl, REFERENCE))],
+        lambda pl: [
+            pl.col("batch_ref").cast(_type(pl, SHAPES[PatternName.HARD].right["reference_number"]))
+        ],
         _BY_REFERENCE.right,
         tolerance=True,
     ),
@@ -54,23 +59,23 @@ def run(job: Job) -> None:
     os.environ["POLARS_MAX_THREADS"] = str(job.threads)
     import polars as pl  # its threads are counted when it is imported
 
-    left_schema, right_schema = job.schemas
-    left, right = _scan(pl, job, job.left, left_schema), _scan(pl, job, job.right, right_schema)
+    shape = job.shape
+    left, right = _scan(pl, job, job.left, shape.left), _scan(pl, job, job.right, shape.right)
     pairs = _pairs(pl, job, left, right).collect(engine="streaming")
     shown = ["invoice_id", "payment_id", "amount", "paid_amount"]
     pairs.select(shown).write_parquet(job.matched, compression=COMPRESSION)
     left_row, right_row = _row_names(job)
-    _sink(left.join(pairs.lazy(), on=left_row, how="anti"), left_schema, job.unmatched_left)
+    _sink(left.join(pairs.lazy(), on=left_row, how="anti"), shape.left, job.unmatched_left)
     right = right if job.keys_identify else right.rename({_ROW: right_row})
-    _sink(right.join(pairs.lazy(), on=right_row, how="anti"), right_schema, job.unmatched_right)
+    _sink(right.join(pairs.lazy(), on=right_row, how="anti"), shape.right, job.unmatched_right)
 
 
-def _scan(pl: Any, job: Job, path: Path, schema: pa.Schema) -> Any:
+def _scan(pl: Any, job: Job, path: Path, columns: Columns) -> Any:
     """Return the file as a lazy frame; with row numbers if keys do not tell rows apart."""
     row = None if job.keys_identify else _ROW
     if job.format is Format.PARQUET:
         return pl.scan_parquet(path, row_index_name=row)
-    types = {field.name: _type(pl, field.type) for field in schema}
+    types = {name: _type(pl, type_) for name, type_ in columns.items()}
     return pl.scan_csv(path, schema=types, row_index_name=row)
 
 
@@ -95,8 +100,8 @@ def _row_names(job: Job) -> tuple[str, str]:
     return (LEFT_KEY, RIGHT_KEY) if job.keys_identify else (_ROW, f"{_ROW}_right")
 
 
-def _sink(frame: Any, schema: pa.Schema, path: Path) -> None:
-    frame.select(schema.names).sink_parquet(
+def _sink(frame: Any, columns: Columns, path: Path) -> None:
+    frame.select(list(columns)).sink_parquet(
         path, compression=COMPRESSION, maintain_order=False, engine="streaming"
     )
 
@@ -105,10 +110,11 @@ def _month(pl: Any, column: str) -> Any:
     return pl.col(column).dt.truncate("1mo")
 
 
-def _type(pl: Any, type_: pa.DataType) -> Any:
-    if pa.types.is_decimal(type_):
-        return pl.Decimal(type_.precision, type_.scale)
-    return {pa.string(): pl.String(), pa.date32(): pl.Date(), pa.int64(): pl.Int64()}[type_]
+def _type(pl: Any, type_: str) -> Any:
+    digits = decimal_digits(type_)
+    if digits is not None:
+        return pl.Decimal(*digits)
+    return {"text": pl.String(), "date": pl.Date(), "int64": pl.Int64()}[type_]
 
 
 if __name__ == "__main__":

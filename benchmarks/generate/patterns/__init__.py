@@ -15,21 +15,6 @@ import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """When an invoice `l` matches a payment `r`.
-
-    Attributes:
-        kalla: the condition in match SQL.
-        plain: the same without Kalla's functions, in SQL that DuckDB and DataFusion both read.
-        text: the same in words.
-    """
-
-    kalla: str
-    plain: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Piece:
     """Some rows of one side, with the truth that is known where they are made.
 
@@ -51,9 +36,6 @@ class Pattern(Protocol):
         knows_truth: whether pieces carry the truth; if not, an independent engine has to.
     """
 
-    rule: Rule
-    left_schema: pa.Schema
-    right_schema: pa.Schema
     left_rows: int
     right_rows: int
     knows_truth: bool
@@ -65,15 +47,3 @@ class Pattern(Protocol):
     def right(self, start: int, end: int) -> Piece:
         """Return payments [start, end)."""
         ...
-
-
-KEY_AND_TOLERANCE = Rule(
-    kalla="l.invoice_id = r.reference_number AND tolerance_match(l.amount, r.paid_amount, 0.02)",
-    plain="l.invoice_id = r.reference_number AND abs(l.amount - r.paid_amount) <= 0.02",
-    text="References equal, amounts within 2 cents",
-)
-KEY = Rule(
-    kalla="l.invoice_id = r.reference_number",
-    plain="l.invoice_id = r.reference_number",
-    text="References equal",
-)

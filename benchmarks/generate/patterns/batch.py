@@ -13,14 +13,14 @@ import pyarrow as pa
 from benchmarks.generate.arrays import either, numbered
 from benchmarks.generate.ledger import (
     Ledger,
-    invoice_schema,
     packed,
     pairs,
     payment_ids,
-    payment_schema,
+    schemas,
 )
-from benchmarks.generate.patterns import Piece, Rule
+from benchmarks.generate.patterns import Piece
 from benchmarks.generate.randomness import Bools, Ints, Randomness, Stream
+from benchmarks.shapes import PatternName
 
 _SMALLEST, _LARGEST = 10, 50
 _KINDS = _LARGEST - _SMALLEST + 1
@@ -29,17 +29,12 @@ _SIZES = _SMALLEST + np.arange(_KINDS) * 17 % _KINDS
 _STARTS = np.concatenate(([0], np.cumsum(_SIZES)))
 _CYCLE = int(_STARTS[-1])
 
+_INVOICES, _PAYMENTS = schemas(PatternName.BATCH)
+
 
 class Batch:
     """See the module; every invoice is matched, once."""
 
-    rule = Rule(
-        kalla="l.batch_ref = r.reference_number",
-        plain="l.batch_ref = r.reference_number",
-        text="The payment refers to the batch",
-    )
-    left_schema = invoice_schema()
-    right_schema = payment_schema()
     knows_truth = True
 
     def __init__(self, size: int, randomness: Randomness) -> None:
@@ -62,7 +57,7 @@ class Batch:
         invoices = np.arange(start, end)
         batches = self._batch_of(self._invoices.back(invoices))
         columns = self._ledger.invoice_columns(invoices, numbered("BATCH-", batches, 9))
-        rows = packed(columns, self.left_schema)
+        rows = packed(columns, _INVOICES)
         payments = payment_ids(self._payments.forward(batches))
         return Piece(rows, pairs(rows["invoice_id"], payments))
 
@@ -77,7 +72,7 @@ class Batch:
         paid = np.where(orphans, self._ledger.cents(invoices), self._sums(batches, orphans))
         reference = either(orphans, numbered("ORP-", slots, 9), numbered("BATCH-", slots, 9))
         columns = self._ledger.payment_columns(payments, invoices, paid, reference)
-        rows = packed(columns, self.right_schema)
+        rows = packed(columns, _PAYMENTS)
         return Piece(rows, unmatched=rows["payment_id"].filter(pa.array(orphans)))
 
     def _batch_of(self, ranks: Ints) -> Ints:

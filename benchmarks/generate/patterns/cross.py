@@ -14,22 +14,19 @@ from benchmarks.generate.arrays import numbered
 from benchmarks.generate.ledger import (
     Ledger,
     invoice_ids,
-    invoice_schema,
     names,
     packed,
-    payment_schema,
+    schemas,
 )
-from benchmarks.generate.patterns import Piece, Rule
+from benchmarks.generate.patterns import Piece
 from benchmarks.generate.randomness import Ints, Randomness, Shuffle, Stream
+from benchmarks.shapes import PatternName
 
 LARGEST = 30_000
 SHARED_CUSTOMERS = 20
 _ONLY_LEFT, _ONLY_RIGHT = 100_000, 500_000
 
-_CONDITION = (
-    "l.customer_id = r.payer_id AND l.currency = r.currency"
-    " AND date_trunc('month', l.invoice_date) = date_trunc('month', r.payment_date)"
-)
+_INVOICES, _PAYMENTS = schemas(PatternName.CROSS)
 
 
 class Cross:
@@ -39,9 +36,6 @@ class Cross:
         ValueError: more than `LARGEST` invoices.
     """
 
-    rule = Rule(_CONDITION, _CONDITION, "Customer, currency and month equal")
-    left_schema = invoice_schema()
-    right_schema = payment_schema()
     knows_truth = False
 
     def __init__(self, size: int, randomness: Randomness) -> None:
@@ -61,7 +55,7 @@ class Cross:
         customers = self._customers(invoices, self._invoices, Stream.KEY_LEFT, _ONLY_LEFT)
         columns = self._ledger.invoice_columns(invoices, numbered("BATCH-", invoices // 25, 7))
         named = {"customer_id": _customer_ids(customers), "customer_name": names(customers)}
-        return Piece(packed(columns | named, self.left_schema))
+        return Piece(packed(columns | named, _INVOICES))
 
     def right(self, start: int, end: int) -> Piece:
         """Return payments [start, end)."""
@@ -72,7 +66,7 @@ class Cross:
         cents = self._ledger.cents(like)
         columns = self._ledger.payment_columns(payments, like, cents, invoice_ids(like))
         named = {"payer_id": _customer_ids(customers), "payer_name": names(customers)}
-        return Piece(packed(columns | named, self.right_schema))
+        return Piece(packed(columns | named, _PAYMENTS))
 
     def _customers(self, rows: Ints, shuffle: Shuffle, stream: Stream, own: int) -> Ints:
         shared = self._draw.below(stream, rows, SHARED_CUSTOMERS)

@@ -23,17 +23,16 @@ from benchmarks.generate.arrays import chosen, decimal, emptied, money
 from benchmarks.generate.ledger import (
     Ledger,
     invoice_ids,
-    invoice_schema,
     packed,
     payment_ids,
-    payment_schema,
+    schemas,
 )
-from benchmarks.generate.patterns import Piece, Rule
+from benchmarks.generate.patterns import Piece
 from benchmarks.generate.randomness import Bools, Ints, Randomness, Stream
+from benchmarks.shapes import PatternName
 
 HOT_KEY = 7
 HOT_PAYMENTS = 20
-REFERENCE = pa.decimal128(14, 1)
 
 _FIRST_SHARED = 1_000
 _ONLY_LEFT, _ONLY_RIGHT = 1_000_000_000_000, 2_000_000_000_000
@@ -57,17 +56,12 @@ _NASTIES = (
     "a,\"b\"\n,,\n\"c\"",
 )  # fmt: skip
 
+_INVOICES, _PAYMENTS = schemas(PatternName.HARD)
+
 
 class Hard:
     """See the module."""
 
-    rule = Rule(
-        kalla="l.batch_ref = r.reference_number AND tolerance_match(l.amount, r.paid_amount, 0.02)",
-        plain="l.batch_ref = r.reference_number AND abs(l.amount - r.paid_amount) <= 0.02",
-        text="Batch and reference are the same number, amounts within 2 cents",
-    )
-    left_schema = invoice_schema(batch_ref=pa.int64())
-    right_schema = payment_schema(reference_number=REFERENCE)
     knows_truth = False
 
     def __init__(self, size: int, randomness: Randomness) -> None:
@@ -99,7 +93,7 @@ class Hard:
             "description": self._nasty(Stream.DESCRIPTION, invoices),
             "amount": emptied(money(cents), self._one_percent(Stream.NULL_LEFT, invoices)),
         }
-        return Piece(packed(columns, self.left_schema))
+        return Piece(packed(columns, _INVOICES))
 
     def right(self, start: int, end: int) -> Piece:
         """Return payments [start, end)."""
@@ -110,7 +104,9 @@ class Hard:
         keys = np.select([kind == 0, kind == 2], [HOT_KEY, _ONLY_RIGHT + ranks], keys)
         offset = _OFFSETS_RIGHT[self._draw.below(Stream.OFFSET_RIGHT, payments, 10)]
         cents = np.where(kind == 0, 10_000 + ranks * 47 % 1_000, self._base(keys) + offset)
-        reference = decimal(10 * keys + np.where(kind == 3, 5, 0), REFERENCE)
+        reference = decimal(
+            10 * keys + np.where(kind == 3, 5, 0), _PAYMENTS.field("reference_number").type
+        )
         like = payments + self.left_rows
         columns = self._ledger.payment_columns(payments, like, cents, emptied(reference, kind == 1))
         columns |= {
@@ -118,7 +114,7 @@ class Hard:
             "notes": self._nasty(Stream.NASTY_RIGHT, payments),
             "paid_amount": emptied(money(cents), self._one_percent(Stream.NULL_RIGHT, payments)),
         }
-        return Piece(packed(columns, self.right_schema))
+        return Piece(packed(columns, _PAYMENTS))
 
     def _keys(self, rows: Ints, stream: Stream) -> Ints:
         return _FIRST_SHARED + self._draw.below(stream, rows, self._shared_keys)

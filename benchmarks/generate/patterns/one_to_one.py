@@ -15,23 +15,22 @@ from benchmarks.generate.arrays import chosen, either, numbered
 from benchmarks.generate.ledger import (
     Ledger,
     invoice_ids,
-    invoice_schema,
     packed,
     pairs,
-    payment_schema,
+    schemas,
 )
-from benchmarks.generate.patterns import KEY_AND_TOLERANCE, Piece
+from benchmarks.generate.patterns import Piece
 from benchmarks.generate.randomness import Bools, Ints, Randomness, Stream
+from benchmarks.shapes import PatternName
 
 TOLERANCE_CENTS = 2
+
+_INVOICES, _PAYMENTS = schemas(PatternName.ONE_TO_ONE)
 
 
 class OneToOne:
     """See the module; ranks of invoices: [exact | near | halves | none]."""
 
-    rule = KEY_AND_TOLERANCE
-    left_schema = invoice_schema()
-    right_schema = payment_schema()
     knows_truth = True
 
     def __init__(self, size: int, randomness: Randomness) -> None:
@@ -51,7 +50,7 @@ class OneToOne:
         invoices = np.arange(start, end)
         ranks = self._invoices.back(invoices)
         batch_ref = numbered("BATCH-", invoices // 25, 7)
-        rows = packed(self._ledger.invoice_columns(invoices, batch_ref), self.left_schema)
+        rows = packed(self._ledger.invoice_columns(invoices, batch_ref), _INVOICES)
         matched = self._matched(ranks, invoices)
         return Piece(rows, unmatched=rows["invoice_id"].filter(pa.array(~matched)))
 
@@ -70,7 +69,7 @@ class OneToOne:
         reference = either(halves, halved, invoice_ids(invoices))
         reference = either(orphans, numbered("ORP-", slots, 9), reference)
         columns = self._ledger.payment_columns(payments, invoices, paid, reference)
-        rows = packed(columns, self.right_schema)
+        rows = packed(columns, _PAYMENTS)
         matched = pa.array(~orphans & self._matched(ranks, invoices))
         return Piece(
             rows,

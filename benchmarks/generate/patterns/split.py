@@ -14,26 +14,25 @@ from benchmarks.generate.arrays import either, numbered
 from benchmarks.generate.ledger import (
     Ledger,
     invoice_ids,
-    invoice_schema,
     packed,
     pairs,
-    payment_schema,
+    schemas,
 )
-from benchmarks.generate.patterns import KEY, Piece
+from benchmarks.generate.patterns import Piece
 from benchmarks.generate.randomness import Ints, Randomness, Stream
+from benchmarks.shapes import PatternName
 
 _PARTS = np.array([2, 3, 4, 5])
 _FIRST_SLOT = np.array([0, 2, 5, 9])
 _CYCLE_SLOTS = 14
 _CYCLE_RANK = np.repeat(np.arange(4), _PARTS)
 
+_INVOICES, _PAYMENTS = schemas(PatternName.SPLIT)
+
 
 class Split:
     """See the module; every invoice is matched, once per part."""
 
-    rule = KEY
-    left_schema = invoice_schema()
-    right_schema = payment_schema()
     knows_truth = True
 
     def __init__(self, size: int, randomness: Randomness) -> None:
@@ -50,7 +49,7 @@ class Split:
         invoices = np.arange(start, end)
         batch_ref = numbered("BATCH-", invoices // 25, 7)
         columns = self._ledger.invoice_columns(invoices, batch_ref)
-        return Piece(packed(columns, self.left_schema))
+        return Piece(packed(columns, _INVOICES))
 
     def right(self, start: int, end: int) -> Piece:
         """Return payments [start, end), the pairs they are in and the keys of the orphans."""
@@ -64,7 +63,7 @@ class Split:
         paid = self._part_cents(invoices, within - _FIRST_SLOT[kinds], _PARTS[kinds])
         reference = either(orphans, numbered("ORP-", slots, 9), invoice_ids(invoices))
         columns = self._ledger.payment_columns(payments, invoices, paid, reference)
-        rows = packed(columns, self.right_schema)
+        rows = packed(columns, _PAYMENTS)
         matched = pa.array(~orphans)
         return Piece(
             rows,

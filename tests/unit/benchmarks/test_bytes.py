@@ -17,6 +17,7 @@ from benchmarks.generate import Format, PatternName, generate, load
 from benchmarks.generate.dataset import build_pattern
 from benchmarks.generate.files import csv_lines
 from benchmarks.generate.randomness import Randomness, Stream
+from benchmarks.shapes import SHAPES
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())
 
@@ -69,8 +70,11 @@ def test_csv_read_back_with_its_types_is_what_parquet_holds(
     as_csv = generate(name, 2_000, 4, tmp_path / "csv", Format.CSV)
     as_parquet = generate(name, 2_000, 4, tmp_path / "parquet", Format.PARQUET)
 
-    for written, kept in ((as_csv.left, as_parquet.left), (as_csv.right, as_parquet.right)):
-        source = duck.scan(written, pq.read_schema(kept))
+    for written, kept, columns in (
+        (as_csv.left, as_parquet.left, SHAPES[name].left),
+        (as_csv.right, as_parquet.right, SHAPES[name].right),
+    ):
+        source = duck.scan(written, columns)
         with duckdb.connect() as connection:
             read = connection.sql(f"FROM {source}").to_arrow_table()
 
