@@ -35,6 +35,13 @@ Set = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+LogLevel = Annotated[
+    str | None,
+    typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning, error or off."),
+]
+LogFormat = Annotated[
+    str | None, typer.Option("--log-format", metavar="FORMAT", help="console or json.")
+]
 Memory = Annotated[
     str | None,
     typer.Option(
@@ -85,6 +92,9 @@ def run(
     ] = None,
     overrides: Set = None,
     memory_limit: Memory = None,
+    slots: Annotated[
+        int | None, typer.Option("--slots", metavar="N", help="Cores to use. [default: all]")
+    ] = None,
     partitions: Annotated[
         str | None, typer.Option("--partitions", metavar="N", help="Parts per source.")
     ] = None,
@@ -94,13 +104,15 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the evidence of another run in DIR.")
     ] = False,
+    log_level: LogLevel = None,
+    log_format: LogFormat = None,
     fail_on_unmatched: Annotated[
         bool, typer.Option("--fail-on-unmatched", help="Exit with 1 if any row is unmatched.")
     ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Reconcile: match the two sources of RECIPE and write the evidence."""
+    """Match the two sources of RECIPE and write the evidence."""
 
     def action() -> ExitCode:
         from kalla_core.cli.run import RunFlags, run_recipe
@@ -110,6 +122,9 @@ def run(
             engine=engine,
             overrides=tuple(overrides or ()),
             memory_limit=memory_limit,
+            slots=slots,
+            log_level=log_level,
+            log_format=log_format,
             partitions=partitions,
             buckets=buckets,
             overwrite=overwrite,
@@ -191,11 +206,11 @@ def preview(
 @app.command()
 def demo(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Where to put the data and the evidence.")
+        Path, typer.Argument(metavar="DIR", help="Where to put the data and the evidence.")
     ] = Path("kalla-demo"),
     debug: Debug = False,
 ) -> None:
-    """Reconcile a few thousand made-up invoices and payments, step by step."""
+    """Reconcile made-up invoices and payments, step by step."""
 
     def action() -> ExitCode:
         from kalla_core.cli.demo import show_demo
