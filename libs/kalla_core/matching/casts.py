@@ -1,0 +1,254 @@
+"""Casts that nobody wrote: what DataFusion does to make unlike types meet.
+
+Found by comparing the plan as it is written with the plan after type checking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from datafusion import Expr, LogicalPlan, SessionContext, lit
+
+from kalla_core.matching.arrow_types import UnknownType, parse_type
+from kalla_core.matching.logical import (
+    Aggregated,
+    Filtered,
+    Joined,
+    Operator,
+    Projected,
+    Scan,
+    Sorted,
+    Windowed,
+    as_expr,
+    read,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImplicitCast:
+    """A value that is cast without anybody having asked for it.
+
+    Attributes:
+        operand: the value as text, for people.
+        source: its type; None where it cannot be found out.
+        target: the type it is cast to.
+        partner: what it is compared with, and the type of that; None where it is not compared.
+    """
+
+    operand: str
+    source: pa.DataType | None
+    target: pa.DataType
+    partner: tuple[str, pa.DataType | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """An operator, and what is needed to type the expressions over its inputs."""
+
+    session: SessionContext
+    operator: Operator
+
+    def type_of(self, expr: Expr) -> pa.DataType | None:
+        """Return the type of an expression; None for one that reaches out of a sub-query."""
+        frames = [
+            self.session.create_dataframe_from_logical_plan(plan) for plan in self.operator.inputs
+        ]
+        try:
+            frame = frames[0] if frames else None
+            for other in frames[1:]:
+                frame = frame.join_on(other, lit(True), how="inner") if frame else other
+            typed = frame.select(expr.alias("__kalla_value")) if frame else None
+        except Exception:  # the bindings raise nothing narrower
+            return None
+        return typed.schema().field(0).type if typed is not None else None
+
+
+_COMPARISONS = frozenset(
+    {"=", "!=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"}
+)
+_NOT_TEXT = re.compile(r" AS (?:Decimal|U?Int|Float|Date|Time)\w*")
+_CAST_TARGET = re.compile(r" AS (\w+(?:\([^()]*\))?)\)")
+_INNER_NAME = re.compile(r"outer_ref\(([^()]*)\)|__correlated_sq_\d+\.")
+_TYPED_LITERAL = re.compile(r'\b(?:U?Int|Float|Decimal|Utf8|Boolean|Date)\d*\("?([^()",]*)[^()]*\)')
+
+
+def implicit_casts(
+    session: SessionContext, written: LogicalPlan, checked: LogicalPlan
+) -> Iterator[ImplicitCast]:
+    """Yield the casts of columns and expressions (not of literals) that `checked` adds.
+
+    Not seen are those in FILTER and ORDER BY of aggregates, and in sub-queries that are neither
+    correlated nor under EXISTS or IN.
+
+    Args:
+        session: which made the plans.
+        written: before type checking.
+        checked: after it, otherwise unchanged.
+    """
+    if not _NOT_TEXT.search(checked.display_indent()):
+        return
+    explicit = _explicit_casts(session, written)
+    for scope in _scopes(session, checked):
+        for top in _expressions(scope.operator):
+            for cast, partner in _casts(top, None):
+                found = _implicit(scope, cast, partner, explicit)
+                if found is not None:
+                    yield found
+
+
+def shown(expr: Expr) -> str:
+    """Return an expression as people would write it, without casts at its top."""
+    while _is_cast(expr) or expr.variant_name() == "Alias":
+        expr = _parts(expr)[0]
+    return _TYPED_LITERAL.sub(r"\1", _INNER_NAME.sub(r"\1", expr.canonical_name()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Explicit:
+    """The casts that were written.
+
+    Attributes:
+        casts: what is cast, apart from casts in it, and to which type.
+        targets: types that are cast to in sub-queries, where the bindings do not look.
+    """
+
+    casts: frozenset[tuple[object, str]]
+    targets: frozenset[str]
+
+    def __contains__(self, cast: Expr) -> bool:
+        target = _target(cast)
+        return target in self.targets or (_skeleton(cast), target) in self.casts
+
+
+def _explicit_casts(session: SessionContext, written: LogicalPlan) -> _Explicit:
+    casts = (
+        (_skeleton(part), _target(part))
+        for scope in _scopes(session, written)
+        for top in _expressions(scope.operator)
+        for part in _walk(top)
+        if _is_cast(part)
+    )
+    inner = written.display_indent().partition("Subquery:")[2]
+    return _Explicit(frozenset(casts), frozenset(_CAST_TARGET.findall(inner)))
+
+
+def _implicit(
+    scope: _Scope, cast: Expr, partner: Expr | None, explicit: _Explicit
+) -> ImplicitCast | None:
+    (operand,) = _parts(cast)
+    if operand.variant_name() == "Literal" or cast in explicit:
+        return None
+    try:
+        target = parse_type(_target(cast))
+    except UnknownType:
+        return None
+    compared = None
+    if partner is not None:
+        bare = partner
+        while _is_cast(bare) and bare not in explicit:
+            bare = _parts(bare)[0]
+        compared = (shown(partner), scope.type_of(bare))
+    return ImplicitCast(shown(operand), scope.type_of(operand), target, compared)
+
+
+def _casts(expr: Expr, partner: Expr | None) -> Iterator[tuple[Expr, Expr | None]]:
+    """Yield each cast in `expr`, with what it is compared with if it is one side of that."""
+    if _is_cast(expr):
+        yield expr, partner
+    parts = _parts(expr)
+    if expr.variant_name() in ("BinaryExpr", "Between", "InList") and _compares(expr):
+        first, *others = parts
+        yield from _casts(first, _not_literal(others))
+        for other in others:
+            yield from _casts(other, first)
+    else:
+        for part in parts:
+            yield from _casts(part, None)
+
+
+def _compares(expr: Expr) -> bool:
+    return expr.variant_name() != "BinaryExpr" or expr.rex_call_operator() in _COMPARISONS
+
+
+def _not_literal(exprs: list[Expr]) -> Expr:
+    return next((e for e in exprs if e.variant_name() != "Literal"), exprs[0])
+
+
+def _scopes(session: SessionContext, plan: LogicalPlan) -> Iterator[_Scope]:
+    operator = read(plan)
+    yield _Scope(session, operator)
+    for source in operator.inputs:
+        yield from _scopes(session, source)
+
+
+def _expressions(operator: Operator) -> tuple[Expr, ...]:
+    match operator:
+        case Projected(exprs=exprs):
+            return exprs
+        case Filtered(predicate=predicate):
+            return (predicate,)
+        case Joined(on=pairs, filter=residual):
+            equalities = tuple(left == right for left, right in pairs)
+            return equalities if residual is None else (*equalities, residual)
+        case Aggregated(groups=groups, aggregates=aggregates):
+            return (*groups, *aggregates)
+        case Windowed(functions=functions):
+            return tuple(
+                expr
+                for function in functions
+                for expr in (
+                    *function.args,
+                    *function.partition_by,
+                    *(key.expr() for key in function.order_by),
+                )
+            )
+        case Sorted(keys=keys):
+            return tuple(key.expr() for key in keys)
+        case Scan(filters=filters):
+            return filters
+        case _:
+            return ()
+
+
+def _walk(expr: Expr) -> Iterator[Expr]:
+    yield expr
+    for part in _parts(expr):
+        yield from _walk(part)
+
+
+def _parts(expr: Expr) -> tuple[Expr, ...]:
+    """Return the direct parts of `expr`, none where the bindings show none."""
+    kind = expr.variant_name()
+    if kind in ("Column", "Literal", "ScalarSubquery", "Exists", "OuterReferenceColumn"):
+        return ()
+    if kind == "Alias":
+        return (as_expr(expr.to_variant().expr()),)
+    try:
+        return tuple(as_expr(part) for part in expr.rex_call_operands())
+    except Exception:  # the bindings raise nothing narrower for kinds they do not know
+        return ()
+
+
+def _is_cast(expr: Expr) -> bool:
+    return expr.variant_name() == "Cast"
+
+
+def _target(cast: Expr) -> str:
+    return cast.canonical_name().rpartition(" AS ")[2].removesuffix(")")
+
+
+def _skeleton(expr: Expr) -> object:
+    """Return what `expr` is apart from casts, as a value that can be compared."""
+    while _is_cast(expr):
+        (expr,) = _parts(expr)
+    parts = _parts(expr)
+    if not parts:
+        return expr.canonical_name()
+    try:
+        operator = expr.rex_call_operator()
+    except Exception:  # the bindings raise nothing narrower for kinds they do not know
+        operator = ""
+    return (expr.variant_name(), operator, *map(_skeleton, parts))

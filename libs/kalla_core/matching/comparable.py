@@ -1,0 +1,197 @@
+"""Values of unlike types that meet in match SQL: set right where it is clear, else refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+from datafusion import LogicalPlan
+
+from kalla_core.errors import InvalidSql, TypesNotComparable
+from kalla_core.matching.arrow_types import parse_type
+from kalla_core.matching.casts import ImplicitCast
+from kalla_core.matching.lexer import Token
+from kalla_core.matching.places import place_of
+from kalla_core.matching.planning import PlanningFailed
+from kalla_core.matching.query import MatchQuery
+from kalla_core.matching.text import where
+
+MAX_LITERALS = 100
+"""With more decimal literals than these beside floats, SQL is refused instead of set right."""
+
+CastsWith = Callable[[frozenset[Token]], Sequence[ImplicitCast]]
+"""Plans the statement with these numbers as doubles; raises PlanningFailed."""
+
+
+def check_comparisons(sql: str, tokens: Sequence[Token], casts: Sequence[ImplicitCast]) -> None:
+    """Return if nothing is compared that people would not compare.
+
+    Raises:
+        TypesNotComparable: text beside a number or a date, or a number beside a date.
+    """
+    for cast in casts:
+        if cast.partner is not None and _unlike(cast.source, cast.target):
+            other, other_type = cast.partner
+            what = (
+                f"{cast.operand} is {kind_of(cast.source)} and {other} is "
+                f"{kind_of(other_type or cast.target)}, so they cannot be compared as they are"
+            )
+            remedy = "; CAST one of them in the match SQL, or give its source a `types` entry."
+            raise TypesNotComparable(**where(sql, place_of(tokens, cast.operand), what, remedy))
+
+
+def doubles_needed(
+    sql: str,
+    tokens: Sequence[Token],
+    literals: Sequence[Token],
+    casts: Sequence[ImplicitCast],
+    casts_with: CastsWith,
+) -> frozenset[Token]:
+    """Return which of the decimal `literals` stand beside floats, and have to be doubles.
+
+    Starts from all of them and takes back each that no float needs, because `x BETWEEN 0.1 AND
+    0.9` is set right only by both.
+
+    Args:
+        sql: the statement.
+        tokens: of `sql`.
+        literals: numbers in it that are decimals.
+        casts: what `casts_with` gives for none.
+        casts_with: see `CastsWith`.
+
+    Raises:
+        InvalidSql: a float meets a decimal that is no literal, so that which of both is meant
+            cannot be known.
+    """
+    clashing = _float_to_decimal(casts)
+    if not clashing:
+        return frozenset()
+    chosen, clashes = _plannable(literals[:MAX_LITERALS], casts_with)
+    for literal in sorted(chosen, key=lambda token: token.start):
+        fewer = _clashes(chosen - {literal}, casts_with)
+        if fewer is not None and len(fewer) <= len(clashes):
+            chosen, clashes = chosen - {literal}, fewer
+    if clashes:
+        raise _float_meets_decimal(sql, tokens, clashes[0])
+    return chosen
+
+
+def hidden_casts(
+    query: MatchQuery,
+    written: LogicalPlan,
+    checked: LogicalPlan,
+    seen: Sequence[ImplicitCast],
+) -> Iterator[ImplicitCast]:
+    """Yield casts of float columns to decimals where `implicit_casts` cannot look.
+
+    They are read from the plan's text, and the types of columns from their bare names.
+    """
+    before = written.display_indent()
+    known = {cast.operand for cast in seen}
+    for match in _COLUMN_CAST.finditer(checked.display_indent()):
+        column = match["column"]
+        types = _column_types(query, column.rpartition(".")[2])
+        floats = [data_type for data_type in types if pa.types.is_floating(data_type)]
+        certain = len(floats) == len(types) or int(match["scale"]) in _FLOAT_SCALES
+        if floats and certain and column not in known and match.group() not in before:
+            yield ImplicitCast(column, floats[0], parse_type(match["target"]), None)
+
+
+_COLUMN_CAST = re.compile(
+    r"CAST\((?:outer_ref\()?(?P<column>[^\s()]+)\)? "
+    r"AS (?P<target>Decimal\d+\(\d+, (?P<scale>\d+)\))\)"
+)
+_FLOAT_SCALES = (3, 7, 15)  # what DataFusion gives to float16, float32 and float64
+
+
+def kind_of(data_type: pa.DataType | None) -> str:
+    """Return what people call a type, with its article."""
+    kinds = pa.types
+    for test, kind in (
+        (kinds.is_integer, "an integer"),
+        (kinds.is_decimal, "a decimal"),
+        (kinds.is_floating, "a floating-point number"),
+        (_is_text, "text"),
+        (kinds.is_date, "a date"),
+        (kinds.is_timestamp, "a timestamp"),
+        (kinds.is_time, "a time of day"),
+        (kinds.is_boolean, "true or false"),
+    ):
+        if data_type is not None and test(data_type):
+            return kind
+    return str(data_type)
+
+
+def _plannable(
+    literals: Sequence[Token], casts_with: CastsWith
+) -> tuple[frozenset[Token], Sequence[ImplicitCast]]:
+    """Return the literals that may be doubles, all at once or each, and what clashes then."""
+    chosen = frozenset(literals)
+    clashes = _clashes(chosen, casts_with)
+    if clashes is None:
+        chosen = frozenset(
+            one for one in literals if _clashes(frozenset({one}), casts_with) is not None
+        )
+        clashes = _clashes(chosen, casts_with)
+    if clashes is None:
+        chosen, clashes = frozenset(), _float_to_decimal(casts_with(frozenset()))
+    return chosen, clashes
+
+
+def _clashes(doubles: frozenset[Token], casts_with: CastsWith) -> list[ImplicitCast] | None:
+    try:
+        return _float_to_decimal(casts_with(doubles))
+    except PlanningFailed:
+        return None
+
+
+def _float_to_decimal(casts: Sequence[ImplicitCast]) -> list[ImplicitCast]:
+    return [cast for cast in casts if _is_float(cast.source) and pa.types.is_decimal(cast.target)]
+
+
+def _float_meets_decimal(sql: str, tokens: Sequence[Token], cast: ImplicitCast) -> InvalidSql:
+    other = cast.partner[0] if cast.partner is not None else "a decimal"
+    what = f"{cast.operand} is a floating-point number and meets {other}, a decimal"
+    if cast.partner is None:
+        what = f"{cast.operand} is a floating-point number and meets a decimal"
+    remedy = (
+        f"; write CAST({cast.operand} AS DECIMAL(18, 2)) to compare exact numbers, or CAST the "
+        "decimal AS DOUBLE."
+    )
+    return InvalidSql(**where(sql, place_of(tokens, cast.operand), what, remedy))
+
+
+def _unlike(source: pa.DataType | None, target: pa.DataType) -> bool:
+    if source is None:
+        return False
+    if _is_text(source):
+        return not _is_text(target) and not pa.types.is_binary(target)
+    if _is_number(source):
+        return _is_text(target) or pa.types.is_temporal(target)
+    return bool(pa.types.is_temporal(source)) and (_is_text(target) or _is_number(target))
+
+
+def _is_number(data_type: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(
+        kinds.is_integer(data_type) or kinds.is_decimal(data_type) or kinds.is_floating(data_type)
+    )
+
+
+def _is_text(data_type: pa.DataType) -> bool:
+    kinds = pa.types
+    return bool(
+        kinds.is_string(data_type)
+        or kinds.is_large_string(data_type)
+        or kinds.is_string_view(data_type)
+    )
+
+
+def _is_float(data_type: pa.DataType | None) -> bool:
+    return data_type is not None and bool(pa.types.is_floating(data_type))
+
+
+def _column_types(query: MatchQuery, name: str) -> list[pa.DataType]:
+    schemas = [shape.schema for shape in (query.left, query.right, *query.extras)]
+    return [field.type for schema in schemas for field in schema if field.name == name]

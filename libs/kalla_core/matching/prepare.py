@@ -1,0 +1,134 @@
+"""From the user's match SQL to SQL that may be planned.
+
+The text stays as it was written, byte for byte, but for tokens that have to be other ones: calls
+of Kalla's functions, the clock, and number literals. Everything else about it is decided by plans
+that DataFusion makes of it over empty tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from datafusion import SessionContext
+
+from kalla_core.matching import calls as own
+from kalla_core.matching.aggregates import check_order, float_sums
+from kalla_core.matching.calls import Call
+from kalla_core.matching.casts import ImplicitCast, implicit_casts
+from kalla_core.matching.comparable import check_comparisons, doubles_needed, hidden_casts
+from kalla_core.matching.faults import check_tables_read, fault, functions_of
+from kalla_core.matching.forbidden import take_away
+from kalla_core.matching.lexer import Token
+from kalla_core.matching.literals import clock_splices, decimal_literals, number_splices
+from kalla_core.matching.planning import (
+    PlanningFailed,
+    analysed,
+    full_session,
+    planning_session,
+    raw,
+)
+from kalla_core.matching.query import MatchQuery
+from kalla_core.matching.sites import CallSite
+from kalla_core.matching.statement import check_text
+from kalla_core.matching.text import Splice, spliced
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSql:
+    """Match SQL that plans in any session with its tables, after `register_calls`.
+
+    Attributes:
+        text: the SQL to plan; the user's own but for a few tokens.
+        calls: the variants of Kalla's functions it calls.
+        warnings: sentences for the user.
+    """
+
+    text: str
+    calls: tuple[Call, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def prepare(query: MatchQuery) -> PreparedSql:
+    """Return the SQL to plan in place of `query.sql`.
+
+    Raises:
+        ForbiddenSql: it would do more than read the job's tables.
+        InvalidSql: it does not parse or plan, or its answer would not be determined.
+        UnknownColumn: it names a column that is not there.
+        TypesNotComparable: it compares values of unlike types.
+    """
+    tokens = check_text(query.sql)
+    sites = own.own_calls(query.sql, tokens)
+    check_order(query.sql, tokens)
+    session = planning_session(query)
+    own.register_stand_ins(session)
+    statement = _Statement(query, tokens, sites, session)
+    try:
+        return _prepared(statement)
+    except PlanningFailed as error:
+        splices = statement.splices(frozenset())
+        raise fault(str(error), query, tokens, splices, functions_of(session)) from None
+
+
+def register_calls(session: SessionContext, prepared: PreparedSql) -> None:
+    """Make `session` able to plan `prepared.text`, and unable to call what is forbidden."""
+    take_away(session)
+    own.register(session, prepared.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """The user's SQL, the calls of Kalla's functions in it, and a session that plans it."""
+
+    query: MatchQuery
+    tokens: tuple[Token, ...]
+    calls: tuple[CallSite, ...]
+    session: SessionContext
+
+    def splices(self, doubles: frozenset[Token]) -> tuple[Splice, ...]:
+        """Return what has to be put in for the clock and for numbers, some of them as doubles."""
+        return (
+            *clock_splices(self.tokens, self.query.started_at),
+            *number_splices(self.query.sql, self.tokens, doubles),
+        )
+
+    def text(self, doubles: frozenset[Token]) -> str:
+        """Return the SQL with `splices` put in."""
+        return spliced(self.query.sql, self.splices(doubles))
+
+    def casts(self, doubles: frozenset[Token]) -> tuple[ImplicitCast, ...]:
+        """Return the casts that nobody wrote."""
+        written = raw(self.session, self.text(doubles))
+        checked = analysed(self.session, self.text(doubles))
+        seen = tuple(implicit_casts(self.session, written, checked))
+        return (*seen, *hidden_casts(self.query, written, checked, seen))
+
+
+def _prepared(statement: _Statement) -> PreparedSql:
+    query, tokens, session = statement.query, statement.tokens, statement.session
+    none: frozenset[Token] = frozenset()
+    written = raw(session, statement.text(none))
+    check_tables_read(query, tokens, written)
+    doubles = _doubles(statement)
+    splices = statement.splices(doubles)
+    names, calls = own.resolve(query, tokens, statement.calls, splices)
+    text = spliced(query.sql, (*splices, *names))
+    prepared = PreparedSql(text, calls, float_sums(session, written))
+    _check_plans(query, prepared)
+    return prepared
+
+
+def _doubles(statement: _Statement) -> frozenset[Token]:
+    """Return the number literals that have to be doubles, after a look at all that is compared."""
+    sql, tokens = statement.query.sql, statement.tokens
+    casts = statement.casts(frozenset())
+    check_comparisons(sql, tokens, casts)
+    literals = decimal_literals(tokens, statement.calls)
+    return doubles_needed(sql, tokens, literals, casts, statement.casts)
+
+
+def _check_plans(query: MatchQuery, prepared: PreparedSql) -> None:
+    """Plan as a run does, so that what only the optimiser finds is found now."""
+    session = full_session(query)
+    register_calls(session, prepared)
+    analysed(session, prepared.text)
