@@ -1,8 +1,8 @@
 """A recipe held against its sources: everything that is wrong with it, as one list.
 
 Each source is pinned, as a run would pin it, and its columns are compared with those the recipe
-names; then the match SQL is planned over all of them. No row is read beyond what a connector
-needs to know its types. A fault of one source hides none of another's.
+names; its first rows are read, to see that they can be; then the match SQL is planned over all of
+them. A fault of one source hides none of another's.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from kalla_core.sources.registry import connector_for
 _LEFT: Location = ("sources", "left")
 _RIGHT: Location = ("sources", "right")
 _SQL: Location = ("match_sql",)
+_FIRST_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,15 @@ def _sources(recipe: Recipe) -> Iterator[tuple[Location, SourceSpec]]:
 
 def _look(spec: SourceSpec, location: Location, pins: ExitStack) -> _Looked:
     pinned, faults = _pin(spec, location, pins)
-    if pinned is not None:
-        faults += (*_column_faults(spec, location, pinned.schema),)
-    return _Looked(spec, pinned, faults)
+    if pinned is None:
+        return _Looked(spec, None, faults)
+    faults += tuple(_column_faults(spec, location, pinned.schema))
+    unreadable = _first_rows_fault(pinned, location)
+    if unreadable is None:
+        faults += tuple(_filter_faults(spec, location, pinned.schema))
+        return _Looked(spec, pinned, faults)
+    # What could not be read was not typed either: nothing else is to be said about it.
+    return _Looked(spec, None, (*faults, unreadable))
 
 
 def _pin(
@@ -130,6 +137,15 @@ def _pin(
         return pinned, (_fault(error, (*location, "types", str(column))), *faults)
 
 
+def _first_rows_fault(pinned: PinnedSource, location: Location) -> Fault | None:
+    unfiltered = replace(pinned, spec=replace(pinned.spec, filters=()))
+    try:
+        connector_for(pinned.spec).preview(unfiltered, _FIRST_ROWS)
+    except KallaError as error:
+        return _source_fault(error, location)
+    return None
+
+
 def _source_fault(error: KallaError, location: Location) -> Fault:
     about = "type" if isinstance(error, ConnectorMissing) else "uri"
     return _fault(error, (*location, about))
@@ -138,6 +154,9 @@ def _source_fault(error: KallaError, location: Location) -> Fault:
 def _column_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
     yield from _unknown_columns(spec.primary_key, (*location, "primary_key"), schema)
     yield from _unknown_columns(spec.columns, (*location, "schema"), schema)
+
+
+def _filter_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
     for index, error in filter_faults(spec.filters, schema):
         about = "column" if isinstance(error, UnknownColumn) else "value"
         yield _fault(error, (*location, "filters", index, about))

@@ -131,8 +131,6 @@ def test_the_table_has_a_row_per_setting_with_its_flag_and_variables():
 
 def test_the_readme_shows_the_settings_as_they_are():
     text = README.read_text(encoding="utf-8")
-    if BEGIN not in text:
-        pytest.skip("the README has no settings section yet")
 
     _, _, rest = text.partition(BEGIN)
     table, _, _ = rest.partition(END)
