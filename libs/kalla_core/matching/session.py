@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
-from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
+from datafusion import RuntimeEnvBuilder, ScalarUDF, SessionConfig, SessionContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +46,15 @@ def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:  # n
     else:
         runtime = runtime.with_disk_manager_specified(limits.spill_path)
     session = SessionContext(config, runtime)
-    session.enable_spark_functions()
+    for function in _hash_functions():
+        session.register_udf(function)
     return session
+
+
+@cache
+def _hash_functions() -> tuple[ScalarUDF, ...]:
+    # Enabled as a whole, Spark's functions take the place of built-in ones: concat gives NULL
+    # beside NULL, date_trunc refuses dates, substr counts otherwise.
+    spark = SessionContext()
+    spark.enable_spark_functions()
+    return (spark.udf("xxhash64"), spark.udf("pmod"))
