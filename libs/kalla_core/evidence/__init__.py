@@ -1,18 +1,18 @@
 """What a run delivers: three Parquet files and metadata.json, all or nothing.
 
-    schema      names and columns of the outputs, by position, clashes settled
-    stored      Arrow types as Parquet can hold them
-    keys        keys as text, ids of matches
-    build       batches of the outputs, from rows, keys and reasons
-    row_group   batches encoded in memory
-    footer      Parquet footers merged, so that row groups encoded apart are one file
-    writer      one Parquet file out of many batches, by several threads
-    disk        errors of the file system, files hashed as they are written
-    folder      the output folder, claimed by one run, and its commit
-    lock        ... the lock that dies with its holder
-    publish     ... staged files put in place in one step, and what a killed run left
-    exchange    ... two paths swapped
-    accounting  every source row is matched or unmatched, proved
-    metadata    metadata.json
-    reader      evidence read back and checked
+schema      names and columns of the outputs, by position, clashes settled
+stored      Arrow types as Parquet can hold them
+keys        keys as text, ids of matches
+build       batches of the outputs, from rows, keys and reasons
+row_group   batches encoded in memory
+footer      Parquet footers merged, so that row groups encoded apart are one file
+writer      one Parquet file out of many batches, by several threads
+disk        errors of the file system, files hashed as they are written
+folder      the output folder, claimed by one run, and its commit
+lock        ... the lock that dies with its holder
+publish     ... staged files put in place in one step, and what a killed run left
+exchange    ... two paths swapped
+accounting  every source row is matched or unmatched, proved
+metadata    metadata.json
+reader      evidence read back and checked
 """

@@ -10,11 +10,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from kalla_core.matching.query import Side
 
 JsonObject = Mapping[str, Any]
+
+T = TypeVar("T")
 
 COMPLETED = "completed"
 
@@ -145,13 +147,10 @@ def from_json(document: object) -> RunMetadata:
         MetadataError: a field is missing or of the wrong kind, or the recipe is not the one that
             the document's SHA-256 was made of.
     """
-    try:
-        metadata = _read(document)
-        recipe_sha256 = document["recipe_sha256"]  # type: ignore[index]  # caught below
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise MetadataError(f"not the metadata of a run: {error!r}") from error
-    if recipe_sha256 != metadata.recipe_sha256:
-        raise MetadataError("the recipe is not the one that was run: its SHA-256 differs")
+    fields = _Fields(document)
+    metadata = _read(fields)
+    if fields.take("recipe_sha256", str) != metadata.recipe_sha256:
+        raise MetadataError("the recipe is not the one that was run, its SHA-256 differs")
     return metadata
 
 
@@ -164,47 +163,74 @@ def _side_json(side: Side, summary: SideSummary) -> dict[str, int | None]:
     }
 
 
-def _read(document: Any) -> RunMetadata:
+class _Fields:
+    """A JSON object whose fields are taken out with their type checked."""
+
+    def __init__(self, document: object) -> None:
+        if not isinstance(document, dict):
+            raise MetadataError("it is not a JSON object")
+        self._document = document
+
+    def take(self, name: str, kind: type[T]) -> T:
+        value = self._document.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise MetadataError(f"its field {name} is missing or not as it should be")
+        return value
+
+    def take_count_if_any(self, name: str) -> int | None:
+        return None if self._document.get(name, 0) is None else self.take(name, int)
+
+    def take_time(self, name: str) -> datetime:
+        try:
+            return datetime.fromisoformat(self.take(name, str)).astimezone(UTC)
+        except ValueError as error:
+            raise MetadataError(f"its field {name} is no time") from error
+
+
+def _read(fields: _Fields) -> RunMetadata:
+    sources = _Fields(fields.take("sources", dict))
     return RunMetadata(
-        run_id=document["run_id"],
-        recipe_id=document["recipe_id"],
-        status=document["status"],
-        started_at=_time(document["started_at"]),
-        completed_at=_time(document["completed_at"]),
-        left=_read_side(Side.LEFT, document),
-        right=_read_side(Side.RIGHT, document),
-        matched_count=document["matched_count"],
-        recipe=document["recipe"],
-        engine=document["engine"],
-        strategy=document["strategy"],
-        files=tuple(
-            WrittenFile(file["name"], file["rows"], file["bytes"], file["sha256"])
-            for file in document["files"]
-        ),
-        durations=document["durations_s"],
-        versions=document["versions"],
-        extras=document["sources"]["extras"],
-        warnings=tuple(document["warnings"]),
+        run_id=fields.take("run_id", str),
+        recipe_id=fields.take("recipe_id", str),
+        status=fields.take("status", str),
+        started_at=fields.take_time("started_at"),
+        completed_at=fields.take_time("completed_at"),
+        left=_read_side(Side.LEFT, fields, sources),
+        right=_read_side(Side.RIGHT, fields, sources),
+        matched_count=fields.take("matched_count", int),
+        recipe=fields.take("recipe", dict),
+        engine=fields.take("engine", str),
+        strategy=fields.take("strategy", str),
+        files=tuple(_read_file(_Fields(file)) for file in fields.take("files", list)),
+        durations=fields.take("durations_s", dict),
+        versions=fields.take("versions", dict),
+        extras=sources.take("extras", dict),
+        warnings=tuple(fields.take("warnings", list)),
     )
 
 
-def _read_side(side: Side, document: Any) -> SideSummary:
+def _read_side(side: Side, fields: _Fields, sources: _Fields) -> SideSummary:
     word = side.word
     return SideSummary(
-        source=document[f"{word}_source"],
-        records=document[f"{word}_record_count"],
-        matched=document[f"matched_{word}_count"],
-        unmatched=document[f"unmatched_{word}_count"],
-        excluded=document[f"{word}_excluded_count"],
-        duplicate_keys=document[f"{word}_duplicate_key_count"],
-        null_keys=document[f"{word}_null_key_count"],
-        identity=document["sources"][word],
+        source=fields.take(f"{word}_source", str),
+        records=fields.take(f"{word}_record_count", int),
+        matched=fields.take(f"matched_{word}_count", int),
+        unmatched=fields.take(f"unmatched_{word}_count", int),
+        excluded=fields.take_count_if_any(f"{word}_excluded_count"),
+        duplicate_keys=fields.take(f"{word}_duplicate_key_count", int),
+        null_keys=fields.take(f"{word}_null_key_count", int),
+        identity=sources.take(word, dict),
+    )
+
+
+def _read_file(file: _Fields) -> WrittenFile:
+    return WrittenFile(
+        name=file.take("name", str),
+        rows=file.take("rows", int),
+        bytes=file.take("bytes", int),
+        sha256=file.take("sha256", str),
     )
 
 
 def _time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)

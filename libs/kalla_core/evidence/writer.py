@@ -19,11 +19,12 @@ import pyarrow as pa
 from kalla_core.evidence.disk import HashedFile, disk_errors
 from kalla_core.evidence.footer import MAGIC, MergedFooter, read_footer, split
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.evidence.row_group import columns_that_repeat, encode
+from kalla_core.evidence.row_group import Encoding, encode, suited_encoding
 
 ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 64 * 2**20
 
+_WORTH_A_CHOICE_ROWS = 32_768
 _COPY_BYTES = 8 * 2**20
 
 
@@ -63,10 +64,11 @@ class TableWriter:
         self._gathered: list[pa.RecordBatch] = []
         self._gathered_rows = 0
         self._gathered_bytes = 0
-        self._dictionaries: list[str] | None = None
+        self._choosing = threading.Lock()
+        self._chosen: Encoding | None = None
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "encode") if threads else None
-        self._encoding: deque[Future[None]] = deque()
+        self._under_way: deque[Future[None]] = deque()
         self._appending = threading.Lock()
         self._footer = MergedFooter()
         self._file = HashedFile(path)
@@ -99,8 +101,8 @@ class TableWriter:
         """Write what is left and the footer, make the file durable, and say what it is."""
         if self._gathered:
             self._hand_over(self._gathered)
-        while self._encoding:
-            self._encoding.popleft().result()
+        while self._under_way:
+            self._under_way.popleft().result()
         if self._footer.is_empty:
             self._encode([])
         self._file.write(self._footer.finish())
@@ -127,8 +129,6 @@ class TableWriter:
 
     def _gather(self, batch: pa.RecordBatch) -> Sequence[pa.RecordBatch]:
         """Take the batch in; return the row group that it filled, else nothing."""
-        if self._dictionaries is None:
-            self._dictionaries = columns_that_repeat(batch)
         self._gathered.append(batch)
         self._gathered_rows += batch.num_rows
         self._gathered_bytes += batch.nbytes
@@ -146,14 +146,24 @@ class TableWriter:
             self._encode(group)
             return
         with self._gathering:
-            self._encoding.append(self._pool.submit(self._encode, group))
-            oldest = self._encoding.popleft() if len(self._encoding) > self._threads else None
+            self._under_way.append(self._pool.submit(self._encode, group))
+            oldest = self._under_way.popleft() if len(self._under_way) > self._threads else None
         if oldest is not None:
             oldest.result()
 
     def _encode(self, group: Sequence[pa.RecordBatch]) -> None:
-        file = memoryview(encode(group, self.schema, self._dictionaries or ()))
+        rows = pa.Table.from_batches(group, self.schema)
+        file = memoryview(encode(rows, self._choose_encoding(rows)))
         body, footer = split(file)
         with self._appending:
             self._footer.add(footer, self._file.bytes - len(MAGIC))
             self._file.write(body)
+
+    def _choose_encoding(self, rows: pa.Table) -> Encoding:
+        """Let the first row group decide for all; a choice does not pay for a small file."""
+        if rows.num_rows < _WORTH_A_CHOICE_ROWS:
+            return Encoding()
+        with self._choosing:
+            if self._chosen is None:
+                self._chosen = suited_encoding(rows)
+            return self._chosen
