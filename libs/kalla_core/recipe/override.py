@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from kalla_core.recipe.faults import json_kind
 from kalla_core.recipe.nearest import suggestion
 from kalla_core.recipe.paths import Location, parse_path, path_text
 from kalla_core.recipe.shape import fields_at, node_at
+
+# A quoted name may hold the sign that ends the path.
+_ASSIGNMENT = re.compile(r"""(?P<path>(?:[^="]|"(?:[^"\\]|\\.)*")*)=(?P<value>.*)""", re.DOTALL)
 
 
 def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
@@ -28,11 +32,11 @@ def override(document: Mapping[str, Any], assignment: str) -> dict[str, Any]:
         InvalidSetting: no `=`, a path that no recipe has, or one through something else than
             the objects and lists it names.
     """
-    path, equals, text = assignment.partition("=")
-    if not equals:
+    found = _ASSIGNMENT.fullmatch(assignment)
+    if found is None:
         raise InvalidSetting(f"--set takes PATH=VALUE, as options.buckets=7, not `{assignment}`.")
-    location = _location(path.strip())
-    changed = _with(document, location, _value(text), location)
+    location = _location(found["path"].strip())
+    changed = _with(document, location, _value(found["value"]), location)
     return dict(changed)
 
 

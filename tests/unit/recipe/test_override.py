@@ -56,8 +56,9 @@ def test_a_whole_filter_can_be_built_field_by_field():
 def test_a_column_of_any_name_can_be_typed():
     changed = override({}, "sources.left.types.due=date")
     changed = override(changed, 'sources.left.types["a.b \\"c\\""]=text')
+    changed = override(changed, 'sources.left.types["a=b"]=date')
 
-    assert changed["sources"]["left"]["types"] == {"due": "date", 'a.b "c"': "text"}
+    assert changed["sources"]["left"]["types"] == {"due": "date", 'a.b "c"': "text", "a=b": "date"}
 
 
 @pytest.mark.parametrize(
