@@ -65,7 +65,7 @@ def _scheme(spec: SourceSpec) -> str:
         )
     scheme = scheme_of(spec.uri)
     allowed = _SCHEMES[spec.type]
-    if spec.type not in _WANTED and scheme not in _entries():
+    if spec.type not in _WANTED and not any(each in _entries() for each in allowed):
         raise _missing(spec, spec.type.value)
     if scheme not in allowed:
         wanted = _WANTED.get(spec.type, f"{allowed[0]}://")

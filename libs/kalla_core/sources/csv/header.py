@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.dialect import BOM, Dialect, terminator_of
-from kalla_core.sources.csv.records import record_blocks, record_ends
+from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
 
 _HEAD_BYTES = 64 << 10
 _FOREIGN = (
@@ -49,7 +49,10 @@ def read_header(stream: pa.NativeFile, path: str, dialect: Dialect) -> Header:
     _refuse_foreign(head, path)
     terminator = terminator_of(head)
     skipped = len(BOM) if head.startswith(BOM) else 0
-    record, start, end = _first_record(stream, head, skipped, dialect, terminator, path)
+    try:
+        record, start, end = _first_record(stream, head, skipped, dialect, terminator, path)
+    except BrokenRecordError as broken:
+        raise SourceUnreadable(f"The header of `{path}` {broken.why}", file=path) from None
     fields = _fields(record, dialect, path)
     if not dialect.header:
         names = tuple(f"column_{number + 1}" for number in range(len(fields)))

@@ -18,7 +18,7 @@ from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, rec
 
 _CHUNK_BYTES = 1 << 20
 _SHOWN = 60
-_NUMBER = re.compile(r"-?(\d*)(?:\.(\d+))?", re.ASCII)
+_NUMBER = re.compile(r"-?(?=\.?\d)(\d*)(?:\.(\d+))?", re.ASCII)
 
 
 def explain_misfit(

@@ -1,0 +1,176 @@
+from pathlib import Path
+
+import pytest
+
+from kalla_core.errors import InvalidUri
+from kalla_core.sources.uri import (
+    FileFormat,
+    FileOptions,
+    absolute,
+    check_allowed,
+    expand_secrets,
+    mask,
+    parse_file_uri,
+    scheme_of,
+)
+
+
+@pytest.mark.parametrize(
+    ("uri", "location"),
+    [
+        ("data/in.csv", "data/in.csv"),
+        ("/data/my file #1 (50%).csv", "/data/my file #1 (50%).csv"),
+        ("what?.csv", "what?.csv"),
+        ("what?.csv?header=false", "what?.csv"),
+        ("file:///data/in.csv", "/data/in.csv"),
+        ("file:/data/in.csv", "/data/in.csv"),
+        ("file://localhost/data/in.csv", "/data/in.csv"),
+        ("FILE:///data/my%20file%3Fheader=true.csv", "/data/my file?header=true.csv"),
+        ("s3://bucket/a b.csv?format=csv", "s3://bucket/a b.csv"),
+    ],
+)
+def test_a_path_is_taken_literally_and_a_file_uri_decoded(uri: str, location: str) -> None:
+    assert parse_file_uri(uri).location == location
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("", FileOptions()),
+        ("?format=CSV", FileOptions(format=FileFormat.CSV)),
+        ("?format=parquet", FileOptions(format=FileFormat.PARQUET)),
+        ("?delimiter=;", FileOptions(delimiter=";")),
+        ("?delimiter=%3B&header=false", FileOptions(delimiter=";", header=False)),
+        ("?delimiter=|&null=NULL&null=%5CN", FileOptions(delimiter="|", nulls=("NULL", "\\N"))),
+        ("?delimiter=tab", FileOptions(delimiter="\t")),
+        ("?delimiter=\\t", FileOptions(delimiter="\t")),
+        ("?delimiter=%09", FileOptions(delimiter="\t")),
+        ("?null=+", FileOptions(nulls=("+",))),
+        ("?header=TRUE", FileOptions()),
+    ],
+)
+def test_options_follow_the_last_question_mark(query: str, options: FileOptions) -> None:
+    assert parse_file_uri(f"in.csv{query}").options == options
+
+
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("in.csv?delimeter=;", "unknown option `delimeter`. Did you mean `delimiter`"),
+        ("in.csv?password=hunter2", "unknown option"),
+        ("in.csv?delimiter=;;", "one ASCII character"),
+        ("in.csv?delimiter=%22", "one ASCII character"),
+        ("in.csv?delimiter=é", "one ASCII character"),
+        ("in.csv?delimiter=", "one ASCII character"),
+        ("in.csv?header=maybe", "`true` or `false`"),
+        ("in.csv?format=xlsx", "`csv` or `parquet`"),
+        ("in.csv?header=true&header=false", "more than once"),
+        ("file://otherhost/in.csv", "host otherhost"),
+        ("file://", "names no file"),
+        ("?header=true", "names no file"),
+    ],
+)
+def test_what_cannot_be_understood_is_an_error_that_says_why(uri: str, says: str) -> None:
+    with pytest.raises(InvalidUri) as caught:
+        parse_file_uri(uri)
+
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "scheme"),
+    [
+        ("a.csv", "file"),
+        ("C:\\a.csv", "file"),
+        ("file:///a.csv", "file"),
+        ("S3://bucket/a.csv", "s3"),
+        ("postgres://host/db?table=t", "postgres"),
+    ],
+)
+def test_the_scheme_of_a_path_is_file(uri: str, scheme: str) -> None:
+    assert scheme_of(uri) == scheme
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("in.csv", "/base/in.csv"),
+        ("../in.csv?header=false", "/in.csv?header=false"),
+        ("folder/", "/base/folder/"),
+        ("/elsewhere/in.csv", "/elsewhere/in.csv"),
+        ("file:///elsewhere/a%3Fnull=b.csv", "file:///elsewhere/a%3Fnull%3Db.csv"),
+        ("s3://bucket/in.csv", "s3://bucket/in.csv"),
+        ("postgres://host/db?table=t", "postgres://host/db?table=t"),
+    ],
+)
+def test_relative_paths_are_completed_and_stay_what_they_were(uri: str, expected: str) -> None:
+    found = absolute(uri, Path("/base"))
+
+    assert found == expected
+    assert absolute(found, Path("/other")) == found
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("data/in@home:5.csv", "data/in@home:5.csv"),
+        ("postgres://user:secret@host:5432/db?table=t", "postgres://user:***@host:5432/db?table=t"),
+        ("postgres://user@host:5432/db?table=t", "postgres://user@host:5432/db?table=t"),
+        ("postgres://host:5432/db?table=t", "postgres://host:5432/db?table=t"),
+        ("postgres://user:${env:PGPASS}@host/db", "postgres://user:***@host/db"),
+        (
+            "postgres://host/db?user=u&password=secret&table=t",
+            "postgres://host/db?user=u&password=***&table=t",
+        ),
+        (
+            "s3://bucket/key.csv?secret_access_key=secret",
+            "s3://bucket/key.csv?secret_access_key=***",
+        ),
+    ],
+)
+def test_secrets_are_masked_and_the_rest_is_shown(uri: str, shown: str) -> None:
+    assert mask(uri) == shown
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgres://user:SECRET@x/y@host/db",
+        "postgres://user:a/SECRET@host/db",
+        "postgres://user:a?SECRET@host/db",
+        "postgres://user:a@SECRET@host/db",
+        "postgres://user:SECRET@",
+        "postgres://host/db?sslpassword=SECRET",
+        "postgres://host/db?PASSWORD=SECRET",
+        "postgres://host/db?a=b&aws_session_token=SECRET",
+    ],
+)
+def test_no_secret_is_shown_of_a_uri_that_is_not_well_formed(uri: str) -> None:
+    assert "SECRET" not in mask(uri)
+
+
+def test_secrets_come_from_the_environment_percent_encoded() -> None:
+    uri = "postgres://user:${env:PGPASS}@host/db"
+
+    assert expand_secrets(uri, {"PGPASS": "p@ss/word"}) == "postgres://user:p%40ss%2Fword@host/db"
+
+
+def test_a_secret_that_is_not_set_is_told_by_its_name() -> None:
+    with pytest.raises(InvalidUri, match="variable PGPASS"):
+        expand_secrets("postgres://user:${env:PGPASS}@host/db", {})
+
+
+def test_a_path_below_an_allowed_root_may_be_read(tmp_path: Path) -> None:
+    check_allowed(tmp_path / "in.csv", [Path("/nowhere"), tmp_path])
+    check_allowed(Path("/etc/passwd"), None)
+
+
+def test_a_link_that_leads_out_of_the_allowed_roots_may_not(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (root / "link").symlink_to(outside)
+
+    for path in (root / "link" / "in.csv", root / ".." / "outside", outside):
+        with pytest.raises(InvalidUri, match="outside the folders"):
+            check_allowed(path, [root])
