@@ -154,6 +154,7 @@ def validate(
 def explain(
     recipe: Recipe,
     overrides: Set = None,
+    memory_limit: Memory = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the query plan as well.")
     ] = False,
@@ -165,7 +166,9 @@ def explain(
     def action() -> ExitCode:
         from kalla_core.cli.explain import explain_file
 
-        return explain_file(recipe, tuple(overrides or ()), verbose=verbose, as_json=as_json)
+        return explain_file(
+            recipe, tuple(overrides or ()), memory_limit, verbose=verbose, as_json=as_json
+        )
 
     _carry_out(action, debug)
 

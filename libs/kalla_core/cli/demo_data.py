@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+RECIPE_ID = "demo-invoices-payments"
 SEED = 2026
 INVOICES = 4_000
 
@@ -54,6 +55,13 @@ _NOTES = ("thank you", 'see "remittance"', "paid online, mobile app", "two lines
 _WORK = ("Maintenance", "Spare parts", "Consulting, two days", "Freight", "Licence, yearly")
 
 MATCH_SQL = """\
+SELECT i.invoice_id, p.payment_id, i.reference, i.amount, p.paid_amount, p.payment_date
+FROM invoices i
+JOIN payments p
+  ON norm_ref(i.reference) = norm_ref(p.reference)
+ AND tolerance_match(i.amount, p.paid_amount, 0.02)"""
+
+INSTALMENTS_SQL = """\
 WITH instalments AS (
   SELECT norm_ref(reference) AS ref, sum(paid_amount) AS total
   FROM payments
@@ -77,11 +85,21 @@ JOIN payments p
   ON norm_ref(p.reference) = s.ref"""
 
 
+_RULE = "References equal however they are written, amounts equal within 2 cents"
+_RULE_OF_SUMS = f"{_RULE}; or several payments with the reference that add up to the amount"
+
+
 @dataclass(frozen=True, slots=True)
 class DemoFiles:
-    """What was written; counts are rows."""
+    """What was written; counts are rows.
+
+    Attributes:
+        recipe: one payment for one invoice.
+        instalments: the same, and payments that add up.
+    """
 
     recipe: Path
+    instalments: Path
     invoices: Path
     payments: Path
     invoice_count: int
@@ -89,13 +107,14 @@ class DemoFiles:
 
 
 def write_demo(folder: Path, invoices: int = INVOICES, seed: int = SEED) -> DemoFiles:
-    """Write `invoices.csv`, `payments.csv` and `recipe.json` into `folder`, which exists."""
+    """Write two CSV files and two recipes into `folder`, which exists."""
     random = np.random.default_rng(seed)
     kinds = _kinds(random, invoices)
     ledger = _ledger(random, kinds)
     paid = _payments(random, kinds, ledger)
     files = DemoFiles(
         recipe=folder / "recipe.json",
+        instalments=folder / "instalments.json",
         invoices=folder / "invoices.csv",
         payments=folder / "payments.csv",
         invoice_count=invoices,
@@ -103,35 +122,29 @@ def write_demo(folder: Path, invoices: int = INVOICES, seed: int = SEED) -> Demo
     )
     files.invoices.write_bytes(_csv(ledger.drop_columns(["number", "cents", "day"])))
     files.payments.write_bytes(_csv(paid))
-    text = json.dumps(recipe_document(), indent=2, ensure_ascii=False)
-    files.recipe.write_text(text + "\n", encoding="utf-8")
+    _write_recipe(files.recipe, RECIPE_ID, MATCH_SQL, _RULE)
+    _write_recipe(files.instalments, f"{RECIPE_ID}-instalments", INSTALMENTS_SQL, _RULE_OF_SUMS)
     return files
 
 
-def recipe_document() -> dict[str, object]:
-    """Return the demo's recipe as it is written to `recipe.json`."""
-    return {
-        "recipe_id": "demo-invoices-payments",
+def _write_recipe(path: Path, recipe_id: str, sql: str, rule: str) -> None:
+    document = {
+        "recipe_id": recipe_id,
         "name": "Invoices and payments",
         "description": "Which invoices were paid, by which payments, and what is left over",
-        "match_sql": MATCH_SQL,
-        "match_description": "References equal however they are written; amounts within 2 cents, "
-        "of one payment or of all payments with that reference",
+        "match_sql": sql,
+        "match_description": rule,
         "sources": {
-            "left": {
-                "alias": "invoices",
-                "type": "file",
-                "uri": "invoices.csv",
-                "primary_key": ["invoice_id"],
-            },
-            "right": {
-                "alias": "payments",
-                "type": "file",
-                "uri": "payments.csv",
-                "primary_key": ["payment_id"],
-            },
+            "left": _source("invoices", "invoice_id"),
+            "right": _source("payments", "payment_id"),
         },
     }
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _source(alias: str, key: str) -> dict[str, object]:
+    return {"alias": alias, "type": "file", "uri": f"{alias}.csv", "primary_key": [key]}
 
 
 def _kinds(random: np.random.Generator, count: int) -> Ints:

@@ -7,17 +7,18 @@ import signal
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from types import FrameType
 from typing import NoReturn
 
 from kalla_core.cli.console import write_line
-from kalla_core.errors import KallaError, UserError
+from kalla_core.errors import Fault, KallaError, OutputExists, RecipeInvalid, SystemFailure
 from kalla_core.observe.secrets import mask_text
 
 _WIDEST = 100
+_REMEDIES = {OutputExists.code: "--overwrite replaces it."}
 
 
 class ExitCode(IntEnum):
@@ -57,9 +58,11 @@ def guarded(action: Callable[[], ExitCode], *, debug: bool) -> ExitCode:
 
 def _account(error: Exception) -> tuple[str, str, ExitCode]:
     """Return the code, the sentence and the exit code of an error."""
+    if isinstance(error, RecipeInvalid) and error.faults:
+        return _faults(error.faults)
     if isinstance(error, KallaError):
-        at_fault = isinstance(error, UserError)
-        return error.code, str(error), ExitCode.USER_ERROR if at_fault else ExitCode.SYSTEM_FAILURE
+        sentences = [str(error), *filter(None, [_REMEDIES.get(error.code)])]
+        return error.code, " ".join(sentences), _exit_code(error.code)
     if isinstance(error, MemoryError):
         message = "There is not enough memory; a lower --memory-limit makes Kalla use the disk."
         return "out_of_memory", message, ExitCode.SYSTEM_FAILURE
@@ -70,6 +73,23 @@ def _account(error: Exception) -> tuple[str, str, ExitCode]:
         "That is a fault of Kalla; --debug shows where it happened."
     )
     return "internal", message, ExitCode.SYSTEM_FAILURE
+
+
+def _faults(faults: Sequence[Fault]) -> tuple[str, str, ExitCode]:
+    """Return one fault as an error of its own, and several as a list."""
+    codes = {_exit_code(fault.code) for fault in faults}
+    exit_code = ExitCode.USER_ERROR if ExitCode.USER_ERROR in codes else ExitCode.SYSTEM_FAILURE
+    if len(faults) == 1:
+        return faults[0].code, f"{faults[0].path}: {faults[0].message}", exit_code
+    lines = [f"  {fault.path} ({fault.code}): {fault.message}" for fault in faults]
+    head = f"The recipe has {len(faults)} faults:"
+    return RecipeInvalid.code, "\n".join([head, *lines]), exit_code
+
+
+def _exit_code(code: str) -> ExitCode:
+    """Return whose turn it is; a code without an error of its own is a recipe's."""
+    system = {error.code for error in SystemFailure.__subclasses__()}
+    return ExitCode.SYSTEM_FAILURE if code in system else ExitCode.USER_ERROR
 
 
 def _say(head: str, message: str) -> None:

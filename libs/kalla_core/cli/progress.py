@@ -26,8 +26,8 @@ Key = tuple[Stage, str | None]
 def fraction(progress: Progress) -> float | None:
     """Return how much of its stage a report stands for, 0 to 1; None while nobody knows."""
     pairs = (
-        (progress.bytes_done, progress.bytes_total),
         (progress.rows_done, progress.rows_total),
+        (progress.bytes_done, progress.bytes_total),  # often an estimate
         (progress.fragments_done, progress.fragments_total or None),
     )
     for done, total in pairs:

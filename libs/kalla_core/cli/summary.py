@@ -98,7 +98,7 @@ def _table(*columns: str) -> Table:
 
 
 def _indented(table: Table) -> Padding:
-    return Padding(table, (0, 0, 1, 2))
+    return Padding(table, (0, 0, 1, 2), expand=False)
 
 
 def _sides(metadata: RunMetadata) -> tuple[tuple[Side, SideSummary], ...]:

@@ -44,9 +44,23 @@ def test_all_faults_of_a_recipe_are_listed(capsys: pytest.CaptureFixture[str]) -
     assert code == ExitCode.USER_ERROR
     assert capsys.readouterr().err.splitlines() == [
         "Error (invalid_recipe): The recipe has 2 faults:",
-        "  name: is empty.",
-        "  match_sql: is missing.",
+        "  name (empty): is empty.",
+        "  match_sql (missing): is missing.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"), [("source_not_found", 2), ("source_unavailable", 3), ("missing", 2)]
+)
+def test_a_single_fault_is_an_error_of_its_own(
+    code: str, exit_code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = Fault(code, "sources.left.uri", "It is not there.")
+
+    ended = guarded(lambda: _raising(RecipeInvalid([fault])), debug=False)
+
+    assert ended == exit_code
+    assert capsys.readouterr().err == f"Error ({code}): sources.left.uri: It is not there.\n"
 
 
 def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,14 +27,14 @@ class Clock:
     [
         (Progress(Stage.STAGING), None),
         (Progress(Stage.STAGING, rows_done=5), None),
-        (Progress(Stage.STAGING, bytes_done=1, bytes_total=4, rows_done=1, rows_total=2), 0.25),
-        (Progress(Stage.STAGING, rows_done=1, rows_total=2), 0.5),
+        (Progress(Stage.STAGING, bytes_done=1, bytes_total=4, rows_done=1, rows_total=2), 0.5),
+        (Progress(Stage.STAGING, bytes_done=1, bytes_total=4), 0.25),
         (Progress(Stage.MATCHING, fragments_done=3, fragments_total=4), 0.75),
         (Progress(Stage.STAGING, rows_done=0, rows_total=0), 1.0),
         (Progress(Stage.STAGING, rows_done=120, rows_total=100), 1.0),
     ],
 )
-def test_progress_is_measured_by_bytes_then_rows_then_fragments(
+def test_progress_is_measured_by_rows_then_bytes_then_fragments(
     progress: Progress, expected: float | None
 ) -> None:
     measured = fraction(progress)

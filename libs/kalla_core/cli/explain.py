@@ -1,0 +1,156 @@
+"""`kalla explain`: how a recipe would be run, and why so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from kalla_core.cli.console import print_json, standard_output
+from kalla_core.cli.failures import ExitCode
+from kalla_core.cli.recipes import read_recipe
+from kalla_core.engine.budget import budget
+from kalla_core.fragments.cut import bucket_count
+from kalla_core.matching.planned import Planned
+from kalla_core.matching.query import Side
+from kalla_core.matching.strategy import Strategy
+from kalla_core.recipe.model import Recipe
+from kalla_core.settings import Settings, load_settings
+from kalla_core.units import format_bytes
+from kalla_core.validate import validate_recipe
+
+_IN_WORDS = {
+    Strategy.COPARTITION: "by key: each bucket of keys is matched by itself",
+    Strategy.BROADCAST: "one side whole beside pieces of the other",
+    Strategy.SINGLE: "in one piece",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a recipe would be run here.
+
+    Attributes:
+        arrow_bytes: estimated size of both sides in memory; None where a source cannot tell.
+        buckets: hash classes the keys are cut into; 1 is a run in one piece, in memory; None
+            where that is decided while the sources are read.
+    """
+
+    planned: Planned
+    memory_limit_bytes: int
+    arrow_bytes: int | None
+    buckets: int | None
+
+
+def explain_file(
+    path: Path, overrides: Sequence[str], memory_limit: str | None, *, verbose: bool, as_json: bool
+) -> ExitCode:
+    """Explain a recipe; `verbose` shows the query plan as well.
+
+    Raises:
+        KallaError: the recipe, a source or the SQL is wrong.
+    """
+    settings = load_settings(memory_limit_bytes=memory_limit)
+    explanation = explain_recipe(read_recipe(path, overrides), settings)
+    if as_json:
+        print_json(_document(explanation))
+    else:
+        show_explanation(standard_output(), explanation, verbose=verbose)
+    return ExitCode.SUCCEEDED
+
+
+def explain_recipe(recipe: Recipe, settings: Settings) -> Explanation:
+    """Look at the sources of a recipe, without reading them, and plan its SQL.
+
+    Raises:
+        KallaError: a source or the SQL is wrong.
+    """
+    validation = validate_recipe(recipe)
+    planned = validation.demand()
+    left, right = (validation.sources[spec.alias] for spec in (recipe.left, recipe.right))
+    sizes = [source.statistics.arrow_bytes for source in (left, right)]
+    arrow_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+    return Explanation(
+        planned=planned,
+        memory_limit_bytes=settings.memory_limit_bytes,
+        arrow_bytes=arrow_bytes,
+        buckets=_buckets(recipe, planned, settings, arrow_bytes),
+    )
+
+
+def show_explanation(console: Console, explanation: Explanation, *, verbose: bool = False) -> None:
+    """Print an explanation for people."""
+    planned = explanation.planned
+    console.print(
+        Text.assemble(
+            "Strategy: ", (planned.strategy.value, "bold"), f", {_IN_WORDS[planned.strategy]}."
+        )
+    )
+    for sentence in (*planned.why, _layout(explanation)):
+        console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
+    console.print(Padding(_keys(planned), (1, 0, 1, 2), expand=False))
+    for warning in planned.warnings:
+        console.print(Text.assemble(("Warning: ", "yellow"), warning))
+    if verbose:
+        console.print("Query plan, as it is run:")
+        console.print(Padding(Text(planned.plan_text), (0, 0, 0, 2), expand=False), soft_wrap=True)
+
+
+def _keys(planned: Planned) -> Table:
+    """Return what must be equal and what else must hold, a row each."""
+    left, right = (planned.query.side(side).alias for side in Side)
+    table = Table.grid(padding=(0, 2))
+    for number, key in enumerate(planned.reason_keys):
+        head = "equal" if number == 0 else ""
+        text = f"{key.text(Side.LEFT)} of {left} = {key.text(Side.RIGHT)} of {right}"
+        table.add_row(Text(head, style="dim"), Text(text))
+    for number, condition in enumerate(planned.conditions):
+        head = "and then" if number == 0 else ""
+        table.add_row(Text(head, style="dim"), Text(condition.text))
+    return table
+
+
+def _layout(explanation: Explanation) -> str:
+    """Return a sentence about memory and buckets."""
+    limit = format_bytes(explanation.memory_limit_bytes)
+    if explanation.arrow_bytes is None or explanation.buckets is None:
+        return f"How many pieces that makes is decided while reading; the memory limit is {limit}."
+    have = f"With about {format_bytes(explanation.arrow_bytes)} of rows and a limit of {limit}"
+    if explanation.buckets == 1:
+        return f"{have}, that is done in memory, in one piece."
+    return f"{have}, keys are cut into {explanation.buckets} buckets."
+
+
+def _buckets(
+    recipe: Recipe, planned: Planned, settings: Settings, arrow_bytes: int | None
+) -> int | None:
+    if planned.strategy is not Strategy.COPARTITION:
+        return 1
+    if recipe.options.buckets is not None:
+        return recipe.options.buckets
+    if arrow_bytes is None:
+        return None
+    share = budget(settings.memory_limit_bytes, settings.slots)
+    return 1 if arrow_bytes <= share.whole_bytes else bucket_count(arrow_bytes, share.join_bytes)
+
+
+def _document(explanation: Explanation) -> dict[str, Any]:
+    planned = explanation.planned
+    return {
+        "strategy": planned.strategy.value,
+        "why": list(planned.why),
+        "identification": planned.identification.value,
+        "keys": [{side.word: key.text(side) for side in Side} for key in planned.reason_keys],
+        "conditions": [condition.text for condition in planned.conditions],
+        "buckets": explanation.buckets,
+        "arrow_bytes": explanation.arrow_bytes,
+        "memory_limit_bytes": explanation.memory_limit_bytes,
+        "warnings": list(planned.warnings),
+        "plan": planned.plan_text,
+    }
