@@ -24,7 +24,7 @@ class Course:
     """How a scenario is run.
 
     Attributes:
-        rounds: counted runs of each contender.
+        rounds: counted runs of each contender; with 0, there is only the warm-up.
         work: folder for outputs and logs; outputs are removed once they are checked.
         tell: is given a line on every run.
     """
