@@ -7,10 +7,8 @@ set. The table in the README is `settings_table()`.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
@@ -123,25 +121,10 @@ class Settings(BaseSettings):
         "KALLA_SLOTS",
         flag="--slots",
         shown="cores",
-        meaning="Fragments that run at the same time, each in a child process.",
+        meaning="Fragments that run at the same time, hence cores that a run keeps busy.",
         default_factory=machine.cores,
         ge=1,
         le=1024,
-    )
-    spool_path: Path = _setting(
-        "KALLA_SPOOL_PATH",
-        flag="--spool-path",
-        shown="a temporary folder",
-        meaning="Folder for data that does not fit into memory; emptied when a run ends.",
-        default_factory=lambda: Path(tempfile.gettempdir()),
-    )
-    spool_limit_bytes: Bytes | None = _setting(
-        "KALLA_SPOOL_LIMIT",
-        flag="--spool-limit",
-        shown="none",
-        meaning="Most disk that a run may take for its spool, like `200GB`.",
-        default=None,
-        ge=1,
     )
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = _setting(
         "KALLA_LOG",

@@ -4,7 +4,14 @@ import pytest
 
 from kalla_core import machine
 from kalla_core.errors import InvalidSetting
-from kalla_core.settings import LogFormat, LogLevel, Settings, load_settings, settings_table
+from kalla_core.settings import (
+    LogFormat,
+    LogLevel,
+    Settings,
+    default_memory_bytes,
+    load_settings,
+    settings_table,
+)
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- settings:begin -->\n", "<!-- settings:end -->"
@@ -24,8 +31,6 @@ def test_the_defaults_suit_this_machine():
 
     assert settings.memory_limit_bytes == int(machine.memory_bytes() * 0.7)
     assert settings.slots == machine.cores()
-    assert settings.spool_path.is_dir()
-    assert settings.spool_limit_bytes is None
     assert settings.log_level is LogLevel.INFO
     assert settings.log_format is None
 
@@ -44,9 +49,9 @@ def test_a_flag_that_was_not_given_leaves_the_variable(monkeypatch):
 
 
 def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch):
-    monkeypatch.setenv("KALLA_SPOOL_LIMIT", "")
+    monkeypatch.setenv("KALLA_MEMORY_LIMIT", "")
 
-    assert load_settings().spool_limit_bytes is None
+    assert load_settings().memory_limit_bytes == default_memory_bytes()
 
 
 def test_the_preferred_variable_beats_the_older_one(monkeypatch):
@@ -86,7 +91,7 @@ def test_the_log_format_is_read_in_any_case(monkeypatch):
         ("KALLA_MEMORY_LIMIT", "1"),
         ("KALLA_SLOTS", "0"),
         ("KALLA_SLOTS", "two"),
-        ("KALLA_SPOOL_LIMIT", "1g"),
+        ("KALLA_MEMORY_LIMIT", "1g"),
         ("RUST_LOG", "loud"),
         ("KALLA_LOG_FORMAT", "xml"),
     ],
