@@ -33,7 +33,7 @@ from kalla_core.evidence.schema import FINAL_NAMES, METADATA
 INSIDE = ".kalla"
 """Folder in an output for what is under way there."""
 
-_CURRENT, _NEXT, _OLD, _JOURNAL = "current", "next", "old", "journal"
+_CURRENT, _NEXT, _OLD, _JOURNAL, _DOOMED = "current", "next", "old", "journal", "doomed"
 
 
 def publish(staged: Path, output: Path) -> None:
@@ -101,10 +101,18 @@ def recover(output: Path) -> None:
 
 
 def clear(folder: Path) -> None:
-    """Empty a working folder but for its lock; without a lock in it, remove it too."""
+    """Empty a working folder but for its lock; without a lock in it, remove it too.
+
+    Folders are renamed before they are emptied: a child that outlived its run for a moment no
+    longer finds its own, instead of filling it while it is removed.
+    """
+    doomed = folder / _DOOMED
+    _remove(doomed)
     for entry in list(folder.iterdir()):
-        if entry.name != LOCK:
-            _remove(entry)
+        if _is_folder(entry):
+            _remove(entry.rename(doomed))
+        elif entry.name != LOCK:
+            entry.unlink()
     if not (folder / LOCK).exists():
         folder.rmdir()
 

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from kalla_core.evidence.schema import FINAL_NAMES
 
 RUNS = Path(__file__).with_name("interrupted_runs.py")
+MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of fsyncs would take minutes on a disk
 NOTHING: dict[str, str] = {}
 ALL_OLD = dict.fromkeys(FINAL_NAMES, "old")
 ALL_NEW = dict.fromkeys(FINAL_NAMES, "new")
@@ -41,18 +43,19 @@ Runs = Callable[[str, str], list[Run]]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs() -> Runs:
     """Run a case once per step; the last run is the one that nobody stopped."""
 
     @functools.cache
     def run(case: str, how: str) -> list[Run]:
-        done = subprocess.run(
-            [sys.executable, str(RUNS), case, how, str(tmp_path_factory.mktemp(case))],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+            done = subprocess.run(
+                [sys.executable, str(RUNS), case, how, folder],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     return run
