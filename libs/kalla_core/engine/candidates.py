@@ -158,7 +158,9 @@ class _Search:
         session = new_session(SessionLimits(memory_bytes=self._limits.memory_bytes))
         register_side(session, self._planned.query, side, _numbered(table))
         frame = measure_frame(self._planned, session, side)
-        return None if frame is None else _in_row_order(frame.to_arrow_table()).column("value")
+        if frame is None:
+            return None
+        return _in_row_order(frame.to_arrow_table()).column("value").combine_chunks()
 
     def _tried(
         self, wanted: pa.Table, wanted_codes: Ints, offers: _Offers, left_over: Ints
@@ -191,10 +193,8 @@ class _Search:
         register_side(session, query, self._side, _numbered(wanted))
         register_side(session, query, self._side.other, _numbered(chosen))
         table = _in_row_order(condition_frame(self._planned, session).to_arrow_table())
-        return [
-            table.column(f"c{n}").combine_chunks().fill_null(False).to_numpy(zero_copy_only=False)
-            for n in range(len(self._planned.conditions))
-        ]
+        columns = [table.column(f"c{n}") for n in range(len(self._planned.conditions))]
+        return [_bools(column) for column in columns]
 
     def _details(
         self, wanted: pa.Table, chosen: pa.Table, closest: pa.Array, sizes: Ints
@@ -216,6 +216,10 @@ def _in_row_order(table: pa.Table) -> pa.Table:
     if np.array_equal(rows, np.arange(len(rows), dtype=np.uint64)):
         return table.combine_chunks()
     return table.take(pa.array(np.argsort(rows, kind="stable"))).combine_chunks()
+
+
+def _bools(column: pa.ChunkedArray) -> Bools:
+    return np.asarray(column.combine_chunks().fill_null(False))
 
 
 def _chunks(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:

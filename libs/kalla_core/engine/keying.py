@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from datafusion import SessionContext, col
+from datafusion import Expr, SessionContext, col
 
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import bucket, content_bucket, digest
@@ -45,8 +45,7 @@ class Keying:
             table = numbers.to_arrow_table()
         found: Ints = table.column(0).to_numpy()
         nulls = np.logical_or.reduce([table.column(n + 1).to_numpy() for n in range(len(keys))])
-        cut = self._planned.copartition
-        if not nulls.any() or (cut is not None and cut.nulls_together):
+        if self._planned.nulls_together or not nulls.any():
             return found
         return np.where(nulls, self._spread(side, batch, buckets), found)
 
@@ -91,20 +90,13 @@ class Keying:
         if table not in sessions:
             sessions[table] = new_session()
         session: SessionContext = sessions[table]
-        for name in (table, *self._aliases(table)):
-            session.deregister_table(name)
+        session.deregister_table(table)
         return session
-
-    def _aliases(self, table: str) -> tuple[str, ...]:
-        for side in Side:
-            if side.value == table:
-                return (self._planned.query.side(side).alias,)
-        return ()
 
 
 def _key_columns(shape: TableShape, batch: pa.RecordBatch) -> list[pa.Array]:
     return [batch.column(batch.schema.get_field_index(name)) for name in shape.primary_key]
 
 
-def _null_flags(count: int) -> list[object]:
+def _null_flags(count: int) -> list[Expr]:
     return [col(f"__k{n}").is_null().alias(f"n{n}") for n in range(count)]

@@ -60,7 +60,7 @@ def run_local(request: RunRequest, on_progress: OnProgress) -> RunMetadata:
     with OutputFolder.claim(request.output, request.run_id, request.overwrite) as folder:
         spec = JobSpec(request.recipe, started_at, folder.staging, folder.scratch, share)
         outcome = _work(spec, on_progress)
-        metadata = _metadata(request, started_at, outcome)
+        metadata = run_metadata(request, started_at, outcome)
         folder.commit(metadata)
     return metadata
 
@@ -82,7 +82,8 @@ def _work(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
     raise Crashed("The process of the run ended without saying how the run went.")
 
 
-def _metadata(request: RunRequest, started_at: datetime, outcome: JobOutcome) -> RunMetadata:
+def run_metadata(request: RunRequest, started_at: datetime, outcome: JobOutcome) -> RunMetadata:
+    """Return what metadata.json says of a run that ends now."""
     recipe = request.recipe
     return RunMetadata(
         run_id=request.run_id,

@@ -120,7 +120,8 @@ class Explainer:
         rows = frame.to_arrow_table().column(0).to_numpy()
         found = np.zeros(self._rows[side].count, dtype=np.bool_)
         found[rows.astype(np.int64)] = True
-        return found[keys.column(ROW).to_numpy().astype(np.int64)]
+        at_keys: Ints = keys.column(ROW).to_numpy().astype(np.int64)
+        return np.asarray(found[at_keys])
 
 
 def same_key(planned: Planned, left: str, right: str) -> str:
