@@ -1,5 +1,6 @@
 """Reading sources in tests: whole, by parts, and as Python rows."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from kalla_core.recipe.model import Filter, SourceSpec, SourceType
-from kalla_core.sources.protocol import Connector, PinnedSource
+from kalla_core.sources.protocol import Connector, Part, PinnedSource, Statistics
 from kalla_core.sources.registry import connector_for
 
 
@@ -53,3 +54,20 @@ def types_of(path: Path | str, **spec: Any) -> dict[str, pa.DataType]:
     wanted = file_spec(path, **spec)
     with connector_for(wanted).pin(wanted) as pinned:
         return {field.name: field.type for field in pinned.schema}
+
+
+def read_part(
+    spec: SourceSpec, identity: str, detail: str, schema: bytes, part: str
+) -> list[dict[str, Any]]:
+    """Read one part from nothing but text and bytes, as another process gets it."""
+    pinned = PinnedSource(
+        spec=spec,
+        schema=pa.ipc.read_schema(pa.py_buffer(schema)),
+        identity=json.loads(identity),
+        statistics=Statistics(),
+        detail=json.loads(detail),
+    )
+    connector = connector_for(spec)
+    batches = list(connector.read(pinned, Part(0, json.loads(part))))
+    rows: list[dict[str, Any]] = pa.Table.from_batches(batches, pinned.schema).to_pylist()
+    return rows

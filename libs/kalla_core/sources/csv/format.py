@@ -138,7 +138,8 @@ def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Itera
     if not wanted:
         return
     if file.gzip:
-        yield Block(file.index, wanted[0].part, None, None, file.body_bytes)
+        if _has_rows(source, file):
+            yield Block(file.index, wanted[0].part, None, None, file.body_bytes)
         return
     try:
         with source.stream(file) as stream:
@@ -157,6 +158,12 @@ def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Itera
     for target, (start, end) in zip(wanted, pairwise(edges), strict=True):
         if start < end:
             yield Block(file.index, target.part, start, end, end - start)
+
+
+def _has_rows(source: CsvSource, file: CsvFile) -> bool:
+    with source.stream(file) as stream:
+        stream.read(file.start)
+        return bool(stream.read(1))
 
 
 def _check_types(types: Mapping[str, str], columns: Sequence[str]) -> None:

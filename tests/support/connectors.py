@@ -1,0 +1,166 @@
+"""The kinds of source that the contract suite is run on.
+
+Another connector adds a class here, which knows how to put a table into a source of its kind, and
+nothing to the suite.
+"""
+
+import csv
+import gzip
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kalla_core.recipe.model import SourceSpec
+from tests.support.sources import file_spec
+
+LEDGER_SCHEMA = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("reference", pa.string()),
+        ("amount", pa.decimal128(18, 2)),
+        ("booked", pa.date32()),
+        ("entered", pa.timestamp("us")),
+        ("paid", pa.bool_()),
+    ]
+)
+
+
+def ledger(rows: int) -> pa.Table:
+    """Return a table with something of everything: NULLs, empty text, quotes, line breaks."""
+    references = ["R-1", "", "00123", 'say "hi"', "one,two", "two\nlines", "Łódź 🦊", None]
+    return pa.Table.from_pylist(
+        [
+            {
+                "id": n,
+                "reference": references[n % 8],
+                "amount": None if n % 7 == 3 else Decimal(n * 37 % 2000 - 1000) / 100,
+                "booked": None if n % 11 == 5 else date(2024, 1 + n % 12, 1 + n % 28),
+                "entered": datetime(2024, 1, 1, n % 24, n % 60, 1, n * 1000),
+                "paid": None if n % 5 == 4 else n % 3 == 0,
+            }
+            for n in range(rows)
+        ],
+        LEDGER_SCHEMA,
+    )
+
+
+@dataclass(frozen=True)
+class SourceKind:
+    """A way to keep a table.
+
+    Attributes:
+        put: writes a table below a folder and returns the spec that reads it.
+        typed: whether the types of a table without rows are kept.
+    """
+
+    name: str
+    put: Callable[[Path, pa.Table], SourceSpec]
+    typed: bool = True
+
+    def change(self, spec: SourceSpec) -> None:
+        """Change what is kept, so that it is no longer what was pinned."""
+        path = Path((spec.uri or "").partition("?")[0])
+        file = sorted(path.iterdir())[0] if path.is_dir() else path
+        status = file.stat()
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+
+
+def _csv_bytes(table: pa.Table, quoting: int) -> bytes:
+    out = io.StringIO()
+    rows = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+    rows.writerow(table.column_names)
+    for row in table.to_pylist():
+        cells = [_cell(value, quoting == csv.QUOTE_ALL) for value in row.values()]
+        out.write(",".join(cells) + "\n")
+    return out.getvalue().encode()
+
+
+def _cell(value: object, quote_all: bool) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, datetime):
+        text = value.isoformat(" ", "microseconds")
+    else:
+        text = str(value)
+    if text == "" or quote_all or any(c in text for c in ',"\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def _csv_file(folder: Path, table: pa.Table) -> SourceSpec:
+    path = folder / "ledger.csv"
+    path.write_bytes(_csv_bytes(table, csv.QUOTE_MINIMAL))
+    return file_spec(path)
+
+
+def _quoted_csv_file(folder: Path, table: pa.Table) -> SourceSpec:
+    path = folder / "ledger.CSV"
+    data = _csv_bytes(table, csv.QUOTE_ALL).replace(b'\n"', b'\r\n"')
+    path.write_bytes(b"\xef\xbb\xbf" + data)
+    return file_spec(path)
+
+
+def _csv_gz_file(folder: Path, table: pa.Table) -> SourceSpec:
+    path = folder / "ledger.csv.gz"
+    path.write_bytes(gzip.compress(_csv_bytes(table, csv.QUOTE_MINIMAL)))
+    return file_spec(path)
+
+
+def _thirds(table: pa.Table) -> list[pa.Table]:
+    size = -(-table.num_rows // 3) or 1
+    return [table.slice(start, size) for start in range(0, max(table.num_rows, 1), size)]
+
+
+def _csv_folder(folder: Path, table: pa.Table) -> SourceSpec:
+    source = folder / "ledger"
+    source.mkdir()
+    for index, piece in enumerate(_thirds(table)):
+        data = _csv_bytes(piece, csv.QUOTE_MINIMAL)
+        packed = index == 1
+        name = f"{index}.csv.gz" if packed else f"{index}.csv"
+        (source / name).write_bytes(gzip.compress(data) if packed else data)
+    (source / "_SUCCESS").touch()
+    (source / "README.txt").write_text("not a table")
+    return file_spec(source)
+
+
+def _parquet_file(folder: Path, table: pa.Table) -> SourceSpec:
+    path = folder / "ledger.parquet"
+    pq.write_table(table, path, row_group_size=37)
+    return file_spec(path)
+
+
+def _odd_parquet_file(folder: Path, table: pa.Table) -> SourceSpec:
+    path = folder / "ledger.data"
+    references = table.column("reference").combine_chunks()
+    odd = table.set_column(1, "reference", references.cast(pa.large_string()).dictionary_encode())
+    pq.write_table(odd, path, compression="zstd")
+    return file_spec(f"{path}?format=parquet")
+
+
+def _parquet_folder(folder: Path, table: pa.Table) -> SourceSpec:
+    source = folder / "ledger"
+    source.mkdir()
+    for index, piece in enumerate(_thirds(table)):
+        pq.write_table(piece, source / f"{index}.parquet", row_group_size=50)
+    return file_spec(source)
+
+
+KINDS = (
+    SourceKind("csv", _csv_file, typed=False),
+    SourceKind("csv-quoted-crlf-bom", _quoted_csv_file, typed=False),
+    SourceKind("csv-gz", _csv_gz_file, typed=False),
+    SourceKind("csv-folder", _csv_folder, typed=False),
+    SourceKind("parquet", _parquet_file),
+    SourceKind("parquet-dictionaries", _odd_parquet_file),
+    SourceKind("parquet-folder", _parquet_folder),
+)
