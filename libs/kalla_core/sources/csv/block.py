@@ -67,7 +67,7 @@ class BlockParser:
             pyarrow.ArrowInvalid: a record with another number of columns, or a value that does
                 not fit its type.
         """
-        if memoryview(block)[: len(BOM)] == BOM:
+        if bytes(memoryview(block)[: len(BOM)]) == BOM:
             block = pa.py_buffer(b"\n" + block.to_pybytes())  # or Arrow would drop it
         table = pyarrow.csv.read_csv(
             pa.BufferReader(block),
@@ -85,7 +85,7 @@ class BlockParser:
     def _typed(self, texts: pa.StringArray, field: pa.Field) -> pa.Array:
         values = pc.cast(texts, field.type)
         if pa.types.is_integer(field.type):
-            _check_digits(texts, values, canonical=field.name in self.canonical)
+            check_digits(texts, values, canonical=field.name in self.canonical)
         return values
 
 
@@ -99,7 +99,7 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _check_digits(texts: pa.StringArray, values: pa.Int64Array, *, canonical: bool) -> None:
+def check_digits(texts: pa.StringArray, values: pa.Int64Array, *, canonical: bool) -> None:
     """Check that integers were written in digits; if `canonical`, in as few as possible.
 
     No canonical text is longer than another of the same number, so the texts are canonical if

@@ -3,12 +3,13 @@
 A source of up to 6 MiB is its own sample. Of a larger one the sample is the first 4 MiB of its
 rows and eight windows of 256 KiB, spread evenly over the rest so that the last one ends with the
 source; of files compressed with gzip only the first one's beginning. A window begins
-behind a line end; if it turns out to have begun within quotes, so that its rows do not fit the
-columns, those rows are left out. So the sample depends on the bytes of the source alone.
+behind a line end; one whose first quotes look as if that line end were within quotes is left out,
+and so are rows that do not fit the columns. The sample depends on the bytes of the source alone.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ def take_sample(source: CsvSource, columns: tuple[str, ...]) -> Sample:
         pieces = list(_everything(source))
     else:
         head, whole = _head(source, source.files[0])
-        pieces = [head, *_windows(source)]
+        pieces = [head, *_windows(source, head)]
     schema = pa.schema([(name, pa.binary()) for name in columns])
     tables = [_texts(piece, source, columns) for piece in pieces]
     rows = pa.concat_tables([schema.empty_table(), *tables])
@@ -78,17 +79,42 @@ def _head(source: CsvSource, file: CsvFile) -> tuple[bytes, bool]:
     return (data[: ends[-2]] if len(ends) > 1 else b""), False
 
 
-def _windows(source: CsvSource) -> Iterator[bytes]:
+def _windows(source: CsvSource, head: bytes) -> Iterator[bytes]:
     first = source.files[0]
     cuttable = [file for file in source.files if not file.gzip]
     total = sum(file.body_bytes for file in cuttable)
     skipped = 0 if first.gzip else min(HEAD_BYTES, first.body_bytes)
-    step = (total - skipped - WINDOW_BYTES) // WINDOWS
-    if step <= 0:
+    room = total - skipped - WINDOW_BYTES
+    if room <= 0:
         return
+    long_texts = _breaks_within_quotes(head, source, first)
     for window in range(1, WINDOWS + 1):
-        file, offset = _locate(cuttable, skipped + window * step)
-        yield _window(source, file, offset)
+        file, offset = _locate(cuttable, skipped + room * window // WINDOWS)
+        rows = _window(source, file, offset)
+        if _begins_outside(rows, source.dialect.delimiter, long_texts=long_texts):
+            yield rows
+
+
+def _breaks_within_quotes(head: bytes, source: CsvSource, file: CsvFile) -> bool:
+    if not head:
+        return False
+    ends = record_ends(head, source.dialect.delimiter_byte, file.terminator)
+    return head.count(file.terminator) > len(ends)
+
+
+def _begins_outside(rows: bytes, delimiter: str, *, long_texts: bool) -> bool:
+    """Return whether bytes seem to begin outside quotes, judged by the first quote that shows it.
+
+    Bytes without such a quote do. In a file with line breaks within quotes (`long_texts`) nothing
+    but a first quote that plainly opens a field will do.
+    """
+    separators = re.escape(delimiter.encode()) + rb"\r\n"
+    opening = rb'(?<=[%b])"(?=[^"%b])' % (separators, separators)
+    closing = rb'(?<=[^"%b])"(?=[%b])' % (separators, separators)
+    if long_texts:
+        return re.match(rb'[^"]*' + opening, rows) is not None
+    found = re.search(rb"(%b)|%b" % (opening, closing), rows)
+    return found is None or found[1] is not None
 
 
 def _locate(files: list[CsvFile], position: int) -> tuple[CsvFile, int]:
