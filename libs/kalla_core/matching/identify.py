@@ -11,7 +11,7 @@ from datafusion import DataFrame, Expr, SessionContext, col
 from kalla_core.errors import SidesNotIdentified
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.identity import SourceColumn, source_columns
-from kalla_core.matching.origins import HIDDEN, Origin, RowId
+from kalla_core.matching.origins import HIDDEN, Origin, RowId, telling
 from kalla_core.matching.query import ROW, MatchQuery, Side
 from kalla_core.matching.rebuild import CannotCarry, Carried, Rebuilder
 
@@ -60,7 +60,8 @@ def identified(
         return _by_primary_keys(plain, numbered, query, sides, str(obstacle))
     _check_both_sides(carried, query)
     frame, warnings = carried.frame, carried.warnings
-    return Identified(frame, frame, carried.origins, Identification.ROW_IDS, warnings)
+    by = Identification.ROW_IDS
+    return Identified(frame, frame, telling(carried.origins), by, warnings)
 
 
 def _carried(
@@ -69,16 +70,15 @@ def _carried(
     keys = {side: query.side(side).primary_key for side in Side}
     try:
         return Rebuilder(numbered, sides, keys).rebuild(plain.logical_plan())
-    except CannotCarry:
-        raise
-    except Exception as error:  # what DataFusion raises when it does not accept the rebuilt plan
+    except Exception as error:
+        if type(error) is not Exception:  # DataFusion, refusing the rebuilt plan, raises just that
+            raise
         raise CannotCarry(f"this statement ({error})") from error
 
 
 def _check_both_sides(carried: Carried, query: MatchQuery) -> None:
-    named = frozenset(side for origin in carried.origins for side in origin.sides)
     for side in Side:
-        if side not in named:
+        if side not in carried.sides:
             shape = query.side(side)
             raise SidesNotIdentified(
                 f"The rows of the result do not say which row of {shape.alias} they are about: "
@@ -87,6 +87,11 @@ def _check_both_sides(carried: Carried, query: MatchQuery) -> None:
                 side=side.word,
                 columns=shape.primary_key,
             )
+    if not carried.meets:
+        raise SidesNotIdentified(
+            "No row of the result is about a row of both sides: join left_src and right_src, "
+            "instead of putting the rows of one below those of the other."
+        )
 
 
 def _by_primary_keys(

@@ -82,7 +82,7 @@ def candidates(traced: Traced, reader: Reader, sides: Mapping[str, Side]) -> lis
     for group in _equal_groups(traced):
         per_side = {side: _bases_of(group.members, side) for side in Side}
         agreed = common_type(frozenset(group.types))
-        if agreed is None:
+        if agreed is None or pa.types.is_nested(agreed) or pa.types.is_null(agreed):
             continue
         for left, right in product(per_side[Side.LEFT], per_side[Side.RIGHT]):
             keys = [
@@ -197,11 +197,28 @@ def _found(
     for route in possible:
         if route.side is not side:
             continue
+        route = forgiving(route, reader) if route.shielded else route
         end = route.follow(source(reader.session, side)).logical_plan()
         if not _is(symbol, end, expr, side, reader) or not _safe(route, end, expr, reader):
             continue
         return SideKey(symbol, route, tolerant(expr, end, reader), readable(expr, route))
     return None
+
+
+def forgiving(route: Route, reader: Reader) -> Route:
+    """Return `route` with casts in its steps that give null where they would fail."""
+    frame, steps = source(reader.session, route.side), route.steps
+    for index, step in enumerate(steps):
+        if isinstance(step, Selected):
+            below = replace(route, steps=steps[:index]).follow(frame).logical_plan()
+            exprs = tuple(_named_alike(tolerant(e, below, reader), e) for e in step.exprs)
+            steps = (*steps[:index], Selected(exprs), *steps[index + 1 :])
+    return replace(route, steps=steps)
+
+
+def _named_alike(expr: Expr, original: Expr) -> Expr:
+    """Return `expr` under the name by which what follows knows `original`."""
+    return original if original.variant_name() == "Column" else expr.alias(original.schema_name())
 
 
 def _is(symbol: Symbol, end: LogicalPlan, expr: Expr, side: Side, reader: Reader) -> bool:

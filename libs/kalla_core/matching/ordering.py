@@ -1,14 +1,14 @@
 """The same answer every time: what decides between rows that an ORDER BY leaves equal.
 
 `row_number`, `lag`, LIMIT and their kin pick among rows that compare equal as they come, and they
-come in another order with other threads or parts. So such orders get the primary keys that are in
-scope and then the row ids as last sort keys. `rank`, `dense_rank` and frames by RANGE treat equal
+come in another order with other threads or parts. So such orders get the primary keys and then
+the row ids as last sort keys. `rank`, `dense_rank` and frames by RANGE treat equal
 rows alike and stay as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,7 @@ from datafusion.expr import SortExpr, Window, WindowFrame
 
 from kalla_core.matching import logical as lp
 from kalla_core.matching.expressions import column_refs
-from kalla_core.matching.identity import SourceColumn, source_columns
 from kalla_core.matching.origins import HIDDEN
-from kalla_core.matching.query import Side
 
 _BY_POSITION = {"row_number", "ntile", "lag", "lead"}
 _BY_VALUE = {"first_value", "last_value", "nth_value"}
@@ -30,19 +28,27 @@ _PEERS_ALIKE = {"rank", "dense_rank", "percent_rank", "cume_dist"}
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """What tells any two rows of a frame apart.
+    """What tells any two rows of a frame apart, as names of hidden columns.
 
     Attributes:
-        columns: names of hidden columns.
+        keys: copies of primary keys, or of the columns that rows were grouped by.
+        rows: row numbers, which decide where keys repeat.
         all_columns: these alone do not suffice; every visible column takes part.
     """
 
-    columns: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
     all_columns: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All hidden columns, in the order in which they decide."""
+        return self.keys + self.rows
 
     def beside(self, other: Ties) -> Ties:
         """Return what tells rows of a join apart."""
-        return Ties(self.columns + other.columns, self.all_columns or other.all_columns)
+        every = self.all_columns or other.all_columns
+        return Ties(self.keys + other.keys, self.rows + other.rows, every)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +59,16 @@ class Restated:
     warning: str | None = None
 
 
-def broken_ties(
-    frame: DataFrame,
-    plan: LogicalPlan,
-    ties: Ties,
-    sides: Mapping[str, Side],
-    keys: Mapping[Side, tuple[str, ...]],
-) -> list[SortExpr]:
-    """Return sort keys that leave no two rows of `frame` equal.
-
-    Args:
-        frame: the rebuilt `plan`, its columns first and by position.
-        plan: the original, which says which columns are primary keys.
-        ties: what tells the rows of `frame` apart.
-        sides: table name to side.
-        keys: primary key per side.
-    """
-    refs = column_refs(frame)
-    traced = source_columns(plan, sides)
-    wanted = [SourceColumn(side, name) for side in Side for name in keys[side]]
-    chosen = [refs[i] for key in wanted for i, found in enumerate(traced) if found == key]
+def broken_ties(frame: DataFrame, ties: Ties) -> list[SortExpr]:
+    """Return sort keys that leave no two rows of `frame` equal, told apart by `ties`."""
+    chosen = [col(name) for name in ties.keys]
     if ties.all_columns:
         chosen += [
             ref
-            for ref, column in zip(refs, frame.schema(), strict=True)
+            for ref, column in zip(column_refs(frame), frame.schema(), strict=True)
             if not column.name.startswith(HIDDEN) and not pa.types.is_nested(column.type)
         ]
-    chosen += [col(name) for name in ties.columns]
+    chosen += [col(name) for name in ties.rows]
     return [expr.sort(ascending=True, nulls_first=False) for expr in chosen]
 
 

@@ -3,10 +3,15 @@
 A scan has one number per row (`RowId`). Joins put the numbers of both inputs side by side. GROUP
 BY and DISTINCT fold many rows into one, so their numbers become a list (`Collected`) whose
 elements each describe one of the folded rows; what was side by side in that row stays together.
+
+Where a row has both a number of a side and a list with numbers of the same side (a sum of
+payments joined back to the payments), the number tells which row it is about, and the list only
+what the sum was made of: of that side the list tells nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -69,6 +74,17 @@ class Collected:
 
 
 Origin = RowId | Collected
+
+
+def single_sides(origins: Iterable[Origin]) -> frozenset[Side]:
+    """Return the sides that have a single row beside each other, of which lists tell nothing."""
+    return frozenset(origin.side for origin in origins if isinstance(origin, RowId))
+
+
+def telling(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    """Return `origins`, which sit side by side, without the lists that tell nothing."""
+    single = single_sides(origins)
+    return tuple(o for o in origins if isinstance(o, RowId) or not o.sides <= single)
 
 
 def member_field(index: int) -> str:

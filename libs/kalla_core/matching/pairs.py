@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import DataFrame
 
-from kalla_core.matching.origins import Collected, Origin, RowId
+from kalla_core.matching.origins import Collected, Origin, RowId, single_sides
 from kalla_core.matching.query import Side
 
 Rows = npt.NDArray[np.int64]
@@ -103,13 +103,25 @@ def _pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) ->
         values: arrays of one length, side by side.
         rows: the result row each of their elements belongs to, ascending.
     """
-    flat = [_flattened(o, v, rows) for o, v in zip(origins, values, strict=True)]
+    flat = _side_by_side(origins, values, rows)
     for one, other in combinations(flat, 2):
         yield _product(one[Side.LEFT], other[Side.RIGHT])
         yield _product(other[Side.LEFT], one[Side.RIGHT])
+    if single_sides(origins):
+        return  # a list beside a single row tells of one side at most
     for origin, value in zip(origins, values, strict=True):
-        if isinstance(origin, Collected) and len(origin.sides) == 2:
+        if isinstance(origin, Collected) and len(origin.sides) == len(Side):
             yield from _pairs_within(origin, value, rows)
+
+
+def _side_by_side(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) -> list[_Flat]:
+    """Return the row numbers of each column, of a list only those that it tells."""
+    single = single_sides(origins)
+    flat = [_flattened(o, v, rows) for o, v in zip(origins, values, strict=True)]
+    return [
+        one if isinstance(o, RowId) else {s: _NOTHING if s in single else one[s] for s in Side}
+        for o, one in zip(origins, flat, strict=True)
+    ]
 
 
 def _pairs_within(origin: Collected, value: pa.Array, rows: Rows) -> Iterator[Pairs]:
@@ -125,10 +137,7 @@ def _flattened(origin: Origin, value: pa.Array, rows: Rows) -> _Flat:
     if isinstance(origin, RowId):
         return {origin.side: _present(value, rows), origin.side.other: _NOTHING}
     members, owners = _elements(origin, value)
-    parts = [
-        _flattened(member, array, rows[owners])
-        for member, array in zip(origin.members, members, strict=True)
-    ]
+    parts = _side_by_side(origin.members, members, rows[owners])
     return {side: _merged([part[side] for part in parts]) for side in Side}
 
 

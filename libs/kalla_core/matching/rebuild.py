@@ -16,11 +16,20 @@ from typing import Literal
 from datafusion import DataFrame, Expr, LogicalPlan, SessionContext, col, lit
 from datafusion import functions as f
 
+from kalla_core.errors import EngineFailure
 from kalla_core.matching import logical as lp
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.logical import JoinKind
 from kalla_core.matching.ordering import Ties, broken_ties, has_stable_order, restated
-from kalla_core.matching.origins import HIDDEN, Collected, Origin, RowId, member_field, shape
+from kalla_core.matching.origins import (
+    HIDDEN,
+    Collected,
+    Origin,
+    RowId,
+    member_field,
+    shape,
+    telling,
+)
 from kalla_core.matching.query import ROW, Side
 
 
@@ -35,14 +44,31 @@ class Carried:
     Attributes:
         frame: the columns of the original by position and name, then hidden columns.
         origins: the hidden columns that name source rows.
+        meets: some row may name rows of both sides.
         ties: what tells any two of its rows apart, for ORDER BY.
         warnings: what the user should know about the order of rows that compare equal.
     """
 
     frame: DataFrame
     origins: tuple[Origin, ...]
+    meets: bool = False
     ties: Ties = field(default_factory=Ties)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def sides(self) -> frozenset[Side]:
+        """The sides of which rows are named."""
+        return frozenset(side for origin in self.origins for side in origin.sides)
+
+    def beside(self, other: Carried, frame: DataFrame) -> Carried:
+        """Return `frame`, whose rows are rows of both."""
+        return Carried(
+            frame,
+            self.origins + other.origins,
+            self.meets or other.meets or len(self.sides | other.sides) == len(Side),
+            self.ties.beside(other.ties),
+            self.warnings + other.warnings,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +143,17 @@ class Rebuilder:
         name = self._fresh(side.word[0])
         refs = column_refs(self.numbered.table(quoted(node.table)))
         visible = [ref for ref in refs if ref.to_variant().name() != ROW]
-        (row,) = (ref for ref in refs if ref.to_variant().name() == ROW)
-        frame = self.numbered.table(quoted(node.table)).select(*visible, row.alias(name))
-        return Carried(frame, (RowId(side, name),), Ties((name,)))
+        row = next((ref for ref in refs if ref.to_variant().name() == ROW), None)
+        if row is None:
+            raise EngineFailure(f"The table {node.table} has no row numbers.")
+        keys = {self._fresh("t"): ref for ref in visible if self._is_key(side, ref)}
+        frame = self.numbered.table(quoted(node.table)).select(
+            *visible, row.alias(name), *(ref.alias(copy) for copy, ref in keys.items())
+        )
+        return Carried(frame, (RowId(side, name),), ties=Ties(tuple(keys), (name,)))
+
+    def _is_key(self, side: Side, ref: Expr) -> bool:
+        return ref.to_variant().name() in self.keys[side]
 
     def _projected(self, node: lp.Projected, cut: bool) -> Carried:
         inner = self.rebuild(node.input, cut=cut)
@@ -136,12 +170,7 @@ class Rebuilder:
         kept = self.rebuild(left)
         other = self._without_ids(right) if node.kind.one_sided else self.rebuild(right)
         frame = kept.frame.join_on(other.frame, *self._conditions(node), how=how)
-        return Carried(
-            frame,
-            kept.origins + other.origins,
-            kept.ties.beside(other.ties),
-            kept.warnings + other.warnings,
-        )
+        return kept.beside(other, frame)
 
     def _without_ids(self, plan: LogicalPlan) -> Carried:
         return Carried(self.numbered.create_dataframe_from_logical_plan(plan), ())
@@ -165,7 +194,7 @@ class Rebuilder:
     ) -> Carried:
         inner = self.rebuild(node.input)
         by = list(_visible(inner.frame) if groups is None else groups)
-        collected = Collected(inner.origins, self._fresh("c"))
+        collected = Collected(telling(inner.origins), self._fresh("c"))
         grouped = inner.frame.aggregate(by, [*aggregates, _collect(collected)])
         # Hidden lists from below depend on their own group and may come up as implicit groups.
         refs = [
@@ -175,11 +204,11 @@ class Rebuilder:
         ]
         ties = {self._fresh("t"): ref for ref in refs[: len(by)]}
         frame = grouped.select(*refs, *(ref.alias(name) for name, ref in ties.items()))
-        return Carried(frame, (collected,), Ties(tuple(ties)), inner.warnings)
+        return replace(inner, frame=frame, origins=(collected,), ties=Ties(tuple(ties)))
 
     def _windowed(self, node: lp.Windowed) -> Carried:
         inner = self.rebuild(node.input)
-        keys = broken_ties(inner.frame, node.input, inner.ties, self.sides, self.keys)
+        keys = broken_ties(inner.frame, inner.ties)
         restatements = [restated(self.numbered, function, keys) for function in node.functions]
         names = _hidden(inner)
         frame = inner.frame.select(
@@ -194,7 +223,7 @@ class Rebuilder:
         inner = self.rebuild(node.input)
         if not cut and node.fetch is None:
             return inner
-        keys = broken_ties(inner.frame, node.input, inner.ties, self.sides, self.keys)
+        keys = broken_ties(inner.frame, inner.ties)
         frame = inner.frame.sort(*node.keys, *keys)
         if node.fetch is not None:
             frame = frame.limit(node.fetch)
@@ -204,7 +233,7 @@ class Rebuilder:
         inner = self.rebuild(node.input, cut=True)
         frame, warnings = inner.frame, inner.warnings
         if not has_stable_order(node.input):
-            keys = broken_ties(frame, node.input, inner.ties, self.sides, self.keys)
+            keys = broken_ties(frame, inner.ties)
             frame = frame.sort(*keys) if keys else frame
             warnings += ("LIMIT without ORDER BY takes the first rows by primary key.",)
         fetch = _ALL_ROWS if node.fetch is None else node.fetch
@@ -220,14 +249,16 @@ class Rebuilder:
             frame = frame.union(branch)
         scalars = tuple(slot.column for slot in slots if isinstance(slot, RowId))
         warnings = tuple(line for branch in branches for line in branch.warnings)
-        return Carried(frame, slots, Ties((number, *scalars), all_columns=True), warnings)
+        meets = any(branch.meets for branch in branches)
+        ties = Ties((), (number, *scalars), all_columns=True)
+        return Carried(frame, slots, meets, ties, warnings)
 
     def _slots(self, branches: list[Carried]) -> tuple[Origin, ...]:
         """Return columns that hold the origins of any branch, each shape as often as needed."""
         slots: list[Origin] = []
         for branch in branches:
             free = [shape(slot) for slot in slots]
-            for origin in branch.origins:
+            for origin in telling(branch.origins):
                 if shape(origin) in free:
                     free.remove(shape(origin))
                 else:
