@@ -17,7 +17,8 @@ from kalla_core.matching.text import where
 _ROUNDED = frozenset(
     """
     avg corr covar_pop covar_samp mean regr_avgx regr_avgy regr_intercept regr_r2 regr_slope
-    regr_sxx regr_sxy regr_syy stddev stddev_pop stddev_samp sum try_sum var var_pop var_population var_samp
+    regr_sxx regr_sxy regr_syy stddev stddev_pop stddev_samp sum try_sum var var_pop
+    var_population var_samp
     var_sample
     """.split()  # noqa: SIM905
 )

@@ -21,8 +21,7 @@ from kalla_core.errors import InvalidSql, TypesNotComparable
 from kalla_core.functions import FUNCTIONS, variant
 from kalla_core.matching.arrow_types import UnknownType, parse_types, spoken
 from kalla_core.matching.lexer import Token
-from kalla_core.matching.planning import PlanningFailed, analysed, planning_session
-from kalla_core.matching.query import MatchQuery
+from kalla_core.matching.planning import PlanningFailed, analysed
 from kalla_core.matching.sites import CallSite, call_sites
 from kalla_core.matching.text import Splice, spliced, where
 
@@ -75,7 +74,8 @@ def register(session: SessionContext, calls: Sequence[Call]) -> None:
 
 
 def resolve(
-    query: MatchQuery,
+    session: SessionContext,
+    sql: str,
     tokens: Sequence[Token],
     sites: Sequence[CallSite],
     splices: Sequence[Splice],
@@ -86,8 +86,9 @@ def resolve(
     is still what is written in GROUP BY.
 
     Args:
-        query: the SQL and its tables.
-        tokens: of the SQL.
+        session: a planning session with the tables.
+        sql: the user's text.
+        tokens: of `sql`.
         sites: what `own_calls` found in it.
         splices: what else has to be put in for the SQL to plan.
 
@@ -95,7 +96,7 @@ def resolve(
         TypesNotComparable: a function makes no sense of its arguments.
         PlanningFailed: DataFusion refuses the statement for another reason.
     """
-    types = _types_of_sites(query, tokens, sites, splices)
+    types = _types_of_sites(session, sql, tokens, sites, splices)
     calls: dict[tuple[str, tuple[pa.DataType, ...]], Call] = {}
     names = []
     for site in sites:
@@ -120,7 +121,8 @@ _Types = tuple[pa.DataType, ...]
 
 
 def _types_of_sites(
-    query: MatchQuery,
+    session: SessionContext,
+    sql: str,
     tokens: Sequence[Token],
     sites: Sequence[CallSite],
     splices: Sequence[Splice],
@@ -134,10 +136,10 @@ def _types_of_sites(
         return {}
     apart = {site: f"{site.name.value}__{number}" for number, site in enumerate(sites)}
     try:
-        types = _probe(query, apart, splices)
+        types = _probe(session, sql, apart, splices)
     except PlanningFailed:
         apart = _named_by_text(tokens, sites)
-        types = _probe(query, apart, splices)
+        types = _probe(session, sql, apart, splices)
     return {site: types[name] for site, name in apart.items()}
 
 
@@ -153,21 +155,23 @@ def _named_by_text(tokens: Sequence[Token], sites: Sequence[CallSite]) -> dict[C
 
 
 def _probe(
-    query: MatchQuery, names: Mapping[CallSite, str], splices: Sequence[Splice]
+    session: SessionContext,
+    sql: str,
+    names: Mapping[CallSite, str],
+    splices: Sequence[Splice],
 ) -> Mapping[str, _Types]:
     """Return the argument types by name, asking DataFusion until it refuses no stand-in."""
-    session = planning_session(query)
     by_name = {name: site for site, name in reversed(tuple(names.items()))}
     for name, site in by_name.items():
         types = [_UNLIKE_ANY] * FUNCTIONS[site.name.value]
         session.register_udf(_stand_in(name, site.name.value, types))
     calls = (Splice(site.name.start, site.name.end, name) for site, name in names.items())
-    text = spliced(query.sql, (*splices, *calls))
+    text = spliced(sql, (*splices, *calls))
     known: dict[str, _Types] = {}
     while refusal := _refusal(session, text, by_name.keys() - known.keys()):
         name, site = refusal["name"], by_name[refusal["name"]]
-        known[name] = _argument_types(query.sql, site, refusal["types"])
-        session.register_udf(_variant(query.sql, site, name, known[name]))
+        known[name] = _argument_types(sql, site, refusal["types"])
+        session.register_udf(_variant(sql, site, name, known[name]))
     nothing_but_null = {
         name: (pa.null(),) * FUNCTIONS[site.name.value] for name, site in by_name.items()
     }

@@ -103,7 +103,8 @@ def shown(expr: Expr) -> str:
     """Return an expression as people would write it, without casts at its top."""
     while _is_cast(expr) or expr.variant_name() == "Alias":
         expr = _parts(expr)[0]
-    return _TYPED_LITERAL.sub(r"\1", _INNER_NAME.sub(r"\1", expr.canonical_name()))
+    name = _TYPED_LITERAL.sub(r"\1", _INNER_NAME.sub(r"\1", expr.canonical_name()))
+    return name.replace("(<subquery>)", "a sub-query")
 
 
 @dataclass(frozen=True, slots=True)

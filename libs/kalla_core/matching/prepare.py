@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from datafusion import SessionContext
 
+from kalla_core.errors import InvalidSql
 from kalla_core.matching import calls as own
 from kalla_core.matching.aggregates import check_order, float_sums
 from kalla_core.matching.calls import Call
@@ -65,6 +66,8 @@ def prepare(query: MatchQuery) -> PreparedSql:
     statement = _Statement(query, tokens, sites, session)
     try:
         return _prepared(statement)
+    except RecursionError:
+        raise InvalidSql("The SQL is nested too deeply.") from None
     except PlanningFailed as error:
         splices = statement.splices(frozenset())
         raise fault(str(error), query, tokens, splices, functions_of(session)) from None
@@ -111,7 +114,7 @@ def _prepared(statement: _Statement) -> PreparedSql:
     check_tables_read(query, tokens, written)
     doubles = _doubles(statement)
     splices = statement.splices(doubles)
-    names, calls = own.resolve(query, tokens, statement.calls, splices)
+    names, calls = own.resolve(session, query.sql, tokens, statement.calls, splices)
     text = spliced(query.sql, (*splices, *names))
     prepared = PreparedSql(text, calls, float_sums(session, written))
     _check_plans(query, prepared)

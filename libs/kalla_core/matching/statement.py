@@ -13,13 +13,10 @@ from typing import Any
 from kalla_core.errors import ForbiddenSql, InvalidSql
 from kalla_core.matching.forbidden import FILE_FUNCTIONS, SESSION_FUNCTIONS, VOLATILE
 from kalla_core.matching.lexer import Kind, Token, folded, tokenize
+from kalla_core.matching.limits import check_length, check_limits
 from kalla_core.matching.sites import call_sites
 from kalla_core.matching.text import where
 from kalla_core.recipe.nearest import suggestion
-
-MAX_CHARACTERS = 100_000
-MAX_DEPTH = 48
-MAX_OPERATORS = 1_000
 
 _QUERY = ("select", "with", "values", "from", "table")
 
@@ -30,15 +27,6 @@ _STATEMENTS = frozenset(
     grant import insert install kill listen load lock merge msck notify open optimize pragma prepare
     refresh reindex release rename repair replace reset revoke rollback savepoint set show start
     summarize transaction truncate uncache unload unlock update upsert use vacuum
-    """.split()  # noqa: SIM905
-)
-
-# More operators than these can make the planner slow or overflow its stack; the rest is harmless.
-_WEIGHTLESS = frozenset(",.()")
-_OPERATOR_WORDS = frozenset(
-    """
-    and or not xor union intersect except select case when join is like ilike similar between in
-    exists cast try_cast collate div over
     """.split()  # noqa: SIM905
 )
 
@@ -65,12 +53,9 @@ def check_text(sql: str) -> tuple[Token, ...]:
         ForbiddenSql: as `check_statement`.
         InvalidSql: as `check_statement`.
     """
-    if len(sql) > MAX_CHARACTERS:
-        raise InvalidSql(
-            f"The SQL is too long: {len(sql):,} characters, {MAX_CHARACTERS:,} allowed."
-        )
+    check_length(sql)
     tokens = tokenize(sql)
-    _check_size(sql, tokens)
+    check_limits(sql, tokens)
     _check_one_query(sql, tokens)
     _check_clauses(sql, tokens)
     _check_parameters(sql, tokens)
@@ -103,23 +88,6 @@ def table_function(sql: str, name: str, offset: int | None) -> ForbiddenSql:
 
 
 _FILE_ENDINGS = (".csv", ".parquet", ".json", ".avro", ".arrow", ".gz", ".txt", ".ndjson")
-
-
-def _check_size(sql: str, tokens: Sequence[Token]) -> None:
-    depth = operators = 0
-    for token in tokens:
-        if token.symbol("(", "[", "{"):
-            depth += 1
-        elif token.symbol(")", "]", "}"):
-            depth -= 1
-        weighs = token.kind is Kind.SYMBOL and token.value not in _WEIGHTLESS
-        operators += weighs or token.word(*_OPERATOR_WORDS)
-        if depth > MAX_DEPTH:
-            what = f"The SQL is nested too deeply: more than {MAX_DEPTH} brackets"
-            raise InvalidSql(**where(sql, token.start, what))
-        if operators > MAX_OPERATORS:
-            what = f"The SQL is too long: more than {MAX_OPERATORS:,} operators and keywords"
-            raise InvalidSql(**where(sql, token.start, what))
 
 
 def _check_one_query(sql: str, tokens: Sequence[Token]) -> None:
