@@ -15,7 +15,7 @@ from kalla_core.matching.forbidden import FILE_FUNCTIONS, SESSION_FUNCTIONS, VOL
 from kalla_core.matching.lexer import Kind, Token, folded, tokenize
 from kalla_core.matching.limits import check_length, check_limits
 from kalla_core.matching.sites import call_sites
-from kalla_core.matching.text import where
+from kalla_core.matching.text import Splice, spliced, where
 from kalla_core.recipe.nearest import suggestion
 
 _QUERY = ("select", "with", "values", "from", "table")
@@ -194,7 +194,7 @@ def _tables_read(sql: str) -> Iterator[tuple[str, int | None, bool]]:
     from sqlglot import exp
 
     try:
-        tree = sqlglot.parse_one(sql, read="postgres")
+        tree = sqlglot.parse_one(_in_double_quotes(sql), read="postgres")
     except (sqlglot.errors.SqlglotError, RecursionError):
         return
     defined = {_spelt(cte.args["alias"].this) for cte in tree.find_all(exp.CTE)}
@@ -206,6 +206,18 @@ def _tables_read(sql: str) -> Iterator[tuple[str, int | None, bool]]:
             parts = [_spelt(part) for part in table.parts if isinstance(part, exp.Identifier)]
             if parts != [_spelt(source)] or parts[0] not in defined:
                 yield ".".join(parts), _offset(source), False
+
+
+def _in_double_quotes(sql: str) -> str:
+    """Return `sql` of the same length with names in double quotes instead of backticks."""
+    return spliced(
+        sql,
+        (
+            Splice(token.start, token.end, sql[token.start : token.end].replace("`", '"'))
+            for token in tokenize(sql)
+            if token.kind is Kind.QUOTED and sql[token.start] == "`"
+        ),
+    )
 
 
 def _spelt(identifier: Any) -> str:

@@ -108,7 +108,11 @@ def _register(session: SessionContext, name: str, data: TableData, schema: pa.Sc
     # The bindings parse the name as SQL would; in quotes it is taken as it stands.
     quoted = '"' + name.replace('"', '""') + '"'
     if isinstance(data, ds.Dataset):
-        session.register_dataset(quoted, data)
-    else:
-        batches = list(data) or [pa.RecordBatch.from_pylist([], schema=schema)]
-        session.register_record_batches(quoted, [batches])
+        # A data set without fragments has no partitions, over which DataFusion plans no join.
+        if next(iter(data.get_fragments()), None) is not None:
+            session.register_dataset(quoted, data)
+            return
+        schema = data.schema
+        data = ()
+    batches = list(data) or [pa.RecordBatch.from_pylist([], schema=schema)]
+    session.register_record_batches(quoted, [batches])
