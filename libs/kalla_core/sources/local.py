@@ -30,7 +30,7 @@ class LocalStore:
             if path.is_dir():
                 return self._listed(path)
             return (_pinned(path),)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise SourceNotFound(f"There is no file or folder `{path}`.", path=str(path)) from None
         except PermissionError:
             raise SourceUnreadable(f"`{path}` may not be read.", path=str(path)) from None

@@ -95,7 +95,12 @@ def _opened(source: FileSource, index: int) -> Iterator[pq.ParquetFile]:
     path = source.files[index].path
     with source.open(index) as raw:
         try:
-            with pq.ParquetFile(raw, buffer_size=_PAGE_BUFFER_BYTES, pre_buffer=False) as file:
+            with pq.ParquetFile(
+                raw,
+                buffer_size=_PAGE_BUFFER_BYTES,
+                pre_buffer=False,
+                page_checksum_verification=True,
+            ) as file:
                 yield file
         except (pa.ArrowException, OSError) as cause:
             source.check_unchanged(index)
