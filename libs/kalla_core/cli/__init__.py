@@ -12,4 +12,4 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     from kalla_core.cli.app import app
 
-    app()
+    app(prog_name="kalla")

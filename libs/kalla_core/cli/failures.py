@@ -16,6 +16,7 @@ from typing import NoReturn
 from kalla_core.cli.console import write_line
 from kalla_core.errors import Fault, KallaError, OutputExists, RecipeInvalid, SystemFailure
 from kalla_core.observe.secrets import mask_text
+from kalla_core.recipe.paths import DOCUMENT
 
 _WIDEST = 100
 _REMEDIES = {OutputExists.code: "--overwrite replaces it."}
@@ -79,6 +80,8 @@ def _faults(faults: Sequence[Fault]) -> tuple[str, str, ExitCode]:
     """Return one fault as an error of its own, and several as a list."""
     codes = {_exit_code(fault.code) for fault in faults}
     exit_code = ExitCode.USER_ERROR if ExitCode.USER_ERROR in codes else ExitCode.SYSTEM_FAILURE
+    if len(faults) == 1 and faults[0].path == DOCUMENT:
+        return RecipeInvalid.code, faults[0].message, exit_code
     if len(faults) == 1:
         return faults[0].code, f"{faults[0].path}: {faults[0].message}", exit_code
     lines = [f"  {fault.path} ({fault.code}): {fault.message}" for fault in faults]

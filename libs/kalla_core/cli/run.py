@@ -19,6 +19,7 @@ from kalla_core.ids import RunId, new_run_id
 from kalla_core.observe.logs import configure_logs
 from kalla_core.recipe.model import EngineChoice, Recipe
 from kalla_core.settings import LogLevel, Settings, load_settings
+from kalla_core.validate import validate_recipe
 
 OUTPUT_ROOT = Path("kalla-output")
 
@@ -56,6 +57,7 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     start_logs(settings)
     recipe = read_recipe(path, _overrides(flags))
     _refuse_cluster(recipe)
+    validate_recipe(recipe).demand()
     run_id = new_run_id()
     output = flags.output or default_output(recipe, run_id, datetime.now(UTC))
     overwrite = flags.overwrite or recipe.options.overwrite
