@@ -51,12 +51,18 @@ class HashedFile:
     Its methods raise `OutOfDisk` and `OutputNotWritable`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, head: bytes = b"") -> None:
+        """Create or empty the file at `path`, and write `head`."""
         self.path = path
         self.bytes = 0
         self._hash = hashlib.sha256()
         with disk_errors(path):
             self._file = path.open("wb", buffering=0)
+        try:
+            self.write(head)
+        except KallaError:
+            self.abandon()
+            raise
 
     def write(self, data: Bytes) -> None:
         """Add `data` at the end."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 MAGIC: Final = b"PAR1"
@@ -78,7 +77,6 @@ def _footer_bytes(head: bytes, tail: bytes, end: int) -> int:
     return int(length)
 
 
-@dataclass(slots=True)
 class MergedFooter:
     """The footer of a file that grows by row groups of other files.
 
@@ -86,43 +84,31 @@ class MergedFooter:
         rows: of all row groups so far.
     """
 
-    rows: int = 0
-    _common: Fields | None = None
-    _groups: list[bytes] = field(default_factory=list)
+    def __init__(self, model: memoryview | bytes) -> None:
+        """Begin without row groups, with the schema and all else of the footer `model`.
+
+        Raises:
+            FooterError: it is none.
+        """
+        self.rows = 0
+        self._common, _ = _read(model)
+        self._groups: list[bytes] = []
 
     def add(self, footer: memoryview | bytes, moved: int) -> None:
         """Take over the row groups of `footer`, whose bytes lie `moved` further on than there.
 
         Raises:
-            FooterError: it is none, or the schema is not that of the files before.
+            FooterError: it is none, or of another schema; nothing is changed.
         """
-        try:
-            fields = _Reader(bytes(footer)).struct()
-            _, (_, groups) = fields.pop(_ROW_GROUPS)
-            fields.pop(_NUM_ROWS)
-        except (IndexError, KeyError) as error:
-            raise FooterError("not the footer of a Parquet file") from error
-        if self._common is None:
-            self._common = fields
-        elif fields != self._common:
+        common, groups = _read(footer)
+        if common != self._common:
             raise FooterError("Parquet files of unlike schemas cannot become one")
         for group in groups:
             self.rows += group[_GROUP_ROWS][1]
             self._groups.append(self._moved(group, moved))
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no file was added, so that there is no schema yet."""
-        return self._common is None
-
     def finish(self) -> bytes:
-        """Return the end of the file: footer, length, magic.
-
-        Raises:
-            FooterError: no file was added.
-        """
-        if self._common is None:
-            raise FooterError("a Parquet file needs the footer of at least one other")
+        """Return the end of the file: footer, length, magic."""
         groups = _list_header(_STRUCT, len(self._groups)) + b"".join(self._groups)
         fields = self._common | {_NUM_ROWS: (_I64, self.rows), _ROW_GROUPS: (_LIST, groups)}
         footer = _struct(fields)
@@ -130,11 +116,8 @@ class MergedFooter:
 
     def _moved(self, group: Fields, by: int) -> bytes:
         _shift(group, _GROUP_OFFSET, by)
-        ordinal = len(self._groups)
-        if ordinal <= _LAST_ORDINAL:
-            group[_ORDINAL] = (_I16, ordinal)
-        else:
-            group.pop(_ORDINAL, None)
+        if group.pop(_ORDINAL, None) and len(self._groups) <= _LAST_ORDINAL:
+            group[_ORDINAL] = (_I16, len(self._groups))
         for chunk in group[_COLUMNS][1][1]:
             _shift(chunk, _OFFSET_INDEX_OFFSET, by)
             _shift(chunk, _COLUMN_INDEX_OFFSET, by)
@@ -142,6 +125,17 @@ class MergedFooter:
             for offset in _PAGE_OFFSETS:
                 _shift(chunk[_CHUNK_META][1], offset, by)
         return _struct(group)
+
+
+def _read(footer: memoryview | bytes) -> tuple[Fields, list[Fields]]:
+    """Return what the files of a schema have in common, and the row groups."""
+    try:
+        fields = _Reader(bytes(footer)).struct()
+        _, (_, groups) = fields.pop(_ROW_GROUPS)
+        fields.pop(_NUM_ROWS)
+    except (IndexError, KeyError) as error:
+        raise FooterError("not the footer of a Parquet file") from error
+    return fields, groups
 
 
 def _shift(fields: Fields, offset: int, by: int) -> None:

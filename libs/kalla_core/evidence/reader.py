@@ -33,9 +33,13 @@ class Evidence:
     _files: dict[str, pq.ParquetFile]
     _held: ExitStack
 
+    def has(self, output: str) -> bool:
+        """Whether there is such an output; complete evidence has all three."""
+        return bool(self._parts(output))
+
     def schema(self, output: str) -> pa.Schema:
         """Return the schema of an output, as `matched.parquet`."""
-        return next(iter(self._parts(output))).schema_arrow
+        return self._parts(output)[0].schema_arrow
 
     def rows(self, output: str) -> int:
         """Return the number of rows of an output."""
@@ -141,7 +145,7 @@ def _check_file(
         raise _damaged(path, "its SHA-256 differs")
     try:
         opened = pq.ParquetFile(file)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(path, f"it is not Parquet ({error})") from error
     if opened.metadata.num_rows != written.rows:
         raise _damaged(path, f"it has {opened.metadata.num_rows} rows, not {written.rows}")
@@ -156,6 +160,8 @@ def _check_counts(evidence: Evidence) -> None:
         UNMATCHED[Side.RIGHT]: metadata.right.unmatched,
     }
     for output, count in counts.items():
+        if not evidence.has(output):
+            raise _damaged(evidence.folder / METADATA, f"{output} is not among its files")
         rows = evidence.rows(output)
         if rows != count:
             raise _damaged(evidence.folder / output, f"it has {rows} rows, not {count}")

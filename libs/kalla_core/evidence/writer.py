@@ -70,9 +70,8 @@ class TableWriter:
         self._pool = ThreadPoolExecutor(threads, "encode") if threads else None
         self._under_way: deque[Future[None]] = deque()
         self._appending = threading.Lock()
-        self._footer = MergedFooter()
-        self._file = HashedFile(path)
-        self._file.write(MAGIC)
+        self._footer = MergedFooter(_footer_without_rows(schema))
+        self._file = HashedFile(path, MAGIC)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows; now and then this takes as long as encoding a row group."""
@@ -103,8 +102,6 @@ class TableWriter:
             self._hand_over(self._gathered)
         while self._under_way:
             self._under_way.popleft().result()
-        if self._footer.is_empty:
-            self._encode([])
         self._file.write(self._footer.finish())
         sha256 = self._file.finish()
         self.abandon()
@@ -167,3 +164,8 @@ class TableWriter:
             if self._chosen is None:
                 self._chosen = suited_encoding(rows)
             return self._chosen
+
+
+def _footer_without_rows(schema: pa.Schema) -> memoryview:
+    _, footer = split(memoryview(encode(schema.empty_table(), Encoding())))
+    return footer

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import functools
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -43,22 +45,29 @@ Runs = Callable[[str, str], list[Run]]
 
 
 @pytest.fixture(scope="module")
-def runs() -> Runs:
-    """Run a case once per step; the last run is the one that nobody stopped."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Run a case once per step, once for all workers; the last run is one that nobody stopped."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
 
-    @functools.cache
     def run(case: str, how: str) -> list[Run]:
-        with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-            done = subprocess.run(
-                [sys.executable, str(RUNS), case, how, folder],
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        with (shared / f"{case}-{how}.jsonl").open("a+") as kept:
+            fcntl.flock(kept, fcntl.LOCK_EX)
+            kept.seek(0)
+            lines = kept.readlines()
+            if not lines:
+                lines = run_anew(case, how).splitlines(keepends=True)
+                kept.writelines(lines)
+        return [json.loads(line) for line in lines]
 
     return run
+
+
+def run_anew(case: str, how: str) -> str:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        command = [sys.executable, str(RUNS), case, how, folder]
+        return subprocess.run(command, check=True, stdout=PIPE, text=True, timeout=120).stdout
 
 
 def before(case: str) -> dict[str, str]:

@@ -1,0 +1,64 @@
+"""Small evidence, committed like that of a run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from kalla_core.evidence.folder import OutputFolder
+from kalla_core.evidence.metadata import RunMetadata, SideSummary, WrittenFile
+from kalla_core.evidence.schema import MATCHED, UNMATCHED, matched_layout, unmatched_layout
+from kalla_core.evidence.writer import TableWriter
+from kalla_core.matching.query import Side
+
+STARTED = datetime(2024, 3, 31, 12, 30, tzinfo=UTC)
+_COLUMNS = pa.schema([("run", pa.string())])
+_LAYOUTS = {
+    MATCHED: matched_layout(_COLUMNS).schema,
+    UNMATCHED[Side.LEFT]: unmatched_layout(_COLUMNS).schema,
+    UNMATCHED[Side.RIGHT]: unmatched_layout(_COLUMNS).schema,
+}
+
+
+def commit_evidence(
+    output: Path, run_id: str, *, matched: int, left: int, right: int, overwrite: bool = False
+) -> None:
+    """Leave evidence with so many rows in each output; each row has the run's id in `run`."""
+    rows = dict(zip(_LAYOUTS, (matched, left, right), strict=True))
+    with OutputFolder.claim(output, run_id, overwrite) as folder:
+        files = tuple(_write(folder.staging / name, run_id, rows[name]) for name in _LAYOUTS)
+        folder.commit(metadata(run_id, files, matched=matched, left=left, right=right))
+
+
+def metadata(
+    run_id: str, files: tuple[WrittenFile, ...], *, matched: int, left: int, right: int
+) -> RunMetadata:
+    """Describe a run in which every match is of a row of its own."""
+    return RunMetadata(
+        run_id=run_id,
+        recipe_id="invoices",
+        started_at=STARTED,
+        completed_at=STARTED,
+        left=SideSummary("left.csv", matched + left, matched, left, 0, 0, 0, {}),
+        right=SideSummary("right.csv", matched + right, matched, right, 0, 0, 0, {}),
+        matched_count=matched,
+        recipe={"recipe_id": "invoices"},
+        engine="local",
+        strategy="copartition",
+        files=files,
+        durations={},
+        versions={},
+        extras={},
+    )
+
+
+def _write(path: Path, run_id: str, rows: int) -> WrittenFile:
+    schema = _LAYOUTS[path.name]
+    columns = [pa.nulls(rows, field.type) for field in schema][:-1]
+    with TableWriter(path, schema) as writer:
+        writer.write(
+            pa.record_batch([*columns, pa.array([run_id] * rows, pa.string())], schema=schema)
+        )
+        return writer.close()
