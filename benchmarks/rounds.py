@@ -65,6 +65,7 @@ def _warmed_up(dataset: Dataset, contender: Contender, course: Course) -> Outcom
 def _tried(
     dataset: Dataset, contender: Contender, course: Course, number: int, outcome: Outcome
 ) -> Outcome:
+    os.sync()  # what the one before left to be written is not for this one to pay
     measured, failure = run_once(dataset, contender, course, Memory.RSS)
     course.tell(f"{contender.name}, round {number}: {failure or f'{measured.seconds:.2f} s'}")
     trial = Trial(number, measured.seconds, measured.cpu_seconds, measured.peak_bytes)
@@ -77,7 +78,6 @@ def run_once(
     """Run a contender once and check its rows; return the measures and what was wrong, if so."""
     out = course.work / contender.name
     shutil.rmtree(out, ignore_errors=True)
-    os.sync()  # what the one before left to be written is not for this one to pay
     command = contender.command(dataset, out, course.limits)
     measured = run_measured(command, course.work / f"{contender.name}.log", memory)
     failure = _failure(contender, measured, out, dataset.truth)

@@ -143,12 +143,14 @@ def _profile(dataset: Dataset, limits: Limits, work: Path, console: Console) -> 
     work.mkdir(parents=True, exist_ok=True)
     kalla, out = contenders()[0], work / KALLA
     for _ in ("warm-up", "counted"):
+        started_at = datetime.now(UTC)
         measured = run_measured(kalla.command(dataset, out, limits), work / "profile.log")
         if measured.exit_code != 0:
             console.print(measured.stderr, style="red", markup=False)
             raise typer.Exit(1)
     console.print(f"{dataset.pattern}, {dataset.size:,} invoices, {dataset.format}")
-    console.print(profile.table(profile.stage_seconds(out), measured.seconds))
+    spent = profile.shares(out, started_at, measured.seconds)
+    console.print(profile.table(spent, measured.seconds))
     shutil.rmtree(out)
 
 
