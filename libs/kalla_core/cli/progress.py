@@ -42,6 +42,7 @@ def watching(console: Console, run_id: RunId) -> Iterator[OnProgress]:
     if console.is_terminal:
         with BarsView(console) as bars:
             yield bars.show
+        console.line()
         return
     lines = LinesView(run_id, lambda line: write_line(sys.stderr, line))
     try:

@@ -1,1 +1,1 @@
-"""The coordinator: jobs over HTTP and gRPC. Nothing is in it yet; the library runs recipes in process."""
+"""The coordinator: jobs over HTTP and gRPC. It is empty: recipes run in process so far."""

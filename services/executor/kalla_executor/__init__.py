@@ -1,1 +1,1 @@
-"""The executor: fragments on many machines. Nothing is in it yet; the library runs recipes in process."""
+"""The executor: fragments on many machines. It is empty: recipes run in process so far."""
