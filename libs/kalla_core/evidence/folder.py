@@ -87,9 +87,7 @@ class OutputFolder:
         self._check(metadata)
         with _uninterrupted(), disk_errors(self.path):
             text = json.dumps(to_json(metadata), ensure_ascii=False, indent=2) + "\n"
-            file = HashedFile(self.staging / METADATA)
-            file.write(text.encode())
-            file.finish()
+            HashedFile(self.staging / METADATA, text.encode()).finish()
             sync_folder(self.staging)
             publish(self.staging, self.path)
 

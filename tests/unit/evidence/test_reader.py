@@ -70,7 +70,8 @@ def change_a_byte(folder: Path) -> None:
 
 def change_the_footer(folder: Path) -> None:
     data = bytearray((folder / MATCHED).read_bytes())
-    data[-60:-8] = bytes(52)
+    length = int.from_bytes(data[-8:-4], "little")
+    data[-8 - length : -8] = b"\xff" * length
     (folder / MATCHED).write_bytes(data)
 
 
