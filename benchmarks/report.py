@@ -79,7 +79,7 @@ def markdown(scenarios: Sequence[Scenario], setting: Setting) -> str:
         f" {setting.machine['memory']} of memory, {setting.machine['system']},"
         f" Python {setting.machine['python']}. Full job under a memory limit of"
         f" {setting.memory_limit}; median of {setting.rounds} runs after a warm-up, taken in turn;"
-        " the rows of every run were equal to the truth.",
+        " only runs whose rows equal the truth have a time.",
         "",
         "; ".join(
             f"{name}: " + ", ".join(f"{package} {number}" for package, number in packages.items())
