@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 
-class UnknownType(Exception):  # noqa: N818 - named for what happened
+class UnknownType(Exception):
     """A type that is not read here; the message is its text."""
 
 
@@ -105,6 +105,15 @@ def spoken(text: str) -> str:
     return text
 
 
+def all_spoken(message: str) -> str:
+    """Return a message with every type in it as people say it."""
+    return _TYPE.sub(lambda match: spoken(match.group()), message)
+
+
+_TYPE = re.compile(
+    r"\b(?:(?:U?Int|Float|Date)\d+|(?:Large)?Utf8(?:View)?|Boolean"
+    r"|(?:Decimal\d+|Timestamp|Time\d+)\([^()]*\))"
+)
 _SPOKEN = (
     (r"U?Int\d+$", "integer"),
     (r"Float\d+$", "floating-point number"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from math import inf
 
 import pyarrow as pa
 from datafusion import LogicalPlan
@@ -64,16 +66,17 @@ def doubles_needed(
         InvalidSql: a float meets a decimal that is no literal, so that which of both is meant
             cannot be known.
     """
-    clashing = _float_to_decimal(casts)
-    if not clashing:
+    found = _float_to_decimal(casts)
+    if not found:
         return frozenset()
-    chosen, clashes = _plannable(literals[:MAX_LITERALS], casts_with)
+    search = _Search(casts, casts_with)
+    chosen = search.start(literals[:MAX_LITERALS])
     for literal in sorted(chosen, key=lambda token: token.start):
-        fewer = _clashes(chosen - {literal}, casts_with)
-        if fewer is not None and len(fewer) <= len(clashes):
-            chosen, clashes = chosen - {literal}, fewer
-    if clashes:
-        raise _float_meets_decimal(sql, tokens, clashes[0])
+        if search.clashes(chosen - {literal}) <= search.clashes(chosen):
+            chosen -= {literal}
+    if search.clashes(chosen):
+        left = _float_to_decimal(casts_with(chosen))
+        raise _float_meets_decimal(sql, tokens, (left or found)[0])
     return chosen
 
 
@@ -123,27 +126,52 @@ def kind_of(data_type: pa.DataType | None) -> str:
     return str(data_type)
 
 
-def _plannable(
-    literals: Sequence[Token], casts_with: CastsWith
-) -> tuple[frozenset[Token], Sequence[ImplicitCast]]:
-    """Return the literals that may be doubles, all at once or each, and what clashes then."""
-    chosen = frozenset(literals)
-    clashes = _clashes(chosen, casts_with)
-    if clashes is None:
-        chosen = frozenset(
-            one for one in literals if _clashes(frozenset({one}), casts_with) is not None
-        )
-        clashes = _clashes(chosen, casts_with)
-    if clashes is None:
-        chosen, clashes = frozenset(), _float_to_decimal(casts_with(frozenset()))
-    return chosen, clashes
+class _Search:
+    """Counts what is cast that should not be, for sets of literals taken as doubles.
+
+    Args:
+        casts: with none of them as doubles.
+        casts_with: see `CastsWith`.
+    """
+
+    def __init__(self, casts: Sequence[ImplicitCast], casts_with: CastsWith) -> None:
+        self._blurred = Counter(cast.operand for cast in _decimal_to_float(casts))
+        self._casts_with = casts_with
+        self._counts: dict[frozenset[Token], float] = {}
+
+    def start(self, literals: Sequence[Token]) -> frozenset[Token]:
+        """Return all literals if the SQL plans with them as doubles, else those that it does."""
+        together = frozenset(literals)
+        if self.clashes(together) < inf:
+            return together
+        alone = frozenset(one for one in literals if self.clashes(frozenset({one})) < inf)
+        return alone if self.clashes(alone) < inf else frozenset()
+
+    def clashes(self, doubles: frozenset[Token]) -> float:
+        """Return how many floats are cast to decimals, or decimals to floats because of `doubles`.
+
+        The latter count, because a double beside money would make a float of it. Infinite where
+        the SQL does not plan.
+        """
+        if doubles not in self._counts:
+            self._counts[doubles] = self._count(doubles)
+        return self._counts[doubles]
+
+    def _count(self, doubles: frozenset[Token]) -> float:
+        try:
+            casts = self._casts_with(doubles)
+        except PlanningFailed:
+            return inf
+        blurred = Counter(cast.operand for cast in _decimal_to_float(casts))
+        return len(_float_to_decimal(casts)) + (blurred - self._blurred).total()
 
 
-def _clashes(doubles: frozenset[Token], casts_with: CastsWith) -> list[ImplicitCast] | None:
-    try:
-        return _float_to_decimal(casts_with(doubles))
-    except PlanningFailed:
-        return None
+def _decimal_to_float(casts: Sequence[ImplicitCast]) -> list[ImplicitCast]:
+    return [
+        cast
+        for cast in casts
+        if cast.source is not None and pa.types.is_decimal(cast.source) and _is_float(cast.target)
+    ]
 
 
 def _float_to_decimal(casts: Sequence[ImplicitCast]) -> list[ImplicitCast]:

@@ -16,7 +16,7 @@ from kalla_core.errors import (
     UnknownColumn,
 )
 from kalla_core.functions import FUNCTIONS
-from kalla_core.matching.arrow_types import split, spoken
+from kalla_core.matching.arrow_types import all_spoken, split, spoken
 from kalla_core.matching.forbidden import CLOCK
 from kalla_core.matching.lexer import Token, quoted, tokenize
 from kalla_core.matching.places import place_of
@@ -238,11 +238,15 @@ def _same_names(said: _Said, match: re.Match[str]) -> KallaError:
 
 
 def _same_tables(said: _Said, match: re.Match[str]) -> KallaError:
-    table = match["name"].rpartition(".")[0]
-    what = f'Two tables have the name "{table}"' if table else "Two columns have the same name"
-    return InvalidSql(
-        **where(said.sql, said.place(table), what, "; give one of them another with AS.")
-    )
+    *tables, name = [token.value for token in tokenize(match["name"]) if token.is_name]
+    if tables:
+        table = ".".join(tables)
+        what = f'Two tables have the name "{table}"'
+        remedy = "; give one of them another with AS."
+        return InvalidSql(**where(said.sql, said.place(table), what, remedy))
+    what = f'Two values have the name "{name}"'
+    remedy = ", which leaves casts out; compute one of them in a sub-query, with a name of its own."
+    return InvalidSql(**where(said.sql, said.place(name), what, remedy))
 
 
 def _no_condition(said: _Said, match: re.Match[str]) -> KallaError:
@@ -276,7 +280,7 @@ def _unknown(said: _Said, message: str) -> KallaError:
     """Say what is not known here in DataFusion's words, but for those meant for programmers."""
     line = message.splitlines()[0] if message else "unknown reason"
     cut = re.split(r"\s*[\[{(]?\b\w+\s?\{|\. No function matches|This issue was likely", line)[0]
-    return InvalidSql(f"The SQL cannot be planned: {cut.strip().rstrip('.;:')}.")
+    return InvalidSql(f"The SQL cannot be planned: {all_spoken(cut).strip().rstrip('.;:')}.")
 
 
 def _string_place(tokens: Sequence[Token], value: str) -> int | None:
@@ -331,7 +335,7 @@ _TRANSLATIONS: tuple[tuple[re.Pattern[str], _Translate], ...] = tuple(
             r'"(?P<second>.*?)" at position \d+ have the same name',
             _same_names,
         ),
-        (r"duplicate (?:un)?qualified field name (?P<name>\S+)", _same_tables),
+        (r"duplicate (?:un)?qualified field name (?P<name>.+)$", _same_tables),
         (
             r"non-boolean predicate '(?P<name>.*?)' returning (?P<type>.+)$",
             _no_condition,

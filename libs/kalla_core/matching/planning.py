@@ -41,7 +41,7 @@ _RULES = [
 ]
 
 
-class PlanningFailed(Exception):  # noqa: N818 - named for what happened
+class PlanningFailed(Exception):
     """DataFusion does not plan a statement; the message is DataFusion's own."""
 
 

@@ -17,7 +17,7 @@ select * from "Invoices" i join PAYMENTS p on i.ref = p.reference
 (select id from left_src)
 ((select id from left_src) union all (select id from right_src));
 select id from left_src;;
-with a as (select * from left_src), b as (select * from a) select b.id from b join right_src r on r.id = b.id
+with a as (select id from left_src), b as (select id from a) select * from b, right_src
 with left_src as (select * from right_src) select * from left_src
 with recursive t as (select 1 as n union all select n + 1 from t where n < 5) select * from t
 select * from (values (1, 'a'), (2, 'b')) v(a, b) join left_src l on l.id = v.a

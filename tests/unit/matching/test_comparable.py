@@ -1,0 +1,173 @@
+import math
+import re
+
+import pyarrow as pa
+import pytest
+
+from kalla_core.errors import InvalidSql, TypesNotComparable
+from kalla_core.matching.prepare import prepare, register_calls
+from kalla_core.matching.query import MatchQuery, TableShape
+from kalla_core.matching.session import new_session
+from kalla_core.matching.tables import register_tables
+from tests.support.queries import STARTED_AT, query
+
+
+def plain(marked: str) -> str:
+    """Return SQL as a user writes it: `D(0.5)` is 0.5."""
+    return re.sub(r"D\((.*?)\)", r"\1", marked)
+
+
+def doubled(marked: str) -> str:
+    """Return SQL as it has to become: `D(0.5)` is a double, the call has its own name."""
+    marked = marked.replace("tolerance_match(", "tolerance_match__0(")
+    return re.sub(r"D\((.*?)\)", r"CAST('\1' AS DOUBLE)", marked)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "rate = D(0.5)",
+        "D(0.5) != rate",
+        "single = D(0.5)",
+        "rate * 2 = D(0.5)",
+        "-rate = -D(0.5)",
+        "rate between D(0.1) and D(0.9)",
+        "rate between D(0.1) and 2",
+        "rate in (D(0.5), 1, D(2.5))",
+        "rate not in (D(0.5))",
+        "coalesce(rate, D(0.0)) = 1",
+        "nullif(rate, D(0.0)) is null",
+        "case when id = 1 then rate else D(0.0) end = 1",
+        "greatest(rate, D(0.5)) = 1",
+        "rate is distinct from D(0.5)",
+        "rate = D(0.5) and amount = 0.5",
+        "amount = 0.5 or rate = D(0.5) or amount in (0.5, 1.5)",
+        "rate = D(1.5e3) and amount = 1500.0",
+        "cast(amount as double) = D(0.5)",
+        "sqrt(amount) = D(0.5)",
+        "rate + amount = D(0.5)",
+        "exists (select 1 from right_src r where r.fx = D(0.5))",
+        "id in (select r.id from right_src r where r.fx = D(0.5) and r.paid = 0.5)",
+        "rate = (select max(r.fx) from right_src r where r.fx != D(0.5))",
+        "id = (select max(r.id) from right_src r where r.fx != D(0.5) and r.id = l.id)",
+        "tolerance_match(coalesce(rate, D(0.5)), amount, 0.5)",
+        "tolerance_match(rate, amount, 0.5)",
+        "tolerance_match(rate, 0.5, 0.5) and rate = D(0.5)",
+    ],
+)
+def test_a_literal_beside_a_float_is_a_double_and_others_stay_decimals(condition: str) -> None:
+    sql = f"select l.id from left_src l where {condition}"
+
+    assert prepare(query(plain(sql))).text == doubled(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select coalesce(rate, D(0.0)) as a from left_src group by coalesce(rate, D(0.0))",
+        "select count(*) filter (where rate > D(0.5)) as n from left_src",
+        "select array_agg(id order by rate > D(0.5)) as a from left_src",
+        "select sum(id) over (partition by rate > D(0.5) order by rate = D(1.5)) from left_src",
+        "select rate from left_src union all select D(0.5)",
+        "select id from left_src order by rate > D(0.5)",
+        "select l.id from left_src l join right_src r on l.rate = r.fx and l.rate > D(0.5)",
+        "select id from left_src group by id having sum(rate) > D(0.5)",
+        "select amount * 1.5 as a, rate > D(0.5) as b from left_src",
+    ],
+)
+def test_that_holds_wherever_an_expression_may_stand(sql: str) -> None:
+    assert prepare(query(plain(sql))).text == doubled(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select l.id from left_src l join right_src r on l.rate = r.paid",
+        "select l.id from left_src l, right_src r where l.rate between 0.1 and r.paid",
+        "select coalesce(rate, amount) as a from left_src",
+        "select rate from left_src union all select paid from right_src",
+        "select rate from left_src intersect select paid from right_src",
+        "select id from left_src where rate in (select paid from right_src)",
+        "select id from left_src l where exists (select 1 from right_src r where r.paid = l.rate)",
+        "select l.id from left_src l join right_src r on l.rate * 2 > r.paid + 0.5",
+        "select count(*) filter (where rate > amount) as n from left_src",
+        "select l.id from left_src l, fx_rates x where l.single = x.factor",
+    ],
+)
+def test_a_float_beside_a_decimal_that_is_no_literal_is_refused(sql: str) -> None:
+    with pytest.raises(InvalidSql, match=r"floating-point .* CAST\(.* AS DECIMAL") as caught:
+        prepare(query(sql))
+
+    assert caught.value.line == 1
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "cast(l.rate as decimal(12, 2)) = r.paid",
+        "cast(l.rate * 2 as decimal(12, 2)) = r.paid",
+        "l.rate::decimal(30, 15) = r.paid",
+        "l.rate = cast(r.paid as double)",
+        "arrow_cast(l.rate, 'Decimal128(20, 4)') = r.paid",
+        "exists (select 1 from fx_rates x where cast(l.rate as decimal(12, 2)) = x.factor)",
+        "l.amount = r.paid and l.id = 5",
+        "l.amount between 0.5 and r.paid",
+        "l.rate = r.fx and l.rate > 5 and l.single = l.rate",
+        "cast(l.ref as bigint) = r.id",
+        "l.ref = cast(r.id as varchar) and l.ref || r.id = 'x'",
+        "l.due = '2026-01-01' and l.id = '5' and l.booked > '2026-01-01'",
+        "l.due = l.booked and l.booked = r.received",
+        "l.id in ('1', '2') and l.due between '2026-01-01' and '2026-02-01'",
+        "exists (select 1 from payments p where cast(l.ref as bigint) = p.id)",
+        "case when l.id = 1 then l.ref else l.id::varchar end = r.reference",
+    ],
+)
+def test_what_goes_together_or_was_cast_by_the_user_is_left_alone(condition: str) -> None:
+    sql = f"select l.id from left_src l, right_src r where {condition}"
+
+    assert prepare(query(sql)).text == sql
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("l.id = r.reference", ("r.reference is text", "l.id is an integer")),
+        ("r.reference = l.id", ("r.reference is text", "l.id is an integer")),
+        ("l.ref = r.paid", ("l.ref is text", "r.paid is a decimal")),
+        ("l.ref = r.paid_on", ("l.ref is text", "r.paid_on is a date")),
+        ("l.ref < r.received", ("l.ref is text", "r.received is a timestamp")),
+        ("l.due = r.id", ("r.id is an integer", "l.due is a date")),
+        ("l.ref > 5", ("l.ref is text", "5 is an integer")),
+        ("l.ref in (1, 2)", ("l.ref is text", "1 is an integer")),
+        ("lower(l.ref) = r.id", ("lower(l.ref) is text", "r.id is an integer")),
+        ("l.id is not distinct from r.reference", ("r.reference is text",)),
+        ("exists (select 1 from payments p where p.id = l.ref)", ("l.ref is text",)),
+    ],
+)
+def test_unlike_types_are_not_compared_in_silence(condition: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(TypesNotComparable) as caught:
+        prepare(query(f"select l.id from left_src l, right_src r where {condition}"))
+
+    assert all(word in str(caught.value) for word in words)
+    assert "CAST one of them" in str(caught.value)
+    assert caught.value.details["line"] == 1
+
+
+def test_floats_that_no_decimal_could_hold_are_compared_without_an_error() -> None:
+    values = [math.nan, math.inf, -math.inf, 1e300, 0.1, None]
+    left = pa.RecordBatch.from_pydict({"id": list(range(6)), "rate": values})
+    tables = MatchQuery(
+        "select id from left_src where rate >= 0.1 or coalesce(rate, 0.1) = 0.1",
+        TableShape("l", left.schema, ("id",)),
+        TableShape("r", left.schema, ("id",)),
+        (),
+        STARTED_AT,
+    )
+    prepared = prepare(tables)
+    session = new_session()
+    register_tables(session, tables, [left], [], {})
+    register_calls(session, prepared)
+
+    ids = {row["id"] for row in session.sql(prepared.text).to_pylist()}
+
+    assert ids == {0, 1, 3, 4, 5}

@@ -1,0 +1,120 @@
+import pytest
+
+from kalla_core.errors import (
+    ForbiddenSql,
+    InvalidSql,
+    KallaError,
+    TypesNotComparable,
+    UnknownColumn,
+)
+from kalla_core.matching.prepare import prepare
+from tests.support.queries import query
+
+CASES = [
+    # statement, error, line, column, what the message says
+    ("select l.amout from left_src l", UnknownColumn, 1, 8, ('"l.amout"', "`amount`")),
+    ("select\n  id,\n  amout from left_src", UnknownColumn, 3, 3, ("`amount`",)),
+    ("select payd from left_src l, right_src r", UnknownColumn, 1, 8, ("`paid`",)),
+    ("select id from left_src where x.id = 1", UnknownColumn, 1, 31, ("left_src.id",)),
+    ("select left_src.id from left_src l", UnknownColumn, 1, 8, ("write l.id",)),
+    ("select Invoices.id from Invoices i", UnknownColumn, 1, 8, ("write i.id",)),
+    ("select odd from left_src", UnknownColumn, 1, 8, ('"odd"',)),
+    ('select "AMOUNT" from left_src', UnknownColumn, 1, 8, ('write "amount"', "lower case")),
+    ('select "odd name" from left_src', UnknownColumn, 1, 8, ('write "Odd Name"',)),
+    ("select l.id from left_src l join right_src r using (idd)", UnknownColumn, 1, 53, ("`id`",)),
+    ("select g.s from (select id as k from left_src) g", UnknownColumn, 1, 8, ("`k`",)),
+    ("select id from left_src l, right_src r", InvalidSql, 1, 8, ("Several tables", '"id"')),
+    ("select tolerence_match(1, 2, 3) as x", InvalidSql, 1, 8, ("`tolerance_match`",)),
+    ("select id,\n levenstein(ref, 'a') from left_src", InvalidSql, 2, 2, ("`levenshtein`",)),
+    ("select now(1) from left_src", InvalidSql, 1, 8, ("now() takes no arguments",)),
+    ("select * from Invoice", ForbiddenSql, 1, 15, ("`Invoices`",)),
+    ("select * from 'a.csv'", ForbiddenSql, 1, 15, ("files", "a.csv")),
+    ("select 1 from left_src where", InvalidSql, 1, 29, ("ends there",)),
+    ("select (1 from left_src", InvalidSql, 1, 11, ("expected )", "found from")),
+    ("select now(), (1 from left_src", InvalidSql, 1, 18, ("expected )", "found from")),
+    ("select id from left_src group ref", InvalidSql, 1, None, ("expected",)),
+    (
+        "select due + amount from left_src",
+        TypesNotComparable,
+        None,
+        None,
+        ("date", "decimal(12,2)"),
+    ),
+    ("select sum(ref) from left_src", TypesNotComparable, 1, 8, ("sum", "(text)")),
+    ("select abs(ref) from left_src", TypesNotComparable, 1, 8, ("abs",)),
+    ("select ref like id from left_src", TypesNotComparable, None, None, ("text", "integer")),
+    ("select tags = id from left_src", TypesNotComparable, None, None, ("list", "integer")),
+    ("select id, sum(amount) from left_src", InvalidSql, 1, 8, ("GROUP BY",)),
+    ("select id as a, ref as a from left_src", InvalidSql, None, None, ('name "a"',)),
+    ("select 1 from left_src l join right_src l on true", InvalidSql, 1, 24, ('name "l"',)),
+    ("select 1 from left_src where id", InvalidSql, 1, 30, ("integer", "not true or false")),
+    ("select 1 from left_src where due = '2026-99-01'", InvalidSql, 1, 36, ("valid date",)),
+    ("select cast('x' as int)", InvalidSql, 1, 13, ("'x'", "integer")),
+    ("select timestamp 'now'", InvalidSql, 1, 18, ("'now'", "timestamp")),
+    ("select interval '1 x'", InvalidSql, 1, 17, ("1 x", "interval")),
+    ("select * from left_src pivot (sum(id) for ref in ('a'))", InvalidSql, 1, 24, ("PIVOT",)),
+    (
+        "select id from left_src union select id, ref from left_src",
+        InvalidSql,
+        None,
+        None,
+        ("number",),
+    ),
+    ("select id from left_src where sum(id) > 1", InvalidSql, None, None, ("WHERE",)),
+    ("select id from left_src limit 'a'", InvalidSql, None, None, ("LIMIT",)),
+    ("select id from left_src order by 7", InvalidSql, None, None, ("7",)),
+    ("select (select id, ref from left_src)", InvalidSql, None, None, ("one column",)),
+    ("with a as (select 1), a as (select 2) select 1", InvalidSql, None, None, ('"a"',)),
+    ("select substr(ref) from left_src", InvalidSql, None, None, ("Substring",)),
+    ("select 1 // 2", InvalidSql, None, None, ("DIV",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind", "line", "column", "words"), CASES, ids=[case[0][:40] for case in CASES]
+)
+def test_a_refusal_says_what_where_and_what_to_write(
+    sql: str, kind: type[KallaError], line: int | None, column: int | None, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(KallaError) as caught:
+        prepare(query(sql))
+
+    error, message = caught.value, str(caught.value)
+    assert type(error) is kind, message
+    assert all(word in message for word in words), message
+    place = error if isinstance(error, InvalidSql) else None
+    found = (
+        (place.line, place.column) if place else (error.details["line"], error.details["column"])
+    )
+    assert line in (found[0], None)
+    assert column in (found[1], None)
+
+
+@pytest.mark.parametrize("sql", [case[0] for case in CASES])
+def test_no_refusal_speaks_the_language_of_programmers(sql: str) -> None:
+    with pytest.raises(KallaError) as caught:
+        prepare(query(sql))
+
+    message = str(caught.value)
+    assert message.endswith((".", "?"))
+    assert "\n" not in message
+    for word in (
+        "Error",
+        "error:",
+        "datafusion",
+        "Some(",
+        "Utf8",
+        "Int64",
+        "Span",
+        "{",
+        "caused by",
+    ):
+        assert word not in message
+
+
+def test_an_unknown_column_carries_the_names_that_come_near() -> None:
+    with pytest.raises(UnknownColumn) as caught:
+        prepare(query("select l.amout from left_src l"))
+
+    assert caught.value.details["name"] == "l.amout"
+    assert caught.value.details["nearest"] == ("amount",)
