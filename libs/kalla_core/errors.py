@@ -89,6 +89,7 @@ class RecipeInvalid(UserError):
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         super().__init__(f"The {subject} has {count}:\n{lines}")
         self.faults = tuple(faults)
+        self.subject = subject
 
 
 class InvalidSql(UserError):

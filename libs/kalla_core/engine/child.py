@@ -12,14 +12,14 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import IO, Any
 
 from kalla_core.engine import messages
 from kalla_core.engine.job import run_job
 from kalla_core.engine.progress import Progress
-from kalla_core.errors import EngineFailure, KallaError
+from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
 
 _PROGRESS_INTERVAL_S = 0.1
 
@@ -30,26 +30,25 @@ def main() -> None:
     spec = json.loads(sys.stdin.readline())
     threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
     _send(out, _outcome(spec, out))
-    out.flush()
     os._exit(0)  # threads that still wait for nothing must not hold the process up
 
 
 def _outcome(spec: Mapping[str, Any], out: IO[str]) -> dict[str, Any]:
     try:
-        return {
-            "event": "done",
-            "outcome": messages.outcome_json(run_job(messages.spec(spec), _Reporter(out))),
-        }
+        outcome = run_job(messages.spec(spec), _Reporter(out))
     except KallaError as error:
-        return {"event": "error", **messages.error_json(error)}
-    except MemoryError:
-        raise
-    except Exception as error:
-        import traceback
-
+        return _error(error)
+    except MemoryError as error:
+        return _error(OutOfMemory(f"There is not enough memory for the run ({error})."))
+    except BaseException as error:  # a panic of the query engine is no Exception
         failure = EngineFailure(f"An internal error: {type(error).__name__}: {error}")
-        text = traceback.format_exc()
-        return {"event": "error", **messages.error_json(failure), "traceback": text}
+        return _error(failure.with_traceback(error.__traceback__))
+    return {"event": "done", "outcome": messages.outcome_json(outcome)}
+
+
+def _error(error: KallaError) -> dict[str, Any]:
+    trace = "".join(traceback.format_exception(error))
+    return {"event": "error", **messages.error_json(error), "traceback": trace}
 
 
 class _Reporter:
@@ -63,12 +62,13 @@ class _Reporter:
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         which = (progress.stage.value, progress.source)
-        last = progress.fragments_done == progress.fragments_total
+        last = progress.rows_done == progress.rows_total
+        last |= progress.fragments_done == progress.fragments_total
         with self._lock:
             if not last and now - self._sent.get(which, 0.0) < _PROGRESS_INTERVAL_S:
                 return
             self._sent[which] = now
-            _send(self._out, {"event": "progress", **asdict(progress)})
+            _send(self._out, {"event": "progress", **messages.progress_json(progress)})
 
 
 def _send(out: IO[str], message: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 A query that was cancelled may go on burning a core; a process that was killed does not. What a
 child says comes as JSON lines; that it died, ran out of memory or out of time is a typed error.
+Nothing here waits without a bound, whatever the child does or leaves undone.
 """
 
 from __future__ import annotations
@@ -11,19 +12,24 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import IO, Any, cast
 
 from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory
 
-_LOOK_INTERVAL_S = 0.2
+_LOOK_INTERVAL_S = 0.1
 _EXIT_PATIENCE_S = 2.0
+_READ_BYTES = 1 << 16
+_PIPE_BYTES = 1 << 20  # more than a pipe holds
 _KEPT_ERROR_BYTES = 8192
+_SHOWN_CHARACTERS = 80
+_LONGEST_ANSWER_BYTES = 64 << 20
+
+Answer = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class Limits:
     """What ends a child that does not end by itself.
 
     Attributes:
-        memory_bytes: resident memory of the child, beyond which it is killed.
+        memory_bytes: the child's own memory (see `private_bytes`), beyond which it is killed.
         timeout: from its start; None for no bound.
     """
 
@@ -40,70 +46,100 @@ class Limits:
 
 
 class Child:
-    """A process that takes one JSON line and answers with many; see `running`."""
+    """A process that takes one JSON line and answers with many; made by `running`.
 
-    def __init__(self, module: str, limits: Limits) -> None:
+    Not thread-safe.
+    """
+
+    def __init__(self, command: Sequence[str], limits: Limits) -> None:
         self._limits = limits
         self._started = time.monotonic()
         self._errors = bytearray()
-        self._lines = bytearray()
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", module],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,
             env={**os.environ, **_ENVIRONMENT},
             start_new_session=True,
         )
 
-    def ask(self, message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Send one message and yield the answers until the child ends.
+    @property
+    def pid(self) -> int:
+        """The number of the process, and of the group of whatever it starts."""
+        return self._process.pid
+
+    def ask(self, message: Mapping[str, Any]) -> Iterator[Answer]:
+        """Send one message and yield the answers, each with its `event`, until the child ends.
 
         Raises:
-            Crashed: it died; the message has the signal or what it said last.
-            OutOfMemory: it took more memory than it may, or the kernel killed it for that.
+            Crashed: it died (the message has the signal, or the exit code and what it said last),
+                did not end when it had nothing more to say, or said what is no answer.
+            OutOfMemory: it took more memory than it may.
             DeadlineExceeded: it took too long.
         """
-        assert self._process.stdin is not None  # noqa: S101 - asked for a pipe
-        with suppress(BrokenPipeError):  # it died before it listened: its exit says why
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-            self._process.stdin.flush()
-        yield from self._answers()
-        code = self._process.wait(_EXIT_PATIENCE_S)
+        answers = _Answers()
+        for data in self._exchange(json.dumps(message).encode() + b"\n"):
+            yield from answers.take(data)
+        _end_group(self._process.pid)  # before it is waited for, while the number is its own
+        code = self._process.wait()
         if code != 0:
             raise self._death(code)
 
     def kill(self) -> None:
         """End the child and whatever it started, now."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.returncode is None:
+            _end_group(self._process.pid)
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                _close(pipe)
+        for pipe in self._pipes():
+            pipe.close()
 
-    def _answers(self) -> Iterator[dict[str, Any]]:
+    def _exchange(self, message: bytes) -> Iterator[bytes]:
+        """Write the message as the child takes it; yield what it writes until it has ended."""
+        stdin, stdout, stderr = self._pipes()
+        os.set_blocking(stdin.fileno(), False)
+        unsent = memoryview(message)
+        patience = _Patience()
         with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ, self._lines)  # type: ignore[arg-type]
-            selector.register(self._process.stderr, selectors.EVENT_READ, self._errors)  # type: ignore[arg-type]
-            while selector.get_map():
-                for key, _ in selector.select(_LOOK_INTERVAL_S):
-                    data = os.read(key.fd, 1 << 16)
-                    key.data.extend(data)
-                    if not data:
-                        selector.unregister(key.fileobj)
-                del self._errors[:-_KEPT_ERROR_BYTES]
-                yield from self._complete_lines()
+            selector.register(stdin, selectors.EVENT_WRITE)
+            selector.register(stdout, selectors.EVENT_READ)
+            selector.register(stderr, selectors.EVENT_READ)
+            while True:
+                ended = self._has_ended()  # asked first: all that it said is in the pipes then
+                ready = [
+                    key.fileobj for key, _ in selector.select(0 if ended else _LOOK_INTERVAL_S)
+                ]
+                if stdin in ready:
+                    unsent = unsent[_sent(stdin, unsent) :]
+                    if not unsent:
+                        selector.unregister(stdin)
+                if stderr in ready:
+                    self._note(_received(stderr, selector))
+                if stdout in ready:
+                    data = _received(stdout, selector)
+                    patience.ends_unless(data)
+                    yield data
+                elif ended:
+                    return  # even if something that it started holds its pipes open
+                patience.check()
                 self._check_limits()
 
-    def _complete_lines(self) -> Iterator[dict[str, Any]]:
-        *lines, rest = bytes(self._lines).split(b"\n")
-        self._lines[:] = rest
-        for line in lines:
-            yield json.loads(line)
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        return cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", pipes)  # all three were asked for
+
+    def _note(self, said: bytes) -> None:
+        self._errors += said
+        del self._errors[:-_KEPT_ERROR_BYTES]
+
+    def _has_ended(self) -> bool:
+        """Look without waiting for it, which would set its number free."""
+        status = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return status is not None
 
     def _check_limits(self) -> None:
-        used = _resident_bytes(self._process.pid)
+        used = private_bytes(self._process.pid)
         if used > self._limits.memory_bytes:
             raise OutOfMemory(
                 f"The run took {used >> 20} MiB, more than the memory limit allows, and was "
@@ -116,6 +152,9 @@ class Child:
             )
 
     def _death(self, code: int) -> Crashed:
+        _, _, stderr = self._pipes()
+        os.set_blocking(stderr.fileno(), False)
+        self._note(stderr.read(_PIPE_BYTES) or b"")
         said = self._errors.decode(errors="replace").strip().splitlines()
         last = f" Its last words: {said[-1]}" if said else ""
         if code < 0:
@@ -126,13 +165,63 @@ class Child:
 
 
 @contextmanager
-def running(module: str, limits: Limits) -> Iterator[Child]:
-    """Start `module` as a child process; leaving the context kills it if it still runs."""
-    child = Child(module, limits)
+def running(command: Sequence[str], limits: Limits) -> Iterator[Child]:
+    """Start a child process; leaving the context kills it if it still runs."""
+    child = Child(command, limits)
     try:
         yield child
     finally:
         child.kill()
+
+
+class _Patience:
+    """How long a child may go on that has closed its output."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+
+    def ends_unless(self, data: bytes) -> None:
+        if not data:
+            self._until = time.monotonic() + _EXIT_PATIENCE_S
+
+    def check(self) -> None:
+        if self._until is not None and time.monotonic() > self._until:
+            raise Crashed("The process of the run fell silent and did not end.")
+
+
+class _Answers:
+    """Puts together the lines that come in pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._held_bytes = 0
+
+    def take(self, data: bytes) -> Iterator[Answer]:
+        """Take the next bytes; yield the answers that they complete."""
+        *ends, rest = data.split(b"\n")
+        for end in ends:
+            yield _answer(b"".join([*self._pieces, end]))
+            self._pieces.clear()
+            self._held_bytes = 0
+        self._pieces.append(rest)
+        self._held_bytes += len(rest)
+        if self._held_bytes > _LONGEST_ANSWER_BYTES:
+            raise _not_an_answer(b"".join(self._pieces))
+
+
+def _answer(line: bytes) -> Answer:
+    try:
+        answer = json.loads(line)
+    except ValueError as error:
+        raise _not_an_answer(line) from error
+    if not isinstance(answer, dict) or not isinstance(answer.get("event"), str):
+        raise _not_an_answer(line)
+    return answer
+
+
+def _not_an_answer(line: bytes) -> Crashed:
+    shown = line[: 4 * _SHOWN_CHARACTERS].decode(errors="replace")[:_SHOWN_CHARACTERS]
+    return Crashed(f"The process of the run said what is no answer: {shown!r}")
 
 
 _ENVIRONMENT = {
@@ -143,15 +232,38 @@ _ENVIRONMENT = {
 }
 
 
-def _resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process; 0 once it has ended or where nobody tells."""
+def private_bytes(pid: int) -> int:
+    """Return the memory that a process alone holds; 0 once it has ended or where nobody tells.
+
+    Pages of files do not count (programs, libraries, spool files that are mapped): the kernel
+    takes them back when it needs them.
+    """
     try:
         with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
+            _, resident, shared, *_ = map(int, file.read().split())
+            return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
         return 0
 
 
-def _close(pipe: Any) -> None:
-    with suppress(BrokenPipeError):
-        pipe.close()
+def _sent(pipe: IO[bytes], data: memoryview) -> int:
+    """Write what the pipe takes; to a child that does not listen any more, all of it."""
+    try:
+        return os.write(pipe.fileno(), data)
+    except BlockingIOError:
+        return 0
+    except BrokenPipeError:
+        return len(data)  # it died before it listened: its exit says why
+
+
+def _received(pipe: IO[bytes], selector: selectors.BaseSelector) -> bytes:
+    data = os.read(pipe.fileno(), _READ_BYTES)
+    if not data:
+        selector.unregister(pipe)
+    return data
+
+
+def _end_group(group: int) -> None:
+    """Kill a process and whatever it started and left behind."""
+    with suppress(ProcessLookupError, PermissionError):  # some systems refuse when all have ended
+        os.killpg(group, signal.SIGKILL)

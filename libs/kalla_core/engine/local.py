@@ -6,6 +6,7 @@ until this process commits, and a run that fails, is cancelled or killed leaves 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.write import masked_uri, to_document
 
-_CHILD = "kalla_core.engine.child"
+_CHILD = (sys.executable, "-m", "kalla_core.engine.child")
 _PARENT_BYTES = 96 * MIB
 """Measured: what the command line itself keeps resident while a run goes on."""
 
@@ -77,8 +78,10 @@ def _work(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
                     on_progress(messages.progress(answer))
                 case "done":
                     return messages.outcome(answer["outcome"])
-                case _:
+                case "error":
                     raise messages.error(answer)
+                case event:
+                    raise Crashed(f"The process of the run told of an unknown event: {event}.")
     raise Crashed("The process of the run ended without saying how the run went.")
 
 
