@@ -7,7 +7,7 @@ they are compared when a file is opened, when its part has been read, and by `ve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,12 +53,14 @@ class FilePartReader:
         pieces: Iterator[pa.RecordBatch | Pruned],
         row_filter: RowFilter,
         batch_rows: int,
+        columns: Collection[str] | None = None,
     ) -> None:
         self.excluded_rows: int | None = None
         self._spec = spec
         self._pieces = pieces
         self._filter = row_filter
         self._batch_rows = batch_rows
+        self._columns = columns
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield what the filter keeps, in batches that are neither empty nor too long."""
@@ -69,6 +71,8 @@ class FilePartReader:
                 continue
             kept = self._filter.keep(piece)
             excluded += piece.num_rows - kept.num_rows
+            if self._columns is not None:
+                kept = kept.select([name for name in kept.schema.names if name in self._columns])
             for start in range(0, kept.num_rows, self._batch_rows):
                 yield kept.slice(start, self._batch_rows)
         self.excluded_rows = excluded
@@ -102,13 +106,19 @@ class FileConnector:
             return self._format(pinned).plan(self._source(pinned), pinned, max(parts, 1))
 
     def read(
-        self, pinned: PinnedSource, part: Part, batch_rows: int = DEFAULT_BATCH_ROWS
+        self,
+        pinned: PinnedSource,
+        part: Part,
+        batch_rows: int = DEFAULT_BATCH_ROWS,
+        columns: Collection[str] | None = None,
     ) -> PartReader:
         """Read one part (see `Connector.read`)."""
         with _naming(pinned.spec):
             row_filter = compile_filters(pinned.spec.filters, pinned.schema)
-            pieces = self._format(pinned).read(self._source(pinned), pinned, part, row_filter)
-        return FilePartReader(pinned.spec, pieces, row_filter, batch_rows)
+            needed = None if columns is None else {*columns, *row_filter.columns}
+            source, format_ = self._source(pinned), self._format(pinned)
+            pieces = format_.read(source, pinned, part, row_filter, needed)
+        return FilePartReader(pinned.spec, pieces, row_filter, batch_rows, columns)
 
     def preview(self, pinned: PinnedSource, rows: int) -> pa.Table:
         """Return the first rows that pass the filters (see `Connector.preview`)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -67,9 +67,18 @@ class FormatReader(Protocol):
         ...
 
     def read(
-        self, source: FileSource, pinned: PinnedSource, part: Part, row_filter: RowFilter
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        row_filter: RowFilter,
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch | Pruned]:
-        """Read a part; the filter is only for pruning, its application is the caller's."""
+        """Read a part; the filter is only for pruning, its application is the caller's.
+
+        Args:
+            columns: those wanted, in the schema's order; None for all.
+        """
         ...
 
     def read_whole(

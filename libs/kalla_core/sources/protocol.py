@@ -14,7 +14,7 @@ and its parts are plain data: any process that gets them reads the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +99,7 @@ class PartReader(Protocol):
     excluded_rows: int | None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Yield batches with the pinned schema, in the source's order, none of them empty."""
+        """Yield batches of the columns asked for, in the source's order, none of them empty."""
         ...
 
 
@@ -121,9 +121,17 @@ class Connector(Protocol):
         ...
 
     def read(
-        self, pinned: PinnedSource, part: Part, batch_rows: int = DEFAULT_BATCH_ROWS
+        self,
+        pinned: PinnedSource,
+        part: Part,
+        batch_rows: int = DEFAULT_BATCH_ROWS,
+        columns: Collection[str] | None = None,
     ) -> PartReader:
-        """Read one part as a stream; at most `batch_rows` rows a batch."""
+        """Read one part as a stream; at most `batch_rows` rows a batch.
+
+        Args:
+            columns: those that batches are to have, in the schema's order; None for all.
+        """
         ...
 
     def preview(self, pinned: PinnedSource, rows: int) -> pa.Table:

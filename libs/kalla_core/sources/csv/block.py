@@ -30,7 +30,7 @@ class BlockParser:
         schema: all columns of the file, in its order, with the types wanted.
         dialect: how the file is written.
         canonical: integer columns in which only canonical digits are allowed.
-        only: the one column to return; None for all.
+        only: the columns to return, in the file's order; None for all.
     """
 
     def __init__(
@@ -38,9 +38,11 @@ class BlockParser:
         schema: pa.Schema,
         dialect: Dialect,
         canonical: Collection[str] = (),
-        only: str | None = None,
+        only: Collection[str] | None = None,
     ) -> None:
-        self.schema = schema if only is None else pa.schema([schema.field(only)])
+        names = schema.names if only is None else [name for name in schema.names if name in only]
+        self.file_schema = schema
+        self.schema = pa.schema([schema.field(name) for name in names])
         self.canonical = frozenset(canonical)
         self._late = [
             (index, field) for index, field in enumerate(self.schema) if _reads_as_text(field.type)
@@ -52,7 +54,7 @@ class BlockParser:
                 field.name: pa.string() if _reads_as_text(field.type) else field.type
                 for field in schema
             },
-            include_columns=None if only is None else [only],
+            include_columns=names,
             null_values=list(dialect.nulls),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import pyarrow as pa
@@ -62,11 +62,16 @@ class CsvFormat:
         return parts_of(blocks)
 
     def read(
-        self, source: FileSource, pinned: PinnedSource, part: Part, row_filter: RowFilter
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        row_filter: RowFilter,
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch | Pruned]:
         """Read the blocks of a part, one batch each."""
         csv_source = CsvSource.of(source, pinned.detail)
-        reader = _Reader(csv_source, pinned)
+        reader = _Reader(csv_source, pinned, columns)
         for piece in part.detail["pieces"]:
             yield from reader.batches(csv_source.files[piece["file"]], piece.get("offsets"))
 
@@ -83,9 +88,13 @@ class CsvFormat:
 class _Reader:
     """Reads pieces of files into batches; names the line of what it cannot read."""
 
-    def __init__(self, source: CsvSource, pinned: PinnedSource) -> None:
+    def __init__(
+        self, source: CsvSource, pinned: PinnedSource, columns: Collection[str] | None = None
+    ) -> None:
         self._source = source
-        self._parser = BlockParser(pinned.schema, source.dialect, pinned.detail["canonical"])
+        self._parser = BlockParser(
+            pinned.schema, source.dialect, pinned.detail["canonical"], columns
+        )
 
     def batches(self, file: CsvFile, offsets: Sequence[int] | None) -> Iterator[pa.RecordBatch]:
         """Yield a batch for each block: those between `offsets`, or of the whole file."""

@@ -116,7 +116,7 @@ class _Diagnosis:
                 return self._unlike_columns(row, text)
         for index, field in enumerate(self._parser.schema):
             alone = BlockParser(
-                self._parser.schema, self._dialect, self._parser.canonical, only=field.name
+                self._parser.file_schema, self._dialect, self._parser.canonical, only=[field.name]
             )
             if not _parses(alone, self._record):
                 return self._misfit(field, rows[0][index])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -47,11 +47,17 @@ class ParquetFormat:
         return parts_of(_groups(pinned), parts)
 
     def read(
-        self, source: FileSource, pinned: PinnedSource, part: Part, row_filter: RowFilter
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        row_filter: RowFilter,
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch | Pruned]:
         """Read row groups that the filters do not rule out."""
         for piece in part.detail["pieces"]:
-            yield from _read(source, pinned, piece["file"], piece["row_groups"], row_filter)
+            groups = piece["row_groups"]
+            yield from _read(source, pinned, piece["file"], groups, row_filter, columns)
 
     def read_whole(
         self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
@@ -75,6 +81,7 @@ def _read(
     index: int,
     row_groups: Sequence[int],
     row_filter: RowFilter,
+    columns: Collection[str] | None,
 ) -> Iterator[pa.RecordBatch | Pruned]:
     with _opened(source, index) as file:
         wanted = []
@@ -84,10 +91,17 @@ def _read(
                 wanted.append(group)
             else:
                 yield Pruned(file.metadata.row_group(group).num_rows)
-        for batch in file.iter_batches(DEFAULT_BATCH_ROWS, row_groups=wanted, use_threads=False):
+        schema = pinned.schema if columns is None else _selected(pinned.schema, columns)
+        for batch in file.iter_batches(
+            DEFAULT_BATCH_ROWS, row_groups=wanted, columns=schema.names, use_threads=False
+        ):
             if batch.num_rows:
-                yield conformed(batch, pinned.schema)
+                yield conformed(batch, schema)
     source.check_unchanged(index)
+
+
+def _selected(schema: pa.Schema, columns: Collection[str]) -> pa.Schema:
+    return pa.schema([field for field in schema if field.name in columns])
 
 
 @contextmanager
