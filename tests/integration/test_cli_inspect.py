@@ -1,0 +1,208 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from kalla_core.cli.app import app
+from tests.support.books import Books
+
+
+def kalla(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_valid_recipe_is_said_to_be_valid(books: Books) -> None:
+    outcome = kalla("validate", books.write())
+
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "recipe.json is valid." in outcome.stdout.replace("\n", "")
+    assert "invoices: 4 columns, 5 rows" in outcome.stdout
+
+
+def test_all_faults_are_listed_with_code_and_path(books: Books) -> None:
+    books.recipe["sources"]["left"]["primary_key"] = ["invoice"]
+    books.recipe["sources"]["right"]["uri"] = "nowhere.csv"
+
+    outcome = kalla("validate", books.write())
+
+    assert outcome.exit_code == 2
+    assert "2 faults" in outcome.stderr
+    assert "sources.left.primary_key[0] (unknown_column)" in outcome.stderr
+    assert "sources.right.uri (source_not_found)" in outcome.stderr
+
+
+@pytest.mark.parametrize("document", ['{"recipe_id": "x"}', "[]", "{"])
+def test_faults_as_json(books: Books, document: str) -> None:
+    (books.folder / "bad.json").write_text(document)
+
+    outcome = kalla("validate", books.folder / "bad.json", "--json")
+
+    found = json.loads(outcome.stdout)
+    assert outcome.exit_code == 2
+    assert found["valid"] is False
+    assert all(fault.keys() == {"code", "path", "message", "details"} for fault in found["faults"])
+    assert found["faults"]
+
+
+def test_a_valid_recipe_as_json(books: Books) -> None:
+    outcome = kalla("validate", books.write(), "--json")
+
+    found = json.loads(outcome.stdout)
+    assert outcome.exit_code == 0
+    assert found["valid"] is True
+    assert found["sources"]["payments"] == {
+        "payment_id": "text",
+        "reference": "text",
+        "paid_amount": "decimal(18,2)",
+    }
+
+
+def test_an_explanation_names_strategy_keys_and_conditions(books: Books) -> None:
+    outcome = kalla("explain", books.write())
+
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "Strategy: copartition" in outcome.stdout
+    assert "reference of invoices = reference of payments" in outcome.stdout
+    assert "tolerance_match(i.amount, p.paid_amount, 0.02)" in outcome.stdout
+    assert "TableScan" not in outcome.stdout
+
+
+def test_the_plan_is_shown_on_request(books: Books) -> None:
+    outcome = kalla("explain", books.write(), "--verbose")
+
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "TableScan: payments" in outcome.stdout
+
+
+def test_an_explanation_as_json(books: Books) -> None:
+    outcome = kalla("explain", books.write(), "--json", "--set", "options.buckets=7")
+
+    found = json.loads(outcome.stdout)
+    assert found["strategy"] == "copartition"
+    assert found["keys"] == [{"left": "reference", "right": "reference"}]
+    assert found["conditions"] == ["tolerance_match(i.amount, p.paid_amount, 0.02)"]
+    assert found["buckets"] == 7
+    assert found["why"]
+
+
+def test_a_query_without_a_key_is_not_cut_by_key(books: Books) -> None:
+    books.recipe["match_sql"] = (
+        "SELECT i.invoice_id, p.payment_id FROM invoices i"
+        " JOIN payments p ON i.amount < p.paid_amount"
+    )
+
+    outcome = kalla("explain", books.write(), "--json")
+
+    found = json.loads(outcome.stdout)
+    assert found["strategy"] in {"broadcast", "single"}
+    assert found["keys"] == []
+    assert found["buckets"] == 1
+
+
+def test_more_data_than_memory_is_cut_into_buckets(books: Books) -> None:
+    many = pa.table({"n": np.zeros(6_000_000, dtype=np.int64)})
+    for side, alias in (("left", "invoices"), ("right", "payments")):
+        pq.write_table(many, books.folder / f"{alias}.parquet")
+        books.recipe["sources"][side] |= {"uri": f"{alias}.parquet", "primary_key": ["n"]}
+    books.recipe["match_sql"] = "SELECT i.n FROM invoices i JOIN payments p ON i.n = p.n"
+
+    small = kalla("explain", books.write(), "--json", "--memory-limit", "512MiB")
+    large = kalla("explain", books.write(), "--json", "--memory-limit", "8GiB")
+
+    assert json.loads(small.stdout)["buckets"] > 1
+    assert json.loads(large.stdout)["buckets"] == 1
+
+
+def test_a_preview_shows_types_and_rows(books: Books) -> None:
+    outcome = kalla("preview", books.folder / "invoices.csv", "--rows", "2")
+
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "4 columns, 5 rows" in outcome.stdout.replace("\n", "")
+    assert "decimal(18,2)" in outcome.stdout
+    assert "R-2" in outcome.stdout
+    assert "R-3" not in outcome.stdout
+
+
+def test_a_preview_as_json_with_types_and_filters(books: Books) -> None:
+    outcome = kalla(
+        *("preview", books.folder / "invoices.csv", "--json"),
+        *("--type", "invoice_id=text", "--type", "amount=decimal(20,4)"),
+        *("--filter", '{"column": "invoice_id", "op": "in", "value": ["2", "4"]}'),
+    )
+
+    found = json.loads(outcome.stdout)
+    assert [(row["invoice_id"], row["reference"], row["amount"]) for row in found["rows"]] == [
+        ("2", "R-2", "50.0000"),
+        ("4", None, "10.0000"),
+    ]
+    assert found["columns"][0] == {"name": "invoice_id", "type": "text"}
+
+
+def test_a_preview_of_parquet(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": [1, 2, 3]}), tmp_path / "numbers.parquet")
+
+    outcome = kalla("preview", tmp_path / "numbers.parquet", "--json")
+
+    assert [row["n"] for row in json.loads(outcome.stdout)["rows"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--type", "amount"], "invalid_setting", "COLUMN=TYPE"),
+        (["--type", "amount=money"], "invalid_setting", "money"),
+        (["--type", "amuont=text"], "unknown_column", "amount"),
+        (["--filter", "amount > 3"], "invalid_filter", "JSON"),
+        (["--filter", '{"column": "amount", "op": "near", "value": 3}'], "invalid_setting", "near"),
+        (["--filter", '{"column": "amount", "op": "gt", "value": "x"}'], "invalid_filter", "x"),
+    ],
+)
+def test_wrong_types_and_filters_are_errors(
+    books: Books, flags: list[str], code: str, words: str
+) -> None:
+    outcome = kalla("preview", books.folder / "invoices.csv", *flags)
+
+    assert outcome.exit_code == 2, outcome.stdout
+    assert outcome.stderr.startswith(f"Error ({code}): ")
+    assert words in outcome.stderr
+
+
+def test_a_demo_goes_all_the_way(tmp_path: Path) -> None:
+    first = kalla("demo", tmp_path / "demo")
+    again = kalla("demo", tmp_path / "demo")
+
+    metadata = json.loads((tmp_path / "demo" / "evidence" / "metadata.json").read_text())
+    assert first.exit_code == again.exit_code == 0, first.stderr
+    assert metadata["left_record_count"] == 4_000
+    assert metadata["matched_count"] == metadata["matched_right_count"] == 3_120
+    assert metadata["unmatched_left_count"] == 920
+    for words in ("tolerance_match", "copartition", "3,120 matches", "key_null", "kalla preview"):
+        assert words in first.stdout.replace("\n", " "), words
+
+
+def test_the_demos_second_recipe_matches_instalments_too(tmp_path: Path) -> None:
+    kalla("demo", tmp_path / "demo")
+
+    outcome = kalla("run", tmp_path / "demo" / "instalments.json", "-o", tmp_path / "out")
+
+    matched = pq.read_table(tmp_path / "out" / "matched.parquet", columns=["rule_name"])
+    counted = matched["rule_name"].value_counts().to_pylist()
+    assert outcome.exit_code == 0, outcome.stderr
+    assert {one["values"]: one["counts"] for one in counted} == {
+        "one payment": 3_120,
+        "instalments that add up": 394,
+    }
+
+
+def test_a_demo_leaves_a_foreign_folder_alone(tmp_path: Path) -> None:
+    (tmp_path / "invoices.csv").write_text("mine")
+
+    outcome = kalla("demo", tmp_path)
+
+    assert outcome.exit_code == 2
+    assert "output_exists" in outcome.stderr
+    assert (tmp_path / "invoices.csv").read_text() == "mine"
