@@ -26,14 +26,34 @@ _PAIRS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The closest candidate of each wanted row, in their order.
+
+    Attributes:
+        wanted: position of the row on its own side.
+        chosen: position of the candidate on the other side.
+        sizes: how many candidates it had, where `CAP` of them were tried; 0 elsewhere.
+    """
+
+    wanted: Ints
+    chosen: Ints
+    sizes: Ints
+
+    def slice(self, start: int, count: int) -> Choice:
+        """Return the choice of `count` rows from the one numbered `start`."""
+        end = start + count
+        return Choice(self.wanted[start:end], self.chosen[start:end], self.sizes[start:end])
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
-    """One entry per wanted row: Utf8, none of them null."""
+    """What is said of each wanted row: Utf8, none of them null."""
 
     details: pa.Array
     closest: pa.Array
 
 
-def find_candidates(
+def choose_candidates(
     planned: Planned,
     side: Side,
     rows: Rows,
@@ -41,17 +61,33 @@ def find_candidates(
     wanted_keys: pa.Table,
     offered_keys: pa.Table,
     limits: SessionLimits,
-) -> Candidates:
-    """Return the closest candidate of each wanted row, and what keeps the two from matching.
+) -> Choice:
+    """Return the closest candidate of each wanted row.
 
     Args:
         wanted_keys: ROW (position in `rows`) and keys; every key is also in `offered_keys`.
         offered_keys: ROW (position in `others`) and keys of all rows of the other side.
     """
     if len(wanted_keys) == 0:
-        return Candidates(pa.array([], pa.string()), pa.array([], pa.string()))
+        none = np.zeros(0, dtype=np.int64)
+        return Choice(none, none, none)
     search = _Search(planned, side, rows, others, limits)
     return search.run(wanted_keys, offered_keys)
+
+
+def describe_candidates(
+    planned: Planned, side: Side, rows: Rows, others: Rows, choice: Choice
+) -> Candidates:
+    """Say which candidate each row has, and what keeps the two from matching."""
+    if len(choice.wanted) == 0:
+        return Candidates(pa.array([], pa.string()), pa.array([], pa.string()))
+    wanted = rows.take(choice.wanted, _compared(planned, side))
+    chosen = others.take(choice.chosen, _compared(planned, side.other))
+    closest = key_text(others.keys(choice.chosen)).fill_null("null")
+    held = _hold(planned, side, wanted, chosen)
+    left, right = (wanted, chosen) if side is Side.LEFT else (chosen, wanted)
+    details = wording.predicate_failed(planned, side, left, right, held, closest, choice.sizes, CAP)
+    return Candidates(details, closest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +96,6 @@ class _Offers:
 
     positions: Ints
     codes: Ints
-    values: pa.Table
 
 
 class _Search:
@@ -73,19 +108,28 @@ class _Search:
         self._others = others
         self._limits = limits
 
-    def run(self, wanted_keys: pa.Table, offered_keys: pa.Table) -> Candidates:
-        wanted_codes, offered = self._codes(wanted_keys, offered_keys)
+    def run(self, wanted_keys: pa.Table, offered_keys: pa.Table) -> Choice:
+        codes, offered = self._codes(wanted_keys, offered_keys)
         positions = wanted_keys.column(ROW).to_numpy().astype(np.int64)
-        wanted = self._rows.take(positions, self._columns(self._side))
         offers = self._sorted_offers(*offered)
-        choice = self._measured(wanted, wanted_codes, offers)
+        count = np.bincount(offers.codes)[codes]
+        choice = np.searchsorted(offers.codes, codes, side="left")
+        sizes = np.zeros(len(codes), dtype=np.int64)
+        rivals = np.flatnonzero(count > 1)  # one offer alone is the closest
+        if len(rivals):
+            choice[rivals], sizes[rivals] = self._closest(positions[rivals], codes[rivals], offers)
+        return Choice(positions, offers.positions[choice], sizes)
+
+    def _closest(self, positions: Ints, codes: Ints, offers: _Offers) -> tuple[Ints, Ints]:
+        """Return the closest offer of rows that have several, and how many if `CAP` were tried."""
+        wanted = self._rows.take(positions, _compared(self._planned, self._side))
+        offered = self._others.take(offers.positions, _compared(self._planned, self._side.other))
+        choice = self._measured(wanted, codes, offered, offers)
+        sizes = np.zeros(len(codes), dtype=np.int64)
         left_over = np.flatnonzero(choice == NONE)
-        sizes = np.zeros(len(choice), dtype=np.int64)
-        for at, best, size in self._tried(wanted, wanted_codes, offers, left_over):
+        for at, best, size in self._tried(wanted, codes, offered, offers, left_over):
             choice[at], sizes[at] = best, size
-        chosen = pc.take(offers.values, pa.array(choice))
-        closest = key_text(self._others.keys(offers.positions[choice])).fill_null("null")
-        return Candidates(self._details(wanted, chosen, closest, sizes), closest)
+        return choice, sizes
 
     def _codes(
         self, wanted_keys: pa.Table, offered_keys: pa.Table
@@ -119,11 +163,7 @@ class _Search:
 
     def _sorted_offers(self, positions: Ints, codes: Ints) -> _Offers:
         order = np.lexsort((self._ranks(positions, codes), codes))
-        return _Offers(
-            positions[order],
-            codes[order],
-            self._others.take(positions[order], self._columns(self._side.other)),
-        )
+        return _Offers(positions[order], codes[order])
 
     def _ranks(self, positions: Ints, codes: Ints) -> Ints:
         """Order offers by primary key and position; what has no rival for its key needs none."""
@@ -139,15 +179,11 @@ class _Search:
         ranks[rivals[order.to_numpy()]] = np.arange(len(rivals))
         return ranks
 
-    def _columns(self, side: Side) -> frozenset[str]:
-        conditions = self._planned.conditions
-        if side is Side.LEFT:
-            return frozenset(name for c in conditions for name in c.left_columns)
-        return frozenset(name for c in conditions for name in c.right_columns)
-
-    def _measured(self, wanted: pa.Table, wanted_codes: Ints, offers: _Offers) -> Ints:
+    def _measured(
+        self, wanted: pa.Table, wanted_codes: Ints, offered: pa.Table, offers: _Offers
+    ) -> Ints:
         ours = self._measure(wanted, self._side)
-        theirs = self._measure(offers.values, self._side.other)
+        theirs = self._measure(offered, self._side.other)
         if ours is None or theirs is None:
             return np.full(len(wanted_codes), NONE, dtype=np.int64)
         a, a_known, b, b_known = comparable(ours, theirs)
@@ -163,7 +199,12 @@ class _Search:
         return _in_row_order(frame.to_arrow_table()).column("value").combine_chunks()
 
     def _tried(
-        self, wanted: pa.Table, wanted_codes: Ints, offers: _Offers, left_over: Ints
+        self,
+        wanted: pa.Table,
+        wanted_codes: Ints,
+        offered: pa.Table,
+        offers: _Offers,
+        left_over: Ints,
     ) -> Iterator[tuple[Ints, Ints, Ints]]:
         """Yield rows, the best of the first `CAP` offers of each, and how many offers it has."""
         start = np.searchsorted(offers.codes, wanted_codes[left_over], side="left")
@@ -174,8 +215,11 @@ class _Search:
             offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
             pair_offers = np.repeat(start[low:high], counts) + offset
             pair_rows = pa.array(np.repeat(at, counts))
-            held = self._hold(
-                pc.take(wanted, pair_rows), pc.take(offers.values, pa.array(pair_offers))
+            held = _hold(
+                self._planned,
+                self._side,
+                wanted.take(pair_rows),
+                offered.take(pa.array(pair_offers)),
             )
             good = sum(
                 (column.astype(np.int64) for column in held), np.zeros(len(offset), np.int64)
@@ -184,26 +228,24 @@ class _Search:
             best = np.maximum.reduceat(score, np.cumsum(counts) - counts)
             yield at, start[low:high] + (CAP - best % (CAP + 1)), (end - start)[low:high]
 
-    def _hold(self, wanted: pa.Table, chosen: pa.Table) -> list[Bools]:
-        """Tell for each condition which pairs it holds for; null is no."""
-        if not self._planned.conditions:
-            return []
-        session = new_session(SessionLimits(memory_bytes=self._limits.memory_bytes))
-        query = self._planned.query
-        register_side(session, query, self._side, _numbered(wanted))
-        register_side(session, query, self._side.other, _numbered(chosen))
-        table = _in_row_order(condition_frame(self._planned, session).to_arrow_table())
-        columns = [table.column(f"c{n}") for n in range(len(self._planned.conditions))]
-        return [_bools(column) for column in columns]
 
-    def _details(
-        self, wanted: pa.Table, chosen: pa.Table, closest: pa.Array, sizes: Ints
-    ) -> pa.Array:
-        held = self._hold(wanted, chosen)
-        left, right = (wanted, chosen) if self._side is Side.LEFT else (chosen, wanted)
-        return wording.predicate_failed(
-            self._planned, self._side, left, right, held, closest, sizes, CAP
-        )
+def _compared(planned: Planned, side: Side) -> frozenset[str]:
+    """Return the columns of a side that conditions read."""
+    if side is Side.LEFT:
+        return frozenset(name for c in planned.conditions for name in c.left_columns)
+    return frozenset(name for c in planned.conditions for name in c.right_columns)
+
+
+def _hold(planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table) -> list[Bools]:
+    """Tell for each condition which pairs of rows it holds for; null is no."""
+    if not planned.conditions:
+        return []
+    session = new_session()
+    register_side(session, planned.query, side, _numbered(wanted))
+    register_side(session, planned.query, side.other, _numbered(chosen))
+    table = _in_row_order(condition_frame(planned, session).to_arrow_table())
+    columns = [table.column(f"c{n}") for n in range(len(planned.conditions))]
+    return [_bools(column) for column in columns]
 
 
 def _numbered(table: pa.Table) -> list[pa.RecordBatch]:

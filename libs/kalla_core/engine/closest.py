@@ -43,8 +43,7 @@ def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
     `rank` orders offered rows of equal distance, lowest first; ranks are unique. `NONE` where
     the wanted value is unknown or no offered row of the key has a value.
     """
-    usable = np.flatnonzero(offered.known)
-    order = usable[np.lexsort((rank[usable], offered.values[usable], offered.codes[usable]))]
+    order = _sorted(offered, rank)
     asked = np.flatnonzero(wanted.known)
     found = np.full(len(wanted.codes), NONE, dtype=np.int64)
     if len(order) == 0 or len(asked) == 0:
@@ -56,6 +55,12 @@ def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
     choice = _nearer(wanted.values[asked], values, rank[order], below, above)
     found[asked] = np.where(choice == NONE, NONE, order[choice])
     return found
+
+
+def _sorted(offered: Keyed, rank: Ints) -> Ints:
+    """Return the rows with a value, by code, value and rank."""
+    usable = np.flatnonzero(offered.known)
+    return usable[np.lexsort((rank[usable], offered.values[usable], offered.codes[usable]))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ class _Places:
 
 
 def _places(codes: Ints, values: Values, want_codes: Ints, want_values: Values) -> _Places:
-    distinct = np.unique(np.concatenate([values, want_values]))
+    distinct = np.unique(values, sorted=True)
     size = np.int64(len(distinct) + 1)
     sorted_offers = codes * size + np.searchsorted(distinct, values)
     wanted = want_codes * size + np.searchsorted(distinct, want_values)

@@ -153,7 +153,8 @@ def write_unmatched(
     """Write the rows that `unmatched` marks, with their reasons."""
     if not unmatched.any():
         return
-    reasons = explainer.of(rows.side, unmatched)
+    explainer.judge(rows.side, unmatched)
+    reasons = explainer.of(rows.side, 0, int(unmatched.sum()))
     written = 0
     for batch, start in zip(rows.batches, rows.starts, strict=True):
         kept = batch.filter(pa.array(unmatched[start : start + batch.num_rows]))

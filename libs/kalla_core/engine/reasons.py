@@ -8,6 +8,7 @@ compares (`kalla_core.engine.closest`), or else the best of the first few by pri
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine import wording
-from kalla_core.engine.candidates import Candidates, find_candidates
+from kalla_core.engine.candidates import Choice, choose_candidates, describe_candidates
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.planned import Planned, key_frame
@@ -34,8 +35,30 @@ class Reason(StrEnum):
     NO_MATCH = "no_match"
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdicts:
+    """What was found out about the unmatched rows of one side, in their order.
+
+    Attributes:
+        keys: ROW (position) and the keys of each.
+        codes: int8, positions in `_CODES`.
+        choice: for the rows whose key is on the other side, in their order.
+    """
+
+    keys: pa.Table
+    codes: npt.NDArray[np.int8]
+    choice: Choice
+
+
+_CODES = (Reason.KEY_NULL, Reason.KEY_NOT_FOUND, Reason.PREDICATE_FAILED)
+_NULL, _ABSENT, _FOUND = range(3)
+
+
 class Explainer:
     """Explains the unmatched rows of both sides of one set of buckets.
+
+    `judge` looks at all of them and remembers little of each; `of` says it in words, for as many
+    rows as the caller wants to hold at a time.
 
     Args:
         limits: of the sessions that compare keys.
@@ -46,21 +69,22 @@ class Explainer:
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
         self._limits = limits
         self._keys: dict[Side, pa.Table] = {}
+        self._verdicts: dict[Side, _Verdicts] = {}
 
     def prepare(self) -> None:
-        """Evaluate the keys of both sides, so that `of` may then run in two threads."""
+        """Evaluate the keys of both sides, so that these may then be judged in two threads."""
         if self._planned.reason_keys:
             for side in Side:
                 self._key_table(side)
 
-    def of(self, side: Side, unmatched: Bools) -> Reasons:
-        """Return the reasons of the rows of `side` that `unmatched` marks, in their order."""
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so."""
         if not self._planned.reason_keys:
-            return _uniform(int(unmatched.sum()), Reason.NO_MATCH, wording.NO_EQUALITY_KEY)
+            return
         keys = self._key_table(side).filter(pa.array(unmatched))
         null = self._null_keys(keys)
         found = self._found_elsewhere(side, keys)
-        candidates = find_candidates(
+        choice = choose_candidates(
             self._planned,
             side,
             self._rows[side],
@@ -69,23 +93,34 @@ class Explainer:
             self._key_table(side.other),
             self._limits,
         )
-        return self._compose(side, keys, null, found, candidates)
+        codes = np.where(found, _FOUND, np.where(null, _NULL, _ABSENT)).astype(np.int8)
+        self._verdicts[side] = _Verdicts(keys, codes, choice)
 
-    def _compose(
-        self, side: Side, keys: pa.Table, null: Bools, found: Bools, candidates: Candidates
-    ) -> Reasons:
-        codes = np.where(found, 2, np.where(null, 0, 1)).astype(np.int8)
-        names = pa.array([Reason.KEY_NULL, Reason.KEY_NOT_FOUND, Reason.PREDICATE_FAILED])
-        absent = keys.filter(pa.array(~found & ~null))
+    def of(self, side: Side, start: int, count: int) -> Reasons:
+        """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
+        if not self._planned.reason_keys:
+            return _uniform(count, Reason.NO_MATCH, wording.NO_EQUALITY_KEY)
+        verdicts = self._verdicts[side]
+        codes = verdicts.codes[start : start + count]
+        keys = verdicts.keys.slice(start, count)
+        before = int(np.count_nonzero(verdicts.codes[:start] == _FOUND))
+        within = int(np.count_nonzero(codes == _FOUND))
+        candidates = describe_candidates(
+            self._planned,
+            side,
+            self._rows[side],
+            self._rows[side.other],
+            verdicts.choice.slice(before, within),
+        )
         details = [
-            wording.key_null(self._planned, side, keys.filter(pa.array(null & ~found))),
-            wording.key_not_found(self._planned, side, absent),
+            wording.key_null(self._planned, side, keys.filter(pa.array(codes == _NULL))),
+            wording.key_not_found(self._planned, side, keys.filter(pa.array(codes == _ABSENT))),
             candidates.details,
         ]
-        none = pa.nulls(len(codes) - len(candidates.closest), pa.string())
+        none = pa.nulls(count - within, pa.string())
         order = pa.array(_interleave(codes))
         return Reasons(
-            pc.take(names, pa.array(codes)),
+            pc.take(pa.array(_CODES, pa.string()), pa.array(codes)),
             pc.take(pa.concat_arrays(details), order),
             pc.take(pa.concat_arrays([none, candidates.closest]), order),
         )
