@@ -26,7 +26,7 @@ Keys = Mapping[Side, tuple[Symbol, ...]]
 Component = frozenset[Symbol]
 
 
-class NotExact(Exception):  # noqa: N818 - named for what happened
+class NotExact(Exception):
     """Cutting the sides like this could change the answer; the message is a sentence."""
 
 

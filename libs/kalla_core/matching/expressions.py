@@ -29,7 +29,7 @@ _OPAQUE = {
 }
 
 
-class OpaqueExpression(Exception):  # noqa: N818 - named for what happened
+class OpaqueExpression(Exception):
     """An expression whose parts cannot be seen; the message says what kind it is."""
 
 
@@ -125,7 +125,7 @@ def obstacle(expr: Expr, tables: frozenset[str]) -> str | None:
     text = expr.canonical_name()
     if _VOLATILE.search(text):
         return "A volatile function gives another answer each time."
-    seen = list(_seen(expr))
+    seen = list(visible_parts(expr))
     subqueries = [part for part in seen if part.variant_name() == "ScalarSubquery"]
     if text.count(_SUB_QUERY) != len(subqueries):
         return "A sub-query that cannot be seen into stands in an expression."
@@ -138,7 +138,7 @@ def obstacle(expr: Expr, tables: frozenset[str]) -> str | None:
     return f"{', '.join(sorted(unseen))} cannot be analysed." if unseen else None
 
 
-def _seen(expr: Expr) -> Iterator[Expr]:
+def visible_parts(expr: Expr) -> Iterator[Expr]:
     """Yield `expr` and those of its parts that can be seen."""
     yield expr
     try:
@@ -146,4 +146,4 @@ def _seen(expr: Expr) -> Iterator[Expr]:
     except OpaqueExpression:
         return
     for part in parts:
-        yield from _seen(part)
+        yield from visible_parts(part)

@@ -32,6 +32,7 @@ class Identified:
         analysed: what decides how it may be cut; the same but for the look-up of primary keys.
         origins: the hidden columns.
         warnings: what is left to chance.
+        chance: it must not be computed in more than one fragment, for that reason.
     """
 
     frame: DataFrame
@@ -39,6 +40,7 @@ class Identified:
     origins: tuple[Origin, ...]
     by: Identification
     warnings: tuple[str, ...] = ()
+    chance: bool = False
 
 
 def identified(
@@ -61,7 +63,7 @@ def identified(
     _check_both_sides(carried, query)
     frame, warnings = carried.frame, carried.warnings
     by = Identification.ROW_IDS
-    return Identified(frame, frame, telling(carried.origins), by, warnings)
+    return Identified(frame, frame, telling(carried.origins), by, warnings, carried.chance)
 
 
 def _carried(
@@ -123,8 +125,13 @@ def _by_primary_keys(
         f"Row numbers cannot travel through {obstacle}; result rows are told apart by their "
         "primary keys, which must be unique."
     )
+    warnings = [warning]
+    if obstacle == "DISTINCT ON":
+        warnings.append(
+            "Which of several rows DISTINCT ON keeps is chance where its ORDER BY ties."
+        )
     by = Identification.PRIMARY_KEYS
-    return Identified(frame, base, tuple(origins), by, (warning,))
+    return Identified(frame, base, tuple(origins), by, tuple(warnings))
 
 
 def _looked_up(

@@ -8,6 +8,7 @@ rows alike and stay as they are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,13 @@ from datafusion.common import NullTreatment
 from datafusion.expr import SortExpr, Window, WindowFrame
 
 from kalla_core.matching import logical as lp
-from kalla_core.matching.expressions import column_refs
+from kalla_core.matching.expressions import column_refs, visible_parts
 from kalla_core.matching.origins import HIDDEN
 
 _BY_POSITION = {"row_number", "ntile", "lag", "lead"}
 _BY_VALUE = {"first_value", "last_value", "nth_value"}
+_PICKS_ROWS = re.compile(r"\b(Limit|Window|DistinctOn)\(")
+_WITH_SUB_QUERY = {"ScalarSubquery", "InSubquery"}
 _PEERS_ALIKE = {"rank", "dense_rank", "percent_rank", "cume_dist"}
 
 
@@ -70,6 +73,18 @@ def broken_ties(frame: DataFrame, ties: Ties) -> list[SortExpr]:
         ]
     chosen += [col(name) for name in ties.rows]
     return [expr.sort(ascending=True, nulls_first=False) for expr in chosen]
+
+
+def chance_in_sub_queries(exprs: Sequence[Expr]) -> str | None:
+    """Return a warning if sub-queries inside `exprs`, which stay as they are, pick some rows."""
+    parts = [part for expr in exprs for part in visible_parts(expr)]
+    plans = [p.to_variant().subquery() for p in parts if p.variant_name() in _WITH_SUB_QUERY]
+    if not any(_PICKS_ROWS.search(repr(plan)) for plan in plans):
+        return None
+    return (
+        "A sub-query in an expression picks rows by LIMIT or by a window function: "
+        "which of equal rows it picks is chance, unless its ORDER BY tells them apart."
+    )
 
 
 def has_stable_order(plan: LogicalPlan) -> bool:

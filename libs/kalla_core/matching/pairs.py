@@ -72,9 +72,12 @@ _Flat = dict[Side, _Named]
 def expand(batch: pa.RecordBatch, pair_frame: PairFrame) -> Pairs:
     """Return the pairs that the rows of `batch`, produced by `pair_frame`, stand for."""
     hidden = [batch.column(pair_frame.columns + i) for i in range(len(pair_frame.origins))]
+    rows = np.arange(batch.num_rows, dtype=np.int64)
     if _is_plain(pair_frame.origins):
-        return _plain(pair_frame.origins, hidden, batch.num_rows)
-    found = list(_pairs(pair_frame.origins, hidden, np.arange(batch.num_rows, dtype=np.int64)))
+        return _plain(pair_frame.origins, hidden, rows)
+    found = [part for part in _pairs(pair_frame.origins, hidden, rows) if len(part)]
+    if len(found) == 1 and single_sides(pair_frame.origins):
+        return found[0]  # one product of distinct numbers
     return _distinct(_joined(found))
 
 
@@ -84,15 +87,14 @@ def _is_plain(origins: Sequence[Origin]) -> bool:
     return len(origins) == 2 and sorted(sides) == sorted(Side)
 
 
-def _plain(origins: Sequence[Origin], hidden: Sequence[pa.Array], rows: int) -> Pairs:
+def _plain(origins: Sequence[Origin], hidden: Sequence[pa.Array], rows: Rows) -> Pairs:
     by_side = dict(zip((next(iter(o.sides)) for o in origins), hidden, strict=True))
     left, right = by_side[Side.LEFT], by_side[Side.RIGHT]
-    result_row = np.arange(rows, dtype=np.int64)
     if left.null_count or right.null_count:
         both = pc.and_(left.is_valid(), right.is_valid())
         left, right = left.filter(both), right.filter(both)
-        result_row = result_row[both.to_numpy(zero_copy_only=False)]
-    return Pairs(result_row, left.to_numpy(), right.to_numpy())
+        rows = rows[both.to_numpy(zero_copy_only=False)]
+    return Pairs(rows, left.to_numpy(), right.to_numpy())
 
 
 def _pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) -> Iterator[Pairs]:
@@ -103,7 +105,10 @@ def _pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) ->
         values: arrays of one length, side by side.
         rows: the result row each of their elements belongs to, ascending.
     """
-    flat = _side_by_side(origins, values, rows)
+    if _is_plain(origins):
+        yield _plain(origins, values, rows)
+        return
+    flat = _side_by_side(origins, values, rows) if len(origins) > 1 else []
     for one, other in combinations(flat, 2):
         yield _product(one[Side.LEFT], other[Side.RIGHT])
         yield _product(other[Side.LEFT], one[Side.RIGHT])
@@ -165,6 +170,9 @@ def _merged(parts: Sequence[_Named]) -> _Named:
     """Return the row numbers of all parts, each once per result row."""
     rows = np.concatenate([part.rows for part in parts])
     numbers = np.concatenate([part.numbers for part in parts])
+    ascending = (rows[1:] > rows[:-1]) | ((rows[1:] == rows[:-1]) & (numbers[1:] > numbers[:-1]))
+    if ascending.all():
+        return _Named(rows, numbers)
     order = np.lexsort((numbers, rows))
     rows, numbers = rows[order], numbers[order]
     fresh = _changes(rows, numbers)
@@ -193,7 +201,7 @@ def _product(left: _Named, right: _Named) -> Pairs:
 
 
 def _joined(parts: Sequence[Pairs]) -> Pairs:
-    kept = [part for part in parts if len(part)] or [_product(_NOTHING, _NOTHING)]
+    kept = parts or [_product(_NOTHING, _NOTHING)]
     return Pairs(
         np.concatenate([part.result_row for part in kept]),
         np.concatenate([part.left for part in kept]),

@@ -17,6 +17,7 @@ from datafusion import DataFrame, Expr, SessionContext, col
 
 from kalla_core.errors import EngineFailure
 from kalla_core.matching import conditions, keys
+from kalla_core.matching.candidates import candidates
 from kalla_core.matching.conditions import Checked, Condition
 from kalla_core.matching.expressions import column_refs
 from kalla_core.matching.identify import Identification, Identified, identified
@@ -30,7 +31,7 @@ from kalla_core.matching.query import ROW, MatchQuery, Side
 from kalla_core.matching.requirements import Requirement, requirements
 from kalla_core.matching.routes import source
 from kalla_core.matching.session import new_session
-from kalla_core.matching.strategy import Choice, Strategy, choose
+from kalla_core.matching.strategy import Choice, Strategy, choose, in_one_piece
 from kalla_core.matching.tables import register_shapes, table_names
 from kalla_core.matching.trace import Tracer
 
@@ -112,10 +113,10 @@ def plan_match(query: MatchQuery) -> Planned:
     output = _checked_output(original, found, numbered)
     reader = Reader(numbered)
     traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())
-    candidates = keys.candidates(traced, reader, sides)
-    choice = choose(traced, candidates, sides)
+    possible = candidates(traced, reader, sides)
+    choice = in_one_piece() if found.chance else choose(traced, possible, sides)
     required = tuple(requirements(traced))
-    reason_keys = _reason_keys(choice, candidates, required)
+    reason_keys = _reason_keys(choice, possible.components, required)
     pairwise = Pairwise(numbered, sides)
     return Planned(
         query=query,
@@ -221,12 +222,12 @@ def _at_run_time(frame: DataFrame, session: SessionContext) -> pa.Schema:
 
 
 def _reason_keys(
-    choice: Choice, candidates: Sequence[KeyComponent], required: Sequence[Requirement]
+    choice: Choice, possible: Sequence[KeyComponent], required: Sequence[Requirement]
 ) -> tuple[KeyComponent, ...]:
     if choice.copartition is not None:
         return choice.copartition.keys
     return tuple(
-        key for key in candidates if any(conditions.is_key(r, [key]) for r in required)
+        key for key in possible if any(conditions.is_key(r, [key]) for r in required)
     )  # fmt: skip
 
 

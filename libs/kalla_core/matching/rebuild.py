@@ -8,6 +8,7 @@ they are: they carry no ids.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -20,7 +21,13 @@ from kalla_core.errors import EngineFailure
 from kalla_core.matching import logical as lp
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.logical import JoinKind
-from kalla_core.matching.ordering import Ties, broken_ties, has_stable_order, restated
+from kalla_core.matching.ordering import (
+    Ties,
+    broken_ties,
+    chance_in_sub_queries,
+    has_stable_order,
+    restated,
+)
 from kalla_core.matching.origins import (
     HIDDEN,
     Collected,
@@ -33,7 +40,7 @@ from kalla_core.matching.origins import (
 from kalla_core.matching.query import ROW, Side
 
 
-class CannotCarry(Exception):  # noqa: N818 - named for what happened
+class CannotCarry(Exception):
     """Row ids cannot travel through an operator; the message says which."""
 
 
@@ -47,6 +54,8 @@ class Carried:
         meets: some row may name rows of both sides.
         ties: what tells any two of its rows apart, for ORDER BY.
         warnings: what the user should know about the order of rows that compare equal.
+        chance: a part that every fragment may compute for itself picks among equal rows as they
+            come, so that two fragments could pick differently.
     """
 
     frame: DataFrame
@@ -54,6 +63,7 @@ class Carried:
     meets: bool = False
     ties: Ties = field(default_factory=Ties)
     warnings: tuple[str, ...] = ()
+    chance: bool = False
 
     @property
     def sides(self) -> frozenset[Side]:
@@ -68,6 +78,7 @@ class Carried:
             self.meets or other.meets or len(self.sides | other.sides) == len(Side),
             self.ties.beside(other.ties),
             self.warnings + other.warnings,
+            self.chance or other.chance,
         )
 
 
@@ -96,12 +107,31 @@ class Rebuilder:
         Raises:
             CannotCarry: an operator through which ids cannot travel.
         """
-        if not self._reads_sides(plan):
-            return Carried(self.numbered.create_dataframe_from_logical_plan(plan), ())
+        if self._reads_sides(plan):
+            return self._carried(plan, cut)
+        return self._aside(plan)
+
+    def _aside(self, plan: LogicalPlan) -> Carried:
+        """Return a plan whose rows need no ids, rebuilt only where it picks among equal rows."""
+        if _PICKS_ROWS.search(plan.display_indent()):
+            try:
+                return replace(self._carried(plan, False), origins=(), meets=False)
+            except CannotCarry as obstacle:
+                warning = f"Which of equal rows {obstacle} picks is left to chance."
+                return replace(self._unchanged(plan), warnings=(warning,), chance=True)
+        return self._unchanged(plan)
+
+    def _unchanged(self, plan: LogicalPlan) -> Carried:
+        frame = self.numbered.create_dataframe_from_logical_plan(plan)
+        return Carried(frame, (), ties=Ties(all_columns=True))
+
+    def _carried(self, plan: LogicalPlan, cut: bool) -> Carried:
         node = lp.read(plan)
         match node:
             case lp.Scan():
-                return self._scan(node)
+                return self._scan(node) if node.table in self.sides else self._unchanged(plan)
+            case lp.Constant():
+                return self._unchanged(plan)
             case lp.Aliased():
                 inner = self.rebuild(node.input, cut=cut)
                 return replace(inner, frame=inner.frame.alias(quoted(node.alias)))
@@ -109,7 +139,8 @@ class Rebuilder:
                 return self._projected(node, cut)
             case lp.Filtered():
                 inner = self.rebuild(node.input, cut=cut)
-                return replace(inner, frame=inner.frame.filter(node.predicate))
+                frame = inner.frame.filter(node.predicate)
+                return _warned(replace(inner, frame=frame), node.predicate)
             case lp.Joined():
                 return self._joined(node)
             case lp.Aggregated():
@@ -158,7 +189,8 @@ class Rebuilder:
     def _projected(self, node: lp.Projected, cut: bool) -> Carried:
         inner = self.rebuild(node.input, cut=cut)
         hidden = [col(name).alias(name) for name in _hidden(inner)]
-        return replace(inner, frame=inner.frame.select(*node.exprs, *hidden))
+        frame = inner.frame.select(*node.exprs, *hidden)
+        return _warned(replace(inner, frame=frame), *node.exprs)
 
     def _joined(self, node: lp.Joined) -> Carried:
         left, right = node.left, node.right
@@ -168,12 +200,9 @@ class Rebuilder:
         if how is None:
             raise CannotCarry(f"{node.kind} join")
         kept = self.rebuild(left)
-        other = self._without_ids(right) if node.kind.one_sided else self.rebuild(right)
+        other = self._aside(right) if node.kind.one_sided else self.rebuild(right)
         frame = kept.frame.join_on(other.frame, *self._conditions(node), how=how)
         return kept.beside(other, frame)
-
-    def _without_ids(self, plan: LogicalPlan) -> Carried:
-        return Carried(self.numbered.create_dataframe_from_logical_plan(plan), ())
 
     def _conditions(self, node: lp.Joined) -> list[Expr]:
         pairs = [self._same(node, a, b) if node.nulls_equal else a == b for a, b in node.on]
@@ -194,17 +223,18 @@ class Rebuilder:
     ) -> Carried:
         inner = self.rebuild(node.input)
         by = list(_visible(inner.frame) if groups is None else groups)
-        collected = Collected(telling(inner.origins), self._fresh("c"))
-        grouped = inner.frame.aggregate(by, [*aggregates, _collect(collected)])
+        told = telling(inner.origins)
+        origins = (Collected(told, self._fresh("c")),) if told else ()
+        grouped = inner.frame.aggregate(by, [*aggregates, *map(_collect, origins)])
         # Hidden lists from below depend on their own group and may come up as implicit groups.
-        refs = [
-            ref
-            for ref in column_refs(grouped)
-            if ref.to_variant().name() == collected.column or not _is_hidden(ref)
-        ]
-        ties = {self._fresh("t"): ref for ref in refs[: len(by)]}
-        frame = grouped.select(*refs, *(ref.alias(name) for name, ref in ties.items()))
-        return replace(inner, frame=frame, origins=(collected,), ties=Ties(tuple(ties)))
+        refs = _visible(grouped)
+        ties = {self._fresh("t"): ref for ref in refs[: len(refs) - len(aggregates)]}
+        frame = grouped.select(
+            *refs,
+            *(col(origin.column) for origin in origins),
+            *(ref.alias(name) for name, ref in ties.items()),
+        )
+        return replace(inner, frame=frame, origins=origins, ties=Ties(tuple(ties)))
 
     def _windowed(self, node: lp.Windowed) -> Carried:
         inner = self.rebuild(node.input)
@@ -235,7 +265,7 @@ class Rebuilder:
         if not has_stable_order(node.input):
             keys = broken_ties(frame, inner.ties)
             frame = frame.sort(*keys) if keys else frame
-            warnings += ("LIMIT without ORDER BY takes the first rows by primary key.",)
+            warnings += ("LIMIT without ORDER BY takes the first rows by key.",)
         fetch = _ALL_ROWS if node.fetch is None else node.fetch
         return replace(inner, frame=frame.limit(fetch, node.skip), warnings=warnings)
 
@@ -251,7 +281,8 @@ class Rebuilder:
         warnings = tuple(line for branch in branches for line in branch.warnings)
         meets = any(branch.meets for branch in branches)
         ties = Ties((), (number, *scalars), all_columns=True)
-        return Carried(frame, slots, meets, ties, warnings)
+        chance = any(branch.chance for branch in branches)
+        return Carried(frame, slots, meets, ties, warnings, chance)
 
     def _slots(self, branches: list[Carried]) -> tuple[Origin, ...]:
         """Return columns that hold the origins of any branch, each shape as often as needed."""
@@ -279,6 +310,14 @@ _HOW: dict[JoinKind, _How] = {
 }
 
 _ALL_ROWS = 2**62
+_PICKS_ROWS = re.compile(r"Limit:|WindowAggr:|DistinctOn:")
+
+
+def _warned(carried: Carried, *exprs: Expr) -> Carried:
+    warning = chance_in_sub_queries(exprs)
+    if warning is None:
+        return carried
+    return replace(carried, warnings=(*carried.warnings, warning), chance=True)
 
 
 def _padded(branch: Carried, slots: tuple[Origin, ...], number: str, index: int) -> DataFrame:

@@ -17,7 +17,7 @@ from kalla_core.matching.expressions import OpaqueExpression, columns, position,
 from kalla_core.matching.query import Side
 
 
-class NoRoute(Exception):  # noqa: N818 - named for what happened
+class NoRoute(Exception):
     """A value is not a function of one source row; the message says why."""
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 
+from kalla_core.matching.candidates import Candidates
 from kalla_core.matching.copartition import Check, NotExact
-from kalla_core.matching.keys import Copartition, KeyComponent, find_copartition
+from kalla_core.matching.keys import Copartition
 from kalla_core.matching.query import Side
 from kalla_core.matching.trace import Traced
 
@@ -36,15 +38,15 @@ class Choice:
     why: tuple[str, ...]
 
 
-def choose(traced: Traced, candidates: Sequence[KeyComponent], sides: Mapping[str, Side]) -> Choice:
+def choose(traced: Traced, candidates: Candidates, sides: Mapping[str, Side]) -> Choice:
     """Return the best strategy that leaves the answer as it is.
 
     Args:
         traced: the optimised plan that will run, with symbols.
-        candidates: possible components of a key.
+        candidates: what may be a key.
         sides: table name to side.
     """
-    copartition, refusals = find_copartition(traced, candidates, sides)
+    copartition, refusals = _best_key(traced, candidates, sides)
     obstacles = {side: _why_not_replicated(traced, side, sides) for side in Side}
     replicable = frozenset(side for side, why in obstacles.items() if why is None)
     if copartition is not None:
@@ -60,6 +62,33 @@ def choose(traced: Traced, candidates: Sequence[KeyComponent], sides: Mapping[st
         if why is not None
     ]
     return Choice(Strategy.SINGLE, None, frozenset(), (no_key, *whole))
+
+
+def in_one_piece() -> Choice:
+    """Return the choice for a plan that leaves something to chance."""
+    why = "It picks among equal rows by chance, which two fragments could do differently."
+    return Choice(Strategy.SINGLE, None, frozenset(), (why,))
+
+
+def _best_key(
+    traced: Traced, candidates: Candidates, sides: Mapping[str, Side]
+) -> tuple[Copartition | None, tuple[str, ...]]:
+    """Return the key with most components that is exact, else None and the reasons."""
+    found = candidates.components
+    reasons = list(candidates.refusals)
+    if not found:
+        reasons = reasons or ["No equality compares the two sides."]
+    for size in range(len(found), 0, -1):
+        for chosen in combinations(found, size):
+            keys = {side: tuple(c.side(side).symbol for c in chosen) for side in Side}
+            check = Check(keys, frozenset(Side), sides)
+            try:
+                check.run(traced)
+            except NotExact as error:
+                reasons.append(str(error))
+                continue
+            return Copartition(chosen, check.nulls_together), ()
+    return None, tuple(dict.fromkeys(reasons))
 
 
 def _by_key(copartition: Copartition) -> tuple[str, ...]:

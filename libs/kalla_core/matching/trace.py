@@ -34,6 +34,11 @@ class Equality:
     left_plan: LogicalPlan
     right_plan: LogicalPlan
 
+    @property
+    def ends(self) -> tuple[tuple[LogicalPlan, Expr], ...]:
+        """Both sides as expressions over plans."""
+        return ((self.left_plan, self.left_expr), (self.right_plan, self.right_expr))
+
 
 @dataclass(frozen=True, slots=True)
 class Traced:
