@@ -104,7 +104,7 @@ _CAUSES = re.compile(
     r"^(?:DataFusion error: |type_coercion\s+caused by\s+"
     r"|Optimizer rule '\w+' failed\s+caused by\s+"
     r"|Error during planning: |Internal error: |SQL error: |Schema error: |Execution error: "
-    r"|Arrow error: |Invalid or Unsupported Configuration: |This feature is not implemented: "
+    r"|Arrow error: |Invalid or Unsupported Configuration: "
     r"|External error: |check_analyzed_plan\s+caused by\s+)+"
 )
 
@@ -158,11 +158,12 @@ def _no_table(said: _Said, qualifier: str, name: str, fields: Sequence[tuple[str
 def _like_columns(name: str, qualifier: str, fields: Sequence[tuple[str, str]]) -> str:
     """Say which columns may have been meant."""
     same = [column for _, column in fields if column.casefold() == name.casefold()]
+    if same and quoted(same[0]) == same[0]:
+        return f"; write {same[0]}: names in double quotes are taken as they stand."
     if same:
-        right = '"' + same[0] + '"'
-        return f"; write {right} in double quotes: unquoted names are looked up in lower case."
-    reachable = [column for table, column in fields if not qualifier or table == qualifier]
-    return ". " + suggestion(name, dict.fromkeys(reachable))
+        return f"; write {quoted(same[0])}: names without double quotes are read in lower case."
+    reachable = [quoted(column) for table, column in fields if qualifier in ("", table)]
+    return ". " + suggestion(name, dict.fromkeys(reachable)) if reachable else "."
 
 
 def _fields(listed: str) -> Iterator[tuple[str, str]]:
@@ -176,11 +177,8 @@ def _fields(listed: str) -> Iterator[tuple[str, str]]:
 def _ambiguous(said: _Said, match: re.Match[str]) -> KallaError:
     name = match["name"].strip('"')
     what = f'Several tables have a column "{name}"'
-    remedy = f"; write which one is meant, as in {_EXAMPLE}.{quoted(name)}."
+    remedy = f"; write the name of the table before it, as in TABLE.{quoted(name)}."
     return InvalidSql(**where(said.sql, said.place(name), what, remedy))
-
-
-_EXAMPLE = "left_src"
 
 
 def _no_such_table(said: _Said, match: re.Match[str]) -> KallaError:
@@ -267,6 +265,8 @@ def _bad_moment(said: _Said, match: re.Match[str]) -> KallaError:
 
 def _not_supported(said: _Said, match: re.Match[str]) -> KallaError:
     name = match["name"]
+    if name == "TableFunction":
+        return table_function(said.sql, "table", said.place("table"))
     what = f"{name.upper()} is not supported"
     return InvalidSql(**where(said.sql, said.place(name), what))
 
@@ -280,7 +280,13 @@ def _unknown(said: _Said, message: str) -> KallaError:
     """Say what is not known here in DataFusion's words, but for those meant for programmers."""
     line = message.splitlines()[0] if message else "unknown reason"
     cut = re.split(r"\s*[\[{(]?\b\w+\s?\{|\. No function matches|This issue was likely", line)[0]
-    return InvalidSql(f"The SQL cannot be planned: {all_spoken(cut).strip().rstrip('.;:')}.")
+    reason = all_spoken(cut).strip().rstrip(".;:")
+    if _NOT_IMPLEMENTED in reason:
+        return InvalidSql(f"Not supported: {reason.removeprefix(_NOT_IMPLEMENTED)}.")
+    return InvalidSql(f"The SQL cannot be planned: {reason}.")
+
+
+_NOT_IMPLEMENTED = "This feature is not implemented: "
 
 
 def _string_place(tokens: Sequence[Token], value: str) -> int | None:
@@ -348,7 +354,7 @@ _TRANSLATIONS: tuple[tuple[re.Pattern[str], _Translate], ...] = tuple(
         (r'Invalid input syntax for type (?P<kind>interval): "(?P<value>.*?)"', _bad_moment),
         (r"Unsupported ast node (?P<name>\w+)", _not_supported),
         (
-            r"^(?:DDL|DML|Statement) not supported|^Unsupported SQL statement|not implemented yet$",
+            r"^(?:DDL|DML|Statement) not supported|Unsupported SQL statement|not implemented yet$",
             _no_query,
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.lexer import Kind, Token
-from kalla_core.matching.sites import closing
+from kalla_core.matching.sites import OPENING, closing
 from kalla_core.matching.text import where
 
 MAX_CHARACTERS = 50_000
@@ -47,15 +47,13 @@ def check_limits(sql: str, tokens: Sequence[Token]) -> None:
     """Return if `sql` is small enough to be planned.
 
     Raises:
-        InvalidSql: it is too deeply nested, has too many operators, or its WITH queries multiply.
+        InvalidSql: its brackets do not match or are too many, it has too many operators, or its
+            WITH queries multiply.
     """
-    depth = weight = 0
+    _check_brackets(sql, tokens)
+    weight = 0
     for token in tokens:
-        depth += token.symbol("(", "[", "{") - token.symbol(")", "]", "}")
         weight += _weight(token)
-        if depth > MAX_DEPTH:
-            what = f"The SQL is nested too deeply: more than {MAX_DEPTH} brackets"
-            raise InvalidSql(**where(sql, token.start, what))
         if weight > MAX_WEIGHT:
             what = "The SQL is too large: too many operators, sub-queries and joins"
             raise InvalidSql(**where(sql, token.start, what))
@@ -64,6 +62,31 @@ def check_limits(sql: str, tokens: Sequence[Token]) -> None:
             f"The WITH queries of the SQL read each other so often that more than {MAX_READS} "
             "tables would be read."
         )
+
+
+def _check_brackets(sql: str, tokens: Sequence[Token]) -> None:
+    open_brackets: list[Token] = []
+    for token in tokens:
+        if token.symbol(*OPENING):
+            open_brackets.append(token)
+        elif token.symbol(*OPENING.values()) and token.value != _closes(open_brackets):
+            what = f"This {token.value} closes nothing that is open"
+            raise InvalidSql(**where(sql, token.start, what))
+        if len(open_brackets) > MAX_DEPTH:
+            what = f"The SQL is nested too deeply: more than {MAX_DEPTH} brackets"
+            raise InvalidSql(**where(sql, token.start, what))
+    if open_brackets:
+        opened = open_brackets[-1]
+        what, remedy = (
+            f"This {opened.value} is not closed",
+            f"; {OPENING[opened.value]} is missing.",
+        )
+        raise InvalidSql(**where(sql, opened.start, what, remedy))
+
+
+def _closes(open_brackets: list[Token]) -> str | None:
+    """Take the last open bracket off and return what closes it."""
+    return OPENING[open_brackets.pop().value] if open_brackets else None
 
 
 def _weight(token: Token) -> int:

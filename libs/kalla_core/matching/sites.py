@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from kalla_core.matching.lexer import Kind, Token
 
-_OPENING = {"(": ")", "[": "]", "{": "}"}
-_CLOSING = frozenset(_OPENING.values())
+OPENING = {"(": ")", "[": "]", "{": "}"}
+"""Brackets, and what closes them."""
+
+_CLOSING = frozenset(OPENING.values())
 
 # After one of these words an expression may begin; a name after any other is an alias.
 _BEFORE_EXPRESSION = frozenset(
@@ -43,7 +45,7 @@ def closing(tokens: Sequence[Token], index: int) -> int:
     """Return the index of the bracket that closes the one at `index`; the end if none does."""
     depth = 0
     for at in range(index, len(tokens)):
-        if tokens[at].symbol(*_OPENING):
+        if tokens[at].symbol(*OPENING):
             depth += 1
         elif tokens[at].symbol(*_CLOSING):
             depth -= 1
@@ -86,7 +88,7 @@ def has_order(tokens: Sequence[Token], first: int, last: int) -> bool:
     """Whether ORDER BY stands in the range `[first, last)`, not counting what is in brackets."""
     at = first
     while at < last:
-        if tokens[at].symbol(*_OPENING):
+        if tokens[at].symbol(*OPENING):
             at = closing(tokens, at)
         elif tokens[at].word("order") and at + 1 < last and tokens[at + 1].word("by"):
             return True
@@ -136,7 +138,7 @@ def _arguments(tokens: Sequence[Token], open_: int, close: int) -> tuple[tuple[i
         return ()
     ranges, first, at = [], open_ + 1, open_ + 1
     while at < close:
-        if tokens[at].symbol(*_OPENING):
+        if tokens[at].symbol(*OPENING):
             at = min(closing(tokens, at), close)
         elif tokens[at].symbol(","):
             ranges.append((first, at))

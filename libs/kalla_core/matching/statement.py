@@ -18,7 +18,7 @@ from kalla_core.matching.sites import call_sites
 from kalla_core.matching.text import Splice, spliced, where
 from kalla_core.recipe.nearest import suggestion
 
-_QUERY = ("select", "with", "values", "from", "table")
+_QUERY = ("select", "with", "values", "from")
 
 _STATEMENTS = frozenset(
     """
@@ -126,8 +126,10 @@ def _check_clauses(sql: str, tokens: Sequence[Token]) -> None:
         if token.value == "into" and after.is_name:
             what = "SELECT ... INTO is not allowed"
             raise ForbiddenSql(**where(sql, token.start, what, "; match SQL only reads."))
-        if token.value == "for" and after.word("update", "share"):
-            raise ForbiddenSql(**where(sql, token.start, "Match SQL cannot lock rows"))
+        if token.value == "for" and after.word("update", "share", "xml", "json", "browse"):
+            raise ForbiddenSql(
+                **where(sql, token.start, f"FOR {after.value.upper()} is not allowed")
+            )
         if token.value == "tablesample":
             what = "TABLESAMPLE is not allowed"
             raise ForbiddenSql(
@@ -195,7 +197,7 @@ def _tables_read(sql: str) -> Iterator[tuple[str, int | None, bool]]:
 
     try:
         tree = sqlglot.parse_one(_in_double_quotes(sql), read="postgres")
-    except (sqlglot.errors.SqlglotError, RecursionError):
+    except Exception:  # not only its own errors: what it cannot read may also crash it
         return
     defined = {_spelt(cte.args["alias"].this) for cte in tree.find_all(exp.CTE)}
     for table in tree.find_all(exp.Table):

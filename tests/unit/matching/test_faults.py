@@ -18,9 +18,9 @@ CASES = [
     ("select id from left_src where x.id = 1", UnknownColumn, 1, 31, ("left_src.id",)),
     ("select left_src.id from left_src l", UnknownColumn, 1, 8, ("write l.id",)),
     ("select Invoices.id from Invoices i", UnknownColumn, 1, 8, ("write i.id",)),
-    ("select odd from left_src", UnknownColumn, 1, 8, ('"odd"',)),
-    ('select "AMOUNT" from left_src', UnknownColumn, 1, 8, ('write "amount"', "lower case")),
-    ('select "odd name" from left_src', UnknownColumn, 1, 8, ('write "Odd Name"',)),
+    ("select odd from left_src", UnknownColumn, 1, 8, ('`"Odd Name"`',)),
+    ('select "AMOUNT" from left_src', UnknownColumn, 1, 8, ("write amount", "as they stand")),
+    ('select "odd name" from left_src', UnknownColumn, 1, 8, ('write "Odd Name"', "lower case")),
     ("select l.id from left_src l join right_src r using (idd)", UnknownColumn, 1, 53, ("`id`",)),
     ("select g.s from (select id as k from left_src) g", UnknownColumn, 1, 8, ("`k`",)),
     ("select id from left_src l, right_src r", InvalidSql, 1, 8, ("Several tables", '"id"')),
@@ -30,8 +30,9 @@ CASES = [
     ("select * from Invoice", ForbiddenSql, 1, 15, ("`Invoices`",)),
     ("select * from 'a.csv'", ForbiddenSql, 1, 15, ("files", "a.csv")),
     ("select 1 from left_src where", InvalidSql, 1, 29, ("ends there",)),
-    ("select (1 from left_src", InvalidSql, 1, 11, ("expected )", "found from")),
-    ("select now(), (1 from left_src", InvalidSql, 1, 18, ("expected )", "found from")),
+    ("select (1 from left_src", InvalidSql, 1, 8, ("not closed", ") is missing")),
+    ("select now(), id) from left_src", InvalidSql, 1, 17, ("closes nothing",)),
+    ("select now(), 1 2 3 from left_src", InvalidSql, 1, 17, ("found 2",)),
     ("select id from left_src group ref", InvalidSql, 1, None, ("expected",)),
     (
         "select due + amount from left_src",
@@ -67,6 +68,8 @@ CASES = [
     ("with a as (select 1), a as (select 2) select 1", InvalidSql, None, None, ('"a"',)),
     ("select substr(ref) from left_src", InvalidSql, None, None, ("Substring",)),
     ("select 1 // 2", InvalidSql, None, None, ("DIV",)),
+    ("select top 5 id from left_src", InvalidSql, None, None, ("Not supported: TOP",)),
+    ("select * from table(range(3))", ForbiddenSql, 1, 15, ("read as tables",)),
 ]
 
 
