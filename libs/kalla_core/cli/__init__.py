@@ -7,9 +7,16 @@ progress and errors to standard error (`console`, `progress`, `failures`).
 
 from __future__ import annotations
 
+import sys
+
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    from kalla_core.cli.app import app
+    try:
+        from kalla_core.cli.app import app
 
-    app(prog_name="kalla")
+        app(prog_name="kalla")
+    except KeyboardInterrupt:  # before or after a command, which says so itself
+        sys.exit(_INTERRUPTED)
