@@ -7,6 +7,7 @@ files, no catalogues and no volatile functions, and accepts nothing but queries.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -195,6 +196,8 @@ def _tables_read(sql: str) -> Iterator[tuple[str, int | None, bool]]:
     import sqlglot
     from sqlglot import exp
 
+    # It warns of what it cannot read, which is no news to whoever wrote it for DataFusion.
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
         tree = sqlglot.parse_one(_in_double_quotes(sql), read="postgres")
     except Exception:  # not only its own errors: what it cannot read may also crash it
