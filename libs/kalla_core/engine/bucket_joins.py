@@ -7,6 +7,7 @@ still too large, because it is all one key, is joined in pieces of the larger si
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +22,7 @@ from kalla_core.engine.pieces import join_in_pieces
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.rows import Rows
 from kalla_core.engine.store import Plan, Store
-from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, add_up
 from kalla_core.errors import OutOfMemory
 from kalla_core.fragments.cut import bucket_count, coalesce
@@ -56,21 +57,20 @@ class BucketJoins:
         fragments = {JoinFragment(group): int(sizes[list(group)].sum()) for group in groups}
         small = [fragment for fragment, size in fragments.items() if size <= most]
         large = {fragment: size for fragment, size in fragments.items() if size > most}
-        context, stop = self.context.one_thread(self.budget), Stop()
-        tasks = [partial(self._join, context, stop, fragment) for fragment in small]
-        done = run_all(tasks, self.budget.threads, stop)
+        context = self.context.one_thread(self.budget)
+        tasks = [partial(self._join, context, fragment) for fragment in small]
+        done = run_all(tasks, self.budget.threads, context.stop)
         done += [self._join_large(fragment, size) for fragment, size in large.items()]
         return add_up(done)
 
-    def _join(self, context: JoinContext, stop: Stop, fragment: JoinFragment) -> MatchingTotals:
-        stop.check()
+    def _join(self, context: JoinContext, fragment: JoinFragment) -> MatchingTotals:
         left = self.store.rows(Side.LEFT, fragment.buckets)
         right = self.store.rows(Side.RIGHT, fragment.buckets)
         return self._joined(context, left, right)
 
     def _join_large(self, fragment: JoinFragment, size: int) -> MatchingTotals:
         if size <= self.budget.whole_bytes:
-            return self._join(self.context, Stop(), fragment)
+            return self._join(self.context, fragment)
         if not self.divided:
             return self._divide(fragment.buckets[0], size)
         totals = join_in_pieces(self.context, self.store, fragment.buckets[0], self.budget)
@@ -87,8 +87,10 @@ class BucketJoins:
         count = max(bucket_count(size, self.budget.join_bytes), 2)
         outer = self.store.buckets
 
-        def inner(side: Side, batch: pa.RecordBatch, buckets: int) -> npt.NDArray[np.int64]:
-            return self.keying.buckets(side, batch, outer * buckets) // outer
+        def inner(
+            side: Side, batches: Sequence[pa.RecordBatch], buckets: int
+        ) -> npt.NDArray[np.int64]:
+            return self.keying.buckets(side, batches, outer * buckets) // outer
 
         folder = self.store.plan.folder / f"bucket-{bucket}"
         folder.mkdir()
@@ -97,7 +99,7 @@ class BucketJoins:
         for side in Side:
             rows = store.part(side, 0)
             for batch in self.store.stream(side, (bucket,)):
-                rows.append(batch)
+                rows.append([batch])
             rows.finish()
         store.finish()
         divided = BucketJoins(

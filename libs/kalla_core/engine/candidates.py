@@ -261,7 +261,8 @@ def _in_row_order(table: pa.Table) -> pa.Table:
 
 
 def _bools(column: pa.ChunkedArray) -> Bools:
-    return np.asarray(column.combine_chunks().fill_null(False))
+    flags: Bools = np.asarray(column.combine_chunks().fill_null(False))
+    return flags
 
 
 def _chunks(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,11 +26,12 @@ from kalla_core.engine.budget import Budget
 from kalla_core.engine.census import KeyCensus, KeyCounts
 from kalla_core.engine.join import JoinContext
 from kalla_core.engine.keying import Keying
+from kalla_core.engine.late import LateJoin, narrowed, width_bytes
 from kalla_core.engine.matching_stage import run_matching
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.scan import OpenSource, ScanContext, Scanned, scan_all
 from kalla_core.engine.sinks import EvidenceSinks
-from kalla_core.engine.store import Plan, Store
+from kalla_core.engine.store import HeldTooMuch, Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.engine.totals import MatchingTotals
 from kalla_core.errors import DuplicateKeys, OutOfMemory
@@ -112,6 +113,23 @@ class _Clock:
         self.seconds[name] = round(time.perf_counter() - start, 3)
 
 
+@dataclass(frozen=True)
+class _Gathered:
+    """Both sides, read.
+
+    Attributes:
+        planned: the match SQL over the columns that were read.
+        late: these are not all, and unmatched rows are to be read again.
+    """
+
+    planned: Planned
+    keying: Keying
+    store: Store
+    census: Mapping[Side, KeyCensus]
+    scanned: list[Scanned]
+    late: bool
+
+
 class _Job:
     def __init__(self, spec: JobSpec, on_progress: OnProgress, pins: ExitStack) -> None:
         self._spec = spec
@@ -125,24 +143,24 @@ class _Job:
             }
             self._extras = {extra.alias: _open(extra, pins) for extra in recipe.extras}
             self._planned = plan_match(self._query())
-            self._keying = Keying(self._planned)
+            self._fragments = self._cut()
 
     def run(self) -> JobOutcome:
         with self._clock.stage("staging"):
             extras = self._read_extras()
-            store, census, scanned = self._scan()
+            gathered = self._gather()
         with self._clock.stage("matching"):
-            counts = {side: census[side].finish() for side in Side}
+            counts = {side: gathered.census[side].finish() for side in Side}
             self._check_keys(counts)
             sinks = EvidenceSinks(self._spec.staging, self._planned, self._spec.started_at)
             try:
-                totals = self._match(store, extras, sinks)
+                totals = self._match(gathered, extras, sinks)
                 files = self._finish(sinks)
             except BaseException:
                 sinks.abandon()
                 raise
         self._verify()
-        return self._outcome(store, scanned, counts, totals, files)
+        return self._outcome(gathered.scanned, counts, totals, files)
 
     def _query(self) -> MatchQuery:
         recipe = self._spec.recipe
@@ -172,31 +190,54 @@ class _Job:
                     held[alias].append(batch)
         return held
 
-    def _scan(self) -> tuple[Store, dict[Side, KeyCensus], list[Scanned]]:
-        query, budget = self._planned.query, self._spec.budget
+    def _gather(self) -> _Gathered:
+        """Read both sides: all columns, or at first only those that the match SQL mentions."""
+        narrow = self._narrow()
+        if narrow is not None:
+            with suppress(HeldTooMuch):
+                return self._scan(narrow, late=True)
+        return self._scan(self._planned, late=False)
+
+    def _narrow(self) -> Planned | None:
+        """Return the match SQL over narrow tables if those, and only those, fit into memory."""
+        query, most = self._planned.query, self._spec.budget.whole_bytes
+        sizes = {
+            side: source.pinned.statistics.arrow_bytes or 0
+            for side, source in self._sources.items()
+        }
+        if self._spec.recipe.options.buckets is not None or sum(sizes.values()) <= most:
+            return None
+        narrow = narrowed(query)
+        expected = sum(
+            size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
+            for side, size in sizes.items()
+        )
+        return plan_match(narrow) if expected <= most else None
+
+    def _scan(self, planned: Planned, late: bool) -> _Gathered:
+        budget, keying = self._spec.budget, Keying(planned)
         plan = Plan(
             folder=self._spec.spool,
-            numbered=self._planned.strategy is not Strategy.COPARTITION,
+            numbered=planned.strategy is not Strategy.COPARTITION,
             whole_bytes=budget.whole_bytes if self._spec.recipe.options.buckets is None else 0,
             run_bytes=budget.run_bytes,
-            buckets=self._buckets,
+            buckets=None if late else self._buckets,
         )
-        store = Store({side: query.side(side) for side in Side}, plan, self._keying.buckets)
+        store = Store({side: planned.query.side(side) for side in Side}, plan, keying.buckets)
         census = {side: KeyCensus(self._spec.spool, side.word) for side in Side}
-        fragments = self._fragments()
         context = ScanContext(
             sources=self._sources,
             store=store,
-            keying=self._keying,
+            keying=keying,
             census=census,
-            progress={side: self._counter(side, fragments) for side in Side},
+            progress={side: self._counter(side) for side in Side},
             stop=Stop(),
         )
-        scanned = scan_all(context, fragments, budget.threads)
+        scanned = scan_all(context, self._fragments, budget.threads)
         store.finish()
-        return store, census, scanned
+        return _Gathered(planned, keying, store, census, scanned, late)
 
-    def _fragments(self) -> list[ScanFragment]:
+    def _cut(self) -> list[ScanFragment]:
         """Cut both sides; their parts take turns, so that both are read at the same time."""
         cut = {
             side: source.connector.plan(source.pinned, self._parts(source))
@@ -219,14 +260,14 @@ class _Job:
         known = [source.pinned.statistics.arrow_bytes or 0 for source in self._sources.values()]
         return bucket_count(max(sum(known), 2 * held_bytes), self._spec.budget.join_bytes)
 
-    def _counter(self, side: Side, fragments: list[ScanFragment]) -> ProgressCounter:
+    def _counter(self, side: Side) -> ProgressCounter:
         pinned = self._sources[side].pinned
         first = Progress(
             Stage.STAGING,
             source=pinned.spec.alias,
             rows_total=pinned.statistics.rows if pinned.statistics.exact else None,
             bytes_total=pinned.statistics.arrow_bytes,
-            fragments_total=sum(fragment.side is side for fragment in fragments),
+            fragments_total=sum(fragment.side is side for fragment in self._fragments),
         )
         return ProgressCounter(first, self._on_progress)
 
@@ -244,11 +285,14 @@ class _Job:
                 )
 
     def _match(
-        self, store: Store, extras: Mapping[str, list[pa.RecordBatch]], sinks: EvidenceSinks
+        self,
+        gathered: _Gathered,
+        extras: Mapping[str, list[pa.RecordBatch]],
+        sinks: EvidenceSinks,
     ) -> MatchingTotals:
-        budget = self._spec.budget
+        budget, store = self._spec.budget, gathered.store
         context = JoinContext(
-            planned=self._planned,
+            planned=gathered.planned,
             extras=extras,
             limits=SessionLimits(
                 threads=budget.threads,
@@ -257,10 +301,11 @@ class _Job:
             ),
             sinks=sinks,
         )
-        rows = sum(store.row_count(side) for side in Side)
-        first = Progress(Stage.MATCHING, rows_total=rows)
+        first = Progress(Stage.MATCHING, rows_total=sum(store.row_count(side) for side in Side))
         counter = ProgressCounter(first, self._on_progress)
-        return run_matching(context, store, self._keying, budget, counter)
+        if gathered.late:
+            return LateJoin(context, store, self._sources, self._fragments, counter).run()
+        return run_matching(context, store, gathered.keying, budget, counter)
 
     def _finish(self, sinks: EvidenceSinks) -> tuple[WrittenFile, ...]:
         matched = sinks.matched_rows
@@ -279,7 +324,6 @@ class _Job:
 
     def _outcome(
         self,
-        store: Store,
         scanned: list[Scanned],
         counts: Mapping[Side, KeyCounts],
         totals: MatchingTotals,

@@ -7,7 +7,7 @@ join marked. A join fragment whose rows decide for themselves does both.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -49,12 +49,14 @@ class JoinContext:
     Attributes:
         extras: batches of each extra, by alias.
         limits: of the session that runs the match SQL.
+        stop: set once any fragment of the run fails.
     """
 
     planned: Planned
     extras: Mapping[str, Sequence[pa.RecordBatch]]
     limits: SessionLimits
     sinks: Sinks
+    stop: Stop = field(default_factory=Stop)
 
     def one_thread(self, budget: Budget) -> JoinContext:
         """Return the context of joins that run side by side, with one thread each."""
@@ -73,6 +75,7 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
     """
     frame = _frame(context, left, right)
     for batch, pairs in stream_pairs(frame):
+        context.stop.check()
         at_left, at_right = left.positions(pairs.left), right.positions(pairs.right)
         context.sinks.matched(
             rows_of(batch, pairs),
@@ -112,7 +115,7 @@ def settle(
         partial(write_unmatched, context, rows, ~matched, explainer)
         for rows, matched in ((left, left_matched), (right, right_matched))
     ]
-    run_all(tasks, min(context.limits.threads, 2), Stop())
+    run_all(tasks, min(context.limits.threads, 2), context.stop)
 
 
 def stream_pairs(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
@@ -158,11 +161,12 @@ def write_unmatched(
     written = 0
     for batch, start in zip(rows.batches, rows.starts, strict=True):
         kept = batch.filter(pa.array(unmatched[start : start + batch.num_rows]))
-        context.sinks.unmatched(rows.side, kept, _window(reasons, written, kept.num_rows))
+        context.sinks.unmatched(rows.side, kept, window(reasons, written, kept.num_rows))
         written += kept.num_rows
 
 
-def _window(reasons: Reasons, start: int, count: int) -> Reasons:
+def window(reasons: Reasons, start: int, count: int) -> Reasons:
+    """Return the reasons of `count` rows from the one numbered `start`."""
     return Reasons(
         reasons.rejection_reason.slice(start, count),
         reasons.reason_detail.slice(start, count),

@@ -1,8 +1,9 @@
-"""Which bucket a row belongs to, and the hash of its primary key, a batch at a time."""
+"""Which bucket a row belongs to, and the hash of its primary key, some batches at a time."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,24 +21,24 @@ Ints = npt.NDArray[np.int64]
 
 
 class Keying:
-    """Evaluates keys over single batches; safe to use from several threads."""
+    """Evaluates keys over some batches at a time; safe to use from several threads."""
 
     def __init__(self, planned: Planned) -> None:
         self._planned = planned
         self._local = threading.local()
 
-    def buckets(self, side: Side, batch: pa.RecordBatch, buckets: int) -> Ints:
-        """Return the bucket of each row.
+    def buckets(self, side: Side, batches: Sequence[pa.RecordBatch], buckets: int) -> Ints:
+        """Return the bucket of each row of some batches.
 
         Rows whose key is null can match nothing unless null equals null; where it does not, they
         are spread by a hash of their content, so that no bucket gets them all.
         """
         if buckets == 1:
-            return np.zeros(batch.num_rows, dtype=np.int64)
+            return np.zeros(sum(batch.num_rows for batch in batches), dtype=np.int64)
         keys = self._planned.reason_keys
         if not keys:
-            return self._spread(side, batch, buckets)
-        session = self._session(side, batch)
+            return self._spread(side, batches, buckets)
+        session = self._session(side, batches)
         frame = key_frame(self._planned, session, side)
         pairs = [(col(f"__k{n}"), key.type) for n, key in enumerate(keys)]
         with query_errors():
@@ -47,13 +48,13 @@ class Keying:
         nulls = np.logical_or.reduce([table.column(n + 1).to_numpy() for n in range(len(keys))])
         if self._planned.nulls_together or not nulls.any():
             return found
-        return np.where(nulls, self._spread(side, batch, buckets), found)
+        return np.where(nulls, self._spread(side, batches, buckets), found)
 
-    def primary_keys(self, side: Side, batch: pa.RecordBatch) -> tuple[Ints, int]:
+    def primary_keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> tuple[Ints, int]:
         """Return a 64-bit hash of each primary key without nulls, and how many have nulls."""
         shape = self._planned.query.side(side)
-        columns = _key_columns(shape, batch)
-        null = np.zeros(batch.num_rows, dtype=np.bool_)
+        columns = _key_columns(shape, batches)
+        null = np.zeros(len(columns[0]), dtype=np.bool_)
         for column in columns:
             if column.null_count:
                 null |= column.is_null().to_numpy(zero_copy_only=False)
@@ -64,8 +65,8 @@ class Keying:
         hashes: Ints = table.column(0).to_numpy()
         return (hashes[~null], int(null.sum())) if null.any() else (hashes, 0)
 
-    def _spread(self, side: Side, batch: pa.RecordBatch, buckets: int) -> Ints:
-        columns = _key_columns(self._planned.query.side(side), batch)
+    def _spread(self, side: Side, batches: Sequence[pa.RecordBatch], buckets: int) -> Ints:
+        columns = _key_columns(self._planned.query.side(side), batches)
         session = self._keys_session(columns)
         columns_typed = [(col(f"c{n}"), column.type) for n, column in enumerate(columns)]
         with query_errors():
@@ -73,9 +74,9 @@ class Keying:
             numbers: Ints = table.to_arrow_table().column(0).to_numpy()
         return numbers
 
-    def _session(self, side: Side, batch: pa.RecordBatch) -> SessionContext:
+    def _session(self, side: Side, batches: Sequence[pa.RecordBatch]) -> SessionContext:
         session = self._fresh(side.value)
-        register_side(session, self._planned.query, side, [batch])
+        register_side(session, self._planned.query, side, batches)
         return session
 
     def _keys_session(self, columns: list[pa.Array]) -> SessionContext:
@@ -94,8 +95,9 @@ class Keying:
         return session
 
 
-def _key_columns(shape: TableShape, batch: pa.RecordBatch) -> list[pa.Array]:
-    return [batch.column(batch.schema.get_field_index(name)) for name in shape.primary_key]
+def _key_columns(shape: TableShape, batches: Sequence[pa.RecordBatch]) -> list[pa.Array]:
+    places = [shape.schema.get_field_index(name) for name in shape.primary_key]
+    return [pa.concat_arrays([batch.column(place) for batch in batches]) for place in places]
 
 
 def _null_flags(count: int) -> list[Expr]:

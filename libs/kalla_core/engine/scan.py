@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+
+import pyarrow as pa
 
 from kalla_core.engine.census import KeyCensus
 from kalla_core.engine.keying import Keying
@@ -13,7 +15,7 @@ from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.fragments.model import ScanFragment
 from kalla_core.matching.query import Side
-from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Connector, PinnedSource
+from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Connector, PartReader, PinnedSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,29 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
     """
     side = fragment.side
     source = context.sources[side]
-    reader = source.connector.read(source.pinned, fragment.part, DEFAULT_BATCH_ROWS)
+    columns = context.store.shapes[side].schema.names
+    reader = source.connector.read(source.pinned, fragment.part, DEFAULT_BATCH_ROWS, columns)
     held = context.store.part(side, fragment.part.index)
-    for batch in reader:
+    for batches in _grouped(reader):
         context.stop.check()
-        context.census[side].add(*context.keying.primary_keys(side, batch))
-        rows, size = batch.num_rows, batch.nbytes
-        held.append(batch)
+        context.census[side].add(*context.keying.primary_keys(side, batches))
+        rows, size = sum(b.num_rows for b in batches), sum(b.nbytes for b in batches)
+        held.append(batches)
         context.progress[side].add(rows=rows, size=size)
     held.finish()
     context.progress[side].add(fragments=1)
     return Scanned(side, held.rows, reader.excluded_rows)
+
+
+def _grouped(reader: PartReader) -> Iterator[list[pa.RecordBatch]]:
+    """Yield batches together until they are worth a query."""
+    group: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in reader:
+        group.append(batch)
+        rows += batch.num_rows
+        if rows >= DEFAULT_BATCH_ROWS:
+            yield group
+            group, rows = [], 0
+    if group:
+        yield group

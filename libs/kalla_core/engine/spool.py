@@ -93,13 +93,12 @@ class SpoolWriter:
             self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         return self
 
-    def append(self, batch: pa.RecordBatch, buckets: IntArray | None) -> None:
-        """Take rows and their bucket numbers (None: all in bucket 0)."""
-        self._batches.append(batch)
-        if buckets is not None:
-            self._numbers.append(buckets)
-        self._held_bytes += batch.nbytes
-        self._held_rows += batch.num_rows
+    def append(self, batches: Sequence[pa.RecordBatch], buckets: IntArray) -> None:
+        """Take rows and their bucket numbers."""
+        self._batches.extend(batches)
+        self._numbers.append(buckets)
+        self._held_bytes += sum(batch.nbytes for batch in batches)
+        self._held_rows += len(buckets)
         enough = self._held_rows >= self.buckets * _MESSAGE_ROWS
         if enough or self._held_bytes >= self.run_bytes:
             self._flush()
@@ -122,13 +121,13 @@ class SpoolWriter:
         if not self._batches:
             return
         held = self._batches[0] if len(self._batches) == 1 else pa.concat_batches(self._batches)
-        if self._numbers:
-            numbers = np.concatenate(self._numbers).astype(_narrowest(self.buckets), copy=False)
+        numbers = np.concatenate(self._numbers)
+        if self.buckets > 1:
+            numbers = numbers.astype(_narrowest(self.buckets), copy=False)
             order = np.argsort(numbers, kind="stable")
-            bounds = np.searchsorted(numbers[order], np.arange(self.buckets + 1))
+            numbers = numbers[order]
             held = pc.take(held, pa.array(order))
-        else:
-            bounds = np.array([0, held.num_rows])
+        bounds = np.searchsorted(numbers, np.arange(self.buckets + 1))
         for bucket, (start, end) in enumerate(pairwise(bounds)):
             if end > start:
                 self._write(bucket, held.slice(start, end - start))

@@ -7,7 +7,7 @@ that is held goes to the spool, and so does what follows.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from kalla_core.fragments.model import Hold
 from kalla_core.matching.query import Side, TableShape
 
 Buckets = npt.NDArray[np.int64]
-BucketOf = Callable[[Side, pa.RecordBatch, int], Buckets]
+BucketOf = Callable[[Side, Sequence[pa.RecordBatch], int], Buckets]
 
 PART_SHIFT = 40
 """A row's number in the whole source: the number of its part, shifted, plus its place there."""
@@ -36,21 +36,26 @@ class Plan:
         numbered: whether rows carry their number in the whole source.
         whole_bytes: how much may be held in memory; 0 spools from the start.
         run_bytes: see `SpoolWriter`.
-        buckets: how many, as a function of the bytes that were held when memory ran out.
+        buckets: how many, as a function of the bytes that were held when memory ran out; None
+            forbids the spool, and `HeldTooMuch` is raised instead.
     """
 
     folder: Path
     numbered: bool
     whole_bytes: int
     run_bytes: int
-    buckets: Callable[[int], int]
+    buckets: Callable[[int], int] | None
+
+
+class HeldTooMuch(Exception):
+    """The rows do not fit into memory, and may not go to the spool."""
 
 
 class Store:
     """Takes batches from scans in several threads; gives the rows back by bucket.
 
     Args:
-        bucket_of: returns the bucket number of each row of a batch.
+        bucket_of: returns the bucket number of each row of some batches.
     """
 
     def __init__(self, shapes: Mapping[Side, TableShape], plan: Plan, bucket_of: BucketOf) -> None:
@@ -87,6 +92,11 @@ class Store:
         """Bring every part to where the rows are held in the end; all scans have ended."""
         for part in self._parts:
             part.settle()
+
+    def abandon(self) -> None:
+        """Close and remove what scans that failed were writing."""
+        for part in self._parts:
+            part.abandon()
 
     def remove(self) -> None:
         """Delete the files of the spool."""
@@ -144,6 +154,8 @@ class Store:
         return sorted((part for part in self._parts if part.side is side), key=_index)
 
     def _go_to_spool(self) -> None:
+        if self.plan.buckets is None:
+            raise HeldTooMuch
         self.hold = Hold.SPOOL
         self.buckets = self.plan.buckets(self._held_bytes)
 
@@ -162,12 +174,12 @@ class PartRows:
     _writer: SpoolWriter | None = None
     _first_row: int = 0
 
-    def append(self, batch: pa.RecordBatch) -> None:
+    def append(self, batches: Sequence[pa.RecordBatch]) -> None:
         """Take the next rows of the part."""
-        self.rows += batch.num_rows
-        self.batches.append(batch)
+        self.rows += sum(batch.num_rows for batch in batches)
+        self.batches.extend(batches)
         if self.store.hold is Hold.MEMORY:
-            self.store.note(batch.nbytes)
+            self.store.note(sum(batch.nbytes for batch in batches))
         if self.store.hold is Hold.SPOOL:
             self._spool_batches()
 
@@ -193,12 +205,11 @@ class PartRows:
             self.file = self._writer.finish()
 
     def _spool_batches(self) -> None:
-        for batch in self.batches:
-            self._writer_now().append(
-                self._numbered(batch),
-                self.store.bucket_of(self.side, batch, self.store.buckets),
-            )
-        self.batches.clear()
+        if self.batches:
+            numbers = self.store.bucket_of(self.side, self.batches, self.store.buckets)
+            numbered = [self._numbered(batch) for batch in self.batches]
+            self._writer_now().append(numbered, numbers)
+            self.batches.clear()
 
     def _numbered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         if not self.store.plan.numbered:

@@ -23,7 +23,7 @@ def _write(
 ) -> SpoolFile:
     writer = SpoolWriter(path, SCHEMA, buckets, run_bytes).open()
     for ids in batches:
-        writer.append(_batch(ids), np.array(ids, dtype=np.int64) % buckets)
+        writer.append([_batch(ids)], np.array(ids, dtype=np.int64) % buckets)
     return writer.finish()
 
 
@@ -82,7 +82,7 @@ def test_a_damaged_file_is_noticed(tmp_path: Path) -> None:
 
 def test_a_discarded_file_is_gone(tmp_path: Path) -> None:
     writer = SpoolWriter(tmp_path / "a", SCHEMA, 1, 1).open()
-    writer.append(_batch([1]), None)
+    writer.append([_batch([1])], np.zeros(1, dtype=np.int64))
 
     writer.discard()
 

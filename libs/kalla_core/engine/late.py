@@ -1,0 +1,128 @@
+"""Runs that read wide columns late: once what the match SQL needs, again what stays unmatched.
+
+Most columns of most rows end up nowhere: a matched row leaves its keys and what the SQL selects.
+So where all rows would not fit into memory but the columns that the SQL mentions do, only those
+are read at first, and everything is joined in one piece. Then the parts that have unmatched rows
+are read a second time with all columns. A part that is not what it was the first time fails the
+run, as does a source that changed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine.join import JoinContext, match, window
+from kalla_core.engine.progress import ProgressCounter
+from kalla_core.engine.reasons import Explainer
+from kalla_core.engine.rows import Bools
+from kalla_core.engine.scan import OpenSource
+from kalla_core.engine.store import Store
+from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.engine.totals import MatchingTotals
+from kalla_core.errors import SourceChanged
+from kalla_core.fragments.model import ScanFragment
+from kalla_core.matching.mentions import mentioned_columns
+from kalla_core.matching.query import MatchQuery, Side, TableShape
+
+_VARIABLE_WIDTH_BYTES = 24
+
+
+def narrowed(query: MatchQuery) -> MatchQuery:
+    """Return the query over tables that have only the columns it can read."""
+    left, right = (_narrowed(query.sql, query.side(side)) for side in Side)
+    return MatchQuery(query.sql, left, right, query.extras, query.started_at)
+
+
+def width_bytes(schema: pa.Schema) -> int:
+    """Return about how many bytes a row takes; text counts for a little of everything."""
+    return sum(_width(field.type) for field in schema)
+
+
+@dataclass(frozen=True)
+class LateJoin:
+    """Joins a store of narrow rows in one piece and delivers the unmatched ones whole.
+
+    Attributes:
+        fragments: the parts that filled the store.
+    """
+
+    context: JoinContext
+    store: Store
+    sources: Mapping[Side, OpenSource]
+    fragments: Sequence[ScanFragment]
+    progress: ProgressCounter
+
+    def run(self) -> MatchingTotals:
+        """Write all pairs, then all unmatched rows."""
+        left, right = self.store.rows(Side.LEFT), self.store.rows(Side.RIGHT)
+        matched = {
+            Side.LEFT: np.zeros(left.count, dtype=np.bool_),
+            Side.RIGHT: np.zeros(right.count, dtype=np.bool_),
+        }
+        for at_left, at_right in match(self.context, left, right):
+            matched[Side.LEFT][at_left] = True
+            matched[Side.RIGHT][at_right] = True
+        explainer = Explainer(self.context.planned, left, right, self.context.limits)
+        explainer.prepare()
+        threads, stop = self.context.limits.threads, Stop()
+        run_all([partial(explainer.judge, side, ~matched[side]) for side in Side], threads, stop)
+        tasks = [
+            partial(self._deliver, fragment, matched[fragment.side], explainer, stop)
+            for fragment in self.fragments
+        ]
+        run_all(tasks, threads, stop)
+        return MatchingTotals(
+            {Side.LEFT: left.count, Side.RIGHT: right.count},
+            {side: int(np.count_nonzero(flags)) for side, flags in matched.items()},
+        )
+
+    def _deliver(
+        self, fragment: ScanFragment, matched: Bools, explainer: Explainer, stop: Stop
+    ) -> None:
+        side, index = fragment.side, fragment.part.index
+        rows = self.store.part_rows(side)
+        start = sum(rows[:index])
+        unmatched = ~matched[start : start + rows[index]]
+        count = int(np.count_nonzero(unmatched))
+        self.progress.add(rows=rows[index], fragments=1)
+        if count == 0:
+            return
+        before = start - int(np.count_nonzero(matched[:start]))
+        reasons = explainer.of(side, before, count)
+        read = written = 0
+        source = self.sources[side]
+        for batch in source.connector.read(source.pinned, fragment.part):
+            stop.check()
+            flags = unmatched[read : read + batch.num_rows]
+            read += batch.num_rows
+            if read > len(unmatched):
+                break
+            kept = pc.filter(batch, pa.array(flags))
+            self.context.sinks.unmatched(side, kept, window(reasons, written, kept.num_rows))
+            written += kept.num_rows
+        if read != len(unmatched):
+            alias = source.pinned.spec.alias
+            raise SourceChanged(
+                f"{alias} changed while it was read: a part of it had {len(unmatched)} rows at "
+                "first and another number later.",
+                source=alias,
+            )
+
+
+def _narrowed(sql: str, shape: TableShape) -> TableShape:
+    needed = mentioned_columns(sql, shape)
+    schema = pa.schema([field for field in shape.schema if field.name in needed])
+    return TableShape(shape.alias, schema, shape.primary_key)
+
+
+def _width(kind: pa.DataType) -> int:
+    try:
+        return max(int(kind.bit_width) // 8, 1)
+    except ValueError:
+        return _VARIABLE_WIDTH_BYTES
