@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kalla_core.evidence.build import Reasons, matched_batch, unmatched_batch
+from kalla_core.evidence.build import MatchedRows, Reasons, unmatched_batch
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.schema import matched_layout, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
@@ -30,14 +30,14 @@ class EvidenceSinks:
     def __init__(self, folder: Path, planned: Planned, matched_at: datetime) -> None:
         query = planned.query
         self._key = {side: query.side(side).primary_key for side in Side}
-        self._matched_at = matched_at
-        self._matched_layout = matched_layout(planned.output)
+        layout = matched_layout(planned.output)
+        self._pairs = MatchedRows(layout, matched_at)
         self._unmatched_layout = {side: unmatched_layout(query.side(side).schema) for side in Side}
         self._lock = threading.Lock()
         self._matched_rows = 0
         with ExitStack() as opened:
             self._matched = opened.enter_context(
-                TableWriter(folder / MATCHED, self._matched_layout.schema)
+                TableWriter(folder / MATCHED, layout.schema, finish=self._pairs.finish)
             )
             self._unmatched = {
                 side: opened.enter_context(
@@ -51,7 +51,7 @@ class EvidenceSinks:
         self, output: pa.RecordBatch, left_key: list[pa.Array], right_key: list[pa.Array]
     ) -> None:
         """Write pairs: the output of the match SQL and the columns of both primary keys."""
-        batch = matched_batch(self._matched_layout, output, left_key, right_key, self._matched_at)
+        batch = self._pairs.gather(output, left_key, right_key)
         self._matched.write(batch)
         with self._lock:
             self._matched_rows += batch.num_rows

@@ -38,7 +38,7 @@ import pyarrow.compute as pc
 
 from kalla_core.errors import TypesNotComparable
 from kalla_core.evidence.stored import UnstorableTypeError, store, stored_type
-from kalla_core.matching.session import SessionLimits, new_session
+from kalla_core.matching.session import new_session
 
 _HEX_PAIRS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), dtype=np.uint16)
 _ESCAPES = {"\\": "\\\\", '"': '\\"'} | {
@@ -64,8 +64,7 @@ def key_text(columns: Sequence[pa.Array]) -> pa.Array:
 
 def match_ids(left: pa.Array, right: pa.Array) -> pa.Array:
     """Return the id of each pair of keys, both as `key_text` gave them; never null."""
-    text = _json_array([_json_string(left), _json_string(right)])
-    return _hex_of_hashes(_xxhash64(text))
+    return _hex_of_hashes(_hashes(_json_string(left), _json_string(right)))
 
 
 def value_text(column: pa.Array) -> pa.Array:
@@ -197,9 +196,12 @@ def _characters_to_escape(text: pa.Array) -> list[str]:
     """Return those that occur, the backslash first, as all others bring in new ones."""
     ends, data = _bytes_of(text)
     used = data[ends[text.offset] : ends[-1]]
-    found = used[(used < 0x20) | (used == ord('"')) | (used == ord("\\"))]
-    occurring = {chr(code) for code in np.unique(found)} if len(found) else set()
-    return [character for character in _ESCAPES if character in occurring]
+    if not len(used):
+        return []
+    occurring = [special for special in '\\"' if (used == ord(special)).any()]
+    if used.min() < 0x20:
+        occurring += [chr(code) for code in np.unique(used[used < 0x20])]
+    return occurring
 
 
 def _bytes_of(column: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
@@ -212,11 +214,14 @@ def _bytes_of(column: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.u
     return ends, np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
 
 
-def _xxhash64(text: pa.Array) -> npt.NDArray[np.int64]:
-    session = new_session(SessionLimits(batch_rows=max(1, len(text))))
-    session.from_arrow(pa.record_batch([text], names=["text"]), name="pairs")
-    batches = session.sql("SELECT xxhash64(text) AS hash FROM pairs").collect()
-    hashes = [batch.column(0).to_numpy() for batch in batches]
+def _hashes(left: _JsonValue, right: _JsonValue) -> npt.NDArray[np.int64]:
+    """Return XXH64 of the JSON array of two values, per row."""
+    session = new_session()
+    pairs = pa.record_batch([left.text, right.text], names=["l", "r"])
+    session.from_arrow(pairs, name="pairs")
+    parts = (f"'[{left.before}'", "l", f"'{left.after},{right.before}'", "r", f"'{right.after}]'")
+    query = f"SELECT xxhash64(concat({', '.join(parts)})) AS hash FROM pairs"  # noqa: S608
+    hashes = [batch.column(0).to_numpy() for batch in session.sql(query).collect()]
     return np.concatenate(hashes) if hashes else np.empty(0, dtype=np.int64)
 
 

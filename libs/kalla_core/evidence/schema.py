@@ -56,10 +56,12 @@ class MatchedLayout:
         columns: for each of the user's columns in `schema`, its position in the SQL's output.
         rule_name: position of the SQL's column for that field; None for the constant.
         confidence: likewise.
+        width: columns of the SQL's output, hidden ones left out.
     """
 
     schema: pa.Schema
     columns: tuple[int, ...]
+    width: int
     rule_name: int | None = None
     confidence: int | None = None
 
@@ -92,7 +94,9 @@ def matched_layout(columns: pa.Schema, sides: Sequence[Side | None] | None = Non
         _stored_field(columns.field(i), name, _unstorable_result)
         for i, name in zip(kept, names, strict=True)
     ]
-    return MatchedLayout(pa.schema([*MATCHED_FIELDS, *fields]), kept, rule_name, confidence)
+    return MatchedLayout(
+        pa.schema([*MATCHED_FIELDS, *fields]), kept, len(columns), rule_name, confidence
+    )
 
 
 def unmatched_layout(source: pa.Schema) -> UnmatchedLayout:

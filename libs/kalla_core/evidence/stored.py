@@ -19,6 +19,7 @@ the nearest type that keeps every value; what has none is refused by `stored_typ
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +36,9 @@ _RENAMED: dict[pa.DataType, pa.DataType] = {
     pa.time32("s"): pa.time32("ms"),
     pa.date64(): pa.date32(),
 }
+
+
+Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
 class UnstorableTypeError(TypeError):
@@ -55,8 +59,8 @@ def stored_type(arrow: pa.DataType) -> pa.DataType:
     return arrow
 
 
-def store(column: pa.Array, stored: pa.DataType) -> pa.Array:
-    """Return `column` with the type `stored`, which `stored_type` gave for it."""
+def store(column: Column, stored: pa.DataType) -> Column:
+    """Return `column`, in chunks or not, as the type that `stored_type` gave for its own."""
     if column.type == stored:
         return column
     if pa.types.is_run_end_encoded(column.type):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,7 @@ class TableWriter:
         path: Path,
         schema: pa.Schema,
         *,
+        finish: Callable[[pa.Table], pa.Table] | None = None,
         threads: int = 0,
         row_group_rows: int = ROW_GROUP_ROWS,
         row_group_bytes: int = ROW_GROUP_BYTES,
@@ -52,12 +53,15 @@ class TableWriter:
 
         Args:
             path: in a folder that exists.
-            schema: of every batch; types as `stored_type` gives them, names unique.
+            schema: of the file; types as `stored_type` gives them, names unique.
+            finish: makes the rows of a row group, of `schema`, from the batches that were
+                written, in the thread that encodes it; without it they are of `schema` already.
             threads: encoders of the writer's own; 0 lets the callers of `write` encode.
             row_group_rows: rows that fill a row group.
             row_group_bytes: bytes of batches, before encoding, that fill one.
         """
         self.schema = schema
+        self._finish = finish
         self._row_group_rows = row_group_rows
         self._row_group_bytes = row_group_bytes
         self._gathering = threading.Lock()
@@ -149,7 +153,9 @@ class TableWriter:
             oldest.result()
 
     def _encode(self, group: Sequence[pa.RecordBatch]) -> None:
-        rows = pa.Table.from_batches(group, self.schema)
+        rows = pa.Table.from_batches(group)
+        if self._finish is not None:
+            rows = self._finish(rows)
         file = memoryview(encode(rows, self._choose_encoding(rows)))
         body, footer = split(file)
         with self._appending:

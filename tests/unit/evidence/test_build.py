@@ -3,12 +3,31 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from kalla_core.evidence.build import Reasons, matched_batch, unmatched_batch
+from kalla_core.evidence.build import MatchedRows, Reasons, unmatched_batch
 from kalla_core.evidence.keys import match_ids
-from kalla_core.evidence.schema import matched_layout, unmatched_layout
+from kalla_core.evidence.schema import MatchedLayout, matched_layout, unmatched_layout
 from kalla_core.matching.query import Side
 
 STARTED = datetime(2024, 3, 31, 12, 30, tzinfo=UTC)
+
+
+def matched(
+    layout: MatchedLayout,
+    output: pa.RecordBatch,
+    left_key: list[pa.Array],
+    right_key: list[pa.Array],
+) -> pa.Table:
+    rows = MatchedRows(layout, STARTED)
+    half = output.num_rows // 2
+    batches = [
+        rows.gather(
+            output.slice(start, count),
+            [column.slice(start, count) for column in left_key],
+            [column.slice(start, count) for column in right_key],
+        )
+        for start, count in ((0, half), (half, output.num_rows - half))
+    ]
+    return rows.finish(pa.Table.from_batches(batches))
 
 
 def test_a_match_has_its_id_its_keys_the_constants_and_every_column_of_the_sql() -> None:
@@ -18,7 +37,7 @@ def test_a_match_has_its_id_its_keys_the_constants_and_every_column_of_the_sql()
     )
     layout = matched_layout(output.schema, [Side.LEFT, Side.RIGHT, None])
 
-    batch = matched_batch(layout, output, [output.column(0)], [output.column(1)], STARTED)
+    batch = matched(layout, output, [output.column(0)], [output.column(1)])
 
     assert batch.schema == layout.schema
     assert batch.slice(1).to_pylist() == [
@@ -41,7 +60,7 @@ def test_keys_of_several_columns_and_hidden_columns_do_not_show_as_columns() -> 
     layout = matched_layout(pa.schema([("a", pa.string())]))
 
     key = [output.column(0), output.column(1)]
-    batch = matched_batch(layout, output, key, key, STARTED)
+    batch = matched(layout, output, key, key)
 
     assert batch.column("left_key").to_pylist() == ['["x",7]']
     assert batch.schema.names[-1] == "a"
@@ -57,7 +76,7 @@ def test_rule_name_and_confidence_of_the_sql_are_taken_over() -> None:
     layout = matched_layout(output.schema)
 
     key = [pa.array(["k", "k"])]
-    batch = matched_batch(layout, output, key, key, STARTED)
+    batch = matched(layout, output, key, key)
 
     assert batch.column("confidence").to_pylist() == [0.85, None]
     assert batch.column("rule_name").to_pylist() == ["exact", None]
@@ -88,10 +107,10 @@ def test_batches_without_rows_keep_the_layout() -> None:
     rows = pa.record_batch([pa.nulls(0)], names=["a"])
     nothing = pa.array([], pa.string())
 
-    matched = matched_batch(matched_layout(rows.schema), rows, [nothing], [nothing], STARTED)
+    pairs = matched(matched_layout(rows.schema), rows, [nothing], [nothing])
     unmatched = unmatched_batch(
         unmatched_layout(rows.schema), rows, [nothing], Reasons(nothing, nothing, nothing)
     )
 
-    assert (matched.num_rows, unmatched.num_rows) == (0, 0)
-    assert matched.schema == matched_layout(rows.schema).schema
+    assert (pairs.num_rows, unmatched.num_rows) == (0, 0)
+    assert pairs.schema == matched_layout(rows.schema).schema
