@@ -17,7 +17,7 @@ from kalla_core.engine.oversize import match_from_disk
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.rows import Rows
 from kalla_core.engine.store import Store
-from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, add_up
 from kalla_core.fragments.cut import coalesce
 from kalla_core.fragments.model import SettleFragment
@@ -59,19 +59,17 @@ class SettledJoins:
         copy = self.store.rows(whole)
         sizes = self.store.spool(whole.other).bucket_bytes(self.store.buckets)
         groups = coalesce(sizes.tolist(), self.budget.join_bytes)
-        context, stop = self.context.one_thread(self.budget), Stop()
-        tasks = [partial(self._match_group, context, stop, copy, group, marks) for group in groups]
-        run_all(tasks, self.budget.threads, stop)
+        context = self.context.one_thread(self.budget)
+        tasks = [partial(self._match_group, context, copy, group, marks) for group in groups]
+        run_all(tasks, self.budget.threads, context.stop)
 
     def _match_group(
         self,
         context: JoinContext,
-        stop: Stop,
         copy: Rows,
         group: tuple[int, ...],
         marks: Mapping[Side, GlobalMarks],
     ) -> None:
-        stop.check()
         cut = self.store.rows(copy.side.other, group)
         left, right = (copy, cut) if copy.side is Side.LEFT else (cut, copy)
         for at_left, at_right in match(context, left, right):
@@ -87,22 +85,20 @@ class SettledJoins:
     def _settle_buckets(self, marks: Mapping[Side, GlobalMarks]) -> MatchingTotals:
         sizes = self.store.bucket_bytes()
         groups = coalesce(sizes.tolist(), self.budget.join_bytes)
-        context, stop = self.context.one_thread(self.budget), Stop()
+        context = self.context.one_thread(self.budget)
         tasks = [
-            partial(self._settle_fragment, context, stop, SettleFragment(group), marks)
+            partial(self._settle_fragment, context, SettleFragment(group), marks)
             for group in groups
         ]
-        joined = add_up(run_all(tasks, self.budget.threads, stop)).joined
+        joined = add_up(run_all(tasks, self.budget.threads, context.stop)).joined
         return MatchingTotals(joined, {side: marks[side].count for side in Side})
 
     def _settle_fragment(
         self,
         context: JoinContext,
-        stop: Stop,
         fragment: SettleFragment,
         marks: Mapping[Side, GlobalMarks],
     ) -> MatchingTotals:
-        stop.check()
         left = self.store.rows(Side.LEFT, fragment.buckets)
         right = self.store.rows(Side.RIGHT, fragment.buckets)
         matched = [marks[rows.side].of(rows) for rows in (left, right)]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
 
 from kalla_core.errors import Cancelled
 
 T = TypeVar("T")
 
+_PATIENCE_S = 2.0
+
 
 class Stop:
-    """Set once a fragment fails, so that the others do not finish for nothing."""
+    """Set once a fragment of a run fails, so that the others do not finish for nothing."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -31,17 +33,41 @@ class Stop:
 def run_all(tasks: Iterable[Callable[[], T]], threads: int, stop: Stop) -> list[T]:
     """Run `tasks` on at most `threads` threads; return their results in order.
 
-    When one fails, the others are told to stop, and its error is raised once they have.
+    When one fails, or this thread is interrupted, the others are told to stop, and the error is
+    raised once they have, or after two seconds: a query that brings out no rows does not look up.
     """
-    with ThreadPoolExecutor(threads, thread_name_prefix="fragment") as pool:
-        futures = [pool.submit(task) for task in tasks]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        failed = [future for future in done if future.exception() is not None]
-        if failed:
-            stop.set()
-            pool.shutdown(cancel_futures=True)
-    errors = [future.exception() for future in futures if not future.cancelled()]
-    causes = [error for error in errors if error is not None]
-    for cause in sorted(causes, key=lambda error: isinstance(error, Cancelled)):
-        raise cause
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="fragment")
+    futures = [pool.submit(_unless_stopped, task, stop) for task in tasks]
+    try:
+        wait(futures, return_when=FIRST_EXCEPTION)
+    finally:
+        pool.shutdown(wait=_all_ended(futures, stop), cancel_futures=True)
+    ended = [future for future in futures if future.done() and not future.cancelled()]
+    errors = [error for future in ended if (error := future.exception()) is not None]
+    if errors:
+        raise _first_cause(errors)
     return [future.result() for future in futures]
+
+
+def _unless_stopped(task: Callable[[], T], stop: Stop) -> T:
+    stop.check()
+    try:
+        return task()
+    except BaseException:
+        stop.set()  # here, before this thread takes the next task
+        raise
+
+
+def _all_ended(futures: Sequence[Future[Any]], stop: Stop) -> bool:
+    """Let what still runs know that it is for nothing, and give it time to end."""
+    if not all(future.done() for future in futures):
+        stop.set()
+        for future in futures:
+            future.cancel()
+        wait(futures, timeout=_PATIENCE_S)
+    return all(future.done() for future in futures)
+
+
+def _first_cause(errors: Sequence[BaseException]) -> BaseException:
+    """Return the error that is not only the consequence of another."""
+    return min(errors, key=lambda error: isinstance(error, Cancelled))
