@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -136,6 +137,22 @@ def test_a_reader_that_goes_away_does_not_fail_the_run(books: Books) -> None:
     assert done.returncode == 0, done.stderr
     assert "Broken pipe" not in done.stderr
     assert "Exception" not in done.stderr
+    assert names_below(books.folder / "out") == OUTPUTS
+
+
+@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_do_not_fail_the_run(books: Books, closing: str) -> None:
+    command = shlex.join([*KALLA, "run", str(books.write()), "--output", "out"])
+
+    done = subprocess.run(
+        ["sh", "-c", f"{command} {closing}"],
+        cwd=books.folder,
+        env=clean_environment(),
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+    assert done.returncode == 0
     assert names_below(books.folder / "out") == OUTPUTS
 
 

@@ -7,6 +7,7 @@ progress and errors to standard error (`console`, `progress`, `failures`).
 
 from __future__ import annotations
 
+import os
 import sys
 
 _INTERRUPTED = 130
@@ -14,9 +15,17 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _open_closed_streams()
     try:
         from kalla_core.cli.app import app
 
         app(prog_name="kalla")
     except KeyboardInterrupt:  # before or after a command, which says so itself
         sys.exit(_INTERRUPTED)
+
+
+def _open_closed_streams() -> None:
+    """Let the streams that the caller closed (`2>&-`) lead nowhere, rather than be missing."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for good
