@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from kalla_core.matching.origins import HIDDEN
 _BY_POSITION = {"row_number", "ntile", "lag", "lead"}
 _BY_VALUE = {"first_value", "last_value", "nth_value"}
 _PICKS_ROWS = re.compile(r"\b(Limit|Window|DistinctOn)\(")
+_TREATMENTS = (None, NullTreatment.IGNORE_NULLS, NullTreatment.RESPECT_NULLS)
 _WITH_SUB_QUERY = {"ScalarSubquery", "InSubquery"}
 _PEERS_ALIKE = {"rank", "dense_rank", "percent_rank", "cume_dist"}
 
@@ -140,22 +142,19 @@ def _rebuilt(
     and only a statement that is the same to the byte is trusted.
     """
     original = lp.unaliased(function.expr)
-    for treatment in (None, NullTreatment.IGNORE_NULLS, NullTreatment.RESPECT_NULLS):
-        same = _stated(session, function, function.order_by, treatment)
-        if same is not None and same.to_bytes(session) == original.to_bytes(session):
-            return _stated(session, function, (*function.order_by, *keys), treatment)
+    for call, treatment in product(_calls(session, function), _TREATMENTS):
+        same = _stated(call, function, function.order_by, treatment)
+        if same.to_bytes(session) == original.to_bytes(session):
+            return _stated(call, function, (*function.order_by, *keys), treatment)
     return None
 
 
 def _stated(
-    session: SessionContext,
+    call: Expr,
     function: lp.WindowFunction,
     order_by: Sequence[SortExpr],
     treatment: NullTreatment | None,
-) -> Expr | None:
-    call = _call(session, function)
-    if call is None:
-        return None
+) -> Expr:
     frame = WindowFrame.__new__(WindowFrame)
     frame.window_frame = function.frame
     window = Window(
@@ -167,10 +166,9 @@ def _stated(
     return call.over(window)
 
 
-def _call(session: SessionContext, function: lp.WindowFunction) -> Expr | None:
-    for find in (session.udwf, session.udaf):
-        try:
-            return find(function.name)(*function.args)
-        except Exception:  # noqa: S112 - no such function of this kind: try the other
-            continue
-    return None
+def _calls(session: SessionContext, function: lp.WindowFunction) -> tuple[Expr, ...]:
+    """Return what the function may be: of windows, or an aggregate, with or without DISTINCT."""
+    if function.name in _BY_POSITION | _BY_VALUE:
+        return (session.udwf(function.name)(*function.args),)
+    aggregate = session.udaf(function.name)(*function.args)
+    return (aggregate, aggregate.distinct().build())

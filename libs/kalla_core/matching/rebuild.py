@@ -109,13 +109,13 @@ class Rebuilder:
         """
         if self._reads_sides(plan):
             return self._carried(plan, cut)
-        return self._aside(plan)
+        return self._aside(plan, cut)
 
-    def _aside(self, plan: LogicalPlan) -> Carried:
+    def _aside(self, plan: LogicalPlan, cut: bool = False) -> Carried:
         """Return a plan whose rows need no ids, rebuilt only where it picks among equal rows."""
-        if _PICKS_ROWS.search(plan.display_indent()):
+        if cut or _PICKS_ROWS.search(plan.display_indent()):
             try:
-                return replace(self._carried(plan, False), origins=(), meets=False)
+                return replace(self._carried(plan, cut), origins=(), meets=False)
             except CannotCarry as obstacle:
                 warning = f"Which of equal rows {obstacle} picks is left to chance."
                 return replace(self._unchanged(plan), warnings=(warning,), chance=True)

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalla_core.matching.origins import Collected, Origin, RowId, single_sides
+from kalla_core.matching.pairs import PairFrame, Pairs, expand
+from kalla_core.matching.query import Side
+
+L, R = Side.LEFT, Side.RIGHT
+
+
+def expanded(origins: tuple[Origin, ...], columns: list[list[object]], start: int = 0) -> Pairs:
+    """Expand a batch with one user column before the hidden ones."""
+    arrays = [pa.array(c, o.arrow_type) for o, c in zip(origins, columns, strict=True)]
+    user = pa.array(range(len(columns[0])))
+    names = [f"c{i}" for i in range(len(arrays) + 1)]
+    batch = pa.RecordBatch.from_arrays([user, *arrays], names=names).slice(start)
+    return expand(batch, PairFrame(None, 1, origins))  # type: ignore[arg-type]
+
+
+def listed(pairs: Pairs) -> list[tuple[int, int, int]]:
+    return list(
+        zip(pairs.result_row.tolist(), pairs.left.tolist(), pairs.right.tolist(), strict=True)
+    )
+
+
+def test_a_row_of_a_join_is_one_pair() -> None:
+    found = expanded((RowId(L, "l"), RowId(R, "r")), [[5, 6], [7, 7]])
+
+    assert listed(found) == [(0, 5, 7), (1, 6, 7)]
+
+
+def test_the_sides_are_told_apart_whatever_their_order() -> None:
+    found = expanded((RowId(R, "r"), RowId(L, "l")), [[7, 8], [5, 6]])
+
+    assert listed(found) == [(0, 5, 7), (1, 6, 8)]
+
+
+def test_a_null_on_either_side_gives_no_pair() -> None:
+    found = expanded((RowId(L, "l"), RowId(R, "r")), [[5, None, 6], [None, 7, 8]])
+
+    assert listed(found) == [(2, 6, 8)]
+
+
+def test_rows_of_a_slice_are_counted_from_its_start() -> None:
+    found = expanded((RowId(L, "l"), Collected((RowId(R, "r"),), "c")), [[5, 6], [[1], [2]]], 1)
+
+    assert listed(found) == [(0, 6, 2)]
+
+
+def test_all_rows_of_a_side_joined_to_itself_pair() -> None:
+    origins = (RowId(L, "a"), RowId(L, "b"), RowId(R, "r"))
+
+    found = expanded(origins, [[1, 3], [2, 3], [9, 9]])
+
+    assert listed(found) == [(0, 1, 9), (0, 2, 9), (1, 3, 9)]
+
+
+def test_every_row_of_a_group_pairs_with_the_row_beside_it() -> None:
+    origins = (RowId(L, "l"), Collected((RowId(R, "r"),), "c"))
+
+    found = expanded(origins, [[1, 2, 3], [[8, 9, 8], [], None]])
+
+    assert listed(found) == [(0, 1, 8), (0, 1, 9)]
+
+
+def test_rows_folded_together_pair_only_with_their_own_neighbours() -> None:
+    origins = (Collected((RowId(L, "l"), RowId(R, "r")), "c"),)
+    rows = [[{"m0": 1, "m1": 8}, {"m0": 2, "m1": 9}, {"m0": 1, "m1": 8}, {"m0": 3, "m1": None}]]
+
+    found = expanded(origins, [rows])
+
+    assert listed(found) == [(0, 1, 8), (0, 2, 9)]
+
+
+def test_two_groups_pair_in_every_combination() -> None:
+    origins = (Collected((RowId(L, "l"),), "a"), Collected((RowId(R, "r"),), "b"))
+
+    found = expanded(origins, [[[1, 2]], [[8, 9]]])
+
+    assert listed(found) == [(0, 1, 8), (0, 1, 9), (0, 2, 8), (0, 2, 9)]
+
+
+def test_of_a_sum_joined_back_to_its_rows_only_the_row_itself_pairs() -> None:
+    origins = (RowId(L, "l"), Collected((RowId(R, "g"),), "c"), RowId(R, "r"))
+
+    found = expanded(origins, [[1, 1], [[8, 9], [8, 9]], [8, 9]])
+
+    assert listed(found) == [(0, 1, 8), (1, 1, 9)]
+
+
+def test_a_row_without_both_sides_gives_nothing() -> None:
+    found = expanded((Collected((RowId(L, "l"),), "c"), RowId(L, "a")), [[[1]], [2]])
+
+    assert listed(found) == []
+
+
+row_ids = st.sampled_from(Side).map(lambda side: RowId(side, "x"))
+origins_of_a_row = st.recursive(
+    row_ids,
+    lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda m: Collected(tuple(m), "x")),
+    max_leaves=5,
+)
+
+
+def values(origin: Origin) -> st.SearchStrategy[object]:
+    if isinstance(origin, RowId):
+        return st.none() | st.integers(0, 4)
+    if len(origin.members) == 1:
+        return st.none() | st.lists(values(origin.members[0]), max_size=3)
+    fields = {f"m{i}": values(member) for i, member in enumerate(origin.members)}
+    return st.none() | st.lists(st.fixed_dictionaries(fields), max_size=3)
+
+
+@st.composite
+def hidden_columns(draw: st.DrawFn) -> tuple[tuple[Origin, ...], list[list[object]]]:
+    origins = tuple(draw(st.lists(origins_of_a_row, min_size=1, max_size=3)))
+    rows = draw(st.integers(1, 4))
+    columns = [draw(st.lists(values(o), min_size=rows, max_size=rows)) for o in origins]
+    return origins, columns
+
+
+@settings(max_examples=300, deadline=None)
+@given(hidden_columns())
+def test_pairs_are_what_the_definition_says(
+    hidden: tuple[tuple[Origin, ...], list[list[object]]],
+) -> None:
+    origins, columns = hidden
+
+    found = expanded(origins, columns)
+
+    wanted = [
+        (row, *pair)
+        for row, cells in enumerate(zip(*columns, strict=True))
+        for pair in _pairs(origins, cells)
+    ]
+    assert Counter(listed(found)) == Counter(wanted)
+
+
+def _pairs(origins: tuple[Origin, ...], cells: tuple[object, ...]) -> set[tuple[int, int]]:
+    """The definition, row by row: whoever is together in a derivation is a pair."""
+    return {
+        (left, right)
+        for derivation in _derivations(origins, cells)
+        for left in derivation[L]
+        for right in derivation[R]
+    }
+
+
+def _derivations(
+    origins: tuple[Origin, ...], cells: tuple[object, ...]
+) -> list[dict[Side, set[int]]]:
+    """Every way in which folded rows may have been beside each other."""
+    single = single_sides(origins)
+    choices = [_choices(o, c, single) for o, c in zip(origins, cells, strict=True)]
+    return [
+        {side: set().union(*(one[side] for one in chosen)) for side in Side}
+        for chosen in product(*choices)
+    ]
+
+
+def _choices(origin: Origin, cell: object, single: frozenset[Side]) -> list[dict[Side, set[int]]]:
+    nothing: dict[Side, set[int]] = {side: set() for side in Side}
+    if isinstance(origin, RowId):
+        return [nothing if cell is None else {**nothing, origin.side: {cell}}]  # type: ignore[dict-item]
+    elements = cell if isinstance(cell, list) else []
+    rows = [
+        tuple(element[f"m{i}"] for i in range(len(element)))
+        if isinstance(element, dict)
+        else (element,)
+        for element in elements
+    ]
+    found = [d for row in rows for d in _derivations(origin.members, row)]
+    kept = [{side: set() if side in single else one[side] for side in Side} for one in found]
+    return kept or [nothing]
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_an_empty_batch_has_no_pairs(rows: int) -> None:
+    origins = (Collected((RowId(L, "l"), RowId(R, "r")), "c"),)
+
+    found = expanded(origins, [[[]] * rows])
+
+    assert len(found) == 0
