@@ -1,8 +1,8 @@
 """Calls of Kalla's own functions: each gets the variant made for the types of its arguments.
 
 A Python UDF has one exact signature, and DataFusion would cast other arguments to it in silence,
-decimals to doubles among them. So each call in the text gets a name of its own, under which the
-variant for its types is registered. The types are DataFusion's own finding: a stand-in that
+decimals to doubles among them. So calls on unlike types get unlike names in the text, under which
+the variants for those types are registered. The types are DataFusion's own finding: a stand-in that
 accepts nothing makes it refuse the call and say of which types the arguments are. That works
 wherever an expression may stand, also where the bindings cannot look (FILTER, windows,
 correlated sub-queries).
@@ -33,7 +33,8 @@ class Call:
     """A variant that prepared SQL calls.
 
     Attributes:
-        name: what the SQL calls it, as `tolerance_match__0`.
+        name: what the SQL calls it: the function's own name for the first types it is called
+            with, `tolerance_match__1` and so on for others.
         function: one of `FUNCTIONS`.
         argument_types: exact types, in order.
     """
@@ -102,9 +103,10 @@ def resolve(
     for site in sites:
         function, arguments = site.name.value, types[site]
         number = sum(known == function for known, _ in calls)
-        call = Call(f"{function}__{number}", function, arguments)
+        call = Call(f"{function}__{number}" if number else function, function, arguments)
         call = calls.setdefault((function, arguments), call)
-        names.append(Splice(site.name.start, site.name.end, call.name))
+        if call.name != function:
+            names.append(Splice(site.name.start, site.name.end, call.name))
     return tuple(names), tuple(calls.values())
 
 

@@ -18,8 +18,7 @@ def plain(marked: str) -> str:
 
 
 def doubled(marked: str) -> str:
-    """Return SQL as it has to become: `D(0.5)` is a double, the call has its own name."""
-    marked = marked.replace("tolerance_match(", "tolerance_match__0(")
+    """Return SQL as it has to become: `D(0.5)` is a double."""
     return re.sub(r"D\((.*?)\)", r"CAST('\1' AS DOUBLE)", marked)
 
 

@@ -30,15 +30,33 @@ def test_sql_without_anything_special_stays_as_it_is() -> None:
     assert prepared(sql) == PreparedSql(sql, ())
 
 
-def test_a_call_is_renamed_in_place_and_typed_exactly() -> None:
+def test_a_call_is_typed_exactly_and_keeps_its_name() -> None:
     sql = "SELECT l.id FROM left_src l JOIN right_src r ON Tolerance_Match (l.amount, r.paid, 0.02)"
 
     result = prepared(sql)
 
-    assert result.text == sql.replace("Tolerance_Match", "tolerance_match__0")
+    assert result.text == sql
     (call,) = result.calls
-    assert (call.name, call.function) == ("tolerance_match__0", "tolerance_match")
+    assert (call.name, call.function) == ("tolerance_match", "tolerance_match")
     assert call.argument_types == (AMOUNT, PAID, CENTS)
+
+
+def test_calls_on_other_types_are_renamed_in_place() -> None:
+    sql = (
+        "SELECT l.id FROM left_src l JOIN right_src r ON tolerance_match(l.id, r.id, 0)"
+        " AND Tolerance_Match /* cents */ (l.amount, r.paid, 0.02) -- tolerance_match(1, 2, 3)"
+    )
+
+    result = prepared(sql)
+
+    assert result.text == sql.replace("Tolerance_Match", "tolerance_match__1")
+    assert [call.name for call in result.calls] == ["tolerance_match", "tolerance_match__1"]
+
+
+def test_a_column_is_called_as_the_user_wrote_its_expression() -> None:
+    result = prepared("select norm_ref(ref) from left_src")
+
+    assert session_for(result).sql(result.text).schema().names == ["norm_ref(left_src.ref)"]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +94,7 @@ def test_a_call_is_typed_wherever_an_expression_may_stand(sql: str) -> None:
     result = prepared(filled)
 
     assert [call.argument_types for call in result.calls] == [(AMOUNT, PAID, CENTS)]
-    assert result.text == filled.replace("tolerance_match", "tolerance_match__0")
+    assert result.text == filled
     assert session_for(result).sql(result.text).count() >= 0
 
 
@@ -111,8 +129,7 @@ def test_calls_within_calls_are_typed_from_the_inside() -> None:
         " then amount else 0.5 end, paid, 1) as m from left_src, right_src"
     )
 
-    assert [call.name for call in result.calls] == ["tolerance_match__0", "norm_ref__0"]
-    assert result.text.count("norm_ref__0(") == 3
+    assert [call.name for call in result.calls] == ["tolerance_match", "norm_ref"]
     assert session_for(result).sql(result.text).count() == 0
 
 
@@ -122,7 +139,7 @@ def test_calls_on_unlike_types_get_names_of_their_own() -> None:
         "and tolerance_match(id, id, 1) and tolerance_match(amount, amount, 2)"
     )
 
-    assert result.text.count("tolerance_match__0(amount") == 2
+    assert result.text.count("tolerance_match(amount") == 2
     assert result.text.count("tolerance_match__1(id") == 1
     assert [call.argument_types[0] for call in result.calls] == [AMOUNT, pa.int64()]
 
@@ -282,7 +299,7 @@ def test_all_but_the_spliced_tokens_is_byte_for_byte_the_same(
 ) -> None:
     spliced = {
         "now()": "TIMESTAMP '2026-03-04T05:06:07.000089'",
-        "norm_ref(l.ref)": "norm_ref__0(l.ref)",
+        "norm_ref(null)": "norm_ref__1(null)",
         "2e1": "20.0",
         "(l.rate > 0.5)": "(l.rate > CAST('0.5' AS DOUBLE))",
     }
@@ -291,7 +308,7 @@ def test_all_but_the_spliced_tokens_is_byte_for_byte_the_same(
     comments = [piece for piece in mixed if piece.startswith(("/*", "--"))]
     values = [piece for piece in mixed if piece not in comments]
     columns = [f"{value}  as c{n}" for n, value in enumerate(values)]
-    sql = "select 1 as one" + "".join(f",\t{column}" for column in columns)
+    sql = "select norm_ref(l.ref) as n" + "".join(f",\t{column}" for column in columns)
     sql = sql + " " + " ".join(comments) + "\nfrom left_src l"
 
     result = prepared(sql)
@@ -336,7 +353,7 @@ def test_a_session_without_the_calls_does_not_plan_prepared_sql() -> None:
     result = prepared("select norm_ref('a') as n")
     session = new_session()
 
-    with pytest.raises(ValueError, match="norm_ref__0"):
+    with pytest.raises(ValueError, match="norm_ref"):
         session.sql(result.text)
 
 
