@@ -8,7 +8,7 @@ still too large, because it is all one key, is joined in pieces of the larger si
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -23,7 +23,7 @@ from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.rows import Rows
 from kalla_core.engine.store import Plan, Store
 from kalla_core.engine.tasks import run_all
-from kalla_core.engine.totals import MatchingTotals, add_up
+from kalla_core.engine.totals import MatchingTotals, Way, add_up
 from kalla_core.errors import OutOfMemory
 from kalla_core.fragments.cut import bucket_count, coalesce
 from kalla_core.fragments.model import JoinFragment
@@ -47,7 +47,8 @@ class BucketJoins:
 
     def whole(self) -> MatchingTotals:
         """Join everything in one piece, with all threads."""
-        return self._joined(self.context, self.store.rows(Side.LEFT), self.store.rows(Side.RIGHT))
+        left, right = (self.store.rows(side) for side in Side)
+        return self._joined(self.context, left, right, Way.WHOLE)
 
     def by_bucket(self) -> MatchingTotals:
         """Join small groups side by side, then what is too large for that, one by one."""
@@ -58,19 +59,19 @@ class BucketJoins:
         small = [fragment for fragment, size in fragments.items() if size <= most]
         large = {fragment: size for fragment, size in fragments.items() if size > most}
         context = self.context.one_thread(self.budget)
-        tasks = [partial(self._join, context, fragment) for fragment in small]
+        tasks = [partial(self._join, context, fragment, Way.SIDE_BY_SIDE) for fragment in small]
         done = run_all(tasks, self.budget.threads, context.stop)
         done += [self._join_large(fragment, size) for fragment, size in large.items()]
         return add_up(done)
 
-    def _join(self, context: JoinContext, fragment: JoinFragment) -> MatchingTotals:
+    def _join(self, context: JoinContext, fragment: JoinFragment, way: Way) -> MatchingTotals:
         left = self.store.rows(Side.LEFT, fragment.buckets)
         right = self.store.rows(Side.RIGHT, fragment.buckets)
-        return self._joined(context, left, right)
+        return self._joined(context, left, right, way)
 
     def _join_large(self, fragment: JoinFragment, size: int) -> MatchingTotals:
         if size <= self.budget.whole_bytes:
-            return self._join(self.context, fragment)
+            return self._join(self.context, fragment, Way.ALONE)
         if not self.divided:
             return self._divide(fragment.buckets[0], size)
         totals = join_in_pieces(self.context, self.store, fragment.buckets[0], self.budget)
@@ -108,12 +109,13 @@ class BucketJoins:
         totals = divided.by_bucket()
         store.remove()
         folder.rmdir()
-        return totals
+        return replace(totals, ways={**totals.ways, Way.DIVIDED: 1})
 
-    def _joined(self, context: JoinContext, left: Rows, right: Rows) -> MatchingTotals:
+    def _joined(self, context: JoinContext, left: Rows, right: Rows, way: Way) -> MatchingTotals:
         matched_left, matched_right = join(context, left, right)
         self.progress.add(rows=left.count + right.count, fragments=1)
         return MatchingTotals(
             {Side.LEFT: left.count, Side.RIGHT: right.count},
             {Side.LEFT: matched_left, Side.RIGHT: matched_right},
+            {way: 1},
         )

@@ -79,13 +79,18 @@ class SideOutcome:
 
 @dataclass(frozen=True, slots=True)
 class JobOutcome:
-    """What a run did; its files lie in the staging folder."""
+    """What a run did; its files lie in the staging folder.
+
+    Attributes:
+        joins: how many joins there were of each `Way`.
+    """
 
     sides: Mapping[Side, SideOutcome]
     extras: Mapping[str, Mapping[str, Any]]
     strategy: str
     files: tuple[WrittenFile, ...]
     durations: Mapping[str, float]
+    joins: Mapping[str, int]
     warnings: tuple[str, ...]
 
 
@@ -233,8 +238,12 @@ class _Job:
             progress={side: self._counter(side) for side in Side},
             stop=Stop(),
         )
-        scanned = scan_all(context, self._fragments, budget.threads)
-        store.finish()
+        try:
+            scanned = scan_all(context, self._fragments, budget.threads)
+            store.finish()
+        except BaseException:
+            store.abandon()
+            raise
         return _Gathered(planned, keying, store, census, scanned, late)
 
     def _cut(self) -> list[ScanFragment]:
@@ -354,6 +363,7 @@ class _Job:
             strategy=self._planned.strategy.value,
             files=files,
             durations=self._clock.seconds,
+            joins={way.value: count for way, count in totals.ways.items()},
             warnings=(*self._planned.warnings, *_key_warnings(self._planned, counts)),
         )
 

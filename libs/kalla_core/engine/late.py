@@ -24,7 +24,7 @@ from kalla_core.engine.rows import Bools
 from kalla_core.engine.scan import OpenSource
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import Stop, run_all
-from kalla_core.engine.totals import MatchingTotals
+from kalla_core.engine.totals import MatchingTotals, Way
 from kalla_core.errors import SourceChanged
 from kalla_core.fragments.model import ScanFragment
 from kalla_core.matching.mentions import mentioned_columns
@@ -70,7 +70,7 @@ class LateJoin:
             matched[Side.RIGHT][at_right] = True
         explainer = Explainer(self.context.planned, left, right, self.context.limits)
         explainer.prepare()
-        threads, stop = self.context.limits.threads, Stop()
+        threads, stop = self.context.limits.threads, self.context.stop
         run_all([partial(explainer.judge, side, ~matched[side]) for side in Side], threads, stop)
         tasks = [
             partial(self._deliver, fragment, matched[fragment.side], explainer, stop)
@@ -80,6 +80,7 @@ class LateJoin:
         return MatchingTotals(
             {Side.LEFT: left.count, Side.RIGHT: right.count},
             {side: int(np.count_nonzero(flags)) for side, flags in matched.items()},
+            {Way.LATE: 1},
         )
 
     def _deliver(

@@ -60,6 +60,7 @@ def outcome(document: Mapping[str, Any]) -> JobOutcome:
         strategy=document["strategy"],
         files=tuple(WrittenFile(**file) for file in document["files"]),
         durations=document["durations"],
+        joins=document["joins"],
         warnings=tuple(document["warnings"]),
     )
 

@@ -17,7 +17,7 @@ from kalla_core.engine.join import JoinContext, match, write_unmatched
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Rows
 from kalla_core.engine.store import Store
-from kalla_core.engine.totals import MatchingTotals
+from kalla_core.engine.totals import MatchingTotals, Way
 from kalla_core.matching.planned import key_frame
 from kalla_core.matching.query import Side
 from kalla_core.matching.session import new_session
@@ -51,6 +51,7 @@ def join_in_pieces(
     return MatchingTotals(
         {small.side: small.count, small.side.other: joined},
         {small.side: int(matched.sum()), small.side.other: found},
+        {Way.IN_PIECES: 1},
     )
 
 

@@ -7,7 +7,7 @@ rows, and when all have ended, bucket by bucket, the rows without a mark are wri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kalla_core.engine.budget import Budget
@@ -18,7 +18,7 @@ from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.rows import Rows
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import run_all
-from kalla_core.engine.totals import MatchingTotals, add_up
+from kalla_core.engine.totals import MatchingTotals, Way, add_up
 from kalla_core.fragments.cut import coalesce
 from kalla_core.fragments.model import SettleFragment
 from kalla_core.matching.planned import Strategy
@@ -40,10 +40,12 @@ class SettledJoins:
         broadcast = self.context.planned.strategy is Strategy.BROADCAST
         whole = self._whole_side() if broadcast else None
         if whole is None:
+            way = Way.FROM_DISK
             self._match_from_disk(marks)
         else:
+            way = Way.AGAINST_WHOLE
             self._match_against(whole, marks)
-        return self._settle_buckets(marks)
+        return replace(self._settle_buckets(marks), ways={way: 1})
 
     def _whole_side(self) -> Side | None:
         """Return the smaller side that every join may take whole; None if none is small enough."""

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from kalla_core.matching.query import Side
 
 
+class Way(StrEnum):
+    """How rows came to be joined; see `matching_stage`."""
+
+    WHOLE = "whole"
+    SIDE_BY_SIDE = "side_by_side"
+    ALONE = "alone"
+    DIVIDED = "divided"
+    IN_PIECES = "in_pieces"
+    AGAINST_WHOLE = "against_whole"
+    FROM_DISK = "from_disk"
+    LATE = "late"
+
+
 @dataclass(frozen=True, slots=True)
 class MatchingTotals:
-    """Rows that entered joins, and distinct rows that are in a pair, per side."""
+    """Rows that entered joins, and distinct rows that are in a pair, per side.
+
+    Attributes:
+        ways: how many joins there were of each kind.
+    """
 
     joined: Mapping[Side, int]
     matched: Mapping[Side, int]
+    ways: Mapping[Way, int] = field(default_factory=dict)
 
 
 def add_up(totals: Iterable[MatchingTotals]) -> MatchingTotals:
     """Return the totals of joins that had different rows."""
     listed = list(totals)
+    ways: Counter[Way] = Counter()
+    for total in listed:
+        ways.update(total.ways)
     return MatchingTotals(
         {side: sum(total.joined[side] for total in listed) for side in Side},
         {side: sum(total.matched[side] for total in listed) for side in Side},
+        dict(ways),
     )

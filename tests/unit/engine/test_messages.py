@@ -64,6 +64,7 @@ OUTCOMES = st.builds(
     strategy=TEXT,
     files=st.lists(st.builds(WrittenFile, TEXT, COUNTS, COUNTS, TEXT), max_size=3).map(tuple),
     durations=st.dictionaries(TEXT, st.floats(0, 1e9), max_size=3),
+    joins=st.dictionaries(TEXT, COUNTS, max_size=3),
     warnings=st.lists(TEXT, max_size=3).map(tuple),
 )
 REPORTS = st.builds(
