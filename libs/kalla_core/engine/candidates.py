@@ -17,7 +17,7 @@ from kalla_core.evidence.keys import key_text
 from kalla_core.matching.planned import Planned, condition_frame, measure_frame
 from kalla_core.matching.query import ROW, Side
 from kalla_core.matching.session import SessionLimits, new_session
-from kalla_core.matching.tables import register_side
+from kalla_core.matching.tables import register_side, register_table
 
 CAP = 100
 """Candidates tried, in the order of their primary keys, where nothing can be measured."""
@@ -140,13 +140,13 @@ class _Search:
         have one of them.
         """
         session = new_session(self._limits)
-        session.register_record_batches("wanted", [wanted_keys.to_batches()])
-        session.register_record_batches("offered", [offered_keys.to_batches()])
+        register_table(session, "wanted", wanted_keys)
+        register_table(session, "offered", offered_keys)
         keys = ", ".join(f"__k{n}" for n in range(len(self._planned.reason_keys)))
         classes = session.sql(f"SELECT DISTINCT {keys} FROM wanted").to_arrow_table()  # noqa: S608
         numbers = pa.array(np.arange(len(classes), dtype=np.int64))
         coded = classes.append_column("code", numbers)
-        session.register_record_batches("classes", [coded.to_batches()])
+        register_table(session, "classes", coded)
         rows, codes = self._coded(session, "wanted")
         by_row = np.argsort(rows, kind="stable")
         return codes[by_row], self._coded(session, "offered")

@@ -23,7 +23,7 @@ from kalla_core.evidence.build import Reasons
 from kalla_core.matching.planned import Planned, key_frame
 from kalla_core.matching.query import ROW, Side
 from kalla_core.matching.session import SessionLimits, new_session
-from kalla_core.matching.tables import register_side
+from kalla_core.matching.tables import register_side, register_table
 
 
 class Reason(StrEnum):
@@ -145,9 +145,8 @@ class Explainer:
     def _found_elsewhere(self, side: Side, keys: pa.Table) -> Bools:
         """Tell for each row whether the other side has its key."""
         session = new_session(self._limits)
-        session.register_record_batches("wanted", [keys.to_batches()])
-        others = self._key_table(side.other)
-        session.register_record_batches("offered", [others.to_batches()])
+        register_table(session, "wanted", keys)
+        register_table(session, "offered", self._key_table(side.other))
         same = same_key(self._planned, "wanted", "offered")
         frame = session.sql(
             f'SELECT wanted."{ROW}" FROM wanted LEFT SEMI JOIN offered ON {same}'  # noqa: S608

@@ -53,19 +53,24 @@ class Rows:
 
     @cached_property
     def numbered(self) -> tuple[pa.RecordBatch, ...]:
-        """The batches with the hidden column ROW: the row's number in the whole source."""
+        """The batches with the hidden column ROW: the row's number in the whole source.
+
+        At least one batch, if without rows: it is by the column that a query tells what to do.
+        """
         if self.ids is None:
             return self.positioned
-        return tuple(
-            _with_row(batch, self.ids[start : start + batch.num_rows])
-            for batch, start in zip(self.batches, self.starts, strict=True)
-        )
+        return self._with_rows(self.ids)
 
     @cached_property
     def positioned(self) -> tuple[pa.RecordBatch, ...]:
-        """The batches with the hidden column ROW: the row's position here."""
+        """The batches with the hidden column ROW: the row's position here; at least one."""
+        return self._with_rows(np.arange(self.count, dtype=np.uint64))
+
+    def _with_rows(self, ids: IdArray) -> tuple[pa.RecordBatch, ...]:
+        if not self.batches:
+            return (pa.RecordBatch.from_pylist([], schema=numbered_schema(self.schema)),)
         return tuple(
-            _with_row(batch, np.arange(start, start + batch.num_rows, dtype=np.uint64))
+            _with_row(batch, ids[start : start + batch.num_rows])
             for batch, start in zip(self.batches, self.starts, strict=True)
         )
 

@@ -75,6 +75,11 @@ def register_side(session: SessionContext, query: MatchQuery, side: Side, data: 
             _register(session, name, data, shape.schema)
 
 
+def register_table(session: SessionContext, name: str, table: pa.Table) -> None:
+    """Make a table of ours known to `session`; it may be without rows."""
+    _register(session, name, table.to_batches(), table.schema)
+
+
 def register_shapes(session: SessionContext, query: MatchQuery, numbered: bool = False) -> None:
     """Make empty tables of the job's schemas known to `session`, enough to plan.
 
