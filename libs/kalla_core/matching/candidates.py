@@ -18,7 +18,7 @@ from kalla_core.matching.query import Side
 from kalla_core.matching.routes import NoRoute, Route, Selected, routes_to, source
 from kalla_core.matching.totality import never_fails, tolerant
 from kalla_core.matching.trace import Equality, Traced, Tracer
-from kalla_core.matching.wording import readable, worded
+from kalla_core.matching.wording import spoken, worded
 
 _MOST_COMPONENTS = 6
 
@@ -161,7 +161,7 @@ class _Lowering:
         value = tolerant(expr, end, self.reader)
         if self.reader.type_of(value, end) != agreed:
             value = value.try_cast(agreed)
-        return SideKey(symbol, route, value, readable(expr, route))
+        return SideKey(symbol, route, value, spoken(symbol))
 
     def _is(self, symbol: Symbol, end: LogicalPlan, expr: Expr, side: Side) -> bool:
         """Whether `expr` over the route's end `end` is `symbol`."""

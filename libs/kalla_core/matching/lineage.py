@@ -35,9 +35,16 @@ class Constant:
     text: str
 
 
+HOLE = "\0"
+"""Stands in the text of a call where a part of it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operation: its kind, its text with the parts left out, and the parts."""
+    """An operation: its kind, its text with a HOLE for each part, and the parts.
+
+    Of a cast, the text is the type, and there is one part.
+    """
 
     kind: str
     text: str
@@ -135,4 +142,4 @@ def _without_parts(expr: Expr, parts: tuple[Expr, ...]) -> str:
             raise OpaqueExpression(expr.variant_name())
         pieces.append(text[begin:found])
         begin = found + len(name)
-    return "\0".join([*pieces, text[begin:]])
+    return HOLE.join([*pieces, text[begin:]])

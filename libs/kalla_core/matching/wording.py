@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 from datafusion import Expr
 
-from kalla_core.matching.routes import Renamed, Route
+from kalla_core.matching.lineage import HOLE, Call, Column, Constant, Symbol
 
-_QUALIFIER = re.compile(r"\b[A-Za-z_]\w*\.(?=[A-Za-z_])")
 _STRING = re.compile(r'(?:LargeUtf8|Utf8View|Utf8)\("((?:[^"\\]|\\.)*)"\)')
 _NUMBER = re.compile(r"(?:U?Int\d+|Float\d+|Boolean)\(([^()]*)\)")
 _DECIMAL = re.compile(r"Decimal\d+\((-?[\d.]+),\d+,-?\d+\)")
@@ -18,18 +18,32 @@ _VARIANT = re.compile(r"\b([a-z_]+)__\d+\(")
 
 def worded(expr: Expr) -> str:
     """Return `expr` with literals and function names as in SQL."""
-    text = _STRING.sub(lambda found: "'" + found[1].replace("'", "''") + "'", expr.canonical_name())
+    return _polished(expr.canonical_name())
+
+
+def spoken(symbol: Symbol) -> str:
+    """Return a value of a source over the columns of the source, as in SQL."""
+    match symbol:
+        case Column():
+            return symbol.name
+        case Constant():
+            return _polished(symbol.text)
+        case Call(kind="Cast"):
+            return f"CAST({spoken(symbol.parts[0])} AS {symbol.text})"
+        case Call():
+            pieces = _polished(symbol.text).split(HOLE)
+            parts = map(spoken, symbol.parts)
+            return "".join(a + b for a, b in zip_longest(pieces, parts, fillvalue=""))
+        case _:
+            return "..."
+
+
+def _polished(text: str) -> str:
+    text = _STRING.sub(lambda found: "'" + found[1].replace("'", "''") + "'", text)
     text = _DATE.sub(r"'\1'", text)
     text = _DECIMAL.sub(lambda found: _shortened(found[1]), text)
     text = _NUMBER.sub(r"\1", text)
     return _VARIANT.sub(r"\1(", text)
-
-
-def readable(expr: Expr, route: Route) -> str:
-    """Return a key over the columns of its source, without the names of tables."""
-    text = worded(expr)
-    renamed_only = all(isinstance(step, Renamed) for step in route.steps)
-    return _QUALIFIER.sub("", text) if renamed_only else text
 
 
 def _shortened(number: str) -> str:

@@ -7,11 +7,12 @@ from functools import cache
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from datafusion import col
+from datafusion import SessionContext, col
 
 from kalla_core.engine.hashing import bucket
-from kalla_core.matching.pairs import expand
+from kalla_core.matching.pairs import PairFrame, expand
 from kalla_core.matching.planned import Planned, key_frame, pair_frame, plan_match
 from kalla_core.matching.prepare import register_calls
 from kalla_core.matching.query import ROW, Side
@@ -86,7 +87,9 @@ def pieces(sides: Sides, whole: Side, count: int) -> Iterator[Sides]:
         yield {whole: sides[whole], cut: sides[cut].filter(pa.array(mine))}
 
 
-def _bucket_numbers(plan: Planned, side: Side, table: pa.Table, buckets: int) -> np.ndarray:
+def _bucket_numbers(
+    plan: Planned, side: Side, table: pa.Table, buckets: int
+) -> npt.NDArray[np.int64]:
     session = new_session()
     register_side(session, plan.query, side, table.to_batches())
     register_calls(session, plan.prepared)
@@ -94,7 +97,7 @@ def _bucket_numbers(plan: Planned, side: Side, table: pa.Table, buckets: int) ->
     null = [expr.is_null().alias(f"n{i}") for i, (expr, _) in enumerate(keys)]
     frame = key_frame(plan, session, side).select(bucket(keys, buckets).alias("b"), *null)
     found = frame.to_arrow_table()
-    numbers = found.column("b").to_numpy()
+    numbers: npt.NDArray[np.int64] = found.column("b").to_numpy()
     if plan.nulls_together:
         return numbers
     lost = np.logical_or.reduce([found.column(i + 1).to_numpy() for i in range(len(keys))])
@@ -103,7 +106,9 @@ def _bucket_numbers(plan: Planned, side: Side, table: pa.Table, buckets: int) ->
     return np.where(lost, spread, numbers)
 
 
-def _batches(plan: Planned, sides: Sides, fx: pa.Table, threads: int) -> Iterator[tuple]:
+def _batches(
+    plan: Planned, sides: Sides, fx: pa.Table, threads: int
+) -> Iterator[tuple[pa.RecordBatch, PairFrame]]:
     without = {side: table.drop_columns([ROW]) for side, table in sides.items()}
     plain, numbered = (_session(plan, data, fx, threads) for data in (without, sides))
     frame = pair_frame(plan, plain, numbered)
@@ -111,12 +116,16 @@ def _batches(plan: Planned, sides: Sides, fx: pa.Table, threads: int) -> Iterato
         yield result.to_pyarrow(), frame
 
 
-def _session(plan: Planned, sides: Sides, fx: pa.Table, threads: int):
+def _session(plan: Planned, sides: Sides, fx: pa.Table, threads: int) -> SessionContext:
     session = new_session(SessionLimits(threads=threads, batch_rows=16))
-    data = (sides[side].to_batches() or [_no_rows(sides[side].schema)] for side in Side)
-    register_tables(session, plan.query, *data, {"fx": fx.to_batches()})
+    left, right = (table.to_batches() or [_no_rows(table.schema)] for table in _in_order(sides))
+    register_tables(session, plan.query, left, right, {"fx": fx.to_batches()})
     register_calls(session, plan.prepared)
     return session
+
+
+def _in_order(sides: Sides) -> list[pa.Table]:
+    return [sides[side] for side in Side]
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:

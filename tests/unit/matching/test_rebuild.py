@@ -14,7 +14,7 @@ from kalla_core.matching.tables import register_shapes
 from tests.unit.matching.nasty import query
 
 SIDES = {"left_src": Side.LEFT, "inv": Side.LEFT, "right_src": Side.RIGHT, "pay": Side.RIGHT}
-KEYS = {side: ("id",) for side in Side}
+KEYS = dict.fromkeys(Side, ("id",))
 JOIN = "from left_src l join right_src r on l.k = r.k"
 
 
@@ -167,7 +167,7 @@ def test_column_names_mean_what_they_are() -> None:
     numbered.register_record_batches("left_src", [table.to_batches()])
     frame = plain.sql('select distinct "A.b"."We""ird.Na me" from left_src "A.b"')
 
-    carried = Rebuilder(numbered, SIDES, {side: ('We"ird.Na me',) for side in Side}).rebuild(
+    carried = Rebuilder(numbered, SIDES, dict.fromkeys(Side, ('We"ird.Na me',))).rebuild(
         frame.logical_plan()
     )
 

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from kalla_core.matching.planned import condition_frame, measure_frame
+from kalla_core.matching.prepare import register_calls
+from kalla_core.matching.query import ROW, Side
+from kalla_core.matching.session import new_session
+from kalla_core.matching.tables import register_side
+from tests.unit.matching.nasty import numbered
+from tests.unit.matching.running import planned
+from tests.unit.matching.test_keys import SCHEMAS
+
+JOIN = "select l.id from left_src l join right_src r on l.k = r.k"
+Row = dict[str, object]
+
+
+def texts(sql: str) -> list[str]:
+    return [condition.text for condition in planned(sql).conditions]
+
+
+def session_with(sql: str, rows: dict[Side, list[Row]]):
+    session = new_session()
+    register_calls(session, planned(sql).prepared)
+    for side, given in rows.items():
+        schema = SCHEMAS[side]
+        filled = [dict.fromkeys(schema.names) | row for row in given]
+        table = numbered(pa.Table.from_pylist(filled, schema=schema))
+        register_side(session, planned(sql).query, side, table.to_batches())
+    return session
+
+
+def held(sql: str, left: list[Row], right: list[Row]) -> list[tuple[object, ...]]:
+    """Return what each condition says of each pair, in the order of the pairs."""
+    session = session_with(sql, {Side.LEFT: left, Side.RIGHT: right})
+    table = condition_frame(planned(sql), session).to_arrow_table().sort_by(ROW)
+    assert table.schema.names == [ROW, *(f"c{i}" for i in range(len(planned(sql).conditions)))]
+    return [tuple(row.values())[1:] for row in table.to_pylist()]
+
+
+def measured(sql: str, side: Side, rows: list[Row]) -> list[object] | None:
+    frame = measure_frame(planned(sql), session_with(sql, {side: rows}), side)
+    return None if frame is None else frame.to_arrow_table().sort_by(ROW).to_pylist()
+
+
+def test_the_key_itself_is_no_condition() -> None:
+    assert texts(JOIN) == []
+
+
+def test_conditions_are_told_from_the_columns_of_both_sides() -> None:
+    sql = f"{JOIN} and tolerance_match(l.amount, r.paid, 0.02)"
+
+    (condition,) = planned(sql).conditions
+
+    assert condition.text == "tolerance_match(l.amount, r.paid, 0.02)"
+    assert condition.left_columns == ("amount",)
+    assert condition.right_columns == ("paid",)
+    assert condition.measurable
+
+
+def test_filters_of_one_side_are_conditions_too() -> None:
+    (condition,) = planned(f"{JOIN} where l.cur = 'EUR'").conditions
+
+    assert condition.left_columns == ("cur",)
+    assert condition.right_columns == ()
+    assert not condition.measurable
+
+
+def test_each_condition_is_told_for_each_pair() -> None:
+    sql = f"{JOIN} and abs(l.amount - r.paid) <= 0.02 where l.cur = 'EUR' and r.grp > 1"
+    left = [{"amount": Decimal("1.00"), "cur": "EUR"}, {"amount": Decimal(3), "cur": "USD"}]
+    right = [{"paid": Decimal("1.02"), "grp": 2}, {"paid": Decimal(1), "grp": None}]
+
+    found = held(sql, left, right)
+
+    by_text = [dict(zip(texts(sql), row, strict=True)) for row in found]
+    assert sorted(texts(sql)) == sorted(
+        ["abs(l.amount - r.paid) <= 0.02", "left_src.cur = 'EUR'", "right_src.grp > 1"]
+    )
+    assert list(by_text[0].values()) == [True, True, True]
+    assert by_text[1]["abs(l.amount - r.paid) <= 0.02"] is False
+    assert by_text[1]["left_src.cur = 'EUR'"] is False
+    assert by_text[1]["right_src.grp > 1"] is None
+
+
+def test_a_condition_of_kallas_own_functions_is_told() -> None:
+    sql = f"{JOIN} and tolerance_match(l.amount, r.paid, 0.02)"
+    amounts = [{"amount": Decimal("1.00")}, {"amount": Decimal("1.00")}]
+
+    found = held(sql, amounts, [{"paid": Decimal("1.02")}, {"paid": Decimal("1.03")}])
+
+    assert found == [(True,), (False,)]
+
+
+def test_a_condition_above_a_projection_of_both_sides_is_told() -> None:
+    sql = (
+        "select id from (select l.id, l.amount - r.paid as diff from left_src l "
+        "join right_src r on l.k = r.k) t where diff > 0.5"
+    )
+
+    found = held(sql, [{"amount": Decimal(2)}], [{"paid": Decimal(1)}])
+
+    assert found == [(True,)]
+
+
+def test_an_equality_beside_the_key_of_a_sum_is_a_condition() -> None:
+    sums = "select ref, sum(paid) s from right_src group by ref"
+    sql = (
+        f"select l.id from left_src l join ({sums}) g on l.ref = g.ref "
+        "join right_src r on r.ref = l.ref and r.k = l.k"
+    )
+
+    (condition,) = planned(sql).conditions
+
+    assert condition.right_columns == ("k",)
+
+
+def test_what_one_row_of_each_side_cannot_tell_is_left_out() -> None:
+    sums = "select ref, sum(paid) s from right_src group by ref"
+
+    found = texts(
+        f"select l.id from left_src l join ({sums}) g on l.ref = g.ref and l.amount = g.s"
+    )
+
+    assert found == []
+
+
+def test_alternative_rules_have_no_common_conditions() -> None:
+    rule = f"{JOIN} and l.amount = r.paid"
+
+    assert texts(f"{rule} union all {JOIN} and l.cur = r.cur") == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "left", "right"),
+    [
+        ("tolerance_match(l.amount, r.paid, 0.02)", Decimal("1.50"), Decimal("2.500")),
+        ("tolerance_pct(r.paid, l.amount, 0.02)", Decimal("1.50"), Decimal("2.500")),
+        ("abs(r.paid - l.amount) < 1", Decimal("1.50"), Decimal("2.500")),
+        ("date_within(l.d, r.d, 3)", dt.date(2026, 1, 2), dt.date(2026, 1, 9)),
+        ("l.d < r.d", dt.date(2026, 1, 2), dt.date(2026, 1, 9)),
+    ],
+)
+def test_a_condition_that_limits_a_distance_says_what_it_measures(
+    condition: str, left: object, right: object
+) -> None:
+    sql = f"{JOIN} where l.cur = 'EUR' and {condition}"
+    row: Row = {"amount": Decimal("1.50"), "paid": Decimal("2.500")}
+    dates = {Side.LEFT: dt.date(2026, 1, 2), Side.RIGHT: dt.date(2026, 1, 9)}
+
+    found = {
+        side: measured(
+            sql,
+            side,
+            [{k: v for k, v in row.items() if k in SCHEMAS[side].names} | {"d": dates[side]}],
+        )
+        for side in Side
+    }
+
+    assert found[Side.LEFT] == [{ROW: 0, "value": left}]
+    assert found[Side.RIGHT] == [{ROW: 0, "value": right}]
+
+
+@pytest.mark.parametrize("condition", ["l.cur = r.cur", "l.cur < r.cur", "l.amount > l.k"])
+def test_other_conditions_measure_nothing(condition: str) -> None:
+    assert measured(f"{JOIN} and {condition}", Side.LEFT, [{}]) is None

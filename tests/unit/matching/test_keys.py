@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from kalla_core.matching.planned import key_frame
+from kalla_core.matching.query import ROW, Side
+from kalla_core.matching.session import new_session
+from kalla_core.matching.tables import register_side
+from tests.unit.matching.nasty import LEFT, RIGHT, numbered
+from tests.unit.matching.running import planned
+
+JOIN = "select l.id from left_src l join right_src r on"
+SCHEMAS = {Side.LEFT: LEFT, Side.RIGHT: RIGHT}
+
+
+def keys_of(sql: str, side: Side, rows: list[dict[str, object]], row: bool = False) -> pa.Table:
+    """Return the keys of these rows; columns not given are null."""
+    names = SCHEMAS[side].names
+    table = pa.Table.from_pylist([dict.fromkeys(names) | r for r in rows], schema=SCHEMAS[side])
+    session = new_session()
+    data = numbered(table, start=10) if row else table
+    register_side(session, planned(sql).query, side, data.to_batches())
+    return key_frame(planned(sql), session, side).to_arrow_table()
+
+
+def test_a_key_has_the_type_both_sides_are_compared_in() -> None:
+    found = keys_of(f"{JOIN} l.k = r.k", Side.LEFT, [{"k": 3}, {"k": None}, {"k": 1}])
+
+    assert found.schema.types == [pa.int64()]
+    assert found.column("__k0").to_pylist() == [3, None, 1]
+
+
+def test_decimals_of_unlike_scales_get_the_scale_of_both() -> None:
+    found = keys_of(f"{JOIN} l.amount = r.paid", Side.LEFT, [{"amount": Decimal("1.50")}])
+
+    assert found.schema.types == [planned(f"{JOIN} l.amount = r.paid").reason_keys[0].type]
+    assert found.column("__k0").to_pylist() == [Decimal("1.500")]
+
+
+def test_row_numbers_come_along_after_the_keys() -> None:
+    found = keys_of(f"{JOIN} l.k = r.k", Side.RIGHT, [{"k": 3}, {"k": 1}], row=True)
+
+    assert found.schema.names == ["__k0", ROW]
+    assert found.column(ROW).to_pylist() == [10, 11]
+
+
+def test_a_composite_key_has_one_column_per_component() -> None:
+    sql = f"{JOIN} l.k = r.k and lower(trim(l.ref)) = lower(r.ref)"
+
+    found = keys_of(sql, Side.LEFT, [{"k": 3, "ref": " Ab "}], row=True)
+
+    assert found.schema.names == ["__k0", "__k1", ROW]
+    assert found.to_pylist()[0] == {"__k0": 3, "__k1": "ab", ROW: 10}
+
+
+def test_components_that_come_by_unlike_routes_stand_beside_each_other() -> None:
+    sql = (
+        "select l.name, t.n from left_src l join "
+        "(select upper(ref) u, k + 1 v, name n from right_src) t "
+        "on upper(l.ref) = t.u and l.k = t.v "
+        "join (select k as w, cur as c from right_src) s on s.w = l.k and l.cur = s.c"
+    )
+    plan = planned(sql)
+
+    found = keys_of(sql, Side.LEFT, [{"k": 3, "ref": "a", "cur": "EUR"}], row=True)
+
+    assert found.schema.names == [f"__k{i}" for i in range(len(plan.reason_keys))] + [ROW]
+    wanted = {"upper(ref)": "A", "k": 3, "cur": "EUR"}
+    assert found.to_pylist()[0] == {
+        **{f"__k{i}": wanted[key.text(Side.LEFT)] for i, key in enumerate(plan.reason_keys)},
+        ROW: 10,
+    }
+
+
+def test_keys_by_several_routes_keep_all_their_columns() -> None:
+    sql = (
+        "with a as (select upper(ref) u, id from left_src), "
+        "b as (select k + 1 v, id i from left_src) "
+        "select r.id from a join right_src r on r.ref = a.u join b on b.v = r.k and b.i = a.id"
+    )
+
+    found = keys_of(sql, Side.LEFT, [{"k": 3, "ref": "a", "id": 1}, {"ref": None}], row=True)
+
+    assert [key.text(Side.LEFT) for key in planned(sql).reason_keys] == ["k + 1", "upper(ref)"]
+    assert found.to_pylist() == [
+        {"__k0": 4, "__k1": "A", ROW: 10},
+        {"__k0": None, "__k1": None, ROW: 11},
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["right_src", "(select * from right_src where sref <> 'x')"],
+    ids=["plain", "filtered"],
+)
+def test_a_cast_that_fails_gives_null_where_the_sql_may_never_have_cast(source: str) -> None:
+    sql = f"select l.id from left_src l join {source} r on l.k = cast(r.sref as bigint)"
+
+    found = keys_of(sql, Side.RIGHT, [{"sref": "7"}, {"sref": "x"}])
+
+    assert found.column("__k0").to_pylist() == [7, None]
+
+
+def test_a_cast_inside_a_sub_query_gives_null_too() -> None:
+    inner = "select cast(sref as bigint) v from right_src where sref <> 'x'"
+
+    found = keys_of(
+        f"select l.id from left_src l join ({inner}) s on l.k = s.v",
+        Side.RIGHT,
+        [{"sref": "x"}, {"sref": "7"}],
+    )
+
+    assert found.column("__k0").to_pylist() == [None, 7]
+
+
+def test_a_key_that_could_fail_behind_a_filter_is_refused_with_the_reason() -> None:
+    plan = planned(f"{JOIN} 6 / l.grp = r.grp where l.grp <> 0")
+
+    assert plan.reason_keys == ()
+    assert "could fail for a row that the SQL leaves out" in plan.why[0]
+
+
+def test_the_same_key_without_a_filter_fails_as_the_sql_does() -> None:
+    plan = planned(f"{JOIN} 6 / l.grp = r.grp")
+
+    assert [key.text(Side.RIGHT) for key in plan.reason_keys] == ["grp"]
+
+
+def test_keys_are_readable_over_the_columns_of_their_source() -> None:
+    plan = planned(f"{JOIN} l.k = r.k and lower(trim(l.ref)) = lower(r.ref) and l.cur = r.cur")
+
+    assert [key.text(Side.LEFT) for key in plan.reason_keys] == [
+        "k",
+        "lower(btrim(ref))",
+        "cur",
+    ]
+    assert [key.text(Side.RIGHT) for key in plan.reason_keys] == ["k", "lower(ref)", "cur"]
+
+
+def test_null_safe_components_are_marked() -> None:
+    plan = planned(f"{JOIN} (l.k is not distinct from r.k)")
+
+    assert [key.null_safe for key in plan.reason_keys] == [True]
+    assert plan.nulls_together
+
+
+def test_a_key_through_a_group_is_the_column_that_was_grouped_by() -> None:
+    sums = "select ref q, sum(paid) s from right_src group by ref"
+
+    plan = planned(f"select l.id from left_src l join ({sums}) g on l.ref = g.q")
+
+    assert [key.text(Side.RIGHT) for key in plan.reason_keys] == ["ref"]
+
+
+def test_equal_keys_meet_through_an_extra() -> None:
+    plan = planned(
+        "select l.id from left_src l join fx x on l.k = x.k join right_src r on r.k = x.k"
+    )
+
+    assert [(k.text(Side.LEFT), k.text(Side.RIGHT)) for k in plan.reason_keys] == [("k", "k")]
+
+
+def test_without_a_key_to_cut_by_necessary_equalities_still_tell_reasons() -> None:
+    plan = planned(
+        "select a.id from left_src a join left_src b on a.ref = b.ref join right_src r on r.k = a.k"
+    )
+
+    assert plan.copartition is None
+    assert [key.text(Side.RIGHT) for key in plan.reason_keys] == ["k"]
+
+
+def test_alternatives_are_no_keys() -> None:
+    either = planned(f"{JOIN} l.k = r.k or l.ref = r.ref")
+    rules = planned(f"{JOIN} l.k = r.k union all {JOIN} l.ref = r.ref")
+
+    assert either.reason_keys == rules.reason_keys == ()

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from kalla_core.errors import InvalidSql, SidesNotIdentified
+from kalla_core.matching.planned import Identification, Strategy, condition_frame, pair_frame
+from kalla_core.matching.query import ROW, Side
+from kalla_core.matching.session import new_session
+from kalla_core.matching.tables import register_tables
+from tests.unit.matching.nasty import numbered, tables
+from tests.unit.matching.running import pairs_and_rows, planned
+
+JOIN = "from left_src l join right_src r on l.k = r.k"
+
+
+def test_the_output_is_the_users_columns_with_their_types() -> None:
+    plan = planned(f"select l.id, r.id, l.amount - r.paid as diff, 'x' as tag {JOIN}")
+
+    assert plan.output.names == ["id", "id", "diff", "tag"]
+    assert plan.output.types == [pa.int64(), pa.int64(), pa.decimal128(15, 3), pa.string()]
+
+
+def test_the_output_has_the_types_of_the_run_not_of_the_text() -> None:
+    plan = planned(f"select l.k {JOIN} union all select r.k {JOIN}")
+
+    assert plan.output.types == [pa.int64()]
+
+
+def test_frames_have_the_users_columns_first_then_one_per_origin() -> None:
+    plan, data = planned(f"select r.name, l.name {JOIN}"), tables(seed=2)
+    plain, with_rows = new_session(), new_session()
+    for session, change in ((plain, lambda t: t), (with_rows, numbered)):
+        left, right = change(data.left), change(data.right)
+        fx = {"fx": data.fx.to_batches()}
+        register_tables(session, plan.query, left.to_batches(), right.to_batches(), fx)
+
+    frame = pair_frame(plan, plain, with_rows)
+
+    schema = frame.frame.to_arrow_table().schema
+    assert schema.names[: frame.columns] == ["name", "name"]
+    assert schema.types[frame.columns :] == [origin.arrow_type for origin in frame.origins]
+
+
+def test_a_plan_says_how_it_is_cut_and_why() -> None:
+    plan = planned(f"select l.id {JOIN} and l.cur = r.cur")
+
+    assert plan.strategy is Strategy.COPARTITION
+    assert plan.why == (
+        "Rows can only meet where k = k and cur = cur, so both sides are cut into buckets by it.",
+    )
+    assert "Inner Join: CAST(l.k AS Int64) = r.k, l.cur = r.cur" in plan.plan_text
+
+
+def test_nulls_that_count_as_equal_are_said_to_lie_together() -> None:
+    plan = planned(f"select l.k, count(*) {JOIN} group by l.k")
+
+    assert plan.nulls_together
+    assert "one bucket" in plan.why[1]
+
+
+def test_a_broadcast_says_what_stands_in_the_way_of_a_key() -> None:
+    plan = planned("select l.id from left_src l left join right_src r on l.amount < r.paid")
+
+    assert plan.strategy is Strategy.BROADCAST
+    assert plan.replicable == {Side.RIGHT}
+    assert "No equality" in plan.why[0]
+    assert "right_src can be copied" in plan.why[1]
+
+
+def test_a_plan_in_one_piece_says_what_holds_it_together() -> None:
+    plan = planned(f"select l.cur, count(*) {JOIN} group by l.cur")
+
+    assert plan.strategy is Strategy.SINGLE
+    assert plan.replicable == frozenset()
+    assert "GROUP BY or DISTINCT looks at rows of several keys together." in plan.why[0]
+
+
+def test_row_numbers_identify_rows_where_they_can_travel() -> None:
+    assert planned(f"select l.name {JOIN}").identification is Identification.ROW_IDS
+
+
+def test_primary_keys_take_their_place_where_they_cannot() -> None:
+    data = tables(seed=2)
+    sides = {Side.LEFT: numbered(data.left, 100), Side.RIGHT: numbered(data.right, 500)}
+    plan = planned(
+        "select t.id, r.id rid from (select id, k, unnest(tags) u from left_src) t "
+        "join right_src r on t.k = r.k"
+    )
+
+    found = pairs_and_rows(plan, sides, data.fx)
+
+    assert plan.identification is Identification.PRIMARY_KEYS
+    assert any("primary keys, which must be unique" in warning for warning in plan.warnings)
+    ids = {
+        side: dict(zip(table.column("id").to_pylist(), table.column(ROW).to_pylist(), strict=True))
+        for side, table in sides.items()
+    }
+    assert found
+    for left, right, left_row, right_row in found:
+        assert ids[Side.LEFT][int(left)] == int(left_row)
+        assert ids[Side.RIGHT][int(right)] == int(right_row)
+
+
+def test_a_primary_key_that_is_missing_is_asked_for_by_name() -> None:
+    sql = (
+        "select t.id, r.name from (select id, k, unnest(tags) u from left_src) t "
+        "join right_src r on t.k = r.k"
+    )
+
+    with pytest.raises(SidesNotIdentified, match=r"select id of pay \(right_src\)") as refusal:
+        planned(sql)
+
+    assert refusal.value.details == {"side": "right", "columns": ("id",)}
+
+
+def test_a_computed_primary_key_is_none() -> None:
+    with pytest.raises(SidesNotIdentified, match="select id of inv"):
+        planned(
+            "select t.id + 1 as id, r.id rid from (select id, k, unnest(tags) u from left_src) t "
+            "join right_src r on t.k = r.k"
+        )
+
+
+def test_a_side_that_is_only_tested_is_to_be_joined() -> None:
+    with pytest.raises(SidesNotIdentified, match="join right_src") as refusal:
+        planned("select l.id from left_src l where l.k in (select k from right_src)")
+
+    assert refusal.value.details["side"] == "right"
+
+
+def test_sides_put_below_each_other_are_to_be_joined() -> None:
+    with pytest.raises(SidesNotIdentified, match="about a row of both sides"):
+        planned("select id from left_src union all select id from right_src")
+
+
+def test_sql_that_does_not_plan_is_refused() -> None:
+    with pytest.raises(InvalidSql):
+        planned("select l.id from left_src l join right_src r on l.k =")
+
+
+def test_there_is_no_frame_without_conditions() -> None:
+    with pytest.raises(ValueError, match="no conditions"):
+        condition_frame(planned(f"select l.id {JOIN}"), new_session())
+
+
+def test_distinct_on_with_ties_is_warned_of() -> None:
+    plan = planned(f"select distinct on (l.k) l.k, l.id, r.id rid {JOIN} order by l.k, l.name")
+
+    assert any("DISTINCT ON" in warning and "chance" in warning for warning in plan.warnings)
