@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kalla_core.evidence.disk import disk_errors
+
 Hashes = npt.NDArray[np.int64]
 
 _CLASSES = 64
@@ -49,7 +51,11 @@ class KeyCensus:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, hashes: Hashes, nulls: int) -> None:
-        """Take the hashes of keys without nulls, and the number of keys with nulls."""
+        """Take the hashes of keys without nulls, and the number of keys with nulls.
+
+        Raises:
+            OutOfDisk: here and from `finish`.
+        """
         with self._lock:
             self._held.append(hashes)
             self._count += len(hashes)
@@ -65,8 +71,9 @@ class KeyCensus:
         duplicates = 0
         for number in range(_CLASSES):
             path = self._path(number)
-            duplicates += _repeats(np.fromfile(path, dtype=np.int64))
-            path.unlink()
+            with disk_errors(path):
+                duplicates += _repeats(np.fromfile(path, dtype=np.int64))
+                path.unlink()
         return KeyCounts(duplicates, self._nulls)
 
     def _take(self) -> Hashes:
@@ -79,9 +86,11 @@ class KeyCensus:
         """Append what is held to one file per class, so that equal hashes meet in one file."""
         hashes = np.sort(self._take())
         edges = np.linspace(-(2**63), 2**63, _CLASSES + 1)[1:-1].astype(np.int64)
+        mode = "ab" if self._spilled else "wb"  # an earlier scan may have left files behind
         for number, piece in enumerate(np.split(hashes, np.searchsorted(hashes, edges))):
-            with self._path(number).open("ab") as file:
-                piece.tofile(file)
+            path = self._path(number)
+            with disk_errors(path), path.open(mode) as file:
+                file.write(piece.tobytes())
         self._spilled = True
 
     def _path(self, number: int) -> Path:

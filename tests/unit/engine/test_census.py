@@ -1,5 +1,6 @@
 """Counting repeated and missing primary keys."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_core.engine.census import KeyCensus, KeyCounts
+from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.errors import OutputNotWritable
 
 
 @given(
@@ -36,3 +39,31 @@ def test_nothing_is_left_on_disk(tmp_path: Path) -> None:
     census.finish()
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_census_that_was_given_up_left_behind_does_not_count(tmp_path: Path) -> None:
+    given_up = KeyCensus(tmp_path, "left", held_rows=1)
+    given_up.add(np.arange(10, dtype=np.int64), nulls=0)
+    census = KeyCensus(tmp_path, "left", held_rows=1)
+
+    census.add(np.arange(10, dtype=np.int64), nulls=0)
+
+    assert census.finish() == KeyCounts(duplicates=0, nulls=0)
+
+
+def test_no_room_for_the_keys_is_said_so() -> None:
+    census = KeyCensus(Path("/dev/full"), "left", held_rows=1)
+
+    with pytest.raises(OutputNotWritable, match="/dev/full/keys-left-0"):
+        census.add(np.arange(10, dtype=np.int64), nulls=0)
+
+
+def test_keys_may_be_counted_in_several_threads(tmp_path: Path) -> None:
+    census = KeyCensus(tmp_path, "left", held_rows=500)
+    tasks = [
+        partial(census.add, np.arange(n, n + 100, dtype=np.int64), nulls=1) for n in range(100)
+    ]
+
+    run_all(tasks, 8, Stop())
+
+    assert census.finish() == KeyCounts(duplicates=100 * 100 - 199, nulls=100)
