@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kalla_core.errors import InvalidUri, KallaError, SourceChanged, SourceNotFound
+from kalla_core.errors import (
+    InvalidUri,
+    KallaError,
+    SourceChanged,
+    SourceNotFound,
+    SourceUnavailable,
+)
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.filters import RowFilter, compile_filters
@@ -220,6 +226,11 @@ def _naming(spec: SourceSpec) -> Iterator[None]:
     """Let errors say which source they are about: its alias and masked URI."""
     try:
         yield
+    except OSError as cause:
+        raise SourceUnavailable(
+            f"Source `{spec.alias}` ({mask(spec.uri or '')}) cannot be read: {cause}.",
+            source=spec.alias,
+        ) from cause
     except KallaError as error:
         uri = mask(spec.uri or "")
         about = {"source": spec.alias, "uri": uri, **error.details}

@@ -39,6 +39,7 @@ class LocalStore:
 
     def open(self, file: StoredFile) -> pa.NativeFile:
         """Open a file that is still as it was pinned (see `ByteStore`)."""
+        check_allowed(Path(file.path), self._access.allowed_roots)
         try:
             handle = pa.OSFile(file.path, "rb")
         except FileNotFoundError:

@@ -133,9 +133,9 @@ class _Grid:
                 return Compare(Order.EQ, self.bound(below)) if on_grid else Nothing()
 
     def _within(self, exact: Fraction | float) -> Fraction:
-        """Bring what lies outside just outside, so that infinities are numbers too."""
-        if math.isinf(exact):
-            return Fraction(self.high + 1 if exact > 0 else self.low - 1)
+        """Bring what lies outside just outside, so that infinities and NaN are numbers too."""
+        if isinstance(exact, float):
+            return Fraction(self.low - 1 if exact < 0 else self.high + 1)
         return min(max(Fraction(exact), Fraction(self.low - 1)), Fraction(self.high + 1))
 
     def _above(self, order: Order, at: int, *, everything: bool) -> Predicate:

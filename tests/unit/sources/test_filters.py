@@ -133,6 +133,13 @@ def test_decimals_compare_exactly_with_numbers_as_they_are_printed(
     check(pa.array(values, kind), values, each, exactly)
 
 
+@pytest.mark.parametrize(
+    ("op", "found"), [("lt", [0, 1]), ("neq", [0, 1]), ("gte", []), ("eq", [])]
+)
+def test_integers_are_smaller_than_nan(op: str, found: list[int]) -> None:
+    assert kept(pa.array([1, 2**62, None]), Filter("v", FilterOp(op), float("nan"))) == found
+
+
 def by_size_then_nan(value: Any) -> tuple[bool, Any]:
     if isinstance(value, float) and math.isnan(value):
         return True, 0

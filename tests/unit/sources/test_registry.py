@@ -76,3 +76,18 @@ def test_a_connector_reads_only_below_the_allowed_roots(tmp_path: Path) -> None:
         else:
             with pytest.raises(InvalidUri, match="outside the folders"), connector.pin(wanted):
                 pass
+
+
+def test_what_was_pinned_elsewhere_is_read_only_below_the_allowed_roots(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("a\n1\n")
+    wanted = spec(SourceType.FILE, str(tmp_path / "in.csv"))
+    trusting, strict = (
+        connector_for(wanted, SourceAccess(allowed_roots=roots))
+        for roots in (None, (tmp_path / "elsewhere",))
+    )
+
+    with trusting.pin(wanted) as pinned:
+        (part,) = trusting.plan(pinned, 1)
+
+        with pytest.raises(InvalidUri, match="outside the folders"):
+            list(strict.read(pinned, part))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +56,13 @@ class CsvSource:
     files: tuple[CsvFile, ...]
     dialect: Dialect
 
-    def stream(self, file: CsvFile) -> pa.NativeFile:
-        """Open a file from its first byte, unpacked."""
-        raw = self.source.open(file.index)
-        return pa.CompressedInputStream(raw, "gzip") if file.gzip else raw
+    def stream(self, file: CsvFile) -> AbstractContextManager[pa.NativeFile]:
+        """Open a file from its first byte, unpacked.
+
+        Raises:
+            SourceUnreadable: on opening or in the context, bytes that cannot be unpacked.
+        """
+        return _opened(self.source, file.index)
 
     @staticmethod
     def of(source: FileSource, detail: Mapping[str, Any]) -> CsvSource:
@@ -103,20 +107,25 @@ def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...]]:
 
 
 def _header(source: FileSource, index: int, dialect: Dialect) -> Header:
+    with _opened(source, index) as stream:
+        return read_header(stream, source.files[index].path, dialect)
+
+
+@contextmanager
+def _opened(source: FileSource, index: int) -> Iterator[pa.NativeFile]:
     path = source.files[index].path
     with source.open(index) as raw:
         if not _is_gzip(path):
-            return read_header(raw, path, dialect)
+            yield raw
+            return
         try:
             with pa.CompressedInputStream(raw, "gzip") as unpacked:
-                return read_header(unpacked, path, dialect)
+                yield unpacked
         except OSError as cause:
-            raise not_gzip(path, cause) from cause
-
-
-def not_gzip(path: str, cause: OSError) -> SourceUnreadable:
-    """Return the error for a file that cannot be unpacked."""
-    return SourceUnreadable(f"`{path}` is no whole gzip file: {cause}.", file=path)
+            source.check_unchanged(index)
+            raise SourceUnreadable(
+                f"`{path}` is no whole gzip file: {cause}.", file=path
+            ) from cause
 
 
 def _is_gzip(path: str) -> bool:

@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 from kalla_core.sources.csv.body import CsvFile
 from kalla_core.sources.protocol import Part
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 8 << 20
 """About how much of a file is parsed at once."""
 
 

@@ -11,15 +11,23 @@ from kalla_core.errors import SourceChanged, UnknownColumn
 from kalla_core.recipe.column_types import parse_type
 from kalla_core.recipe.nearest import suggestion
 from kalla_core.sources.csv.block import BlockParser
-from kalla_core.sources.csv.body import CsvFile, CsvSource, not_gzip, open_csv_source
+from kalla_core.sources.csv.body import CsvFile, CsvSource, open_csv_source
 from kalla_core.sources.csv.cut import BLOCK_BYTES, Block, Target, parts_of, targets
 from kalla_core.sources.csv.infer import infer_type
 from kalla_core.sources.csv.locate import explain_broken, explain_misfit
-from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_starts
+from kalla_core.sources.csv.records import (
+    MAX_BLOCK_BYTES,
+    TOO_LONG,
+    BrokenRecordError,
+    record_blocks,
+    record_starts,
+)
 from kalla_core.sources.csv.sample import Sample, take_sample
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics
+
+_PREVIEW_BLOCK_BYTES = 256 << 10
 
 
 class CsvFormat:
@@ -73,7 +81,8 @@ class CsvFormat:
         csv_source = CsvSource.of(source, pinned.detail)
         reader = _Reader(csv_source, pinned, columns)
         for piece in part.detail["pieces"]:
-            yield from reader.batches(csv_source.files[piece["file"]], piece.get("offsets"))
+            file, offsets = csv_source.files[piece["file"]], piece.get("offsets")
+            yield from reader.streamed(file) if offsets is None else reader.planned(file, offsets)
 
     def read_whole(
         self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
@@ -82,7 +91,7 @@ class CsvFormat:
         csv_source = CsvSource.of(source, pinned.detail)
         reader = _Reader(csv_source, pinned)
         for file in csv_source.files:
-            yield from reader.batches(file, None)
+            yield from reader.streamed(file, _PREVIEW_BLOCK_BYTES)
 
 
 class _Reader:
@@ -96,16 +105,8 @@ class _Reader:
             pinned.schema, source.dialect, pinned.detail["canonical"], columns
         )
 
-    def batches(self, file: CsvFile, offsets: Sequence[int] | None) -> Iterator[pa.RecordBatch]:
-        """Yield a batch for each block: those between `offsets`, or of the whole file."""
-        blocks = self._streamed(file) if offsets is None else self._planned(file, offsets)
-        for offset, block in blocks:
-            batch = self._parsed(file, offset, block)
-            if batch.num_rows:
-                yield batch
-        self._source.source.check_unchanged(file.index)
-
-    def _planned(self, file: CsvFile, offsets: Sequence[int]) -> Iterator[tuple[int, pa.Buffer]]:
+    def planned(self, file: CsvFile, offsets: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        """Yield a batch for each block between `offsets`."""
         with self._source.stream(file) as stream:
             for start, end in pairwise(offsets):
                 stream.seek(start)
@@ -114,33 +115,37 @@ class _Reader:
                     raise SourceChanged(
                         f"`{file.path}` became shorter while it was read.", path=file.path
                     )
-                yield start, block
+                yield from self._parsed(file, start, block)
+        self._source.source.check_unchanged(file.index)
 
-    def _streamed(self, file: CsvFile) -> Iterator[tuple[int, pa.Buffer]]:
-        delimiter = self._source.dialect.delimiter_byte
+    def streamed(self, file: CsvFile, block_bytes: int = BLOCK_BYTES) -> Iterator[pa.RecordBatch]:
+        """Yield the whole file, a batch for each block of about so many bytes."""
         offset = file.start
+        for block in self._blocks(file, block_bytes):
+            yield from self._parsed(file, offset, pa.py_buffer(block))
+            offset += len(block)
+        self._source.source.check_unchanged(file.index)
+
+    def _blocks(self, file: CsvFile, block_bytes: int) -> Iterator[bytes]:
+        delimiter = self._source.dialect.delimiter_byte
         try:
             with self._source.stream(file) as stream:
                 stream.read(file.start)
-                blocks = record_blocks(stream.read, delimiter, file.terminator, BLOCK_BYTES)
-                for block in blocks:
-                    yield offset, pa.py_buffer(block)
-                    offset += len(block)
+                yield from record_blocks(stream.read, delimiter, file.terminator, block_bytes)
         except BrokenRecordError as broken:
             self._source.source.check_unchanged(file.index)
             raise explain_broken(self._source, file, broken) from None
-        except OSError as cause:
-            self._source.source.check_unchanged(file.index)
-            raise not_gzip(file.path, cause) from cause
 
-    def _parsed(self, file: CsvFile, offset: int, block: pa.Buffer) -> pa.RecordBatch:
+    def _parsed(self, file: CsvFile, offset: int, block: pa.Buffer) -> Iterator[pa.RecordBatch]:
         try:
-            return self._parser.parse(block)
+            batch = self._parser.parse(block)
         except pa.ArrowInvalid:
             self._source.source.check_unchanged(file.index)
             raise explain_misfit(
                 self._source, file, self._parser, offset, block.to_pybytes()
             ) from None
+        if batch.num_rows:
+            yield batch
 
 
 def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Iterator[Block]:
@@ -164,9 +169,15 @@ def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Itera
         source.source.check_unchanged(file.index)
         raise explain_broken(source, file, broken) from None
     edges = [file.start, *starts, file.size_bytes]
+    _refuse_long_records(source, file, edges)
     for target, (start, end) in zip(wanted, pairwise(edges), strict=True):
         if start < end:
             yield Block(file.index, target.part, start, end, end - start)
+
+
+def _refuse_long_records(source: CsvSource, file: CsvFile, edges: Sequence[int]) -> None:
+    if max(end - start for start, end in pairwise(edges)) > MAX_BLOCK_BYTES:
+        raise explain_broken(source, file, BrokenRecordError(None, TOO_LONG))
 
 
 def _has_rows(source: CsvSource, file: CsvFile) -> bool:

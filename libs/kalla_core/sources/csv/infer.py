@@ -14,7 +14,8 @@ The first of these whose every value in the sample, NULL aside, is written so:
 
 Precision leaves head-room for later values: 18 digits while the sample needs at most 15, so that
 amounts stay within what 64 bits hold, else 38, else 76 (a sample that needs more is text). A
-column without a value in the sample is text.
+column without a value in the sample is text. Later values need only fit the type exactly (`1e3`
+is a decimal), except that integers stay canonical, so that `00123` never becomes 123 in silence.
 """
 
 from __future__ import annotations

@@ -12,9 +12,11 @@ from kalla_core.sources.csv.dialect import QUOTE
 from kalla_core.sources.csv.quotes import Bytes, Marks, QuoteScanner
 
 SCAN_BYTES = 1 << 20
-MAX_RECORD_BYTES = 256 << 20
+MAX_BLOCK_BYTES = 256 << 20
+"""A block longer than this holds a record that no writer meant."""
 
 _QUOTE_BYTES = bytes([QUOTE])
+TOO_LONG = "is followed by no other for 256 MiB; is a quote missing?"
 _NEVER_CLOSED = "opens a quote that is never closed."
 
 
@@ -106,8 +108,8 @@ def record_blocks(
         cut = _last_end(block, _marks(scanner, chunk, block), terminator)
         if cut is None:
             pending.append(chunk)
-            if sum(map(len, pending)) > MAX_RECORD_BYTES:
-                raise BrokenRecordError(offset, "is longer than 256 MiB; is a quote missing?")
+            if sum(map(len, pending)) > MAX_BLOCK_BYTES:
+                raise BrokenRecordError(offset, TOO_LONG)
             continue
         records = b"".join([*pending, chunk[: cut + 1]])
         offset += len(records)

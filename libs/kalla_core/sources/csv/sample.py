@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.csv
 
-from kalla_core.sources.csv.body import CsvFile, CsvSource, not_gzip
+from kalla_core.sources.csv.body import CsvFile, CsvSource
 from kalla_core.sources.csv.records import record_ends
 
 HEAD_BYTES = 4 << 20
@@ -67,14 +67,11 @@ def _everything(source: CsvSource) -> Iterator[bytes]:
 
 def _head(source: CsvSource, file: CsvFile) -> tuple[bytes, bool]:
     """Return a file's first whole records, and whether they are all rows of the source."""
-    try:
-        with source.stream(file) as stream:
-            stream.read(file.start)
-            data = bytes(stream.read(HEAD_BYTES))
-            if not stream.read(1):
-                return data, len(source.files) == 1
-    except OSError as cause:
-        raise not_gzip(file.path, cause) from cause
+    with source.stream(file) as stream:
+        stream.read(file.start)
+        data = bytes(stream.read(HEAD_BYTES))
+        if not stream.read(1):
+            return data, len(source.files) == 1
     ends = record_ends(data, source.dialect.delimiter_byte, file.terminator)
     return (data[: ends[-2]] if len(ends) > 1 else b""), False
 
@@ -113,7 +110,7 @@ def _begins_outside(rows: bytes, delimiter: str, *, long_texts: bool) -> bool:
     closing = rb'(?<=[^"%b])"(?=[%b])' % (separators, separators)
     if long_texts:
         return re.match(rb'[^"]*' + opening, rows) is not None
-    found = re.search(rb"(%b)|%b" % (opening, closing), rows)
+    found = re.search(rb"(%b)|%b" % (opening, closing), rows) if b'"' in rows else None
     return found is None or found[1] is not None
 
 
@@ -143,7 +140,7 @@ def _texts(rows: bytes, source: CsvSource, columns: tuple[str, ...]) -> pa.Table
     """Parse rows without typing them; those with another number of columns are left out."""
     dialect = source.dialect
     return pyarrow.csv.read_csv(
-        pa.BufferReader(rows if rows.strip(b"\r\n") else b"\n"),
+        pa.BufferReader(rows or b"\n"),
         read_options=pyarrow.csv.ReadOptions(
             use_threads=False, column_names=list(columns), block_size=max(len(rows), 1)
         ),

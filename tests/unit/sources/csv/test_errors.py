@@ -22,6 +22,7 @@ from kalla_core.errors import (
     UnknownColumn,
 )
 from kalla_core.recipe.column_types import parse_type
+from kalla_core.sources.csv import cut, format, records
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.locate import accepting_word
@@ -226,6 +227,19 @@ def test_a_file_that_changes_after_it_was_cut(tmp_path: Path, change: str) -> No
             list(connector.read(pinned, parts[1]))
         with pytest.raises(SourceChanged, match=r"in\.csv"):
             connector.verify(pinned)
+
+
+def test_a_quote_that_swallows_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MAX_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr(format, "MAX_BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr(cut, "BLOCK_BYTES", 1 << 16)
+    data = b'a,b\n1,2\n"' + b"3,4\n" * (1 << 20) + b'",5\n6,7\n'
+    plain = write(tmp_path / "in.csv", data)
+    packed = write(tmp_path / "in.csv.gz", gzip.compress(data))
+
+    for path in (plain, packed):
+        assert "line 3 of in.csv" in str(failure(path))
+        assert "is a quote missing?" in str(failure(path))
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
