@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from datafusion import Expr, LogicalPlan, SessionContext, lit
@@ -24,6 +24,7 @@ from kalla_core.matching.logical import (
     Windowed,
     as_expr,
     read,
+    unaliased,
 )
 
 
@@ -35,7 +36,8 @@ class ImplicitCast:
         operand: the value as text, for people.
         source: its type; None where it cannot be found out.
         target: the type it is cast to.
-        partner: what it is compared with, and the type of that; None where it is not compared.
+        partner: what it is compared with or takes turns with, and the type of that; None where
+            it stands alone. A column of a UNION, or of a sub-query under IN, meets `its partner`.
     """
 
     operand: str
@@ -69,8 +71,10 @@ class _Scope:
 _COMPARISONS = frozenset(
     {"=", "!=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"}
 )
+_CHOOSING = frozenset({"coalesce", "nullif", "nvl", "ifnull", "greatest", "least"})
 _NOT_TEXT = re.compile(r" AS (?:Decimal|U?Int|Float|Date|Time)\w*")
 _CAST_TARGET = re.compile(r" AS (\w+(?:\([^()]*\))?)\)")
+_CAST = re.compile(r"\bCAST\(([^()]*) AS \w+(?:\([^()]*\))?\)")
 _INNER_NAME = re.compile(r"outer_ref\(([^()]*)\)|__correlated_sq_\d+\.")
 _TYPED_LITERAL = re.compile(r'\b(?:U?Int|Float|Decimal|Utf8|Boolean|Date)\d*\("?([^()",]*)[^()]*\)')
 
@@ -95,15 +99,19 @@ def implicit_casts(
         for top in _expressions(scope.operator):
             for cast, partner in _casts(top, None):
                 found = _implicit(scope, cast, partner, explicit)
+                if found is not None and _is_column(scope.operator, top, cast):
+                    found = replace(found, partner=("its partner", found.target))
                 if found is not None:
                     yield found
 
 
 def shown(expr: Expr) -> str:
-    """Return an expression as people would write it, without casts at its top."""
+    """Return an expression as people would write it, without casts."""
     while _is_cast(expr) or expr.variant_name() == "Alias":
         expr = _parts(expr)[0]
     name = _TYPED_LITERAL.sub(r"\1", _INNER_NAME.sub(r"\1", expr.canonical_name()))
+    while (bare := _CAST.sub(r"\1", name)) != name:
+        name = bare
     return name.replace("(<subquery>)", "a sub-query")
 
 
@@ -160,7 +168,7 @@ def _casts(expr: Expr, partner: Expr | None) -> Iterator[tuple[Expr, Expr | None
     if _is_cast(expr):
         yield expr, partner
     parts = _parts(expr)
-    if expr.variant_name() in ("BinaryExpr", "Between", "InList") and _compares(expr):
+    if len(parts) > 1 and _compares(expr):
         first, *others = parts
         yield from _casts(first, _not_literal(others))
         for other in others:
@@ -171,7 +179,22 @@ def _casts(expr: Expr, partner: Expr | None) -> Iterator[tuple[Expr, Expr | None
 
 
 def _compares(expr: Expr) -> bool:
-    return expr.variant_name() != "BinaryExpr" or expr.rex_call_operator() in _COMPARISONS
+    match expr.variant_name():
+        case "Between" | "InList":
+            return True
+        case "BinaryExpr":
+            return expr.rex_call_operator() in _COMPARISONS
+        case "ScalarFunction":
+            return expr.rex_call_operator() in _CHOOSING
+        case _:
+            return False
+
+
+def _is_column(operator: Operator, top: Expr, cast: Expr) -> bool:
+    """Whether a cast to anything but text is a whole output column."""
+    if not isinstance(operator, Projected) or _target(cast) in ("Utf8", "LargeUtf8", "Utf8View"):
+        return False
+    return unaliased(top).canonical_name() == cast.canonical_name()
 
 
 def _not_literal(exprs: list[Expr]) -> Expr:

@@ -141,6 +141,11 @@ def test_what_goes_together_or_was_cast_by_the_user_is_left_alone(condition: str
         ("lower(l.ref) = r.id", ("lower(l.ref) is text", "r.id is an integer")),
         ("l.id is not distinct from r.reference", ("r.reference is text",)),
         ("exists (select 1 from payments p where p.id = l.ref)", ("l.ref is text",)),
+        ("l.id in (select reference from payments)", ("payments.reference is text",)),
+        ("l.ref in (select id from payments)", ("l.ref is text", "id is an integer")),
+        ("coalesce(l.ref, l.id) = 1", ("l.ref is text", "l.id is an integer")),
+        ("l.id = coalesce(r.id, l.ref)", ("l.ref is text", "r.id is an integer")),
+        ("l.ref = 1 + r.id", ("l.ref is text", "1 + r.id is an integer")),
     ],
 )
 def test_unlike_types_are_not_compared_in_silence(condition: str, words: tuple[str, ...]) -> None:
@@ -150,6 +155,34 @@ def test_unlike_types_are_not_compared_in_silence(condition: str, words: tuple[s
     assert all(word in str(caught.value) for word in words)
     assert "CAST one of them" in str(caught.value)
     assert caught.value.details["line"] == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select due from left_src union all select ref from left_src",
+        "select id from left_src intersect select ref from left_src",
+        "select l.id from left_src l natural join (select ref as id from Invoices) r",
+    ],
+)
+def test_unlike_columns_do_not_meet_in_silence_either(sql: str) -> None:
+    with pytest.raises(TypesNotComparable, match=r"(ref|id) is text"):
+        prepare(query(sql))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select id from left_src union all select ref from left_src",
+        "select id from left_src union all select paid from right_src",
+        "select due from left_src union all select booked from left_src",
+        "select case when id = 1 then ref else id end as c from left_src",
+        "select extract(year from ref) as y, concat(id, ref) as c from left_src",
+        "select coalesce(amount, id, 0) as c, nullif(ref, 'x') as n from left_src",
+    ],
+)
+def test_what_loses_nothing_may_meet(sql: str) -> None:
+    assert prepare(query(sql)).text == sql
 
 
 def test_floats_that_no_decimal_could_hold_are_compared_without_an_error() -> None:
