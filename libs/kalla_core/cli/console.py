@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 from rich.console import Console
 
@@ -20,6 +20,16 @@ LOG_WIDTH = 110
 
 class PipeConsole(Console):
     """A console that falls silent, without ending the process, when nobody reads any more."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; off a terminal, lines do not end in blanks."""
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        lines = captured.get().split("\n")
+        write(self.file, "\n".join(line.rstrip() for line in lines))
 
     def on_broken_pipe(self) -> None:
         """Point the stream at nothing; also the interpreter's last flush must not fail."""
@@ -42,10 +52,15 @@ def print_json(document: Mapping[str, object]) -> None:
     write_line(sys.stdout, json.dumps(document, ensure_ascii=False, indent=2, default=str))
 
 
-def write_line(stream: TextIO, text: str) -> None:
+def write_line(stream: IO[str], text: str) -> None:
     """Write a line at once; a reader that has gone is ignored."""
+    write(stream, text + "\n")
+
+
+def write(stream: IO[str], text: str) -> None:
+    """Write text at once; a reader that has gone is ignored."""
     try:
-        stream.write(text + "\n")
+        stream.write(text)
         stream.flush()
     except BrokenPipeError:
         discard(stream)

@@ -15,7 +15,7 @@ from rich.text import Text
 from kalla_core.cli.console import print_json, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.recipes import read_recipe
-from kalla_core.engine.budget import budget
+from kalla_core.engine.budget import Budget, budget
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
@@ -38,14 +38,16 @@ class Explanation:
 
     Attributes:
         arrow_bytes: estimated size of both sides in memory; None where a source cannot tell.
-        buckets: hash classes the keys are cut into; 1 is a run in one piece, in memory; None
+        buckets: hash classes the keys are cut into; 1 is a run that is not cut by key; None
             where that is decided while the sources are read.
+        fits: whether both sides fit into memory, as far as can be told.
     """
 
     planned: Planned
     memory_limit_bytes: int
     arrow_bytes: int | None
     buckets: int | None
+    fits: bool
 
 
 def explain_file(
@@ -76,11 +78,13 @@ def explain_recipe(recipe: Recipe, settings: Settings) -> Explanation:
     left, right = (validation.sources[spec.alias] for spec in (recipe.left, recipe.right))
     sizes = [source.statistics.arrow_bytes for source in (left, right)]
     arrow_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+    share = budget(settings.memory_limit_bytes, settings.slots)
     return Explanation(
         planned=planned,
         memory_limit_bytes=settings.memory_limit_bytes,
         arrow_bytes=arrow_bytes,
-        buckets=_buckets(recipe, planned, settings, arrow_bytes),
+        buckets=_buckets(recipe, planned, share, arrow_bytes),
+        fits=arrow_bytes is not None and arrow_bytes <= share.whole_bytes,
     )
 
 
@@ -119,24 +123,25 @@ def _keys(planned: Planned) -> Table:
 def _layout(explanation: Explanation) -> str:
     """Return a sentence about memory and buckets."""
     limit = format_bytes(explanation.memory_limit_bytes)
-    if explanation.arrow_bytes is None or explanation.buckets is None:
+    if explanation.arrow_bytes is None:
         return f"How many pieces that makes is decided while reading; the memory limit is {limit}."
     have = f"With about {format_bytes(explanation.arrow_bytes)} of rows and a limit of {limit}"
-    if explanation.buckets == 1:
+    if explanation.buckets is not None and explanation.buckets > 1:
+        return f"{have}, keys are cut into {explanation.buckets} buckets, joined one by one."
+    if explanation.fits:
         return f"{have}, that is done in memory, in one piece."
-    return f"{have}, keys are cut into {explanation.buckets} buckets."
+    if explanation.planned.strategy is Strategy.BROADCAST:
+        return f"{have}, the side that is cut up is read from disk, piece by piece."
+    return f"{have}, that is done in one piece that sorts on disk."
 
 
 def _buckets(
-    recipe: Recipe, planned: Planned, settings: Settings, arrow_bytes: int | None
+    recipe: Recipe, planned: Planned, share: Budget, arrow_bytes: int | None
 ) -> int | None:
     if planned.strategy is not Strategy.COPARTITION:
         return 1
-    if recipe.options.buckets is not None:
+    if recipe.options.buckets is not None or arrow_bytes is None:
         return recipe.options.buckets
-    if arrow_bytes is None:
-        return None
-    share = budget(settings.memory_limit_bytes, settings.slots)
     return 1 if arrow_bytes <= share.whole_bytes else bucket_count(arrow_bytes, share.join_bytes)
 
 

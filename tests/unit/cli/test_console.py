@@ -3,6 +3,7 @@ import io
 import os
 
 import pytest
+from rich.padding import Padding
 
 from kalla_core.cli.console import PipeConsole, write_line
 
@@ -21,13 +22,22 @@ def test_a_line_to_a_reader_that_has_gone_is_dropped() -> None:
     assert stream.closed
 
 
-def test_a_console_whose_reader_has_gone_falls_silent() -> None:
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_console_whose_reader_has_gone_falls_silent(terminal: bool) -> None:
     with os.fdopen(_pipe_without_reader(), "w") as stream:
-        console = PipeConsole(file=stream)
+        console = PipeConsole(file=stream, force_terminal=terminal)
         console.print("first")
         console.print("second")
 
-    assert console.quiet
+    assert stream.closed
+
+
+def test_off_a_terminal_no_line_ends_in_blanks() -> None:
+    screen = io.StringIO()
+
+    PipeConsole(file=screen, width=40).print(Padding("a few words", (1, 3)))
+
+    assert screen.getvalue() == "\n   a few words\n\n"
 
 
 class FullDisk(io.StringIO):
