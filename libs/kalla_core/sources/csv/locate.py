@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from pathlib import PurePath
 
 import pyarrow as pa
+import pyarrow.csv
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.recipe.column_types import parse_type, type_word
@@ -110,16 +109,15 @@ class _Diagnosis:
             text = self._record.decode()
         except UnicodeDecodeError as cause:
             return self._not_utf8(cause)
-        rows = _rows(text, self._dialect)
-        for row in rows:
-            if len(row) != len(self._parser.schema):
-                return self._unlike_columns(row, text)
-        for index, field in enumerate(self._parser.schema):
+        texts, unlike = _texts(self._record, self._parser.schema.names, self._dialect)
+        if unlike is not None:
+            return self._unlike_columns(unlike, text)
+        for field in self._parser.schema:
             alone = BlockParser(
                 self._parser.file_schema, self._dialect, self._parser.canonical, only=[field.name]
             )
             if not _parses(alone, self._record):
-                return self._misfit(field, rows[0][index])
+                return self._misfit(field, texts.column(field.name)[0].as_py() or "")
         return _error(self._file, self._line, f"`{_short(text)}` is unreadable.")
 
     def _not_utf8(self, cause: UnicodeDecodeError) -> SourceUnreadable:
@@ -127,8 +125,8 @@ class _Diagnosis:
         byte = self._record[cause.start]
         return _error(self._file, line, f"the byte 0x{byte:02x} is not UTF-8; save it as UTF-8.")
 
-    def _unlike_columns(self, row: list[str], text: str) -> SourceUnreadable:
-        have = "1 column" if len(row) == 1 else f"{len(row)} columns"
+    def _unlike_columns(self, count: int, text: str) -> SourceUnreadable:
+        have = "1 column" if count == 1 else f"{count} columns"
         want = len(self._parser.schema)
         where = "the header" if self._dialect.header else "the first line"
         return _error(self._file, self._line, f"{have}, but {where} has {want}: `{_short(text)}`.")
@@ -178,9 +176,27 @@ def _accepts(word: str, value: str) -> bool:
     return _parses(BlockParser(schema, Dialect(",", ("",), False)), f"{value}\n".encode())
 
 
-def _rows(text: str, dialect: Dialect) -> list[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter)
-    return [row for row in reader if row]
+def _texts(record: bytes, columns: list[str], dialect: Dialect) -> tuple[pa.Table, int | None]:
+    """Return a record as text, and how many columns it has if that is another number."""
+    unlike: list[int] = []
+
+    def note(row: pyarrow.csv.InvalidRow) -> str:
+        unlike.append(row.actual_columns)
+        return "skip"
+
+    texts = pyarrow.csv.read_csv(
+        pa.BufferReader(record),
+        read_options=pyarrow.csv.ReadOptions(
+            use_threads=False, column_names=columns, block_size=len(record)
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=dialect.delimiter, invalid_row_handler=note
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string())
+        ),
+    )
+    return texts, unlike[0] if unlike else None
 
 
 def _short(text: str) -> str:

@@ -22,7 +22,7 @@ from kalla_core.errors import (
     UnknownColumn,
 )
 from kalla_core.recipe.column_types import parse_type
-from kalla_core.sources.csv import cut, format, records
+from kalla_core.sources.csv import format, records
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.locate import accepting_word
@@ -230,16 +230,24 @@ def test_a_file_that_changes_after_it_was_cut(tmp_path: Path, change: str) -> No
 
 
 def test_a_quote_that_swallows_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MAX_BLOCK_BYTES", 1 << 20)
-    monkeypatch.setattr(format, "MAX_BLOCK_BYTES", 1 << 20)
-    monkeypatch.setattr(cut, "BLOCK_BYTES", 1 << 16)
-    data = b'a,b\n1,2\n"' + b"3,4\n" * (1 << 20) + b'",5\n6,7\n'
+    monkeypatch.setattr(records, "MAX_BLOCK_BYTES", 10 << 20)
+    monkeypatch.setattr(format, "MAX_BLOCK_BYTES", 10 << 20)
+    data = b'a,b\n1,2\n"' + b"3,4\n" * (6 << 20) + b'",5\n6,7\n'
     plain = write(tmp_path / "in.csv", data)
-    packed = write(tmp_path / "in.csv.gz", gzip.compress(data))
+    packed = write(tmp_path / "in.csv.gz", gzip.compress(data, 1))
 
     for path in (plain, packed):
         assert "line 3 of in.csv" in str(failure(path))
         assert "is a quote missing?" in str(failure(path))
+
+
+def test_a_record_with_a_very_long_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "in.csv", "a,b\n1," + "x" * 500_000 + "\n" + "y" * 500_000 + "\n")
+
+    error = failure(path)
+
+    assert "line 3 of in.csv: 1 column, but the header has 2: `yyy" in str(error)
+    assert len(str(error)) < 400
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
