@@ -104,7 +104,8 @@ def _with_keys(
     route = next(iter(keys.values())).route
     hidden = {f"{HIDDEN}p{i}": name for i, name in enumerate(later)}
     if hidden:
-        own = [_column(route.side, name) for name in route.columns]
+        needed = sorted({name for key in keys.values() for name in key.route.columns})
+        own = [_column(route.side, name) for name in needed]
         kept = [_column(route.side, name).alias(alias) for alias, name in hidden.items()]
         frame = frame.select(*own, *kept, *(col(name) for name in done))
     named = [key.expr.alias(key_name(i)) for i, key in keys.items()]

@@ -91,6 +91,21 @@ def test_keys_by_several_routes_keep_all_their_columns() -> None:
     ]
 
 
+def test_columns_of_one_route_are_all_there_beside_another_route() -> None:
+    inner = "select id, k, lower(trim(ref)) as ref, grp from right_src"
+    on = "l.k = r.k and l.ref = r.ref and l.grp = r.grp"
+    sql = f"select l.id from left_src l join ({inner}) r on {on}"
+
+    found = keys_of(sql, Side.RIGHT, [{"k": 3, "ref": " A ", "grp": 2}], row=True)
+
+    assert [key.text(Side.RIGHT) for key in planned(sql).reason_keys] == [
+        "k",
+        "lower(btrim(ref))",
+        "grp",
+    ]
+    assert found.to_pylist() == [{"__k0": 3, "__k1": "a", "__k2": 2, ROW: 10}]
+
+
 @pytest.mark.parametrize(
     "source",
     ["right_src", "(select * from right_src where sref <> 'x')"],
