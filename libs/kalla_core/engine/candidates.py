@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from datafusion import SessionContext
 
 from kalla_core.engine import wording
 from kalla_core.engine.closest import NONE, Keyed, comparable, nearest
@@ -16,8 +15,8 @@ from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.planned import Planned, condition_frame, measure_frame
 from kalla_core.matching.query import ROW, Side
-from kalla_core.matching.session import SessionLimits, new_session
-from kalla_core.matching.tables import register_side, register_table
+from kalla_core.matching.session import new_session
+from kalla_core.matching.tables import register_side
 
 CAP = 100
 """Candidates tried, in the order of their primary keys, where nothing can be measured."""
@@ -53,26 +52,27 @@ class Candidates:
     closest: pa.Array
 
 
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Rows with a number for their key: positions and codes, one each per row."""
+
+    positions: Ints
+    codes: Ints
+
+
 def choose_candidates(
-    planned: Planned,
-    side: Side,
-    rows: Rows,
-    others: Rows,
-    wanted_keys: pa.Table,
-    offered_keys: pa.Table,
-    limits: SessionLimits,
+    planned: Planned, side: Side, rows: Rows, others: Rows, wanted: Coded, offered: Coded
 ) -> Choice:
     """Return the closest candidate of each wanted row.
 
     Args:
-        wanted_keys: ROW (position in `rows`) and keys; every key is also in `offered_keys`.
-        offered_keys: ROW (position in `others`) and keys of all rows of the other side.
+        wanted: rows of `side`; each code is also among those offered.
+        offered: rows of the other side; some may have codes that nobody wants.
     """
-    if len(wanted_keys) == 0:
+    if len(wanted.codes) == 0:
         none = np.zeros(0, dtype=np.int64)
         return Choice(none, none, none)
-    search = _Search(planned, side, rows, others, limits)
-    return search.run(wanted_keys, offered_keys)
+    return _Search(planned, side, rows, others).run(wanted, offered)
 
 
 def describe_candidates(
@@ -90,86 +90,48 @@ def describe_candidates(
     return Candidates(details, closest)
 
 
-@dataclass(frozen=True, slots=True)
-class _Offers:
-    """Rows of the other side that share a key with a wanted row, by code and primary key."""
-
-    positions: Ints
-    codes: Ints
-
-
 class _Search:
-    def __init__(
-        self, planned: Planned, side: Side, rows: Rows, others: Rows, limits: SessionLimits
-    ) -> None:
+    def __init__(self, planned: Planned, side: Side, rows: Rows, others: Rows) -> None:
         self._planned = planned
         self._side = side
         self._rows = rows
         self._others = others
-        self._limits = limits
 
-    def run(self, wanted_keys: pa.Table, offered_keys: pa.Table) -> Choice:
-        codes, offered = self._codes(wanted_keys, offered_keys)
-        positions = wanted_keys.column(ROW).to_numpy().astype(np.int64)
-        offers = self._sorted_offers(*offered)
-        count = np.bincount(offers.codes)[codes]
-        choice = np.searchsorted(offers.codes, codes, side="left")
-        sizes = np.zeros(len(codes), dtype=np.int64)
-        rivals = np.flatnonzero(count > 1)  # one offer alone is the closest
-        if len(rivals):
-            choice[rivals], sizes[rivals] = self._closest(positions[rivals], codes[rivals], offers)
-        return Choice(positions, offers.positions[choice], sizes)
+    def run(self, wanted: Coded, offered: Coded) -> Choice:
+        asked = np.zeros(int(offered.codes.max()) + 1, dtype=np.bool_)
+        asked[wanted.codes] = True
+        offers = self._sorted(_only(offered, asked[offered.codes]))
+        count = np.bincount(offers.codes)
+        choice = offers.positions[np.searchsorted(offers.codes, wanted.codes, side="left")]
+        sizes = np.zeros(len(choice), dtype=np.int64)
+        rivals = count[wanted.codes] > 1  # one offer alone is the closest
+        if rivals.any():
+            choice[rivals], sizes[rivals] = self._closest(
+                _only(wanted, rivals), _only(offers, count[offers.codes] > 1)
+            )
+        return Choice(wanted.positions, choice, sizes)
 
-    def _closest(self, positions: Ints, codes: Ints, offers: _Offers) -> tuple[Ints, Ints]:
+    def _closest(self, wanted: Coded, offers: Coded) -> tuple[Ints, Ints]:
         """Return the closest offer of rows that have several, and how many if `CAP` were tried."""
-        wanted = self._rows.take(positions, _compared(self._planned, self._side))
-        offered = self._others.take(offers.positions, _compared(self._planned, self._side.other))
-        choice = self._measured(wanted, codes, offered, offers)
-        sizes = np.zeros(len(codes), dtype=np.int64)
+        ours = self._rows.take(wanted.positions, _compared(self._planned, self._side))
+        theirs = self._others.take(offers.positions, _compared(self._planned, self._side.other))
+        choice = self._measured(ours, wanted.codes, theirs, offers.codes)
+        sizes = np.zeros(len(choice), dtype=np.int64)
         left_over = np.flatnonzero(choice == NONE)
-        for at, best, size in self._tried(wanted, codes, offered, offers, left_over):
+        for at, best, size in self._tried(ours, wanted.codes, theirs, offers.codes, left_over):
             choice[at], sizes[at] = best, size
-        return choice, sizes
+        return offers.positions[choice], sizes
 
-    def _codes(
-        self, wanted_keys: pa.Table, offered_keys: pa.Table
-    ) -> tuple[Ints, tuple[Ints, Ints]]:
-        """Number the wanted keys.
+    def _sorted(self, offers: Coded) -> Coded:
+        """Return the offers by code, and those of one code by primary key."""
+        order = np.lexsort((self._ranks(offers), offers.codes))
+        return _only(offers, order)
 
-        Returns the codes of the wanted rows, then positions and codes of the offered rows that
-        have one of them.
-        """
-        session = new_session(self._limits)
-        register_table(session, "wanted", wanted_keys)
-        register_table(session, "offered", offered_keys)
-        keys = ", ".join(f"__k{n}" for n in range(len(self._planned.reason_keys)))
-        classes = session.sql(f"SELECT DISTINCT {keys} FROM wanted").to_arrow_table()  # noqa: S608
-        numbers = pa.array(np.arange(len(classes), dtype=np.int64))
-        coded = classes.append_column("code", numbers)
-        register_table(session, "classes", coded)
-        rows, codes = self._coded(session, "wanted")
-        by_row = np.argsort(rows, kind="stable")
-        return codes[by_row], self._coded(session, "offered")
-
-    def _coded(self, session: SessionContext, table: str) -> tuple[Ints, Ints]:
-        same = " AND ".join(
-            f"t.__k{n} {'IS NOT DISTINCT FROM' if key.null_safe else '='} c.__k{n}"
-            for n, key in enumerate(self._planned.reason_keys)
-        )
-        frame = session.sql(
-            f'SELECT t."{ROW}", c.code FROM {table} t JOIN classes c ON {same}'  # noqa: S608
-        ).to_arrow_table()
-        return frame.column(0).to_numpy().astype(np.int64), frame.column(1).to_numpy()
-
-    def _sorted_offers(self, positions: Ints, codes: Ints) -> _Offers:
-        order = np.lexsort((self._ranks(positions, codes), codes))
-        return _Offers(positions[order], codes[order])
-
-    def _ranks(self, positions: Ints, codes: Ints) -> Ints:
+    def _ranks(self, offers: Coded) -> Ints:
         """Order offers by primary key and position; what has no rival for its key needs none."""
-        ranks = np.zeros(len(positions), dtype=np.int64)
-        rivals = np.flatnonzero(np.bincount(codes)[codes] > 1)
-        at = positions[rivals]
+        ranks = np.zeros(len(offers.codes), dtype=np.int64)
+        rivals = np.flatnonzero(np.bincount(offers.codes)[offers.codes] > 1)
+        at = offers.positions[rivals]
         columns = self._others.keys(at)
         names = [f"k{number}" for number in range(len(columns))]
         table = pa.table([*columns, pa.array(at)], names=[*names, "position"])
@@ -180,18 +142,18 @@ class _Search:
         return ranks
 
     def _measured(
-        self, wanted: pa.Table, wanted_codes: Ints, offered: pa.Table, offers: _Offers
+        self, wanted: pa.Table, wanted_codes: Ints, offered: pa.Table, offered_codes: Ints
     ) -> Ints:
         ours = self._measure(wanted, self._side)
         theirs = self._measure(offered, self._side.other)
         if ours is None or theirs is None:
             return np.full(len(wanted_codes), NONE, dtype=np.int64)
         a, a_known, b, b_known = comparable(ours, theirs)
-        rank = np.arange(len(offers.codes), dtype=np.int64)
-        return nearest(Keyed(wanted_codes, a, a_known), Keyed(offers.codes, b, b_known), rank)
+        rank = np.arange(len(offered_codes), dtype=np.int64)
+        return nearest(Keyed(wanted_codes, a, a_known), Keyed(offered_codes, b, b_known), rank)
 
     def _measure(self, table: pa.Table, side: Side) -> pa.Array | None:
-        session = new_session(SessionLimits(memory_bytes=self._limits.memory_bytes))
+        session = new_session()
         register_side(session, self._planned.query, side, _numbered(table))
         frame = measure_frame(self._planned, session, side)
         if frame is None:
@@ -203,12 +165,12 @@ class _Search:
         wanted: pa.Table,
         wanted_codes: Ints,
         offered: pa.Table,
-        offers: _Offers,
+        offered_codes: Ints,
         left_over: Ints,
     ) -> Iterator[tuple[Ints, Ints, Ints]]:
         """Yield rows, the best of the first `CAP` offers of each, and how many offers it has."""
-        start = np.searchsorted(offers.codes, wanted_codes[left_over], side="left")
-        end = np.searchsorted(offers.codes, wanted_codes[left_over], side="right")
+        start = np.searchsorted(offered_codes, wanted_codes[left_over], side="left")
+        end = np.searchsorted(offered_codes, wanted_codes[left_over], side="right")
         tries = np.minimum(end - start, CAP)
         for low, high in _chunks(tries, _PAIRS_AT_ONCE):
             at, counts = left_over[low:high], tries[low:high]
@@ -227,6 +189,10 @@ class _Search:
             score = good * (CAP + 1) + (CAP - offset)
             best = np.maximum.reduceat(score, np.cumsum(counts) - counts)
             yield at, start[low:high] + (CAP - best % (CAP + 1)), (end - start)[low:high]
+
+
+def _only(rows: Coded, which: Bools | Ints) -> Coded:
+    return Coded(rows.positions[which], rows.codes[which])
 
 
 def _compared(planned: Planned, side: Side) -> frozenset[str]:
@@ -250,7 +216,9 @@ def _hold(planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table) -> l
 
 def _numbered(table: pa.Table) -> list[pa.RecordBatch]:
     rows = pa.array(np.arange(len(table), dtype=np.uint64))
-    return table.append_column(pa.field(ROW, pa.uint64(), nullable=False), rows).to_batches()
+    row = pa.field(ROW, pa.uint64(), nullable=False)
+    batches: list[pa.RecordBatch] = table.append_column(row, rows).to_batches()
+    return batches
 
 
 def _in_row_order(table: pa.Table) -> pa.Table:

@@ -109,7 +109,7 @@ def settle(
         left_matched: for each row of `left`, whether it is in a pair anywhere.
         right_matched: likewise.
     """
-    explainer = Explainer(context.planned, left, right, context.limits)
+    explainer = Explainer(context.planned, left, right)
     explainer.prepare()
     tasks = [
         partial(write_unmatched, context, rows, ~matched, explainer)

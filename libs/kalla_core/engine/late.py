@@ -68,7 +68,7 @@ class LateJoin:
         for at_left, at_right in match(self.context, left, right):
             matched[Side.LEFT][at_left] = True
             matched[Side.RIGHT][at_right] = True
-        explainer = Explainer(self.context.planned, left, right, self.context.limits)
+        explainer = Explainer(self.context.planned, left, right)
         explainer.prepare()
         threads, stop = self.context.limits.threads, self.context.stop
         run_all([partial(explainer.judge, side, ~matched[side]) for side in Side], threads, stop)

@@ -100,4 +100,4 @@ def _in_order(one: Rows, other: Rows) -> tuple[Rows, Rows]:
 
 
 def _explainer(context: JoinContext, one: Rows, other: Rows) -> Explainer:
-    return Explainer(context.planned, *_in_order(one, other), context.limits)
+    return Explainer(context.planned, *_in_order(one, other))

@@ -17,13 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine import wording
-from kalla_core.engine.candidates import Choice, choose_candidates, describe_candidates
-from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.candidates import (
+    Choice,
+    Coded,
+    choose_candidates,
+    describe_candidates,
+)
+from kalla_core.engine.codes import NONE, key_codes
+from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.planned import Planned, key_frame
-from kalla_core.matching.query import ROW, Side
-from kalla_core.matching.session import SessionLimits, new_session
-from kalla_core.matching.tables import register_side, register_table
+from kalla_core.matching.query import Side
+from kalla_core.matching.session import new_session
+from kalla_core.matching.tables import register_side
 
 
 class Reason(StrEnum):
@@ -40,7 +46,7 @@ class _Verdicts:
     """What was found out about the unmatched rows of one side, in their order.
 
     Attributes:
-        keys: ROW (position) and the keys of each.
+        keys: of each, as `__k0`, `__k1`, ...
         codes: int8, positions in `_CODES`.
         choice: for the rows whose key is on the other side, in their order.
     """
@@ -59,15 +65,11 @@ class Explainer:
 
     `judge` looks at all of them and remembers little of each; `of` says it in words, for as many
     rows as the caller wants to hold at a time.
-
-    Args:
-        limits: of the sessions that compare keys.
     """
 
-    def __init__(self, planned: Planned, left: Rows, right: Rows, limits: SessionLimits) -> None:
+    def __init__(self, planned: Planned, left: Rows, right: Rows) -> None:
         self._planned = planned
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
-        self._limits = limits
         self._keys: dict[Side, pa.Table] = {}
         self._verdicts: dict[Side, _Verdicts] = {}
 
@@ -81,17 +83,19 @@ class Explainer:
         """Find out why the rows of `side` that `unmatched` marks are so."""
         if not self._planned.reason_keys:
             return
-        keys = self._key_table(side).filter(pa.array(unmatched))
-        null = self._null_keys(keys)
-        found = self._found_elsewhere(side, keys)
+        keys = self._key_table(side).filter(pa.array(unmatched)).combine_chunks()
+        wanted, offered = self._codes(keys, self._key_table(side.other))
+        null = wanted == NONE
+        there = np.zeros(int(wanted.max(initial=0)) + 1, dtype=np.bool_)
+        there[offered[offered != NONE]] = True
+        found = ~null & there[wanted]
         choice = choose_candidates(
             self._planned,
             side,
             self._rows[side],
             self._rows[side.other],
-            keys.filter(pa.array(found)),
-            self._key_table(side.other),
-            self._limits,
+            Coded(np.flatnonzero(unmatched)[found], wanted[found]),
+            Coded(np.flatnonzero(offered != NONE), offered[offered != NONE]),
         )
         codes = np.where(found, _FOUND, np.where(null, _NULL, _ABSENT)).astype(np.int8)
         self._verdicts[side] = _Verdicts(keys, codes, choice)
@@ -126,44 +130,20 @@ class Explainer:
         )
 
     def _key_table(self, side: Side) -> pa.Table:
-        """Return ROW (position) and the keys of all rows of a side."""
+        """Return the keys of all rows of a side, in their order, as `__k0`, `__k1`, ..."""
         if side not in self._keys:
-            session = new_session(self._limits)
-            rows = self._rows[side]
-            register_side(session, self._planned.query, side, rows.positioned)
-            table = key_frame(self._planned, session, side).to_arrow_table()
-            self._keys[side] = table.sort_by(ROW) if self._limits.threads > 1 else table
+            session = new_session()  # one thread keeps the order
+            register_side(session, self._planned.query, side, self._rows[side].batches)
+            self._keys[side] = key_frame(self._planned, session, side).to_arrow_table()
         return self._keys[side]
 
-    def _null_keys(self, keys: pa.Table) -> Bools:
-        null = np.zeros(len(keys), dtype=np.bool_)
-        for number, key in enumerate(self._planned.reason_keys):
-            if not key.null_safe:
-                null |= keys.column(f"__k{number}").is_null().to_numpy()
-        return null
-
-    def _found_elsewhere(self, side: Side, keys: pa.Table) -> Bools:
-        """Tell for each row whether the other side has its key."""
-        session = new_session(self._limits)
-        register_table(session, "wanted", keys)
-        register_table(session, "offered", self._key_table(side.other))
-        same = same_key(self._planned, "wanted", "offered")
-        frame = session.sql(
-            f'SELECT wanted."{ROW}" FROM wanted LEFT SEMI JOIN offered ON {same}'  # noqa: S608
+    def _codes(self, wanted: pa.Table, offered: pa.Table) -> tuple[Ints, Ints]:
+        names = [f"__k{number}" for number in range(len(self._planned.reason_keys))]
+        return key_codes(
+            [one_chunk(wanted.column(name)) for name in names],
+            [offered.column(name) for name in names],
+            [key.null_safe for key in self._planned.reason_keys],
         )
-        rows = frame.to_arrow_table().column(0).to_numpy()
-        found = np.zeros(self._rows[side].count, dtype=np.bool_)
-        found[rows.astype(np.int64)] = True
-        at_keys: Ints = keys.column(ROW).to_numpy().astype(np.int64)
-        return np.asarray(found[at_keys])
-
-
-def same_key(planned: Planned, left: str, right: str) -> str:
-    """Return SQL that says two key tables agree on every key."""
-    return " AND ".join(
-        f"{left}.__k{number} {'IS NOT DISTINCT FROM' if key.null_safe else '='} {right}.__k{number}"
-        for number, key in enumerate(planned.reason_keys)
-    )
 
 
 def _interleave(codes: npt.NDArray[np.int8]) -> Ints:

@@ -131,6 +131,11 @@ def without_ids(side: Side, shape: TableShape, batches: Sequence[pa.RecordBatch]
     return Rows(side, shape, bare, ids)
 
 
+def one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
 def numbered_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema with the hidden column ROW appended."""
     return schema.append(pa.field(ROW, pa.uint64(), nullable=False))

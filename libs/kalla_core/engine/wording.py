@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.engine.rows import Bools, Ints
+from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.conditions import Condition
 from kalla_core.matching.planned import Planned
@@ -28,7 +28,7 @@ def key_null(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
         name = planned.reason_keys[number].text(side)
         is_null = keys.column(f"__k{number}").combine_chunks().is_null()
         sentence = pc.if_else(is_null, f"{name} is null, and null equals nothing.", sentence)
-    return _one(sentence)
+    return one_chunk(sentence)
 
 
 def key_not_found(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
@@ -104,8 +104,8 @@ def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Arr
         or not len(condition.left_columns) == len(condition.right_columns) == 1
     ):
         return None
-    a = _one(left.column(condition.left_columns[0]))
-    b = _one(right.column(condition.right_columns[0]))
+    a = one_chunk(left.column(condition.left_columns[0]))
+    b = one_chunk(right.column(condition.right_columns[0]))
     distance = _distance(a, b)
     if distance is None:
         return None
@@ -129,11 +129,7 @@ def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:
 
 
 def _text(column: pa.ChunkedArray) -> pa.Array:
-    return key_text([_one(column)]).fill_null("null")
-
-
-def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return key_text([one_chunk(column)]).fill_null("null")
 
 
 def _join(pieces: Sequence[pa.Array | str], count: int) -> pa.Array:
