@@ -120,8 +120,8 @@ def _show_next(console: Console, files: DemoFiles, output: Path) -> None:
         (f"run {recipe} --buckets 16 --memory-limit 512MiB", "the same answer by other means"),
         (f"run {recipe} --json --fail-on-unmatched", "for a script; exits with 1"),
     ):
-        command = (f"  {program} {arguments}", "bold")
-        console.print(Text.assemble(command, (f"  # {why}", "dim")), soft_wrap=True)
+        console.print(Text(f"  # {why}", style="dim"))
+        console.print(Text(f"  {program} {arguments}", style="bold"), soft_wrap=True)
 
 
 def _step(console: Console, number: int, title: str) -> None:

@@ -48,7 +48,9 @@ def _headline(metadata: RunMetadata) -> Text:
     seconds = (metadata.completed_at - metadata.started_at).total_seconds()
     pairs = "1 match" if metadata.matched_count == 1 else f"{metadata.matched_count:,} matches"
     name = str(metadata.recipe.get("name") or metadata.recipe_id)
-    return Text.assemble((name, "bold"), f": {pairs} in {seconds:.1f} s (run {metadata.run_id})")
+    return Text.assemble(
+        (name, "bold"), f": {pairs} in {seconds:.1f} s (run {metadata.run_id[:8]})"
+    )
 
 
 def _counts(metadata: RunMetadata, aliases: dict[Side, str]) -> Table:
