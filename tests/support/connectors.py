@@ -58,11 +58,13 @@ class SourceKind:
     Attributes:
         put: writes a table below a folder and returns the spec that reads it.
         typed: whether the types of a table without rows are kept.
+        splits: whether a table of some hundred rows can be cut into four equal parts.
     """
 
     name: str
     put: Callable[[Path, pa.Table], SourceSpec]
     typed: bool = True
+    splits: bool = True
 
     def change(self, spec: SourceSpec) -> None:
         """Change what is kept, so that it is no longer what was pinned."""
@@ -158,9 +160,9 @@ def _parquet_folder(folder: Path, table: pa.Table) -> SourceSpec:
 KINDS = (
     SourceKind("csv", _csv_file, typed=False),
     SourceKind("csv-quoted-crlf-bom", _quoted_csv_file, typed=False),
-    SourceKind("csv-gz", _csv_gz_file, typed=False),
-    SourceKind("csv-folder", _csv_folder, typed=False),
+    SourceKind("csv-gz", _csv_gz_file, typed=False, splits=False),
+    SourceKind("csv-folder", _csv_folder, typed=False, splits=False),
     SourceKind("parquet", _parquet_file),
-    SourceKind("parquet-dictionaries", _odd_parquet_file),
+    SourceKind("parquet-dictionaries", _odd_parquet_file, splits=False),
     SourceKind("parquet-folder", _parquet_folder),
 )

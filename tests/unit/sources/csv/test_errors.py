@@ -27,7 +27,7 @@ from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.locate import accepting_word
 from kalla_core.sources.registry import connector_for
-from tests.support.sources import file_spec, read_rows, types_of
+from tests.support.sources import file_spec, read_rows, read_table, types_of
 
 LONG = "".join(f"{number},10.00,2024-01-31\n" for number in range(1, 400_000))
 """Longer than the sample, so that the last lines are met only when rows are read."""
@@ -40,7 +40,7 @@ def write(path: Path, text: str | bytes) -> Path:
 
 def failure(path: Path, **spec: Any) -> SourceUnreadable:
     with pytest.raises(SourceUnreadable) as caught:
-        read_rows(path, 3, **spec)
+        read_table(file_spec(path, **spec), 3)
     return caught.value
 
 
@@ -108,8 +108,8 @@ def test_a_late_value_that_does_not_fit_and_the_type_that_would_take_it(
     assert f'"types": {{"{column}": "{remedy}"}}' in str(error)
     assert error.details["line"] == 400_001
     assert error.details["column"] == column
-    repaired = read_rows(path, 2, types=json.loads(json.dumps(error.details["types"])))
-    assert len(repaired) == 2 * 399_999 + 1
+    repaired = read_table(file_spec(path, types=json.loads(json.dumps(error.details["types"]))), 2)
+    assert repaired.num_rows == 2 * 399_999 + 1
 
 
 numbers = st.from_regex(r"\A-?[0-9]{0,25}(\.[0-9]{1,25})?\Z")
