@@ -16,7 +16,8 @@ class SessionLimits:
         threads: DataFusion partitions, hence cores.
         memory_bytes: pool shared by the operators; None for no bound.
         spill_path: folder for sorts and aggregates that spill; None forbids spilling.
-        sort_merge: join by sorting, which spills, instead of hashing, which does not.
+        sort_merge: join by sorting, which spills, instead of hashing, which does not. DataFusion
+            does so only with two partitions or more, so it gets at least two.
     """
 
     threads: int = 1
@@ -30,7 +31,7 @@ def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:  # n
     """Return a fresh session: decimal literals, Spark's hash functions, no file tables."""
     config = (
         SessionConfig()
-        .with_target_partitions(limits.threads)
+        .with_target_partitions(max(limits.threads, 2) if limits.sort_merge else limits.threads)
         .with_batch_size(limits.batch_rows)
         .with_information_schema(False)
         .set("datafusion.sql_parser.parse_float_as_decimal", "true")
