@@ -138,7 +138,7 @@ def rows_of(batch: pa.RecordBatch, pairs: Pairs) -> pa.RecordBatch:
 
 def _frame(context: JoinContext, left: Rows, right: Rows) -> PairFrame:
     plain = _session(context, left.batches, right.batches)
-    numbered = _session(context, left.numbered, right.numbered)
+    numbered = _session(context, left.numbered(), right.numbered())
     with query_errors():
         return pair_frame(context.planned, plain, numbered)
 

@@ -18,6 +18,10 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 IdArray = npt.NDArray[np.uint64]
 
+_BATCH_ROWS = 65_536
+_LARGE_BYTES = 1 << 31
+"""What 32-bit offsets of text can address."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -51,46 +55,38 @@ class Rows:
         lengths = [batch.num_rows for batch in self.batches]
         return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])[:-1].astype(np.int64)
 
-    @cached_property
     def numbered(self) -> tuple[pa.RecordBatch, ...]:
-        """The batches with the hidden column ROW: the row's number in the whole source.
+        """Return the batches with the hidden column ROW: the row's number in the whole source.
 
         At least one batch, if without rows: it is by the column that a query tells what to do.
         """
-        if self.ids is None:
-            return self.positioned
-        return self._with_rows(self.ids)
-
-    @cached_property
-    def positioned(self) -> tuple[pa.RecordBatch, ...]:
-        """The batches with the hidden column ROW: the row's position here; at least one."""
-        return self._with_rows(np.arange(self.count, dtype=np.uint64))
-
-    def _with_rows(self, ids: IdArray) -> tuple[pa.RecordBatch, ...]:
         if not self.batches:
             return (pa.RecordBatch.from_pylist([], schema=numbered_schema(self.schema)),)
+        ids = np.arange(self.count, dtype=np.uint64) if self.ids is None else self.ids
         return tuple(
             _with_row(batch, ids[start : start + batch.num_rows])
             for batch, start in zip(self.batches, self.starts, strict=True)
         )
 
     def column(self, name: str) -> pa.Array:
-        """Return one column of all rows as one array; kept, for it may be asked for again."""
-        if name not in self._columns:
-            self._columns[name] = self._joined(name)
-        return self._columns[name]
+        """Return one column of all rows as one array; kept, for it may be asked for again.
 
-    def _joined(self, name: str) -> pa.Array:
-        index = self.schema.get_field_index(name)
-        chunks = [batch.column(index) for batch in self.batches]
-        if len(chunks) == 1:
-            return chunks[0]
-        return pa.concat_arrays(chunks) if chunks else pa.nulls(0, self.schema.field(index).type)
+        Text and binary of 2 GiB and more come as their large types.
+        """
+        if name not in self._columns:
+            index = self.schema.get_field_index(name)
+            chunks = [batch.column(index) for batch in self.batches]
+            self._columns[name] = _joined(chunks, self.schema.field(index).type)
+        return self._columns[name]
 
     def keys(self, positions: Ints) -> list[pa.Array]:
         """Return the columns of the primary key for these rows."""
         indices = pa.array(positions)
-        return [pc.take(self.column(name), indices) for name in self.shape.primary_key]
+        return [self._taken(name, indices) for name in self.shape.primary_key]
+
+    def _taken(self, name: str, indices: pa.Array) -> pa.Array:
+        taken = pc.take(self.column(name), indices)
+        return taken.cast(self.schema.field(name).type)
 
     def positions(self, ids: IdArray) -> Ints:
         """Return the positions of rows that are named by their number in the whole source."""
@@ -112,12 +108,29 @@ class Rows:
         """Return these rows with the values of `columns`; every other column is null."""
         indices = pa.array(positions)
         arrays = [
-            pc.take(self.column(field.name), indices)
+            self._taken(field.name, indices)
             if field.name in columns
             else pa.nulls(len(positions), field.type)
             for field in self.schema
         ]
         return pa.Table.from_arrays(arrays, schema=_nullable(self.schema))
+
+
+def in_one_piece(side: Side, shape: TableShape, batches: list[pa.RecordBatch]) -> Rows:
+    """Lay rows out as one array per column, so that looking rows up copies nothing more.
+
+    Empties `batches`, and lets go of each column's old memory before it turns to the next.
+    """
+    if sum(batch.nbytes for batch in batches) >= _LARGE_BYTES:
+        return Rows(side, shape, tuple(batches))
+    columns = [[batch.column(index) for batch in batches] for index in range(len(shape.schema))]
+    batches.clear()
+    arrays: dict[str, pa.Array] = {}
+    for field_, chunks in zip(shape.schema, columns, strict=True):
+        arrays[field_.name] = _joined(chunks, field_.type)
+        chunks.clear()
+    table = pa.Table.from_arrays(list(arrays.values()), schema=shape.schema)
+    return Rows(side, shape, tuple(table.to_batches(_BATCH_ROWS)), _columns=arrays)
 
 
 def without_ids(side: Side, shape: TableShape, batches: Sequence[pa.RecordBatch]) -> Rows:
@@ -145,6 +158,17 @@ def _with_row(batch: pa.RecordBatch, ids: npt.NDArray[Any]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [*batch.columns, pa.array(ids, type=pa.uint64())], schema=numbered_schema(batch.schema)
     )
+
+
+def _joined(chunks: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    if len(chunks) == 1:
+        return chunks[0]
+    if sum(chunk.nbytes for chunk in chunks) >= _LARGE_BYTES and kind in _LARGE_TYPES:
+        return pa.concat_arrays([chunk.cast(_LARGE_TYPES[kind]) for chunk in chunks])
+    return pa.concat_arrays(chunks) if chunks else pa.nulls(0, kind)
+
+
+_LARGE_TYPES = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:

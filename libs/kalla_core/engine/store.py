@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kalla_core.engine.rows import Rows, numbered_schema, without_ids
+from kalla_core.engine.rows import Rows, in_one_piece, numbered_schema, without_ids
 from kalla_core.engine.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.fragments.model import Hold
 from kalla_core.matching.query import Side, TableShape
@@ -116,11 +116,16 @@ class Store:
         )
 
     def rows(self, side: Side, buckets: tuple[int, ...] | None = None) -> Rows:
-        """Return the rows of some buckets, or all of them, in memory."""
+        """Return the rows of some buckets, or all of them, in memory.
+
+        Rows that the store held in memory are the caller's from then on.
+        """
         shape = self.shapes[side]
         if self.hold is Hold.MEMORY:
-            held = tuple(batch for part in self._of(side) for batch in part.batches)
-            return Rows(side, shape, held)
+            held = [batch for part in self._of(side) for batch in part.batches]
+            for part in self._of(side):
+                part.batches.clear()
+            return in_one_piece(side, shape, held)
         batches = list(self.stream(side, buckets))
         if self.plan.numbered:
             return without_ids(side, shape, batches)
