@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from kalla_core.errors import InvalidType, SourceUnreadable
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
-from kalla_core.sources.parquet.groups import RowGroup, bounds_of, parts_of
+from kalla_core.sources.parquet.groups import RowGroup, bounds_of, few_valued, parts_of
 from kalla_core.sources.parquet.schema import conformed, unified
 from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Part, PinnedSource, Statistics
 
@@ -109,8 +109,11 @@ def _opened(source: FileSource, index: int) -> Iterator[pq.ParquetFile]:
     path = source.files[index].path
     with source.open(index) as raw:
         try:
+            metadata = pq.read_metadata(raw)
             with pq.ParquetFile(
                 raw,
+                metadata=metadata,
+                read_dictionary=few_valued(metadata),
                 buffer_size=_PAGE_BUFFER_BYTES,
                 pre_buffer=False,
                 page_checksum_verification=True,

@@ -87,6 +87,8 @@ def _nested(stored: pa.DataType) -> pa.DataType:
 def _cast(values: pa.Array, wanted: pa.DataType) -> pa.Array:
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
+    if isinstance(values, pa.DictionaryArray):
+        return _cast(values.dictionary, wanted).take(values.indices)
     return values if values.type == wanted else pc.cast(values, wanted)
 
 
