@@ -25,11 +25,13 @@ def run_in_process(
     output: Path,
     share: Budget = AMPLE,
     on_progress: OnProgress | None = None,
+    *,
+    overwrite: bool = False,
 ) -> RunMetadata:
     """Do what `run_local` does, without a child process."""
     request = RunRequest(recipe, "test-run", output, share.limit_bytes, share.threads)
     started_at = datetime.now(UTC)
-    with OutputFolder.claim(output, request.run_id) as folder:
+    with OutputFolder.claim(output, request.run_id, overwrite) as folder:
         spec = JobSpec(recipe, started_at, folder.staging, folder.scratch, share)
         outcome = run_job(spec, on_progress or _silent)
         metadata = run_metadata(request, started_at, outcome)

@@ -17,6 +17,7 @@ import pytest
 
 from kalla_core.engine.children import Limits, private_bytes, running
 from kalla_core.errors import Crashed, DeadlineExceeded, KallaError, OutOfMemory
+from tests.support.processes import ends_soon, has_ended
 
 MIB = 1 << 20
 PATIENCE = Limits(memory_bytes=1 << 40, timeout=timedelta(seconds=30))
@@ -39,21 +40,6 @@ def failure(program: str, limits: Limits = PATIENCE) -> KallaError:
     with pytest.raises(KallaError) as raised:
         ask(program, limits)
     return raised.value
-
-
-def has_ended(pid: int) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state == "Z"
-    return True
-
-
-def ends_soon(pid: int) -> bool:
-    until = time.monotonic() + 10
-    while not has_ended(pid) and time.monotonic() < until:
-        os.sched_yield()
-    return has_ended(pid)
 
 
 def test_a_child_is_asked_once_and_answers_with_many() -> None:
