@@ -136,6 +136,28 @@ def test_batches_are_neither_empty_nor_too_long_and_have_the_pinned_schema(
     assert sum(batch.num_rows for batch in batches) == 60
 
 
+@pytest.mark.parametrize("columns", [(), ("paid",), ("amount", "id"), ("reference", "booked")])
+def test_only_the_columns_asked_for_are_delivered_whatever_the_filters_are_about(
+    kind: SourceKind, tmp_path: Path, columns: tuple[str, ...]
+) -> None:
+    table = ledger(ROWS)
+    spec = kind.put(tmp_path, table)
+    filtered = type(spec)(spec.alias, spec.type, spec.uri, filters=(FILTERS[1],))
+    connector = connector_for(filtered)
+    expected = table.slice(100, 301).select([n for n in table.column_names if n in columns])
+
+    with connector.pin(filtered) as pinned:
+        batches = [
+            batch
+            for part in connector.plan(pinned, 3)
+            for batch in connector.read(pinned, part, columns=columns)
+        ]
+
+    assert sum(batch.num_rows for batch in batches) == 301
+    assert all(batch.schema == expected.schema for batch in batches)
+    assert pa.Table.from_batches(batches).to_pylist() == expected.to_pylist()
+
+
 @pytest.mark.parametrize("each", FILTERS, ids=lambda each: f"{each.column}-{each.op.value}")
 def test_filters_keep_the_same_rows_and_count_the_others(
     kind: SourceKind, tmp_path: Path, each: Filter

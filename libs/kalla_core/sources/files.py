@@ -122,6 +122,8 @@ class FileConnector:
         with _naming(pinned.spec):
             row_filter = compile_filters(pinned.spec.filters, pinned.schema)
             needed = None if columns is None else {*columns, *row_filter.columns}
+            if needed is not None and not needed:
+                needed = {pinned.schema.names[0]}  # rows are counted by some column
             source, format_ = self._source(pinned), self._format(pinned)
             pieces = format_.read(source, pinned, part, row_filter, needed)
         return FilePartReader(pinned.spec, pieces, row_filter, batch_rows, columns)

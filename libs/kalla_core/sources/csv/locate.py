@@ -109,7 +109,7 @@ class _Diagnosis:
             text = self._record.decode()
         except UnicodeDecodeError as cause:
             return self._not_utf8(cause)
-        texts, unlike = _texts(self._record, self._parser.schema.names, self._dialect)
+        texts, unlike = _texts(self._record, self._parser.file_schema.names, self._dialect)
         if unlike is not None:
             return self._unlike_columns(unlike, text)
         for field in self._parser.schema:
@@ -127,7 +127,7 @@ class _Diagnosis:
 
     def _unlike_columns(self, count: int, text: str) -> SourceUnreadable:
         have = "1 column" if count == 1 else f"{count} columns"
-        want = len(self._parser.schema)
+        want = len(self._parser.file_schema)
         where = "the header" if self._dialect.header else "the first line"
         return _error(self._file, self._line, f"{have}, but {where} has {want}: `{_short(text)}`.")
 

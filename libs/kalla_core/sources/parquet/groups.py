@@ -52,8 +52,12 @@ def bounds_of(
     found = {}
     for index in range(row_group.num_columns):
         column = row_group.column(index)
-        name = column.path_in_schema
-        if name not in wanted or not _is_bounded(schema.field(name).type):
+        name = metadata.schema.column(index).name
+        if (
+            name not in wanted
+            or name != column.path_in_schema
+            or not _is_bounded(schema.field(name).type)
+        ):
             continue
         statistics = column.statistics
         if statistics is not None and statistics.has_min_max:

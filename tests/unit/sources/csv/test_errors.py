@@ -128,6 +128,21 @@ def test_the_type_that_is_proposed_takes_the_value(word: str, value: str) -> Non
     assert parser.parse(pa.py_buffer(f"{value}\n".encode())).num_rows == (1 if value else 0)
 
 
+def test_lines_and_columns_are_told_rightly_when_only_some_columns_are_read(tmp_path: Path) -> None:
+    misfit = write(tmp_path / "a.csv", "id,amount,day\n1,2.50,x\n2,abc,y\n")
+    unlike = write(tmp_path / "b.csv", "id,amount,day\n1,2.50,x\n2,3.50\n")
+    says = ["line 3 of a.csv: column `amount`: `abc`", "line 3 of b.csv: 2 columns, but .* has 3"]
+
+    for path, pattern in zip((misfit, unlike), says, strict=True):
+        spec = file_spec(path, types={"amount": "decimal(12,2)"})
+        connector = connector_for(spec)
+        with connector.pin(spec) as pinned:
+            (part,) = connector.plan(pinned, 1)
+
+            with pytest.raises(SourceUnreadable, match=pattern):
+                list(connector.read(pinned, part, columns=["amount"]))
+
+
 def test_a_value_that_does_not_fit_the_recipes_own_type(tmp_path: Path) -> None:
     path = write(tmp_path / "in.csv", "id,amount\n1,2.50\n2,abc\n")
 

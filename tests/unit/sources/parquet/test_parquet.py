@@ -85,6 +85,28 @@ def test_columns_of_several_files_are_found_by_name(tmp_path: Path) -> None:
     assert read_rows(tmp_path, 2) == [(1, "one"), (2, "two")]
 
 
+def test_bounds_of_a_name_with_a_point_are_not_those_of_a_struct(tmp_path: Path) -> None:
+    struct = pa.array([{"b": 1}, {"b": 2}])
+    path = put(tmp_path / "in.parquet", {"a.b": pa.array([3, 4]), "a": struct})
+
+    assert len(read_rows(path, filters=[Filter("a.b", FilterOp.GTE, 3)])) == 2
+
+
+def test_a_name_with_a_point_is_no_path_into_a_struct(tmp_path: Path) -> None:
+    struct = pa.array([{"b": 1}, {"b": 2}])
+    path = put(
+        tmp_path / "in.parquet", {"a": struct, "a.b": pa.array([3, 4]), "a.c": pa.array(["x", "y"])}
+    )
+    spec = file_spec(path, filters=[Filter("a.b", FilterOp.GT, 3)])
+    connector = connector_for(spec)
+
+    with connector.pin(spec) as pinned:
+        (part,) = connector.plan(pinned, 1)
+        (batch,) = connector.read(pinned, part, columns=["a", "a.c"])
+
+    assert batch.to_pylist() == [{"a": {"b": 2}, "a.c": "y"}]
+
+
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
