@@ -11,13 +11,10 @@ import pyarrow as pa
 
 from kalla_core.evidence.build import MatchedRows, Reasons, unmatched_batch
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.evidence.schema import matched_layout, unmatched_layout
+from kalla_core.evidence.schema import MATCHED, UNMATCHED, matched_layout, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
-
-MATCHED = "matched.parquet"
-UNMATCHED = {Side.LEFT: "unmatched_left.parquet", Side.RIGHT: "unmatched_right.parquet"}
 
 
 class EvidenceSinks:
@@ -30,7 +27,7 @@ class EvidenceSinks:
     def __init__(self, folder: Path, planned: Planned, matched_at: datetime) -> None:
         query = planned.query
         self._key = {side: query.side(side).primary_key for side in Side}
-        layout = matched_layout(planned.output)
+        layout = matched_layout(planned.output, planned.output_sides)
         self._pairs = MatchedRows(layout, matched_at)
         self._unmatched_layout = {side: unmatched_layout(query.side(side).schema) for side in Side}
         self._lock = threading.Lock()

@@ -70,6 +70,19 @@ class Unseen:
 Symbol = Column | Constant | Call | Branches | Unseen
 
 
+def tables_of(symbol: Symbol) -> frozenset[str]:
+    """Return the tables that a value is computed from; what cannot be seen counts as one more."""
+    match symbol:
+        case Column():
+            return frozenset((symbol.table,))
+        case Call() | Branches():
+            return frozenset().union(*map(tables_of, symbol.parts))
+        case Constant():
+            return frozenset()
+        case Unseen():
+            return frozenset(("",))
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Turns expressions into symbols.

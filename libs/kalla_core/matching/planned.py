@@ -22,7 +22,7 @@ from kalla_core.matching.conditions import Checked, Condition
 from kalla_core.matching.expressions import column_refs
 from kalla_core.matching.identify import Identification, Identified, identified
 from kalla_core.matching.keys import Copartition, KeyComponent
-from kalla_core.matching.lineage import Reader
+from kalla_core.matching.lineage import Reader, tables_of
 from kalla_core.matching.origins import HIDDEN
 from kalla_core.matching.pairs import PairFrame
 from kalla_core.matching.pairwise import Pairwise
@@ -33,7 +33,7 @@ from kalla_core.matching.routes import source
 from kalla_core.matching.session import new_session
 from kalla_core.matching.strategy import Choice, Strategy, choose, in_one_piece
 from kalla_core.matching.tables import register_shapes, table_names
-from kalla_core.matching.trace import Tracer
+from kalla_core.matching.trace import Traced, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Planned:
 
     Attributes:
         output: the user's columns by position, exact types; names may repeat.
+        output_sides: the side that each of them is computed from; None if from both or neither.
         choice: how it may be cut, with the reasons.
         identification: what names the source rows of a result row.
         reason_keys: the equalities that every pair fulfils and that can be computed from a single
@@ -54,6 +55,7 @@ class Planned:
     query: MatchQuery
     prepared: PreparedSql
     output: pa.Schema
+    output_sides: tuple[Side | None, ...]
     choice: Choice
     identification: Identification
     reason_keys: tuple[KeyComponent, ...]
@@ -122,6 +124,7 @@ def plan_match(query: MatchQuery) -> Planned:
         query=query,
         prepared=prepared,
         output=output,
+        output_sides=_output_sides(found.analysed, traced),
         choice=choice,
         identification=found.by,
         reason_keys=reason_keys,
@@ -214,6 +217,14 @@ def _checked_output(original: DataFrame, found: Identified, session: SessionCont
             f"{wanted} became {rebuilt}.",
         )
     return wanted
+
+
+def _output_sides(frame: DataFrame, traced: Traced) -> tuple[Side | None, ...]:
+    names = frame.schema().names
+    visible = [n for n, name in enumerate(names) if not name.startswith(HIDDEN)]
+    tables = [tables_of(traced.symbols[n]) for n in visible]
+    by_table = {side.value: side for side in Side}
+    return tuple(by_table.get(next(iter(one))) if len(one) == 1 else None for one in tables)
 
 
 def _at_run_time(frame: DataFrame, session: SessionContext) -> pa.Schema:
