@@ -90,8 +90,6 @@ def position(column: Column, fields: tuple[str, ...]) -> int | None:
     """Return where `column` stands among `fields`; None if nowhere or in several places."""
     name = column.qualified_name()
     hits = [index for index, field in enumerate(fields) if field == name]
-    if not hits and column.relation() is None:
-        hits = [i for i, field in enumerate(fields) if field.endswith("." + column.name())]
     return hits[0] if len(hits) == 1 else None
 
 
