@@ -2,7 +2,7 @@
 
 Groups of buckets that fit run side by side. A bucket that does not fit beside others has the
 memory to itself; one that does not even fit then is cut into buckets of its own; and what is
-still too large, because it is all one key, is joined in pieces of the larger side.
+still too large, because it is all one key, is joined in pieces or from disk, and settled.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ import pyarrow as pa
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.join import JoinContext, join
 from kalla_core.engine.keying import Keying
-from kalla_core.engine.pieces import join_in_pieces
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.rows import Rows
+from kalla_core.engine.settled_joins import SettledJoins
 from kalla_core.engine.store import Plan, Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, Way, add_up
-from kalla_core.errors import OutOfMemory
 from kalla_core.fragments.cut import bucket_count, coalesce
 from kalla_core.fragments.model import JoinFragment
 from kalla_core.matching.query import Side
@@ -53,8 +52,8 @@ class BucketJoins:
     def by_bucket(self) -> MatchingTotals:
         """Join small groups side by side, then what is too large for that, one by one."""
         sizes = self.store.bucket_bytes()
-        groups = coalesce(sizes.tolist(), self.budget.join_bytes)
         most = self.budget.join_bytes
+        groups = coalesce(sizes.tolist(), self.budget.group_bytes(int(sizes.sum())))
         fragments = {JoinFragment(group): int(sizes[list(group)].sum()) for group in groups}
         small = [fragment for fragment, size in fragments.items() if size <= most]
         large = {fragment: size for fragment, size in fragments.items() if size > most}
@@ -74,17 +73,16 @@ class BucketJoins:
             return self._join(self.context, fragment, Way.ALONE)
         if not self.divided:
             return self._divide(fragment.buckets[0], size)
-        totals = join_in_pieces(self.context, self.store, fragment.buckets[0], self.budget)
-        if totals is None:
-            raise OutOfMemory(
-                f"One key has {size >> 20} MiB of rows on both sides together, more than the "
-                "memory limit lets a join hold. Raise --memory-limit.",
-            )
-        self.progress.add(rows=sum(totals.joined.values()), fragments=1)
-        return totals
+        settled = SettledJoins(
+            self.context, self.store, fragment.buckets, self.budget, self.progress
+        )
+        return settled.run()
 
     def _divide(self, bucket: int, size: int) -> MatchingTotals:
-        """Cut one bucket into buckets of its own, which the same hash, taken further, gives."""
+        """Cut one bucket into buckets of its own, which the same hash, taken further, gives.
+
+        Rows get numbers, by which they are settled if one of the new buckets is too large again.
+        """
         count = max(bucket_count(size, self.budget.join_bytes), 2)
         outer = self.store.buckets
 
@@ -95,7 +93,7 @@ class BucketJoins:
 
         folder = self.store.plan.folder / f"bucket-{bucket}"
         folder.mkdir()
-        plan = Plan(folder, self.store.plan.numbered, 0, self.budget.run_bytes, lambda _: count)
+        plan = Plan(folder, True, 0, self.budget.run_bytes, lambda _: count)
         store = Store(self.store.shapes, plan, inner)
         for side in Side:
             rows = store.part(side, 0)

@@ -39,6 +39,13 @@ class Budget:
     pool_bytes: int
     extras_bytes: int
 
+    def group_bytes(self, total_bytes: int) -> int:
+        """Return how much of `total_bytes` goes into one of several joins side by side.
+
+        No more than fits beside others, and no more than leaves every thread a share.
+        """
+        return min(self.join_bytes, -(-total_bytes // self.threads))
+
 
 def budget(limit_bytes: int, threads: int) -> Budget:
     """Divide `limit_bytes` among `threads` fragments that run at once.

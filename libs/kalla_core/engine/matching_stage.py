@@ -36,4 +36,5 @@ def run_matching(
         return joins.by_bucket()
     if int(store.bucket_bytes().sum()) <= budget.whole_bytes:
         return joins.whole()
-    return SettledJoins(context, store, budget, progress).run()
+    every_bucket = tuple(range(store.buckets))
+    return SettledJoins(context, store, every_bucket, budget, progress).run()

@@ -10,101 +10,135 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.join import JoinContext, match, settle
+from kalla_core.engine.join import JoinContext, match, settle, write_unmatched
 from kalla_core.engine.marks import GlobalMarks
 from kalla_core.engine.oversize import match_from_disk
+from kalla_core.engine.pieces import pieces, what_reasons_need
 from kalla_core.engine.progress import ProgressCounter
-from kalla_core.engine.rows import Rows
+from kalla_core.engine.reasons import Explainer
+from kalla_core.engine.rows import Ints, Rows
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, Way, add_up
 from kalla_core.fragments.cut import coalesce
 from kalla_core.fragments.model import SettleFragment
-from kalla_core.matching.planned import Strategy
 from kalla_core.matching.query import Side
+
+Marks = Mapping[Side, GlobalMarks]
 
 
 @dataclass(frozen=True)
 class SettledJoins:
-    """Runs them over a store whose rows carry their numbers."""
+    """Runs them over some buckets of a store whose rows carry their numbers."""
 
     context: JoinContext
     store: Store
+    buckets: tuple[int, ...]
     budget: Budget
     progress: ProgressCounter
 
     def run(self) -> MatchingTotals:
         """Write all pairs, then all unmatched rows."""
         marks = {side: GlobalMarks(self.store.part_rows(side)) for side in Side}
-        broadcast = self.context.planned.strategy is Strategy.BROADCAST
-        whole = self._whole_side() if broadcast else None
+        whole = self._whole_side()
         if whole is None:
-            way = Way.FROM_DISK
             self._match_from_disk(marks)
         else:
-            way = Way.AGAINST_WHOLE
             self._match_against(whole, marks)
-        return replace(self._settle_buckets(marks), ways={way: 1})
+        settled = self._settle_all(marks)
+        return replace(
+            settled,
+            matched={side: marks[side].count for side in Side},
+            ways={Way.FROM_DISK if whole is None else Way.AGAINST_WHOLE: 1},
+        )
 
     def _whole_side(self) -> Side | None:
         """Return the smaller side that every join may take whole; None if none is small enough."""
-        sizes = {
-            side: int(self.store.spool(side).bucket_bytes(self.store.buckets).sum())
-            for side in self.context.planned.replicable
-        }
+        sizes = {side: int(self._sizes(side).sum()) for side in self.context.planned.replicable}
         fits = [side for side, size in sizes.items() if size <= self.budget.join_bytes]
         return min(fits, key=sizes.__getitem__, default=None)
 
-    def _match_against(self, whole: Side, marks: Mapping[Side, GlobalMarks]) -> None:
-        """Match groups of buckets of one side with all rows of the other."""
-        copy = self.store.rows(whole)
-        sizes = self.store.spool(whole.other).bucket_bytes(self.store.buckets)
-        groups = coalesce(sizes.tolist(), self.budget.join_bytes)
+    def _match_against(self, whole: Side, marks: Marks) -> None:
+        """Match all rows of one side with groups of buckets of the other."""
+        copy = self.store.rows(whole, self.buckets)
         context = self.context.one_thread(self.budget)
-        tasks = [partial(self._match_group, context, copy, group, marks) for group in groups]
+        tasks = [
+            partial(self._match_group, context, copy, group, marks)
+            for group in self._groups(self._sizes(whole.other))
+        ]
         run_all(tasks, self.budget.threads, context.stop)
 
     def _match_group(
-        self,
-        context: JoinContext,
-        copy: Rows,
-        group: tuple[int, ...],
-        marks: Mapping[Side, GlobalMarks],
+        self, context: JoinContext, copy: Rows, group: tuple[int, ...], marks: Marks
     ) -> None:
-        cut = self.store.rows(copy.side.other, group)
-        left, right = (copy, cut) if copy.side is Side.LEFT else (cut, copy)
-        for at_left, at_right in match(context, left, right):
-            marks[Side.LEFT].set(left.numbers(at_left))
-            marks[Side.RIGHT].set(right.numbers(at_right))
-        self.progress.add(rows=cut.count, fragments=1)
+        for piece in pieces(self.store, copy.side.other, group, self.budget.join_bytes):
+            left, right = (copy, piece) if copy.side is Side.LEFT else (piece, copy)
+            for at_left, at_right in match(context, left, right):
+                marks[Side.LEFT].set(left.numbers(at_left))
+                marks[Side.RIGHT].set(right.numbers(at_right))
 
-    def _match_from_disk(self, marks: Mapping[Side, GlobalMarks]) -> None:
-        for left, right in match_from_disk(self.context, self.store, self.budget):
+    def _match_from_disk(self, marks: Marks) -> None:
+        for left, right in match_from_disk(self.context, self.store, self.buckets, self.budget):
             marks[Side.LEFT].set(left)
             marks[Side.RIGHT].set(right)
 
-    def _settle_buckets(self, marks: Mapping[Side, GlobalMarks]) -> MatchingTotals:
-        sizes = self.store.bucket_bytes()
-        groups = coalesce(sizes.tolist(), self.budget.join_bytes)
+    def _settle_all(self, marks: Marks) -> MatchingTotals:
+        """Settle small groups side by side, then what is too large for that, one by one."""
+        sizes = dict(zip(self.buckets, self._sizes(*Side).tolist(), strict=True))
+        groups = {
+            SettleFragment(group): sum(sizes[bucket] for bucket in group)
+            for group in self._groups(self._sizes(*Side))
+        }
+        small = [f for f, size in groups.items() if size <= self.budget.join_bytes]
+        large = {f: size for f, size in groups.items() if size > self.budget.join_bytes}
         context = self.context.one_thread(self.budget)
-        tasks = [
-            partial(self._settle_fragment, context, SettleFragment(group), marks)
-            for group in groups
-        ]
-        joined = add_up(run_all(tasks, self.budget.threads, context.stop)).joined
-        return MatchingTotals(joined, {side: marks[side].count for side in Side})
+        tasks = [partial(self._settle, context, fragment, marks) for fragment in small]
+        done = run_all(tasks, self.budget.threads, context.stop)
+        for fragment, size in large.items():
+            if size <= self.budget.whole_bytes:
+                done.append(self._settle(self.context, fragment, marks))
+            else:
+                done.append(self._settle_in_pieces(fragment, marks))
+        return add_up(done)
 
-    def _settle_fragment(
-        self,
-        context: JoinContext,
-        fragment: SettleFragment,
-        marks: Mapping[Side, GlobalMarks],
+    def _settle(
+        self, context: JoinContext, fragment: SettleFragment, marks: Marks
     ) -> MatchingTotals:
-        left = self.store.rows(Side.LEFT, fragment.buckets)
-        right = self.store.rows(Side.RIGHT, fragment.buckets)
-        matched = [marks[rows.side].of(rows) for rows in (left, right)]
-        settle(context, left, right, *matched)
-        return MatchingTotals(
-            {Side.LEFT: left.count, Side.RIGHT: right.count}, {Side.LEFT: 0, Side.RIGHT: 0}
-        )
+        left, right = (self.store.rows(side, fragment.buckets) for side in Side)
+        settle(context, left, right, *(marks[rows.side].of(rows) for rows in (left, right)))
+        return self._settled({Side.LEFT: left.count, Side.RIGHT: right.count})
+
+    def _settle_in_pieces(self, fragment: SettleFragment, marks: Marks) -> MatchingTotals:
+        rows = dict.fromkeys(Side, 0)
+        sql = self.context.planned.query.sql
+        for side in Side:
+            others = what_reasons_need(self.store, side.other, fragment.buckets, sql)
+            for piece in pieces(self.store, side, fragment.buckets, self.budget.join_bytes):
+                self.context.stop.check()
+                left, right = (piece, others) if side is Side.LEFT else (others, piece)
+                explainer = Explainer(self.context.planned, left, right)
+                write_unmatched(self.context, piece, ~marks[side].of(piece), explainer)
+                rows[side] += piece.count
+        return self._settled(rows)
+
+    def _settled(self, rows: Mapping[Side, int]) -> MatchingTotals:
+        self.progress.add(rows=sum(rows.values()), fragments=1)
+        return MatchingTotals(rows, dict.fromkeys(Side, 0))
+
+    def _sizes(self, *sides: Side) -> Ints:
+        """Return the bytes of each of the buckets, of these sides together."""
+        count = self.store.buckets
+        each = [self.store.spool(side).bucket_bytes(count)[list(self.buckets)] for side in sides]
+        together: Ints = np.sum(each, axis=0)
+        return together
+
+    def _groups(self, sizes: Ints) -> list[tuple[int, ...]]:
+        """Group the buckets so that a group fits beside others and every thread has one."""
+        most = self.budget.group_bytes(int(sizes.sum()))
+        return [
+            tuple(self.buckets[place] for place in group)
+            for group in coalesce(sizes.tolist(), most)
+        ]

@@ -17,7 +17,6 @@ class Way(StrEnum):
     SIDE_BY_SIDE = "side_by_side"
     ALONE = "alone"
     DIVIDED = "divided"
-    IN_PIECES = "in_pieces"
     AGAINST_WHOLE = "against_whole"
     FROM_DISK = "from_disk"
     LATE = "late"

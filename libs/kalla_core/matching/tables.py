@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 from datafusion import SessionContext
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.lexer import folded
 from kalla_core.matching.query import ROW, MatchQuery, Side, TableShape
 
-TableData: TypeAlias = Sequence[pa.RecordBatch] | ds.Dataset
-"""Rows of a table: batches of one schema (none at all is an empty table), or a data set."""
+
+@dataclass(frozen=True, slots=True)
+class ArrowFile:
+    """Rows in an Arrow IPC file, read as a query needs them.
+
+    Attributes:
+        path: its ending says nothing.
+        schema: the columns to be read, the first ones of the file.
+        rows: how many there are.
+    """
+
+    path: Path
+    schema: pa.Schema
+    rows: int
+
+    def without(self, column: str | None) -> ArrowFile:
+        """Return the file without its last column, if that is the one."""
+        kept = [field for field in self.schema if field.name != column]
+        return ArrowFile(self.path, pa.schema(kept), self.rows)
+
+
+TableData: TypeAlias = Sequence[pa.RecordBatch] | ArrowFile
+"""Rows of a table: batches of one schema (none at all is an empty table), or a file."""
 
 
 def table_names(query: MatchQuery) -> dict[str, int]:
@@ -80,6 +102,11 @@ def register_table(session: SessionContext, name: str, table: pa.Table) -> None:
     _register(session, name, table.to_batches(), table.schema)
 
 
+def register_file(session: SessionContext, name: str, file: ArrowFile) -> None:
+    """Make a file of ours known to `session`."""
+    _register(session, name, file, file.schema)
+
+
 def register_shapes(session: SessionContext, query: MatchQuery, numbered: bool = False) -> None:
     """Make empty tables of the job's schemas known to `session`, enough to plan.
 
@@ -112,12 +139,11 @@ def _given_names(query: MatchQuery) -> Iterator[tuple[int, str]]:
 def _register(session: SessionContext, name: str, data: TableData, schema: pa.Schema) -> None:
     # The bindings parse the name as SQL would; in quotes it is taken as it stands.
     quoted = '"' + name.replace('"', '""') + '"'
-    if isinstance(data, ds.Dataset):
-        # A data set without fragments has no partitions, over which DataFusion plans no join.
-        if next(iter(data.get_fragments()), None) is not None:
-            session.register_dataset(quoted, data)
+    if isinstance(data, ArrowFile):
+        if data.rows:
+            ending = data.path.suffix
+            session.register_arrow(quoted, data.path, data.schema, file_extension=ending)
             return
-        schema = data.schema
-        data = ()
+        schema, data = data.schema, ()
     batches = list(data) or [pa.RecordBatch.from_pylist([], schema=schema)]
     session.register_record_batches(quoted, [batches])

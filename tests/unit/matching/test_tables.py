@@ -1,14 +1,20 @@
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pytest
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.query import ROW, MatchQuery, TableShape
 from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import TableData, register_shapes, register_tables, table_names
+from kalla_core.matching.tables import (
+    ArrowFile,
+    TableData,
+    register_shapes,
+    register_tables,
+    table_names,
+)
 
 SCHEMA = pa.schema([("id", pa.int64())])
 BATCH = pa.RecordBatch.from_pydict({"id": [1, 2]}, schema=SCHEMA)
@@ -45,7 +51,7 @@ def test_any_alias_is_found_in_quotes(alias: str) -> None:
     assert session.sql(f"SELECT * FROM {quoted}").count() == 4
 
 
-@pytest.mark.parametrize("data", [[], (), ds.dataset([BATCH.slice(0, 0)])])
+@pytest.mark.parametrize("data", [[], (), ArrowFile(Path("not-there.arrow"), SCHEMA, rows=0)])
 def test_a_table_may_be_empty(data: TableData) -> None:
     session = new_session()
 
@@ -55,12 +61,27 @@ def test_a_table_may_be_empty(data: TableData) -> None:
     assert session.sql("SELECT id FROM left_src JOIN right_src USING (id)").count() == 0
 
 
-def test_a_data_set_is_read_like_batches() -> None:
-    session = new_session()
+def test_a_file_is_read_like_batches(tmp_path: Path) -> None:
+    session, path = new_session(), tmp_path / "a b.spooled"
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, SCHEMA) as writer:
+        writer.write_batch(BATCH)
 
-    register_tables(session, query(), ds.dataset([BATCH]), [BATCH], {})
+    register_tables(session, query(), ArrowFile(path, SCHEMA, rows=2), [BATCH], {})
 
     assert session.sql("SELECT 1 FROM Invoices JOIN payments USING (id)").count() == 2
+
+
+def test_a_file_may_be_read_without_its_last_column(tmp_path: Path) -> None:
+    session, path = new_session(), tmp_path / "a.arrow"
+    wide = BATCH.append_column(ROW, pa.array([7, 8], pa.uint64()))
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, wide.schema) as writer:
+        writer.write_batch(wide)
+    whole = ArrowFile(path, wide.schema, rows=2)
+
+    register_tables(session, query("l", "r"), whole.without(ROW), whole, {})
+
+    assert session.sql("SELECT * FROM l").to_pydict() == {"id": [1, 2]}
+    assert session.sql("SELECT * FROM r").to_pydict() == {"id": [1, 2], ROW: [7, 8]}
 
 
 def test_only_the_two_sides_are_numbered() -> None:
