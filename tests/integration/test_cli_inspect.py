@@ -180,7 +180,7 @@ def test_a_demo_goes_all_the_way(tmp_path: Path) -> None:
     assert metadata["left_record_count"] == 4_000
     assert metadata["matched_count"] == metadata["matched_right_count"] == 3_120
     assert metadata["unmatched_left_count"] == 920
-    for words in ("tolerance_match", "copartition", "3,120 matches", "key_null", "kalla preview"):
+    for words in ("tolerance_match", "copartition", "3,120 matches", "key_null", " preview "):
         assert words in first.stdout.replace("\n", " "), words
 
 
