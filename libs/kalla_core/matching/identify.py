@@ -11,7 +11,7 @@ from datafusion import DataFrame, Expr, SessionContext, col
 from kalla_core.errors import SidesNotIdentified
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.identity import SourceColumn, source_columns
-from kalla_core.matching.origins import HIDDEN, Origin, RowId, telling
+from kalla_core.matching.origins import HIDDEN, Origin, RowId
 from kalla_core.matching.query import ROW, MatchQuery, Side
 from kalla_core.matching.rebuild import CannotCarry, Carried, Rebuilder
 
@@ -63,7 +63,7 @@ def identified(
     _check_both_sides(carried, query)
     frame, warnings = carried.frame, carried.warnings
     by = Identification.ROW_IDS
-    return Identified(frame, frame, telling(carried.origins), by, warnings, carried.chance)
+    return Identified(frame, frame, carried.origins, by, warnings, carried.chance)
 
 
 def _carried(

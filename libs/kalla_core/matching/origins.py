@@ -50,15 +50,20 @@ class Collected:
 
     With one member the element is that member's value; with several it is a struct with one
     field per member, in order. `column` of the members says nothing here.
+
+    Attributes:
+        silent: sides of which it tells nothing, although it has numbers of them.
     """
 
     members: tuple[Origin, ...]
     column: str
+    silent: frozenset[Side] = frozenset()
 
     @property
     def sides(self) -> frozenset[Side]:
         """The sides that are named by it."""
-        return frozenset(side for member in self.members for side in member.sides)
+        named = frozenset(side for member in self.members for side in member.sides)
+        return named - self.silent
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -70,21 +75,19 @@ class Collected:
 
     def renamed(self, column: str) -> Collected:
         """Return the same under another column name."""
-        return Collected(self.members, column)
+        return Collected(self.members, column, self.silent)
 
 
 Origin = RowId | Collected
 
 
-def single_sides(origins: Iterable[Origin]) -> frozenset[Side]:
-    """Return the sides that have a single row beside each other, of which lists tell nothing."""
-    return frozenset(origin.side for origin in origins if isinstance(origin, RowId))
-
-
-def telling(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
-    """Return `origins`, which sit side by side, without the lists that tell nothing."""
-    single = single_sides(origins)
-    return tuple(o for o in origins if isinstance(o, RowId) or not o.sides <= single)
+def hushed(origins: Iterable[Origin], single: frozenset[Side]) -> tuple[Origin, ...]:
+    """Return `origins` as they are beside rows that name a single row of the sides `single`."""
+    kept = (
+        o if isinstance(o, RowId) else Collected(o.members, o.column, o.silent | single)
+        for o in origins
+    )
+    return tuple(origin for origin in kept if origin.sides)
 
 
 def member_field(index: int) -> str:
@@ -96,4 +99,4 @@ def shape(origin: Origin) -> object:
     """Return what two origins must have in common to share a column: all but the name."""
     if isinstance(origin, RowId):
         return origin.side
-    return tuple(shape(member) for member in origin.members)
+    return (*(shape(member) for member in origin.members), origin.silent)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import DataFrame
 
-from kalla_core.matching.origins import Collected, Origin, RowId, single_sides
+from kalla_core.matching.origins import Collected, Origin, RowId
 from kalla_core.matching.query import Side
 
 Rows = npt.NDArray[np.int64]
@@ -76,7 +76,7 @@ def expand(batch: pa.RecordBatch, pair_frame: PairFrame) -> Pairs:
     if _is_plain(pair_frame.origins):
         return _plain(pair_frame.origins, hidden, rows)
     found = [part for part in _pairs(pair_frame.origins, hidden, rows) if len(part)]
-    if len(found) == 1 and single_sides(pair_frame.origins):
+    if len(found) == 1 and not any(map(_has_pairs_within, pair_frame.origins)):
         return found[0]  # one product of distinct numbers
     return _distinct(_joined(found))
 
@@ -108,25 +108,19 @@ def _pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) ->
     if _is_plain(origins):
         yield _plain(origins, values, rows)
         return
-    flat = _side_by_side(origins, values, rows) if len(origins) > 1 else []
+    parts = zip(origins, values, strict=True) if len(origins) > 1 else ()
+    flat = [_flattened(origin, value, rows) for origin, value in parts]
     for one, other in combinations(flat, 2):
         yield _product(one[Side.LEFT], other[Side.RIGHT])
         yield _product(other[Side.LEFT], one[Side.RIGHT])
-    if single_sides(origins):
-        return  # a list beside a single row tells of one side at most
     for origin, value in zip(origins, values, strict=True):
-        if isinstance(origin, Collected) and len(origin.sides) == len(Side):
+        if isinstance(origin, Collected) and _has_pairs_within(origin):
             yield from _pairs_within(origin, value, rows)
 
 
-def _side_by_side(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) -> list[_Flat]:
-    """Return the row numbers of each column, of a list only those that it tells."""
-    single = single_sides(origins)
-    flat = [_flattened(o, v, rows) for o, v in zip(origins, values, strict=True)]
-    return [
-        one if isinstance(o, RowId) else {s: _NOTHING if s in single else one[s] for s in Side}
-        for o, one in zip(origins, flat, strict=True)
-    ]
+def _has_pairs_within(origin: Origin) -> bool:
+    """Whether rows of both sides may have been folded together."""
+    return isinstance(origin, Collected) and len(origin.sides) == len(Side)
 
 
 def _pairs_within(origin: Collected, value: pa.Array, rows: Rows) -> Iterator[Pairs]:
@@ -142,8 +136,14 @@ def _flattened(origin: Origin, value: pa.Array, rows: Rows) -> _Flat:
     if isinstance(origin, RowId):
         return {origin.side: _present(value, rows), origin.side.other: _NOTHING}
     members, owners = _elements(origin, value)
-    parts = _side_by_side(origin.members, members, rows[owners])
-    return {side: _merged([part[side] for part in parts]) for side in Side}
+    parts = [
+        _flattened(member, array, rows[owners])
+        for member, array in zip(origin.members, members, strict=True)
+    ]
+    return {
+        side: _merged([part[side] for part in parts]) if side in origin.sides else _NOTHING
+        for side in Side
+    }
 
 
 def _present(value: pa.Array, rows: Rows) -> _Named:

@@ -33,9 +33,9 @@ from kalla_core.matching.origins import (
     Collected,
     Origin,
     RowId,
+    hushed,
     member_field,
     shape,
-    telling,
 )
 from kalla_core.matching.query import ROW, Side
 
@@ -51,6 +51,7 @@ class Carried:
     Attributes:
         frame: the columns of the original by position and name, then hidden columns.
         origins: the hidden columns that name source rows.
+        single: the sides of which every row names a single row (or, by an outer join, none).
         meets: some row may name rows of both sides.
         ties: what tells any two of its rows apart, for ORDER BY.
         warnings: what the user should know about the order of rows that compare equal.
@@ -60,6 +61,7 @@ class Carried:
 
     frame: DataFrame
     origins: tuple[Origin, ...]
+    single: frozenset[Side] = frozenset()
     meets: bool = False
     ties: Ties = field(default_factory=Ties)
     warnings: tuple[str, ...] = ()
@@ -74,7 +76,8 @@ class Carried:
         """Return `frame`, whose rows are rows of both."""
         return Carried(
             frame,
-            self.origins + other.origins,
+            hushed(self.origins, other.single) + hushed(other.origins, self.single),
+            self.single | other.single,
             self.meets or other.meets or len(self.sides | other.sides) == len(Side),
             self.ties.beside(other.ties),
             self.warnings + other.warnings,
@@ -115,7 +118,9 @@ class Rebuilder:
         """Return a plan whose rows need no ids, rebuilt only where it picks among equal rows."""
         if cut or _PICKS_ROWS.search(plan.display_indent()):
             try:
-                return replace(self._carried(plan, cut), origins=(), meets=False)
+                return replace(
+                    self._carried(plan, cut), origins=(), single=frozenset(), meets=False
+                )
             except CannotCarry as obstacle:
                 warning = f"Which of equal rows {obstacle} picks is left to chance."
                 return replace(self._unchanged(plan), warnings=(warning,), chance=True)
@@ -181,7 +186,8 @@ class Rebuilder:
         frame = self.numbered.table(quoted(node.table)).select(
             *visible, row.alias(name), *(ref.alias(copy) for copy, ref in keys.items())
         )
-        return Carried(frame, (RowId(side, name),), ties=Ties(tuple(keys), (name,)))
+        ties = Ties(tuple(keys), (name,))
+        return Carried(frame, (RowId(side, name),), frozenset((side,)), ties=ties)
 
     def _is_key(self, side: Side, ref: Expr) -> bool:
         return ref.to_variant().name() in self.keys[side]
@@ -223,8 +229,7 @@ class Rebuilder:
     ) -> Carried:
         inner = self.rebuild(node.input)
         by = list(_visible(inner.frame) if groups is None else groups)
-        told = telling(inner.origins)
-        origins = (Collected(told, self._fresh("c")),) if told else ()
+        origins = (Collected(inner.origins, self._fresh("c")),) if inner.origins else ()
         grouped = inner.frame.aggregate(by, [*aggregates, *map(_collect, origins)])
         # Hidden lists from below depend on their own group and may come up as implicit groups.
         refs = _visible(grouped)
@@ -234,7 +239,8 @@ class Rebuilder:
             *(col(origin.column) for origin in origins),
             *(ref.alias(name) for name, ref in ties.items()),
         )
-        return replace(inner, frame=frame, origins=origins, ties=Ties(tuple(ties)))
+        told = Ties(tuple(ties))
+        return replace(inner, frame=frame, origins=origins, single=frozenset(), ties=told)
 
     def _windowed(self, node: lp.Windowed) -> Carried:
         inner = self.rebuild(node.input)
@@ -279,17 +285,18 @@ class Rebuilder:
             frame = frame.union(branch)
         scalars = tuple(slot.column for slot in slots if isinstance(slot, RowId))
         warnings = tuple(line for branch in branches for line in branch.warnings)
+        single = frozenset(Side).intersection(*(branch.single for branch in branches))
         meets = any(branch.meets for branch in branches)
         ties = Ties((), (number, *scalars), all_columns=True)
         chance = any(branch.chance for branch in branches)
-        return Carried(frame, slots, meets, ties, warnings, chance)
+        return Carried(frame, slots, single, meets, ties, warnings, chance)
 
     def _slots(self, branches: list[Carried]) -> tuple[Origin, ...]:
         """Return columns that hold the origins of any branch, each shape as often as needed."""
         slots: list[Origin] = []
         for branch in branches:
             free = [shape(slot) for slot in slots]
-            for origin in telling(branch.origins):
+            for origin in branch.origins:
                 if shape(origin) in free:
                     free.remove(shape(origin))
                 else:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.matching.origins import Collected, Origin, RowId, single_sides
+from kalla_core.matching.origins import Collected, Origin, RowId, hushed
 from kalla_core.matching.pairs import PairFrame, Pairs, expand
 from kalla_core.matching.query import Side
 
@@ -87,12 +87,10 @@ def test_two_groups_pair_in_every_combination() -> None:
     assert listed(found) == [(0, 1, 8), (0, 1, 9), (0, 2, 8), (0, 2, 9)]
 
 
-def test_of_a_sum_joined_back_to_its_rows_only_the_row_itself_pairs() -> None:
-    origins = (RowId(L, "l"), Collected((RowId(R, "g"),), "c"), RowId(R, "r"))
+def test_a_list_beside_a_row_of_its_side_tells_nothing() -> None:
+    row, folded = RowId(R, "r"), Collected((RowId(R, "g"),), "c")
 
-    found = expanded(origins, [[1, 1], [[8, 9], [8, 9]], [8, 9]])
-
-    assert listed(found) == [(0, 1, 8), (1, 1, 9)]
+    assert hushed((row, folded), frozenset((R,))) == (row,)
 
 
 def test_a_row_without_both_sides_gives_nothing() -> None:
@@ -101,10 +99,33 @@ def test_a_row_without_both_sides_gives_nothing() -> None:
     assert listed(found) == []
 
 
+def test_of_lists_beside_a_row_only_the_other_side_is_told() -> None:
+    pair = Collected((RowId(L, "l"), RowId(R, "r")), "c")
+
+    (quiet,) = hushed((pair,), frozenset((L,)))
+
+    assert quiet.sides == {R}
+    beside = (RowId(L, "l"), quiet)
+    assert listed(expanded(beside, [[5], [[{"m0": 1, "m1": 8}]]])) == [(0, 5, 8)]
+
+
+def test_branches_that_tell_a_side_in_unlike_ways_do_not_hush_each_other() -> None:
+    origins = (RowId(L, "l"), RowId(R, "r"), Collected((RowId(R, "g"),), "c"))
+
+    found = expanded(origins, [[1, 2], [7, None], [None, [8, 9]]])
+
+    assert listed(found) == [(0, 1, 7), (1, 2, 8), (1, 2, 9)]
+
+
 row_ids = st.sampled_from(Side).map(lambda side: RowId(side, "x"))
 origins_of_a_row = st.recursive(
     row_ids,
-    lambda inner: st.lists(inner, min_size=1, max_size=3).map(lambda m: Collected(tuple(m), "x")),
+    lambda inner: st.builds(
+        Collected,
+        st.lists(inner, min_size=1, max_size=3).map(tuple),
+        st.just("x"),
+        st.sampled_from([frozenset(), frozenset((L,)), frozenset((R,))]),
+    ),
     max_leaves=5,
 )
 
@@ -157,15 +178,14 @@ def _derivations(
     origins: tuple[Origin, ...], cells: tuple[object, ...]
 ) -> list[dict[Side, set[int]]]:
     """Every way in which folded rows may have been beside each other."""
-    single = single_sides(origins)
-    choices = [_choices(o, c, single) for o, c in zip(origins, cells, strict=True)]
+    choices = [_choices(o, c) for o, c in zip(origins, cells, strict=True)]
     return [
         {side: set().union(*(one[side] for one in chosen)) for side in Side}
         for chosen in product(*choices)
     ]
 
 
-def _choices(origin: Origin, cell: object, single: frozenset[Side]) -> list[dict[Side, set[int]]]:
+def _choices(origin: Origin, cell: object) -> list[dict[Side, set[int]]]:
     nothing: dict[Side, set[int]] = {side: set() for side in Side}
     if isinstance(origin, RowId):
         return [nothing if cell is None else {**nothing, origin.side: {cell}}]  # type: ignore[dict-item]
@@ -177,7 +197,7 @@ def _choices(origin: Origin, cell: object, single: frozenset[Side]) -> list[dict
         for element in elements
     ]
     found = [d for row in rows for d in _derivations(origin.members, row)]
-    kept = [{side: set() if side in single else one[side] for side in Side} for one in found]
+    kept = [{side: set() if side in origin.silent else one[side] for side in Side} for one in found]
     return kept or [nothing]
 
 
