@@ -115,6 +115,9 @@ def run(
     """Match the two sources of RECIPE and write the evidence."""
 
     def action() -> ExitCode:
+        from kalla_core.engine.children import RUN, warm_up
+
+        warm_up(RUN)  # it loads while this process does
         from kalla_core.cli.run import RunFlags, run_recipe
 
         flags = RunFlags(

@@ -27,7 +27,10 @@ _PROGRESS_INTERVAL_S = 0.1
 def main() -> None:
     """Run the job that standard input names."""
     out = _own_output()
-    spec = json.loads(sys.stdin.readline())
+    asked = sys.stdin.readline()
+    if not asked:
+        return  # started ahead of need, and not needed
+    spec = json.loads(asked)
     threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
     _send(out, _outcome(spec, out))
     os._exit(0)  # threads that still wait for nothing must not hold the process up

@@ -7,11 +7,13 @@ Nothing here waits without a bound, whatever the child does or leaves undone.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +22,9 @@ from datetime import timedelta
 from typing import IO, Any, cast
 
 from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory
+
+RUN = (sys.executable, "-m", "kalla_core.engine.child")
+"""The command of a process that carries out one run."""
 
 _LOOK_INTERVAL_S = 0.1
 _EXIT_PATIENCE_S = 2.0
@@ -55,15 +60,7 @@ class Child:
         self._limits = limits
         self._started = time.monotonic()
         self._errors = bytearray()
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env={**os.environ, **_ENVIRONMENT},
-            start_new_session=True,
-        )
+        self._process = _spares.take(command) or _start(command)
 
     @property
     def pid(self) -> int:
@@ -92,8 +89,7 @@ class Child:
         if self._process.returncode is None:
             _end_group(self._process.pid)
         self._process.wait()
-        for pipe in self._pipes():
-            pipe.close()
+        _close(self._process)
 
     def _exchange(self, message: bytes) -> Iterator[bytes]:
         """Write the message as the child takes it; yield what it writes until it has ended."""
@@ -172,6 +168,61 @@ def running(command: Sequence[str], limits: Limits) -> Iterator[Child]:
         yield child
     finally:
         child.kill()
+
+
+def warm_up(command: Sequence[str]) -> None:
+    """Start a process for the next `running` of this command, which finds it loaded.
+
+    One that nobody takes ends with this process.
+    """
+    _spares.add(command)
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env={**os.environ, **_ENVIRONMENT},
+        start_new_session=True,
+    )
+
+
+class _Spares:
+    """Processes that were started before they are needed."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+
+    def add(self, command: Sequence[str]) -> None:
+        if tuple(command) not in self._waiting:
+            self._waiting[tuple(command)] = _start(command)
+
+    def take(self, command: Sequence[str]) -> subprocess.Popen[bytes] | None:
+        process = self._waiting.pop(tuple(command), None)
+        if process is not None and process.poll() is not None:
+            _close(process)
+            return None
+        return process
+
+    def end(self) -> None:
+        while self._waiting:
+            _, process = self._waiting.popitem()
+            _end_group(process.pid)
+            process.wait()
+            _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+_spares = _Spares()
+atexit.register(_spares.end)
 
 
 class _Patience:

@@ -6,7 +6,6 @@ until this process commits, and a run that fails, is cancelled or killed leaves 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from kalla_core.engine import messages
 from kalla_core.engine.budget import MIB, budget
-from kalla_core.engine.children import Limits, running
+from kalla_core.engine.children import RUN, Limits, running
 from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
 from kalla_core.engine.progress import OnProgress
 from kalla_core.errors import Crashed
@@ -25,7 +24,6 @@ from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.write import masked_uri, to_document
 
-_CHILD = (sys.executable, "-m", "kalla_core.engine.child")
 _PARENT_BYTES = 96 * MIB
 """Measured: what the command line itself keeps resident while a run goes on."""
 
@@ -71,7 +69,7 @@ def _work(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
         memory_bytes=spec.budget.limit_bytes * 5 // 4 - _PARENT_BYTES,
         timeout=spec.recipe.options.timeout,
     )
-    with running(_CHILD, limits) as child:
+    with running(RUN, limits) as child:
         for answer in child.ask(messages.spec_json(spec)):
             match answer["event"]:
                 case "progress":

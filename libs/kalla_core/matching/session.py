@@ -27,7 +27,7 @@ class SessionLimits:
     batch_rows: int = 8192
 
 
-def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:  # noqa: B008 - frozen
+def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
     """Return a fresh session: decimal literals, Spark's hash functions, no file tables."""
     config = (
         SessionConfig()

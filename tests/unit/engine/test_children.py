@@ -5,6 +5,7 @@ The children are small Python programs; `GO` reads the message that it is asked 
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from kalla_core.engine.children import Limits, private_bytes, running
+from kalla_core.engine import children
+from kalla_core.engine.children import Limits, private_bytes, running, warm_up
 from kalla_core.errors import Crashed, DeadlineExceeded, KallaError, OutOfMemory
 from tests.support.processes import ends_soon, has_ended
 
@@ -264,3 +266,44 @@ def test_nothing_stays_open(tmp_path: Path) -> None:
             ask(program)
 
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_child_that_was_warmed_up_is_the_one_that_is_asked() -> None:
+    program = command('import os; input(); print(\'{"event": "done", "pid": %d}\' % os.getpid())')
+    warm_up(program)
+    warm_up(program)
+
+    with running(program, PATIENCE) as first:
+        (answer,) = first.ask({})
+    with running(program, PATIENCE) as second:
+        (other,) = second.ask({})
+
+    assert (answer["pid"], other["pid"]) == (first.pid, second.pid)
+    assert first.pid != second.pid
+
+
+def test_a_warm_child_that_died_meanwhile_is_replaced() -> None:
+    program = command('import sys; print(\'{"event": "done"}\') if sys.stdin.readline() else 0')
+    warm_up(program)
+    dead = children._spares._waiting[tuple(program)]
+    dead.kill()
+    dead.wait()
+
+    with running(program, PATIENCE) as child:
+        (answer,) = child.ask({})
+
+    assert answer == {"event": "done"}
+    assert child.pid != dead.pid
+
+
+def test_a_warm_child_that_nobody_takes_ends_with_its_parent() -> None:
+    program = (
+        "from kalla_core.engine.children import RUN, _spares, warm_up; warm_up(RUN);"
+        "print(_spares._waiting[RUN].pid)"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert not Path(f"/proc/{ended.stdout.strip()}").exists()
