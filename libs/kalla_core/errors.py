@@ -9,7 +9,7 @@ operator's (the system failed, exit code 3).
     ├── UserError                    the request or the data is wrong
     │   ├── RecipeInvalid            invalid_recipe        faults found in a recipe, all at once
     │   ├── InvalidSql               invalid_sql           match SQL that does not parse or plan
-    │   ├── RecipeInvalid            invalid_recipe        faults of a recipe, all at once
+    │   │   ├── ForbiddenSql         forbidden_sql         ... or more than reads the tables
     │   │   └── SidesNotIdentified   sides_not_identified  ... or cannot name a row of both sides
     │   ├── UnknownColumn            unknown_column
     │   ├── TypesNotComparable       types_not_comparable
