@@ -27,6 +27,7 @@ _BY_POSITION = {"row_number", "ntile", "lag", "lead"}
 _BY_VALUE = {"first_value", "last_value", "nth_value"}
 _PICKS_ROWS = re.compile(r"\b(Limit|Window|DistinctOn)\(")
 _TREATMENTS = (None, NullTreatment.IGNORE_NULLS, NullTreatment.RESPECT_NULLS)
+_OWN_ORDER = re.compile(r"\) ORDER BY \[")
 _WITH_SUB_QUERY = {"ScalarSubquery", "InSubquery"}
 _PEERS_ALIKE = {"rank", "dense_rank", "percent_rank", "cume_dist"}
 
@@ -86,6 +87,19 @@ def chance_in_sub_queries(exprs: Sequence[Expr]) -> str | None:
     return (
         "A sub-query in an expression picks rows by LIMIT or by a window function: "
         "which of equal rows it picks is chance, unless its ORDER BY tells them apart."
+    )
+
+
+def chance_in_aggregates(aggregates: Sequence[Expr]) -> tuple[str, ...]:
+    """Return a warning for each aggregate whose own ORDER BY may leave rows equal.
+
+    That order cannot be refined: the bindings do not show it.
+    """
+    texts = [lp.unaliased(aggregate).canonical_name() for aggregate in aggregates]
+    return tuple(
+        f"{text}: the order of rows that its ORDER BY leaves equal is chance."
+        for text in texts
+        if _OWN_ORDER.search(text)
     )
 
 

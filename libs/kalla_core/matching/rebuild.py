@@ -24,6 +24,7 @@ from kalla_core.matching.logical import JoinKind
 from kalla_core.matching.ordering import (
     Ties,
     broken_ties,
+    chance_in_aggregates,
     chance_in_sub_queries,
     has_stable_order,
     restated,
@@ -239,8 +240,14 @@ class Rebuilder:
             *(col(origin.column) for origin in origins),
             *(ref.alias(name) for name, ref in ties.items()),
         )
-        told = Ties(tuple(ties))
-        return replace(inner, frame=frame, origins=origins, single=frozenset(), ties=told)
+        return Carried(
+            frame,
+            origins,
+            meets=inner.meets,
+            ties=Ties(tuple(ties)),
+            warnings=inner.warnings + chance_in_aggregates(aggregates),
+            chance=inner.chance,
+        )
 
     def _windowed(self, node: lp.Windowed) -> Carried:
         inner = self.rebuild(node.input)

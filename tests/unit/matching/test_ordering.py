@@ -83,6 +83,15 @@ def test_rows_of_a_group_are_told_apart_by_what_they_were_grouped_by() -> None:
     assert order.count("ASC NULLS LAST") == 2
 
 
+def test_ties_in_the_order_of_an_aggregate_are_warned_of() -> None:
+    carried = rebuilt(
+        "select ref, array_agg(name order by d) n, max(k) m from left_src group by ref"
+    )
+
+    (warning,) = carried.warnings
+    assert warning.startswith("array_agg(left_src.name) ORDER BY [left_src.d")
+
+
 def test_picking_in_a_sub_query_is_reported_and_kept_in_one_piece() -> None:
     carried = rebuilt(
         "select id from left_src where k in (select k from right_src order by paid limit 3)"
