@@ -1,1 +1,27 @@
-"""From match SQL to something that can be run in pieces without changing its answer."""
+"""From match SQL to something that can be run in pieces without changing its answer.
+
+    query       the tables of a job, without their data
+    prepare     the user's text, checked, its calls and literals resolved   -> PreparedSql
+    planned     everything below, for the engine                            -> Planned
+
+A plan is made three times over. **Prepared** SQL is planned over the sources' own columns, so
+that `*` and NATURAL mean what the user meant. `rebuild` makes the same plan again over tables
+with a row number, operator by operator, so that each result row names its source rows
+(`origins`, expanded into pairs by `pairs`); where numbers cannot travel, `identify` looks them up
+by primary key or refuses. `ordering` sees to it that equal rows come in one order. The rebuilt
+plan, **optimised**, is the one that is analysed, shown and run:
+
+    logical      DataFusion's operators as values; what is not known is `Unknown`
+    lineage      values as symbols over the columns of scans, whatever they are called
+    trace        the plan with a symbol for every column, and what cannot be cut
+    copartition  whether a way to cut the sides leaves every operator its rows
+    candidates   the equalities that may be keys, as expressions over single source rows
+    routes       how a value is computed from one source row; `totality`: without failing
+    strategy     copartition, else broadcast, else single, and why
+    keys         the key of each row of a source, for scans to hash and reasons to compare
+    requirements, conditions, pairwise
+                 what else a pair must fulfil, told for given pairs
+
+Rules that hold throughout: what is not known to be exact is not cut; a symbol is equal to another
+only if it is so in every row; nothing looks at names where a position can tell.
+"""
