@@ -60,10 +60,24 @@ def test_json_is_the_metadata_and_nothing_else(books: Books) -> None:
 def test_progress_goes_to_standard_error_as_json(books: Books) -> None:
     outcome = books.run()
 
-    reports = [line for line in outcome.progress if line["event"] == "progress"]
+    reports = [line for line in outcome.lines if line["event"] == "progress"]
     assert outcome.paragraph == ""
     assert {"staging", "matching"} <= {report["stage"] for report in reports}
     assert {report["run_id"] for report in reports} == {reports[0]["run_id"]}
+
+
+def test_the_log_says_when_a_run_began_and_how_it_ended(books: Books) -> None:
+    good = books.run()
+    quiet = books.run("--overwrite", "--log-level", "off")
+    bad = books.run()
+
+    assert [line["event"] for line in good.lines if line["event"] != "progress"] == [
+        "run_started",
+        "run_completed",
+    ]
+    assert {line["event"] for line in quiet.lines} == {"progress"}
+    assert bad.lines[-1]["event"] == "run_failed"
+    assert bad.lines[-1]["code"] == "output_exists"
 
 
 def test_unmatched_rows_can_fail_a_run_that_succeeded(books: Books) -> None:

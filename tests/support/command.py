@@ -21,7 +21,7 @@ class Outcome:
     err: str
 
     @property
-    def progress(self) -> list[dict[str, object]]:
+    def lines(self) -> list[dict[str, object]]:
         """The lines of JSON on standard error."""
         return [json.loads(line) for line in self.err.splitlines() if line.startswith("{")]
 

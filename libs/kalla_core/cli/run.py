@@ -13,10 +13,10 @@ from kalla_core.cli.progress import watching
 from kalla_core.cli.recipes import read_recipe
 from kalla_core.cli.summary import show_summary
 from kalla_core.engine.local import RunRequest, run_local
-from kalla_core.errors import InvalidSetting
+from kalla_core.errors import InvalidSetting, KallaError
 from kalla_core.evidence.metadata import RunMetadata, to_json
 from kalla_core.ids import RunId, new_run_id
-from kalla_core.observe.logs import configure_logs
+from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.recipe.model import EngineChoice, Recipe
 from kalla_core.settings import LogLevel, Settings, load_settings
 from kalla_core.validate import validate_recipe
@@ -86,8 +86,16 @@ def reconcile(
         threads=settings.slots,
         overwrite=overwrite,
     )
-    with watching(standard_error(), run_id) as on_progress:
-        return run_local(request, on_progress)
+    log = get_logger(run_id=run_id)
+    log.info("run_started", recipe_id=recipe.recipe_id, output=str(output))
+    try:
+        with watching(standard_error(), run_id) as on_progress:
+            metadata = run_local(request, on_progress)
+    except KallaError as error:
+        log.info("run_failed", code=error.code)  # the paragraph says the rest
+        raise
+    log.info("run_completed", strategy=metadata.strategy, matched_count=metadata.matched_count)
+    return metadata
 
 
 def start_logs(settings: Settings) -> None:
