@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,6 @@ from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Options, Recipe, SourceSpec, SourceType
 from tests.support.runs import AMPLE
 
-NEVER_LATE = {"buckets": 1}
 _STARTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _ROW_GROUP_ROWS = 50
 
@@ -95,7 +95,7 @@ class Reconciliation:
         )
 
     def run(
-        self, share: Budget = AMPLE, on_progress: OnProgress | None = None, **options: int
+        self, share: Budget = AMPLE, on_progress: OnProgress | None = None, **options: Any
     ) -> Ran:
         """Run with a budget and options; whatever was there of another run is written anew."""
         work = self.folder / "work"
