@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from datafusion import DataFrame, Expr, SessionContext, lit
+from datafusion import DataFrame, Expr, lit
 from datafusion.expr import Column
 
 from kalla_core.matching.logical import as_expr
@@ -103,11 +103,6 @@ def column_refs(frame: DataFrame) -> tuple[Expr, ...]:
 def quoted(name: str) -> str:
     """Return `name` as an SQL identifier that means exactly it."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def type_checked(session: SessionContext, frame: DataFrame) -> DataFrame:
-    """Return `frame` with its types as they will be at run time, after coercion."""
-    return session.create_dataframe_from_logical_plan(frame.optimized_logical_plan())
 
 
 _VOLATILE = re.compile(r"\b(random|uuid|gen_random_uuid)\(")

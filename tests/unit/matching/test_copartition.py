@@ -93,6 +93,18 @@ def test_but_another_join_on_it_still_finds_its_rows() -> None:
     assert not check(sql, K).nulls_together
 
 
+def test_a_union_is_the_key_where_all_its_branches_are() -> None:
+    branch = "select l.k, r.k as q from left_src l left join right_src r on l.k = r.k"
+    united = f"({branch} union all {branch} and l.grp = 1) u"
+
+    kept = check(f"select u.k, count(*) from {united} group by u.k", K)
+    joined = check(f"select u.k from {united} left join right_src z on z.k = u.q", K)
+
+    assert kept.nulls_together
+    assert not joined.nulls_together
+    assert "GROUP BY" in refusal(f"select u.q, count(*) from {united} group by u.q", K)
+
+
 def test_a_side_in_every_piece_may_not_keep_rows_without_partner() -> None:
     sql = "select l.id from left_src l left join right_src r on l.amount < r.paid"
 

@@ -139,6 +139,15 @@ def test_ties_among_extras_are_broken_by_all_their_columns() -> None:
     assert all(f"fx.{name} ASC" in line for name in ("rate", "ccy", "k"))
 
 
+def test_what_cannot_be_refined_in_an_extra_is_left_to_chance_and_said() -> None:
+    latest = "select distinct on (ccy) ccy, rate from fx order by ccy, k"
+
+    carried = rebuilt(f"select l.id, x.rate {JOIN} join ({latest}) x on x.ccy = l.cur")
+
+    assert carried.chance
+    assert any("DISTINCT ON" in warning for warning in carried.warnings)
+
+
 @pytest.mark.parametrize(
     ("sql", "obstacle"),
     [
