@@ -14,6 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.matching.session import new_session
+from kalla_core.matching.tables import register_table
+
 Ints = npt.NDArray[np.int64]
 Column = Any  # pa.Array or pa.ChunkedArray, which pyarrow gives no types
 
@@ -41,6 +44,38 @@ def key_codes(
         theirs = _combined(theirs, next_theirs, next_size)
         ours, theirs = _compacted(ours, theirs)
     return ours, theirs
+
+
+def joined_codes(
+    wanted: pa.Table, offered: pa.Table, names: Sequence[str], null_safe: Sequence[bool]
+) -> tuple[Ints, Ints]:
+    """Do what `key_codes` does where no two wanted rows have the same key, by one join.
+
+    Args:
+        wanted: has the columns `names`, which make up the key.
+        offered: likewise.
+    """
+    session = new_session()
+    register_table(session, "wanted", _numbered(wanted, names))
+    register_table(session, "offered", _numbered(offered, names))
+    same = " AND ".join(
+        f"(w.{name} {'IS NOT DISTINCT FROM' if safe else '='} o.{name})"
+        for name, safe in zip(names, null_safe, strict=True)
+    )
+    sql = f"SELECT w.row AS w, o.row AS o FROM wanted w JOIN offered o ON {same}"  # noqa: S608
+    pairs = session.sql(sql).to_arrow_table()
+    ours = np.arange(len(wanted), dtype=np.int64)
+    for name, safe in zip(names, null_safe, strict=True):
+        if not safe and wanted.column(name).null_count:
+            ours[np.asarray(wanted.column(name).is_null())] = NONE
+    theirs = np.full(len(offered), NONE, dtype=np.int64)
+    theirs[pairs.column("o").to_numpy()] = pairs.column("w").to_numpy()
+    return ours, theirs
+
+
+def _numbered(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    rows = pa.array(np.arange(len(table), dtype=np.int64))
+    return table.select(names).append_column("row", rows)
 
 
 def _column_codes(wanted: pa.Array, offered: Column, null_safe: bool) -> tuple[Ints, Ints, int]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from datafusion import col
 
 from kalla_core.engine import wording
 from kalla_core.engine.candidates import (
@@ -23,13 +24,14 @@ from kalla_core.engine.candidates import (
     choose_candidates,
     describe_candidates,
 )
-from kalla_core.engine.codes import NONE, key_codes
+from kalla_core.engine.codes import NONE, joined_codes, key_codes
+from kalla_core.engine.hashing import digest
 from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.planned import Planned, key_frame
 from kalla_core.matching.query import Side
 from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side
+from kalla_core.matching.tables import register_side, register_table
 
 
 class Reason(StrEnum):
@@ -138,12 +140,23 @@ class Explainer:
         return self._keys[side]
 
     def _codes(self, wanted: pa.Table, offered: pa.Table) -> tuple[Ints, Ints]:
-        names = [f"__k{number}" for number in range(len(self._planned.reason_keys))]
-        return key_codes(
-            [one_chunk(wanted.column(name)) for name in names],
-            [offered.column(name) for name in names],
-            [key.null_safe for key in self._planned.reason_keys],
-        )
+        """Number the keys of both alike (see `key_codes`)."""
+        keys = self._planned.reason_keys
+        names = [f"__k{number}" for number in range(len(keys))]
+        null_safe = [key.null_safe for key in keys]
+        if self._all_differ(wanted):
+            return joined_codes(wanted, offered, names, null_safe)
+        ours = [one_chunk(wanted.column(name)) for name in names]
+        return key_codes(ours, [offered.column(name) for name in names], null_safe)
+
+    def _all_differ(self, keys: pa.Table) -> bool:
+        """Tell whether no two rows have the same key; now and then wrongly that some have."""
+        typed = [(col(f"__k{n}"), key.type) for n, key in enumerate(self._planned.reason_keys)]
+        session = new_session()
+        register_table(session, "keys", keys)
+        hashes = session.table("keys").select(digest(typed).alias("h")).to_arrow_table()
+        ordered = np.sort(hashes.column(0).to_numpy())
+        return not bool((ordered[1:] == ordered[:-1]).any())
 
 
 def _interleave(codes: npt.NDArray[np.int8]) -> Ints:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.engine.codes import NONE, key_codes
+from kalla_core.engine.codes import NONE, Ints, joined_codes, key_codes
 
 texts = st.none() | st.sampled_from(["", "a", "b", "A", "ä"])
 numbers = st.none() | st.integers(-2, 2)
@@ -38,6 +38,35 @@ def test_rows_have_the_same_number_where_their_keys_are_equal(
     numbered = [(code, row) for code, row in pairs if code != NONE]
     assert len({code for code, _ in numbered}) == len({row for _, row in numbered})
     assert len(set(numbered)) == len({row for _, row in numbered})
+
+
+@given(
+    rows.map(lambda drawn: list(dict.fromkeys(drawn))),
+    rows,
+    st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_join_tells_the_same_where_wanted_keys_differ(
+    wanted: list[tuple[str | None, int | None, int | None]],
+    offered: list[tuple[str | None, int | None, int | None]],
+    null_safe: tuple[bool, bool, bool],
+) -> None:
+    names = ["__k0", "__k1", "__k2"]
+    tables = [pa.table(_columns(side), names=names) for side in (wanted, offered)]
+
+    ours, theirs = joined_codes(tables[0], tables[1], names, null_safe)
+
+    other_ours, other_theirs = key_codes(_columns(wanted), _columns(offered), null_safe)
+    assert (ours == NONE).tolist() == (other_ours == NONE).tolist()
+    assert [_row(wanted, ours, code) for code in theirs] == [
+        _row(wanted, other_ours, code) for code in other_theirs
+    ]
+
+
+def _row(
+    wanted: list[tuple[str | None, int | None, int | None]], codes: Ints, code: int
+) -> tuple[str | None, int | None, int | None] | None:
+    return None if code == NONE else wanted[codes.tolist().index(code)]
 
 
 @pytest.mark.parametrize(
