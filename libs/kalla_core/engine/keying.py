@@ -45,10 +45,15 @@ class Keying:
             numbers = frame.select(bucket(pairs, buckets).alias("b"), *_null_flags(len(keys)))
             table = numbers.to_arrow_table()
         found: Ints = table.column(0).to_numpy()
-        nulls = np.logical_or.reduce([table.column(n + 1).to_numpy() for n in range(len(keys))])
-        if self._planned.nulls_together or not nulls.any():
+        if self._planned.nulls_together:
             return found
-        return np.where(nulls, self._spread(side, batches, buckets), found)
+        alone = np.zeros(len(found), dtype=np.bool_)
+        for number, key in enumerate(keys):
+            if not key.null_safe:
+                alone |= table.column(number + 1).to_numpy()
+        return (
+            np.where(alone, self._spread(side, batches, buckets), found) if alone.any() else found
+        )
 
     def primary_keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> tuple[Ints, int]:
         """Return a 64-bit hash of each primary key without nulls, and how many have nulls."""
