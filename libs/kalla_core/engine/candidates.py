@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,9 @@ import pyarrow.compute as pc
 
 from kalla_core.engine import wording
 from kalla_core.engine.closest import NONE, Keyed, comparable, nearest
+from kalla_core.engine.failures import query_errors
 from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.errors import InvalidSql
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.planned import Planned, condition_frame, measure_frame
 from kalla_core.matching.query import ROW, Side
@@ -158,7 +161,12 @@ class _Search:
         frame = measure_frame(self._planned, session, side)
         if frame is None:
             return None
-        return _in_row_order(frame.to_arrow_table()).column("value").combine_chunks()
+        try:
+            with query_errors():
+                values = frame.to_arrow_table()
+        except InvalidSql:  # it fails for rows of which the match SQL never asked
+            return None
+        return _in_row_order(values).column("value").combine_chunks()
 
     def _tried(
         self,
@@ -206,10 +214,43 @@ def _hold(planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table) -> l
     """Tell for each condition which pairs of rows it holds for; null is no."""
     if not planned.conditions:
         return []
+    try:
+        return _evaluated(planned, side, wanted, chosen)
+    except InvalidSql:
+        return _hold_one_by_one(planned, side, wanted, chosen)
+
+
+def _hold_one_by_one(
+    planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table
+) -> list[Bools]:
+    """Do the same where a condition fails, as `a / b < 2` does beside `b <> 0`.
+
+    Such a condition is only looked at where all others hold; where it fails even so, nothing is
+    held against it.
+    """
+    held: list[Bools] = []
+    fails: dict[int, Planned] = {}
+    for number, checked in enumerate(planned.checked):
+        one = replace(planned, checked=(checked,))
+        try:
+            held += _evaluated(one, side, wanted, chosen)
+        except InvalidSql:
+            held.append(np.ones(len(wanted), dtype=np.bool_))
+            fails[number] = one
+    shown: Bools = np.logical_and.reduce(held)
+    for number, one in fails.items():
+        some = (table.filter(pa.array(shown)) for table in (wanted, chosen))
+        with suppress(InvalidSql):
+            (held[number][shown],) = _evaluated(one, side, *some)
+    return held
+
+
+def _evaluated(planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table) -> list[Bools]:
     session = new_session()
     register_side(session, planned.query, side, _numbered(wanted))
     register_side(session, planned.query, side.other, _numbered(chosen))
-    table = _in_row_order(condition_frame(planned, session).to_arrow_table())
+    with query_errors():
+        table = _in_row_order(condition_frame(planned, session).to_arrow_table())
     columns = [table.column(f"c{n}") for n in range(len(planned.conditions))]
     return [_bools(column) for column in columns]
 
