@@ -50,7 +50,7 @@ Row = tuple[int, str | None, int | None]
 
 
 def table(rows: Sequence[Row]) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [[], [], []]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 3
     amounts = [None if n is None else Decimal(n) for n in columns[2]]
     memos = [f"memo {n}" for n in columns[0]]
     return pa.Table.from_arrays(
