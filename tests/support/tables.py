@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -97,23 +98,30 @@ class Reconciliation:
     def run(
         self, share: Budget = AMPLE, on_progress: OnProgress | None = None, **options: Any
     ) -> Ran:
-        """Run with a budget and options; whatever was there of another run is written anew."""
-        work = self.folder / "work"
-        staging, spool = work / "staging", work / "spool"
-        for folder in (staging, spool):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Run with a budget, and with some options set."""
         recipe = replace(self.recipe(), options=replace(self.options, **options))
-        spec = JobSpec(recipe, _STARTED, staging, spool, share)
-        outcome = run_job(spec, on_progress or _silent)
-        unmatched = {side: _sorted(staging / name) for side, name in UNMATCHED.items()}
-        ran = Ran(outcome, _sorted(staging / MATCHED), unmatched)
-        for path in (*staging.iterdir(), *spool.iterdir()):
-            path.unlink()
-        return ran
+        return run_recipe(recipe, self.folder, share, on_progress)
 
     def _source(self, alias: str, name: str, key: tuple[str, ...]) -> SourceSpec:
         uri = str(self.folder / f"{name}.parquet")
         return SourceSpec(alias=alias, type=SourceType.FILE, uri=uri, primary_key=key)
+
+
+def run_recipe(
+    recipe: Recipe, folder: Path, share: Budget = AMPLE, on_progress: OnProgress | None = None
+) -> Ran:
+    """Run a recipe up to its commit in folders of its own below `folder`, and remove them."""
+    staging, spool = folder / "staging", folder / "spool"
+    staging.mkdir()
+    spool.mkdir()
+    try:
+        spec = JobSpec(recipe, _STARTED, staging, spool, share)
+        outcome = run_job(spec, on_progress or _silent)
+        unmatched = {side: _sorted(staging / name) for side, name in UNMATCHED.items()}
+        return Ran(outcome, _sorted(staging / MATCHED), unmatched)
+    finally:
+        shutil.rmtree(staging)
+        shutil.rmtree(spool)
 
 
 def _sorted(path: Path) -> pa.Table:
