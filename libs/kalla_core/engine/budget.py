@@ -62,7 +62,7 @@ def budget(limit_bytes: int, threads: int) -> Budget:
     return Budget(
         limit_bytes=limit_bytes,
         threads=threads,
-        whole_bytes=free * 2 // 5,
+        whole_bytes=free // 4,
         join_bytes=free // (4 * threads),
         run_bytes=min(free // (8 * threads), 64 * MIB),
         pool_bytes=free // (2 * threads),

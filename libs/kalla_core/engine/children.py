@@ -278,7 +278,7 @@ def _not_an_answer(line: bytes) -> Crashed:
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # numpy's linear algebra is not used; its threads cost memory
     "OMP_NUM_THREADS": "1",
-    "MIMALLOC_PURGE_DELAY": "10000",  # ms; pages given back soon are faulted in again soon
+    "MIMALLOC_PURGE_DELAY": "1000",  # ms; pages given back soon are faulted in again soon
     "MALLOC_ARENA_MAX": "2",  # glibc's arenas otherwise keep memory per thread
 }
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.matching.session import new_session
+from kalla_core.matching.session import SessionLimits, new_session
 from kalla_core.matching.tables import register_table
 
 Ints = npt.NDArray[np.int64]
@@ -47,7 +47,11 @@ def key_codes(
 
 
 def joined_codes(
-    wanted: pa.Table, offered: pa.Table, names: Sequence[str], null_safe: Sequence[bool]
+    wanted: pa.Table,
+    offered: pa.Table,
+    names: Sequence[str],
+    null_safe: Sequence[bool],
+    threads: int = 1,
 ) -> tuple[Ints, Ints]:
     """Do what `key_codes` does where no two wanted rows have the same key, by one join.
 
@@ -55,7 +59,7 @@ def joined_codes(
         wanted: has the columns `names`, which make up the key.
         offered: likewise.
     """
-    session = new_session()
+    session = new_session(SessionLimits(threads=threads))
     register_table(session, "wanted", _numbered(wanted, names))
     register_table(session, "offered", _numbered(offered, names))
     same = " AND ".join(

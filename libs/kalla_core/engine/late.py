@@ -68,10 +68,10 @@ class LateJoin:
         for at_left, at_right in match(self.context, left, right):
             matched[Side.LEFT][at_left] = True
             matched[Side.RIGHT][at_right] = True
-        explainer = Explainer(self.context.planned, left, right)
-        explainer.prepare()
         threads, stop = self.context.limits.threads, self.context.stop
-        run_all([partial(explainer.judge, side, ~matched[side]) for side in Side], threads, stop)
+        explainer = Explainer(self.context.planned, left, right, threads)
+        for side in Side:  # one after the other: both at once would need twice the memory
+            explainer.judge(side, ~matched[side])
         tasks = [
             partial(self._deliver, fragment, matched[fragment.side], explainer, stop)
             for fragment in self.fragments

@@ -69,8 +69,9 @@ class Explainer:
     rows as the caller wants to hold at a time.
     """
 
-    def __init__(self, planned: Planned, left: Rows, right: Rows) -> None:
+    def __init__(self, planned: Planned, left: Rows, right: Rows, threads: int = 1) -> None:
         self._planned = planned
+        self._threads = threads
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
         self._keys: dict[Side, pa.Table] = {}
         self._verdicts: dict[Side, _Verdicts] = {}
@@ -145,7 +146,7 @@ class Explainer:
         names = [f"__k{number}" for number in range(len(keys))]
         null_safe = [key.null_safe for key in keys]
         if self._all_differ(wanted):
-            return joined_codes(wanted, offered, names, null_safe)
+            return joined_codes(wanted, offered, names, null_safe, self._threads)
         ours = [one_chunk(wanted.column(name)) for name in names]
         return key_codes(ours, [offered.column(name) for name in names], null_safe)
 
