@@ -232,7 +232,7 @@ def test_what_is_not_about_two_rows(tmp_path: Path) -> None:
 
     reasons = reasons_of(tmp_path, sql, left, right)
 
-    says = "The key is there and every condition on the two rows holds; "
+    says = "The key is there, and of the conditions that two rows alone can tell none fails; "
     says += "the rest of the match SQL left the pair out."
     assert reasons == {
         Side.LEFT: {1: failed(11, "r", says)},

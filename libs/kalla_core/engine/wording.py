@@ -16,7 +16,7 @@ from kalla_core.matching.query import Side
 NO_EQUALITY_KEY = "No row of the other side satisfies the match SQL, which has no equality key."
 
 _LEFT_OUT = (
-    "The key is there and every condition on the two rows holds; "
+    "The key is there, and of the conditions that two rows alone can tell none fails; "
     "the rest of the match SQL left the pair out."
 )
 
