@@ -38,7 +38,7 @@ from kalla_core.errors import DuplicateKeys, OutOfMemory
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
-from kalla_core.fragments.model import ScanFragment
+from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.matching.planned import Identification, Planned, Strategy, plan_match
 from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.matching.session import SessionLimits
@@ -157,7 +157,10 @@ class _Job:
         with self._clock.stage("matching"):
             counts = {side: gathered.census[side].finish() for side in Side}
             self._check_keys(counts)
-            sinks = EvidenceSinks(self._spec.staging, self._planned, self._spec.started_at)
+            alone = gathered.store.hold is Hold.MEMORY and self._spec.budget.threads > 1
+            sinks = EvidenceSinks(
+                self._spec.staging, self._planned, self._spec.started_at, encoders=int(alone)
+            )
             try:
                 totals = self._match(gathered, extras, sinks)
                 files = self._finish(sinks)

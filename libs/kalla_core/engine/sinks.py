@@ -22,9 +22,13 @@ class EvidenceSinks:
 
     Args:
         matched_at: the run's start, zoned.
+        encoders: threads that encode pairs, so that the one join that finds them need not; none
+            where several joins run side by side.
     """
 
-    def __init__(self, folder: Path, planned: Planned, matched_at: datetime) -> None:
+    def __init__(
+        self, folder: Path, planned: Planned, matched_at: datetime, encoders: int = 0
+    ) -> None:
         query = planned.query
         self._key = {side: query.side(side).primary_key for side in Side}
         layout = matched_layout(planned.output, planned.output_sides)
@@ -34,7 +38,9 @@ class EvidenceSinks:
         self._matched_rows = 0
         with ExitStack() as opened:
             self._matched = opened.enter_context(
-                TableWriter(folder / MATCHED, layout.schema, finish=self._pairs.finish)
+                TableWriter(
+                    folder / MATCHED, layout.schema, finish=self._pairs.finish, threads=encoders
+                )
             )
             self._unmatched = {
                 side: opened.enter_context(
