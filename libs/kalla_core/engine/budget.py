@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kalla_core.errors import InvalidSetting
 
 MIB = 1 << 20
+GIB = 1 << 30
 
 BASE_BYTES = 320 * MIB
 """Measured: the command line and one child with everything imported, before any row."""

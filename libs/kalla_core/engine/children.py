@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import IO, Any, cast
 
 from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory
@@ -56,11 +57,13 @@ class Child:
     Not thread-safe.
     """
 
-    def __init__(self, command: Sequence[str], limits: Limits) -> None:
+    def __init__(
+        self, command: Sequence[str], limits: Limits, environment: Mapping[str, str]
+    ) -> None:
         self._limits = limits
         self._started = time.monotonic()
         self._errors = bytearray()
-        self._process = _spares.take(command) or _start(command)
+        self._process = _spares.take(command, environment) or _start(command, environment)
 
     @property
     def pid(self) -> int:
@@ -86,10 +89,7 @@ class Child:
 
     def kill(self) -> None:
         """End the child and whatever it started, now."""
-        if self._process.returncode is None:
-            _end_group(self._process.pid)
-        self._process.wait()
-        _close(self._process)
+        _end(self._process)
 
     def _exchange(self, message: bytes) -> Iterator[bytes]:
         """Write the message as the child takes it; yield what it writes until it has ended."""
@@ -161,9 +161,15 @@ class Child:
 
 
 @contextmanager
-def running(command: Sequence[str], limits: Limits) -> Iterator[Child]:
-    """Start a child process; leaving the context kills it if it still runs."""
-    child = Child(command, limits)
+def running(
+    command: Sequence[str], limits: Limits, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Child]:
+    """Start a child process; leaving the context kills it if it still runs.
+
+    Args:
+        environment: variables that it is to have beside those of this process.
+    """
+    child = Child(command, limits, environment)
     try:
         yield child
     finally:
@@ -178,14 +184,14 @@ def warm_up(command: Sequence[str]) -> None:
     _spares.add(command)
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
-        env={**os.environ, **_ENVIRONMENT},
+        env={**os.environ, **_ENVIRONMENT, **environment},
         start_new_session=True,
     )
 
@@ -198,21 +204,28 @@ class _Spares:
 
     def add(self, command: Sequence[str]) -> None:
         if tuple(command) not in self._waiting:
-            self._waiting[tuple(command)] = _start(command)
+            self._waiting[tuple(command)] = _start(command, {})
 
-    def take(self, command: Sequence[str]) -> subprocess.Popen[bytes] | None:
+    def take(
+        self, command: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes] | None:
         process = self._waiting.pop(tuple(command), None)
-        if process is not None and process.poll() is not None:
-            _close(process)
+        if process is not None and (environment or process.poll() is not None):
+            _end(process)  # it has another environment, or has ended already
             return None
         return process
 
     def end(self) -> None:
         while self._waiting:
             _, process = self._waiting.popitem()
-            _end_group(process.pid)
-            process.wait()
-            _close(process)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:
+        _end_group(process.pid)
+    process.wait()
+    _close(process)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

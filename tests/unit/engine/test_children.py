@@ -307,3 +307,13 @@ def test_a_warm_child_that_nobody_takes_ends_with_its_parent() -> None:
     )
 
     assert not Path(f"/proc/{ended.stdout.strip()}").exists()
+
+
+def test_a_child_has_the_variables_that_it_is_to_have() -> None:
+    program = command(GO + "print(json.dumps({'event': 'has', 'it': os.environ['KALLA_TEST']}))")
+    warm_up(program)
+
+    with running(program, PATIENCE, {"KALLA_TEST": "this"}) as child:
+        answers = list(child.ask({}))
+
+    assert answers == [{"event": "has", "it": "this"}]
