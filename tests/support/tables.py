@@ -126,7 +126,8 @@ def run_recipe(
 
 def _sorted(path: Path) -> pa.Table:
     table = pq.read_table(path)
-    order = [(name, "ascending") for name in table.column_names]
+    flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
+    order = [(name, "ascending") for name in flat]
     return table.sort_by(order).combine_chunks()
 
 
