@@ -161,8 +161,8 @@ class Store:
     def _go_to_spool(self) -> None:
         if self.plan.buckets is None:
             raise HeldTooMuch
-        self.hold = Hold.SPOOL
         self.buckets = self.plan.buckets(self._held_bytes)
+        self.hold = Hold.SPOOL  # last: other threads look at it, and then at the buckets
 
 
 @dataclass(slots=True)
