@@ -18,7 +18,6 @@ import pyarrow as pa
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.join import JoinContext, join
 from kalla_core.engine.keying import Keying
-from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.rows import Rows
 from kalla_core.engine.settled_joins import SettledJoins
 from kalla_core.engine.store import Plan, Store
@@ -41,7 +40,6 @@ class BucketJoins:
     store: Store
     keying: Keying
     budget: Budget
-    progress: ProgressCounter
     divided: bool = False
 
     def whole(self) -> MatchingTotals:
@@ -73,9 +71,7 @@ class BucketJoins:
             return self._join(self.context, fragment, Way.ALONE)
         if not self.divided:
             return self._divide(fragment.buckets[0], size)
-        settled = SettledJoins(
-            self.context, self.store, fragment.buckets, self.budget, self.progress
-        )
+        settled = SettledJoins(self.context, self.store, fragment.buckets, self.budget)
         return settled.run()
 
     def _divide(self, bucket: int, size: int) -> MatchingTotals:
@@ -101,9 +97,7 @@ class BucketJoins:
                 rows.append([batch])
             rows.finish()
         store.finish()
-        divided = BucketJoins(
-            self.context, store, self.keying, self.budget, self.progress, divided=True
-        )
+        divided = BucketJoins(self.context, store, self.keying, self.budget, divided=True)
         totals = divided.by_bucket()
         store.remove()
         folder.rmdir()
@@ -111,7 +105,7 @@ class BucketJoins:
 
     def _joined(self, context: JoinContext, left: Rows, right: Rows, way: Way) -> MatchingTotals:
         matched_left, matched_right = join(context, left, right)
-        self.progress.add(rows=left.count + right.count, fragments=1)
+        self.context.progress.add(rows=left.count + right.count, fragments=1)
         return MatchingTotals(
             {Side.LEFT: left.count, Side.RIGHT: right.count},
             {Side.LEFT: matched_left, Side.RIGHT: matched_right},

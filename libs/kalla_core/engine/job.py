@@ -303,6 +303,7 @@ class _Job:
         sinks: EvidenceSinks,
     ) -> MatchingTotals:
         budget, store = self._spec.budget, gathered.store
+        first = Progress(Stage.MATCHING, rows_total=sum(store.row_count(side) for side in Side))
         context = JoinContext(
             planned=gathered.planned,
             extras=extras,
@@ -312,12 +313,11 @@ class _Job:
                 spill_path=str(self._spec.spool),
             ),
             sinks=sinks,
+            progress=ProgressCounter(first, self._on_progress),
         )
-        first = Progress(Stage.MATCHING, rows_total=sum(store.row_count(side) for side in Side))
-        counter = ProgressCounter(first, self._on_progress)
         if gathered.late:
-            return LateJoin(context, store, self._sources, self._fragments, counter).run()
-        return run_matching(context, store, gathered.keying, budget, counter)
+            return LateJoin(context, store, self._sources, self._fragments).run()
+        return run_matching(context, store, gathered.keying, budget)
 
     def _finish(self, sinks: EvidenceSinks) -> tuple[WrittenFile, ...]:
         matched = sinks.matched_rows

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
+from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.tasks import Stop, run_all
@@ -49,6 +50,7 @@ class JoinContext:
     Attributes:
         extras: batches of each extra, by alias.
         limits: of the session that runs the match SQL.
+        progress: of the matching stage.
         stop: set once any fragment of the run fails.
     """
 
@@ -56,6 +58,7 @@ class JoinContext:
     extras: Mapping[str, Sequence[pa.RecordBatch]]
     limits: SessionLimits
     sinks: Sinks
+    progress: ProgressCounter
     stop: Stop = field(default_factory=Stop)
 
     def one_thread(self, budget: Budget) -> JoinContext:
@@ -82,6 +85,7 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
             left.keys(at_left),
             right.keys(at_right),
         )
+        context.progress.add(matched=len(pairs))
         yield at_left, at_right
 
 

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.join import JoinContext, match, window
-from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools
 from kalla_core.engine.scan import OpenSource
@@ -56,7 +55,6 @@ class LateJoin:
     store: Store
     sources: Mapping[Side, OpenSource]
     fragments: Sequence[ScanFragment]
-    progress: ProgressCounter
 
     def run(self) -> MatchingTotals:
         """Write all pairs, then all unmatched rows."""
@@ -91,7 +89,7 @@ class LateJoin:
         start = sum(rows[:index])
         unmatched = ~matched[start : start + rows[index]]
         count = int(np.count_nonzero(unmatched))
-        self.progress.add(rows=rows[index], fragments=1)
+        self.context.progress.add(rows=rows[index], fragments=1)
         if count == 0:
             return
         before = start - int(np.count_nonzero(matched[:start]))

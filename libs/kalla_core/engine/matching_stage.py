@@ -13,7 +13,6 @@ from kalla_core.engine.bucket_joins import BucketJoins
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.join import JoinContext
 from kalla_core.engine.keying import Keying
-from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.settled_joins import SettledJoins
 from kalla_core.engine.store import Store
 from kalla_core.engine.totals import MatchingTotals
@@ -22,14 +21,14 @@ from kalla_core.matching.planned import Strategy
 
 
 def run_matching(
-    context: JoinContext, store: Store, keying: Keying, budget: Budget, progress: ProgressCounter
+    context: JoinContext, store: Store, keying: Keying, budget: Budget
 ) -> MatchingTotals:
     """Write all pairs and all unmatched rows of a store that all scans have filled.
 
     Raises:
         KallaError: as `join` does.
     """
-    joins = BucketJoins(context, store, keying, budget, progress)
+    joins = BucketJoins(context, store, keying, budget)
     if store.hold is Hold.MEMORY:
         return joins.whole()
     if context.planned.strategy is Strategy.COPARTITION:
@@ -37,4 +36,4 @@ def run_matching(
     if int(store.bucket_bytes().sum()) <= budget.whole_bytes:
         return joins.whole()
     every_bucket = tuple(range(store.buckets))
-    return SettledJoins(context, store, every_bucket, budget, progress).run()
+    return SettledJoins(context, store, every_bucket, budget).run()

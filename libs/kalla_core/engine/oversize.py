@@ -118,6 +118,7 @@ class _Disk:
                 self._context.sinks.matched(
                     batch, batch.columns[width:split], batch.columns[split:]
                 )
+                self._context.progress.add(matched=batch.num_rows)
                 yield batch.column(width - 2).to_numpy(), batch.column(width - 1).to_numpy()
 
     def _frame(self, sources: Mapping[Side, ArrowFile]) -> PairFrame:

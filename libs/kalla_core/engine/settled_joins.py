@@ -17,7 +17,6 @@ from kalla_core.engine.join import JoinContext, match, settle, write_unmatched
 from kalla_core.engine.marks import GlobalMarks
 from kalla_core.engine.oversize import match_from_disk
 from kalla_core.engine.pieces import pieces, what_reasons_need
-from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Ints, Rows
 from kalla_core.engine.store import Store
@@ -38,7 +37,6 @@ class SettledJoins:
     store: Store
     buckets: tuple[int, ...]
     budget: Budget
-    progress: ProgressCounter
 
     def run(self) -> MatchingTotals:
         """Write all pairs, then all unmatched rows."""
@@ -125,7 +123,7 @@ class SettledJoins:
         return self._settled(rows)
 
     def _settled(self, rows: Mapping[Side, int]) -> MatchingTotals:
-        self.progress.add(rows=sum(rows.values()), fragments=1)
+        self.context.progress.add(rows=sum(rows.values()), fragments=1)
         return MatchingTotals(rows, dict.fromkeys(Side, 0))
 
     def _sizes(self, *sides: Side) -> Ints:
