@@ -50,7 +50,7 @@ docs: $(RUNTIME) ## write the settings table of the README
 requirements: ## write the pinned requirements (needs uv); UPGRADE=--upgrade for newer versions
 	@command -v uv >/dev/null || { echo "make requirements needs uv: https://docs.astral.sh/uv/"; exit 1; }
 	$(COMPILE) --extra dev -o requirements-dev.txt
-	$(COMPILE) -c requirements-dev.txt -o requirements.txt
+	$(COMPILE) -c requirements-dev.txt --extra demo -o requirements.txt
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,13 +29,22 @@ def books(tmp_path: Path) -> Books:
     return make_books(tmp_path)
 
 
+@pytest.fixture
+def strays() -> Callable[[], set[int]]:
+    """Return what tells of processes that the test started; other tests may have left theirs."""
+    before = set(children_of(os.getpid()))
+    return lambda: set(children_of(os.getpid())) - before
+
+
 def request(books: Books, **changes: Any) -> RunRequest:
     recipe = load_recipe(books.write())
     made = RunRequest(recipe, "a-run", books.folder / "out", memory_limit_bytes=GIB, threads=2)
     return replace(made, **changes)
 
 
-def test_a_run_leaves_evidence_and_says_what_is_in_its_metadata(books: Books) -> None:
+def test_a_run_leaves_evidence_and_says_what_is_in_its_metadata(
+    books: Books, strays: Callable[[], set[int]]
+) -> None:
     stages: list[Stage] = []
     before = books.names()
 
@@ -45,10 +55,12 @@ def test_a_run_leaves_evidence_and_says_what_is_in_its_metadata(books: Books) ->
     assert metadata.matched_count == 2
     assert list(dict.fromkeys(stages)) == list(Stage)
     assert books.names() - before == {"out", *(f"out/{name}" for name in FINAL_NAMES)}
-    assert children_of(os.getpid()) == []
+    assert strays() == set()
 
 
-def test_a_run_that_takes_too_long_leaves_no_trace(books: Books) -> None:
+def test_a_run_that_takes_too_long_leaves_no_trace(
+    books: Books, strays: Callable[[], set[int]]
+) -> None:
     asked = request(books)
     options = replace(asked.recipe.options, timeout=timedelta(milliseconds=1))
     before = books.names()
@@ -57,10 +69,12 @@ def test_a_run_that_takes_too_long_leaves_no_trace(books: Books) -> None:
         run_local(replace(asked, recipe=replace(asked.recipe, options=options)), _ignore)
 
     assert books.names() == before
-    assert children_of(os.getpid()) == []
+    assert strays() == set()
 
 
-def test_an_error_of_the_child_arrives_as_what_it_is_and_leaves_no_trace(books: Books) -> None:
+def test_an_error_of_the_child_arrives_as_what_it_is_and_leaves_no_trace(
+    books: Books, strays: Callable[[], set[int]]
+) -> None:
     asked = request(books)
     (books.folder / "payments.csv").unlink()
     before = books.names()
@@ -69,10 +83,12 @@ def test_an_error_of_the_child_arrives_as_what_it_is_and_leaves_no_trace(books: 
         run_local(asked, _ignore)
 
     assert books.names() == before
-    assert children_of(os.getpid()) == []
+    assert strays() == set()
 
 
-def test_whoever_watches_may_stop_a_run(books: Books) -> None:
+def test_whoever_watches_may_stop_a_run(
+    books: Books, strays: Callable[[], set[int]]
+) -> None:
     def stop(progress: Progress) -> None:
         raise KeyboardInterrupt
 
@@ -82,7 +98,7 @@ def test_whoever_watches_may_stop_a_run(books: Books) -> None:
         run_local(request(books), stop)
 
     assert books.names() == before
-    assert children_of(os.getpid()) == []
+    assert strays() == set()
 
 
 def test_evidence_of_another_run_is_kept_unless_it_may_be_replaced(books: Books) -> None:
