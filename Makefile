@@ -15,7 +15,7 @@ DEV := $(VENV)/.kalla-dev
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint format types bench docs requirements clean
+.PHONY: help demo test test-full lint format types bench docs proto requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(DEV) ## ratios to other engines; SIZE=5m for the full size
 
 docs: $(RUNTIME) ## write the settings table of the README
 	@$(BIN)/python -c "$$SETTINGS_TABLE"
+
+proto: $(DEV) ## generate the code of the wire messages from proto/
+	$(BIN)/python -m tests.support.protobuf libs
 
 requirements: ## write the pinned requirements (needs uv); UPGRADE=--upgrade for newer versions
 	@command -v uv >/dev/null || { echo "make requirements needs uv: https://docs.astral.sh/uv/"; exit 1; }

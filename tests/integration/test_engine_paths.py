@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from kalla_core.engine.totals import Way
 from kalla_core.matching.planned import Strategy
 from kalla_core.matching.query import Side
 from tests.support.runs import AMPLE
-from tests.support.tables import Ran, Reconciliation
+from tests.support.tables import Ran
 from tests.support.ways import CASES, given
 
 
@@ -42,19 +40,3 @@ def test_all_strategies_are_among_the_cases(tmp_path: Path) -> None:
     strategies = {given(tmp_path, case.sql).run().outcome.strategy for case in CASES.values()}
 
     assert strategies == {strategy.value for strategy in Strategy}
-
-
-def test_sorts_that_spill_many_times_still_fit(tmp_path: Path) -> None:
-    rows = 12_000
-    wide = {f"text_{n}": [f"{n} {i} " + "x" * 60 for i in range(rows)] for n in range(4)}
-    table = pa.table({"id": range(rows), "k": [n * 7919 % rows for n in range(rows)], **wide})
-    sql = "SELECT l.*, r.*, count(*) OVER (PARTITION BY l.text_1) n FROM l JOIN r ON l.k = r.k"
-    books = Reconciliation(tmp_path, sql)
-    for side in Side:
-        books.put(side.word, table)
-    share = replace(AMPLE, whole_bytes=1, join_bytes=1 << 20, pool_bytes=8 << 20)
-
-    ran = books.run(share, buckets=4)
-
-    assert ran.joins == {Way.FROM_DISK: 1}
-    assert len(ran.pairs) == rows

@@ -28,11 +28,6 @@ from kalla_core.matching.tables import ArrowFile, register_file, register_tables
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _BATCH_ROWS = 8192
-_FEWEST_BATCH_ROWS = 256
-_BYTES_PER_BATCH_ROW = 192 << 10
-"""A sort that spilled holds two batches of each run when it merges them: the less memory it has,
-the more runs there are, and the smaller a batch must be. Measured: rows of 600 bytes, two joins
-and a window within 96 MiB fail with batches of 2048 rows and pass with 512."""
 _NUMBERS = {Side.LEFT: "__kalla_left", Side.RIGHT: "__kalla_right"}
 
 
@@ -46,12 +41,7 @@ def match_from_disk(
         OutOfDisk: no room for the files beside the spool.
     """
     memory = budget.pool_bytes * budget.threads
-    limits = replace(
-        context.limits,
-        sort_merge=True,
-        memory_bytes=memory,
-        batch_rows=min(max(memory // _BYTES_PER_BATCH_ROW, _FEWEST_BATCH_ROWS), _BATCH_ROWS),
-    )
+    limits = replace(context.limits, sort_merge=True, memory_bytes=memory)
     disk = _Disk(replace(context, limits=limits), store.plan.folder)
     sources = {
         side: disk.write(
@@ -87,10 +77,10 @@ class _Disk:
             pa.OSFile(str(path), "wb") as sink,
             pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer,
         ):
-            rows, at_once = 0, self._context.limits.batch_rows
+            rows = 0
             for batch in batches:
-                for start in range(0, batch.num_rows, at_once):
-                    writer.write_batch(batch.slice(start, at_once))
+                for start in range(0, batch.num_rows, _BATCH_ROWS):
+                    writer.write_batch(batch.slice(start, _BATCH_ROWS))
                 rows += batch.num_rows
         return ArrowFile(path, schema, rows)
 

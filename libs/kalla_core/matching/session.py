@@ -34,7 +34,6 @@ def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
         .with_target_partitions(max(limits.threads, 2) if limits.sort_merge else limits.threads)
         .with_batch_size(limits.batch_rows)
         .with_information_schema(False)
-        .set("datafusion.execution.sort_spill_reservation_bytes", "1048576")
         .set("datafusion.sql_parser.parse_float_as_decimal", "true")
         .set("datafusion.sql_parser.map_string_types_to_utf8view", "false")
         .set("datafusion.execution.parquet.schema_force_view_types", "false")

@@ -86,9 +86,7 @@ def test_an_error_of_the_child_arrives_as_what_it_is_and_leaves_no_trace(
     assert strays() == set()
 
 
-def test_whoever_watches_may_stop_a_run(
-    books: Books, strays: Callable[[], set[int]]
-) -> None:
+def test_whoever_watches_may_stop_a_run(books: Books, strays: Callable[[], set[int]]) -> None:
     def stop(progress: Progress) -> None:
         raise KeyboardInterrupt
 

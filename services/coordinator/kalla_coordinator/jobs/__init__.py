@@ -1,0 +1,1 @@
+"""Jobs: what the coordinator remembers of a run, and what it does next about it."""

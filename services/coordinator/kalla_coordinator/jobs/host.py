@@ -1,0 +1,69 @@
+"""What carries out one attempt at a job: this machine, or a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from kalla_core.engine.progress import Progress
+from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.ids import RunId
+from kalla_core.recipe.model import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """One attempt at a job.
+
+    Attributes:
+        output: folder or `s3://` prefix for the evidence.
+        started_at: start of this attempt; `now()` in the match SQL.
+        deadline: when it has to have ended; None for no bound.
+        overwrite: replace complete evidence of another run.
+    """
+
+    run_id: RunId
+    run_attempt: int
+    recipe: Recipe
+    output: str
+    started_at: datetime
+    deadline: datetime | None
+    overwrite: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What a host tells while it works; called on the event loop, and all but one return at once.
+
+    Attributes:
+        progress: how far it has come.
+        planned: the strategy, once it is known.
+        worked_on_by: executors that took a fragment.
+        decide_commit: awaited when all is written and only the commit is left; it stores that the
+            run commits, and raises `Cancelled` when a cancel came first.
+    """
+
+    progress: Callable[[Progress], None]
+    planned: Callable[[str], None]
+    worked_on_by: Callable[[tuple[str, ...]], None]
+    decide_commit: Callable[[], Awaitable[None]]
+
+
+class Host(Protocol):
+    """Carries out runs.
+
+    Cancelling the task that awaits `run` stops it within two seconds, except after
+    `decide_commit` has returned: the commit is finished then.
+    """
+
+    name: str
+
+    async def run(self, order: RunOrder, watch: Watch) -> RunMetadata:
+        """Carry out a run and commit its evidence.
+
+        Raises:
+            KallaError: what went wrong; the output is as it was.
+        """
+        ...
