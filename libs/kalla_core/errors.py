@@ -24,6 +24,12 @@ operator's (the system failed, exit code 3).
     │   ├── OutputExists             output_exists
     │   ├── OutputInUse              output_in_use
     │   ├── OutputNotWritable        output_not_writable
+    │   ├── NotShared                not_shared            executors do not see a folder
+    │   ├── NotAllowed               not_allowed           a path or host outside what is allowed
+    │   ├── Unauthenticated          unauthenticated       no token, or a wrong one
+    │   ├── JobNotFound              job_not_found
+    │   ├── JobConflict              job_conflict          the run id belongs to another request
+    │   ├── JobEnded                 job_ended             too late to cancel, or no evidence yet
     │   └── Cancelled                cancelled
     └── SystemFailure                Kalla or the machine failed
         ├── SourceUnavailable        source_unavailable    may answer later
@@ -32,6 +38,14 @@ operator's (the system failed, exit code 3).
         ├── OutOfDisk                out_of_disk
         ├── Crashed                  crashed               a child process died
         ├── DeadlineExceeded         deadline_exceeded
+        ├── QueueFull                queue_full            too many jobs wait; later
+        ├── ShuttingDown             shutting_down         takes no new work
+        ├── StoreUnavailable         store_unavailable     the job store does not answer
+        ├── CoordinatorUnavailable   coordinator_unavailable
+        ├── OutputUnavailable        output_unavailable    a bucket that evidence goes to
+        ├── NoExecutors              no_executors          nobody to run a cluster job
+        ├── ExecutorLost             executor_lost         gone with what it had in hand
+        ├── FetchFailed              fetch_failed          a spool could not be fetched
         ├── AccountingFailed         accounting_failed     rows in and rows out do not add up
         └── EngineFailure            engine_failure        the query engine failed in another way
 """
@@ -195,6 +209,42 @@ class OutputNotWritable(UserError):
     code = "output_not_writable"
 
 
+class NotShared(UserError):
+    """A cluster job whose local sources or output not every executor sees."""
+
+    code = "not_shared"
+
+
+class NotAllowed(UserError):
+    """A path, bucket or host outside what the settings allow this service to reach."""
+
+    code = "not_allowed"
+
+
+class Unauthenticated(UserError):
+    """A request without a token, or with a wrong one."""
+
+    code = "unauthenticated"
+
+
+class JobNotFound(UserError):
+    """No job of this run id."""
+
+    code = "job_not_found"
+
+
+class JobConflict(UserError):
+    """A run id that another request has taken already."""
+
+    code = "job_conflict"
+
+
+class JobEnded(UserError):
+    """What was asked for needs a job in another state than the one it is in."""
+
+    code = "job_ended"
+
+
 class Cancelled(UserError):
     """Somebody asked for the run to stop."""
 
@@ -250,3 +300,67 @@ class EngineFailure(SystemFailure):
     """The query engine failed in a way that has no name of its own."""
 
     code = "engine_failure"
+
+
+class QueueFull(SystemFailure):
+    """Too many jobs wait already.
+
+    Attributes:
+        retry_after_s: when to ask again, in seconds.
+    """
+
+    code = "queue_full"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: int = 1, **details: object) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, **details)
+        self.retry_after_s = retry_after_s
+
+
+class ShuttingDown(SystemFailure):
+    """A service that ends takes no new work."""
+
+    code = "shutting_down"
+    retryable = True
+
+
+class StoreUnavailable(SystemFailure):
+    """The store of jobs cannot be read or written."""
+
+    code = "store_unavailable"
+    retryable = True
+
+
+class CoordinatorUnavailable(SystemFailure):
+    """The coordinator cannot be reached, or does not answer in time."""
+
+    code = "coordinator_unavailable"
+    retryable = True
+
+
+class OutputUnavailable(SystemFailure):
+    """Where the evidence goes does not answer; it may later."""
+
+    code = "output_unavailable"
+    retryable = True
+
+
+class NoExecutors(SystemFailure):
+    """A cluster job, and no executor registered in time."""
+
+    code = "no_executors"
+    retryable = True
+
+
+class ExecutorLost(SystemFailure):
+    """An executor went away with what it had in hand."""
+
+    code = "executor_lost"
+    retryable = True
+
+
+class FetchFailed(SystemFailure):
+    """A spool could not be fetched from the executor that holds it."""
+
+    code = "fetch_failed"
+    retryable = True

@@ -1,15 +1,16 @@
-"""Every setting, declared once: its flag, its variables, its default and its meaning.
+"""How a setting is declared, read and shown; what the kinds of settings have in common.
 
 Flags beat variables, variables beat defaults. A variable that is set to nothing counts as not
-set. The table in the README is `settings_table()`.
+set.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -17,6 +18,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kalla_core import machine, units
 from kalla_core.errors import InvalidSetting
+
+T = TypeVar("T", bound="Declared")
 
 MEMORY_SHARE = 0.7
 """Share of the machine's (or the container's) memory that a process tree takes by default."""
@@ -73,9 +76,9 @@ def _lower(value: object) -> object:
 Bytes = Annotated[int, BeforeValidator(_size)]
 
 
-def _setting(
+def setting(
     *variables: str,
-    flag: str,
+    flag: str | None = None,
     meaning: str,
     shown: str,
     **field: Any,
@@ -84,7 +87,7 @@ def _setting(
 
     Args:
         variables: environment variables, the preferred one first.
-        flag: as on the command line.
+        flag: as on the command line; None where there is only the variable.
         meaning: one sentence, for the README and `--help`.
         shown: the default as the table shows it.
         field: the default and the bounds, as pydantic takes them.
@@ -92,13 +95,13 @@ def _setting(
     return Field(
         validation_alias=AliasChoices(*variables),
         description=meaning,
-        json_schema_extra={"flag": flag, "shown": shown},
+        json_schema_extra={"flag": flag or "", "shown": shown},
         **field,
     )
 
 
-class Settings(BaseSettings):
-    """What a run on this machine needs to know beside its recipe."""
+class Declared(BaseSettings):
+    """What all kinds of settings have in common: how they are read, and logs."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -108,25 +111,7 @@ class Settings(BaseSettings):
         case_sensitive=True,
     )
 
-    memory_limit_bytes: Bytes = _setting(
-        "KALLA_MEMORY_LIMIT",
-        flag="--memory-limit",
-        shown="70 % of the memory of the cgroup, else of the machine",
-        meaning="Memory for the whole process tree of a run, like `1GiB`; data that does not fit "
-        "is joined bucket by bucket through disk.",
-        default_factory=default_memory_bytes,
-        ge=_SMALLEST_MEMORY_BYTES,
-    )
-    slots: int = _setting(
-        "KALLA_SLOTS",
-        flag="--slots",
-        shown="cores",
-        meaning="Fragments that run at the same time, hence cores that a run keeps busy.",
-        default_factory=machine.cores,
-        ge=1,
-        le=1024,
-    )
-    log_level: Annotated[LogLevel, BeforeValidator(_level)] = _setting(
+    log_level: Annotated[LogLevel, BeforeValidator(_level)] = setting(
         "KALLA_LOG",
         "RUST_LOG",
         flag="--log-level",
@@ -134,7 +119,7 @@ class Settings(BaseSettings):
         meaning="Least severe events that are logged: debug, info, warning, error or off.",
         default=LogLevel.INFO,
     )
-    log_format: Annotated[LogFormat | None, BeforeValidator(_lower)] = _setting(
+    log_format: Annotated[LogFormat | None, BeforeValidator(_lower)] = setting(
         "KALLA_LOG_FORMAT",
         flag="--log-format",
         shown="console on a terminal, json off it",
@@ -143,8 +128,58 @@ class Settings(BaseSettings):
     )
 
 
-def load_settings(**flags: object) -> Settings:
-    """Read all settings; a flag that is None was not given.
+class Working(Declared):
+    """Settings of whatever does the work: its memory and its cores."""
+
+    memory_limit_bytes: Bytes = setting(
+        "KALLA_MEMORY_LIMIT",
+        flag="--memory-limit",
+        shown="70 % of the memory of the cgroup, else of the machine",
+        meaning="Memory for the whole process tree, like `1GiB`; data that does not fit is joined "
+        "bucket by bucket through disk.",
+        default_factory=default_memory_bytes,
+        ge=_SMALLEST_MEMORY_BYTES,
+    )
+    slots: int = setting(
+        "KALLA_SLOTS",
+        flag="--slots",
+        shown="cores",
+        meaning="Fragments that run at the same time, hence cores that are kept busy.",
+        default_factory=machine.cores,
+        ge=1,
+        le=1024,
+    )
+
+
+class Serving(Working):
+    """Settings of the services: where they listen, and for whom."""
+
+    bind_host: str = setting(
+        "BIND_HOST",
+        flag="--bind-host",
+        shown="127.0.0.1",
+        meaning="Address to listen on; another than this machine's own needs a token file or "
+        "`--insecure`.",
+        default="127.0.0.1",
+    )
+    insecure: bool = setting(
+        "KALLA_INSECURE",
+        flag="--insecure",
+        shown="off",
+        meaning="Listen on other addresses without a token.",
+        default=False,
+    )
+    token_file: Path | None = setting(
+        "KALLA_TOKEN_FILE",
+        flag="--token-file",
+        shown="none",
+        meaning="File whose lines are the tokens that let a caller in; executors use the first.",
+        default=None,
+    )
+
+
+def load(kind: type[T], **flags: object) -> T:
+    """Read the settings of one kind; a flag that is None was not given.
 
     Args:
         flags: by field name, as text or as the value itself (`memory_limit_bytes="1GiB"`).
@@ -153,51 +188,58 @@ def load_settings(**flags: object) -> Settings:
         InvalidSetting: naming each flag or variable that makes no sense, and its value.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    unknown = sorted(set(given) - set(Settings.model_fields))
+    unknown = sorted(set(given) - set(kind.model_fields))
     if unknown:
         raise TypeError(f"no such settings: {', '.join(unknown)}")
     try:
-        return Settings(**given)  # type: ignore[arg-type]
+        return kind(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise _invalid(error, given) from None
+        raise _invalid(kind, error, given) from None
 
 
-def settings_table() -> str:
-    """Return all settings as a Markdown table, as the README shows it."""
+def table(kind: type[Declared], leave_out: Collection[str] = ()) -> str:
+    """Return the settings of one kind as a Markdown table, but for the fields left out."""
     lines = ["| flag | variable | default | meaning |", "|---|---|---|---|"]
-    for field in Settings.model_fields.values():
-        variables = ", else ".join(f"`{name}`" for name in _variables(field))
+    for name, field in kind.model_fields.items():
+        if name in leave_out:
+            continue
+        variables = ", else ".join(f"`{variable}`" for variable in _variables(field))
         extra = _extra(field)
         lines.append(
-            f"| `{extra['flag']}` | {variables} | {extra['shown']} | {field.description} |"
+            f"| {_as_code(extra['flag'])} | {variables} | {extra['shown']} | {field.description} |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _invalid(error: ValidationError, flags: Mapping[str, object]) -> InvalidSetting:
+def _invalid(
+    kind: type[Declared], error: ValidationError, flags: Mapping[str, object]
+) -> InvalidSetting:
     by_location = {
         location: name
-        for name, field in Settings.model_fields.items()
+        for name, field in kind.model_fields.items()
         for location in (name, *_variables(field))
     }
     sentences: list[str] = []
     names: list[str] = []
     for fault in error.errors():
         field_name = by_location[str(fault["loc"][0])]
-        origin, value = _origin(field_name, flags)
+        origin, value = _origin(kind.model_fields[field_name], field_name, flags)
         reason = fault["msg"].removeprefix("Value error, ")
         sentences.append(f'{origin} cannot be "{value}": {reason}.')
         names.append(origin)
     return InvalidSetting("\n".join(sentences), settings=names)
 
 
-def _origin(field_name: str, flags: Mapping[str, object]) -> tuple[str, object]:
+def _origin(field: FieldInfo, field_name: str, flags: Mapping[str, object]) -> tuple[str, object]:
     """Return where a setting's value comes from, and the value as it was written."""
-    field = Settings.model_fields[field_name]
     if field_name in flags:
         return _extra(field)["flag"], flags[field_name]
     names = [name for name in _variables(field) if os.environ.get(name)]
     return names[0], os.environ[names[0]]
+
+
+def _as_code(flag: str) -> str:
+    return f"`{flag}`" if flag else ""
 
 
 def _variables(field: FieldInfo) -> tuple[str, ...]:
