@@ -105,6 +105,19 @@ def spec_of(
     )
 
 
+def parse_source(document: object) -> SourceSpec:
+    """Return one source by itself, as `source_document` wrote it; with a primary key or without.
+
+    Raises:
+        RecipeInvalid: with all the faults of its shape.
+    """
+    keyed = isinstance(document, Mapping) and "primary_key" in document
+    shaped, faults = checked(document, SourceDocument if keyed else ExtraDocument)
+    if shaped is None or faults:
+        raise RecipeInvalid(faults, "source")
+    return _source_spec(shaped) if isinstance(shaped, SourceDocument) else extra_specs([shaped])[0]
+
+
 def extra_specs(extras: Sequence[ExtraDocument] | None) -> tuple[SourceSpec, ...]:
     """Return the extras of a document."""
     return tuple(spec_of(extra, extra.type, extra.uri) for extra in extras or ())

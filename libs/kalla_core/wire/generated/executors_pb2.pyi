@@ -39,6 +39,12 @@ class _CauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Cause.ValueType
     CAUSE_CRASHED: _Cause.ValueType  # 6
     """the slot's process died"""
     CAUSE_CANCELLED: _Cause.ValueType  # 7
+    CAUSE_FATAL: _Cause.ValueType  # 8
+    """something that another try does not mend: fail the job"""
+    CAUSE_SOURCE_CHANGED: _Cause.ValueType  # 9
+    """no fragment of this run attempt can succeed: start anew, or fail"""
+    CAUSE_LOST: _Cause.ValueType  # 10
+    """the executor is gone; only the coordinator says so"""
 
 class Cause(_Cause, metaclass=_CauseEnumTypeWrapper):
     """What a failure calls for."""
@@ -56,6 +62,12 @@ CAUSE_OUT_OF_DISK: Cause.ValueType  # 5
 CAUSE_CRASHED: Cause.ValueType  # 6
 """the slot's process died"""
 CAUSE_CANCELLED: Cause.ValueType  # 7
+CAUSE_FATAL: Cause.ValueType  # 8
+"""something that another try does not mend: fail the job"""
+CAUSE_SOURCE_CHANGED: Cause.ValueType  # 9
+"""no fragment of this run attempt can succeed: start anew, or fail"""
+CAUSE_LOST: Cause.ValueType  # 10
+"""the executor is gone; only the coordinator says so"""
 Global___Cause: _TypeAlias = Cause  # noqa: Y015
 
 @_typing.final
@@ -347,6 +359,7 @@ class JobContext(_message.Message):
     EXTRAS_FIELD_NUMBER: _builtins.int
     BUCKETS_FIELD_NUMBER: _builtins.int
     STAGING_FIELD_NUMBER: _builtins.int
+    NUMBERED_FIELD_NUMBER: _builtins.int
     recipe_json: _builtins.str
     """the recipe's document, secrets unexpanded"""
     started_at: _builtins.str
@@ -354,6 +367,8 @@ class JobContext(_message.Message):
     buckets: _builtins.int
     staging: _builtins.str
     """folder that all share, or s3://bucket/prefix: evidence parts go here"""
+    numbered: _builtins.bool
+    """rows of both sides carry their number in the whole source"""
     @_builtins.property
     def left(self) -> Global___PinnedSource: ...
     @_builtins.property
@@ -370,10 +385,11 @@ class JobContext(_message.Message):
         extras: _abc.Iterable[Global___PinnedSource] | None = ...,
         buckets: _builtins.int = ...,
         staging: _builtins.str = ...,
+        numbered: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "extras", b"extras", "left", b"left", "recipe_json", b"recipe_json", "right", b"right", "staging", b"staging", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "extras", b"extras", "left", b"left", "numbered", b"numbered", "recipe_json", b"recipe_json", "right", b"right", "staging", b"staging", "started_at", b"started_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -477,7 +493,9 @@ Global___Table: _TypeAlias = Table  # noqa: Y015
 
 @_typing.final
 class ScanWork(_message.Message):
-    """Read one part and spool it by bucket; an extra is one bucket."""
+    """Read one part and spool it by bucket, and the hashes of its primary keys by class; an extra is one
+    bucket and has no classes.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -502,43 +520,65 @@ class ScanWork(_message.Message):
 Global___ScanWork: _TypeAlias = ScanWork  # noqa: Y015
 
 @_typing.final
+class SpoolPlace(_message.Message):
+    """Where an attempt's spool lies. Readers ask an executor once for all that they want of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
+    FLIGHT_HOST_FIELD_NUMBER: _builtins.int
+    FLIGHT_PORT_FIELD_NUMBER: _builtins.int
+    executor_id: _builtins.str
+    flight_host: _builtins.str
+    flight_port: _builtins.int
+    @_builtins.property
+    def attempt(self) -> _common_pb2.AttemptId: ...
+    def __init__(
+        self,
+        *,
+        attempt: _common_pb2.AttemptId | None = ...,
+        executor_id: _builtins.str = ...,
+        flight_host: _builtins.str = ...,
+        flight_port: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "executor_id", b"executor_id", "flight_host", b"flight_host", "flight_port", b"flight_port"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpoolPlace: _TypeAlias = SpoolPlace  # noqa: Y015
+
+@_typing.final
 class SpoolInput(_message.Message):
-    """A spool that a scan left. Readers ask its executor once for all buckets they want."""
+    """A spool that a scan left."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TABLE_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
-    SCAN_FIELD_NUMBER: _builtins.int
-    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
-    FLIGHT_HOST_FIELD_NUMBER: _builtins.int
-    FLIGHT_PORT_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     part: _builtins.int
     """index; readers take the parts in this order"""
-    executor_id: _builtins.str
-    flight_host: _builtins.str
-    flight_port: _builtins.int
     rows: _builtins.int
     """of the whole part, all buckets"""
     @_builtins.property
     def table(self) -> Global___Table: ...
     @_builtins.property
-    def scan(self) -> _common_pb2.AttemptId: ...
+    def place(self) -> Global___SpoolPlace: ...
     def __init__(
         self,
         *,
         table: Global___Table | None = ...,
         part: _builtins.int = ...,
-        scan: _common_pb2.AttemptId | None = ...,
-        executor_id: _builtins.str = ...,
-        flight_host: _builtins.str = ...,
-        flight_port: _builtins.int = ...,
+        place: Global___SpoolPlace | None = ...,
         rows: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["scan", b"scan", "table", b"table"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["place", b"place", "table", b"table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "flight_host", b"flight_host", "flight_port", b"flight_port", "part", b"part", "rows", b"rows", "scan", b"scan", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "place", b"place", "rows", b"rows", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -567,7 +607,11 @@ class JoinWork(_message.Message):
     @_builtins.property
     def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
-    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpoolInput]: ...
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpoolInput]:
+        """Of the extras and of both sides. A side's may be some of its parts only if rows are settled
+        later and the other side is replicable.
+        """
+
     @_builtins.property
     def census_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """classes of primary key hashes that this fragment counts"""
@@ -604,13 +648,13 @@ class SettleWork(_message.Message):
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpoolInput]: ...
     @_builtins.property
-    def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarksInput]: ...
+    def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpoolPlace]: ...
     def __init__(
         self,
         *,
         buckets: _abc.Iterable[_builtins.int] | None = ...,
         inputs: _abc.Iterable[Global___SpoolInput] | None = ...,
-        marks: _abc.Iterable[Global___MarksInput] | None = ...,
+        marks: _abc.Iterable[Global___SpoolPlace] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -621,35 +665,6 @@ class SettleWork(_message.Message):
 Global___SettleWork: _TypeAlias = SettleWork  # noqa: Y015
 
 @_typing.final
-class MarksInput(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    JOIN_FIELD_NUMBER: _builtins.int
-    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
-    FLIGHT_HOST_FIELD_NUMBER: _builtins.int
-    FLIGHT_PORT_FIELD_NUMBER: _builtins.int
-    executor_id: _builtins.str
-    flight_host: _builtins.str
-    flight_port: _builtins.int
-    @_builtins.property
-    def join(self) -> _common_pb2.AttemptId: ...
-    def __init__(
-        self,
-        *,
-        join: _common_pb2.AttemptId | None = ...,
-        executor_id: _builtins.str = ...,
-        flight_host: _builtins.str = ...,
-        flight_port: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["join", b"join"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "flight_host", b"flight_host", "flight_port", b"flight_port", "join", b"join"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___MarksInput: _TypeAlias = MarksInput  # noqa: Y015
-
-@_typing.final
 class ProveWork(_message.Message):
     """Show that this executor sees the folders that a job's fragments need."""
 
@@ -658,7 +673,7 @@ class ProveWork(_message.Message):
     NONCE_NAME_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
     nonce_name: _builtins.str
-    """file in JobContext.staging, written by the coordinator"""
+    """file in JobContext.staging, written by the coordinator; empty for none"""
     nonce: _builtins.str
     """its content"""
     def __init__(
@@ -911,10 +926,15 @@ class JoinDone(_message.Message):
     WAYS_FIELD_NUMBER: _builtins.int
     FETCHED_BYTES_FIELD_NUMBER: _builtins.int
     SPILLED_BYTES_FIELD_NUMBER: _builtins.int
+    HELD_BYTES_FIELD_NUMBER: _builtins.int
     fetched_bytes: _builtins.int
     spilled_bytes: _builtins.int
+    held_bytes: _builtins.int
+    """of the marks on disk, with settle_later"""
     @_builtins.property
-    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceFile]: ...
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceFile]:
+        """Those that have rows; fragment 0 of a stage writes all of its outputs, so that each exists."""
+
     @_builtins.property
     def joined(self) -> Global___SideCount:
         """rows of the inputs that were to be joined, counted as they came"""
@@ -941,10 +961,11 @@ class JoinDone(_message.Message):
         ways: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         fetched_bytes: _builtins.int = ...,
         spilled_bytes: _builtins.int = ...,
+        held_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "joined", b"joined", "matched", b"matched"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "joined", b"joined", "matched", b"matched", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -958,7 +979,9 @@ class SettleDone(_message.Message):
     SETTLED_FIELD_NUMBER: _builtins.int
     MATCHED_FIELD_NUMBER: _builtins.int
     FETCHED_BYTES_FIELD_NUMBER: _builtins.int
+    SPILLED_BYTES_FIELD_NUMBER: _builtins.int
     fetched_bytes: _builtins.int
+    spilled_bytes: _builtins.int
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceFile]: ...
     @_builtins.property
@@ -976,10 +999,11 @@ class SettleDone(_message.Message):
         settled: Global___SideCount | None = ...,
         matched: Global___SideCount | None = ...,
         fetched_bytes: _builtins.int = ...,
+        spilled_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["matched", b"matched", "settled", b"settled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fetched_bytes", b"fetched_bytes", "files", b"files", "matched", b"matched", "settled", b"settled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fetched_bytes", b"fetched_bytes", "files", b"files", "matched", b"matched", "settled", b"settled", "spilled_bytes", b"spilled_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1036,22 +1060,24 @@ Global___FragmentFailed: _TypeAlias = FragmentFailed  # noqa: Y015
 
 @_typing.final
 class FetchFailed(_message.Message):
+    """Inputs that could not be read. An executor that does not answer is told with all that was wanted."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EXECUTOR_ID_FIELD_NUMBER: _builtins.int
-    SOURCE_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
     executor_id: _builtins.str
     @_builtins.property
-    def source(self) -> _common_pb2.AttemptId: ...
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.AttemptId]: ...
     def __init__(
         self,
         *,
         executor_id: _builtins.str = ...,
-        source: _common_pb2.AttemptId | None = ...,
+        sources: _abc.Iterable[_common_pb2.AttemptId] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "sources", b"sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1079,7 +1105,7 @@ Global___CancelFragment: _TypeAlias = CancelFragment  # noqa: Y015
 
 @_typing.final
 class ForgetJob(_message.Message):
-    """The run attempt is over: remove its spools, stop its fragments."""
+    """The run attempt is over, and all before it: remove their spools, stop their fragments."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

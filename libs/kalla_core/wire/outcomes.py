@@ -1,0 +1,223 @@
+"""What became of fragments, as protobuf, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import assert_never
+
+from kalla_core.errors import EngineFailure
+from kalla_core.fragments.cause import Cause
+from kalla_core.fragments.outcome import (
+    BucketSize,
+    EvidencePart,
+    FetchFault,
+    FragmentEnded,
+    FragmentFailed,
+    FragmentProgress,
+    JoinDone,
+    Outcome,
+    ProveDone,
+    ScanDone,
+    SettleDone,
+)
+from kalla_core.matching.query import Side
+from kalla_core.wire.attempts import attempt_message, attempt_of, error_of, failure_message
+from kalla_core.wire.generated import executors_pb2 as pb
+
+_CAUSES = {cause: pb.Cause.Value(f"CAUSE_{cause.name}") for cause in Cause}
+_CAUSES_BACK = {number: cause for cause, number in _CAUSES.items()}
+_UNKNOWN = -1
+
+
+def ended_message(ended: FragmentEnded) -> pb.FragmentEnded:
+    """Return the end of an attempt as a message."""
+    message = pb.FragmentEnded(id=attempt_message(ended.id), seconds=ended.seconds)
+    _set_outcome(message, ended.outcome)
+    return message
+
+
+def ended_of(message: pb.FragmentEnded) -> FragmentEnded:
+    """Return the end of an attempt that a message holds.
+
+    Raises:
+        EngineFailure: its outcome is none that this version knows.
+    """
+    return FragmentEnded(attempt_of(message.id), message.seconds, _outcome_of(message))
+
+
+def progress_message(progress: FragmentProgress) -> pb.FragmentProgress:
+    """Return a report as a message."""
+    return pb.FragmentProgress(
+        id=attempt_message(progress.id),
+        rows=progress.rows,
+        bytes=progress.bytes,
+        matched_rows=progress.matched_rows,
+        fetched_bytes=progress.fetched_bytes,
+    )
+
+
+def progress_of(message: pb.FragmentProgress) -> FragmentProgress:
+    """Return the report that a message holds."""
+    return FragmentProgress(
+        id=attempt_of(message.id),
+        rows=message.rows,
+        bytes=message.bytes,
+        matched_rows=message.matched_rows,
+        fetched_bytes=message.fetched_bytes,
+    )
+
+
+def _set_outcome(message: pb.FragmentEnded, outcome: Outcome) -> None:
+    match outcome:
+        case ScanDone():
+            message.scan.CopyFrom(_scan(outcome))
+        case JoinDone():
+            message.join.CopyFrom(_join(outcome))
+        case SettleDone():
+            message.settle.CopyFrom(_settle(outcome))
+        case ProveDone():
+            message.prove.CopyFrom(pb.ProveDone(problem=outcome.problem or ""))
+        case FragmentFailed():
+            message.failed.CopyFrom(_failed(outcome))
+        case _:
+            assert_never(outcome)
+
+
+def _outcome_of(message: pb.FragmentEnded) -> Outcome:
+    match message.WhichOneof("outcome"):
+        case "scan":
+            return _scan_of(message.scan)
+        case "join":
+            return _join_of(message.join)
+        case "settle":
+            return _settle_of(message.settle)
+        case "prove":
+            return ProveDone(message.prove.problem or None)
+        case "failed":
+            return _failed_of(message.failed)
+        case unknown:
+            raise EngineFailure(f"A fragment ended as this version does not know: {unknown}.")
+
+
+def _scan(done: ScanDone) -> pb.ScanDone:
+    return pb.ScanDone(
+        rows=done.rows,
+        excluded=_UNKNOWN if done.excluded is None else done.excluded,
+        null_keys=done.null_keys,
+        buckets=[
+            pb.BucketSize(
+                bucket=size.bucket,
+                rows=size.rows,
+                raw_bytes=size.raw_bytes,
+                stored_bytes=size.stored_bytes,
+            )
+            for size in done.buckets
+        ],
+        stored_bytes=done.stored_bytes,
+    )
+
+
+def _scan_of(message: pb.ScanDone) -> ScanDone:
+    return ScanDone(
+        rows=message.rows,
+        excluded=None if message.excluded == _UNKNOWN else message.excluded,
+        null_keys=message.null_keys,
+        buckets=tuple(
+            BucketSize(size.bucket, size.rows, size.raw_bytes, size.stored_bytes)
+            for size in message.buckets
+        ),
+        stored_bytes=message.stored_bytes,
+    )
+
+
+def _join(done: JoinDone) -> pb.JoinDone:
+    return pb.JoinDone(
+        files=[_file(file) for file in done.files],
+        joined=_counts(done.joined),
+        matched=_counts(done.matched),
+        duplicate_keys=_counts(done.duplicate_keys),
+        ways=done.ways,
+        fetched_bytes=done.fetched_bytes,
+        spilled_bytes=done.spilled_bytes,
+        held_bytes=done.held_bytes,
+    )
+
+
+def _join_of(message: pb.JoinDone) -> JoinDone:
+    return JoinDone(
+        files=tuple(_file_of(file) for file in message.files),
+        joined=_counts_of(message.joined),
+        matched=_counts_of(message.matched),
+        duplicate_keys=_counts_of(message.duplicate_keys),
+        ways=dict(message.ways),
+        fetched_bytes=message.fetched_bytes,
+        spilled_bytes=message.spilled_bytes,
+        held_bytes=message.held_bytes,
+    )
+
+
+def _settle(done: SettleDone) -> pb.SettleDone:
+    return pb.SettleDone(
+        files=[_file(file) for file in done.files],
+        settled=_counts(done.settled),
+        matched=_counts(done.matched),
+        fetched_bytes=done.fetched_bytes,
+        spilled_bytes=done.spilled_bytes,
+    )
+
+
+def _settle_of(message: pb.SettleDone) -> SettleDone:
+    return SettleDone(
+        files=tuple(_file_of(file) for file in message.files),
+        settled=_counts_of(message.settled),
+        matched=_counts_of(message.matched),
+        fetched_bytes=message.fetched_bytes,
+        spilled_bytes=message.spilled_bytes,
+    )
+
+
+def _failed(failed: FragmentFailed) -> pb.FragmentFailed:
+    message = pb.FragmentFailed(failure=failure_message(failed.error), cause=_CAUSES[failed.cause])
+    if failed.fetch is not None:
+        message.fetch.executor_id = failed.fetch.executor_id
+        message.fetch.sources.extend(attempt_message(one) for one in failed.fetch.attempts)
+    return message
+
+
+def _failed_of(message: pb.FragmentFailed) -> FragmentFailed:
+    fetch = None
+    if message.HasField("fetch"):
+        sources = tuple(attempt_of(one) for one in message.fetch.sources)
+        fetch = FetchFault(message.fetch.executor_id, sources)
+    cause = _CAUSES_BACK.get(message.cause, Cause.TRANSIENT)
+    return FragmentFailed(error_of(message.failure), cause, fetch)
+
+
+def _file(file: EvidencePart) -> pb.EvidenceFile:
+    return pb.EvidenceFile(
+        name=file.name,
+        rows=file.rows,
+        bytes=file.bytes,
+        sha256=file.sha256,
+        upload_id=file.upload_id,
+        part_etags=file.part_etags,
+    )
+
+
+def _file_of(message: pb.EvidenceFile) -> EvidencePart:
+    return EvidencePart(
+        name=message.name,
+        rows=message.rows,
+        bytes=message.bytes,
+        sha256=message.sha256,
+        upload_id=message.upload_id,
+        part_etags=tuple(message.part_etags),
+    )
+
+
+def _counts(counts: Mapping[Side, int]) -> pb.SideCount:
+    return pb.SideCount(left=counts[Side.LEFT], right=counts[Side.RIGHT])
+
+
+def _counts_of(message: pb.SideCount) -> Mapping[Side, int]:
+    return {Side.LEFT: message.left, Side.RIGHT: message.right}
