@@ -27,6 +27,8 @@ operator's (the system failed, exit code 3).
     │   ├── NotShared                not_shared            executors do not see a folder
     │   ├── NotAllowed               not_allowed           a path or host outside what is allowed
     │   ├── Unauthenticated          unauthenticated       no token, or a wrong one
+    │   ├── RequestRefused           invalid_request       not as the API describes it
+    │   ├── RequestTooLarge          too_large             more bytes than a request may have
     │   ├── JobNotFound              job_not_found
     │   ├── JobConflict              job_conflict          the run id belongs to another request
     │   ├── JobEnded                 job_ended             too late to cancel, or no evidence yet
@@ -225,6 +227,18 @@ class Unauthenticated(UserError):
     """A request without a token, or with a wrong one."""
 
     code = "unauthenticated"
+
+
+class RequestRefused(UserError):
+    """A request that is not as the API describes it, in its address, method or form."""
+
+    code = "invalid_request"
+
+
+class RequestTooLarge(UserError):
+    """A request with more bytes than a service takes."""
+
+    code = "too_large"
 
 
 class JobNotFound(UserError):

@@ -30,7 +30,7 @@ from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.nearest import nearest, suggestion
 from kalla_core.recipe.paths import Location, path_text
 from kalla_core.sources.filters import filter_faults
-from kalla_core.sources.protocol import PinnedSource
+from kalla_core.sources.protocol import PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 _LEFT: Location = ("sources", "left")
@@ -67,15 +67,20 @@ class Validation:
         return self.planned
 
 
-def validate_recipe(recipe: Recipe, started_at: datetime | None = None) -> Validation:
+def validate_recipe(
+    recipe: Recipe,
+    started_at: datetime | None = None,
+    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+) -> Validation:
     """Check a recipe against its sources.
 
     Args:
         recipe: as `parse_recipe` returned it.
         started_at: what `now()` means in the match SQL; the present by default.
+        access: what sources may be reached.
     """
     with ExitStack() as pins:
-        looked = [_look(spec, location, pins) for location, spec in _sources(recipe)]
+        looked = [_look(spec, location, pins, access) for location, spec in _sources(recipe)]
     faults = [fault for source in looked for fault in source.faults]
     planned, sql_faults = _plan(recipe, looked, started_at or datetime.now(UTC))
     return Validation(
@@ -107,12 +112,12 @@ def _sources(recipe: Recipe) -> Iterator[tuple[Location, SourceSpec]]:
         yield ("extras", index), extra
 
 
-def _look(spec: SourceSpec, location: Location, pins: ExitStack) -> _Looked:
-    pinned, faults = _pin(spec, location, pins)
+def _look(spec: SourceSpec, location: Location, pins: ExitStack, access: SourceAccess) -> _Looked:
+    pinned, faults = _pin(spec, location, pins, access)
     if pinned is None:
         return _Looked(spec, None, faults)
     faults += tuple(_column_faults(spec, location, pinned.schema))
-    unreadable = _first_rows_fault(pinned, location)
+    unreadable = _first_rows_fault(pinned, location, access)
     if unreadable is None:
         faults += tuple(_filter_faults(spec, location, pinned.schema))
         return _Looked(spec, pinned, faults)
@@ -121,26 +126,28 @@ def _look(spec: SourceSpec, location: Location, pins: ExitStack) -> _Looked:
 
 
 def _pin(
-    spec: SourceSpec, location: Location, pins: ExitStack
+    spec: SourceSpec, location: Location, pins: ExitStack, access: SourceAccess
 ) -> tuple[PinnedSource | None, tuple[Fault, ...]]:
     """Pin a source; a `types` entry it does not take is a fault, and the rest goes on without."""
     if spec.uri is None:
         return None, (missing_uri(path_text(location)),)
     try:
-        return pins.enter_context(connector_for(spec).pin(spec)), ()
+        return pins.enter_context(connector_for(spec, access).pin(spec)), ()
     except KallaError as error:
         column = error.details.get("column")
         if column not in spec.types:
             return None, (_source_fault(error, location),)
         rest = {name: word for name, word in spec.types.items() if name != column}
-        pinned, faults = _pin(replace(spec, types=rest), location, pins)
+        pinned, faults = _pin(replace(spec, types=rest), location, pins, access)
         return pinned, (_fault(error, (*location, "types", str(column))), *faults)
 
 
-def _first_rows_fault(pinned: PinnedSource, location: Location) -> Fault | None:
+def _first_rows_fault(
+    pinned: PinnedSource, location: Location, access: SourceAccess
+) -> Fault | None:
     unfiltered = replace(pinned, spec=replace(pinned.spec, filters=()))
     try:
-        connector_for(pinned.spec).preview(unfiltered, _FIRST_ROWS)
+        connector_for(pinned.spec, access).preview(unfiltered, _FIRST_ROWS)
     except KallaError as error:
         return _source_fault(error, location)
     return None

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from kalla_core.cli.console import standard_output
 from kalla_core.cli.demo_data import RECIPE_ID, DemoFiles, write_demo
-from kalla_core.cli.explain import explain_recipe, show_explanation
+from kalla_core.cli.explain import show_explanation
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.run import reconcile, start_logs
 from kalla_core.cli.summary import show_summary
@@ -23,6 +23,7 @@ from kalla_core.cli.tables import rows_table
 from kalla_core.cli.validate import show_validation
 from kalla_core.errors import OutputExists, OutputNotWritable
 from kalla_core.ids import new_run_id
+from kalla_core.inspection.explain import explain_recipe
 from kalla_core.recipe.model import Recipe, SourceSpec, SourceType
 from kalla_core.recipe.parse import load_recipe
 from kalla_core.settings import load_settings
@@ -49,7 +50,8 @@ def show_demo(folder: Path) -> ExitCode:
     _step(console, 3, "The recipe is checked, and explained")
     show_validation(console, files.recipe, validate_recipe(recipe))
     console.print()
-    show_explanation(console, explain_recipe(recipe, settings))
+    explanation = explain_recipe(recipe, settings.memory_limit_bytes, settings.slots)
+    show_explanation(console, explanation)
     _step(console, 4, "The run")
     output = folder / EVIDENCE
     metadata = reconcile(recipe, new_run_id(), output, settings, overwrite=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -15,39 +13,19 @@ from rich.text import Text
 from kalla_core.cli.console import print_json, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.recipes import read_recipe
-from kalla_core.engine.budget import Budget, budget
-from kalla_core.fragments.cut import bucket_count
+from kalla_core.inspection.documents import explanation_document
+from kalla_core.inspection.explain import Explanation, explain_recipe
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
 from kalla_core.matching.strategy import Strategy
-from kalla_core.recipe.model import Recipe
-from kalla_core.settings import Settings, load_settings
+from kalla_core.settings import load_settings
 from kalla_core.units import format_bytes
-from kalla_core.validate import validate_recipe
 
 _IN_WORDS = {
     Strategy.COPARTITION: "by key: each bucket of keys is matched by itself",
     Strategy.BROADCAST: "one side whole beside pieces of the other",
     Strategy.SINGLE: "in one piece",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """How a recipe would be run here.
-
-    Attributes:
-        arrow_bytes: estimated size of both sides in memory; None where a source cannot tell.
-        buckets: hash classes the keys are cut into; 1 is a run that is not cut by key; None
-            where that is decided while the sources are read.
-        fits: whether both sides fit into memory, as far as can be told.
-    """
-
-    planned: Planned
-    memory_limit_bytes: int
-    arrow_bytes: int | None
-    buckets: int | None
-    fits: bool
 
 
 def explain_file(
@@ -59,33 +37,13 @@ def explain_file(
         KallaError: the recipe, a source or the SQL is wrong.
     """
     settings = load_settings(memory_limit_bytes=memory_limit)
-    explanation = explain_recipe(read_recipe(path, overrides), settings)
+    recipe = read_recipe(path, overrides)
+    explanation = explain_recipe(recipe, settings.memory_limit_bytes, settings.slots)
     if as_json:
-        print_json(_document(explanation))
+        print_json(explanation_document(explanation))
     else:
         show_explanation(standard_output(), explanation, verbose=verbose)
     return ExitCode.SUCCEEDED
-
-
-def explain_recipe(recipe: Recipe, settings: Settings) -> Explanation:
-    """Look at the sources of a recipe, without reading them, and plan its SQL.
-
-    Raises:
-        KallaError: a source or the SQL is wrong.
-    """
-    validation = validate_recipe(recipe)
-    planned = validation.demand()
-    left, right = (validation.sources[spec.alias] for spec in (recipe.left, recipe.right))
-    sizes = [source.statistics.arrow_bytes for source in (left, right)]
-    arrow_bytes = None if None in sizes else sum(size or 0 for size in sizes)
-    share = budget(settings.memory_limit_bytes, settings.slots)
-    return Explanation(
-        planned=planned,
-        memory_limit_bytes=settings.memory_limit_bytes,
-        arrow_bytes=arrow_bytes,
-        buckets=_buckets(recipe, planned, share, arrow_bytes),
-        fits=arrow_bytes is not None and arrow_bytes <= share.whole_bytes,
-    )
 
 
 def show_explanation(console: Console, explanation: Explanation, *, verbose: bool = False) -> None:
@@ -133,29 +91,3 @@ def _layout(explanation: Explanation) -> str:
     if explanation.planned.strategy is Strategy.BROADCAST:
         return f"{have}, the side that is cut up is read from disk, piece by piece."
     return f"{have}, that is done in one piece that sorts on disk."
-
-
-def _buckets(
-    recipe: Recipe, planned: Planned, share: Budget, arrow_bytes: int | None
-) -> int | None:
-    if planned.strategy is not Strategy.COPARTITION:
-        return 1
-    if recipe.options.buckets is not None or arrow_bytes is None:
-        return recipe.options.buckets
-    return 1 if arrow_bytes <= share.whole_bytes else bucket_count(arrow_bytes, share.join_bytes)
-
-
-def _document(explanation: Explanation) -> dict[str, Any]:
-    planned = explanation.planned
-    return {
-        "strategy": planned.strategy.value,
-        "why": list(planned.why),
-        "identification": planned.identification.value,
-        "keys": [{side.word: key.text(side) for side in Side} for key in planned.reason_keys],
-        "conditions": [condition.text for condition in planned.conditions],
-        "buckets": explanation.buckets,
-        "arrow_bytes": explanation.arrow_bytes,
-        "memory_limit_bytes": explanation.memory_limit_bytes,
-        "warnings": list(planned.warnings),
-        "plan": planned.plan_text,
-    }

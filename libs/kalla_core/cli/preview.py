@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
@@ -15,16 +14,13 @@ from kalla_core.cli.console import print_json, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.tables import rows_table
 from kalla_core.errors import InvalidFilter, InvalidSetting
+from kalla_core.inspection.documents import preview_document
+from kalla_core.inspection.preview import preview, source_of
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.column_types import type_word
-from kalla_core.recipe.document import ExtraDocument
 from kalla_core.recipe.model import SourceSpec
-from kalla_core.recipe.parse import checked, extra_specs
-from kalla_core.recipe.uris import resolve, type_of
+from kalla_core.recipe.uris import resolve
 from kalla_core.sources.protocol import PinnedSource
-from kalla_core.sources.registry import connector_for
-
-_ALIAS = "source"
 
 
 def preview_source(
@@ -43,28 +39,22 @@ def preview_source(
         KallaError: the source, a type or a filter is wrong.
     """
     spec = _spec(uri, types, filters)
-    connector = connector_for(spec)
-    with connector.pin(spec) as pinned:
-        table = connector.preview(pinned, rows)
+    found = preview(spec, rows)
     if as_json:
-        print_json(_document(pinned, table))
+        print_json(preview_document(found))
     else:
-        _show(standard_output(), uri, pinned, table)
+        _show(standard_output(), uri, found.pinned, found.rows)
     return ExitCode.SUCCEEDED
 
 
 def _spec(uri: str, types: Sequence[str], filters: Sequence[str]) -> SourceSpec:
-    document = {
-        "alias": _ALIAS,
-        "type": type_of(uri).value,
-        "uri": resolve(uri, Path.cwd()),
-        "types": dict(_type(one) for one in types),
-        "filters": [_filter(one) for one in filters],
-    }
-    shaped, faults = checked(document, ExtraDocument)
-    if shaped is None:
+    resolved = resolve(uri, Path.cwd())
+    spec, faults = source_of(
+        resolved, dict(_type(one) for one in types), [_filter(one) for one in filters]
+    )
+    if spec is None:
         raise InvalidSetting("\n".join(f"{fault.path}: {fault.message}" for fault in faults))
-    return extra_specs([shaped])[0]
+    return spec
 
 
 def _type(text: str) -> tuple[str, str]:
@@ -96,13 +86,3 @@ def _show(console: Console, uri: str, pinned: PinnedSource, table: pa.Table) -> 
     if left_out:
         names = ", ".join(f"{field.name} {type_word(field.type)}" for field in left_out)
         console.print(Text(f"More columns: {names}"))
-
-
-def _document(pinned: PinnedSource, table: pa.Table) -> dict[str, Any]:
-    return {
-        "uri": mask_text(pinned.spec.uri or ""),
-        "columns": [{"name": field.name, "type": type_word(field.type)} for field in table.schema],
-        "row_count": pinned.statistics.rows,
-        "row_count_exact": pinned.statistics.exact,
-        "rows": table.to_pylist(),
-    }

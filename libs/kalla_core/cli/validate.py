@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -12,8 +11,8 @@ from rich.text import Text
 from kalla_core.cli.console import print_json, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.recipes import read_recipe
-from kalla_core.errors import Fault, RecipeInvalid
-from kalla_core.recipe.column_types import type_word
+from kalla_core.errors import RecipeInvalid
+from kalla_core.inspection.documents import validation_document
 from kalla_core.sources.protocol import PinnedSource
 from kalla_core.validate import Validation, validate_recipe
 
@@ -34,7 +33,7 @@ def validate_file(path: Path, overrides: Sequence[str], *, as_json: bool) -> Exi
         validation = validate_recipe(read_recipe(path, overrides))
     except RecipeInvalid as error:
         validation = Validation(error.faults, (), {}, None)
-    print_json(_document(validation))
+    print_json(validation_document(validation))
     return ExitCode.USER_ERROR if validation.faults else ExitCode.SUCCEEDED
 
 
@@ -51,24 +50,3 @@ def _size(source: PinnedSource) -> str:
     columns = f"{len(source.schema)} columns"
     rows, about = source.statistics.rows, "" if source.statistics.exact else "about "
     return columns if rows is None else f"{columns}, {about}{rows:,} rows"
-
-
-def _document(validation: Validation) -> dict[str, Any]:
-    return {
-        "valid": not validation.faults,
-        "faults": [_fault(fault) for fault in validation.faults],
-        "warnings": list(validation.warnings),
-        "sources": {
-            alias: {field.name: type_word(field.type) for field in source.schema}
-            for alias, source in validation.sources.items()
-        },
-    }
-
-
-def _fault(fault: Fault) -> dict[str, Any]:
-    return {
-        "code": fault.code,
-        "path": fault.path,
-        "message": fault.message,
-        "details": dict(fault.details),
-    }

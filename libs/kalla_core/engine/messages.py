@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,8 @@ from kalla_core.engine.budget import budget
 from kalla_core.engine.census import KeyCounts
 from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
 from kalla_core.engine.progress import Progress, Stage
-from kalla_core.errors import EngineFailure, Fault, InvalidSql, KallaError, RecipeInvalid
+from kalla_core.error_json import error as error
+from kalla_core.error_json import error_json as error_json
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import parse_recipe
@@ -74,63 +75,3 @@ def progress(document: Mapping[str, Any]) -> Progress:
     """Return the report that `progress_json` described; an `event` beside it is left out."""
     fields = {name: value for name, value in document.items() if name != "event"}
     return Progress(**{**fields, "stage": Stage(document["stage"])})
-
-
-def error_json(error: KallaError) -> Json:
-    """Return an error as JSON."""
-    described: Json = {
-        "code": error.code,
-        "message": error.message,
-        "details": _plain(error.details),
-    }
-    if isinstance(error, InvalidSql):
-        described |= {"line": error.line, "column": error.column}
-    if isinstance(error, RecipeInvalid):
-        described["subject"] = error.subject
-        described["faults"] = [
-            {
-                "code": fault.code,
-                "path": fault.path,
-                "message": fault.message,
-                "details": _plain(fault.details),
-            }
-            for fault in error.faults
-        ]
-    return described
-
-
-def error(document: Mapping[str, Any]) -> KallaError:
-    """Return the error that `error_json` described; a `traceback` beside it becomes a note."""
-    made = _made(document)
-    if "traceback" in document:
-        made.add_note(document["traceback"])
-    return made
-
-
-def _made(document: Mapping[str, Any]) -> KallaError:
-    kind = _KINDS.get(document["code"], EngineFailure)
-    if issubclass(kind, RecipeInvalid):
-        return kind([Fault(**fault) for fault in document["faults"]], document["subject"])
-    if issubclass(kind, InvalidSql):
-        position = {"line": document["line"], "column": document["column"]}
-        return kind(document["message"], **position, **document["details"])
-    return kind(document["message"], **document["details"])
-
-
-def _kinds(kind: type[KallaError]) -> Iterator[type[KallaError]]:
-    yield kind
-    for narrower in kind.__subclasses__():
-        yield from _kinds(narrower)
-
-
-_KINDS = {kind.code: kind for kind in _kinds(KallaError) if "code" in vars(kind)}
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    return str(value)

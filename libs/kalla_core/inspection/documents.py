@@ -1,0 +1,57 @@
+"""What inspections found, as JSON: the same on the command line and over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kalla_core.error_json import fault_json
+from kalla_core.inspection.explain import Explanation
+from kalla_core.inspection.preview import Preview
+from kalla_core.matching.query import Side
+from kalla_core.observe.secrets import mask_text
+from kalla_core.recipe.column_types import type_word
+from kalla_core.validate import Validation
+
+Json = dict[str, Any]
+
+
+def validation_document(validation: Validation) -> Json:
+    """Return what was found out about a recipe."""
+    return {
+        "valid": not validation.faults,
+        "faults": [fault_json(fault) for fault in validation.faults],
+        "warnings": list(validation.warnings),
+        "sources": {
+            alias: {field.name: type_word(field.type) for field in source.schema}
+            for alias, source in validation.sources.items()
+        },
+    }
+
+
+def explanation_document(explanation: Explanation) -> Json:
+    """Return how a recipe would be run."""
+    planned = explanation.planned
+    return {
+        "strategy": planned.strategy.value,
+        "why": list(planned.why),
+        "identification": planned.identification.value,
+        "keys": [{side.word: key.text(side) for side in Side} for key in planned.reason_keys],
+        "conditions": [condition.text for condition in planned.conditions],
+        "buckets": explanation.buckets,
+        "arrow_bytes": explanation.arrow_bytes,
+        "memory_limit_bytes": explanation.memory_limit_bytes,
+        "warnings": list(planned.warnings),
+        "plan": planned.plan_text,
+    }
+
+
+def preview_document(preview: Preview) -> Json:
+    """Return what a source holds; values that JSON does not know are their text."""
+    pinned, table = preview.pinned, preview.rows
+    return {
+        "uri": mask_text(pinned.spec.uri or ""),
+        "columns": [{"name": field.name, "type": type_word(field.type)} for field in table.schema],
+        "row_count": pinned.statistics.rows,
+        "row_count_exact": pinned.statistics.exact,
+        "rows": table.to_pylist(),
+    }

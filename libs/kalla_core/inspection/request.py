@@ -1,0 +1,60 @@
+"""What is asked of an inspection, as data that travels to the process that carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from kalla_core.sources.protocol import SourceAccess
+
+
+class Kind(StrEnum):
+    """What is to be found out."""
+
+    VALIDATE = "validate"
+    EXPLAIN = "explain"
+    PREVIEW = "preview"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """One question.
+
+    Attributes:
+        document: the recipe; for a preview `uri`, `types`, `filters` and `rows`.
+        memory_limit_bytes, threads: of the run that is explained, not of the inspection.
+        access: what sources may be reached.
+    """
+
+    kind: Kind
+    document: Mapping[str, Any]
+    memory_limit_bytes: int
+    threads: int
+    access: SourceAccess
+
+
+def to_json(inspection: Inspection) -> dict[str, Any]:
+    """Return a question as JSON."""
+    roots = inspection.access.allowed_roots
+    return {
+        "kind": inspection.kind.value,
+        "document": dict(inspection.document),
+        "memory_limit_bytes": inspection.memory_limit_bytes,
+        "threads": inspection.threads,
+        "allowed_roots": None if roots is None else [str(root) for root in roots],
+    }
+
+
+def from_json(document: Mapping[str, Any]) -> Inspection:
+    """Return the question that `to_json` described."""
+    roots = document["allowed_roots"]
+    return Inspection(
+        kind=Kind(document["kind"]),
+        document=document["document"],
+        memory_limit_bytes=document["memory_limit_bytes"],
+        threads=document["threads"],
+        access=SourceAccess(None if roots is None else tuple(Path(root) for root in roots)),
+    )
