@@ -20,8 +20,14 @@ from kalla_core.engine import messages
 from kalla_core.engine.job import run_job
 from kalla_core.engine.progress import Progress
 from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
+from kalla_core.sources.registry import load_connectors
 
 _PROGRESS_INTERVAL_S = 0.1
+
+
+def prepare() -> None:
+    """Load what every run needs; for a process that runs are forked from. Starts no thread."""
+    load_connectors()
 
 
 def main() -> None:

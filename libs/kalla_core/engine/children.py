@@ -12,17 +12,18 @@ import json
 import os
 import selectors
 import signal
-import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
-from typing import IO, Any, cast
+from typing import IO, Any
 
-from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory
+from kalla_core.engine.spawned import ChildProcess, Spawned, Start, spawn
+from kalla_core.errors import Cancelled, Crashed, DeadlineExceeded, OutOfMemory
 
 RUN = (sys.executable, "-m", "kalla_core.engine.child")
 """The command of a process that carries out one run."""
@@ -45,10 +46,12 @@ class Limits:
     Attributes:
         memory_bytes: the child's own memory (see `private_bytes`), beyond which it is killed.
         timeout: from its start; None for no bound.
+        stop: ends it soon after it is set, from any thread.
     """
 
     memory_bytes: int
     timeout: timedelta | None = None
+    stop: threading.Event | None = None
 
 
 class Child:
@@ -57,13 +60,11 @@ class Child:
     Not thread-safe.
     """
 
-    def __init__(
-        self, command: Sequence[str], limits: Limits, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, process: ChildProcess, limits: Limits) -> None:
         self._limits = limits
         self._started = time.monotonic()
         self._errors = bytearray()
-        self._process = _spares.take(command, environment) or _start(command, environment)
+        self._process = process
 
     @property
     def pid(self) -> int:
@@ -78,22 +79,23 @@ class Child:
                 did not end when it had nothing more to say, or said what is no answer.
             OutOfMemory: it took more memory than it may.
             DeadlineExceeded: it took too long.
+            Cancelled: it was to be stopped.
         """
         answers = _Answers()
         for data in self._exchange(json.dumps(message).encode() + b"\n"):
             yield from answers.take(data)
-        _end_group(self._process.pid)  # before it is waited for, while the number is its own
         code = self._process.wait()
         if code != 0:
             raise self._death(code)
 
     def kill(self) -> None:
         """End the child and whatever it started, now."""
-        _end(self._process)
+        self._process.end()
 
     def _exchange(self, message: bytes) -> Iterator[bytes]:
         """Write the message as the child takes it; yield what it writes until it has ended."""
-        stdin, stdout, stderr = self._pipes()
+        process = self._process
+        stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
         os.set_blocking(stdin.fileno(), False)
         unsent = memoryview(message)
         patience = _Patience()
@@ -102,7 +104,7 @@ class Child:
             selector.register(stdout, selectors.EVENT_READ)
             selector.register(stderr, selectors.EVENT_READ)
             while True:
-                ended = self._has_ended()  # asked first: all that it said is in the pipes then
+                ended = process.has_ended()  # asked first: all that it said is in the pipes then
                 ready = [
                     key.fileobj for key, _ in selector.select(0 if ended else _LOOK_INTERVAL_S)
                 ]
@@ -121,20 +123,13 @@ class Child:
                 patience.check()
                 self._check_limits()
 
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
-        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
-        return cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", pipes)  # all three were asked for
-
     def _note(self, said: bytes) -> None:
         self._errors += said
         del self._errors[:-_KEPT_ERROR_BYTES]
 
-    def _has_ended(self) -> bool:
-        """Look without waiting for it, which would set its number free."""
-        status = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return status is not None
-
     def _check_limits(self) -> None:
+        if self._limits.stop is not None and self._limits.stop.is_set():
+            raise Cancelled("The run was cancelled.")
         used = private_bytes(self._process.pid)
         if used > self._limits.memory_bytes:
             raise OutOfMemory(
@@ -147,12 +142,14 @@ class Child:
                 f"The run took longer than its timeout of {timeout.total_seconds():g} seconds."
             )
 
-    def _death(self, code: int) -> Crashed:
-        _, _, stderr = self._pipes()
+    def _death(self, code: int | None) -> Crashed:
+        stderr = self._process.stderr
         os.set_blocking(stderr.fileno(), False)
         self._note(stderr.read(_PIPE_BYTES) or b"")
         said = self._errors.decode(errors="replace").strip().splitlines()
         last = f" Its last words: {said[-1]}" if said else ""
+        if code is None:
+            return Crashed(f"The process of the run ended, and nobody knows how.{last}")
         if code < 0:
             name = signal.Signals(-code).name
             hint = " The kernel does this when memory runs out." if -code == signal.SIGKILL else ""
@@ -162,14 +159,22 @@ class Child:
 
 @contextmanager
 def running(
-    command: Sequence[str], limits: Limits, environment: Mapping[str, str] = MappingProxyType({})
+    command: Sequence[str],
+    limits: Limits,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    start: Start | None = None,
 ) -> Iterator[Child]:
     """Start a child process; leaving the context kills it if it still runs.
 
     Args:
         environment: variables that it is to have beside those of this process.
+        start: how (`Nursery.start`, where many are wanted at once); by default one that was
+            warmed up, else a new program.
+
+    Raises:
+        Crashed: it cannot be started.
     """
-    child = Child(command, limits, environment)
+    child = Child((start or _spares.start)(command, environment), limits)
     try:
         yield child
     finally:
@@ -184,54 +189,29 @@ def warm_up(command: Sequence[str]) -> None:
     _spares.add(command)
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        env={**os.environ, **_ENVIRONMENT, **environment},
-        start_new_session=True,
-    )
-
-
 class _Spares:
     """Processes that were started before they are needed."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+        self._waiting: dict[tuple[str, ...], Spawned] = {}
 
     def add(self, command: Sequence[str]) -> None:
         if tuple(command) not in self._waiting:
-            self._waiting[tuple(command)] = _start(command, {})
+            self._waiting[tuple(command)] = spawn(command, {})
 
-    def take(
-        self, command: Sequence[str], environment: Mapping[str, str]
-    ) -> subprocess.Popen[bytes] | None:
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Spawned:
         process = self._waiting.pop(tuple(command), None)
-        if process is not None and (environment or process.poll() is not None):
-            _end(process)  # it has another environment, or has ended already
-            return None
+        if process is None:
+            return spawn(command, environment)
+        if environment or process.has_ended():
+            process.end()  # it has another environment, or has ended already
+            return spawn(command, environment)
         return process
 
     def end(self) -> None:
         while self._waiting:
             _, process = self._waiting.popitem()
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.returncode is None:
-        _end_group(process.pid)
-    process.wait()
-    _close(process)
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
+            process.end()
 
 
 _spares = _Spares()
@@ -288,14 +268,6 @@ def _not_an_answer(line: bytes) -> Crashed:
     return Crashed(f"The process of the run said what is no answer: {shown!r}")
 
 
-_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",  # numpy's linear algebra is not used; its threads cost memory
-    "OMP_NUM_THREADS": "1",
-    "MIMALLOC_PURGE_DELAY": "1000",  # ms; pages given back soon are faulted in again soon
-    "MALLOC_ARENA_MAX": "2",  # glibc's arenas otherwise keep memory per thread
-}
-
-
 def private_bytes(pid: int) -> int:
     """Return the memory that a process alone holds; 0 once it has ended or where nobody tells.
 
@@ -325,9 +297,3 @@ def _received(pipe: IO[bytes], selector: selectors.BaseSelector) -> bytes:
     if not data:
         selector.unregister(pipe)
     return data
-
-
-def _end_group(group: int) -> None:
-    """Kill a process and whatever it started and left behind."""
-    with suppress(ProcessLookupError, PermissionError):  # some systems refuse when all have ended
-        os.killpg(group, signal.SIGKILL)

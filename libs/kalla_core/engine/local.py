@@ -6,9 +6,10 @@ until this process commits, and a run that fails, is cancelled or killed leaves 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from kalla_core.engine.budget import GIB, MIB, budget
 from kalla_core.engine.children import RUN, Limits, running
 from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
 from kalla_core.engine.progress import OnProgress
+from kalla_core.engine.spawned import Start
 from kalla_core.errors import Crashed
 from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
@@ -37,6 +39,9 @@ class RunRequest:
         memory_limit_bytes: for this process and its children together.
         threads: cores to use.
         overwrite: replace complete evidence of another run.
+        run_attempt: try at the run, from 1.
+        started_at: what `now()` is in the match SQL; by default when the run starts.
+        timeout: how long the work may take; by default what the recipe says.
     """
 
     recipe: Recipe
@@ -45,31 +50,64 @@ class RunRequest:
     memory_limit_bytes: int
     threads: int
     overwrite: bool = False
+    run_attempt: int = 1
+    started_at: datetime | None = None
+    timeout: timedelta | None = None
 
 
-def run_local(request: RunRequest, on_progress: OnProgress) -> RunMetadata:
+def _at_once() -> None:
+    """Commit without asking anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """How whoever started a run has a hand in it.
+
+    Attributes:
+        stop: once set, from any thread, the run ends with `Cancelled`; the commit is not stopped.
+        before_commit: called when only the commit is left; raises to prevent it.
+        start: how the process that does the work is started; see `children.running`.
+    """
+
+    stop: threading.Event | None = None
+    before_commit: Callable[[], None] = _at_once
+    start: Start | None = None
+
+
+def run_local(
+    request: RunRequest,
+    on_progress: OnProgress,
+    supervision: Supervision = Supervision(),
+) -> RunMetadata:
     """Carry out a run and commit its evidence.
 
     Raises:
         KallaError: what went wrong; the output folder is as it was.
         KeyboardInterrupt: likewise.
     """
-    started_at = datetime.now(UTC)
+    started_at = request.started_at or datetime.now(UTC)
     share = budget(request.memory_limit_bytes, request.threads)
-    with OutputFolder.claim(request.output, request.run_id, request.overwrite) as folder:
+    claim = OutputFolder.claim(
+        request.output, request.run_id, request.overwrite, request.run_attempt
+    )
+    with claim as folder:
         spec = JobSpec(request.recipe, started_at, folder.staging, folder.scratch, share)
-        outcome = _work(spec, on_progress)
+        limits = Limits(
+            memory_bytes=share.limit_bytes * 5 // 4 - _PARENT_BYTES,
+            timeout=request.timeout or request.recipe.options.timeout,
+            stop=supervision.stop,
+        )
+        outcome = _work(spec, limits, on_progress, supervision.start)
         metadata = run_metadata(request, started_at, outcome)
+        supervision.before_commit()
         folder.commit(metadata)
     return metadata
 
 
-def _work(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
-    limits = Limits(
-        memory_bytes=spec.budget.limit_bytes * 5 // 4 - _PARENT_BYTES,
-        timeout=spec.recipe.options.timeout,
-    )
-    with running(RUN, limits, _environment(spec.budget.limit_bytes)) as child:
+def _work(
+    spec: JobSpec, limits: Limits, on_progress: OnProgress, start: Start | None
+) -> JobOutcome:
+    with running(RUN, limits, child_environment(spec.budget.limit_bytes), start) as child:
         for answer in child.ask(messages.spec_json(spec)):
             match answer["event"]:
                 case "progress":
@@ -83,7 +121,7 @@ def _work(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
     raise Crashed("The process of the run ended without saying how the run went.")
 
 
-def _environment(limit_bytes: int) -> Mapping[str, str]:
+def child_environment(limit_bytes: int) -> Mapping[str, str]:
     """Return the variables of a child with little memory.
 
     Pages that are kept for a second, for they may be wanted again, add up to 110 MiB.

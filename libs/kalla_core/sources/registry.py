@@ -8,6 +8,7 @@ a package that brings one need only be installed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -54,6 +55,13 @@ def connector_for(spec: SourceSpec, access: SourceAccess = SourceAccess()) -> Co
 def installed_schemes() -> tuple[str, ...]:
     """Return the URI schemes for which a connector is installed, sorted."""
     return tuple(sorted(_entries()))
+
+
+def load_connectors() -> None:
+    """Import all connectors now; one that cannot be imported says so when it is wanted."""
+    for entry in _entries().values():
+        with suppress(ImportError):
+            entry.load()
 
 
 def _scheme(spec: SourceSpec) -> str:

@@ -286,8 +286,8 @@ def test_a_warm_child_that_died_meanwhile_is_replaced() -> None:
     program = command('import sys; print(\'{"event": "done"}\') if sys.stdin.readline() else 0')
     warm_up(program)
     dead = children._spares._waiting[tuple(program)]
-    dead.kill()
-    dead.wait()
+    os.kill(dead.pid, signal.SIGKILL)
+    assert ends_soon(dead.pid)
 
     with running(program, PATIENCE) as child:
         (answer,) = child.ask({})

@@ -1,0 +1,106 @@
+"""A child process as its parent holds it, and the plain way to get one: a new interpreter.
+
+What else can start one (`nursery`) offers the same, so that `children` need not know which it is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import IO, Protocol, cast
+
+ENVIRONMENT: Mapping[str, str] = {
+    "OPENBLAS_NUM_THREADS": "1",  # numpy's linear algebra is not used; its threads cost memory
+    "OMP_NUM_THREADS": "1",
+    "MIMALLOC_PURGE_DELAY": "1000",  # ms; pages given back soon are faulted in again soon
+    "MALLOC_ARENA_MAX": "2",  # glibc's arenas otherwise keep memory per thread
+}
+"""Variables that every process which works with rows is started with."""
+
+
+class ChildProcess(Protocol):
+    """A process with three pipes, in a process group of its own. Not thread-safe.
+
+    Attributes:
+        pid: its number, and that of its group.
+        stdin, stdout, stderr: our ends of its pipes, unbuffered.
+    """
+
+    pid: int
+    stdin: IO[bytes]
+    stdout: IO[bytes]
+    stderr: IO[bytes]
+
+    def has_ended(self) -> bool:
+        """Look whether it has ended, without waiting."""
+        ...
+
+    def wait(self) -> int | None:
+        """End what it left behind and return its exit code, negative for a signal.
+
+        Only to be called once it has ended. None where nobody knows any more.
+        """
+        ...
+
+    def end(self) -> None:
+        """Kill it and whatever it started, if they still run, and close the pipes."""
+        ...
+
+
+Start = Callable[[Sequence[str], Mapping[str, str]], ChildProcess]
+"""Starts a process for a command, with variables beside those of this process.
+
+Raises `Crashed` when it cannot.
+"""
+
+
+class Spawned:
+    """A process that this one has started itself."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.pid = process.pid
+        pipes = (process.stdin, process.stdout, process.stderr)  # all three were asked for
+        self.stdin, self.stdout, self.stderr = cast("tuple[IO[bytes], ...]", pipes)
+
+    def has_ended(self) -> bool:
+        """Look without waiting for it, which would set its number free."""
+        if self._process.returncode is not None:
+            return True
+        status = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return status is not None
+
+    def wait(self) -> int:
+        """Return the exit code, after the whole group was ended."""
+        if self._process.returncode is None:
+            end_group(self.pid)  # before it is waited for, while the number is its own
+        return self._process.wait()
+
+    def end(self) -> None:
+        """Kill the group, if it still runs."""
+        self.wait()
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            pipe.close()
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str]) -> Spawned:
+    """Start a new program."""
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env={**os.environ, **ENVIRONMENT, **environment},
+        start_new_session=True,
+    )
+    return Spawned(process)
+
+
+def end_group(group: int) -> None:
+    """Kill a process and whatever it started and left behind."""
+    with suppress(ProcessLookupError, PermissionError):  # some systems refuse when all have ended
+        os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,89 @@
+"""A run on this machine in the hands of whoever started it: stopped, asked before its commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kalla_core.engine.budget import MIB
+from kalla_core.engine.children import RUN
+from kalla_core.engine.local import RunRequest, Supervision, run_local
+from kalla_core.engine.nursery import Nursery
+from kalla_core.engine.progress import Progress
+from kalla_core.errors import Cancelled
+from kalla_core.evidence.reader import read_evidence
+from kalla_core.recipe.parse import load_recipe
+from tests.support.books import Books
+from tests.support.command import names_below
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery([RUN[-1]]) as nursery:
+        yield nursery
+
+
+def request(books: Books, output: Path) -> RunRequest:
+    return RunRequest(load_recipe(books.write()), "run-1", output, 512 * MIB, 1)
+
+
+def no_progress(_progress: Progress) -> None:
+    pass
+
+
+def test_a_run_is_forked_and_asks_before_it_commits(
+    books: Books, tmp_path: Path, nursery: Nursery
+) -> None:
+    output = tmp_path / "out"
+    seen = []
+    supervision = Supervision(
+        before_commit=lambda: seen.append(output.exists()), start=nursery.start
+    )
+
+    metadata = run_local(request(books, output), no_progress, supervision)
+
+    assert seen == [False]
+    with read_evidence(output) as evidence:
+        assert evidence.metadata == metadata
+
+
+def test_a_commit_that_is_refused_leaves_nothing(
+    books: Books, tmp_path: Path, nursery: Nursery
+) -> None:
+    def refuse() -> None:
+        raise Cancelled("A cancel came first.")
+
+    wanted = request(books, tmp_path / "out")
+    before = names_below(tmp_path)
+
+    with pytest.raises(Cancelled):
+        run_local(
+            wanted,
+            no_progress,
+            Supervision(before_commit=refuse, start=nursery.start),
+        )
+
+    assert names_below(tmp_path) == before
+
+
+def test_a_run_is_stopped_from_another_thread(
+    books: Books, tmp_path: Path, nursery: Nursery
+) -> None:
+    stop = threading.Event()
+    wanted = request(books, tmp_path / "out")
+    before = names_below(tmp_path)
+
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        run_local(
+            wanted,
+            lambda _progress: stop.set(),
+            Supervision(stop=stop, start=nursery.start),
+        )
+
+    assert time.monotonic() - began < 10
+    assert names_below(tmp_path) == before

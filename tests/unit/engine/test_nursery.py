@@ -1,0 +1,266 @@
+"""Children forked from a process that is loaded, through the interface of `children`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kalla_core.engine.children import Child, Limits, running
+from kalla_core.engine.nursery import Nursery
+from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory
+from tests.support.processes import children_of, ends_soon, has_ended
+
+MIB = 1 << 20
+PATIENCE = Limits(memory_bytes=1 << 40, timeout=timedelta(seconds=30))
+ENTRY = "a_child_for_tests"
+COMMAND = (sys.executable, "-m", ENTRY)
+PROGRAM = """
+import json, os, signal, sys, threading, time
+
+def say(**answer):
+    print(json.dumps({"event": "said", **answer}), flush=True)
+
+def watch():
+    sys.stdin.read()
+    os._exit(1)
+
+def main():
+    asked = json.loads(sys.stdin.readline())
+    threading.Thread(target=watch, daemon=True).start()
+    exec(asked["do"])
+"""
+ENGINE = "kalla_core.engine.child"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / f"{ENTRY}.py").write_text(PROGRAM)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def nursery(path: str) -> Iterator[Nursery]:
+    with Nursery([ENTRY], {"PYTHONPATH": path}) as nursery:
+        yield nursery
+
+
+def ask(nursery: Nursery, do: str, limits: Limits = PATIENCE, **variables: str) -> list[Any]:
+    with running(COMMAND, limits, variables, nursery.start) as child:
+        return list(child.ask({"do": do}))
+
+
+def started(child: Child) -> None:
+    next(child.ask({"do": "say(); time.sleep(60)"}))
+
+
+def test_a_child_answers_and_has_its_variables(nursery: Nursery) -> None:
+    answers = ask(nursery, "say(has=os.environ['KALLA_TEST'])", KALLA_TEST="this")
+
+    assert [answer["has"] for answer in answers] == ["this"]
+
+
+def test_what_one_child_does_to_its_memory_no_other_sees(nursery: Nursery) -> None:
+    change = "import math; math.pi = 4; say(pi=math.pi, var=os.environ.get('X', 'unset'))"
+    look = "import math; say(pi=math.pi, var=os.environ.get('X', 'unset'))"
+
+    (first,) = ask(nursery, change, X="set")
+    (second,) = ask(nursery, look)
+
+    assert (first["pi"], first["var"]) == (4, "set")
+    assert (second["pi"] < 4, second["var"]) == (True, "unset")
+
+
+def test_a_child_starts_in_milliseconds(nursery: Nursery) -> None:
+    ask(nursery, "say()")
+    times = []
+
+    for _ in range(10):
+        began = time.perf_counter()
+        ask(nursery, "say()")
+        times.append(time.perf_counter() - began)
+
+    assert min(times) < 0.1
+
+
+def test_a_child_has_its_own_process_group(nursery: Nursery) -> None:
+    (answer,) = ask(nursery, "say(pid=os.getpid(), group=os.getpgid(0), session=os.getsid(0))")
+
+    assert answer["pid"] == answer["group"] == answer["session"]
+
+
+def test_many_children_run_at_once(nursery: Nursery) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        asked = [threads.submit(ask, nursery, f"say(n={n}); time.sleep(0.1)") for n in range(48)]
+        answers = [one.result()[0]["n"] for one in asked]
+
+    assert answers == list(range(48))
+    assert nursery.pid is not None
+    assert children_of(nursery.pid) == []
+
+
+@pytest.mark.parametrize(
+    ("do", "words"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
+        ("os._exit(7)", "exit code 7"),
+        ("raise ValueError('the disk is on fire')", "the disk is on fire"),
+        ("os.close(1); os.close(2); time.sleep(60)", "silent"),
+    ],
+)
+def test_a_death_is_told_as_what_it_was(nursery: Nursery, do: str, words: str) -> None:
+    with pytest.raises(Crashed) as raised:
+        ask(nursery, do)
+
+    assert words in raised.value.message
+
+
+def test_a_child_that_takes_too_long_or_too_much_is_stopped(nursery: Nursery) -> None:
+    with pytest.raises(DeadlineExceeded):
+        ask(nursery, "time.sleep(60)", Limits(1 << 40, timedelta(seconds=0.3)))
+    with pytest.raises(OutOfMemory):
+        ask(nursery, f"x = os.urandom(1) * {300 * MIB}; time.sleep(60)", Limits(200 * MIB))
+
+
+def test_a_child_can_be_killed_alone(nursery: Nursery) -> None:
+    with running(COMMAND, PATIENCE, start=nursery.start) as one:
+        started(one)
+        with running(COMMAND, PATIENCE, start=nursery.start) as other:
+            started(other)
+        other_ended, one_ended = has_ended(other.pid), has_ended(one.pid)
+
+    assert (other_ended, one_ended) == (True, False)
+    assert has_ended(one.pid)
+
+
+def test_what_a_child_started_ends_with_it(nursery: Nursery) -> None:
+    do = (
+        "import subprocess; say(pid=subprocess.Popen([sys.executable, '-c', "
+        "'import time; time.sleep(60)']).pid); os._exit(0)"
+    )
+
+    (answer,) = ask(nursery, do)
+
+    assert ends_soon(answer["pid"])
+
+
+def test_nothing_stays_open(nursery: Nursery) -> None:
+    ask(nursery, "say()")
+    before = sorted(os.listdir("/proc/self/fd")), _descriptors(nursery)
+
+    for do in ("say()", "print('garbage')", "os.kill(os.getpid(), 9)"):
+        with suppress(Crashed):
+            ask(nursery, do)
+
+    assert (sorted(os.listdir("/proc/self/fd")), _descriptors(nursery)) == before
+
+
+def _descriptors(nursery: Nursery) -> list[str]:
+    return sorted(os.listdir(f"/proc/{nursery.pid}/fd"))
+
+
+def test_a_child_holds_nothing_of_its_siblings(nursery: Nursery) -> None:
+    with running(COMMAND, PATIENCE, start=nursery.start) as sibling:
+        started(sibling)
+        (answer,) = ask(nursery, "say(fds=sorted(map(int, os.listdir('/proc/self/fd'))))")
+
+    assert len(answer["fds"]) == 4  # and the one that lists them
+
+
+def test_a_zygote_that_died_is_replaced_and_its_children_go_on(path: str) -> None:
+    with Nursery([ENTRY], {"PYTHONPATH": path}) as nursery:
+        with running(COMMAND, PATIENCE, start=nursery.start) as child:
+            answers = child.ask({"do": "say(); time.sleep(0.5); say()"})
+            next(answers)
+            first = nursery.pid
+            assert first is not None
+            os.kill(first, signal.SIGKILL)
+            assert ends_soon(first)
+            (answer,) = ask(nursery, "say(new=True)")
+            orphan_said = next(answers)
+
+        assert (answer["new"], orphan_said["event"]) == (True, "said")
+        assert nursery.pid != first
+        assert ends_soon(child.pid)
+
+
+def test_an_orphan_can_still_be_killed(path: str) -> None:
+    with Nursery([ENTRY], {"PYTHONPATH": path}) as nursery:
+        with running(COMMAND, PATIENCE, start=nursery.start) as child:
+            started(child)
+            assert nursery.pid is not None
+            os.kill(nursery.pid, signal.SIGKILL)
+
+        assert ends_soon(child.pid)
+
+
+def test_a_closed_nursery_starts_nothing() -> None:
+    nursery = Nursery([])
+    nursery.open()
+    pid = nursery.pid
+    assert pid is not None
+
+    nursery.close()
+
+    assert has_ended(pid)
+    with pytest.raises(Crashed):
+        nursery.start(COMMAND, {})
+
+
+def test_nothing_outlives_a_service_that_is_killed(path: str) -> None:
+    program = (
+        "import os, signal\n"
+        "from kalla_core.engine.nursery import Nursery\n"
+        "from kalla_core.engine.children import Limits, running\n"
+        f"nursery = Nursery(['{ENTRY}'])\n"
+        f"with running({COMMAND!r}, Limits(1 << 40), start=nursery.start) as child:\n"
+        "    next(child.ask({'do': 'say(); time.sleep(60)'}))\n"
+        "    print(nursery.pid, child.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    pids = [int(word) for word in ended.stdout.split()]
+
+    assert len(pids) == 2
+    assert all(ends_soon(pid) for pid in pids)
+
+
+def test_modules_that_start_threads_are_not_forked_from(tmp_path: Path) -> None:
+    threads = (
+        "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()"
+    )
+    (tmp_path / f"{ENTRY}.py").write_text(
+        PROGRAM + f"\ndef prepare():\n    {threads}\nif __name__ == '__main__': main()"
+    )
+
+    with Nursery([ENTRY], {"PYTHONPATH": str(tmp_path)}) as nursery:
+        (answer,) = ask(nursery, "say(parent=os.getppid())")
+
+    assert answer["parent"] == os.getpid()
+
+
+def test_the_engine_loads_without_threads() -> None:
+    with Nursery([ENGINE]) as nursery:
+        child = nursery.start((sys.executable, "-m", ENGINE), {})
+        threads = os.listdir(f"/proc/{nursery.pid}/task")
+        child.end()
+
+    assert len(threads) == 1
