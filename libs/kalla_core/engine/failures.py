@@ -13,6 +13,10 @@ _DATA_FAULTS = ("Cast error", "Divide by zero", "Arithmetic overflow", "Overflow
                 "Invalid argument", "Compute error", "Execution error")  # fmt: skip
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 
+_REMEDY_OF_SORTS = "select fewer columns and join fewer tables in the match SQL"
+_REMEDIES = {"ExternalSorter": _REMEDY_OF_SORTS, "ExternalSorterMerge": _REMEDY_OF_SORTS}
+_ANY_REMEDY = "give the match SQL an equality key"
+
 
 @contextmanager
 def query_errors() -> Iterator[None]:
@@ -39,7 +43,7 @@ def _named(text: str) -> KallaError:
         name = operator.group(1) if operator else "a query operator"
         return OutOfMemory(
             f"The memory limit does not suffice: {name} needs more than its share. "
-            "Raise --memory-limit, or give the match SQL an equality key.",
+            f"Raise --memory-limit, or {_REMEDIES.get(name, _ANY_REMEDY)}.",
             operator=name,
         )
     if any(words in text for words in _NO_SPACE):

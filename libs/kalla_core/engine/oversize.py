@@ -18,6 +18,7 @@ from kalla_core.engine.failures import query_errors
 from kalla_core.engine.join import JoinContext, rows_of, stream_pairs
 from kalla_core.engine.rows import IdArray
 from kalla_core.engine.store import Store
+from kalla_core.errors import OutOfMemory
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.matching.pairs import PairFrame
 from kalla_core.matching.planned import pair_frame
@@ -28,6 +29,12 @@ from kalla_core.matching.tables import ArrowFile, register_file, register_tables
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _BATCH_ROWS = 8192
+_FEWEST_BATCH_ROWS = 16
+_BATCHES_IN_POOL = 64
+"""Sorts that spilled merge a few runs at once and hold two batches of each; a plan has several
+sorts, each twice. Batches of such a part of the pool leave room for two joins and a window."""
+_SMALLER = 8
+"""By how much batches shrink for a plan that has more sorts than that."""
 _NUMBERS = {Side.LEFT: "__kalla_left", Side.RIGHT: "__kalla_right"}
 
 
@@ -41,7 +48,8 @@ def match_from_disk(
         OutOfDisk: no room for the files beside the spool.
     """
     memory = budget.pool_bytes * budget.threads
-    limits = replace(context.limits, sort_merge=True, memory_bytes=memory)
+    rows = fitting_rows(_row_bytes(store, buckets), memory)
+    limits = replace(context.limits, sort_merge=True, memory_bytes=memory, batch_rows=rows)
     disk = _Disk(replace(context, limits=limits), store.plan.folder)
     sources = {
         side: disk.write(
@@ -49,16 +57,46 @@ def match_from_disk(
         )
         for side in Side
     }
-    pairs = disk.write("pairs.arrow", disk.pairs_schema, disk.pairs(sources))
+    try:
+        pairs = disk.write_pairs(sources)
+    except OutOfMemory:  # once more with less: nothing has come of it yet
+        disk = disk.frugal()
+        pairs = disk.write_pairs(sources)
     yield from disk.matched(sources, pairs)
     for file in (*sources.values(), pairs):
         file.path.unlink()
+
+
+def fitting_rows(row_bytes: int, memory_bytes: int) -> int:
+    """Return how many rows of a size a batch may have, so that a plan of many sorts fits."""
+    fitting = memory_bytes // (_BATCHES_IN_POOL * max(row_bytes, 1))
+    return min(max(fitting, _FEWEST_BATCH_ROWS), _BATCH_ROWS)
+
+
+def _row_bytes(store: Store, buckets: tuple[int, ...]) -> int:
+    """Return how many bytes a row takes that has all columns of both sides."""
+    width, chosen = 0, list(buckets)
+    for side in Side:
+        spool = store.spool(side)
+        size = int(spool.bucket_bytes(store.buckets)[chosen].sum())
+        width += size // max(int(spool.bucket_rows(store.buckets)[chosen].sum()), 1)
+    return width
 
 
 class _Disk:
     def __init__(self, context: JoinContext, folder: Path) -> None:
         self._context = context
         self._folder = folder
+        self._pair_bytes = 0
+
+    def frugal(self) -> _Disk:
+        """Return the same with all that sorts hold at once as little as can be."""
+        limits = self._context.limits
+        fewer = max(limits.batch_rows // _SMALLER, _FEWEST_BATCH_ROWS)
+        return _Disk(
+            replace(self._context, limits=replace(limits, batch_rows=fewer, fan_in=2)),
+            self._folder,
+        )
 
     @property
     def pairs_schema(self) -> pa.Schema:
@@ -77,27 +115,35 @@ class _Disk:
             pa.OSFile(str(path), "wb") as sink,
             pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer,
         ):
-            rows = 0
+            rows, at_once = 0, self._context.limits.batch_rows
             for batch in batches:
-                for start in range(0, batch.num_rows, _BATCH_ROWS):
-                    writer.write_batch(batch.slice(start, _BATCH_ROWS))
+                for start in range(0, batch.num_rows, at_once):
+                    writer.write_batch(batch.slice(start, at_once))
                 rows += batch.num_rows
         return ArrowFile(path, schema, rows)
 
-    def pairs(self, sources: Mapping[Side, ArrowFile]) -> Iterator[pa.RecordBatch]:
+    def write_pairs(self, sources: Mapping[Side, ArrowFile]) -> ArrowFile:
+        """Run the match SQL; write what it brings out with the numbers of the rows."""
+        return self.write("pairs.arrow", self.pairs_schema, self._pairs(sources))
+
+    def _pairs(self, sources: Mapping[Side, ArrowFile]) -> Iterator[pa.RecordBatch]:
         """Yield the output of the match SQL with the numbers of the rows of both sides."""
         frame = self._frame(sources)
         for batch, pairs in stream_pairs(frame):
             self._context.stop.check()
             output = rows_of(batch, pairs).columns[: frame.columns]
             numbers = (pa.array(pairs.left), pa.array(pairs.right))
-            yield pa.RecordBatch.from_arrays([*output, *numbers], schema=self.pairs_schema)
+            found = pa.RecordBatch.from_arrays([*output, *numbers], schema=self.pairs_schema)
+            self._pair_bytes = max(self._pair_bytes, found.nbytes // len(pairs))
+            yield found
 
     def matched(
         self, sources: Mapping[Side, ArrowFile], pairs: ArrowFile
     ) -> Iterator[tuple[IdArray, IdArray]]:
         """Join the primary keys to the pairs and write them; yield the numbers of their rows."""
-        session = new_session(self._context.limits)
+        limits = self._context.limits
+        rows = fitting_rows(self._pair_bytes, limits.memory_bytes or 0)
+        session = new_session(replace(limits, batch_rows=min(rows, limits.batch_rows)))
         register_file(session, "pairs", pairs)
         for side, file in sources.items():
             register_file(session, side.value, file)

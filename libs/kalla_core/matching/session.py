@@ -7,6 +7,12 @@ from functools import cache
 
 from datafusion import RuntimeEnvBuilder, ScalarUDF, SessionConfig, SessionContext
 
+_MERGE_BYTES = "datafusion.execution.sort_spill_reservation_bytes"
+_MERGE_SHARE = 256
+_MOST_MERGE_BYTES = 10 << 20
+"""What every sort sets aside for merging what it holds: DataFusion's own figure, less where the
+pool is small, for a plan may have dozens of sorts."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
@@ -18,6 +24,10 @@ class SessionLimits:
         spill_path: folder for sorts and aggregates that spill; None forbids spilling.
         sort_merge: join by sorting, which spills, instead of hashing, which does not. DataFusion
             does so only with two partitions or more, so it gets at least two.
+        batch_rows: of the batches that operators pass on.
+        fan_in: spill files that a sort merges at once. It takes memory for two batches of each
+            before it merges; without a bound it takes all there is, and sorts beside it in the
+            plan, which cannot make it give back, find none.
     """
 
     threads: int = 1
@@ -25,6 +35,7 @@ class SessionLimits:
     spill_path: str | None = None
     sort_merge: bool = False
     batch_rows: int = 8192
+    fan_in: int = 4
 
 
 def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
@@ -46,7 +57,11 @@ def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
         runtime = runtime.with_disk_manager_disabled()
     else:
         runtime = runtime.with_disk_manager_specified(limits.spill_path)
+    if limits.memory_bytes is not None and limits.spill_path is not None:
+        config.set(_MERGE_BYTES, str(min(limits.memory_bytes // _MERGE_SHARE, _MOST_MERGE_BYTES)))
     session = SessionContext(config, runtime)
+    if limits.spill_path is not None:  # an option of the runtime, which only SQL sets
+        session.sql(f"SET datafusion.runtime.max_spill_merge_fan_in = {limits.fan_in}").collect()
     for function in _hash_functions():
         session.register_udf(function)
     return session
