@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata, SideSummary, WrittenFile
+from kalla_core.evidence.output import claim_output
 from kalla_core.evidence.schema import MATCHED, UNMATCHED, matched_layout, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.query import Side
@@ -23,13 +23,20 @@ _LAYOUTS = {
 
 
 def commit_evidence(
-    output: Path, run_id: str, *, matched: int, left: int, right: int, overwrite: bool = False
+    output: str | Path, run_id: str, *, matched: int, left: int, right: int, overwrite: bool = False
 ) -> None:
     """Leave evidence with so many rows in each output; each row has the run's id in `run`."""
+    with claim_output(output, run_id, overwrite) as claimed:
+        files = write_outputs(claimed.staging, run_id, matched=matched, left=left, right=right)
+        claimed.commit(metadata(run_id, files, matched=matched, left=left, right=right))
+
+
+def write_outputs(
+    folder: Path, run_id: str, *, matched: int, left: int, right: int
+) -> tuple[WrittenFile, ...]:
+    """Write the three outputs into a folder; each row has the run's id in `run`."""
     rows = dict(zip(_LAYOUTS, (matched, left, right), strict=True))
-    with OutputFolder.claim(output, run_id, overwrite) as folder:
-        files = tuple(_write(folder.staging / name, run_id, rows[name]) for name in _LAYOUTS)
-        folder.commit(metadata(run_id, files, matched=matched, left=left, right=right))
+    return tuple(_write(folder / name, run_id, rows[name]) for name in _LAYOUTS)
 
 
 def metadata(

@@ -10,8 +10,8 @@ from kalla_core.engine.budget import Budget, budget
 from kalla_core.engine.job import JobSpec, run_job
 from kalla_core.engine.local import RunRequest, run_metadata
 from kalla_core.engine.progress import OnProgress, Progress
-from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.output import claim_output
 from kalla_core.recipe.model import Recipe
 
 GIB = 1 << 30
@@ -22,7 +22,7 @@ TIGHT = replace(AMPLE, whole_bytes=200_000, join_bytes=60_000, run_bytes=50_000)
 
 def run_in_process(
     recipe: Recipe,
-    output: Path,
+    output: str | Path,
     share: Budget = AMPLE,
     on_progress: OnProgress | None = None,
     *,
@@ -31,11 +31,11 @@ def run_in_process(
     """Do what `run_local` does, without a child process."""
     request = RunRequest(recipe, "test-run", output, share.limit_bytes, share.threads)
     started_at = datetime.now(UTC)
-    with OutputFolder.claim(output, request.run_id, overwrite) as folder:
-        spec = JobSpec(recipe, started_at, folder.staging, folder.scratch, share)
+    with claim_output(output, request.run_id, overwrite) as claimed:
+        spec = JobSpec(recipe, started_at, claimed.staging, claimed.scratch, share)
         outcome = run_job(spec, on_progress or _silent)
         metadata = run_metadata(request, started_at, outcome)
-        folder.commit(metadata)
+        claimed.commit(metadata)
     return metadata
 
 

@@ -20,8 +20,8 @@ from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
 from kalla_core.engine.progress import OnProgress
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import Crashed
-from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
+from kalla_core.evidence.output import claim_output
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.write import masked_uri, to_document
@@ -35,7 +35,7 @@ class RunRequest:
     """A run of a recipe on this machine.
 
     Attributes:
-        output: folder for the evidence; made if it is not there.
+        output: folder for the evidence, made if it is not there; or `s3://bucket/prefix`.
         memory_limit_bytes: for this process and its children together.
         threads: cores to use.
         overwrite: replace complete evidence of another run.
@@ -46,7 +46,7 @@ class RunRequest:
 
     recipe: Recipe
     run_id: str
-    output: Path
+    output: str | Path
     memory_limit_bytes: int
     threads: int
     overwrite: bool = False
@@ -87,11 +87,9 @@ def run_local(
     """
     started_at = request.started_at or datetime.now(UTC)
     share = budget(request.memory_limit_bytes, request.threads)
-    claim = OutputFolder.claim(
-        request.output, request.run_id, request.overwrite, request.run_attempt
-    )
-    with claim as folder:
-        spec = JobSpec(request.recipe, started_at, folder.staging, folder.scratch, share)
+    claim = claim_output(request.output, request.run_id, request.overwrite, request.run_attempt)
+    with claim as claimed:
+        spec = JobSpec(request.recipe, started_at, claimed.staging, claimed.scratch, share)
         limits = Limits(
             memory_bytes=share.limit_bytes * 5 // 4 - _PARENT_BYTES,
             timeout=request.timeout or request.recipe.options.timeout,
@@ -100,7 +98,7 @@ def run_local(
         outcome = _work(spec, limits, on_progress, supervision.start)
         metadata = run_metadata(request, started_at, outcome)
         supervision.before_commit()
-        folder.commit(metadata)
+        claimed.commit(metadata)
     return metadata
 
 

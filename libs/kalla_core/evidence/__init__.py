@@ -8,10 +8,14 @@ row_group   batches encoded in memory
 footer      Parquet footers merged, so that row groups encoded apart are one file
 writer      one Parquet file out of many batches, by several threads
 disk        errors of the file system, files hashed as they are written
-folder      the output folder, claimed by one run, and its commit
+output      where evidence goes, whatever kind of place that is
+folder      ... a folder, claimed by one run, and its commit
 lock        ... the lock that dies with its holder
 publish     ... staged files put in place in one step, and what a killed run left
 exchange    ... two paths swapped
+s3_output   ... a prefix in S3, and what that is worth less
+s3_claim    ... the claim on it
+interrupts  steps that a Ctrl-C must not cut in two
 accounting  every source row is matched or unmatched, proved
 metadata    metadata.json
 reader      evidence read back and checked

@@ -12,22 +12,20 @@ at most that; the next claim tidies it up. See `publish` for what a reader can s
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from kalla_core.errors import OutputExists, OutputInUse, OutputNotWritable
 from kalla_core.evidence.disk import HashedFile, disk_errors, sync_folder
+from kalla_core.evidence.interrupts import uninterrupted
 from kalla_core.evidence.lock import FolderLock
-from kalla_core.evidence.metadata import RunMetadata, to_json
+from kalla_core.evidence.metadata import RunMetadata, run_of, to_text
 from kalla_core.evidence.publish import INSIDE, clear, publish, recover
 from kalla_core.evidence.schema import FINAL_NAMES, METADATA
+from kalla_core.s3.multipart import PendingUpload
 
 
 class OutputFolder:
@@ -69,13 +67,28 @@ class OutputFolder:
         """
         folder = cls(path, run_id, attempt)
         try:
-            with _uninterrupted(), disk_errors(folder.path):
+            with uninterrupted(), disk_errors(folder.path):
                 folder._take(overwrite)
             yield folder
         finally:
             # What cannot be removed now is the next claim's to remove; the outcome stands.
-            with _uninterrupted(), suppress(OSError, OutputInUse):
+            with uninterrupted(), suppress(OSError, OutputInUse):
                 folder._leave()
+
+    @property
+    def location(self) -> str:
+        """The output folder, as messages and callers name it."""
+        return str(self.path)
+
+    @property
+    def parts(self) -> str:
+        """Where other processes of the run put their files: `staging`."""
+        return str(self.staging)
+
+    def adopt(self, uploads: Iterable[PendingUpload]) -> None:
+        """Take over uploads; into a folder there are none."""
+        if any(True for _ in uploads):
+            raise ValueError("files of a folder are put there, not uploaded")
 
     def commit(self, metadata: RunMetadata) -> None:
         """Write metadata.json and show all files at once; a Ctrl-C waits until that is done.
@@ -85,9 +98,8 @@ class OutputFolder:
             OutOfDisk, OutputNotWritable: nothing was changed.
         """
         self._check(metadata)
-        with _uninterrupted(), disk_errors(self.path):
-            text = json.dumps(to_json(metadata), ensure_ascii=False, indent=2) + "\n"
-            HashedFile(self.staging / METADATA, text.encode()).finish()
+        with uninterrupted(), disk_errors(self.path):
+            HashedFile(self.staging / METADATA, to_text(metadata)).finish()
             sync_folder(self.staging)
             publish(self.staging, self.path)
 
@@ -196,29 +208,6 @@ class OutputFolder:
 def _run_of(metadata: Path) -> str | None:
     """Return the run that a metadata.json speaks of; None if there is none, or it is not ours."""
     try:
-        document = json.loads(metadata.read_bytes())
-    except (OSError, ValueError):
+        return run_of(metadata.read_bytes())
+    except OSError:
         return None
-    run_id = document.get("run_id") if isinstance(document, dict) else None
-    return run_id if isinstance(run_id, str) else None
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let SIGINT and SIGTERM wait for the end of the block; other threads get none anyway."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    late: list[int] = []
-
-    def keep(number: int, _frame: FrameType | None) -> None:
-        late.append(number)
-
-    held = {number: signal.signal(number, keep) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if late:
-            signal.raise_signal(late[0])

@@ -140,6 +140,21 @@ def to_json(metadata: RunMetadata) -> dict[str, Any]:
     }
 
 
+def to_text(metadata: RunMetadata) -> bytes:
+    """Return the content of metadata.json."""
+    return (json.dumps(to_json(metadata), ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def run_of(text: bytes) -> str | None:
+    """Return the run that a metadata.json speaks of; None if it is not one of ours."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    run_id = document.get("run_id") if isinstance(document, dict) else None
+    return run_id if isinstance(run_id, str) else None
+
+
 def from_json(document: object) -> RunMetadata:
     """Return the metadata that a document holds; fields it does not know are left alone.
 

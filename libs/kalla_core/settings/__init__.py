@@ -5,6 +5,7 @@
     coordinator   `kallad coordinator`
     executor      `kallad executor`
     client        whatever talks to a coordinator
+    s3            S3 and stores that speak its language
 
 The tables in the README are `settings_table()`.
 """
@@ -21,6 +22,7 @@ from kalla_core.settings.declare import (
 )
 from kalla_core.settings.executor import ExecutorSettings
 from kalla_core.settings.run import Settings, load_settings
+from kalla_core.settings.s3 import S3Settings, load_s3_settings
 
 __all__ = [
     "ClientSettings",
@@ -29,9 +31,11 @@ __all__ = [
     "ExecutorSettings",
     "LogFormat",
     "LogLevel",
+    "S3Settings",
     "Settings",
     "default_memory_bytes",
     "load",
+    "load_s3_settings",
     "load_settings",
     "settings_table",
 ]
@@ -40,6 +44,7 @@ _TABLES: tuple[tuple[str, type[Declared]], ...] = (
     ("`kalla run` (the first two are for every command and service)", Settings),
     ("`kallad coordinator`", CoordinatorSettings),
     ("`kallad executor`", ExecutorSettings),
+    ("S3, for whoever reads or writes there", S3Settings),
     ("`kalla` commands that talk to a coordinator", ClientSettings),
 )
 
