@@ -1,0 +1,19 @@
+"""The cluster: executors, the stages of a job on them, and what becomes of losses.
+
+members     *  who is registered, suspect, draining or gone
+attempts    *  one fragment and its tries: which runs, which one counts
+layout      *  how many buckets, which of them a join takes, which side it takes whole
+work        *  the fragments of a run, and what each needs of others
+stages      *  a run on the cluster: news in, launches, cancellations and its end out
+placement   *  which fragment gets which free slot, fairly among jobs
+progress    *  how far a run has come, summed up from fragments
+dispatch       carries the decisions out; the one place that knows all members and all runs
+stream         the gRPC service that executors connect to
+holder         the child process that holds a run's sources, plans it and merges its files
+host           `ClusterHost`: one run from claim to commit
+
+`*` is pure: state and event in, state and actions out. The shells perform the actions in order.
+What a try at a fragment leaves behind bears its name `(run, run attempt, stage, fragment,
+attempt)`, and no name is used twice; so it is safe to lose one, to start another, and to hear
+late or twice how one ended. Of each fragment one attempt counts, and only its files are committed.
+"""

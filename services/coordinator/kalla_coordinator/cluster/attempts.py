@@ -1,0 +1,153 @@
+"""One fragment and its tries.
+
+At any time at most one attempt runs, and at most one is accepted: the one whose files will be
+committed and whose output others read. An accepted attempt whose output is lost still counts
+until another takes its place; whether that is worth a new attempt depends on who needs the
+output, which `stages` knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from kalla_core.errors import KallaError
+from kalla_core.fragments.outcome import Outcome
+
+
+class StageName(StrEnum):
+    """Kinds of fragments; also the names in an `AttemptId`."""
+
+    PROVE = "prove"
+    EXTRAS = "extras"
+    SCAN = "scan"
+    JOIN = "join"
+    SETTLE = "settle"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FragmentKey:
+    """A fragment within a run attempt; numbers are per stage, from 0, and never used again."""
+
+    stage: StageName
+    number: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Try:
+    """One attempt at a fragment, from 1."""
+
+    fragment: FragmentKey
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a fragment is tried.
+
+    Attributes:
+        own_failures: that a fragment may have for reasons of its own before the run fails.
+        losses: attempts that may come to nothing for other reasons (an executor or an input was
+            lost); a bound only so that every run ends.
+    """
+
+    own_failures: int = 3
+    losses: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The attempt that is under way."""
+
+    attempt: int
+    executor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The attempt that counts.
+
+    Attributes:
+        held: whether its output can still be read, as far as anyone knows.
+    """
+
+    attempt: int
+    executor: str
+    outcome: Outcome
+    held: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A fragment and what became of its tries.
+
+    Attributes:
+        used: attempts so far; the next has the number after it.
+        failures: of its own; `losses` for other reasons.
+        first_cause: the first error, which is what a run that gives up on it reports.
+        avoided: executors where it failed.
+    """
+
+    key: FragmentKey
+    running: Running | None = None
+    accepted: Accepted | None = None
+    used: int = 0
+    failures: int = 0
+    losses: int = 0
+    first_cause: KallaError | None = None
+    avoided: frozenset[str] = frozenset()
+
+    @property
+    def available(self) -> bool:
+        """Whether it is done, and its output can be read."""
+        return self.accepted is not None and self.accepted.held
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is not available and nobody works on it."""
+        return self.running is None and not self.available
+
+    def is_running(self, which: Try) -> bool:
+        """Whether `which` is the attempt that is under way."""
+        return self.running is not None and self.running.attempt == which.attempt
+
+    def launched(self, executor: str) -> Fragment:
+        """Return it with its next attempt under way."""
+        return replace(self, running=Running(self.used + 1, executor), used=self.used + 1)
+
+    def succeeded(self, outcome: Outcome) -> Fragment:
+        """Return it with the running attempt accepted, in the place of an earlier one."""
+        if self.running is None:
+            raise ValueError(f"{self.key} succeeded and nobody worked on it")
+        now = self.running
+        return replace(self, running=None, accepted=Accepted(now.attempt, now.executor, outcome))
+
+    def failed(self, error: KallaError) -> Fragment:
+        """Return it with the running attempt failed for a reason of its own."""
+        where = frozenset() if self.running is None else frozenset({self.running.executor})
+        return replace(
+            self,
+            running=None,
+            failures=self.failures + 1,
+            first_cause=self.first_cause or error,
+            avoided=self.avoided | where,
+        )
+
+    def lost(self, error: KallaError) -> Fragment:
+        """Return it with the running attempt lost for a reason that is not its own."""
+        return replace(
+            self,
+            running=None,
+            losses=self.losses + 1,
+            first_cause=self.first_cause or error,
+        )
+
+    def output_lost(self) -> Fragment:
+        """Return it with its output out of reach; the accepted attempt still counts."""
+        if self.accepted is None:
+            return self
+        return replace(self, accepted=replace(self.accepted, held=False))
+
+    def exhausted(self, policy: RetryPolicy) -> bool:
+        """Whether it has failed or been lost once too often."""
+        return self.failures > policy.own_failures or self.losses > policy.losses

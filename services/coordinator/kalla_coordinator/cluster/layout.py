@@ -1,0 +1,188 @@
+"""How the rows of a run are laid out over joins: arithmetic on exact sizes, nothing else.
+
+One mapping of buckets to joins holds for both sides. A bucket that is larger than what a join
+should take is alone in its join, which divides it further by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kalla_core.engine.budget import GIB, MIB, SMALLEST_LIMIT, budget
+from kalla_core.fragments.cut import MAX_BUCKETS, bucket_count, coalesce
+from kalla_core.fragments.remote import CENSUS_CLASSES
+from kalla_core.matching.query import Side
+from kalla_core.matching.strategy import Strategy
+
+ALONE_BYTES = 16 * MIB
+"""Rows that are not worth being spread: one join takes them unless the recipe says otherwise."""
+
+_WAVES = 3
+"""Joins per slot, so that one that takes longer than thought does not hold up the others."""
+
+_SCAN_BYTES = 64 * MIB
+_UNKNOWN_BYTES = GIB
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the executors of a run offer.
+
+    Attributes:
+        slots: of all of them together.
+        slot_memory_bytes: of the smallest.
+    """
+
+    slots: int
+    slot_memory_bytes: int
+
+    @property
+    def join_bytes(self) -> int:
+        """Rows of both sides, as Arrow batches, that one join should take at most."""
+        return budget(max(self.slot_memory_bytes, SMALLEST_LIMIT), 1).join_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """One join fragment, before anything is known of where its inputs lie.
+
+    Attributes:
+        whole: sides that it takes whole; of the others it takes `buckets`.
+        settle_later: it decides on pairs only.
+        divisible: two joins, of half its buckets each, do the same.
+        weight_bytes: of the rows that it reads.
+    """
+
+    buckets: tuple[int, ...]
+    weight_bytes: int
+    whole: frozenset[Side] = frozenset()
+    settle_later: bool = False
+    divisible: bool = True
+    census_classes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """One settle fragment."""
+
+    buckets: tuple[int, ...]
+    weight_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All joins of a run, and what is settled after them; the place is the fragment's number."""
+
+    joins: tuple[Join, ...]
+    settles: tuple[Settle, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What of a run decides how it is laid out.
+
+    Attributes:
+        spread: the recipe says how many buckets it wants, so small runs are spread too.
+    """
+
+    strategy: Strategy
+    replicable: frozenset[Side] = frozenset()
+    spread: bool = False
+
+
+def part_count(known_bytes: int | None, room: Room) -> int:
+    """Return into how many parts a source is cut: one or more per slot, none too large."""
+    size = _UNKNOWN_BYTES if known_bytes is None else known_bytes
+    if size <= ALONE_BYTES // 2:
+        return 1
+    return min(max(size // _SCAN_BYTES, room.slots), 1024)
+
+
+def first_buckets(known_bytes: int | None, room: Room) -> int:
+    """Return how many buckets a run begins with, given the bytes of both sides if known."""
+    size = _UNKNOWN_BYTES if known_bytes is None else known_bytes
+    if size <= ALONE_BYTES:
+        return 1
+    return min(max(bucket_count(size, room.join_bytes), 2 * _WAVES * room.slots), MAX_BUCKETS)
+
+
+def more_buckets(buckets: int) -> int | None:
+    """Return how many buckets to try after these were too large; None if there are no more."""
+    return None if buckets >= MAX_BUCKETS else min(4 * max(buckets, 4), MAX_BUCKETS)
+
+
+def lay_out(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> Layout:
+    """Return the joins of a run.
+
+    Args:
+        sizes: bytes of each bucket of each side, as Arrow batches.
+    """
+    every = tuple(range(len(sizes[Side.LEFT])))
+    total = sum(sum(sizes[side]) for side in Side)
+    alone = Join(every, total, divisible=shape.strategy is Strategy.COPARTITION)
+    if shape.strategy is Strategy.SINGLE or (total <= ALONE_BYTES and not shape.spread):
+        return Layout(_counting((alone,)))
+    if shape.strategy is Strategy.COPARTITION:
+        both = [left + right for left, right in zip(*(sizes[side] for side in Side), strict=True)]
+        joins = tuple(Join(group, size) for group, size in _groups(both, shape, room))
+        return Layout(_counting(joins))
+    whole = _whole_side(sizes, shape, room)
+    if whole is None:
+        return Layout(_counting((replace(alone, divisible=False),)))
+    return _against_whole(sizes, whole, shape, room)
+
+
+def halved(join: Join) -> tuple[Join, Join]:
+    """Return two joins that do what `join` does; only for one that is divisible."""
+    first, second = halves(join.buckets)
+    size = join.weight_bytes // 2
+    return (
+        replace(join, buckets=first, weight_bytes=size),
+        replace(join, buckets=second, weight_bytes=size, census_classes=()),
+    )
+
+
+def halves(buckets: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the first and the second half of some buckets."""
+    middle = len(buckets) // 2
+    return buckets[:middle], buckets[middle:]
+
+
+def _against_whole(
+    sizes: Mapping[Side, Sequence[int]], whole: Side, shape: Shape, room: Room
+) -> Layout:
+    copied = sum(sizes[whole])
+    joins = tuple(
+        Join(group, size + copied, frozenset({whole}), settle_later=True)
+        for group, size in _groups(sizes[whole.other], shape, room)
+    )
+    both = [left + right for left, right in zip(*(sizes[side] for side in Side), strict=True)]
+    settles = tuple(Settle(group, size) for group, size in _groups(both, shape, room))
+    return Layout(_counting(joins), settles)
+
+
+def _whole_side(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> Side | None:
+    """Return the smaller side that every join may take whole; None if none is small enough."""
+    totals = {side: sum(sizes[side]) for side in sorted(shape.replicable)}
+    fits = [side for side, size in totals.items() if size <= room.join_bytes]
+    return min(fits, key=totals.__getitem__, default=None)
+
+
+def _groups(sizes: Sequence[int], shape: Shape, room: Room) -> list[tuple[tuple[int, ...], int]]:
+    """Group buckets so that a group fits into a slot and every slot has several; with its size."""
+    share = -(-sum(sizes) // (_WAVES * room.slots))
+    most = share if shape.spread else max(share, ALONE_BYTES // 2)
+    return [
+        (group, sum(sizes[bucket] for bucket in group))
+        for group in coalesce(sizes, min(room.join_bytes, most))
+    ]
+
+
+def _counting(joins: tuple[Join, ...]) -> tuple[Join, ...]:
+    """Divide the classes of primary keys among the joins, for each to count."""
+    count = len(joins)
+    return tuple(
+        replace(join, census_classes=tuple(range(place, CENSUS_CLASSES, count)))
+        for place, join in enumerate(joins)
+    )

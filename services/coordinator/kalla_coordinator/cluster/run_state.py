@@ -1,0 +1,206 @@
+"""The state of one run attempt on the cluster, and what can be read off it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, RetryPolicy, StageName
+from kalla_coordinator.cluster.layout import Layout, Room, Shape
+from kalla_coordinator.cluster.placement import Ready
+from kalla_core.errors import KallaError
+from kalla_core.fragments.outcome import ScanDone
+from kalla_core.fragments.remote import ScanWork
+from kalla_core.matching.query import Side
+
+Sizes = npt.NDArray[np.int64]
+
+
+class Phase(StrEnum):
+    """How far a run has come; the last four are final."""
+
+    PROVING = "proving"
+    SCANNING = "scanning"
+    JOINING = "joining"
+    SETTLING = "settling"
+    WRITTEN = "written"
+    FAILED = "failed"
+    STARTING_OVER = "starting_over"
+
+
+FINAL = frozenset({Phase.WRITTEN, Phase.FAILED, Phase.STARTING_OVER})
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What does not change during a run attempt.
+
+    Attributes:
+        extras, scans: what is read; the place is the fragment's number.
+        proofs: whether executors have to show that they see the run's folders.
+        relays: how often the rows may be spread over more buckets because a join was too large.
+    """
+
+    extras: tuple[ScanWork, ...]
+    scans: tuple[ScanWork, ...]
+    shape: Shape
+    room: Room
+    buckets: int
+    proofs: bool = False
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    relays: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One run attempt.
+
+    Attributes:
+        fragments: all that are known; joins and settles from when they are laid out.
+        provers: executor that each prove fragment is for, by number.
+        proven: executors that may work on the run.
+        measured: rows that each scan found; another attempt must find the same.
+        retired: attempts that fragments of earlier layouts used up.
+        relaid: how often more buckets were taken.
+        holder_error: why nobody holds the sources' snapshot any more.
+        error: why it came to nothing.
+    """
+
+    setup: Setup
+    phase: Phase
+    fragments: Mapping[FragmentKey, Fragment]
+    buckets: int
+    provers: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
+    proven: frozenset[str] = frozenset()
+    measured: Mapping[FragmentKey, int] = field(default_factory=lambda: MappingProxyType({}))
+    retired: Mapping[FragmentKey, int] = field(default_factory=lambda: MappingProxyType({}))
+    layout: Layout = field(default_factory=lambda: Layout(()))
+    relaid: int = 0
+    holder_error: KallaError | None = None
+    error: KallaError | None = None
+
+    def of(self, stage: StageName) -> Iterator[Fragment]:
+        """Yield the fragments of a stage in their order."""
+        return (fragment for key, fragment in self.fragments.items() if key.stage is stage)
+
+    @property
+    def busy(self) -> int:
+        """How many slots it has."""
+        return sum(fragment.running is not None for fragment in self.fragments.values())
+
+
+def begun(setup: Setup) -> RunState:
+    """Return a run attempt before anything happened to it."""
+    reads = {
+        FragmentKey(stage, number): Fragment(FragmentKey(stage, number))
+        for stage, works in ((StageName.EXTRAS, setup.extras), (StageName.SCAN, setup.scans))
+        for number in range(len(works))
+    }
+    phase = Phase.PROVING if setup.proofs else Phase.SCANNING
+    return RunState(setup, phase, reads, setup.buckets)
+
+
+def wanted(state: RunState, stage: StageName) -> bool:
+    """Whether idle fragments of a stage are to be done: somebody who is idle waits for them."""
+    match stage:
+        case StageName.PROVE:
+            return True
+        case StageName.SETTLE:
+            return state.phase is Phase.SETTLING
+        case StageName.JOIN if state.phase is Phase.SETTLING:
+            return _any_idle(state, StageName.SETTLE)
+        case StageName.JOIN:
+            return state.phase is Phase.JOINING
+        case StageName.EXTRAS if state.phase is Phase.SETTLING:
+            return _joins_wait(state)
+        case _ if state.phase is Phase.SETTLING:
+            return _any_idle(state, StageName.SETTLE) or _joins_wait(state)
+        case _ if state.phase is Phase.JOINING:
+            return _joins_wait(state)
+        case _:
+            return state.phase is Phase.SCANNING
+
+
+def inputs_available(state: RunState, stage: StageName) -> bool:
+    """Whether all that fragments of a stage read can be read."""
+    needs: tuple[StageName, ...] = ()
+    if stage is StageName.JOIN:
+        needs = (StageName.EXTRAS, StageName.SCAN)
+    elif stage is StageName.SETTLE:
+        needs = (StageName.SCAN, StageName.JOIN)
+    return all(fragment.available for need in needs for fragment in state.of(need))
+
+
+def ready(state: RunState) -> list[Ready]:
+    """Return the fragments that could run now, in the order in which they should start."""
+    if state.phase in FINAL:
+        return []
+    found: list[Ready] = []
+    for stage in StageName:
+        policy = state.setup.policy
+        idle = [one for one in state.of(stage) if one.idle and not one.exhausted(policy)]
+        if idle and wanted(state, stage) and inputs_available(state, stage):
+            near = stage in (StageName.JOIN, StageName.SETTLE)
+            held = _stored_by_executor(state) if near else {}
+            offered = [_ready(state, fragment, held) for fragment in idle]
+            found += sorted(offered, key=lambda one: (-one.weight_bytes, one.key.number))
+    return found
+
+
+def bucket_sizes(state: RunState) -> Mapping[Side, list[int]]:
+    """Return the bytes of each bucket of each side; all scans have an accepted attempt."""
+    sizes = {side: np.zeros(state.buckets, dtype=np.int64) for side in Side}
+    for fragment, work in zip(state.of(StageName.SCAN), state.setup.scans, strict=True):
+        if isinstance(work.table, Side):
+            for bucket in _scan_done(fragment).buckets:
+                sizes[work.table][bucket.bucket] += bucket.raw_bytes
+    return {side: found.tolist() for side, found in sizes.items()}
+
+
+def _any_idle(state: RunState, stage: StageName) -> bool:
+    return any(fragment.idle for fragment in state.of(stage))
+
+
+def _joins_wait(state: RunState) -> bool:
+    return wanted(state, StageName.JOIN) and _any_idle(state, StageName.JOIN)
+
+
+def _ready(state: RunState, fragment: Fragment, held: Mapping[str, Sizes]) -> Ready:
+    key = fragment.key
+    allowed = state.proven if state.setup.proofs else None
+    match key.stage:
+        case StageName.PROVE:
+            return Ready(key, allowed=frozenset({state.provers[key.number]}))
+        case StageName.EXTRAS | StageName.SCAN:
+            works = state.setup.extras if key.stage is StageName.EXTRAS else state.setup.scans
+            weight = works[key.number].part.weight_bytes
+            return Ready(key, weight, allowed=allowed, avoided=fragment.avoided)
+        case StageName.JOIN | StageName.SETTLE:
+            laid = state.layout.joins if key.stage is StageName.JOIN else state.layout.settles
+            one = laid[key.number]
+            chosen = list(one.buckets)
+            near = {name: int(sizes[chosen].sum()) for name, sizes in held.items()}
+            return Ready(key, one.weight_bytes, near, allowed, fragment.avoided)
+
+
+def _stored_by_executor(state: RunState) -> Mapping[str, Sizes]:
+    """Return what each executor has on disk of each bucket, in bytes."""
+    held: dict[str, Sizes] = defaultdict(lambda: np.zeros(state.buckets, dtype=np.int64))
+    for fragment in state.of(StageName.SCAN):
+        if fragment.accepted is not None and fragment.accepted.held:
+            sizes = held[fragment.accepted.executor]
+            for bucket in _scan_done(fragment).buckets:
+                sizes[bucket.bucket] += bucket.stored_bytes
+    return held
+
+
+def _scan_done(fragment: Fragment) -> ScanDone:
+    if fragment.accepted is None or not isinstance(fragment.accepted.outcome, ScanDone):
+        raise ValueError(f"{fragment.key} has no outcome of a scan")
+    return fragment.accepted.outcome

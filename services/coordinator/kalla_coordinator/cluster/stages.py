@@ -1,0 +1,386 @@
+"""A run on the cluster as a state machine: news in, launches, cancellations and its end out.
+
+    proving     each executor shows that it sees the folders of the run, where that matters
+    scanning    extras and both sides are read and spooled
+    joining     all sizes are known; joins are laid out and run
+    settling    rows that no join could decide on are written, where there are such
+    written     every fragment has an accepted attempt; the rest is the host's: verify, commit
+    failed, starting_over   this run attempt comes to nothing
+
+An output that is lost is made again only if a fragment that is not under way needs it: one that
+is under way may have read it already, and says so if it has not. An executor that comes while
+the run is on must prove itself first, and is left alone if it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import assert_never
+
+from kalla_coordinator.cluster import events as e
+from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName, Try
+from kalla_coordinator.cluster.layout import lay_out
+from kalla_coordinator.cluster.redo import again_smaller
+from kalla_coordinator.cluster.run_state import (
+    FINAL,
+    Phase,
+    RunState,
+    bucket_sizes,
+    inputs_available,
+    wanted,
+)
+from kalla_core.errors import ExecutorLost, KallaError, NotShared, SourceChanged
+from kalla_core.fragments.cause import Cause
+from kalla_core.fragments.outcome import FragmentFailed, Outcome, ProveDone, ScanDone
+
+Step = tuple[RunState, tuple[e.Action, ...]]
+
+_HOPELESS = frozenset({Cause.USER_ERROR, Cause.FATAL})
+_EXCUSED = frozenset({Cause.FETCH_FAILED, Cause.CANCELLED, Cause.LOST})
+
+
+def step(state: RunState, event: e.Event) -> Step:
+    """Return the state after `event` and what it calls for, in order.
+
+    Raises:
+        ValueError: `event` cannot happen in `state`.
+    """
+    if state.phase in FINAL:
+        return _late(state, event)
+    match event:
+        case e.Granted():
+            return _granted(state, event)
+        case e.Ended():
+            return _advanced(*_ended(state, event))
+        case e.ExecutorCame():
+            return _advanced(_came(state, event), _strays(state, event))
+        case e.ExecutorReturned():
+            return _advanced(_returned(state, event), _strays(state, event))
+        case e.ExecutorLost():
+            return _advanced(_executor_lost(state, event), ())
+        case e.HolderLost():
+            return _advanced(replace(state, holder_error=event.error), ())
+        case e.Stopped():
+            return _fails(state, event.error)
+        case _:
+            assert_never(event)
+
+
+def _late(state: RunState, event: e.Event) -> Step:
+    """Nothing matters any more, but that nobody works for a run that is over."""
+    if isinstance(event, e.Granted):
+        raise ValueError(f"{event.key} got a slot after the run was over")
+    if isinstance(event, e.ExecutorCame | e.ExecutorReturned):
+        return state, _strays(state, event)
+    return state, ()
+
+
+# -- what happens to fragments -------------------------------------------------------------------
+
+
+def _granted(state: RunState, event: e.Granted) -> Step:
+    fragment = state.fragments[event.key]
+    stage = event.key.stage
+    if not (fragment.idle and wanted(state, stage) and inputs_available(state, stage)):
+        raise ValueError(f"{event.key} got a slot and was not ready")
+    now = fragment.launched(event.executor)
+    return _with(state, now), (e.Start(Try(event.key, now.used), event.executor),)
+
+
+def _ended(state: RunState, event: e.Ended) -> Step:
+    fragment = state.fragments.get(event.which.fragment)
+    if fragment is None:
+        return state, ()  # of a layout, or for an executor, that is no more
+    if event.which.attempt > fragment.used:
+        raise ValueError(f"{event.which} ended and was never launched")
+    if not fragment.is_running(event.which):
+        return state, ()
+    if isinstance(event.outcome, FragmentFailed):
+        return _failed(state, fragment, event.outcome, event.lost)
+    return _succeeded(state, fragment, event.outcome)
+
+
+def _succeeded(state: RunState, fragment: Fragment, outcome: Outcome) -> Step:
+    done = _with(state, fragment.succeeded(outcome))
+    match outcome:
+        case ScanDone(rows=rows):
+            before = state.measured.get(fragment.key, rows)
+            if before != rows:
+                return _starts_over(done, _changed(fragment.key, before, rows))
+            return replace(done, measured={**state.measured, fragment.key: rows}), ()
+        case ProveDone(problem=None):
+            executor = state.provers[fragment.key.number]
+            return replace(done, proven=state.proven | {executor}), ()
+        case ProveDone(problem=problem) if state.phase is Phase.PROVING:
+            executor = state.provers[fragment.key.number]
+            return _fails(
+                done,
+                NotShared(
+                    f"The executor {executor} does not see what the run needs: {problem}. A run "
+                    "on a cluster with local sources or a local output needs folders that the "
+                    "coordinator and all executors share under the same paths.",
+                    executor=executor,
+                ),
+            )
+        case _:
+            return done, ()
+
+
+def _changed(key: FragmentKey, before: int, now: int) -> SourceChanged:
+    return SourceChanged(
+        f"A source changed while it was read: part {key.number} had {before} rows at first and "
+        f"{now} when it was read again."
+    )
+
+
+def _failed(
+    state: RunState, fragment: Fragment, outcome: FragmentFailed, lost: Iterable[Try]
+) -> Step:
+    error, cause = outcome.error, outcome.cause
+    if cause in _HOPELESS:
+        return _fails(state, error)
+    if cause is Cause.SOURCE_CHANGED:
+        return _starts_over(state, error)
+    if cause in _EXCUSED:
+        return _outputs_lost(_with(state, fragment.lost(error)), lost), ()
+    failed = _with(state, fragment.failed(error))
+    if cause is Cause.OUT_OF_MEMORY:
+        smaller = again_smaller(failed, fragment.key)
+        if smaller is not None:
+            return smaller, _cancels(_vanished(failed, smaller))
+        if fragment.failures:  # it was alone already, and it was no accident
+            return _fails(failed, error)
+    return failed, ()
+
+
+def _vanished(before: RunState, after: RunState) -> list[Fragment]:
+    """Return the fragments that were under way and are not any more."""
+    return [
+        fragment
+        for key, fragment in before.fragments.items()
+        if fragment.running is not None
+        and (key not in after.fragments or after.fragments[key].running is None)
+    ]
+
+
+def _outputs_lost(state: RunState, lost: Iterable[Try]) -> RunState:
+    """Note that the outputs of these attempts cannot be read; older attempts matter to nobody."""
+    fragments = dict(state.fragments)
+    for which in lost:
+        fragment = fragments.get(which.fragment)
+        if fragment is not None and _counts(fragment, which) and _is_read(state, fragment):
+            fragments[which.fragment] = fragment.output_lost()
+    return replace(state, fragments=fragments)
+
+
+def _counts(fragment: Fragment, which: Try) -> bool:
+    return fragment.accepted is not None and fragment.accepted.attempt == which.attempt
+
+
+def _is_read(state: RunState, fragment: Fragment) -> bool:
+    """Whether others read what the fragment leaves: spools, and marks that are settled later."""
+    match fragment.key.stage:
+        case StageName.EXTRAS | StageName.SCAN:
+            return True
+        case StageName.JOIN:
+            return state.layout.joins[fragment.key.number].settle_later
+        case _:
+            return False
+
+
+# -- what happens to executors -------------------------------------------------------------------
+
+
+def _came(state: RunState, event: e.ExecutorCame) -> RunState:
+    known = state.proven | set(state.provers.values())
+    if not state.setup.proofs or event.executor in known:
+        return state
+    key = FragmentKey(StageName.PROVE, max(state.provers, default=-1) + 1)
+    provers = {**state.provers, key.number: event.executor}
+    return _with(replace(state, provers=provers), Fragment(key))
+
+
+def _executor_lost(state: RunState, event: e.ExecutorLost) -> RunState:
+    error = ExecutorLost(
+        f"The executor {event.executor} was lost: {event.why}.", executor=event.executor
+    )
+    fragments: dict[FragmentKey, Fragment] = {}
+    for key, fragment in state.fragments.items():
+        if key.stage is StageName.PROVE and state.provers[key.number] == event.executor:
+            continue
+        now = fragment
+        if now.running is not None and now.running.executor == event.executor:
+            now = now.lost(error)
+        if _is_on(now, event.executor) and _is_read(state, now):
+            now = now.output_lost()
+        fragments[key] = now
+    # The numbers of its prove fragments stay taken: no attempt's name is used twice.
+    provers = {
+        number: "" if name == event.executor else name for number, name in state.provers.items()
+    }
+    return replace(
+        state, fragments=fragments, provers=provers, proven=state.proven - {event.executor}
+    )
+
+
+def _returned(state: RunState, event: e.ExecutorReturned) -> RunState:
+    error = ExecutorLost(
+        f"The executor {event.executor} came back without what it had in hand.",
+        executor=event.executor,
+    )
+    fragments: dict[FragmentKey, Fragment] = {}
+    for key, fragment in state.fragments.items():
+        now = fragment
+        if (
+            now.running is not None
+            and now.running.executor == event.executor
+            and Try(key, now.running.attempt) not in event.running
+        ):
+            now = now.lost(error)
+        if (
+            now.accepted is not None
+            and _is_on(now, event.executor)
+            and _is_read(state, now)
+            and Try(key, now.accepted.attempt) not in event.held
+        ):
+            now = now.output_lost()
+        fragments[key] = now
+    return replace(state, fragments=fragments)
+
+
+def _is_on(fragment: Fragment, executor: str) -> bool:
+    accepted = fragment.accepted
+    return accepted is not None and accepted.held and accepted.executor == executor
+
+
+def _strays(state: RunState, event: e.ExecutorCame | e.ExecutorReturned) -> tuple[e.Action, ...]:
+    """Stop what an executor runs that is not what it is to run."""
+    return tuple(
+        e.Cancel(which, event.executor)
+        for which in sorted(event.running)
+        if state.phase in FINAL or not _runs_there(state, which, event)
+    )
+
+
+def _runs_there(state: RunState, which: Try, event: e.ExecutorCame | e.ExecutorReturned) -> bool:
+    fragment = state.fragments.get(which.fragment)
+    return (
+        isinstance(event, e.ExecutorReturned)
+        and fragment is not None
+        and fragment.is_running(which)
+        and fragment.running is not None
+        and fragment.running.executor == event.executor
+    )
+
+
+# -- how far it has come -------------------------------------------------------------------------
+
+
+def _advanced(state: RunState, actions: tuple[e.Action, ...]) -> Step:
+    """Go on to the next phase once nothing is left of this one; give up where it is time."""
+    if state.phase in FINAL:
+        return state, actions
+    spent = next(filter(partial(_spent, state), state.fragments.values()), None)
+    if spent is not None:
+        return _then(actions, _fails(state, _first_cause(spent)))
+    if state.holder_error is not None and _reading(state):
+        return _then(actions, _starts_over(state, state.holder_error))
+    following = _next_phase(state)
+    if following is None:
+        return state, actions
+    if following.phase is Phase.WRITTEN:
+        return _then(actions, _over(following, e.Written()))
+    return _advanced(following, actions)
+
+
+def _spent(state: RunState, fragment: Fragment) -> bool:
+    """Whether the run fails because of a fragment; not of one that a newcomer fails to prove."""
+    newcomer = fragment.key.stage is StageName.PROVE and state.phase is not Phase.PROVING
+    return fragment.exhausted(state.setup.policy) and not newcomer
+
+
+def _next_phase(state: RunState) -> RunState | None:
+    match state.phase:
+        case Phase.PROVING if state.proven and _all_available(state, StageName.PROVE):
+            return replace(state, phase=Phase.SCANNING)
+        case Phase.SCANNING if _all_available(state, StageName.EXTRAS, StageName.SCAN):
+            return _laid_out(state)
+        case Phase.JOINING if _all_available(state, StageName.JOIN):
+            settles = bool(state.layout.settles)
+            return replace(state, phase=Phase.SETTLING if settles else Phase.WRITTEN)
+        case Phase.SETTLING if _all_available(state, StageName.SETTLE):
+            return replace(state, phase=Phase.WRITTEN)
+        case _:
+            return None
+
+
+def _all_available(state: RunState, *stages: StageName) -> bool:
+    return all(fragment.available for stage in stages for fragment in state.of(stage))
+
+
+def _laid_out(state: RunState) -> RunState:
+    """Lay joins out by the sizes that the scans found.
+
+    Numbers of an earlier layout are used again, their attempts go on counting.
+    """
+    layout = lay_out(bucket_sizes(state), state.setup.shape, state.setup.room)
+    fragments = dict(state.fragments)
+    for stage, count in (
+        (StageName.JOIN, len(layout.joins)),
+        (StageName.SETTLE, len(layout.settles)),
+    ):
+        for number in range(count):
+            key = FragmentKey(stage, number)
+            fragments[key] = Fragment(key, used=state.retired.get(key, 0))
+    return replace(state, phase=Phase.JOINING, layout=layout, fragments=fragments)
+
+
+def _reading(state: RunState) -> bool:
+    """Whether a source is being read, or is to be."""
+    return any(
+        fragment.running is not None or (fragment.idle and wanted(state, stage))
+        for stage in (StageName.EXTRAS, StageName.SCAN)
+        for fragment in state.of(stage)
+    )
+
+
+def _first_cause(fragment: Fragment) -> KallaError:
+    if fragment.first_cause is None:
+        raise ValueError(f"{fragment.key} was given up without a cause")
+    return fragment.first_cause
+
+
+def _fails(state: RunState, error: KallaError) -> Step:
+    return _over(replace(state, phase=Phase.FAILED, error=error), e.Fail(error))
+
+
+def _starts_over(state: RunState, error: KallaError) -> Step:
+    return _over(replace(state, phase=Phase.STARTING_OVER, error=error), e.StartOver(error))
+
+
+def _over(state: RunState, end: e.Action) -> Step:
+    """End the run attempt; nobody works on it any more."""
+    cancels = _cancels(state.fragments.values())
+    idle: Mapping[FragmentKey, Fragment] = {
+        key: replace(fragment, running=None) for key, fragment in state.fragments.items()
+    }
+    return replace(state, fragments=idle), (*cancels, end)
+
+
+def _cancels(fragments: Iterable[Fragment]) -> tuple[e.Action, ...]:
+    return tuple(
+        e.Cancel(Try(fragment.key, fragment.running.attempt), fragment.running.executor)
+        for fragment in fragments
+        if fragment.running is not None
+    )
+
+
+def _then(actions: tuple[e.Action, ...], following: Step) -> Step:
+    state, more = following
+    return state, (*actions, *more)
+
+
+def _with(state: RunState, fragment: Fragment) -> RunState:
+    return replace(state, fragments={**state.fragments, fragment.key: fragment})
