@@ -66,13 +66,13 @@ class KeyCensus:
     def finish(self) -> KeyCounts:
         """Return the counts and delete what was written."""
         if not self._spilled:
-            return KeyCounts(_repeats(self._take()), self._nulls)
+            return KeyCounts(repeats(self._take()), self._nulls)
         self._spill()
         duplicates = 0
         for number in range(_CLASSES):
             path = self._path(number)
             with disk_errors(path):
-                duplicates += _repeats(np.fromfile(path, dtype=np.int64))
+                duplicates += repeats(np.fromfile(path, dtype=np.int64))
                 path.unlink()
         return KeyCounts(duplicates, self._nulls)
 
@@ -97,6 +97,7 @@ class KeyCensus:
         return self.folder / f"keys-{self.name}-{number}"
 
 
-def _repeats(hashes: Hashes) -> int:
+def repeats(hashes: Hashes) -> int:
+    """Return how many of these hashes an earlier one has already."""
     ordered = np.sort(hashes)
     return int((ordered[1:] == ordered[:-1]).sum())

@@ -30,7 +30,7 @@ from kalla_core.engine.late import LateJoin, narrowed, width_bytes
 from kalla_core.engine.matching_stage import run_matching
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.scan import OpenSource, ScanContext, Scanned, scan_all
-from kalla_core.engine.sinks import EvidenceSinks
+from kalla_core.engine.sinks import EvidenceSinks, whole_outputs
 from kalla_core.engine.store import HeldTooMuch, Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.engine.totals import MatchingTotals
@@ -159,7 +159,10 @@ class _Job:
             self._check_keys(counts)
             alone = gathered.store.hold is Hold.MEMORY and self._spec.budget.threads > 1
             sinks = EvidenceSinks(
-                self._spec.staging, self._planned, self._spec.started_at, encoders=int(alone)
+                whole_outputs(self._spec.staging),
+                self._planned,
+                self._spec.started_at,
+                encoders=int(alone),
             )
             try:
                 totals = self._match(gathered, extras, sinks)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,17 @@ class GlobalMarks:
         """Return the flag of each of these rows, which carry their numbers."""
         assert rows.ids is not None  # noqa: S101 - spooled with their numbers
         return self._bits[self._dense(rows.ids)]
+
+    def packed(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the flags of each part that has any set: its index, and eight flags a byte."""
+        for part, (start, end) in enumerate(pairwise(self._starts)):
+            if self._bits[start:end].any():
+                yield part, np.packbits(self._bits[start:end]).tobytes()
+
+    def merge(self, part: int, packed: bytes) -> None:
+        """Set the flags that are set in what `packed` gave elsewhere, for the same parts."""
+        flags = self._bits[self._starts[part] : self._starts[part + 1]]
+        flags |= np.unpackbits(np.frombuffer(packed, np.uint8), count=len(flags)).view(np.bool_)
 
     @property
     def count(self) -> int:

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import pyarrow as pa
 
-from kalla_core.engine.census import KeyCensus
-from kalla_core.engine.keying import Keying
+from kalla_core.engine.keying import Ints, Keying
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.fragments.model import ScanFragment
 from kalla_core.matching.query import Side
 from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Connector, PartReader, PinnedSource
+
+
+class Census(Protocol):
+    """Takes the hashes of primary keys without nulls, and how many keys have nulls."""
+
+    def add(self, hashes: Ints, nulls: int) -> None:
+        """Take those of some rows; safe from any thread."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,7 @@ class ScanContext:
     sources: Mapping[Side, OpenSource]
     store: Store
     keying: Keying
-    census: Mapping[Side, KeyCensus]
+    census: Mapping[Side, Census]
     progress: Mapping[Side, ProgressCounter]
     stop: Stop
 
@@ -71,7 +79,7 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
     columns = context.store.shapes[side].schema.names
     reader = source.connector.read(source.pinned, fragment.part, DEFAULT_BATCH_ROWS, columns)
     held = context.store.part(side, fragment.part.index)
-    for batches in _grouped(reader):
+    for batches in grouped(reader):
         context.stop.check()
         context.census[side].add(*context.keying.primary_keys(side, batches))
         rows, size = sum(b.num_rows for b in batches), sum(b.nbytes for b in batches)
@@ -82,7 +90,7 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
     return Scanned(side, held.rows, reader.excluded_rows)
 
 
-def _grouped(reader: PartReader) -> Iterator[list[pa.RecordBatch]]:
+def grouped(reader: PartReader) -> Iterator[list[pa.RecordBatch]]:
     """Yield batches together until they are worth a query."""
     group: list[pa.RecordBatch] = []
     rows = 0

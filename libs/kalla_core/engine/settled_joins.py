@@ -40,18 +40,23 @@ class SettledJoins:
 
     def run(self) -> MatchingTotals:
         """Write all pairs, then all unmatched rows."""
-        marks = {side: GlobalMarks(self.store.part_rows(side)) for side in Side}
+        marks = self.no_marks()
+        way = self.match(marks)
+        settled = self.settle(marks)
+        return replace(settled, matched={side: marks[side].count for side in Side}, ways={way: 1})
+
+    def no_marks(self) -> Marks:
+        """Return room for the marks of all parts of the store."""
+        return {side: GlobalMarks(self.store.part_rows(side)) for side in Side}
+
+    def match(self, marks: Marks) -> Way:
+        """Write all pairs, and mark their rows; how that was done."""
         whole = self._whole_side()
         if whole is None:
             self._match_from_disk(marks)
-        else:
-            self._match_against(whole, marks)
-        settled = self._settle_all(marks)
-        return replace(
-            settled,
-            matched={side: marks[side].count for side in Side},
-            ways={Way.FROM_DISK if whole is None else Way.AGAINST_WHOLE: 1},
-        )
+            return Way.FROM_DISK
+        self._match_against(whole, marks)
+        return Way.AGAINST_WHOLE
 
     def _whole_side(self) -> Side | None:
         """Return the smaller side that every join may take whole; None if none is small enough."""
@@ -83,8 +88,11 @@ class SettledJoins:
             marks[Side.LEFT].set(left)
             marks[Side.RIGHT].set(right)
 
-    def _settle_all(self, marks: Marks) -> MatchingTotals:
-        """Settle small groups side by side, then what is too large for that, one by one."""
+    def settle(self, marks: Marks) -> MatchingTotals:
+        """Write all rows without a mark: small groups side by side, then larger ones, one by one.
+
+        The totals have the rows that were looked at, and how many of them are marked.
+        """
         sizes = dict(zip(self.buckets, self._sizes(*Side).tolist(), strict=True))
         groups = {
             SettleFragment(group): sum(sizes[bucket] for bucket in group)
@@ -106,11 +114,13 @@ class SettledJoins:
         self, context: JoinContext, fragment: SettleFragment, marks: Marks
     ) -> MatchingTotals:
         left, right = (self.store.rows(side, fragment.buckets) for side in Side)
-        settle(context, left, right, *(marks[rows.side].of(rows) for rows in (left, right)))
-        return self._settled({Side.LEFT: left.count, Side.RIGHT: right.count})
+        flags = {rows.side: marks[rows.side].of(rows) for rows in (left, right)}
+        settle(context, left, right, flags[Side.LEFT], flags[Side.RIGHT])
+        matched = {side: int(np.count_nonzero(flags[side])) for side in Side}
+        return self._settled({Side.LEFT: left.count, Side.RIGHT: right.count}, matched)
 
     def _settle_in_pieces(self, fragment: SettleFragment, marks: Marks) -> MatchingTotals:
-        rows = dict.fromkeys(Side, 0)
+        rows, matched = dict.fromkeys(Side, 0), dict.fromkeys(Side, 0)
         sql = self.context.planned.query.sql
         for side in Side:
             others = what_reasons_need(self.store, side.other, fragment.buckets, sql)
@@ -118,13 +128,15 @@ class SettledJoins:
                 self.context.stop.check()
                 left, right = (piece, others) if side is Side.LEFT else (others, piece)
                 explainer = Explainer(self.context.planned, left, right)
-                write_unmatched(self.context, piece, ~marks[side].of(piece), explainer)
+                flags = marks[side].of(piece)
+                write_unmatched(self.context, piece, ~flags, explainer)
                 rows[side] += piece.count
-        return self._settled(rows)
+                matched[side] += int(np.count_nonzero(flags))
+        return self._settled(rows, matched)
 
-    def _settled(self, rows: Mapping[Side, int]) -> MatchingTotals:
+    def _settled(self, rows: Mapping[Side, int], matched: Mapping[Side, int]) -> MatchingTotals:
         self.context.progress.add(rows=sum(rows.values()), fragments=1)
-        return MatchingTotals(rows, dict.fromkeys(Side, 0))
+        return MatchingTotals(rows, matched)
 
     def _sizes(self, *sides: Side) -> Ints:
         """Return the bytes of each of the buckets, of these sides together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -16,18 +17,29 @@ from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
 
+_SIDES = {name: side for side, name in UNMATCHED.items()}
+
+Outputs = Mapping[str, Path]
+"""Where each of the outputs goes that are written, by its name in `kalla_core.evidence.schema`."""
+
+
+def whole_outputs(folder: Path) -> Outputs:
+    """Return the outputs of a run that has one file of each."""
+    return {name: folder / name for name in (MATCHED, *UNMATCHED.values())}
+
 
 class EvidenceSinks:
-    """Writes the outputs below a folder.
+    """Writes the outputs.
 
     Args:
+        outputs: some may be missing, if nothing is written to them.
         matched_at: the run's start, zoned.
         encoders: threads that encode pairs, so that the one join that finds them need not; none
             where several joins run side by side.
     """
 
     def __init__(
-        self, folder: Path, planned: Planned, matched_at: datetime, encoders: int = 0
+        self, outputs: Outputs, planned: Planned, matched_at: datetime, encoders: int = 0
     ) -> None:
         query = planned.query
         self._key = {side: query.side(side).primary_key for side in Side}
@@ -36,18 +48,15 @@ class EvidenceSinks:
         self._unmatched_layout = {side: unmatched_layout(query.side(side).schema) for side in Side}
         self._lock = threading.Lock()
         self._matched_rows = 0
+        self._writers: dict[str, TableWriter] = {}
         with ExitStack() as opened:
-            self._matched = opened.enter_context(
-                TableWriter(
-                    folder / MATCHED, layout.schema, finish=self._pairs.finish, threads=encoders
+            for name, path in outputs.items():
+                writer = (
+                    TableWriter(path, layout.schema, finish=self._pairs.finish, threads=encoders)
+                    if name == MATCHED
+                    else TableWriter(path, self._unmatched_layout[_SIDES[name]].schema)
                 )
-            )
-            self._unmatched = {
-                side: opened.enter_context(
-                    TableWriter(folder / name, self._unmatched_layout[side].schema)
-                )
-                for side, name in UNMATCHED.items()
-            }
+                self._writers[name] = opened.enter_context(writer)
             self._opened = opened.pop_all()
 
     def matched(
@@ -55,14 +64,14 @@ class EvidenceSinks:
     ) -> None:
         """Write pairs: the output of the match SQL and the columns of both primary keys."""
         batch = self._pairs.gather(output, left_key, right_key)
-        self._matched.write(batch)
+        self._writers[MATCHED].write(batch)
         with self._lock:
             self._matched_rows += batch.num_rows
 
     def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
         """Write rows that are in no pair: all columns of the source, and the reasons."""
         key = [rows.column(rows.schema.get_field_index(name)) for name in self._key[side]]
-        self._unmatched[side].write(
+        self._writers[UNMATCHED[side]].write(
             unmatched_batch(self._unmatched_layout[side], rows, key, reasons)
         )
 
@@ -72,13 +81,9 @@ class EvidenceSinks:
         return self._matched_rows
 
     def close(self) -> tuple[WrittenFile, ...]:
-        """Finish all files; the figures of each, matched first."""
+        """Finish all files; the figures of each, in the order of the outputs."""
         with self._opened:
-            return (
-                self._matched.close(),
-                self._unmatched[Side.LEFT].close(),
-                self._unmatched[Side.RIGHT].close(),
-            )
+            return tuple(writer.close() for writer in self._writers.values())
 
     def abandon(self) -> None:
         """Close what is open; the files are removed with their folder."""

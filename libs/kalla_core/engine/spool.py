@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.errors import EngineFailure
+from kalla_core.errors import EngineFailure, KallaError
 from kalla_core.evidence.disk import disk_errors
+from kalla_core.fragments.outcome import FetchFault, fetch_failed
 
 IntArray = npt.NDArray[np.int64]
 
@@ -54,10 +56,21 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SpoolFile:
-    """What one scan fragment left; plain data."""
+    """What one scan fragment left; plain data.
+
+    Attributes:
+        origin: of whom it came, where that was another process: a file that is not what it should
+            be is made again there. None for files of this run itself.
+    """
 
     path: Path
     segments: tuple[Segment, ...]
+    origin: FetchFault | None = None
+
+    @property
+    def stored_bytes(self) -> int:
+        """How long all messages are together."""
+        return sum(segment.length for segment in self.segments)
 
 
 @dataclass(slots=True)
@@ -155,10 +168,16 @@ class SpoolWriter:
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """All files of one side, in the order of its parts."""
+    """All files of one side, in the order of its parts.
+
+    Attributes:
+        schema: of what is read.
+        stored: of the messages, where that has more columns, at its end.
+    """
 
     schema: pa.Schema
     files: tuple[SpoolFile, ...]
+    stored: pa.Schema | None = None
 
     def bucket_bytes(self, buckets: int) -> IntArray:
         """Return the raw bytes of each bucket, int64."""
@@ -173,12 +192,19 @@ class Spool:
 
         Raises:
             EngineFailure: a message is not what was written.
+            FetchFailed: likewise, in a file that came of another process.
         """
         wanted = frozenset(buckets)
         for file in self.files:
             chosen = [segment for segment in file.segments if segment.bucket in wanted]
-            if chosen:
-                yield from _read(file.path, chosen, self.schema)
+            if not chosen:
+                continue
+            for batch in _read(file, chosen, self.stored or self.schema):
+                yield batch if self.stored is None else self._narrowed(batch)
+
+    def _narrowed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        width = len(self.schema)
+        return pa.RecordBatch.from_arrays(batch.columns[:width], schema=self.schema)
 
     def _sums(self, buckets: int, measure: Callable[[Segment], int]) -> IntArray:
         sums = np.zeros(buckets, dtype=np.int64)
@@ -188,14 +214,31 @@ class Spool:
         return sums
 
 
-def _read(path: Path, segments: Sequence[Segment], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    with pa.memory_map(str(path)) as file:
+def _read(
+    file: SpoolFile, segments: Sequence[Segment], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    with _mapped(file) as mapped:
         for segment in segments:
-            file.seek(segment.offset)
-            message = file.read_buffer(segment.length)
+            mapped.seek(segment.offset)
+            message = mapped.read_buffer(segment.length)
             if zlib.crc32(message) != segment.crc32:
-                raise EngineFailure(f"The spool file {path} was damaged while the run went on.")
+                raise damaged(file)
             yield pa.ipc.read_record_batch(pa.ipc.read_message(message), schema)
+
+
+def _mapped(file: SpoolFile) -> Any:
+    try:
+        return pa.memory_map(str(file.path))
+    except FileNotFoundError as error:
+        raise damaged(file) from error
+
+
+def damaged(file: SpoolFile) -> KallaError:
+    """Return the error of a spool file that is not what was written."""
+    if file.origin is None:
+        return EngineFailure(f"The spool file {file.path} was damaged while the run went on.")
+    which = ", ".join(str(attempt) for attempt in file.origin.attempts)
+    return fetch_failed(f"The spool of {which} is damaged or gone.", file.origin)
 
 
 def _message(batch: pa.RecordBatch) -> pa.Buffer:

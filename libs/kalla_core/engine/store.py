@@ -38,6 +38,7 @@ class Plan:
         run_bytes: see `SpoolWriter`.
         buckets: how many, as a function of the bytes that were held when memory ran out; None
             forbids the spool, and `HeldTooMuch` is raised instead.
+        numbers_left: spool files that are adopted hold numbers that nobody wants to see.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class Plan:
     whole_bytes: int
     run_bytes: int
     buckets: Callable[[int], int] | None
+    numbers_left: bool = False
 
 
 class HeldTooMuch(Exception):
@@ -76,6 +78,15 @@ class Store:
         with self._lock:
             self._parts.append(rows)
         return rows
+
+    def adopt(self, side: Side, index: int, file: SpoolFile, rows: int) -> None:
+        """Take the spool file of a part that was scanned elsewhere.
+
+        Args:
+            rows: of the whole part, even if the file has only some of its buckets.
+        """
+        with self._lock:
+            self._parts.append(PartRows(self, side, index, rows, finished=True, file=file))
 
     def note(self, size: int) -> None:
         """Count bytes that are held in memory; beyond the budget everything is spooled."""
@@ -141,7 +152,8 @@ class Store:
     def spool(self, side: Side) -> Spool:
         """Return the spool of one side."""
         files = tuple(part.file for part in self._of(side) if part.file is not None)
-        return Spool(self.spool_schema(side), files)
+        shown = self.spool_schema(side)
+        return Spool(shown, files, numbered_schema(shown) if self.plan.numbers_left else None)
 
     def part_rows(self, side: Side) -> list[int]:
         """Return the rows of each part, by its index."""
