@@ -117,15 +117,17 @@ def run_recipe(
     try:
         spec = JobSpec(recipe, _STARTED, staging, spool, share)
         outcome = run_job(spec, on_progress or _silent)
-        unmatched = {side: _sorted(staging / name) for side, name in UNMATCHED.items()}
-        return Ran(outcome, _sorted(staging / MATCHED), unmatched)
+        unmatched = {
+            side: sorted_rows(pq.read_table(staging / name)) for side, name in UNMATCHED.items()
+        }
+        return Ran(outcome, sorted_rows(pq.read_table(staging / MATCHED)), unmatched)
     finally:
         shutil.rmtree(staging)
         shutil.rmtree(spool)
 
 
-def _sorted(path: Path) -> pa.Table:
-    table = pq.read_table(path)
+def sorted_rows(table: pa.Table) -> pa.Table:
+    """Return rows sorted by all columns that can be sorted by."""
     flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
     order = [(name, "ascending") for name in flat]
     return table.sort_by(order).combine_chunks()

@@ -34,7 +34,7 @@ class Keying:
         are spread by a hash of their content, so that no bucket gets them all.
         """
         if buckets == 1:
-            return np.zeros(sum(batch.num_rows for batch in batches), dtype=np.int64)
+            return one_bucket(batches)
         keys = self._planned.reason_keys
         if not keys:
             return self._spread(side, batches, buckets)
@@ -98,6 +98,11 @@ class Keying:
         session: SessionContext = sessions[table]
         session.deregister_table(table)
         return session
+
+
+def one_bucket(batches: Sequence[pa.RecordBatch]) -> Ints:
+    """Return the bucket of each row of some batches where there is only one."""
+    return np.zeros(sum(batch.num_rows for batch in batches), dtype=np.int64)
 
 
 def _key_columns(shape: TableShape, batches: Sequence[pa.RecordBatch]) -> list[pa.Array]:

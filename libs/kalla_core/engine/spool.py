@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -66,6 +66,13 @@ class SpoolFile:
     path: Path
     segments: tuple[Segment, ...]
     origin: FetchFault | None = None
+
+    def only(self, buckets: Collection[int] | None) -> SpoolFile:
+        """Return the file as if it had nothing but some buckets; None for all of them."""
+        if buckets is None:
+            return self
+        wanted = frozenset(buckets)
+        return replace(self, segments=tuple(s for s in self.segments if s.bucket in wanted))
 
     @property
     def stored_bytes(self) -> int:

@@ -1,0 +1,74 @@
+"""Parts of the evidence that a fragment writes, under names that no other attempt has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kalla_core.engine.remote_run import RemoteRun
+from kalla_core.engine.sinks import EvidenceSinks, Outputs
+from kalla_core.evidence.disk import disk_errors
+from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.evidence.schema import MATCHED, UNMATCHED
+from kalla_core.fragments.outcome import EvidencePart
+
+PAIRS = (MATCHED,)
+UNMATCHED_ROWS = tuple(UNMATCHED.values())
+ALL = (MATCHED, *UNMATCHED_ROWS)
+
+
+@dataclass
+class PartFiles:
+    """The part files of one fragment while they are written; made by `writing_parts`."""
+
+    sinks: EvidenceSinks
+    _run: RemoteRun
+    _outputs: Outputs
+
+    def finish(self) -> tuple[EvidencePart, ...]:
+        """Finish the files; return those that count.
+
+        One without rows counts only in fragment 0 of its stage, so that each output exists.
+        """
+        written = zip(self._outputs.items(), self.sinks.close(), strict=True)
+        return tuple(
+            _part(name, path, file) for (name, path), file in written if self._counts(path, file)
+        )
+
+    def _counts(self, path: Path, file: WrittenFile) -> bool:
+        if file.rows or self._run.id.fragment == 0:
+            return True
+        path.unlink()
+        return False
+
+
+@contextmanager
+def writing_parts(run: RemoteRun, names: Sequence[str]) -> Iterator[PartFiles]:
+    """Open a part file of each output named; leaving by an error removes them.
+
+    Raises:
+        OutOfDisk, OutputNotWritable: they cannot be written.
+    """
+    outputs = _outputs(run, names)
+    sinks = EvidenceSinks(outputs, run.planned, run.job.started_at)
+    try:
+        yield PartFiles(sinks, run, outputs)
+    except BaseException:
+        sinks.abandon()
+        for path in outputs.values():
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _outputs(run: RemoteRun, names: Sequence[str]) -> Outputs:
+    folder = Path(run.job.staging)
+    for name in names:
+        with disk_errors(folder / name):
+            (folder / name).mkdir(exist_ok=True)
+    return {name: folder / name / f"{run.id.file_stem}.parquet" for name in names}
+
+
+def _part(name: str, path: Path, file: WrittenFile) -> EvidencePart:
+    return EvidencePart(f"{name}/{path.name}", file.rows, file.bytes, file.sha256)

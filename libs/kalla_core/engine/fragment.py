@@ -1,0 +1,34 @@
+"""One attempt at a fragment of a cluster run, whatever kind it is."""
+
+from __future__ import annotations
+
+from kalla_core.engine.join_fragment import run_join
+from kalla_core.engine.prove_fragment import run_prove
+from kalla_core.engine.remote_run import RemoteRun
+from kalla_core.engine.scan_fragment import run_scan
+from kalla_core.engine.settle_fragment import run_settle
+from kalla_core.engine.wants import Inputs
+from kalla_core.fragments.outcome import JoinDone, ProveDone, ScanDone, SettleDone
+from kalla_core.fragments.remote import JoinWork, ProveWork, ScanWork, SettleWork, Work
+
+Done = ScanDone | JoinDone | SettleDone | ProveDone
+
+
+def run_fragment(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
+    """Carry out an attempt.
+
+    Args:
+        inputs: a file for each of `kalla_core.engine.wants.wants(work)`.
+
+    Raises:
+        KallaError: what went wrong.
+    """
+    match work:
+        case ScanWork():
+            return run_scan(run, work)
+        case JoinWork():
+            return run_join(run, work, inputs)
+        case SettleWork():
+            return run_settle(run, work, inputs)
+        case ProveWork():
+            return run_prove(run.job, work)

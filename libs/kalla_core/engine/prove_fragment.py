@@ -1,0 +1,44 @@
+"""Whether an executor sees what a run needs: its sources as they were pinned, and its staging."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kalla_core.engine.scan import OpenSource
+from kalla_core.errors import KallaError
+from kalla_core.fragments.outcome import ProveDone
+from kalla_core.fragments.remote import JobContext, ProveWork
+from kalla_core.sources.protocol import PinnedSource
+from kalla_core.sources.registry import connector_for
+
+
+def run_prove(job: JobContext, work: ProveWork) -> ProveDone:
+    """Return what is not to be seen from here: the first source, else the staging folder."""
+    for pinned in (job.left, job.right, *job.extras):
+        problem = _unseen(pinned)
+        if problem is not None:
+            return ProveDone(problem)
+    return ProveDone(_unshared(Path(job.staging), work) if work.nonce_name else None)
+
+
+def _unseen(pinned: PinnedSource) -> str | None:
+    try:
+        source = OpenSource(connector_for(pinned.spec), pinned)
+        source.connector.verify(pinned)
+    except KallaError as error:
+        return error.message
+    return None
+
+
+def _unshared(staging: Path, work: ProveWork) -> str | None:
+    """Read what the coordinator wrote, and write something: both have to work."""
+    try:
+        if (staging / work.nonce_name).read_text(encoding="utf-8") != work.nonce:
+            return f"{staging} is another folder here than on the coordinator."
+        probe = staging / f"{work.nonce_name}.seen"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        return f"The staging folder {staging} cannot be used here: {said}."
+    return None

@@ -1,0 +1,41 @@
+"""A settle fragment of a cluster run: unmatched rows of some buckets, given all joins' marks."""
+
+from __future__ import annotations
+
+from kalla_core.engine.evidence_parts import UNMATCHED_ROWS, writing_parts
+from kalla_core.engine.join_fragment import MARKS_BUCKETS, MARKS_SCHEMA
+from kalla_core.engine.remote_run import RemoteRun
+from kalla_core.engine.settled_joins import Marks, SettledJoins
+from kalla_core.engine.spool import Spool
+from kalla_core.engine.wants import Inputs, marks_of
+from kalla_core.fragments.outcome import SettleDone
+from kalla_core.fragments.remote import SettleWork
+from kalla_core.matching.query import Side
+
+
+def run_settle(run: RemoteRun, work: SettleWork, inputs: Inputs) -> SettleDone:
+    """Write the rows that no join marked, with their reasons.
+
+    Raises:
+        KallaError: what went wrong; nothing that was written counts then.
+        FetchFailed: an input is damaged.
+    """
+    store = run.store(work, inputs, numbers=True)
+    with writing_parts(run, UNMATCHED_ROWS) as parts:
+        context = run.join_context(parts.sinks, {})
+        joins = SettledJoins(context, store, work.buckets, run.budget)
+        marks = joins.no_marks()
+        _gather(marks, work, inputs)
+        totals = joins.settle(marks)
+        files = parts.finish()
+    return SettleDone(files, totals.joined, totals.matched, run.fetched_bytes)
+
+
+def _gather(marks: Marks, work: SettleWork, inputs: Inputs) -> None:
+    for place in work.marks:
+        spool = Spool(MARKS_SCHEMA, (inputs[marks_of(place)],))
+        for side in Side:
+            for batch in spool.read([MARKS_BUCKETS[side]]):
+                parts, flags = batch.columns
+                for part, packed in zip(parts.to_pylist(), flags.to_pylist(), strict=True):
+                    marks[side].merge(part, packed)
