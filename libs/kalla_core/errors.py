@@ -30,6 +30,7 @@ operator's (the system failed, exit code 3).
     │   ├── RequestRefused           invalid_request       not as the API describes it
     │   ├── RequestTooLarge          too_large             more bytes than a request may have
     │   ├── JobNotFound              job_not_found
+    │   ├── EvidenceGone             evidence_gone         no longer there, or another run's
     │   ├── JobConflict              job_conflict          the run id belongs to another request
     │   ├── JobEnded                 job_ended             too late to cancel, or no evidence yet
     │   └── Cancelled                cancelled
@@ -245,6 +246,12 @@ class JobNotFound(UserError):
     """No job of this run id."""
 
     code = "job_not_found"
+
+
+class EvidenceGone(UserError):
+    """Evidence of a job that is no longer where it was."""
+
+    code = "evidence_gone"
 
 
 class JobConflict(UserError):

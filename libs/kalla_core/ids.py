@@ -14,7 +14,8 @@ RunId = NewType("RunId", str)
 RecipeId = NewType("RecipeId", str)
 """A recipe, as its author calls it: any text that is not blank."""
 
-_RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?")
+RUN_ID_PATTERN = "[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?"
+_RUN_ID = re.compile(RUN_ID_PATTERN)
 
 
 def new_run_id() -> RunId:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from types import TracebackType
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,6 +50,22 @@ class Evidence:
         """Yield the rows of an output as a stream."""
         for part in self._parts(output):
             yield from part.iter_batches()
+
+    def parts(self, output: str) -> tuple[str, ...]:
+        """Return the names of the files of an output, in order."""
+        return tuple(name for name in self._files if PurePosixPath(name).parts[0] == output)
+
+    def part_batches(self, name: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of one file as a stream."""
+        yield from self._files[name].iter_batches()
+
+    def raw(self, name: str) -> BinaryIO:
+        """Open one file anew, for its bytes; the caller closes it."""
+        path = self.folder / name
+        try:
+            return path.open("rb")
+        except OSError as error:
+            raise _damaged(path, f"it cannot be read ({error.strerror})") from error
 
     def table(self, output: str) -> pa.Table:
         """Return all rows of an output."""

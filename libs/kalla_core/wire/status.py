@@ -80,6 +80,7 @@ STATUSES: Mapping[str, Statuses] = {
     "invalid_request": Statuses(400, _Grpc.INVALID_ARGUMENT, "Invalid"),
     "too_large": Statuses(413, _Grpc.RESOURCE_EXHAUSTED, "Invalid"),
     "job_not_found": Statuses(404, _Grpc.NOT_FOUND, "NotFound"),
+    "evidence_gone": Statuses(404, _Grpc.NOT_FOUND, "NotFound"),
     "job_conflict": _CONFLICT,
     "job_ended": _TOO_LATE,
     "cancelled": Statuses(409, _Grpc.CANCELLED, "FlightCancelledError"),

@@ -1,0 +1,120 @@
+"""The evidence of a job over HTTP: rows in several formats, and the files as they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from kalla_coordinator.api.answers import plain_error
+from kalla_coordinator.api.context import Api, known_id
+from kalla_coordinator.api.documents import errors
+from kalla_coordinator.api.encode import Format, accepted, encoded
+from kalla_coordinator.api.results import EvidenceSet, limited, open_results
+from kalla_coordinator.api.streams import StreamedResponse, in_threads
+from kalla_core.errors import EvidenceGone
+from kalla_core.evidence.metadata import to_json
+from kalla_core.evidence.reader import Evidence
+
+MAX_LIMIT = 2**53
+_PIECE_BYTES = 1 << 20
+
+
+def evidence_routes(api: Api) -> APIRouter:
+    """Return the routes of evidence."""
+    routes = APIRouter(prefix="/api/jobs/{run_id}", tags=["evidence"])
+
+    async def opened(run_id: str) -> Evidence:
+        job = await api.service.get(known_id(run_id))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(api.readers, open_results, job)
+
+    @routes.get(
+        "/evidence/{set}",
+        responses={200: _ROWS, **errors(404, 406, 409, 422, 503)},
+        response_class=Response,
+    )
+    async def get_rows(
+        request: Request,
+        run_id: str,
+        set: EvidenceSet,
+        limit: Annotated[int | None, Query(ge=1, le=MAX_LIMIT)] = None,
+    ) -> Response:
+        """Fetch the rows of an output as JSON, CSV, Parquet or Arrow, by the `Accept` header.
+
+        Rows are streamed. In JSON, decimals, dates and times are text, so that amounts stay exact.
+        """
+        chosen = accepted(request.headers.get("accept"))
+        if chosen is None:
+            ours = ", ".join(Format)
+            return plain_error(406, "not_acceptable", f"Rows come as {ours}; accept one of them.")
+        evidence = await opened(run_id)
+        batches = limited(evidence.batches(set.output), limit)
+        pieces = encoded(chosen, evidence.schema(set.output), batches)
+        stream = in_threads(api.readers, pieces, evidence.close)
+        return StreamedResponse(stream, _CONTENT_TYPES.get(chosen, chosen.value))
+
+    @routes.get("/metadata", responses={200: _METADATA, **errors(404, 409, 422, 503)})
+    async def get_metadata(run_id: str) -> Response:
+        """Show the metadata.json of a job's evidence."""
+        evidence = await opened(run_id)
+        try:
+            return JSONResponse(to_json(evidence.metadata))
+        finally:
+            await asyncio.get_running_loop().run_in_executor(api.readers, evidence.close)
+
+    @routes.get(
+        "/files/{name:path}",
+        responses={200: _FILE, **errors(404, 409, 422, 503)},
+        response_class=Response,
+    )
+    async def get_file(run_id: str, name: str) -> Response:
+        """Fetch a file of the evidence as it is; its name is that in the metadata.
+
+        `X-Kalla-SHA256` is the SHA-256 of the whole file.
+        """
+        evidence = await opened(run_id)
+        listed = {file.name: file for file in evidence.metadata.files}
+        loop = asyncio.get_running_loop()
+        if name not in listed:
+            await loop.run_in_executor(api.readers, evidence.close)
+            known = ", ".join(listed)
+            raise EvidenceGone(f"The evidence has no file {name!r}; it has {known}.")
+        headers = {
+            "Content-Length": str(listed[name].bytes),
+            "X-Kalla-SHA256": listed[name].sha256,
+        }
+        stream = in_threads(api.readers, _bytes_of(evidence, name), evidence.close)
+        return StreamedResponse(stream, Format.PARQUET.value, headers)
+
+    return routes
+
+
+def _bytes_of(evidence: Evidence, name: str) -> Iterator[bytes]:
+    with evidence.raw(name) as file:
+        while piece := file.read(_PIECE_BYTES):
+            yield bytes(piece)
+
+
+_CONTENT_TYPES = {Format.CSV: "text/csv; charset=utf-8; header=present"}
+_ROWS: dict[str, Any] = {
+    "description": "The rows.",
+    "content": {
+        Format.JSON.value: {"schema": {"type": "array", "items": {"type": "object"}}},
+        Format.CSV.value: {"schema": {"type": "string"}},
+        Format.PARQUET.value: {"schema": {"type": "string", "format": "binary"}},
+        Format.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+_METADATA: dict[str, Any] = {
+    "description": "What the run did, to be checked later.",
+    "content": {"application/json": {"schema": {"type": "object"}}},
+}
+_FILE: dict[str, Any] = {
+    "description": "The file.",
+    "content": {Format.PARQUET.value: {"schema": {"type": "string", "format": "binary"}}},
+    "headers": {"X-Kalla-SHA256": {"schema": {"type": "string"}}},
+}

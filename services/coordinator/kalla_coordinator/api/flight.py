@@ -1,0 +1,227 @@
+"""Result sets over Arrow Flight, for any Flight client.
+
+A flight is an output of a job, by the path `[run_id, set]`; it has an endpoint for each of its
+files, all on this server. Flight has threads of its own: what they want of jobs they ask the event
+loop, with a bound on the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from kalla_coordinator.api.auth import Tokens
+from kalla_coordinator.api.context import Api, known_id
+from kalla_coordinator.api.results import EvidenceSet, open_results
+from kalla_core.errors import (
+    CoordinatorUnavailable,
+    InvalidSetting,
+    KallaError,
+    QueueFull,
+    RequestRefused,
+    ShuttingDown,
+)
+from kalla_core.evidence.reader import Evidence
+from kalla_core.ids import RunId
+from kalla_core.jobs.model import Job, JobStatus
+from kalla_core.wire.flight_errors import flight_error
+
+T = TypeVar("T")
+
+MAX_STREAMS = 64
+LISTED_JOBS = 100
+_ASK_PATIENCE_S = 10.0
+_MAX_TICKET_BYTES = 4096
+
+
+class _TokenMiddleware(flight.ServerMiddlewareFactory):  # type: ignore[misc]
+    def __init__(self, tokens: Tokens) -> None:
+        super().__init__()
+        self._tokens = tokens
+
+    def start_call(self, info: object, headers: dict[str, list[str]]) -> None:
+        sent = [
+            value for key in headers if key.lower() == "authorization" for value in headers[key]
+        ]
+        with _told():
+            self._tokens.check(sent[0] if len(sent) == 1 else None)
+
+
+class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
+    """The server; listens from its making on, on threads of its own.
+
+    Raises:
+        InvalidSetting: the address cannot be taken.
+    """
+
+    def __init__(self, api: Api, host: str, port: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._api = api
+        self._loop = loop
+        self._streams = threading.BoundedSemaphore(MAX_STREAMS)
+        location = f"grpc+tcp://{host}:{port}"
+        try:
+            super().__init__(location, middleware={"token": _TokenMiddleware(api.tokens)})
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidSetting(
+                f"The results port {host}:{port} cannot be taken: {error}."
+            ) from error
+
+    def list_flights(self, _: object, criteria: bytes) -> Iterator[flight.FlightInfo]:
+        """Yield the flights of a job whose run id is the criteria; else of the newest jobs."""
+        with _told():
+            jobs = [self._job(_text(criteria))] if criteria else self._newest()
+        for job in jobs:
+            try:
+                with open_results(job) as evidence:
+                    infos = [_info(job.run_id, which, evidence) for which in EvidenceSet]
+            except KallaError as error:
+                if criteria:
+                    raise flight_error(error) from error
+                continue  # it was removed meanwhile: no flight any more
+            yield from infos
+
+    def get_flight_info(self, _: object, descriptor: flight.FlightDescriptor) -> flight.FlightInfo:
+        """Return schema, rows and endpoints of `[run_id, set]`."""
+        with _told():
+            run_id, which = _path(descriptor)
+            with open_results(self._job(run_id)) as evidence:
+                return _info(known_id(run_id), which, evidence)
+
+    def get_schema(self, context: object, descriptor: flight.FlightDescriptor) -> Any:
+        """Return the schema of `[run_id, set]`."""
+        return flight.SchemaResult(self.get_flight_info(context, descriptor).schema)
+
+    def do_get(self, _: object, ticket: flight.Ticket) -> flight.FlightDataStream:
+        """Stream the rows of one file."""
+        with _told():
+            run_id, which, part = _read_ticket(ticket.ticket)
+            job = self._job(run_id)
+            if not self._streams.acquire(blocking=False):
+                raise QueueFull(f"{MAX_STREAMS} result sets are being fetched; try again.")
+            try:
+                evidence = open_results(job)
+                schema = evidence.schema(which.output)
+            except BaseException:
+                self._streams.release()
+                raise
+            return flight.GeneratorStream(schema, self._batches(evidence, which, part))
+
+    def do_put(self, *_: object) -> None:
+        """Refuse: results are read only."""
+        raise flight_error(RequestRefused("Result sets can be read only."))
+
+    do_exchange = do_put
+
+    def do_action(self, _: object, action: flight.Action) -> None:
+        """Refuse: there are no actions."""
+        raise flight_error(RequestRefused(f"There is no action {action.type!r}."))
+
+    def list_actions(self, _: object) -> list[object]:
+        """Return none."""
+        return []
+
+    def stop(self, patience_s: float) -> bool:
+        """Take no new calls and wait for those that go on; return whether all have ended.
+
+        Blocks. Streams end with their next batch; one that nobody reads may not.
+        """
+        ending = threading.Thread(target=self.shutdown, name="kalla-flight-stop", daemon=True)
+        ending.start()
+        ending.join(patience_s)
+        return not ending.is_alive()
+
+    def _batches(
+        self, evidence: Evidence, which: EvidenceSet, part: str
+    ) -> Iterator[pa.RecordBatch]:
+        try:
+            with evidence, _told():
+                if part not in evidence.parts(which.output):
+                    raise RequestRefused("The ticket names a file that the evidence has not.")
+                for batch in evidence.part_batches(part):
+                    if self._api.closing.is_set():
+                        raise ShuttingDown("The coordinator is shutting down.")
+                    yield batch
+        finally:
+            self._streams.release()
+
+    def _job(self, run_id: str) -> Job:
+        return self._ask(self._api.service.get(known_id(run_id)))
+
+    def _newest(self) -> tuple[Job, ...]:
+        listing = self._api.service.list(JobStatus.SUCCEEDED, LISTED_JOBS)
+        return self._ask(listing).jobs
+
+    def _ask(self, question: Coroutine[Any, Any, T]) -> T:
+        asked = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return asked.result(_ASK_PATIENCE_S)
+        except FutureTimeout:
+            asked.cancel()
+            raise CoordinatorUnavailable(
+                f"The coordinator was too busy to answer within {_ASK_PATIENCE_S:g} seconds."
+            ) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let errors of ours leave as errors of Flight."""
+    try:
+        yield
+    except KallaError as error:
+        raise flight_error(error) from error
+
+
+def _info(run_id: RunId, which: EvidenceSet, evidence: Evidence) -> flight.FlightInfo:
+    endpoints = [
+        flight.FlightEndpoint(_ticket(run_id, which, part), [])  # none named: this server
+        for part in evidence.parts(which.output)
+    ]
+    sizes = {file.name: file.bytes for file in evidence.metadata.files}
+    return flight.FlightInfo(
+        evidence.schema(which.output),
+        flight.FlightDescriptor.for_path(run_id, which.value),
+        endpoints,
+        evidence.rows(which.output),
+        sum(sizes[part] for part in evidence.parts(which.output)),
+    )
+
+
+def _ticket(run_id: RunId, which: EvidenceSet, part: str) -> bytes:
+    return json.dumps([run_id, which.value, part]).encode()
+
+
+def _read_ticket(ticket: bytes) -> tuple[str, EvidenceSet, str]:
+    try:
+        if len(ticket) > _MAX_TICKET_BYTES:
+            raise ValueError
+        run_id, which, part = json.loads(ticket)
+        return str(run_id), EvidenceSet(which), str(part)
+    except (ValueError, TypeError, RecursionError):
+        raise RequestRefused(
+            "This is no ticket of this server; get_flight_info gives them."
+        ) from None
+
+
+def _path(descriptor: flight.FlightDescriptor) -> tuple[str, EvidenceSet]:
+    known = " | ".join(EvidenceSet)
+    path = descriptor.path or []
+    try:
+        run_id, which = (_text(step) for step in path)
+        return run_id, EvidenceSet(which)
+    except ValueError:
+        raise RequestRefused(f"A result set has the path [run_id, {known}].") from None
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise RequestRefused("A run id is text in UTF-8.") from None

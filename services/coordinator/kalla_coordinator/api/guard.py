@@ -1,0 +1,142 @@
+"""What stands around gRPC calls: tokens for all, errors as statuses for our own service."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from kalla_coordinator.api.auth import Tokens
+from kalla_core.errors import EngineFailure, KallaError, RequestRefused, Unauthenticated
+from kalla_core.wire.status import grpc_details, statuses
+
+_OPEN = "/grpc.health.v1.Health/"
+_log = logging.getLogger("kalla.api")
+
+Call = grpc.HandlerCallDetails
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class TokenGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Lets in whoever has a token; health is open, for probes cannot send one."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    async def intercept_service(
+        self, continuation: Callable[[Call], Awaitable[Handler]], call: Call
+    ) -> Handler:
+        """Return the handler of a call, or one that refuses it."""
+        handler = await continuation(call)
+        if handler is None or call.method.startswith(_OPEN):
+            return handler
+        sent = [value for key, value in call.invocation_metadata or () if key == "authorization"]
+        try:
+            self._tokens.check(str(sent[0]) if len(sent) == 1 else None)
+        except Unauthenticated as error:
+            return _refusing(handler, error)
+        return handler
+
+
+class ErrorGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Lets the calls of one service end with the statuses of our errors, whatever happens.
+
+    A request that is no message of its kind is the caller's error, not ours.
+    """
+
+    def __init__(self, service: str) -> None:
+        self._prefix = f"/{service}/"
+
+    async def intercept_service(
+        self, continuation: Callable[[Call], Awaitable[Handler]], call: Call
+    ) -> Handler:
+        """Return the handler of a call, guarded if it is one of ours."""
+        handler = await continuation(call)
+        if handler is None or not call.method.startswith(self._prefix):
+            return handler
+        read = _reader(handler.request_deserializer)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                _guarded_stream(handler.unary_stream), read, handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            _guarded(handler.unary_unary), read, handler.response_serializer
+        )
+
+
+async def abort(context: Context, error: KallaError) -> NoReturn:
+    """End a call with an error of ours."""
+    await context.abort(statuses(error).grpc, error.message, grpc_details(error))
+
+
+def _guarded(behaviour: Any) -> Any:
+    async def call(request: Any, context: Context) -> Any:
+        try:
+            return await behaviour(_demanded(request), context)
+        except KallaError as error:
+            await abort(context, error)
+        except Exception as error:
+            await _abort_unknown(context, error)
+
+    return call
+
+
+def _guarded_stream(behaviour: Any) -> Any:
+    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            async for message in behaviour(_demanded(request), context):
+                yield message
+        except KallaError as error:
+            await abort(context, error)
+        except Exception as error:
+            await _abort_unknown(context, error)
+
+    return call
+
+
+async def _abort_unknown(context: Context, error: Exception) -> NoReturn:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    _log.error("request_failed", exc_info=error)
+    failure = EngineFailure("The coordinator failed in a way it does not know; its log says where.")
+    await abort(context, failure)
+
+
+def _reader(deserialize: Any) -> Callable[[bytes], Any]:
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError as error:
+            return RequestRefused(f"The request is no message of its kind: {error}.")
+
+    return read
+
+
+def _demanded(request: Any) -> Any:
+    if isinstance(request, RequestRefused):
+        raise request
+    return request
+
+
+def _refusing(handler: Handler, error: KallaError) -> Handler:
+    """Return a handler of the same kind that refuses every call."""
+
+    async def refuse(_: object, context: Context) -> NoReturn:
+        await abort(context, error)
+
+    async def refuse_stream(_: object, context: Context) -> AsyncIterator[object]:
+        await abort(context, error)
+        yield  # makes it a stream
+
+    kinds: dict[tuple[bool, bool], Callable[..., Handler]] = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }
+    kind = kinds[handler.request_streaming, handler.response_streaming]
+    return kind(refuse_stream if handler.response_streaming else refuse)

@@ -1,0 +1,76 @@
+"""Recipes and sources looked at over HTTP: validate, explain, preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from kalla_coordinator.api.bodies import json_of
+from kalla_coordinator.api.context import Api
+from kalla_coordinator.api.documents import (
+    ExplanationDocument,
+    PreviewDocument,
+    PreviewRequest,
+    ValidationDocument,
+    errors,
+)
+from kalla_coordinator.api.requests import PREVIEW_BODY, RECIPE_BODY
+from kalla_core.errors import RecipeInvalid
+from kalla_core.inspection.documents import validation_document
+from kalla_core.inspection.request import Kind
+from kalla_core.recipe.parse import checked, parse_document
+from kalla_core.recipe.write import to_document
+from kalla_core.validate import Validation
+
+_ERRORS = errors(400, 403, 413, 422, 429, 503, 504)
+
+
+def inspect_routes(api: Api) -> APIRouter:
+    """Return the routes that look at recipes and sources."""
+    routes = APIRouter(prefix="/api", tags=["recipes and sources"])
+
+    @routes.post(
+        "/validate",
+        responses={200: {"model": ValidationDocument}, **_ERRORS},
+        openapi_extra={"requestBody": RECIPE_BODY},
+    )
+    async def validate(request: Request) -> Response:
+        """Check a recipe against its sources, and list everything that is wrong with it."""
+        document = await json_of(request)
+        try:
+            recipe = parse_document(document)
+        except RecipeInvalid as error:
+            return JSONResponse(validation_document(Validation(error.faults, (), {}, None)))
+        return JSONResponse(await api.inspector.ask(Kind.VALIDATE, to_document(recipe)))
+
+    @routes.post(
+        "/explain",
+        responses={200: {"model": ExplanationDocument}, **_ERRORS},
+        openapi_extra={"requestBody": RECIPE_BODY},
+    )
+    async def explain(request: Request) -> Response:
+        """Say how a recipe would be run, and why so."""
+        recipe = parse_document(await json_of(request))
+        return JSONResponse(await api.inspector.ask(Kind.EXPLAIN, to_document(recipe)))
+
+    @routes.post(
+        "/sources/preview",
+        responses={200: {"model": PreviewDocument}, **_ERRORS},
+        openapi_extra={"requestBody": PREVIEW_BODY},
+    )
+    async def preview(request: Request) -> Response:
+        """Show the columns, the types and the first rows of a source, filters applied."""
+        asked = _preview(await json_of(request))
+        return JSONResponse(await api.inspector.ask(Kind.PREVIEW, asked))
+
+    return routes
+
+
+def _preview(document: object) -> Mapping[str, Any]:
+    shaped, faults = checked(document, PreviewRequest)
+    if shaped is None:
+        raise RecipeInvalid(faults, "request")
+    return shaped.model_dump(mode="json")

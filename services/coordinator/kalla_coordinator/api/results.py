@@ -1,0 +1,67 @@
+"""The evidence of a job, opened for reading. All here blocks: it is for threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+import pyarrow as pa
+
+from kalla_core.errors import EvidenceGone, JobEnded, SourceNotFound, SourceUnreadable
+from kalla_core.evidence.reader import Evidence, read_evidence
+from kalla_core.jobs.model import Job, JobStatus
+
+
+class EvidenceSet(StrEnum):
+    """The outputs of a run."""
+
+    MATCHED = "matched"
+    UNMATCHED_LEFT = "unmatched_left"
+    UNMATCHED_RIGHT = "unmatched_right"
+
+    @property
+    def output(self) -> str:
+        """The name of its file, or of its folder of part files."""
+        return f"{self.value}.parquet"
+
+
+def open_results(job: Job) -> Evidence:
+    """Open the evidence of a job; the caller closes it.
+
+    Raises:
+        JobEnded: it has none, since it has not succeeded.
+        EvidenceGone: it is no longer there, or no longer that of this job.
+        KallaError: where it lies does not answer.
+    """
+    if job.status is not JobStatus.SUCCEEDED:
+        raise JobEnded(
+            f"The job {job.run_id} has no evidence: it is {job.status.value}.",
+            status=job.status.value,
+        )
+    try:
+        evidence = read_evidence(Path(job.output_path), verify=False)
+    except (SourceNotFound, SourceUnreadable) as error:
+        raise EvidenceGone(
+            f"The evidence of the job {job.run_id} cannot be read any more: {error.message}"
+        ) from error
+    if evidence.metadata.run_id != job.run_id:
+        evidence.close()
+        raise EvidenceGone(
+            f"Where the evidence of the job {job.run_id} was now lies that of the run "
+            f"{evidence.metadata.run_id}."
+        )
+    return evidence
+
+
+def limited(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
+    """Yield the first rows; all of them without a limit."""
+    left = limit
+    for batch in batches:
+        if left is None:
+            yield batch
+            continue
+        if left <= 0:
+            return
+        yield batch.slice(0, left)
+        left -= batch.num_rows

@@ -1,0 +1,159 @@
+"""The three servers: started on their ports, stopped in bounded time.
+
+async with serving(service, settings, registry=registry) as ports:
+    ...                                  # ports.http, ports.grpc and ports.results are open
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from kalla_coordinator.api.auth import read_tokens
+from kalla_coordinator.api.context import Api
+from kalla_coordinator.api.flight import FlightServer
+from kalla_coordinator.api.grpc import ExtraServicer, GrpcServer
+from kalla_coordinator.api.http import application
+from kalla_coordinator.api.inspector import Inspector
+from kalla_coordinator.jobs.service import JobService
+from kalla_core.engine.children import Limits
+from kalla_core.errors import InvalidSetting
+from kalla_core.settings import CoordinatorSettings
+from kalla_core.sources.protocol import SourceAccess
+
+GRACE_S = 5.0
+HEARTBEAT_S = 15.0
+_READERS = 8
+_BACKLOG = 1024
+_log = logging.getLogger("kalla.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the servers listen."""
+
+    http: int
+    grpc: int
+    results: int
+
+
+@asynccontextmanager
+async def serving(
+    service: JobService,
+    settings: CoordinatorSettings,
+    *,
+    registry: CollectorRegistry,
+    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+    extra_servicers: Sequence[ExtraServicer] = (),
+    inspection_limits: Limits | None = None,
+    heartbeat_s: float = HEARTBEAT_S,
+    grace_s: float = GRACE_S,
+) -> AsyncIterator[Ports]:
+    """Serve jobs over HTTP, gRPC and Flight until the block ends.
+
+    Args:
+        registry: what `/metrics` shows.
+        access: what sources may be reached by validate, explain and preview.
+        extra_servicers: further services on the gRPC port.
+        inspection_limits: of each process that looks at a recipe or a source.
+        heartbeat_s: silence after which streams of events show that they live.
+        grace_s: how long calls that go on may take when the block ends; streams end at once.
+
+    Raises:
+        InvalidSetting: a port is taken, the token file is no good, or others than this machine
+            could come in without a token.
+    """
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        readers = ThreadPoolExecutor(_READERS, "kalla-results")
+        stack.callback(readers.shutdown, wait=False, cancel_futures=True)
+        inspector = Inspector(settings, access, inspection_limits)
+        stack.push_async_callback(inspector.close)
+        api = Api(
+            service=service,
+            inspector=inspector,
+            tokens=read_tokens(settings),
+            registry=registry,
+            readers=readers,
+            closing=asyncio.Event(),
+            heartbeat_s=heartbeat_s,
+        )
+        host = settings.bind_host
+        grpc_server = GrpcServer(api, extra_servicers)
+        grpc_port = await grpc_server.start(_bracketed(host), settings.grpc_port)
+        stack.push_async_callback(grpc_server.stop, grace_s)
+        flight = FlightServer(api, _bracketed(host), settings.results_port, loop)
+        stack.push_async_callback(_stop_flight, flight, grace_s)
+        http_port = await stack.enter_async_context(_http(api, host, settings.http_port, grace_s))
+        stack.callback(api.closing.set)  # first of all: streams end, and so their servers can
+        yield Ports(http_port, grpc_port, flight.port)
+
+
+@asynccontextmanager
+async def _http(api: Api, host: str, port: int, grace_s: float) -> AsyncIterator[int]:
+    listener = _listener(host, port)
+    config = uvicorn.Config(
+        application(api),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, round(grace_s)),
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve([listener]), name="kalla-http")
+    try:
+        await asyncio.wait(
+            {running, asyncio.ensure_future(server.ready.wait())},
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn as a part of a process that minds its signals itself."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise InvalidSetting(
+            f"The HTTP port {host}:{port} cannot be taken: {error.strerror}."
+        ) from error
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+async def _stop_flight(server: FlightServer, patience_s: float) -> None:
+    if not await asyncio.to_thread(server.stop, patience_s):
+        _log.warning("flight_still_busy: a result set is still being fetched, and is cut off")
