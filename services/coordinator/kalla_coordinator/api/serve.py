@@ -25,6 +25,7 @@ from kalla_coordinator.api.http import application
 from kalla_coordinator.api.inspector import Inspector
 from kalla_coordinator.jobs.service import JobService
 from kalla_core.engine.children import Limits
+from kalla_core.engine.spawned import Start
 from kalla_core.errors import InvalidSetting
 from kalla_core.settings import CoordinatorSettings
 from kalla_core.sources.protocol import SourceAccess
@@ -54,6 +55,7 @@ async def serving(
     access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
     extra_servicers: Sequence[ExtraServicer] = (),
     inspection_limits: Limits | None = None,
+    start_child: Start | None = None,
     heartbeat_s: float = HEARTBEAT_S,
     grace_s: float = GRACE_S,
 ) -> AsyncIterator[Ports]:
@@ -64,6 +66,7 @@ async def serving(
         access: what sources may be reached by validate, explain and preview.
         extra_servicers: further services on the gRPC port.
         inspection_limits: of each process that looks at a recipe or a source.
+        start_child: how such a process is started, as `engine.children.running` takes it.
         heartbeat_s: silence after which streams of events show that they live.
         grace_s: how long calls that go on may take when the block ends; streams end at once.
 
@@ -75,7 +78,7 @@ async def serving(
     async with AsyncExitStack() as stack:
         readers = ThreadPoolExecutor(_READERS, "kalla-results")
         stack.callback(readers.shutdown, wait=False, cancel_futures=True)
-        inspector = Inspector(settings, access, inspection_limits)
+        inspector = Inspector(settings, access, inspection_limits, start_child)
         stack.push_async_callback(inspector.close)
         api = Api(
             service=service,
