@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.recipe.model import SourceSpec
+from tests.support.postgres import SPARSE, database_of, new_database, sql_type
 from tests.support.sources import file_spec
 
 LEDGER_SCHEMA = pa.schema(
@@ -51,6 +52,13 @@ def ledger(rows: int) -> pa.Table:
     )
 
 
+def _touch(spec: SourceSpec) -> None:
+    path = Path((spec.uri or "").partition("?")[0])
+    file = sorted(path.iterdir())[0] if path.is_dir() else path
+    status = file.stat()
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+
+
 @dataclass(frozen=True)
 class SourceKind:
     """A way to keep a table.
@@ -59,19 +67,14 @@ class SourceKind:
         put: writes a table below a folder and returns the spec that reads it.
         typed: whether the types of a table without rows are kept.
         splits: whether a table of some hundred rows can be cut into four equal parts.
+        change: changes what is kept, so that it is no longer what was pinned.
     """
 
     name: str
     put: Callable[[Path, pa.Table], SourceSpec]
     typed: bool = True
     splits: bool = True
-
-    def change(self, spec: SourceSpec) -> None:
-        """Change what is kept, so that it is no longer what was pinned."""
-        path = Path((spec.uri or "").partition("?")[0])
-        file = sorted(path.iterdir())[0] if path.is_dir() else path
-        status = file.stat()
-        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+    change: Callable[[SourceSpec], None] = _touch
 
 
 def _csv_bytes(table: pa.Table, quoting: int) -> bytes:
@@ -157,6 +160,39 @@ def _parquet_folder(folder: Path, table: pa.Table) -> SourceSpec:
     return file_spec(source)
 
 
+def _postgres_table(folder: Path, table: pa.Table) -> SourceSpec:
+    database = new_database()
+    database.put("ledger", table, SPARSE)
+    return database.spec()
+
+
+def _postgres_view(folder: Path, table: pa.Table) -> SourceSpec:
+    database = new_database()
+    database.put("kept", table)
+    database.run("CREATE VIEW ledger AS SELECT * FROM kept")
+    return database.spec()
+
+
+def _postgres_partitions(folder: Path, table: pa.Table) -> SourceSpec:
+    """Three ranges of ids, the columns of the second in another order, in a schema of its own."""
+    database = new_database()
+    columns = [f'"{field.name}" {sql_type(field.type)}' for field in table.schema]
+    database.run(
+        'CREATE SCHEMA "Main"',
+        f'CREATE TABLE "Main".ledger ({", ".join(columns)}) PARTITION BY RANGE (id)',
+        f'CREATE TABLE "Main".a PARTITION OF "Main".ledger FOR VALUES FROM (0) TO (150) {SPARSE}',
+        f'CREATE TABLE "Main".b ({", ".join(reversed(columns))}) {SPARSE}',
+        'ALTER TABLE "Main".ledger ATTACH PARTITION "Main".b FOR VALUES FROM (150) TO (300)',
+        f'CREATE TABLE "Main".c PARTITION OF "Main".ledger DEFAULT {SPARSE}',
+    )
+    database.fill('"Main".ledger', table)
+    return database.spec("Main.ledger")
+
+
+def _end_holders(spec: SourceSpec) -> None:
+    database_of(spec).end_others()
+
+
 KINDS = (
     SourceKind("csv", _csv_file, typed=False),
     SourceKind("csv-quoted-crlf-bom", _quoted_csv_file, typed=False),
@@ -165,4 +201,7 @@ KINDS = (
     SourceKind("parquet", _parquet_file),
     SourceKind("parquet-dictionaries", _odd_parquet_file, splits=False),
     SourceKind("parquet-folder", _parquet_folder),
+    SourceKind("postgres", _postgres_table, change=_end_holders),
+    SourceKind("postgres-view", _postgres_view, splits=False, change=_end_holders),
+    SourceKind("postgres-partitions", _postgres_partitions, change=_end_holders),
 )

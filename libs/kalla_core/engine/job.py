@@ -13,7 +13,7 @@ What is written lies below the run's staging folder; whoever started the run com
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,7 +43,7 @@ from kalla_core.matching.planned import Identification, Planned, Strategy, plan_
 from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.matching.session import SessionLimits
 from kalla_core.recipe.model import Recipe, SourceSpec
-from kalla_core.sources.registry import connector_for
+from kalla_core.sources.pins import pinned_together
 
 PART_BYTES = 64 << 20
 """A part is about this large where the recipe does not say how many there are."""
@@ -142,11 +142,9 @@ class _Job:
         self._clock = _Clock()
         recipe = spec.recipe
         with self._clock.stage("planning"):
-            self._sources = {
-                Side.LEFT: _open(recipe.left, pins),
-                Side.RIGHT: _open(recipe.right, pins),
-            }
-            self._extras = {extra.alias: _open(extra, pins) for extra in recipe.extras}
+            left, right, *extras = _open((recipe.left, recipe.right, *recipe.extras), pins)
+            self._sources = {Side.LEFT: left, Side.RIGHT: right}
+            self._extras = {source.pinned.spec.alias: source for source in extras}
             self._planned = plan_match(self._query())
             self._fragments = self._cut()
 
@@ -374,9 +372,9 @@ class _Job:
         )
 
 
-def _open(spec: SourceSpec, pins: ExitStack) -> OpenSource:
-    connector = connector_for(spec)
-    return OpenSource(connector, pins.enter_context(connector.pin(spec)))
+def _open(specs: Sequence[SourceSpec], pins: ExitStack) -> list[OpenSource]:
+    """Pin sources together, so that those of one database are seen at the same moment."""
+    return [OpenSource(*pair) for pair in pins.enter_context(pinned_together(specs))]
 
 
 def _shape(spec: SourceSpec, source: OpenSource) -> TableShape:

@@ -7,9 +7,11 @@ batches with the recipe's filters applied (`protocol`).
     registry     URI and type → connector, by entry points named after the URI's scheme
     uri          reading, completing and masking of URIs
     filters      the recipe's filters over Arrow batches, the same for every connector
+    pins         pinning the sources of a run together
     files        the connector for files: any byte store, any file format
     store        what a byte store offers; `local` is the one for this machine's files
     csv, parquet the file formats
+    postgres     the connector for Postgres
 
 Another store (S3) is a class as in `store` and an entry point that hands it to `files`; another
 kind of source is a class as in `protocol` and an entry point. Nothing here changes for either.

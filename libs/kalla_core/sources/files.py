@@ -16,16 +16,15 @@ import pyarrow as pa
 
 from kalla_core.errors import (
     InvalidUri,
-    KallaError,
     SourceChanged,
     SourceNotFound,
-    SourceUnavailable,
 )
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.filters import RowFilter, compile_filters
 from kalla_core.sources.formats import FileSource, FormatReader, Pruned
 from kalla_core.sources.local import LocalStore
+from kalla_core.sources.naming import naming
 from kalla_core.sources.parquet.format import ParquetFormat
 from kalla_core.sources.protocol import (
     DEFAULT_BATCH_ROWS,
@@ -35,7 +34,7 @@ from kalla_core.sources.protocol import (
     SourceAccess,
 )
 from kalla_core.sources.store import ByteStore, StoredFile
-from kalla_core.sources.uri import FileFormat, FileUri, absolute, mask, parse_file_uri
+from kalla_core.sources.uri import FileFormat, FileUri, absolute, parse_file_uri
 
 _ENDINGS: Mapping[str, FileFormat] = {
     ".csv": FileFormat.CSV,
@@ -84,7 +83,7 @@ class FilePartReader:
         self.excluded_rows = excluded
 
     def _next(self) -> pa.RecordBatch | Pruned | None:
-        with _naming(self._spec):
+        with naming(self._spec):
             return next(self._pieces, None)
 
 
@@ -101,13 +100,13 @@ class FileConnector:
     @contextmanager
     def pin(self, spec: SourceSpec) -> Iterator[PinnedSource]:
         """Fix files, types and statistics (see `Connector.pin`)."""
-        with _naming(spec):
+        with naming(spec):
             pinned = self._pinned(spec)
         yield pinned
 
     def plan(self, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:
         """Cut the source (see `Connector.plan`)."""
-        with _naming(pinned.spec):
+        with naming(pinned.spec):
             compile_filters(pinned.spec.filters, pinned.schema)
             return self._format(pinned).plan(self._source(pinned), pinned, max(parts, 1))
 
@@ -119,7 +118,7 @@ class FileConnector:
         columns: Collection[str] | None = None,
     ) -> PartReader:
         """Read one part (see `Connector.read`)."""
-        with _naming(pinned.spec):
+        with naming(pinned.spec):
             row_filter = compile_filters(pinned.spec.filters, pinned.schema)
             needed = None if columns is None else {*columns, *row_filter.columns}
             if needed is not None and not needed:
@@ -130,7 +129,7 @@ class FileConnector:
 
     def preview(self, pinned: PinnedSource, rows: int) -> pa.Table:
         """Return the first rows that pass the filters (see `Connector.preview`)."""
-        with _naming(pinned.spec):
+        with naming(pinned.spec):
             row_filter = compile_filters(pinned.spec.filters, pinned.schema)
             pieces = self._format(pinned).read_whole(self._source(pinned), pinned, row_filter)
         reader = FilePartReader(pinned.spec, pieces, row_filter, max(rows, 1))
@@ -138,7 +137,7 @@ class FileConnector:
 
     def verify(self, pinned: PinnedSource) -> None:
         """Check that the same files, unchanged, are there (see `Connector.verify`)."""
-        with _naming(pinned.spec):
+        with naming(pinned.spec):
             source = self._source(pinned)
             for index in range(len(source.files)):
                 source.check_unchanged(index)
@@ -221,20 +220,3 @@ def _first(reader: PartReader, schema: pa.Schema, rows: int) -> pa.Table:
         if missing <= 0:
             break
     return pa.Table.from_batches(batches, schema)
-
-
-@contextmanager
-def _naming(spec: SourceSpec) -> Iterator[None]:
-    """Let errors say which source they are about: its alias and masked URI."""
-    try:
-        yield
-    except OSError as cause:
-        raise SourceUnavailable(
-            f"Source `{spec.alias}` ({mask(spec.uri or '')}) cannot be read: {cause}.",
-            source=spec.alias,
-        ) from cause
-    except KallaError as error:
-        uri = mask(spec.uri or "")
-        about = {"source": spec.alias, "uri": uri, **error.details}
-        message = f"Source `{spec.alias}` ({uri}): {error.message}"
-        raise type(error)(message, **about).with_traceback(error.__traceback__) from error.__cause__

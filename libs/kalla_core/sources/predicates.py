@@ -117,9 +117,15 @@ class NotANumber:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """Text that a regular expression (RE2 syntax) matches somewhere."""
+    """Text that matches a pattern.
+
+    Attributes:
+        pattern: a regular expression (RE2 syntax) that matches the text somewhere.
+        like: the same as SQL's LIKE has it, with a backslash as escape.
+    """
 
     pattern: str
+    like: str
 
     def mask(self, values: pa.Array) -> pa.BooleanArray:
         """Return where the text matches, null for null."""

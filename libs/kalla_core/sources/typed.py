@@ -247,7 +247,7 @@ class _Text:
         if not isinstance(value, str):
             raise wrong_value(self.column, value, "text, in quotes")
         if op is FilterOp.LIKE:
-            return Like(like_regex(self.column, value))
+            return Like(like_regex(self.column, value), value)
         if op is FilterOp.NEQ:
             return Not(self.test(FilterOp.EQ, value))
         return Compare(_ORDERS[op], pa.scalar(value, pa.string()))

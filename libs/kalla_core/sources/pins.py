@@ -1,0 +1,57 @@
+"""Pinning the sources of a run together, so that those of one database show the same moment.
+
+A connector whose sources can share a snapshot offers `pin_together`; it gets all of its sources
+at once. Others pin one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Protocol, runtime_checkable
+
+from kalla_core.recipe.model import SourceSpec
+from kalla_core.sources.protocol import Connector, PinnedSource, SourceAccess
+from kalla_core.sources.registry import connector_for
+
+
+@runtime_checkable
+class GroupConnector(Protocol):
+    """A connector whose sources share a snapshot where they can."""
+
+    name: str
+
+    def pin_together(
+        self, specs: Sequence[SourceSpec]
+    ) -> AbstractContextManager[tuple[PinnedSource, ...]]:
+        """Fix sources for a run, in this order; raises as `Connector.pin` does."""
+        ...
+
+
+@contextmanager
+def pinned_together(
+    specs: Sequence[SourceSpec],
+    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+) -> Iterator[tuple[tuple[Connector, PinnedSource], ...]]:
+    """Pin sources, each with the connector that reads it, in the order given.
+
+    Raises:
+        KallaError: as `connector_for` and `Connector.pin` do, for the first source that fails.
+    """
+    connectors = [connector_for(spec, access) for spec in specs]
+    grouped: dict[str, list[int]] = {}
+    for index, connector in enumerate(connectors):
+        if isinstance(connector, GroupConnector):
+            grouped.setdefault(connector.name, []).append(index)
+    pins: dict[int, PinnedSource] = {}
+    with ExitStack() as held:
+        for index, connector in enumerate(connectors):
+            if index in pins:
+                continue
+            if isinstance(connector, GroupConnector):
+                group = grouped[connector.name]
+                together = connector.pin_together([specs[each] for each in group])
+                pins.update(zip(group, held.enter_context(together), strict=True))
+            else:
+                pins[index] = held.enter_context(connector.pin(specs[index]))
+        yield tuple((connector, pins[index]) for index, connector in enumerate(connectors))

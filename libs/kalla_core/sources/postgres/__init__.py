@@ -1,0 +1,40 @@
+r"""Postgres: tables and views read in parallel, all under one snapshot.
+
+    uri         which server and table; Kalla's own options
+    session     a connection: ADBC, the settings reading needs, streams that can be given up
+    faults      what the driver and the server say, as Kalla's errors
+    catalogue   what a table is: kind, columns, the tables its rows lie in; its lock
+    types       * from Postgres' types to exact Arrow types
+    wire        * how values travel: SQL that sends them, kernels that receive them
+    conditions  * the recipe's filters as SQL
+    parts       * ranges of blocks
+    pin         * what is kept of a pinned table, as plain data
+    statements  * the queries that read rows
+    measure     digits of numerics without precision; expected sizes
+    holder      the transaction that keeps locks and the snapshot for a run
+    connector   all of it as a `Connector`
+
+**One state.** `holder` opens a transaction per connection, locks every table with ACCESS SHARE,
+then exports one snapshot per database. Every reader, in this process or on another machine,
+imports it (`SET TRANSACTION SNAPSHOT`), so all parts of all sources of one database show the same
+moment, however others write. The lock keeps away what MVCC does not cover: TRUNCATE, ALTER, DROP,
+VACUUM FULL. `verify` enters the snapshot once more: that works only while the holder lives.
+
+**Parts** are ranges of `ctid`, over the blocks a table had right after the snapshot; the last one
+is open-ended. Partitions and inheritance children are read one after the other, table by table,
+unless policies or missing rights say that only the whole may be read. Views, foreign tables and
+tables of other storage are one part, sorted (`statements`), so that reading again gives the same
+rows in the same order, as every part does. A foreign table shows the other server's state at the
+time of reading: no snapshot of this server reaches there.
+
+**Values** are sent in the form that reaches its Arrow type exactly and soonest: decimals of up to
+18 digits as bigint times their scale, wider ones as text, which is cast by Arrow's kernels.
+
+**Time.** Connecting takes 10 s at most, a lock 30 s, a query an hour; all three are options of the
+URI. The server itself looks every two seconds whether its client is still there, so a query of a
+killed process does not go on for nothing.
+"""
+
+from kalla_core.sources.postgres.connector import postgres_tables
+
+__all__ = ["postgres_tables"]

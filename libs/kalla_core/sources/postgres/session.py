@@ -1,0 +1,182 @@
+"""A connection to a server: queries in, Arrow out.
+
+Everything goes through ADBC, catalogue and snapshots included, so that there is one driver and
+one way in which TLS parameters, passwords and Unix sockets are understood: libpq's. What the
+driver learns of a database (its types) is kept per process; a further connection takes 3 ms.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+import adbc_driver_postgresql
+import pyarrow as pa
+from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement, Error
+
+# The reader that turns errors in the middle of a stream into ADBC's own, as its DBAPI uses it.
+from adbc_driver_manager._reader import AdbcRecordBatchReader
+
+from kalla_core.errors import SourceUnavailable
+from kalla_core.sources.postgres.faults import driver_errors
+from kalla_core.sources.postgres.quoting import literal
+from kalla_core.sources.postgres.uri import PostgresUri
+from kalla_core.sources.uri import expand_secrets
+
+BATCH_BYTES = 4 << 20
+"""A batch of the driver is about this large, so that a reader holds a few megabytes."""
+
+_TURN_S = 300
+_COPY = adbc_driver_postgresql.StatementOptions.USE_COPY.value
+_HINT = adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value
+
+# So that text is spelled the same for everybody, rows come in the order they lie in, nothing ends
+# a transaction that waits for a reader, and the server notices a client that died.
+_SETTINGS = {
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "client_connection_check_interval": "2s",
+    "client_encoding": "UTF8",
+    "extra_float_digits": "1",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "synchronize_seqscans": "off",
+    "tcp_keepalives_count": "3",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "transaction_timeout": "0",
+}
+_NOTICES_DEAD_CLIENTS = "linux|darwin|freebsd"
+
+
+class Session:
+    """One connection, for one thread at a time; a statement is running or there is none."""
+
+    def __init__(self, connection: AdbcConnection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str) -> None:
+        """Carry out a statement that brings no rows."""
+        self._fetched(sql, copy=False)
+
+    def rows(self, sql: str, *, copy: bool = True) -> list[dict[str, Any]]:
+        """Return the rows of a small query; `copy` False for what is not a SELECT."""
+        return self._fetched(sql, copy=copy)
+
+    def row(self, sql: str) -> dict[str, Any]:
+        """Return the only row of a query."""
+        (found,) = self.rows(sql)
+        return found
+
+    def stream(self, sql: str) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the rows of a query as they come; giving up early cancels it on the server."""
+        with driver_errors(), self._executing(sql, {_HINT: str(BATCH_BYTES)}) as reader:
+            while (batch := _next(reader)) is not None:
+                yield batch
+
+    def close(self) -> None:
+        """End the connection, and with it its transaction; never fails."""
+        with suppress(Error):
+            self._connection.close()
+
+    def _fetched(self, sql: str, *, copy: bool) -> list[dict[str, Any]]:
+        with driver_errors(), self._executing(sql, {} if copy else {_COPY: "false"}) as reader:
+            rows: list[dict[str, Any]] = reader.read_all().to_pylist()
+            return rows
+
+    @contextmanager
+    def _executing(self, sql: str, options: Mapping[str, str]) -> Iterator[AdbcRecordBatchReader]:
+        statement = AdbcStatement(self._connection)
+        reader = None
+        finished = False
+        try:
+            statement.set_options(**options)
+            statement.set_sql_query(sql)
+            handle, _ = statement.execute_query()
+            reader = AdbcRecordBatchReader._import_from_c(handle.address)
+            yield reader
+            finished = True
+        finally:
+            if not finished:
+                with suppress(Error):
+                    statement.cancel()
+            if reader is not None:
+                reader.close()
+            with suppress(Error):
+                statement.close()
+
+
+@contextmanager
+def session(uri: PostgresUri) -> Iterator[Session]:
+    """Connect, with the settings that reading needs, and close at the end.
+
+    Raises:
+        InvalidUri, SourceNotFound, SourceUnreadable, SourceUnavailable: as `faults` tells.
+    """
+    with driver_errors():
+        opened = Session(AdbcConnection(_database(expand_secrets(uri.connection))))
+    try:
+        opened.rows(_settings_query(uri))
+        yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def reading_session(uri: PostgresUri) -> Iterator[Session]:
+    """Like `session`, once fewer than `max_connections` others of this process read there.
+
+    Raises:
+        SourceUnavailable: also when no reader ended in five minutes.
+    """
+    turns = _turns(uri.connection, uri.max_connections)
+    if not turns.acquire(timeout=_TURN_S):
+        raise SourceUnavailable(
+            f"{uri.max_connections} connections of this process are busy reading, and none came"
+            f" free within {_TURN_S} s; `max_connections=NUMBER` in the URI allows more."
+        )
+    try:
+        with session(uri) as opened:
+            yield opened
+    finally:
+        turns.release()
+
+
+def _next(reader: AdbcRecordBatchReader) -> pa.RecordBatch | None:
+    try:
+        return reader.read_next_batch()
+    except StopIteration:
+        return None
+
+
+def _settings_query(uri: PostgresUri) -> str:
+    settings = {
+        **_SETTINGS,
+        "statement_timeout": f"{uri.statement_timeout_s}s",
+        "lock_timeout": f"{uri.lock_timeout_s}s",
+    }
+    values = ", ".join(f"({literal(name)}, {literal(value)})" for name, value in settings.items())
+    return (
+        "SELECT set_config(s.name, v.value, false)"
+        f" FROM pg_catalog.pg_settings s JOIN (VALUES {values}) v(name, value) ON s.name = v.name"
+        " WHERE s.name <> 'client_connection_check_interval'"
+        f" OR version() ~ '{_NOTICES_DEAD_CLIENTS}'"
+    )
+
+
+@lru_cache(maxsize=32)
+def _database(uri: str) -> AdbcDatabase:
+    database: AdbcDatabase = adbc_driver_postgresql.connect(uri)
+    return database
+
+
+@lru_cache(maxsize=32)
+def _turns(connection: str, most: int) -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(most)

@@ -1,0 +1,169 @@
+"""Postgres URIs: which server, which table, and what is Kalla's own in the query.
+
+    postgres://user:${env:PGPASS}@host:5432/database?table=sales.invoices&sslmode=verify-full
+    postgresql:///database?host=/var/run/postgresql&table="Odd Name"
+
+`table` names a table or view as SQL does: `name`, `schema.name`, either part in double quotes if
+it has a dot or a quote in it. A name is looked up as it is written, and in lower case if there is
+none like that. Other options of Kalla's own are
+
+| option              | meaning                                               | default |
+|---------------------|-------------------------------------------------------|---------|
+| `statement_timeout` | seconds after which the server gives up on a query    | 3600    |
+| `lock_timeout`      | seconds to wait for whoever changes the table's shape | 30      |
+| `max_connections`   | readers of a process at the same time                 | 8       |
+
+Everything else is libpq's, and so are the defaults of what is missing (`~/.pgpass`, `PGPASSWORD`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from kalla_core.errors import InvalidUri
+from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.uri import check_allowed, mask
+
+_URI = re.compile(
+    r"(?P<scheme>postgres(?:ql)?)://(?P<server>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?",
+    re.IGNORECASE,
+)
+_HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::\d*)?")
+_REFERENCE = re.compile(r"\$\{env:\w+\}")
+_OPTION = re.compile(r"([A-Za-z_]+)=(.*)", re.DOTALL)
+_NAME = r'(?:"((?:[^"]|"")+)"|([^".]+))'
+_TABLE = re.compile(rf"(?:{_NAME}\.)?{_NAME}")
+_FILES = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "passfile", "servicefile")
+
+_OWN = {"statement_timeout": 3600, "lock_timeout": 30, "max_connections": 8}
+_MOST = 10**6
+
+# A server that is not there is found out in seconds, one that went away within a minute or two.
+_LIBPQ_DEFAULTS = {
+    "connect_timeout": "10",
+    "application_name": "kalla",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table as a URI names it.
+
+    Attributes:
+        schema: spellings of the schema, best first; empty for any schema of the search path.
+        name: spellings of the name, best first.
+    """
+
+    schema: tuple[str, ...]
+    name: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ".".join([*self.schema[:1], self.name[0]])
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUri:
+    """A Postgres URI, taken apart.
+
+    Attributes:
+        connection: the URI for libpq, its secrets still references.
+    """
+
+    connection: str
+    table: TableName
+    statement_timeout_s: int
+    lock_timeout_s: int
+    max_connections: int
+
+
+def parse_postgres_uri(uri: str, access: SourceAccess) -> PostgresUri:
+    """Take a URI apart.
+
+    Raises:
+        InvalidUri: it is malformed, names no table, or names a file outside the allowed roots.
+    """
+    found = _URI.fullmatch(uri)
+    if found is None or "@" in (found["path"] or ""):
+        raise _invalid(
+            uri,
+            "it is not of the form postgres://user:password@host:port/database?table=name; a"
+            " character of the user or the password that has a meaning in URIs (: / ? # [ ] @ %)"
+            " is percent-encoded",
+        )
+    _check_server(found["server"], uri)
+    options = _options(found["query"] or "", uri)
+    for name in _FILES:
+        if name in options and options[name] not in ("", "system"):
+            check_allowed(Path(unquote(options[name])), access.allowed_roots)
+    own = {name: _number(name, options.pop(name, None), uri) for name in _OWN}
+    table = _table(options.pop("table", ""), uri)
+    merged = {**_LIBPQ_DEFAULTS, **options}
+    query = "&".join(f"{name}={value}" for name, value in merged.items())
+    return PostgresUri(
+        connection=f"postgresql://{found['server']}{found['path'] or ''}?{query}",
+        table=table,
+        statement_timeout_s=own["statement_timeout"],
+        lock_timeout_s=own["lock_timeout"],
+        max_connections=own["max_connections"],
+    )
+
+
+def _check_server(server: str, uri: str) -> None:
+    """Find faults here that libpq would tell by quoting a piece of the password."""
+    user, _, hosts = _REFERENCE.sub("x", server).rpartition("@")
+    if "@" in user or user.count(":") > 1:
+        raise _invalid(
+            uri, "the user and the password are percent-encoded: %40 for @, %3A for a colon"
+        )
+    if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+        raise _invalid(uri, "after the last @ comes host:port, and a port is a number")
+
+
+def _options(query: str, uri: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for piece in query.split("&") if query else ():
+        found = _OPTION.fullmatch(piece)
+        if found is None:
+            raise _invalid(uri, "its query is not of the form name=value&name=value")
+        if found[1] in options:
+            raise _invalid(uri, f"it gives `{found[1]}` more than once")
+        options[found[1]] = found[2]
+    return options
+
+
+def _number(name: str, value: str | None, uri: str) -> int:
+    if value is None:
+        return _OWN[name]
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= _MOST):
+        raise _invalid(uri, f"`{name}` is a whole number from 1 to {_MOST}")
+    return int(value)
+
+
+def _table(value: str, uri: str) -> TableName:
+    if not value:
+        raise _invalid(uri, "it names no table: add ?table=name or ?table=schema.name")
+    found = _TABLE.fullmatch(unquote(value))
+    if found is None:
+        raise _invalid(
+            uri,
+            "a table is `name` or `schema.name`; a part with a dot or a quote in it is put in"
+            ' double quotes, as "odd.name"',
+        )
+    return TableName(_spellings(found[1], found[2]), _spellings(found[3], found[4]))
+
+
+def _spellings(quoted: str | None, plain: str | None) -> tuple[str, ...]:
+    if quoted is not None:
+        return (quoted.replace('""', '"'),)
+    return () if plain is None else tuple(dict.fromkeys((plain, plain.lower())))
+
+
+def _invalid(uri: str, why: str) -> InvalidUri:
+    return InvalidUri(f"`{mask(uri)}` cannot be used: {why}.", uri=mask(uri))
