@@ -32,13 +32,13 @@ def prepare() -> None:
 
 def main() -> None:
     """Run the job that standard input names."""
-    out = _own_output()
+    out = own_output()
     asked = sys.stdin.readline()
     if not asked:
         return  # started ahead of need, and not needed
     spec = json.loads(asked)
     threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
-    _send(out, _outcome(spec, out))
+    send(out, _outcome(spec, out))
     os._exit(0)  # threads that still wait for nothing must not hold the process up
 
 
@@ -77,10 +77,11 @@ class _Reporter:
             if not last and now - self._sent.get(which, 0.0) < _PROGRESS_INTERVAL_S:
                 return
             self._sent[which] = now
-            _send(self._out, {"event": "progress", **messages.progress_json(progress)})
+            send(self._out, {"event": "progress", **messages.progress_json(progress)})
 
 
-def _send(out: IO[str], message: Mapping[str, Any]) -> None:
+def send(out: IO[str], message: Mapping[str, Any]) -> None:
+    """Tell the parent something; ends the process if nobody listens."""
     try:
         out.write(json.dumps(message) + "\n")
         out.flush()
@@ -88,7 +89,7 @@ def _send(out: IO[str], message: Mapping[str, Any]) -> None:
         os._exit(1)
 
 
-def _own_output() -> IO[str]:
+def own_output() -> IO[str]:
     """Keep standard output for messages; whatever else is printed goes to standard error."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

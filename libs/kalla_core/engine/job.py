@@ -25,6 +25,7 @@ import pyarrow as pa
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.census import KeyCensus, KeyCounts
 from kalla_core.engine.join import JoinContext
+from kalla_core.engine.key_checks import check_keys, key_warnings
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.late import LateJoin, narrowed, width_bytes
 from kalla_core.engine.matching_stage import run_matching
@@ -34,7 +35,7 @@ from kalla_core.engine.sinks import EvidenceSinks, whole_outputs
 from kalla_core.engine.store import HeldTooMuch, Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.engine.totals import MatchingTotals
-from kalla_core.errors import DuplicateKeys, OutOfMemory
+from kalla_core.errors import OutOfMemory
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
@@ -154,7 +155,8 @@ class _Job:
             gathered = self._gather()
         with self._clock.stage("matching"):
             counts = {side: gathered.census[side].finish() for side in Side}
-            self._check_keys(counts)
+            if self._planned.identification is not Identification.ROW_IDS:
+                check_keys(self._shapes(), counts)
             alone = gathered.store.hold is Hold.MEMORY and self._spec.budget.threads > 1
             sinks = EvidenceSinks(
                 whole_outputs(self._spec.staging),
@@ -180,6 +182,9 @@ class _Job:
             extras=tuple(_shape(extra, self._extras[extra.alias]) for extra in recipe.extras),
             started_at=self._spec.started_at,
         )
+
+    def _shapes(self) -> Mapping[Side, TableShape]:
+        return {side: self._planned.query.side(side) for side in Side}
 
     def _read_extras(self) -> dict[str, list[pa.RecordBatch]]:
         most = self._spec.budget.extras_bytes
@@ -284,19 +289,6 @@ class _Job:
         )
         return ProgressCounter(first, self._on_progress)
 
-    def _check_keys(self, counts: Mapping[Side, KeyCounts]) -> None:
-        if self._planned.identification is Identification.ROW_IDS:
-            return
-        for side, found in counts.items():
-            if found.duplicates or found.nulls:
-                shape = self._planned.query.side(side)
-                raise DuplicateKeys(
-                    f"This match SQL tells rows apart by their primary key, but "
-                    f"{', '.join(shape.primary_key)} of {shape.alias} is not unique: "
-                    f"{found.duplicates} rows repeat a key, {found.nulls} have none.",
-                    source=shape.alias,
-                )
-
     def _match(
         self,
         gathered: _Gathered,
@@ -368,7 +360,7 @@ class _Job:
             files=files,
             durations=self._clock.seconds,
             joins={way.value: count for way, count in totals.ways.items()},
-            warnings=(*self._planned.warnings, *_key_warnings(self._planned, counts)),
+            warnings=(*self._planned.warnings, *key_warnings(self._shapes(), counts)),
         )
 
 
@@ -385,20 +377,3 @@ def _excluded(scanned: list[Scanned]) -> int | None:
     counts = [part.excluded for part in scanned]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
-
-
-def _key_warnings(planned: Planned, counts: Mapping[Side, KeyCounts]) -> list[str]:
-    warnings = []
-    for side, found in counts.items():
-        shape = planned.query.side(side)
-        key = ", ".join(shape.primary_key)
-        if found.duplicates:
-            warnings.append(
-                f"The primary key ({key}) of {shape.alias} is not unique: "
-                f"{found.duplicates} rows repeat the key of an earlier row."
-            )
-        if found.nulls:
-            warnings.append(
-                f"The primary key ({key}) of {shape.alias} is null in {found.nulls} rows."
-            )
-    return warnings

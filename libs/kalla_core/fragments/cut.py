@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 MAX_BUCKETS = 1024
+MAX_PARTS = 1024
+
+_PART_BYTES = 64 << 20
+_ONE_PART_BYTES = 8 << 20
 
 
 def bucket_count(total_bytes: int, join_bytes: int) -> int:
@@ -14,6 +18,19 @@ def bucket_count(total_bytes: int, join_bytes: int) -> int:
     """
     wanted = -(-2 * total_bytes // max(join_bytes, 1))
     return min(max(wanted, 1), MAX_BUCKETS)
+
+
+def part_count(known_bytes: int | None, slots: int) -> int:
+    """Return into how many parts a source is cut that is read by `slots` scans at a time.
+
+    One if it is small; else one or more per slot, none much too large. A source of which nobody
+    knows the size is cut as if it were large.
+    """
+    if known_bytes is None:
+        return min(4 * slots, MAX_PARTS)
+    if known_bytes <= _ONE_PART_BYTES:
+        return 1
+    return min(max(known_bytes // _PART_BYTES, slots), MAX_PARTS)
 
 
 def coalesce(sizes: Sequence[int], join_bytes: int) -> tuple[tuple[int, ...], ...]:

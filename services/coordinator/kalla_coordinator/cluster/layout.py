@@ -21,7 +21,6 @@ ALONE_BYTES = 16 * MIB
 _WAVES = 3
 """Joins per slot, so that one that takes longer than thought does not hold up the others."""
 
-_SCAN_BYTES = 64 * MIB
 _UNKNOWN_BYTES = GIB
 
 
@@ -89,14 +88,6 @@ class Shape:
     strategy: Strategy
     replicable: frozenset[Side] = frozenset()
     spread: bool = False
-
-
-def part_count(known_bytes: int | None, room: Room) -> int:
-    """Return into how many parts a source is cut: one or more per slot, none too large."""
-    size = _UNKNOWN_BYTES if known_bytes is None else known_bytes
-    if size <= ALONE_BYTES // 2:
-        return 1
-    return min(max(size // _SCAN_BYTES, room.slots), 1024)
 
 
 def first_buckets(known_bytes: int | None, room: Room) -> int:

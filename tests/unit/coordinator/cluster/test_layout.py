@@ -9,7 +9,6 @@ from kalla_coordinator.cluster.layout import (
     halved,
     lay_out,
     more_buckets,
-    part_count,
 )
 from kalla_core.fragments.cut import MAX_BUCKETS
 from kalla_core.fragments.remote import CENSUS_CLASSES
@@ -83,9 +82,8 @@ def test_a_join_in_two_halves_counts_every_class_of_keys_once() -> None:
     assert first.census_classes + second.census_classes == tuple(range(CENSUS_CLASSES))
 
 
-def test_little_data_is_one_part_and_one_bucket_and_unknown_data_is_cut_for_all_slots() -> None:
-    assert (part_count(MIB, ROOM), first_buckets(MIB, ROOM)) == (1, 1)
-    assert part_count(None, ROOM) >= ROOM.slots
+def test_little_data_is_one_bucket_and_unknown_data_is_spread_over_all_slots() -> None:
+    assert first_buckets(MIB, ROOM) == 1
     assert first_buckets(None, ROOM) >= ROOM.slots
 
 

@@ -1,0 +1,148 @@
+"""The process that holds a cluster run's sources: `python -m kalla_core.engine.holder`.
+
+It reads one JSON line, the order, pins the sources, plans the match SQL, cuts parts and answers
+`planned`. Then it does nothing but hold (a snapshot lives as long as its transaction), and do as
+further lines say:
+
+    verify    look whether the sources are what they were: `verified`, or `error`
+    release   let go and end
+
+When standard input ends, whoever started it is gone, and it exits at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import IO, Any
+
+from kalla_core.engine import messages
+from kalla_core.engine.child import own_output, send
+from kalla_core.engine.held_plan import HeldPlan, HoldOrder, order_of, plan_json
+from kalla_core.engine.scan import OpenSource
+from kalla_core.errors import EngineFailure, KallaError
+from kalla_core.fragments.cut import part_count
+from kalla_core.fragments.remote import Extra, ScanWork
+from kalla_core.matching.planned import Identification, plan_match
+from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.recipe.model import SourceSpec
+from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.registry import connector_for, load_connectors
+
+
+def prepare() -> None:
+    """Load what every holder needs; for a process that holders are forked from."""
+    load_connectors()
+
+
+def main() -> None:
+    """Hold what standard input names until it says otherwise, or ends."""
+    out = own_output()
+    asked = sys.stdin.readline()
+    if not asked:
+        return  # started ahead of need, and not needed
+    try:
+        with ExitStack() as pins:
+            held = _Held(order_of(json.loads(asked)), pins)
+            send(out, {"event": "planned", "plan": plan_json(held.plan())})
+            _obey(held, out)
+    except BaseException as error:  # a panic of the query engine is no Exception
+        send(out, error_answer(error))
+    os._exit(0)
+
+
+def error_answer(error: BaseException) -> dict[str, Any]:
+    """Return an error as an answer of a child."""
+    trace = "".join(traceback.format_exception(error))
+    if not isinstance(error, KallaError):
+        error = EngineFailure(f"An internal error: {type(error).__name__}: {error}")
+    return {"event": "error", **messages.error_json(error), "traceback": trace}
+
+
+def _obey(held: _Held, out: IO[str]) -> None:
+    for line in sys.stdin:
+        match json.loads(line)["do"]:
+            case "verify":
+                held.verify()
+                send(out, {"event": "verified"})
+            case "release":
+                return
+    os._exit(1)  # whoever wants this is gone
+
+
+class _Held:
+    """The sources of a run, pinned as long as `pins` is open."""
+
+    def __init__(self, order: HoldOrder, pins: ExitStack) -> None:
+        self._order = order
+        recipe = order.recipe
+        access = SourceAccess(order.allowed_roots)
+        self._sides: Mapping[Side, OpenSource] = {
+            Side.LEFT: _open(recipe.left, access, pins),
+            Side.RIGHT: _open(recipe.right, access, pins),
+        }
+        self._extras = tuple(_open(extra, access, pins) for extra in recipe.extras)
+
+    def plan(self) -> HeldPlan:
+        """Plan the match SQL and cut the sources."""
+        planned = plan_match(self._query())
+        return HeldPlan(
+            left=self._sides[Side.LEFT].pinned,
+            right=self._sides[Side.RIGHT].pinned,
+            extras=tuple(extra.pinned for extra in self._extras),
+            scans=self._cut(),
+            extra_scans=tuple(
+                ScanWork(Extra(index), part)
+                for index, extra in enumerate(self._extras)
+                for part in extra.connector.plan(extra.pinned, 1)
+            ),
+            strategy=planned.strategy,
+            replicable=planned.replicable,
+            by_primary_key=planned.identification is not Identification.ROW_IDS,
+            warnings=planned.warnings,
+        )
+
+    def verify(self) -> None:
+        """Raise `SourceChanged` if a source is not what was pinned."""
+        for source in (*self._sides.values(), *self._extras):
+            source.connector.verify(source.pinned)
+
+    def _query(self) -> MatchQuery:
+        return MatchQuery(
+            sql=self._order.recipe.match_sql,
+            left=_shape(self._sides[Side.LEFT]),
+            right=_shape(self._sides[Side.RIGHT]),
+            extras=tuple(_shape(extra) for extra in self._extras),
+            started_at=self._order.started_at,
+        )
+
+    def _cut(self) -> tuple[ScanWork, ...]:
+        """Cut both sides; their parts take turns, so that both are read at the same time."""
+        both = [
+            ScanWork(side, part)
+            for side, source in self._sides.items()
+            for part in source.connector.plan(source.pinned, self._parts(source))
+        ]
+        return tuple(sorted(both, key=lambda scan: scan.part.index))
+
+    def _parts(self, source: OpenSource) -> int:
+        wanted = self._order.recipe.options.partitions
+        return wanted or part_count(source.pinned.statistics.arrow_bytes, self._order.slots)
+
+
+def _open(spec: SourceSpec, access: SourceAccess, pins: ExitStack) -> OpenSource:
+    connector = connector_for(spec, access)
+    return OpenSource(connector, pins.enter_context(connector.pin(spec)))
+
+
+def _shape(source: OpenSource) -> TableShape:
+    spec = source.pinned.spec
+    return TableShape(spec.alias, source.pinned.schema, spec.primary_key)
+
+
+if __name__ == "__main__":
+    main()

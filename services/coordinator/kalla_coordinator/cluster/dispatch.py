@@ -1,0 +1,421 @@
+"""Carries out what the pure parts decide: the one place that knows all members and all runs.
+
+Everything happens on one event loop, so nothing is locked. An event is applied at once, its
+actions are performed in order, and free slots are given out a moment later, for all events that
+came meanwhile together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from kalla_coordinator.cluster import events as e
+from kalla_coordinator.cluster import members as m
+from kalla_coordinator.cluster import stages
+from kalla_coordinator.cluster.attempts import FragmentKey, Try
+from kalla_coordinator.cluster.placement import Seat, Wish, assign
+from kalla_coordinator.cluster.progress import Reports
+from kalla_coordinator.cluster.run_state import FINAL, RunState, ready
+from kalla_coordinator.cluster.works import RunName, try_of
+from kalla_coordinator.jobs.model import ExecutorInfo
+from kalla_core.fragments.attempt import AttemptId
+from kalla_core.fragments.cause import Cause
+from kalla_core.fragments.outcome import FragmentEnded, FragmentFailed, FragmentProgress
+from kalla_core.fragments.presence import (
+    CancelFragment,
+    Draining,
+    ForgetJob,
+    FromExecutor,
+    Heartbeat,
+    Hello,
+    Refusal,
+    ToExecutor,
+    Welcome,
+)
+from kalla_core.fragments.remote import Launch
+from kalla_core.observe.logs import get_logger
+
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 10.0
+_LOOK_INTERVAL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How often members tell how they are, and how long they may be out of touch."""
+
+    heartbeat: timedelta
+    patience: m.Patience
+
+
+class Line:
+    """One stream of an executor: what is to be sent on it, in order; None ends it."""
+
+    def __init__(self, number: m.StreamId) -> None:
+        self.number = number
+        self.outbox: asyncio.Queue[ToExecutor | None] = asyncio.Queue()
+
+    def send(self, said: ToExecutor) -> None:
+        """Queue something."""
+        self.outbox.put_nowait(said)
+
+    def close(self) -> None:
+        """End the stream after what is queued."""
+        self.outbox.put_nowait(None)
+
+
+LaunchOf = Callable[[RunState, Try, Mapping[str, tuple[str, int]]], Launch]
+
+
+@dataclass(eq=False)
+class ActiveRun:
+    """A run attempt that the dispatcher works on.
+
+    Attributes:
+        launch_of: what is sent for an attempt.
+        changed: called after every change, on the loop.
+        over: done with the action that ends the run attempt.
+        executors: that took a fragment, in the order in which they first did.
+    """
+
+    name: RunName
+    state: RunState
+    launch_of: LaunchOf
+    changed: Callable[[], None]
+    over: asyncio.Future[e.Action]
+    reports: Reports = field(default_factory=Reports)
+    executors: list[str] = field(default_factory=list)
+    paused: dict[FragmentKey, float] = field(default_factory=dict)
+
+
+class Dispatcher:
+    """See the module. Made on the event loop that it runs on."""
+
+    def __init__(self, timing: Timing, spool_key: bytes) -> None:
+        self._timing = timing
+        self._spool_key = spool_key
+        self._loop = asyncio.get_running_loop()
+        self._members = m.Members()
+        self._lines: dict[m.StreamId, Line] = {}
+        self._numbers = itertools.count(1)
+        self._runs: dict[RunName, ActiveRun] = {}
+        self._occupied: dict[AttemptId, str] = {}
+        self._assigning = False
+        self._freed = asyncio.Event()
+
+    # -- who is there ----------------------------------------------------------------------------
+
+    def slots(self) -> int:
+        """Return the slots of all executors that take fragments, busy or not."""
+        return sum(member.hello.slots for member in self._members.of.values() if member.open)
+
+    def slot_memory_bytes(self) -> int:
+        """Return the memory of the smallest slot; 0 without executors."""
+        memory = [one.hello.slot_memory_bytes for one in self._members.of.values() if one.open]
+        return min(memory, default=0)
+
+    def infos(self) -> tuple[ExecutorInfo, ...]:
+        """Return the executors that are registered, the oldest first."""
+        return tuple(_info(member) for member in self._members.of.values())
+
+    async def some_executor(self, patience: timedelta) -> bool:
+        """Wait until there is an executor; False if none came in time."""
+        until = self._loop.time() + patience.total_seconds()
+        while not self.slots():
+            left = until - self._loop.time()
+            if left <= 0:
+                return False
+            self._freed.clear()
+            try:
+                async with asyncio.timeout(min(left, _LOOK_INTERVAL_S)):
+                    await self._freed.wait()
+            except TimeoutError:
+                continue
+        return True
+
+    async def watch_over(self) -> None:
+        """Let time pass for the members, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_INTERVAL_S)
+            self._happens(m.Passed(_now()))
+
+    # -- streams ---------------------------------------------------------------------------------
+
+    def connected(self, hello: Hello) -> Line:
+        """Take on a stream; what is to be sent on it comes into its outbox."""
+        line = Line(m.StreamId(next(self._numbers)))
+        self._lines[line.number] = line
+        self._happens(m.Registered(hello, line.number, _now()))
+        return line
+
+    def heard(self, executor: str, line: Line, said: FromExecutor) -> None:
+        """Take what an executor says after its first message."""
+        match said:
+            case Heartbeat():
+                self._happens(m.Beat(executor, line.number, said, _now()))
+            case Draining():
+                get_logger().info("executor_draining", executor=executor)
+                self._happens(m.Drains(executor, line.number, _now()))
+            case FragmentProgress():
+                self._progressed(said)
+            case FragmentEnded():
+                self._ended(said)
+            case Hello():
+                line.close()  # it registers twice on one stream: it is not what we think it is
+
+    def disconnected(self, executor: str, line: Line) -> None:
+        """Note that a stream has ended."""
+        self._lines.pop(line.number, None)
+        self._happens(m.Broke(executor, line.number, _now()))
+
+    def close(self) -> None:
+        """End all streams."""
+        for line in self._lines.values():
+            line.close()
+
+    # -- runs ------------------------------------------------------------------------------------
+
+    def begin(
+        self, name: RunName, state: RunState, launch_of: LaunchOf, changed: Callable[[], None]
+    ) -> ActiveRun:
+        """Work on a run attempt from now on, until `end`."""
+        run = ActiveRun(name, state, launch_of, changed, self._loop.create_future())
+        self._runs[name] = run
+        for executor, member in self._members.of.items():
+            if member.open:
+                self.apply(run, e.ExecutorCame(executor))
+        return run
+
+    def apply(self, run: ActiveRun, event: e.Event) -> None:
+        """Let something happen to a run, and do what it calls for."""
+        run.state, actions = stages.step(run.state, event)
+        for action in actions:
+            self._perform(run, action)
+        self._assign_soon()
+        run.changed()
+
+    def end(self, run: ActiveRun) -> None:
+        """Forget a run attempt, here and on all executors."""
+        self._runs.pop(run.name, None)
+        for executor in self._members.of:
+            self._send(executor, ForgetJob(run.name.run_id, run.name.attempt))
+        self._assign_soon()
+
+    async def quiet(self, run: ActiveRun, patience: timedelta) -> None:
+        """Wait until nobody works on a run that is over, for so long at most."""
+        until = self._loop.time() + patience.total_seconds()
+        while self._works_on(run) and self._loop.time() < until:
+            self._freed.clear()
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._freed.wait()
+            except TimeoutError:
+                return
+
+    def _works_on(self, run: ActiveRun) -> bool:
+        return any(
+            (attempt.run_id, attempt.run_attempt) == (run.name.run_id, run.name.attempt)
+            for attempt in self._occupied
+        )
+
+    def _perform(self, run: ActiveRun, action: e.Action) -> None:
+        match action:
+            case e.Start(which, executor):
+                self._start(run, which, executor)
+            case e.Cancel(which, executor):
+                self._send(executor, CancelFragment(run.name.of(which)))
+            case _:
+                if not run.over.done():
+                    run.over.set_result(action)
+
+    def _start(self, run: ActiveRun, which: Try, executor: str) -> None:
+        addresses = {
+            name: (member.hello.host, member.hello.port)
+            for name, member in self._members.of.items()
+        }
+        self._occupied[run.name.of(which)] = executor
+        if executor not in run.executors:
+            run.executors.append(executor)
+        self._send(executor, run.launch_of(run.state, which, addresses))
+
+    def _progressed(self, report: FragmentProgress) -> None:
+        run = self._run_of(report.id)
+        if run is not None and report.id in self._occupied:
+            run.reports = run.reports.told(try_of(report.id), report)
+            run.changed()
+
+    def _ended(self, ended: FragmentEnded) -> None:
+        self._occupied.pop(ended.id, None)
+        self._freed.set()
+        self._assign_soon()
+        run = self._run_of(ended.id)
+        if run is None:
+            return
+        which, outcome = try_of(ended.id), ended.outcome
+        run.reports = run.reports.ended(which)
+        lost: frozenset[Try] = frozenset()
+        if isinstance(outcome, FragmentFailed):
+            self._log_failure(ended, outcome)
+            if outcome.cause is Cause.TRANSIENT:
+                self._pause(run, which.fragment)
+            if outcome.fetch is not None:
+                lost = frozenset(try_of(one) for one in outcome.fetch.attempts)
+        self.apply(run, e.Ended(which, outcome, lost))
+
+    def _log_failure(self, ended: FragmentEnded, outcome: FragmentFailed) -> None:
+        get_logger().warning(
+            "fragment_failed",
+            attempt=str(ended.id),
+            cause=outcome.cause.value,
+            code=outcome.error.code,
+            message=outcome.error.message,
+        )
+
+    def _pause(self, run: ActiveRun, key: FragmentKey) -> None:
+        """Let some time pass before what failed for a moment is tried again."""
+        failures = run.state.fragments[key].failures if key in run.state.fragments else 0
+        pause = min(_FIRST_PAUSE_S * 2**failures, _LONGEST_PAUSE_S)
+        run.paused[key] = self._loop.time() + pause
+        self._loop.call_later(pause, self._assign_soon)
+
+    def _run_of(self, attempt: AttemptId) -> ActiveRun | None:
+        return self._runs.get(RunName(attempt.run_id, attempt.run_attempt))
+
+    # -- members ---------------------------------------------------------------------------------
+
+    def _happens(self, event: m.Event) -> None:
+        self._members, actions = m.step(self._members, event, self._timing.patience)
+        for action in actions:
+            self._do(action)
+
+    def _do(self, action: m.Action) -> None:
+        match action:
+            case m.Admit(executor, stream):
+                get_logger().info("executor_registered", executor=executor)
+                self._lines[stream].send(Welcome(self._timing.heartbeat, self._spool_key))
+            case m.Refuse(stream, code, message):
+                get_logger().warning("executor_refused", code=code, message=message)
+                self._lines[stream].send(Refusal(code, message))
+                self._lines[stream].close()
+            case m.Close(stream):
+                if stream in self._lines:
+                    self._lines[stream].close()
+            case m.Joined(hello):
+                self._joined(hello)
+            case m.Returned(hello):
+                self._returned(hello)
+            case m.Gone(executor, why):
+                self._gone(executor, why)
+
+    def _joined(self, hello: Hello) -> None:
+        self._forget_strangers(hello)
+        for attempt in hello.running:
+            self._occupied[attempt] = hello.executor_id
+        for run in list(self._runs.values()):
+            running = _of_run(run.name, hello.running)
+            self.apply(run, e.ExecutorCame(hello.executor_id, running))
+        self._freed.set()
+        self._assign_soon()
+
+    def _returned(self, hello: Hello) -> None:
+        self._forget_strangers(hello)
+        for attempt, executor in list(self._occupied.items()):
+            if executor == hello.executor_id and attempt not in hello.running:
+                del self._occupied[attempt]
+        for run in list(self._runs.values()):
+            running, held = _of_run(run.name, hello.running), _of_run(run.name, hello.held)
+            self.apply(run, e.ExecutorReturned(hello.executor_id, running, held))
+        self._freed.set()
+
+    def _gone(self, executor: str, why: str) -> None:
+        get_logger().warning("executor_lost", executor=executor, why=why)
+        for attempt, where in list(self._occupied.items()):
+            if where == executor:
+                del self._occupied[attempt]
+        for run in list(self._runs.values()):
+            self.apply(run, e.ExecutorLost(executor, why))
+        self._freed.set()
+
+    def _forget_strangers(self, hello: Hello) -> None:
+        """Let an executor drop what it has of runs, or attempts at them, that are no more."""
+        newest: dict[str, int] = {}
+        for attempt in (*hello.running, *hello.held):
+            if RunName(attempt.run_id, attempt.run_attempt) not in self._runs:
+                before = newest.get(attempt.run_id, 0)
+                newest[attempt.run_id] = max(before, attempt.run_attempt)
+        for run_id, run_attempt in newest.items():
+            self._send(hello.executor_id, ForgetJob(run_id, run_attempt))
+
+    def _send(self, executor: str, said: ToExecutor) -> None:
+        """Send on the newest stream; what is lost with it shows when the executor is back."""
+        member = self._members.of.get(executor)
+        if member is not None and member.stream in self._lines:
+            self._lines[member.stream].send(said)
+
+    # -- slots -----------------------------------------------------------------------------------
+
+    def _assign_soon(self) -> None:
+        if not self._assigning:
+            self._assigning = True
+            self._loop.call_soon(self._assign)
+
+    def _assign(self) -> None:
+        self._assigning = False
+        seats = self._seats()
+        if not any(seat.free for seat in seats):
+            return
+        active = {str(index): run for index, run in enumerate(self._runs.values())}
+        wishes = [self._wish(job, run) for job, run in active.items()]
+        for grant in assign(seats, wishes):
+            run = active[grant.job]
+            if run.state.phase not in FINAL:
+                self.apply(run, e.Granted(grant.key, grant.executor))
+
+    def _seats(self) -> list[Seat]:
+        taken: dict[str, int] = {}
+        for executor in self._occupied.values():
+            taken[executor] = taken.get(executor, 0) + 1
+        return [
+            Seat(name, member.hello.slots, max(member.hello.slots - taken.get(name, 0), 0))
+            for name, member in self._members.of.items()
+            if member.open
+        ]
+
+    def _wish(self, job: str, run: ActiveRun) -> Wish:
+        now = self._loop.time()
+        able = [one for one in ready(run.state) if run.paused.get(one.key, 0.0) <= now]
+        return Wish(job, run.state.busy, able)
+
+
+def _info(member: m.Member) -> ExecutorInfo:
+    hello, load = member.hello, member.load
+    return ExecutorInfo(
+        executor_id=hello.executor_id,
+        address=f"{hello.host}:{hello.port}",
+        version=hello.version,
+        state=member.state.value,
+        slots=hello.slots,
+        slots_busy=load.slots_busy,
+        registered_at=member.registered_at,
+        last_seen_at=member.seen_at,
+        memory_bytes=load.memory_bytes,
+        spool_bytes=load.spool_bytes,
+        fetched_bytes=load.fetched_bytes,
+        served_bytes=load.served_bytes,
+    )
+
+
+def _of_run(name: RunName, attempts: tuple[AttemptId, ...]) -> frozenset[Try]:
+    return frozenset(
+        try_of(one)
+        for one in attempts
+        if (one.run_id, one.run_attempt) == (name.run_id, name.attempt)
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,172 @@
+"""What a run on executors did, gathered from the accepted attempts: proved, and as metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from kalla_coordinator.cluster.attempts import StageName
+from kalla_coordinator.cluster.run_state import RunState
+from kalla_core.engine.census import KeyCounts
+from kalla_core.engine.held_plan import HeldPlan
+from kalla_core.engine.job import JobOutcome, SideOutcome
+from kalla_core.engine.key_checks import check_keys, key_warnings
+from kalla_core.evidence.accounting import Ledger, prove
+from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.evidence.schema import MATCHED, UNMATCHED
+from kalla_core.fragments.outcome import (
+    EvidencePart,
+    JoinDone,
+    Outcome,
+    ScanDone,
+    SettleDone,
+)
+from kalla_core.matching.query import Side, TableShape
+
+T = TypeVar("T", bound=Outcome)
+
+OUTPUTS = (MATCHED, *UNMATCHED.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The accepted attempts of a run that is written.
+
+    Attributes:
+        scans: per side, in the order of its parts.
+    """
+
+    scans: Mapping[Side, Sequence[ScanDone]]
+    joins: Sequence[JoinDone]
+    settles: Sequence[SettleDone]
+
+    @property
+    def parts(self) -> tuple[EvidencePart, ...]:
+        """The part files that count, by output and then by fragment."""
+        every = [part for done in self._writers for part in done.files]
+        return tuple(part for name in OUTPUTS for part in every if output_of(part) == name)
+
+    @property
+    def fetched_bytes(self) -> int:
+        """Bytes that went from executor to executor."""
+        return sum(done.fetched_bytes for done in self._writers)
+
+    @property
+    def _writers(self) -> Sequence[JoinDone | SettleDone]:
+        return [*self.joins, *self.settles]
+
+
+def output_of(part: EvidencePart) -> str:
+    """Return the output that a part file is of."""
+    return part.name.partition("/")[0]
+
+
+def gather(state: RunState) -> Gathered:
+    """Gather the outcomes of a run that is written."""
+    scans: dict[Side, list[ScanDone]] = {side: [] for side in Side}
+    outcomes = _accepted(state, StageName.SCAN, ScanDone)
+    for work, done in zip(state.setup.scans, outcomes, strict=True):
+        if isinstance(work.table, Side):
+            scans[work.table].append(done)
+    return Gathered(
+        scans=scans,
+        joins=tuple(_accepted(state, StageName.JOIN, JoinDone)),
+        settles=tuple(_accepted(state, StageName.SETTLE, SettleDone)),
+    )
+
+
+def outcome(
+    gathered: Gathered,
+    plan: HeldPlan,
+    files: tuple[WrittenFile, ...],
+    durations: Mapping[str, float],
+) -> JobOutcome:
+    """Return what the run did, once it is proved that every row is accounted for.
+
+    Args:
+        files: of the evidence as they will be committed.
+
+    Raises:
+        DuplicateKeys: rows are told apart by a primary key that is not unique.
+        AccountingFailed: rows in and rows out do not add up.
+    """
+    shapes = {side: _shape(plan, side) for side in Side}
+    keys = {side: _keys(gathered, side) for side in Side}
+    if plan.by_primary_key:
+        check_keys(shapes, keys)
+    ledgers = {side: _ledger(gathered, files, side) for side in Side}
+    prove(*ledgers.values())
+    return JobOutcome(
+        sides={
+            side: SideOutcome(
+                records=ledger.scanned,
+                matched=ledger.matched,
+                unmatched=ledger.unmatched,
+                excluded=_excluded(gathered.scans[side]),
+                keys=keys[side],
+                identity=plan.side(side).identity,
+            )
+            for side, ledger in ledgers.items()
+        },
+        extras={extra.spec.alias: extra.identity for extra in plan.extras},
+        strategy=plan.strategy.value,
+        files=files,
+        durations=durations,
+        joins=_ways(gathered),
+        warnings=(*plan.warnings, *key_warnings(shapes, keys)),
+    )
+
+
+def _accepted(state: RunState, stage: StageName, kind: type[T]) -> Iterator[T]:
+    for fragment in state.of(stage):
+        if fragment.accepted is None or not isinstance(fragment.accepted.outcome, kind):
+            raise ValueError(f"{fragment.key} is not done")
+        yield fragment.accepted.outcome
+
+
+def _shape(plan: HeldPlan, side: Side) -> TableShape:
+    pinned = plan.side(side)
+    return TableShape(pinned.spec.alias, pinned.schema, pinned.spec.primary_key)
+
+
+def _keys(gathered: Gathered, side: Side) -> KeyCounts:
+    return KeyCounts(
+        duplicates=sum(join.duplicate_keys[side] for join in gathered.joins),
+        nulls=sum(scan.null_keys for scan in gathered.scans[side]),
+    )
+
+
+def _ledger(gathered: Gathered, files: Sequence[WrittenFile], side: Side) -> Ledger:
+    """Rows that were settled later were joined many times over, and are counted there."""
+    later = bool(gathered.settles)
+    return Ledger(
+        side=side,
+        scanned=sum(scan.rows for scan in gathered.scans[side]),
+        joined=sum(done.settled[side] for done in gathered.settles)
+        if later
+        else sum(done.joined[side] for done in gathered.joins),
+        matched=sum(done.matched[side] for done in gathered.settles)
+        if later
+        else sum(done.matched[side] for done in gathered.joins),
+        unmatched=rows_in(files, UNMATCHED[side]),
+    )
+
+
+def rows_in(files: Sequence[WrittenFile], output: str) -> int:
+    """Return the rows of an output, by the footers of its files."""
+    return sum(file.rows for file in files if file.name.partition("/")[0] == output)
+
+
+def _excluded(scans: Sequence[ScanDone]) -> int | None:
+    counts = [scan.excluded for scan in scans]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
+def _ways(gathered: Gathered) -> Mapping[str, int]:
+    ways: dict[str, int] = {}
+    for join in gathered.joins:
+        for way, count in join.ways.items():
+            ways[way] = ways.get(way, 0) + count
+    return ways

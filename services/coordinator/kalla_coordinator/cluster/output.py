@@ -1,0 +1,172 @@
+"""The place of a cluster run's evidence: claimed, tidied to what counts, and committed.
+
+Claiming and committing wait for disks and stores, so they are done in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from pathlib import Path
+
+from kalla_coordinator.cluster.gathered import OUTPUTS, output_of
+from kalla_coordinator.cluster.holder import MERGING
+from kalla_coordinator.jobs.host import RunOrder
+from kalla_core.engine import messages
+from kalla_core.engine.budget import GIB
+from kalla_core.engine.children import Limits, running
+from kalla_core.engine.spawned import Start
+from kalla_core.errors import Crashed, InvalidSetting
+from kalla_core.evidence.disk import disk_errors
+from kalla_core.evidence.metadata import RunMetadata, WrittenFile
+from kalla_core.evidence.output import Output, claim_output
+from kalla_core.fragments.outcome import EvidencePart
+from kalla_core.s3.location import S3Location, is_s3
+from kalla_core.s3.multipart import PendingUpload
+
+_MERGE_BYTES = GIB
+
+
+@asynccontextmanager
+async def claimed(order: RunOrder, attempt: int) -> AsyncIterator[Output]:
+    """Hold the place of a run's evidence.
+
+    Raises:
+        KallaError: as `claim_output` does.
+    """
+    claim = claim_output(order.output, order.run_id, order.overwrite, attempt)
+    output = await _entered(claim)
+    try:
+        yield output
+    finally:
+        await asyncio.shield(asyncio.to_thread(claim.__exit__, None, None, None))
+
+
+async def _entered(claim: AbstractContextManager[Output]) -> Output:
+    """Enter a claim; who is cancelled meanwhile leaves it again."""
+    entering = asyncio.ensure_future(asyncio.to_thread(claim.__enter__))
+    try:
+        return await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await entering
+            await asyncio.to_thread(claim.__exit__, None, None, None)
+        raise
+
+
+def put_nonce(output: Output, name: str, nonce: str) -> None:
+    """Write the file by which executors show that they see the staging folder.
+
+    Raises:
+        OutOfDisk, OutputNotWritable: it cannot be written.
+    """
+    path = Path(output.parts) / name
+    with disk_errors(path):
+        path.write_text(nonce, encoding="utf-8")
+
+
+def is_shared_folder(output: Output) -> bool:
+    """Whether part files go to a folder, which all have to share."""
+    return not is_s3(output.parts)
+
+
+def tidied(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, ...]:
+    """Leave of what was written only what counts; return the files as they will be committed.
+
+    An output of one part becomes a file of the output's own name, as a local run writes it.
+
+    Raises:
+        OutOfDisk, OutputNotWritable: the folder cannot be tidied.
+    """
+    if not is_shared_folder(output):
+        output.adopt(_upload(output, part) for part in parts)
+        return tuple(_written(part, part.name) for part in parts)
+    staging = Path(output.parts)
+    with disk_errors(staging):
+        _remove_others(staging, {part.name for part in parts})
+        by_output = {name: [p for p in parts if output_of(p) == name] for name in OUTPUTS}
+        return tuple(
+            file for name, found in by_output.items() for file in _files(staging, name, found)
+        )
+
+
+def merge(
+    output: Output, files: Sequence[WrittenFile], start: Start | None
+) -> tuple[WrittenFile, ...]:
+    """Make one file of each output that is in parts; return all files.
+
+    Raises:
+        InvalidSetting: the parts are in a bucket, where nothing can be put together.
+        KallaError: as writing does.
+    """
+    outputs: dict[str, list[str]] = {}
+    for file in files:
+        name, _, part = file.name.partition("/")
+        if part:
+            outputs.setdefault(name, []).append(file.name)
+    if not outputs:
+        return tuple(files)
+    if not is_shared_folder(output):
+        raise InvalidSetting(
+            "single_file cannot be had from a cluster that writes to S3, where parts are uploaded "
+            "by the executors: let the output be a folder, or the engine local."
+        )
+    order = {"staging": output.parts, "scratch": str(output.scratch), "outputs": outputs}
+    made = {file.name: file for file in _merged(order, start)}
+    rest = {file.name: file for file in files if file.name in OUTPUTS}
+    return tuple({**rest, **made}[name] for name in OUTPUTS)
+
+
+async def commit(output: Output, metadata: RunMetadata) -> None:
+    """Show the evidence; who is cancelled meanwhile waits until that is done.
+
+    Raises:
+        KallaError: nothing shows.
+    """
+    committing = asyncio.ensure_future(asyncio.to_thread(output.commit, metadata))
+    while not committing.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(committing)
+    committing.result()
+
+
+def _merged(order: Mapping[str, object], start: Start | None) -> tuple[WrittenFile, ...]:
+    with running(MERGING, Limits(_MERGE_BYTES), start=start) as child:
+        for answer in child.ask(order):
+            if answer["event"] == "error":
+                raise messages.error(answer)
+            return tuple(WrittenFile(**file) for file in answer["files"])
+    raise Crashed("The process that merges part files ended without a word.")
+
+
+def _upload(output: Output, part: EvidencePart) -> PendingUpload:
+    key = S3Location.parse(output.parts).as_folder().below(part.name).key
+    return PendingUpload(key, part.upload_id, part.part_etags, part.bytes)
+
+
+def _remove_others(staging: Path, counted: set[str]) -> None:
+    """Remove what attempts that do not count left, and all that is no evidence."""
+    for entry in list(staging.iterdir()):
+        if not entry.is_dir():
+            entry.unlink()
+            continue
+        for file in list(entry.iterdir()):
+            if f"{entry.name}/{file.name}" not in counted:
+                file.unlink()
+
+
+def _files(staging: Path, name: str, parts: Sequence[EvidencePart]) -> list[WrittenFile]:
+    if len(parts) != 1:
+        return [_written(part, part.name) for part in parts]
+    (part,) = parts
+    aside = staging / f"{name}.part"
+    os.rename(staging / part.name, aside)
+    (staging / name).rmdir()
+    os.rename(aside, staging / name)
+    return [_written(part, name)]
+
+
+def _written(part: EvidencePart, name: str) -> WrittenFile:
+    return WrittenFile(name, part.rows, part.bytes, part.sha256)

@@ -1,0 +1,70 @@
+"""The gRPC service that executors connect to: one stream each, for as long as they live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import grpc
+
+from kalla_coordinator.cluster.dispatch import Dispatcher, Line
+from kalla_core.errors import EngineFailure
+from kalla_core.fragments.presence import Hello
+from kalla_core.observe.logs import get_logger
+from kalla_core.wire.executors import from_executor, to_executor_message
+from kalla_core.wire.generated import executors_pb2 as pb
+from kalla_core.wire.generated import executors_pb2_grpc as pb_grpc
+
+SERVICE = "kalla.v1.Executors"
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class Executors(pb_grpc.ExecutorsServicer):
+    """Passes on what executors say, and what they are told."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    async def Connect(  # noqa: N802 - as the proto has it
+        self, requests: AsyncIterator[pb.FromExecutor], context: Context
+    ) -> AsyncIterator[pb.ToExecutor]:
+        """Serve one stream until either side ends it."""
+        first = await anext(requests, None)
+        hello = None if first is None else from_executor(first)
+        if not isinstance(hello, Hello):
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "The first message of a stream registers."
+            )
+            return
+        line = self._dispatcher.connected(hello)
+        listening = asyncio.create_task(self._listen(hello.executor_id, line, requests))
+        try:
+            while (said := await line.outbox.get()) is not None:
+                yield to_executor_message(said)
+        finally:
+            listening.cancel()
+            self._dispatcher.disconnected(hello.executor_id, line)
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    async def _listen(
+        self, executor: str, line: Line, requests: AsyncIterator[pb.FromExecutor]
+    ) -> None:
+        try:
+            async for message in requests:
+                self._dispatcher.heard(executor, line, from_executor(message))
+        except (EngineFailure, ValueError) as error:
+            get_logger().exception("executor_not_understood", executor=executor, error=str(error))
+        except grpc.aio.UsageError:  # the stream was ended under us
+            get_logger().debug("executor_stream_ended", executor=executor)
+        finally:
+            line.close()
+
+
+def add_executors(dispatcher: Dispatcher, server: grpc.aio.Server) -> None:
+    """Add the service to a server."""
+    add: Any = pb_grpc.add_ExecutorsServicer_to_server  # generated without types
+    add(Executors(dispatcher), server)

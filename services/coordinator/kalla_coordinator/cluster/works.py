@@ -1,0 +1,148 @@
+"""What is sent to an executor for an attempt, made of the state of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName, Try
+from kalla_coordinator.cluster.run_state import RunState, Setup
+from kalla_core.engine.held_plan import HeldPlan
+from kalla_core.fragments.attempt import AttemptId
+from kalla_core.fragments.outcome import ScanDone
+from kalla_core.fragments.remote import (
+    JobContext,
+    JoinWork,
+    Launch,
+    Place,
+    ProveWork,
+    ScanWork,
+    SettleWork,
+    SpoolInput,
+    Work,
+)
+from kalla_core.matching.query import Side
+from kalla_core.matching.strategy import Strategy
+from kalla_core.recipe.model import Recipe
+
+Addresses = Mapping[str, tuple[str, int]]
+"""Where each executor serves its spools."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunName:
+    """A run attempt as executors know it: one that a restart of the run gives a new number."""
+
+    run_id: str
+    attempt: int
+
+    def of(self, which: Try) -> AttemptId:
+        """Return the full name of an attempt at a fragment of this run."""
+        key = which.fragment
+        return AttemptId(self.run_id, self.attempt, key.stage.value, key.number, which.attempt)
+
+
+def try_of(attempt: AttemptId) -> Try:
+    """Return the attempt within its run.
+
+    Raises:
+        ValueError: there is no such stage.
+    """
+    return Try(FragmentKey(StageName(attempt.stage), attempt.fragment), attempt.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What all fragments of a run attempt are told.
+
+    Attributes:
+        staging: where part files go.
+        nonce_name, nonce: of the file that shows that the staging folder is shared; empty if
+            there is none.
+    """
+
+    name: RunName
+    recipe: Recipe
+    started_at: datetime
+    deadline: datetime | None
+    plan: HeldPlan
+    staging: str
+    nonce_name: str = ""
+    nonce: str = ""
+
+
+def launch(brief: Brief, state: RunState, which: Try, addresses: Addresses) -> Launch:
+    """Return what an attempt is to do; all its inputs are available."""
+    works = _Works(brief, state, addresses)
+    return Launch(brief.name.of(which), works.context(), works.work(which), brief.deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class _Works:
+    brief: Brief
+    state: RunState
+    addresses: Addresses
+
+    def context(self) -> JobContext:
+        brief = self.brief
+        return JobContext(
+            recipe=brief.recipe,
+            started_at=brief.started_at,
+            left=brief.plan.left,
+            right=brief.plan.right,
+            extras=brief.plan.extras,
+            buckets=self.state.buckets,
+            numbered=brief.plan.strategy is not Strategy.COPARTITION,
+            staging=brief.staging,
+        )
+
+    def work(self, which: Try) -> Work:
+        setup, number = self.state.setup, which.fragment.number
+        match which.fragment.stage:
+            case StageName.PROVE:
+                return ProveWork(self.brief.nonce_name, self.brief.nonce)
+            case StageName.EXTRAS:
+                return setup.extras[number]
+            case StageName.SCAN:
+                return setup.scans[number]
+            case StageName.JOIN:
+                join = self.state.layout.joins[number]
+                inputs = (*self._inputs(StageName.EXTRAS), *self._inputs(StageName.SCAN))
+                return JoinWork(
+                    join.buckets, join.whole, join.settle_later, inputs, join.census_classes
+                )
+            case StageName.SETTLE:
+                settle = self.state.layout.settles[number]
+                marks = tuple(self._place(one) for one in self.state.of(StageName.JOIN))
+                return SettleWork(settle.buckets, self._inputs(StageName.SCAN), marks)
+
+    def _inputs(self, stage: StageName) -> tuple[SpoolInput, ...]:
+        scans = _scans(self.state.setup, stage)
+        return tuple(
+            SpoolInput(work.table, work.part.index, self._place(fragment), _rows(fragment))
+            for fragment, work in zip(self.state.of(stage), scans, strict=True)
+        )
+
+    def _place(self, fragment: Fragment) -> Place:
+        accepted = fragment.accepted
+        if accepted is None or not accepted.held:
+            raise ValueError(f"{fragment.key} is read and is not available")
+        host, port = self.addresses[accepted.executor]
+        attempt = self.brief.name.of(Try(fragment.key, accepted.attempt))
+        return Place(attempt, accepted.executor, host, port)
+
+
+def _scans(setup: Setup, stage: StageName) -> tuple[ScanWork, ...]:
+    return setup.extras if stage is StageName.EXTRAS else setup.scans
+
+
+def _rows(fragment: Fragment) -> int:
+    if fragment.accepted is None or not isinstance(fragment.accepted.outcome, ScanDone):
+        raise ValueError(f"{fragment.key} has no outcome of a scan")
+    return fragment.accepted.outcome.rows
+
+
+def sides_of(plan: HeldPlan) -> Mapping[Side, str]:
+    """Return the alias of each side."""
+    return {side: plan.side(side).spec.alias for side in Side}
