@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from kalla_core.engine.scan import OpenSource
@@ -35,7 +36,7 @@ def _unshared(staging: Path, work: ProveWork) -> str | None:
     try:
         if (staging / work.nonce_name).read_text(encoding="utf-8") != work.nonce:
             return f"{staging} is another folder here than on the coordinator."
-        probe = staging / f"{work.nonce_name}.seen"
+        probe = staging / f"{work.nonce_name}.{secrets.token_hex(8)}"  # others prove as well
         probe.touch()
         probe.unlink()
     except OSError as error:

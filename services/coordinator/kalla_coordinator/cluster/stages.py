@@ -118,7 +118,7 @@ def _succeeded(state: RunState, fragment: Fragment, outcome: Outcome) -> Step:
             return _fails(
                 done,
                 NotShared(
-                    f"The executor {executor} does not see what the run needs: {problem}. A run "
+                    f"The executor {executor} does not see what the run needs. {problem} A run "
                     "on a cluster with local sources or a local output needs folders that the "
                     "coordinator and all executors share under the same paths.",
                     executor=executor,
