@@ -57,6 +57,17 @@ def fault_json(fault: Fault) -> Json:
     }
 
 
+def fault_of(document: Mapping[str, Any]) -> Fault:
+    """Return the fault that `fault_json` described, whatever else a stranger put into it."""
+    details = document.get("details")
+    return Fault(
+        code=str(document.get("code")),
+        path=str(document.get("path")),
+        message=str(document.get("message")),
+        details=details if isinstance(details, Mapping) else {},
+    )
+
+
 def answer(error: KallaError) -> Json:
     """Return an error as answers of the API have it: `code`, `message` and a list of `details`."""
     if isinstance(error, RecipeInvalid):
@@ -81,7 +92,7 @@ def error_from_answer(document: Mapping[str, Any]) -> KallaError:
     if kind is None:
         return RequestRefused(message, code=code)
     if issubclass(kind, RecipeInvalid):
-        made: KallaError = kind([_fault(one) for one in details])
+        made: KallaError = kind([fault_of(one) for one in details])
         made.message = message
         made.args = (message,)
         return made
@@ -110,16 +121,6 @@ def _made(document: Mapping[str, Any]) -> KallaError:
         position = {"line": document["line"], "column": document["column"]}
         return kind(document["message"], **position, **document["details"])
     return kind(document["message"], **document["details"])
-
-
-def _fault(document: Mapping[str, Any]) -> Fault:
-    details = document.get("details")
-    return Fault(
-        code=str(document.get("code")),
-        path=str(document.get("path")),
-        message=str(document.get("message")),
-        details=details if isinstance(details, Mapping) else {},
-    )
 
 
 def _is_list(value: object) -> bool:

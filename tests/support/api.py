@@ -47,13 +47,24 @@ class Served:
 
 
 @asynccontextmanager
-async def served(folder: Path, token: str | None = None, **more: Any) -> AsyncIterator[Served]:
-    """Serve jobs whose evidence lies in a folder."""
-    settings = {"http_port": 0, "grpc_port": 0, "results_port": 0, "slots": 2}
+async def served(
+    folder: Path,
+    token: str | None = None,
+    jobs: MemoryJobs | None = None,
+    http_port: int = 0,
+    **more: Any,
+) -> AsyncIterator[Served]:
+    """Serve jobs whose evidence lies in a folder; those given, or none yet."""
+    settings: dict[str, Any] = {
+        "http_port": http_port,
+        "grpc_port": 0,
+        "results_port": 0,
+        "slots": 2,
+    }
     if token is not None:
         (folder / "tokens").write_text(f"# for tests\nanother-token\n{token}\n")
         settings["token_file"] = folder / "tokens"
-    jobs = MemoryJobs(folder / "evidence")
+    jobs = jobs or MemoryJobs(folder / "evidence")
     options = {"registry": CollectorRegistry(), "grace_s": 2.0, **more}
     async with (
         serving(jobs, CoordinatorSettings(**settings), **options) as ports,

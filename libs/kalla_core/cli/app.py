@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kalla_core.cli.remote_app import remote_commands
+
 if TYPE_CHECKING:
     from kalla_core.cli.failures import ExitCode
 
@@ -87,7 +89,13 @@ def run(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", metavar="local|auto", help="Where the work is done. [default: auto]"
+            "--engine", metavar="local|cluster|auto", help="Where the work is done. [default: auto]"
+        ),
+    ] = None,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            "--coordinator", metavar="URL", help="Let this coordinator run it. [default: run here]"
         ),
     ] = None,
     overrides: Set = None,
@@ -117,12 +125,14 @@ def run(
     def action() -> ExitCode:
         from kalla_core.engine.children import RUN, warm_up
 
-        warm_up(RUN)  # it loads while this process does
+        if coordinator is None:
+            warm_up(RUN)  # it loads while this process does
         from kalla_core.cli.run import RunFlags, run_recipe
 
         flags = RunFlags(
             output=output,
             engine=engine,
+            coordinator=coordinator,
             overrides=tuple(overrides or ()),
             memory_limit=memory_limit,
             slots=slots,
@@ -230,3 +240,6 @@ def _carry_out(action: Callable[[], ExitCode], debug: bool) -> None:
     from kalla_core.cli.failures import guarded
 
     raise typer.Exit(guarded(action, debug=debug))
+
+
+remote_commands(app, _carry_out)

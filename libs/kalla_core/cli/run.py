@@ -11,6 +11,7 @@ from kalla_core.cli.console import print_json, standard_error, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.progress import watching
 from kalla_core.cli.recipes import read_recipe
+from kalla_core.cli.remote_run import reconcile_remotely
 from kalla_core.cli.summary import show_summary
 from kalla_core.engine.local import RunRequest, run_local
 from kalla_core.errors import InvalidSetting, KallaError
@@ -30,6 +31,7 @@ class RunFlags:
 
     output: Path | None = None
     engine: str | None = None
+    coordinator: str | None = None
     overrides: tuple[str, ...] = ()
     memory_limit: str | None = None
     slots: int | None = None
@@ -56,12 +58,18 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     )
     start_logs(settings)
     recipe = read_recipe(path, _overrides(flags))
-    _refuse_cluster(recipe)
-    validate_recipe(recipe).demand()
     run_id = new_run_id()
     output = flags.output or default_output(recipe, run_id, datetime.now(UTC))
     overwrite = flags.overwrite or recipe.options.overwrite
-    metadata = reconcile(recipe, run_id, output, settings, overwrite=overwrite)
+    if flags.coordinator is None:
+        _refuse_cluster(recipe)
+        validate_recipe(recipe).demand()
+        metadata = reconcile(recipe, run_id, output, settings, overwrite=overwrite)
+    else:
+        _refuse_local(flags)
+        metadata = reconcile_remotely(
+            flags.coordinator, recipe, run_id, output, overwrite=overwrite
+        )
     if flags.as_json:
         print_json(to_json(metadata))
     else:
@@ -121,7 +129,16 @@ def _overrides(flags: RunFlags) -> tuple[str, ...]:
 def _refuse_cluster(recipe: Recipe) -> None:
     if recipe.options.engine is EngineChoice.CLUSTER:
         raise InvalidSetting(
-            "The engine `cluster` needs a coordinator, and this version of Kalla ships none; "
+            "The engine `cluster` needs a coordinator: name one with --coordinator URL; "
             "`local` and `auto` run the recipe in this process.",
             engine="cluster",
         )
+
+
+def _refuse_local(flags: RunFlags) -> None:
+    given = {"--memory-limit": flags.memory_limit, "--slots": flags.slots}
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidSetting(
+                f"{name} is about runs in this process; what a coordinator uses is set there."
+            )

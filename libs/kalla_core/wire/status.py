@@ -1,7 +1,8 @@
-"""What an error is on each wire: one table for HTTP, gRPC and Flight, and back for clients.
+"""What an error is on each wire: one table for HTTP, gRPC and Flight, and back from gRPC.
 
 Statuses tell a stranger what kind of failure it was; the error itself goes beside them, so that
-our own clients get the class it was, with its details: as the body of an HTTP answer, as
+our own clients get the class it was, with its details: as the body of an HTTP answer (which
+`kalla_core.client.calls` reads), as
 `kalla-error-bin` in the trailing metadata of gRPC, as extra information of a Flight error.
 """
 
@@ -40,8 +41,8 @@ class Statuses:
     """What one kind of error is on each wire.
 
     Attributes:
-        flight: name of a `pyarrow.flight` error, or `NotFound` and `Invalid` for the Arrow errors
-            that Flight carries as such statuses.
+        flight: name of a `pyarrow.flight` error. Arrow's own errors for what is invalid or not
+            there are not among them: they would carry a traceback of the server to the client.
     """
 
     http: int
@@ -49,9 +50,9 @@ class Statuses:
     flight: str
 
 
-_INVALID = Statuses(422, _Grpc.INVALID_ARGUMENT, "Invalid")
-_CONFLICT = Statuses(409, _Grpc.ALREADY_EXISTS, "Invalid")
-_TOO_LATE = Statuses(409, _Grpc.FAILED_PRECONDITION, "Invalid")
+_INVALID = Statuses(422, _Grpc.INVALID_ARGUMENT, "FlightServerError")
+_CONFLICT = Statuses(409, _Grpc.ALREADY_EXISTS, "FlightServerError")
+_TOO_LATE = Statuses(409, _Grpc.FAILED_PRECONDITION, "FlightServerError")
 _UNAVAILABLE = Statuses(503, _Grpc.UNAVAILABLE, "FlightUnavailableError")
 _EXHAUSTED = Statuses(503, _Grpc.RESOURCE_EXHAUSTED, "FlightUnavailableError")
 _INTERNAL = Statuses(500, _Grpc.INTERNAL, "FlightInternalError")
@@ -77,10 +78,10 @@ STATUSES: Mapping[str, Statuses] = {
     "not_shared": _INVALID,
     "not_allowed": Statuses(403, _Grpc.PERMISSION_DENIED, "FlightUnauthorizedError"),
     "unauthenticated": Statuses(401, _Grpc.UNAUTHENTICATED, "FlightUnauthenticatedError"),
-    "invalid_request": Statuses(400, _Grpc.INVALID_ARGUMENT, "Invalid"),
-    "too_large": Statuses(413, _Grpc.RESOURCE_EXHAUSTED, "Invalid"),
-    "job_not_found": Statuses(404, _Grpc.NOT_FOUND, "NotFound"),
-    "evidence_gone": Statuses(404, _Grpc.NOT_FOUND, "NotFound"),
+    "invalid_request": Statuses(400, _Grpc.INVALID_ARGUMENT, "FlightServerError"),
+    "too_large": Statuses(413, _Grpc.RESOURCE_EXHAUSTED, "FlightServerError"),
+    "job_not_found": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
+    "evidence_gone": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
     "job_conflict": _CONFLICT,
     "job_ended": _TOO_LATE,
     "cancelled": Statuses(409, _Grpc.CANCELLED, "FlightCancelledError"),
@@ -120,19 +121,6 @@ def retry_after_s(error: KallaError) -> int | None:
     if isinstance(error, QueueFull):
         return error.retry_after_s
     return RETRY_AFTER_S if statuses(error).http in (429, 503) else None
-
-
-def error_from_http(status: int, body: object) -> KallaError:
-    """Return the error that an HTTP answer stands for, also one that somebody between us made."""
-    document = body.get("error") if isinstance(body, Mapping) else None
-    if isinstance(document, Mapping) and "code" in document:
-        return error_from_answer(document)
-    sentence = f"The coordinator's address answers with status {status}, and not as Kalla does."
-    if status == 401:
-        return Unauthenticated(sentence, status=status)
-    if status >= 500:
-        return CoordinatorUnavailable(sentence, status=status)
-    return RequestRefused(sentence, status=status)
 
 
 def grpc_details(error: KallaError) -> tuple[tuple[str, bytes], ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -23,6 +24,7 @@ from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.results import EvidenceSet, open_results
 from kalla_core.errors import (
     CoordinatorUnavailable,
+    EngineFailure,
     InvalidSetting,
     KallaError,
     QueueFull,
@@ -40,6 +42,7 @@ MAX_STREAMS = 64
 LISTED_JOBS = 100
 _ASK_PATIENCE_S = 10.0
 _MAX_TICKET_BYTES = 4096
+_log = logging.getLogger("kalla.api")
 
 
 class _TokenMiddleware(flight.ServerMiddlewareFactory):  # type: ignore[misc]
@@ -79,13 +82,8 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         with _told():
             jobs = [self._job(_text(criteria))] if criteria else self._newest()
         for job in jobs:
-            try:
-                with open_results(job) as evidence:
-                    infos = [_info(job.run_id, which, evidence) for which in EvidenceSet]
-            except KallaError as error:
-                if criteria:
-                    raise flight_error(error) from error
-                continue  # it was removed meanwhile: no flight any more
+            with _told():
+                infos = self._infos(job, skipping=not criteria)
             yield from infos
 
     def get_flight_info(self, _: object, descriptor: flight.FlightDescriptor) -> flight.FlightInfo:
@@ -152,6 +150,16 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         finally:
             self._streams.release()
 
+    def _infos(self, job: Job, *, skipping: bool) -> list[flight.FlightInfo]:
+        """Return the flights of a job; none, if it may be skipped, where its evidence is gone."""
+        try:
+            with open_results(job) as evidence:
+                return [_info(job.run_id, which, evidence) for which in EvidenceSet]
+        except KallaError:
+            if skipping:
+                return []
+            raise
+
     def _job(self, run_id: str) -> Job:
         return self._ask(self._api.service.get(known_id(run_id)))
 
@@ -172,11 +180,17 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Let errors of ours leave as errors of Flight."""
+    """Let errors leave as errors of Flight; what nobody foresaw tells nothing of the inside."""
     try:
         yield
     except KallaError as error:
         raise flight_error(error) from error
+    except flight.FlightError:
+        raise
+    except Exception as error:
+        _log.error("request_failed", exc_info=error)
+        text = "The coordinator failed in a way it does not know; its log says where."
+        raise flight_error(EngineFailure(text)) from error
 
 
 def _info(run_id: RunId, which: EvidenceSet, evidence: Evidence) -> flight.FlightInfo:

@@ -1,0 +1,150 @@
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from kalla_core.client import Client
+from kalla_core.engine.children import Limits
+from kalla_core.errors import DeadlineExceeded, OutOfMemory, RecipeInvalid
+from kalla_core.sources.protocol import SourceAccess
+from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
+from tests.support.api import Served, absolute_recipe, served
+from tests.support.books import make_books
+from tests.support.command import kalla
+from tests.support.processes import children_of
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+async def client(api: Served) -> AsyncIterator[Client]:
+    async with Client(api.url) as one:
+        yield one
+
+
+async def test_the_service_finds_what_the_command_line_finds(
+    client: Client, tmp_path: Path
+) -> None:
+    books = make_books(tmp_path)
+    recipe = absolute_recipe(books)
+    broken = {**recipe, "match_sql": "SELECT nothing FROM invoices"}
+
+    good = await client.validate(recipe)
+    bad = await client.validate(broken)
+    shapeless = await client.validate({"name": 1})
+
+    assert (good["valid"], good["faults"]) == (True, [])
+    assert good["sources"]["invoices"]["amount"].startswith("decimal")
+    assert [fault["path"] for fault in bad["faults"]] == ["match_sql"]
+    assert {fault["path"] for fault in shapeless["faults"]} >= {"name", "match_sql", "sources"}
+    here = await asyncio.to_thread(kalla, "validate", books.write(), "--json", cwd=tmp_path)
+    assert '"valid": true' in here.out
+
+
+async def test_an_explanation_is_the_same_over_http_and_grpc(
+    api: Served, client: Client, tmp_path: Path
+) -> None:
+    recipe = absolute_recipe(make_books(tmp_path))
+
+    over_http = await client.explain(recipe)
+    async with grpc.aio.insecure_channel(api.grpc) as channel:
+        jobs: Any = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
+        text = __import__("json").dumps(recipe)
+        over_grpc = await jobs.ExplainJob(jobs_pb2.ExplainJobRequest(recipe_json=text))
+
+    assert over_http["strategy"] == over_grpc.strategy == "copartition"
+    assert over_http["why"] == list(over_grpc.why)
+    assert over_http["keys"][0]["left"] == over_grpc.keys[0].left
+
+
+async def test_a_recipe_that_cannot_be_explained_says_all_that_is_wrong(
+    client: Client, tmp_path: Path
+) -> None:
+    recipe = absolute_recipe(make_books(tmp_path))
+    recipe["sources"]["left"]["primary_key"] = ["no_such"]
+    recipe["sources"]["right"]["uri"] = "/nowhere.csv"
+
+    with pytest.raises(RecipeInvalid) as told:
+        await client.explain(recipe)
+
+    assert [fault.code for fault in told.value.faults] == ["unknown_column", "source_not_found"]
+
+
+async def test_a_source_is_previewed_with_its_filters(client: Client, tmp_path: Path) -> None:
+    books = make_books(tmp_path)
+
+    found = await client.preview(
+        str(books.folder / "invoices.csv"),
+        rows=2,
+        filters=[{"column": "amount", "op": "gte", "value": 50}],
+        types={"invoice_id": "text"},
+    )
+
+    assert [row["invoice_id"] for row in found["rows"]] == ["1", "2"]
+    assert {"name": "invoice_id", "type": "text"} in found["columns"]
+
+
+async def test_files_outside_what_is_allowed_are_not_looked_at(tmp_path: Path) -> None:
+    recipe = absolute_recipe(make_books(tmp_path))
+    access = SourceAccess(allowed_roots=(tmp_path / "allowed",))
+
+    async with served(tmp_path, access=access) as api, Client(api.url) as client:
+        found = await client.validate(recipe)
+        preview = await api.http.post(
+            "/api/sources/preview", json={"uri": str(tmp_path / "invoices.csv")}
+        )
+
+    assert not found["valid"]
+    assert preview.status_code in (403, 422)
+    assert "invoice_id" not in preview.text
+
+
+async def test_planning_that_would_take_all_memory_is_stopped(tmp_path: Path) -> None:
+    recipe = absolute_recipe(make_books(tmp_path))
+    recipe["match_sql"] += " AND length(repeat('x', 2000000000)) > length(i.reference)"
+    limits = Limits(memory_bytes=400 << 20, timeout=timedelta(seconds=20))
+
+    async with served(tmp_path, inspection_limits=limits) as api, Client(api.url) as client:
+        with pytest.raises((OutOfMemory, RecipeInvalid)):
+            await client.explain(recipe)
+        assert (await api.http.get("/health")).status_code == 200
+
+
+async def test_a_source_that_hangs_is_given_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.csv")
+    recipe = absolute_recipe(make_books(tmp_path))
+    limits = Limits(memory_bytes=400 << 20, timeout=timedelta(milliseconds=1))
+
+    async with served(tmp_path, inspection_limits=limits) as api, Client(api.url) as client:
+        with pytest.raises(DeadlineExceeded):
+            await client.explain(recipe)
+
+
+async def test_an_inspection_ends_with_whoever_asked_for_it(
+    client: Client, api: Served, tmp_path: Path
+) -> None:
+    recipe = absolute_recipe(make_books(tmp_path))
+    before = set(children_of(os.getpid()))
+
+    asked = [asyncio.ensure_future(client.validate(recipe)) for _ in range(6)]
+    answers = await asyncio.gather(*asked)
+
+    assert all(answer["valid"] for answer in answers)
+    assert set(children_of(os.getpid())) == before
+
+
+async def test_wrong_fields_of_a_preview_are_named(api: Served) -> None:
+    answer = await api.http.post("/api/sources/preview", json={"url": "/x.csv", "rows": 0})
+
+    details = answer.json()["error"]["details"]
+    assert answer.status_code == 422
+    assert {one["path"] for one in details} == {"uri", "url", "rows"}
