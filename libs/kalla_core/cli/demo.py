@@ -15,6 +15,7 @@ from rich.text import Text
 
 from kalla_core.cli.console import standard_output
 from kalla_core.cli.demo_data import RECIPE_ID, DemoFiles, write_demo
+from kalla_core.cli.demo_postgres import show_postgres
 from kalla_core.cli.explain import show_explanation
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.run import reconcile, start_logs
@@ -56,6 +57,8 @@ def show_demo(folder: Path) -> ExitCode:
     output = folder / EVIDENCE
     metadata = reconcile(recipe, new_run_id(), output, settings, overwrite=True)
     show_summary(console, metadata, output)
+    _step(console, 5, "The same invoices from a PostgreSQL table")
+    show_postgres(console, recipe, settings, folder, output)
     _show_next(console, files, output)
     return ExitCode.SUCCEEDED
 
@@ -112,7 +115,7 @@ def _show_recipe(console: Console, recipe: Recipe, path: Path) -> None:
 
 
 def _show_next(console: Console, files: DemoFiles, output: Path) -> None:
-    _step(console, 5, "What to try next")
+    _step(console, 6, "What to try next")
     program = "kalla" if shutil.which("kalla") else sys.argv[0]
     recipe = files.recipe
     for arguments, why in (

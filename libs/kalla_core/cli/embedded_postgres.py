@@ -97,13 +97,13 @@ def embedded_server(
     Raises:
         ServerDidNotStart: it cannot be made or started; the message says why.
     """
-    binaries = _binaries()
+    programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="kalla-pg-"))
     watch: subprocess.Popen[bytes] | None = None
     try:
-        server = _made(binaries, folder, _free_port())
+        server = _made(programs, folder, _free_port())
         values = {**_QUICK, "listen_addresses": "127.0.0.1" if tcp else "", **(settings or {})}
-        watch = _started(binaries, folder, server, values)
+        watch = _started(programs, folder, server, values)
         yield server
     finally:
         if watch is not None:
@@ -111,7 +111,7 @@ def embedded_server(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Return where the package keeps its programs, without running any of its code."""
     package = find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
@@ -119,7 +119,7 @@ def _binaries() -> Path:
     return Path(package.submodule_search_locations[0]) / f"pginstall{_VERSION}" / "bin"
 
 
-def _made(binaries: Path, folder: Path, port: int) -> EmbeddedServer:
+def _made(programs: Path, folder: Path, port: int) -> EmbeddedServer:
     """Lay out a data folder; the server refuses to run as root, so root gives the folder away."""
     folder.chmod(0o711)
     data = folder / "data"
@@ -128,14 +128,14 @@ def _made(binaries: Path, folder: Path, port: int) -> EmbeddedServer:
         for path in (folder, data):
             os.chown(path, owner["user"], owner["group"])
     options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
-    _run([str(binaries / "initdb"), "-D", str(data), "-U", USER, *options])
+    _run([str(programs / "initdb"), "-D", str(data), "-U", USER, *options])
     return EmbeddedServer(folder, port, data)
 
 
 def _started(
-    binaries: Path, folder: Path, server: EmbeddedServer, settings: Mapping[str, str]
+    programs: Path, folder: Path, server: EmbeddedServer, settings: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
-    command = [str(binaries / "postgres"), "-D", str(server.data), "-k", str(folder)]
+    command = [str(programs / "postgres"), "-D", str(server.data), "-k", str(folder)]
     command += ["-p", str(server.port)]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
@@ -148,14 +148,14 @@ def _started(
         cwd="/",
         **_owner(),
     )
-    _wait_until_ready(binaries, server, watch)
+    _wait_until_ready(programs, server, watch)
     return watch
 
 
 def _wait_until_ready(
-    binaries: Path, server: EmbeddedServer, watch: subprocess.Popen[bytes]
+    programs: Path, server: EmbeddedServer, watch: subprocess.Popen[bytes]
 ) -> None:
-    question = [str(binaries / "pg_isready"), "-q", "-h", str(server.socket), "-p"]
+    question = [str(programs / "pg_isready"), "-q", "-h", str(server.socket), "-p"]
     for _ in range(int(_START_S / _LOOK_S)):
         if subprocess.run([*question, str(server.port)]).returncode == 0:  # noqa: S603
             return
