@@ -45,8 +45,10 @@ COLUMNS: dict[str, tuple[pa.DataType, list[Any]]] = {
 TYPES = {"i": "bigint", "d": "decimal(18,2)", "w": "decimal(35,1)", "f": "double", "t": "text"}
 ROWS = 60
 ORDERED = [FilterOp.EQ, FilterOp.NEQ, FilterOp.GT, FilterOp.GTE, FilterOp.LT, FilterOp.LTE]
-PATTERNS = ["%", "_", "a%", "%b", "a\\%b", "a\\_b", "a\\\\b", "%'%", '%"%', "__", "🦊", "Ł%", "%\n%",
-            "R-1%", "r%", "", "%\\%", "é", ".*", "[a]"]  # fmt: skip
+PATTERNS = [
+    "%", "_", "a%", "%b", "a\\%b", "a\\_b", "a\\\\b", "%'%", '%"%', "__", "🦊", "Ł%", "%\n%",
+    "R-1%", "r%", "", "%\\%", "é", ".*", "[a]",
+]  # fmt: skip
 
 
 def rows() -> pa.Table:
