@@ -45,6 +45,7 @@ from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.matching.session import SessionLimits
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.sources.pins import pinned_together
+from kalla_core.sources.protocol import SourceAccess
 
 PART_BYTES = 64 << 20
 """A part is about this large where the recipe does not say how many there are."""
@@ -57,6 +58,7 @@ class JobSpec:
     Attributes:
         staging: existing, empty folder for the evidence.
         spool: existing, empty folder for what is thrown away.
+        access: what sources may be.
     """
 
     recipe: Recipe
@@ -64,6 +66,7 @@ class JobSpec:
     staging: Path
     spool: Path
     budget: Budget
+    access: SourceAccess = field(default_factory=SourceAccess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,8 @@ class _Job:
         self._clock = _Clock()
         recipe = spec.recipe
         with self._clock.stage("planning"):
-            left, right, *extras = _open((recipe.left, recipe.right, *recipe.extras), pins)
+            specs = (recipe.left, recipe.right, *recipe.extras)
+            left, right, *extras = _open(specs, spec.access, pins)
             self._sources = {Side.LEFT: left, Side.RIGHT: right}
             self._extras = {source.pinned.spec.alias: source for source in extras}
             self._planned = plan_match(self._query())
@@ -364,9 +368,11 @@ class _Job:
         )
 
 
-def _open(specs: Sequence[SourceSpec], pins: ExitStack) -> list[OpenSource]:
+def _open(
+    specs: Sequence[SourceSpec], access: SourceAccess, pins: ExitStack
+) -> list[OpenSource]:
     """Pin sources together, so that those of one database are seen at the same moment."""
-    return [OpenSource(*pair) for pair in pins.enter_context(pinned_together(specs))]
+    return [OpenSource(*pair) for pair in pins.enter_context(pinned_together(specs, access))]
 
 
 def _shape(spec: SourceSpec, source: OpenSource) -> TableShape:

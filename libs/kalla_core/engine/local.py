@@ -25,6 +25,7 @@ from kalla_core.evidence.output import claim_output
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.write import masked_uri, to_document
+from kalla_core.sources.protocol import SourceAccess
 
 _PARENT_BYTES = 96 * MIB
 """Measured: what the command line itself keeps resident while a run goes on."""
@@ -42,6 +43,7 @@ class RunRequest:
         run_attempt: try at the run, from 1.
         started_at: what `now()` is in the match SQL; by default when the run starts.
         timeout: how long the work may take; by default what the recipe says.
+        allowed_roots: folders that local sources may lie in; None for everywhere.
     """
 
     recipe: Recipe
@@ -53,6 +55,7 @@ class RunRequest:
     run_attempt: int = 1
     started_at: datetime | None = None
     timeout: timedelta | None = None
+    allowed_roots: tuple[Path, ...] | None = None
 
 
 def _at_once() -> None:
@@ -89,7 +92,14 @@ def run_local(
     share = budget(request.memory_limit_bytes, request.threads)
     claim = claim_output(request.output, request.run_id, request.overwrite, request.run_attempt)
     with claim as claimed:
-        spec = JobSpec(request.recipe, started_at, claimed.staging, claimed.scratch, share)
+        spec = JobSpec(
+            recipe=request.recipe,
+            started_at=started_at,
+            staging=claimed.staging,
+            spool=claimed.scratch,
+            budget=share,
+            access=SourceAccess(request.allowed_roots),
+        )
         limits = Limits(
             memory_bytes=share.limit_bytes * 5 // 4 - _PARENT_BYTES,
             timeout=request.timeout or request.recipe.options.timeout,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
-from kalla_core.settings.declare import Serving, setting
+from kalla_core.settings.declare import Bytes, Duration, Listed, Serving, setting
 
 
 class CoordinatorSettings(Serving):
@@ -76,5 +77,59 @@ class CoordinatorSettings(Serving):
         flag="--database-url",
         shown="SQLite below the staging path",
         meaning="PostgreSQL database for job records, in a schema of its own.",
+        default=None,
+    )
+    smallest_cluster_bytes: Bytes = setting(
+        "KALLA_AUTO_MIN_BYTES",
+        flag="--auto-min-bytes",
+        shown="64MiB",
+        meaning="Sources that are known to be smaller than this are joined on the coordinator's "
+        "own machine by the engine `auto`, whoever is registered.",
+        default=64 << 20,
+        ge=0,
+    )
+    grace: Duration = setting(
+        "KALLA_GRACE",
+        flag="--grace",
+        shown="20s",
+        meaning="How long running jobs may take to finish after SIGTERM; then the next start runs "
+        "them again.",
+        default=timedelta(seconds=20),
+    )
+    retention: Duration = setting(
+        "KALLA_RETENTION",
+        flag="--retention",
+        shown="30d",
+        meaning="How long finished jobs are remembered, with the evidence of those that named no "
+        "output.",
+        default=timedelta(days=30),
+    )
+    allowed_paths: Listed | None = setting(
+        "KALLA_ALLOWED_PATHS",
+        flag="--allowed-paths",
+        shown="all on this machine's own address, else none",
+        meaning="Folders beside the staging path, separated by commas, that local sources and "
+        "outputs of jobs may lie in.",
+        default=None,
+    )
+    allowed_hosts: Listed | None = setting(
+        "KALLA_ALLOWED_HOSTS",
+        flag="--allowed-hosts",
+        shown="all",
+        meaning="Hosts of databases, separated by commas, that jobs may read.",
+        default=None,
+    )
+    callback_hosts: Listed | None = setting(
+        "KALLA_CALLBACK_HOSTS",
+        flag="--callback-hosts",
+        shown="all",
+        meaning="Hosts, separated by commas, that callbacks may go to.",
+        default=None,
+    )
+    callback_secret_file: Path | None = setting(
+        "KALLA_CALLBACK_SECRET_FILE",
+        flag="--callback-secret-file",
+        shown="none",
+        meaning="File with the secret that signs callbacks in `X-Kalla-Signature`.",
         default=None,
     )

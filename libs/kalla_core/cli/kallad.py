@@ -1,0 +1,40 @@
+"""The `kallad` command: starts services.
+
+Each service brings its subcommands by an entry point of the group `kalla.services`, a function
+that takes the typer app and adds to it, so that this library imports no service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import cast
+
+import typer
+
+GROUP = "kalla.services"
+
+
+def make_app() -> typer.Typer:
+    """Return the command with the subcommands of all installed services."""
+    app = typer.Typer(
+        help="Start a service of Kalla.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+    @app.callback()
+    def kallad() -> None:
+        """Start a service of Kalla."""
+
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        cast("Callable[[typer.Typer], None]", entry.load())(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    make_app()(prog_name="kallad")

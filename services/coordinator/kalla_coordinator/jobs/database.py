@@ -1,0 +1,83 @@
+"""Where the job store lies: an engine for SQLite below the staging path, or for PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from kalla_coordinator.jobs.schema import POSTGRES_SCHEMA
+from kalla_core.errors import InvalidSetting
+
+_FILE = "jobs.sqlite"
+_BUSY_MS = 5_000
+_PATIENCE_S = 10
+
+
+def open_engine(database_url: str | None, staging: Path) -> AsyncEngine:
+    """Return an engine; nothing is connected yet.
+
+    Args:
+        database_url: of PostgreSQL; None for SQLite.
+        staging: existing folder.
+
+    Raises:
+        InvalidSetting: the URL is none of PostgreSQL.
+    """
+    return _sqlite(staging / _FILE) if database_url is None else _postgres(database_url)
+
+
+def _sqlite(path: Path) -> AsyncEngine:
+    # Requests hold passwords: nobody else is to read them. Files beside it take its mode.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    path.chmod(0o600)
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)), pool_size=4, max_overflow=0
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+
+    return engine
+
+
+def _postgres(database_url: str) -> AsyncEngine:
+    try:
+        url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", database_url))
+    except ArgumentError as error:
+        raise _no_url() from error
+    if url.drivername != "postgresql+asyncpg":
+        raise _no_url()
+    query = dict(url.query)
+    mode = query.pop("sslmode", None)  # libpq's word for it
+    connect: dict[str, Any] = {"timeout": _PATIENCE_S, "command_timeout": _PATIENCE_S}
+    if mode is not None:
+        connect["ssl"] = mode
+    engine = create_async_engine(
+        url.set(query=query),
+        pool_size=4,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_timeout=_PATIENCE_S,
+        connect_args=connect,
+    )
+    return engine.execution_options(schema_translate_map={None: POSTGRES_SCHEMA})
+
+
+def _no_url() -> InvalidSetting:
+    return InvalidSetting(
+        "DATABASE_URL must be the address of a PostgreSQL database, like "
+        "postgres://user:password@host/name; without it, jobs are kept in SQLite.",
+        settings=["DATABASE_URL"],
+    )

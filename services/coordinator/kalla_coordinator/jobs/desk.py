@@ -1,0 +1,170 @@
+"""The `JobService`: takes requests, answers questions, passes on wishes to cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from kalla_coordinator.jobs import admission
+from kalla_coordinator.jobs.allowed import Allowed
+from kalla_coordinator.jobs.life import CancelAsked, Queued, RefuseCancel
+from kalla_coordinator.jobs.live import LiveJob, watch
+from kalla_coordinator.jobs.model import ExecutorInfo, Job, JobPage, JobStatus, Readiness
+from kalla_coordinator.jobs.record import JobRecord, fingerprint, request_text
+from kalla_coordinator.jobs.runner import Runner
+from kalla_coordinator.jobs.store import JobStore
+from kalla_core.errors import (
+    JobEnded,
+    JobNotFound,
+    QueueFull,
+    ShuttingDown,
+    StoreUnavailable,
+)
+from kalla_core.ids import RunId
+from kalla_core.observe.logs import get_logger
+from kalla_core.recipe.job import JobRequest
+
+_MOST_PER_PAGE = 1000
+_CHECK_PATIENCE_S = 2.0
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(eq=False)
+class Desk:
+    """See `JobService`. Asyncio, one event loop."""
+
+    store: JobStore
+    runner: Runner
+    allowed: Allowed
+    _arriving: dict[RunId, asyncio.Event] = field(default_factory=dict)
+    _last: datetime = _LONG_AGO
+
+    async def submit(self, request: JobRequest) -> Job:
+        """Store a job and return it; see `JobService`."""
+        while (other := self._arriving.get(request.run_id)) is not None:
+            await other.wait()  # two requests of one run id: the second sees what the first made
+        arrived = self._arriving[request.run_id] = asyncio.Event()
+        try:
+            return await self._submit(request)
+        finally:
+            del self._arriving[request.run_id]
+            arrived.set()
+
+    async def get(self, run_id: RunId) -> Job:
+        """Return a job; see `JobService`."""
+        live = self.runner.live.get(run_id)
+        return live.job if live is not None else (await self._found(run_id)).job
+
+    async def list(
+        self, status: JobStatus | None = None, limit: int = 50, cursor: str | None = None
+    ) -> JobPage:
+        """Return a page of jobs; see `JobService`."""
+        page = await self.store.page(status, min(max(limit, 1), _MOST_PER_PAGE), cursor)
+        return JobPage(tuple(self._now(record) for record in page.records), page.cursor)
+
+    async def watch(self, run_id: RunId) -> AsyncIterator[Job]:
+        """Yield a job as it changes; see `JobService`."""
+        live = self.runner.live.get(run_id)
+        if live is None:
+            yield (await self._found(run_id)).job
+            return
+        async for job in watch(live):
+            yield job
+
+    async def cancel(self, run_id: RunId) -> Job:
+        """Ask for a job to stop; see `JobService`."""
+        live = self.runner.live.get(run_id)
+        if live is None:
+            raise _ended((await self._found(run_id)).job)
+        actions = await self.runner.ledger.apply(live, CancelAsked())
+        if RefuseCancel() in actions:
+            raise _ended(live.job)
+        get_logger().info("cancel_asked", run_id=run_id)
+        await self.runner.stop(live, actions)
+        return live.job
+
+    async def readiness(self) -> Readiness:
+        """Say whether a job could be taken now; see `JobService`."""
+        if self.runner.draining:
+            return Readiness(False, "draining: the coordinator is shutting down")
+        places = self.runner.places
+        if places.full:
+            return Readiness(False, f"queue_full: {len(places.waiting)} jobs wait already")
+        try:
+            async with asyncio.timeout(_CHECK_PATIENCE_S):
+                await self.store.check()
+        except (StoreUnavailable, TimeoutError):
+            return Readiness(False, "store_unavailable: the job store does not answer")
+        return Readiness(True)
+
+    async def executors(self) -> tuple[ExecutorInfo, ...]:
+        """Return the executors that are registered; see `JobService`."""
+        return self.runner.engines.executors.infos()
+
+    async def _submit(self, request: JobRequest) -> Job:
+        text = request_text(request)
+        known = await self._known(request.run_id)
+        if known is None and self.runner.draining:
+            raise ShuttingDown("The coordinator is shutting down; submit to the next one.")
+        record = known or self._record(request, text)  # also says what is not allowed
+        runner = self.runner
+        try:
+            places = admission.admit(
+                runner.places,
+                request.run_id,
+                fingerprint(text),
+                None if known is None else known.fingerprint,
+                runner.job_s,
+            )
+        except QueueFull:
+            runner.metrics.refused.inc()
+            raise
+        if places is None:
+            return record.job
+        runner.places = places  # before the store is asked: others come meanwhile
+        try:
+            await self.store.add(record)
+        except BaseException:
+            runner.release(request.run_id)
+            raise
+        get_logger().info("job_accepted", run_id=request.run_id, recipe_id=record.job.recipe_id)
+        runner.take(LiveJob(record, request))
+        return record.job
+
+    async def _known(self, run_id: RunId) -> JobRecord | None:
+        live = self.runner.live.get(run_id)
+        return live.record if live is not None else await self.store.find(run_id)
+
+    async def _found(self, run_id: RunId) -> JobRecord:
+        record = await self.store.find(run_id)
+        if record is None:
+            raise JobNotFound(f"There is no job of the run id {run_id}.", run_id=run_id)
+        return record
+
+    def _record(self, request: JobRequest, text: str) -> JobRecord:
+        self.allowed.check(request)
+        job = Job(
+            run_id=request.run_id,
+            recipe_id=request.recipe.recipe_id,
+            status=JobStatus.QUEUED,
+            accepted_at=self._now_in_order(),
+            output_path=self.allowed.output(request),
+        )
+        return JobRecord(job, Queued(), text, request.callback_url)
+
+    def _now_in_order(self) -> datetime:
+        """Return a time later than that of the job before, so that jobs are listed in order."""
+        self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
+        return self._last
+
+    def _now(self, record: JobRecord) -> Job:
+        live = self.runner.live.get(record.job.run_id)
+        return record.job if live is None else live.job
+
+
+def _ended(job: Job) -> JobEnded:
+    if job.status.final:
+        return JobEnded(f"The job {job.run_id} has ended already: {job.status.value}.")
+    return JobEnded(f"The evidence of the job {job.run_id} is being committed already.")

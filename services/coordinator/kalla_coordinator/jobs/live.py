@@ -1,0 +1,75 @@
+"""The jobs that are not over, in memory: what they look like now, and who watches them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+from kalla_coordinator.jobs.model import Job
+from kalla_coordinator.jobs.record import JobRecord
+from kalla_core.recipe.job import JobRequest
+
+
+class News:
+    """Wakes everybody who waits for the next change.
+
+    Attributes:
+        next: set at the next change; to be taken before one looks at what may change.
+    """
+
+    def __init__(self) -> None:
+        self.next = asyncio.Event()
+
+    def tell(self) -> None:
+        """Wake all who wait."""
+        self.next.set()
+        self.next = asyncio.Event()
+
+
+@dataclass(eq=False)
+class LiveJob:
+    """One job while it is queued or runs, and for its watchers a moment longer.
+
+    Attributes:
+        record: as it was stored last, but for progress.
+        lock: held while an event is applied, so that events come one after the other.
+        work: the task of the host, while it runs.
+        sequence: of the last callback.
+    """
+
+    record: JobRecord
+    request: JobRequest
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    work: asyncio.Task[object] | None = None
+    news: News = field(default_factory=News)
+    sequence: int = 0
+
+    @property
+    def job(self) -> Job:
+        """The job as it is now."""
+        return self.record.job
+
+    def show(self, job: Job) -> None:
+        """Show another job to those who ask and watch, without storing it."""
+        self.record = replace(self.record, job=job)
+        self.news.tell()
+
+    def next_sequence(self) -> int:
+        """Return a number for a callback, larger than those of all earlier ones of the run."""
+        # Progress is not stored; the attempt is. So numbers of an attempt start above those of
+        # earlier ones, whatever was sent before a crash.
+        floor = self.job.attempt * 1_000_000
+        self.sequence = max(self.sequence, self.record.told, floor) + 1
+        return self.sequence
+
+
+async def watch(live: LiveJob) -> AsyncIterator[Job]:
+    """Yield the job as it is, and after each change; changes while nobody looks are one."""
+    while True:
+        news = live.news.next
+        job = live.job
+        yield job
+        if job.status.final:
+            return
+        await news.wait()

@@ -1,0 +1,50 @@
+"""Removes jobs that ended long ago, and the evidence of those that named no output."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kalla_coordinator.jobs.allowed import Allowed
+from kalla_coordinator.jobs.record import JobRecord
+from kalla_coordinator.jobs.store import JobStore
+from kalla_core.errors import StoreUnavailable
+from kalla_core.observe.logs import get_logger
+
+_INTERVAL_S = 60.0
+_AT_ONCE = 200
+
+
+async def keep_tidy(store: JobStore, allowed: Allowed, retention: timedelta) -> None:
+    """Remove what is older than `retention`, now and every minute, until cancelled."""
+    while True:
+        try:
+            while await remove_old(store, allowed, datetime.now(UTC) - retention):
+                pass
+        except StoreUnavailable:
+            get_logger().warning("retention_postponed")
+        await asyncio.sleep(_INTERVAL_S)
+
+
+async def remove_old(store: JobStore, allowed: Allowed, before: datetime) -> int:
+    """Remove jobs that ended before a moment and owe nothing; return how many there were.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    records = await store.old(before, _AT_ONCE)
+    for record in records:
+        folder = _own_evidence(record, allowed)
+        if folder is not None:
+            await asyncio.to_thread(shutil.rmtree, folder, True)
+        await store.forget(record.job.run_id)
+        get_logger().info("job_forgotten", run_id=record.job.run_id)
+    return len(records)
+
+
+def _own_evidence(record: JobRecord, allowed: Allowed) -> Path | None:
+    """Return the folder that the coordinator chose; what a caller named is the caller's."""
+    own = allowed.default_output(record.job.run_id)
+    return own if record.job.output_path == str(own) else None

@@ -1,0 +1,281 @@
+"""Runs jobs: each gets a slot, a host that works on it, and what became of it is written down.
+
+It does as `admission` and `life` say. A store that does not answer for a moment is asked again:
+what has happened to a job is not lost while this process lives, and is found out again by the
+next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from kalla_coordinator.jobs import admission
+from kalla_coordinator.jobs.admission import Places
+from kalla_coordinator.jobs.engines import Engines
+from kalla_coordinator.jobs.host import Host, RunOrder, Watch
+from kalla_coordinator.jobs.ledger import Ledger
+from kalla_coordinator.jobs.life import (
+    Action,
+    AllowCommit,
+    CommitAsked,
+    Committing,
+    Event,
+    HandedOver,
+    Run,
+    Running,
+    Started,
+    Stop,
+    WorkFailed,
+    WorkSucceeded,
+)
+from kalla_coordinator.jobs.live import LiveJob
+from kalla_coordinator.jobs.model import JobError, JobStatus
+from kalla_coordinator.jobs.stages import succeeded, with_progress
+from kalla_coordinator.observe.metrics import CoordinatorMetrics
+from kalla_core.engine.progress import Progress
+from kalla_core.errors import Cancelled, EngineFailure, KallaError, StoreUnavailable
+from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.ids import RunId
+from kalla_core.observe.logs import get_logger, log_context
+from kalla_core.observe.secrets import mask, mask_text
+
+_STORE_RETRY_S = 1.0
+_FIRST_GUESS_S = 5.0
+_SMOOTHING = 0.2
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Pace:
+    """How long a job runs, about: a moving average."""
+
+    job_s: float = _FIRST_GUESS_S
+
+    def took(self, seconds: float) -> None:
+        self.job_s += _SMOOTHING * (seconds - self.job_s)
+
+
+@dataclass(eq=False)
+class Runner:
+    """Asyncio, one event loop.
+
+    Attributes:
+        places: who runs and who waits.
+        live: jobs that are not over.
+        draining: no job is started any more.
+    """
+
+    ledger: Ledger
+    engines: Engines
+    metrics: CoordinatorMetrics
+    places: Places
+    live: dict[RunId, LiveJob] = field(default_factory=dict)
+    draining: bool = False
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _handing_over: bool = False
+    _pace: _Pace = field(default_factory=_Pace)
+
+    @property
+    def job_s(self) -> float:
+        """How long a job runs, about."""
+        return self._pace.job_s
+
+    def take(self, live: LiveJob) -> None:
+        """Let a job that has its place run as soon as it can."""
+        self.live[live.job.run_id] = live
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Start what may be started."""
+        if not self.draining:
+            self.places, started = admission.start(self.places)
+            for run_id in started:
+                self._begin(run_id)
+        self._count()
+
+    def release(self, run_id: RunId) -> None:
+        """Give up the place of a job."""
+        self.places = admission.leave(self.places, run_id)
+        self.go_on()
+
+    async def stop(self, live: LiveJob, actions: tuple[Action, ...]) -> None:
+        """Do what a request to cancel calls for: stop the host, or count the job as over."""
+        for action in actions:
+            if isinstance(action, Stop) and live.work is not None:
+                live.work.cancel()
+        if live.job.status.final and live.job.run_id in self.live:
+            self._over(live)
+
+    async def drain(self, grace: timedelta) -> None:
+        """Start nothing more; let what runs finish within `grace`, else hand it over."""
+        self.draining = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+        self._handing_over = True
+        for live in self.live.values():
+            if live.work is not None and not isinstance(live.record.state, Committing):
+                live.work.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _begin(self, run_id: RunId) -> None:
+        live = self.live.get(run_id)
+        if live is None:
+            self.places = admission.leave(self.places, run_id)
+            return
+        task = asyncio.create_task(self._carry_out(live), name=f"job-{run_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, live: LiveJob) -> None:
+        with log_context(run_id=live.job.run_id):
+            try:
+                await self._attempt(live)
+            except Exception:  # what is not foreseen costs this job its slot, not the service
+                get_logger().exception("job_lost_its_way")
+            finally:
+                self.release(live.job.run_id)
+
+    async def _attempt(self, live: LiveJob) -> None:
+        now = datetime.now(UTC)
+        actions = await self._applied(live, Started(), started_at=now, stage=None)
+        runs = [action for action in actions if isinstance(action, Run)]
+        if not runs:
+            return  # cancelled before there was a slot
+        attempt = runs[0].attempt
+        with log_context(attempt=attempt):
+            began = time.monotonic()
+            get_logger().info("job_started", waited_s=_seconds(live.job.accepted_at, now))
+            event, fields = await self._work(live, attempt, now)
+            self._pace.took(time.monotonic() - began)
+            await self._applied(live, event, **fields)
+            self._tell_end(live, event)
+        if live.job.status.final:
+            self._over(live)
+
+    async def _work(
+        self, live: LiveJob, attempt: int, now: datetime
+    ) -> tuple[Event, dict[str, object]]:
+        """Let a host carry out an attempt; return what became of it."""
+        live.work = asyncio.create_task(self._host_run(live, attempt, now), name="host")
+        try:
+            metadata = await live.work
+        except asyncio.CancelledError:
+            if self._handing_over:
+                return HandedOver(attempt), {"stage": None}
+            if live.record.state != Running(attempt, cancel_asked=True):
+                raise  # this very task is ended, with the process
+            return WorkFailed(attempt, _told(Cancelled("The job was cancelled."), live)), {}
+        except KallaError as error:
+            return WorkFailed(attempt, _told(error, live)), {}
+        except Exception as error:
+            get_logger().exception("host_failed")
+            failure = EngineFailure(f"An internal error: {type(error).__name__}.")
+            return WorkFailed(attempt, _told(failure, live)), {}
+        finally:
+            live.work = None
+        return WorkSucceeded(attempt), succeeded(metadata, live.job.output_path)
+
+    async def _host_run(self, live: LiveJob, attempt: int, now: datetime) -> RunMetadata:
+        recipe = live.request.recipe
+        host: Host = self.engines.local
+        if self.engines.cluster is not None:
+            host = await asyncio.to_thread(self.engines.choose, recipe)
+        else:
+            host = self.engines.choose(recipe)
+        live.show(replace(live.job, engine=host.name))
+        timeout = recipe.options.timeout
+        order = RunOrder(
+            run_id=live.job.run_id,
+            run_attempt=attempt,
+            recipe=recipe,
+            output=live.job.output_path,
+            started_at=now,
+            deadline=None if timeout is None else now + timeout,
+            overwrite=recipe.options.overwrite,
+        )
+        return await host.run(order, self._watch(live, attempt))
+
+    def _watch(self, live: LiveJob, attempt: int) -> Watch:
+        def progress(report: Progress) -> None:
+            if live.work is not None and live.job.attempt == attempt:
+                live.show(with_progress(live.job, report))
+                self.ledger.tell_progress(live)
+
+        def planned(strategy: str) -> None:
+            live.show(replace(live.job, strategy=strategy))
+
+        def worked_on_by(executors: tuple[str, ...]) -> None:
+            live.show(replace(live.job, executors=executors))
+
+        async def decide_commit() -> None:
+            actions = await self._applied(live, CommitAsked(attempt))
+            if AllowCommit() not in actions:
+                raise Cancelled("The job was cancelled before its commit.")
+
+        return Watch(progress, planned, worked_on_by, decide_commit)
+
+    async def _applied(self, live: LiveJob, event: Event, **fields: object) -> tuple[Action, ...]:
+        return await patiently(lambda: self.ledger.apply(live, event, **fields))
+
+    def _over(self, live: LiveJob) -> None:
+        """Count a job that has ended, and keep it no longer."""
+        job = live.job
+        self.live.pop(job.run_id, None)
+        self.places = admission.leave(self.places, job.run_id)
+        metrics = self.metrics
+        ended = {
+            JobStatus.SUCCEEDED: metrics.completed,
+            JobStatus.FAILED: metrics.failed,
+            JobStatus.CANCELLED: metrics.cancelled,
+        }
+        ended[job.status].inc()
+        if job.ended_at is not None:
+            metrics.job_seconds.observe(_seconds(job.accepted_at, job.ended_at))
+        if job.status is JobStatus.SUCCEEDED:
+            metrics.job_rows.observe((job.counts.total_left or 0) + (job.counts.total_right or 0))
+        self.go_on()
+
+    def _tell_end(self, live: LiveJob, event: Event) -> None:
+        job, log = live.job, get_logger()
+        match event:
+            case WorkSucceeded():
+                log.info("job_succeeded", matched=job.counts.matched)
+            case HandedOver():
+                log.info("job_handed_over")
+            case _:
+                code = None if job.error is None else job.error.code
+                log.info("job_ended", status=job.status.value, code=code)
+
+    def _count(self) -> None:
+        self.metrics.active.set(len(self.places.running))
+        self.metrics.queued.set(len(self.places.waiting))
+
+
+async def patiently(write: Callable[[], Awaitable[T]]) -> T:
+    """Do what needs the store, again and again while that does not answer."""
+    while True:
+        try:
+            return await write()
+        except StoreUnavailable:
+            await asyncio.sleep(_STORE_RETRY_S)
+
+
+def _told(error: KallaError, live: LiveJob) -> JobError:
+    details = mask(dict(error.details))
+    return JobError(
+        code=error.code,
+        message=mask_text(error.message),
+        stage=live.job.stage,
+        details=details if isinstance(details, dict) else {},
+    )
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return round((end - start).total_seconds(), 3)

@@ -1,0 +1,73 @@
+"""The tables of the job store, and how older ones become these."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+POSTGRES_SCHEMA = "kalla"
+
+METADATA = MetaData()
+
+VERSION = Table("kalla_schema", METADATA, Column("version", Integer, nullable=False))
+
+JOBS = Table(
+    "jobs",
+    METADATA,
+    # Times are microseconds since 1970, UTC: exact, and the same in both databases.
+    Column("run_id", Text, primary_key=True),
+    Column("recipe_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("accepted_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("told", BigInteger, nullable=False),
+    Column("callback_url", Text),
+    Column("request", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+_BY_TIME = Index("jobs_by_time", JOBS.c.accepted_at, JOBS.c.run_id)
+_BY_STATUS = Index("jobs_by_status", JOBS.c.status, JOBS.c.accepted_at)
+
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("run_id", Text, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("owed_since", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+)
+
+# Each entry leads from the version before it; what has landed is never changed.
+_MIGRATIONS = (
+    (CreateTable(JOBS), CreateTable(DELIVERIES), CreateIndex(_BY_TIME), CreateIndex(_BY_STATUS)),
+)
+
+
+async def migrate(connection: AsyncConnection) -> None:
+    """Bring the tables to this version, in one transaction of the caller.
+
+    Raises:
+        ValueError: the tables are of a newer Kalla.
+    """
+    if connection.dialect.name == "postgresql":
+        # One coordinator at a time; the lock goes with the transaction.
+        await connection.execute(text("SELECT pg_advisory_xact_lock(5207317)"))
+        await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {POSTGRES_SCHEMA}"))
+    await connection.execute(CreateTable(VERSION, if_not_exists=True))
+    found = (await connection.execute(VERSION.select())).scalar()
+    version = found or 0
+    if version > len(_MIGRATIONS):
+        raise ValueError(f"the tables are of version {version}, newer than {len(_MIGRATIONS)}")
+    for statements in _MIGRATIONS[version:]:
+        for statement in statements:
+            await connection.execute(statement)
+    if found is None:
+        await connection.execute(VERSION.insert().values(version=len(_MIGRATIONS)))
+    elif version < len(_MIGRATIONS):
+        await connection.execute(VERSION.update().values(version=len(_MIGRATIONS)))

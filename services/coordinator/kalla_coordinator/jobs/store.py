@@ -1,0 +1,243 @@
+"""Jobs and what is owed to their callers, on disk.
+
+A method that writes returns once the write is on disk. Requests hold passwords and are kept as
+they are, because a job must be able to run after a restart: the file is readable by its owner
+only, and no method returns a request but to those who run it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kalla_coordinator.callbacks.delivery import Delivery
+from kalla_coordinator.jobs.database import open_engine
+from kalla_coordinator.jobs.model import JobStatus
+from kalla_coordinator.jobs.moments import micros, moment_of
+from kalla_coordinator.jobs.record import JobRecord, record_of, row_of
+from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, migrate
+from kalla_coordinator.jobs.writer import GroupWriter
+from kalla_core.errors import InvalidSetting, StoreUnavailable
+from kalla_core.ids import RunId
+
+_FINAL = tuple(status.value for status in JobStatus if status.final)
+_OPEN = tuple(status.value for status in JobStatus if not status.final)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """Records, newest first, and what asks for the next ones."""
+
+    records: tuple[JobRecord, ...]
+    cursor: str | None
+
+
+class JobStore:
+    """The store; made by `open_store`."""
+
+    def __init__(self, engine: AsyncEngine, writer: GroupWriter) -> None:
+        self._engine = engine
+        self._writer = writer
+
+    async def add(self, record: JobRecord) -> None:
+        """Keep a new job."""
+        row = row_of(record)
+
+        async def write(connection: AsyncConnection) -> None:
+            await connection.execute(JOBS.insert().values(row))
+
+        await self._writer.write(write)
+
+    async def put(self, record: JobRecord, owed: Delivery | None = None) -> None:
+        """Keep a job's new state and, in the same transaction, what is owed because of it."""
+        row = row_of(record)
+
+        async def write(connection: AsyncConnection) -> None:
+            changed = JOBS.update().where(JOBS.c.run_id == record.job.run_id).values(row)
+            await connection.execute(changed)
+            if owed is not None:
+                await connection.execute(DELIVERIES.insert().values(_delivery_row(owed)))
+
+        await self._writer.write(write)
+
+    async def find(self, run_id: RunId) -> JobRecord | None:
+        """Return a job; None if there is none."""
+        async with self._reading() as connection:
+            found = await connection.execute(select(JOBS).where(JOBS.c.run_id == run_id))
+            row = found.mappings().first()
+        return None if row is None else record_of(row)
+
+    async def page(self, status: JobStatus | None, limit: int, cursor: str | None) -> RecordPage:
+        """Return jobs, newest first.
+
+        Raises:
+            InvalidSetting: the cursor is not one that a page gave.
+        """
+        query = select(JOBS).order_by(JOBS.c.accepted_at.desc(), JOBS.c.run_id.desc())
+        if status is not None:
+            query = query.where(JOBS.c.status == status.value)
+        if cursor is not None:
+            at, run_id = _cursor_of(cursor)
+            same = and_(JOBS.c.accepted_at == at, JOBS.c.run_id < run_id)
+            query = query.where(or_(JOBS.c.accepted_at < at, same))
+        async with self._reading() as connection:
+            rows = (await connection.execute(query.limit(limit + 1))).mappings().all()
+        records = tuple(record_of(row) for row in rows[:limit])
+        more = len(rows) > limit
+        return RecordPage(records, _cursor(records[-1]) if more else None)
+
+    async def unfinished(self) -> tuple[JobRecord, ...]:
+        """Return the jobs that are in no final state, in the order they were accepted."""
+        query = select(JOBS).where(JOBS.c.status.in_(_OPEN)).order_by(JOBS.c.accepted_at)
+        async with self._reading() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return tuple(record_of(row) for row in rows)
+
+    async def owed(self) -> tuple[Delivery, ...]:
+        """Return what is owed, the oldest first."""
+        query = select(DELIVERIES).order_by(DELIVERIES.c.owed_since, DELIVERIES.c.run_id)
+        async with self._reading() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return tuple(
+            Delivery(
+                run_id=RunId(row["run_id"]),
+                sequence=row["sequence"],
+                url=row["url"],
+                body=row["body"],
+                owed_since=moment_of(row["owed_since"]),
+                failures=row["failures"],
+            )
+            for row in rows
+        )
+
+    async def settle(self, delivery: Delivery) -> None:
+        """Forget what is owed no more."""
+
+        async def write(connection: AsyncConnection) -> None:
+            await connection.execute(DELIVERIES.delete().where(_is(delivery)))
+
+        await self._writer.write(write)
+
+    async def count_failure(self, delivery: Delivery) -> None:
+        """Keep how often a delivery has failed."""
+
+        async def write(connection: AsyncConnection) -> None:
+            changed = DELIVERIES.update().where(_is(delivery))
+            await connection.execute(changed.values(failures=delivery.failures))
+
+        await self._writer.write(write)
+
+    async def old(self, before: datetime, limit: int) -> tuple[JobRecord, ...]:
+        """Return jobs that ended before a moment and owe nothing, the oldest first."""
+        owing = select(DELIVERIES.c.run_id)
+        query = (
+            select(JOBS)
+            .where(JOBS.c.status.in_(_FINAL))
+            .where(JOBS.c.ended_at < micros(before))
+            .where(JOBS.c.run_id.not_in(owing))
+            .order_by(JOBS.c.ended_at)
+            .limit(limit)
+        )
+        async with self._reading() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return tuple(record_of(row) for row in rows)
+
+    async def forget(self, run_id: RunId) -> None:
+        """Remove a job."""
+
+        async def write(connection: AsyncConnection) -> None:
+            await connection.execute(JOBS.delete().where(JOBS.c.run_id == run_id))
+
+        await self._writer.write(write)
+
+    async def check(self) -> None:
+        """Raise `StoreUnavailable` unless the store answers."""
+        async with self._reading() as connection:
+            await connection.execute(select(func.count()).select_from(select(1).subquery()))
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            raise StoreUnavailable("The job store cannot be read; try again later.") from error
+
+
+@asynccontextmanager
+async def open_store(database_url: str | None, staging: Path) -> AsyncIterator[JobStore]:
+    """Open the store for a block, its tables brought up to date.
+
+    Raises:
+        StoreUnavailable: it does not answer, or is of a newer version.
+        InvalidSetting: the URL is none.
+    """
+    engine = open_engine(database_url, staging)
+    try:
+        await _prepare(engine)
+        writer = GroupWriter(engine)
+        writer.start()
+        try:
+            yield JobStore(engine, writer)
+        finally:
+            await writer.close()
+    finally:
+        await engine.dispose()
+
+
+async def _prepare(engine: AsyncEngine) -> None:
+    try:
+        async with engine.begin() as connection:
+            await migrate(connection)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        cause = str(getattr(error, "orig", error)).splitlines()[0][:200] or type(error).__name__
+        raise StoreUnavailable(f"The job store cannot be opened: {cause}") from error
+    except ValueError as error:
+        raise StoreUnavailable(f"The job store cannot be used: {error}.") from error
+
+
+def _is(delivery: Delivery) -> ColumnElement[bool]:
+    return and_(DELIVERIES.c.run_id == delivery.run_id, DELIVERIES.c.sequence == delivery.sequence)
+
+
+def _delivery_row(delivery: Delivery) -> dict[str, object]:
+    return {
+        "run_id": delivery.run_id,
+        "sequence": delivery.sequence,
+        "url": delivery.url,
+        "body": delivery.body,
+        "owed_since": micros(delivery.owed_since),
+        "failures": delivery.failures,
+    }
+
+
+def _cursor(record: JobRecord) -> str:
+    place = [micros(record.job.accepted_at), record.job.run_id]
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+
+def _cursor_of(text: str) -> tuple[int, str]:
+    try:
+        at, run_id = json.loads(base64.b64decode(text, altchars=b"-_", validate=True))
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise _no_cursor() from error
+    if type(at) is not int or not isinstance(run_id, str) or not 0 <= at < 1 << 62:
+        raise _no_cursor()
+    return at, run_id
+
+
+def _no_cursor() -> InvalidSetting:
+    return InvalidSetting(
+        "The cursor is not one that a page of jobs gave; leave it out to start anew.",
+        settings=["cursor"],
+    )

@@ -1,0 +1,234 @@
+"""Jobs from submission to their end, with a host that does as told and a real store."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kalla_coordinator.jobs.model import JobStatus
+from kalla_core.errors import (
+    Crashed,
+    InvalidSetting,
+    JobConflict,
+    JobEnded,
+    JobNotFound,
+    NotAllowed,
+    QueueFull,
+    ShuttingDown,
+)
+from kalla_core.ids import RunId
+from tests.support.jobs import PATIENCE_S, PuppetHost, office, request
+from tests.support.receiver import receiving
+
+RUN = RunId("run-1")
+
+
+async def test_a_job_runs_and_tells_its_caller(tmp_path: Path) -> None:
+    async with receiving() as receiver, office(tmp_path, PuppetHost(free=True)) as here:
+        accepted = await here.desk.submit(request(callback_url=receiver.url))
+        job = await here.until("run-1", "succeeded")
+        async with asyncio.timeout(PATIENCE_S):
+            while await here.store.owed():
+                await asyncio.sleep(0.01)
+
+    assert accepted.status is JobStatus.QUEUED
+    assert (job.attempt, job.engine, job.counts.matched) == (1, "local", 1)
+    assert job.output_paths["matched"] == str(tmp_path / "runs/run-1/matched.parquet")
+    assert receiver.got[-1].kind == "complete"
+    assert receiver.got[-1].document["matched_count"] == 1
+    assert here.metrics.registry.get_sample_value("kalla_runner_jobs_completed_total") == 1
+
+
+async def test_the_same_request_again_is_the_same_job_and_another_is_a_conflict(
+    tmp_path: Path,
+) -> None:
+    host = PuppetHost(free=True)
+    async with office(tmp_path, host) as here:
+        same = await asyncio.gather(*(here.desk.submit(request()) for _ in range(8)))
+        done = await here.until("run-1", "succeeded")
+        again = await here.desk.submit(request())
+        with pytest.raises(JobConflict):
+            await here.desk.submit(request(sql="SELECT 2"))
+
+    assert len({job.accepted_at for job in [*same, again]}) == 1
+    assert again.status is done.status is JobStatus.SUCCEEDED
+    assert len(host.orders) == 1
+
+
+async def test_beyond_the_queue_a_new_job_is_sent_away_and_an_old_one_is_answered(
+    tmp_path: Path,
+) -> None:
+    host = PuppetHost()
+    async with office(tmp_path, host, most_running=1, most_waiting=1) as here:
+        first = await here.desk.submit(request("a"))
+        await here.desk.submit(request("b"))
+        with pytest.raises(QueueFull):
+            await here.desk.submit(request("c"))
+        full = await here.desk.readiness()
+        again = await here.desk.submit(request("a"))
+        host.gate.set()
+        await here.until("b", "succeeded")
+        ready = await here.desk.readiness()
+
+    assert again.accepted_at == first.accepted_at
+    assert (full.ready, ready.ready) == (False, True)
+    assert full.reason is not None
+    assert full.reason.startswith("queue_full")
+
+
+async def test_jobs_start_in_the_order_they_came(tmp_path: Path) -> None:
+    host = PuppetHost()
+    async with office(tmp_path, host, most_running=2) as here:
+        for name in "abcdef":
+            await here.desk.submit(request(name))
+        host.gate.set()
+        for name in "abcdef":
+            await here.until(name, "succeeded")
+
+    assert [order.run_id for order in host.orders] == list("abcdef")
+
+
+async def test_a_cancel_stops_a_running_job_and_drops_a_waiting_one(tmp_path: Path) -> None:
+    host = PuppetHost()
+    async with receiving() as receiver, office(tmp_path, host, most_running=1) as here:
+        for name in ("a", "b"):
+            await here.desk.submit(request(name, callback_url=receiver.url))
+        await here.until("a", "running")
+        await here.desk.cancel(RunId("b"))
+        await here.desk.cancel(RunId("a"))
+        await here.desk.cancel(RunId("a"))
+        job = await here.until("a", "cancelled")
+        with pytest.raises(JobEnded):
+            await here.desk.cancel(RunId("b"))
+        async with asyncio.timeout(PATIENCE_S):
+            while await here.store.owed():
+                await asyncio.sleep(0.01)
+
+    assert host.stopped == ["a"]
+    assert job.error is not None
+    errors = [got.document for got in receiver.got if got.kind == "error"]
+    assert sorted((error["run_id"], error["code"]) for error in errors) == [
+        ("a", "cancelled"),
+        ("b", "cancelled"),
+    ]
+
+
+async def test_after_the_decision_to_commit_a_cancel_is_too_late(tmp_path: Path) -> None:
+    host = PuppetHost()
+    async with office(tmp_path, host) as here:
+        await here.desk.submit(request())
+        await here.until("run-1", "running")
+        async with asyncio.timeout(PATIENCE_S):
+            while RUN not in host.watches:
+                await asyncio.sleep(0)
+        await host.watches[RUN].decide_commit()
+        with pytest.raises(JobEnded):
+            await here.desk.cancel(RUN)
+        host.gate.set()
+        job = await here.until("run-1", "succeeded")
+
+    assert job.status is JobStatus.SUCCEEDED
+
+
+async def test_a_failure_is_told_with_its_code_and_without_secrets(tmp_path: Path) -> None:
+    error = Crashed("lost postgres://u:secret@host/db", uri="postgres://u:secret@host/db")
+    async with office(tmp_path, PuppetHost(free=True, error=error)) as here:
+        await here.desk.submit(request())
+        job = await here.until("run-1", "failed")
+        kept = await here.desk.get(RUN)
+
+    assert job.error is not None
+    assert job.error.code == "crashed"
+    assert "secret" not in f"{job}{kept}"
+
+
+async def test_a_job_that_ran_when_the_coordinator_died_runs_again_as_the_next_attempt(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path, PuppetHost(), most_running=1) as here:
+        for name in ("a", "b"):
+            await here.desk.submit(request(name))
+        await here.until("a", "running")
+    host = PuppetHost(free=True)
+    async with office(tmp_path, host, most_running=1) as here:
+        jobs = [await here.until(name, "succeeded") for name in ("a", "b")]
+
+    assert [order.run_id for order in host.orders] == ["a", "b"]
+    assert [job.attempt for job in jobs] == [2, 1]
+
+
+async def test_what_was_owed_is_sent_by_the_next_start(tmp_path: Path) -> None:
+    async with receiving() as receiver:
+        pass
+    async with office(tmp_path, PuppetHost(free=True)) as here:
+        await here.desk.submit(request(callback_url=receiver.url))
+        await here.until("run-1", "succeeded")
+    async with receiving(port=receiver.port) as back, office(tmp_path, PuppetHost()) as here:
+        async with asyncio.timeout(PATIENCE_S):
+            while await here.store.owed():
+                await asyncio.sleep(0.01)
+
+    assert [got.kind for got in back.got] == ["complete"]
+
+
+async def test_draining_takes_nothing_new_and_hands_over_what_does_not_finish(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path, PuppetHost()) as here:
+        await here.desk.submit(request())
+        await here.until("run-1", "running")
+        await here.desk.runner.drain(timedelta(seconds=0.05))
+        ready = await here.desk.readiness()
+        with pytest.raises(ShuttingDown):
+            await here.desk.submit(request("new"))
+        job = await here.desk.get(RUN)
+
+    assert (ready.ready, job.status) == (False, JobStatus.QUEUED)
+    async with office(tmp_path, PuppetHost(free=True)) as here:
+        again = await here.until("run-1", "succeeded")
+    assert again.attempt == 2
+
+
+async def test_pages_are_newest_first_and_go_on_where_they_ended(tmp_path: Path) -> None:
+    async with office(tmp_path, PuppetHost(), most_running=1) as here:
+        for name in "abcde":
+            await here.desk.submit(request(name))
+        first = await here.desk.list(limit=2)
+        second = await here.desk.list(limit=10, cursor=first.cursor)
+        queued = await here.desk.list(status=JobStatus.QUEUED)
+        with pytest.raises(InvalidSetting):
+            await here.desk.list(cursor="garbage")
+
+    assert [job.run_id for job in (*first.jobs, *second.jobs)] == list("edcba")
+    assert second.cursor is None
+    assert "a" not in [job.run_id for job in queued.jobs[:4]]
+
+
+async def test_a_job_that_is_not_there_is_said_not_to_be(tmp_path: Path) -> None:
+    async with office(tmp_path, PuppetHost()) as here:
+        with pytest.raises(JobNotFound):
+            await here.desk.get(RUN)
+        with pytest.raises(JobNotFound):
+            await here.desk.cancel(RUN)
+        with pytest.raises(JobNotFound):
+            await anext(here.desk.watch(RUN))
+
+
+async def test_an_output_outside_the_staging_path_is_refused(tmp_path: Path) -> None:
+    async with office(tmp_path, PuppetHost()) as here:
+        with pytest.raises(NotAllowed):
+            await here.desk.submit(request(output_path="../elsewhere"))
+
+
+async def test_nobody_else_can_read_the_requests(tmp_path: Path) -> None:
+    async with office(tmp_path, PuppetHost(free=True)) as here:
+        await here.desk.submit(request())
+        await here.until("run-1", "succeeded")
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("jobs.*")}
+
+    assert modes
+    assert set(modes.values()) == {0o600}
