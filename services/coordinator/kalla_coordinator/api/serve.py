@@ -145,12 +145,18 @@ class _Server(uvicorn.Server):
 
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # TCP by name: asyncio sends small answers at once only on sockets that say so.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host.strip("[]"), port), family=family, backlog=_BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(_BACKLOG)
     except OSError as error:
+        listener.close()
         raise InvalidSetting(
             f"The HTTP port {host}:{port} cannot be taken: {error.strerror}."
         ) from error
+    return listener
 
 
 def _bracketed(host: str) -> str:

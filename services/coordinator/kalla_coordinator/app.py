@@ -1,0 +1,212 @@
+"""The coordinator as a process: builds its parts, starts them in order, stops them in reverse.
+
+    store → outbox (what is owed) → jobs that were left → servers → ready
+
+On SIGTERM or SIGINT no new job is taken; running ones finish within the grace period, or the next
+start runs them again. A second signal ends the process at once: whatever happens to it, the next
+start finds everything in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from kalla_coordinator.api.serve import Ports, serving
+from kalla_coordinator.callbacks.outbox import Outbox
+from kalla_coordinator.jobs.admission import Places
+from kalla_coordinator.jobs.allowed import Allowed
+from kalla_coordinator.jobs.desk import Desk
+from kalla_coordinator.jobs.engines import Engines
+from kalla_coordinator.jobs.ledger import Ledger
+from kalla_coordinator.jobs.local_host import LocalHost, job_memory_bytes
+from kalla_coordinator.jobs.recovery import recover
+from kalla_coordinator.jobs.retention import keep_tidy
+from kalla_coordinator.jobs.runner import Runner
+from kalla_coordinator.jobs.store import open_store
+from kalla_coordinator.observe.metrics import CoordinatorMetrics
+from kalla_core.engine.budget import SMALLEST_LIMIT
+from kalla_core.engine.children import RUN
+from kalla_core.engine.local import child_environment
+from kalla_core.engine.nursery import Nursery
+from kalla_core.errors import InvalidSetting, OutputNotWritable
+from kalla_core.inspection.ask import INSPECT
+from kalla_core.observe.logs import configure_logs, get_logger
+from kalla_core.settings import CoordinatorSettings
+from kalla_core.sources.protocol import SourceAccess
+from kalla_core.units import format_bytes
+
+_FORKED = (RUN[-1], INSPECT[-1])
+"""Modules whose children start by fork."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinator:
+    """A coordinator that runs."""
+
+    desk: Desk
+    metrics: CoordinatorMetrics
+    ports: Ports
+
+
+def run(settings: CoordinatorSettings) -> None:
+    """Run a coordinator until it is told to end.
+
+    Raises:
+        KallaError: it cannot start.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    asyncio.run(_until_told(settings))
+
+
+async def _until_told(settings: CoordinatorSettings) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with coordinator(settings) as running:
+        ports = running.ports
+        get_logger().info(
+            "coordinator_ready",
+            http_port=ports.http,
+            grpc_port=ports.grpc,
+            results_port=ports.results,
+            bind_host=settings.bind_host,
+        )
+        await told.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # the next one ends the process
+        get_logger().info("coordinator_draining", running=len(running.desk.runner.places.running))
+        await running.desk.runner.drain(settings.grace)
+    get_logger().info("coordinator_stopped")
+
+
+@asynccontextmanager
+async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinator]:
+    """Run a coordinator for a block; leaving it stops everything at once.
+
+    Raises:
+        KallaError: it cannot start.
+    """
+    allowed = _allowed(settings)
+    share = _job_memory_bytes(settings)
+    metrics = CoordinatorMetrics()
+    async with AsyncExitStack() as stack:
+        nursery = stack.enter_context(Nursery(_FORKED, child_environment(share)))
+        nursery.open()
+        store = await stack.enter_async_context(open_store(settings.database_url, allowed.staging))
+        outbox = await stack.enter_async_context(Outbox(store, metrics, _secret(settings)))
+        host = LocalHost(
+            settings.max_jobs,
+            settings.memory_limit_bytes,
+            settings.slots,
+            nursery.start,
+            allowed.source_roots,
+        )
+        stack.callback(host.close)
+        places = Places(settings.max_jobs, settings.queue_limit)
+        engines = Engines(host, smallest_bytes=settings.smallest_cluster_bytes)
+        runner = Runner(Ledger(store, outbox), engines, metrics, places)
+        desk = Desk(store, runner, allowed)
+        for delivery in await store.owed():
+            outbox.owe(delivery)
+        stack.push_async_callback(_stop_now, runner)
+        await recover(store, runner)
+        await stack.enter_async_context(_in_background(metrics.watch_loop()))
+        tidy = keep_tidy(store, allowed, settings.retention)
+        await stack.enter_async_context(_in_background(tidy))
+        access = SourceAccess(allowed.source_roots)
+        ports = await stack.enter_async_context(
+            serving(
+                desk,
+                settings,
+                registry=metrics.registry,
+                access=access,
+                start_child=nursery.start,
+            )
+        )
+        yield Coordinator(desk, metrics, ports)
+
+
+async def _stop_now(runner: Runner) -> None:
+    await runner.drain(timedelta(0))
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _allowed(settings: CoordinatorSettings) -> Allowed:
+    staging = settings.staging_path.absolute()
+    try:
+        staging.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputNotWritable(
+            f"The staging path {staging} cannot be made: {error.strerror}."
+        ) from error
+    return Allowed(
+        staging=staging.resolve(),
+        roots=_roots(settings),
+        hosts=_hosts(settings.allowed_hosts),
+        callback_hosts=_hosts(settings.callback_hosts),
+    )
+
+
+def _roots(settings: CoordinatorSettings) -> tuple[Path, ...] | None:
+    if settings.allowed_paths is not None:
+        return tuple(Path(path).resolve() for path in settings.allowed_paths)
+    return None if is_loopback(settings.bind_host) else ()
+
+
+def _hosts(names: Sequence[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(name.lower() for name in names)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _job_memory_bytes(settings: CoordinatorSettings) -> int:
+    share = job_memory_bytes(settings.memory_limit_bytes, settings.max_jobs)
+    if share < SMALLEST_LIMIT:
+        raise InvalidSetting(
+            f"The memory limit of {format_bytes(settings.memory_limit_bytes)} is too small for "
+            f"{settings.max_jobs} jobs at once: each needs {format_bytes(SMALLEST_LIMIT)}. Raise "
+            "--memory-limit, or lower --max-jobs.",
+            settings=["--memory-limit", "--max-jobs"],
+        )
+    return share
+
+
+def _secret(settings: CoordinatorSettings) -> bytes | None:
+    path = settings.callback_secret_file
+    if path is None:
+        return None
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise InvalidSetting(
+            f"The callback secret {path} cannot be read: {error.strerror}."
+        ) from error
+    if not secret:
+        raise InvalidSetting(f"The callback secret {path} is empty.")
+    return secret
