@@ -368,9 +368,7 @@ class _Job:
         )
 
 
-def _open(
-    specs: Sequence[SourceSpec], access: SourceAccess, pins: ExitStack
-) -> list[OpenSource]:
+def _open(specs: Sequence[SourceSpec], access: SourceAccess, pins: ExitStack) -> list[OpenSource]:
     """Pin sources together, so that those of one database are seen at the same moment."""
     return [OpenSource(*pair) for pair in pins.enter_context(pinned_together(specs, access))]
 
