@@ -22,7 +22,7 @@ from typing import Any
 from kalla_coordinator.api.serve import Ports, serving
 from kalla_coordinator.callbacks.outbox import Outbox
 from kalla_coordinator.jobs.admission import Places
-from kalla_coordinator.jobs.allowed import Allowed
+from kalla_coordinator.jobs.allowed import RUNS, Allowed
 from kalla_coordinator.jobs.desk import Desk
 from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.ledger import Ledger
@@ -152,7 +152,8 @@ async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
 def _allowed(settings: CoordinatorSettings) -> Allowed:
     staging = settings.staging_path.absolute()
     try:
-        staging.mkdir(parents=True, exist_ok=True)
+        # Made here and not by a run, which would take it away again beside others.
+        (staging / RUNS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputNotWritable(
             f"The staging path {staging} cannot be made: {error.strerror}."
