@@ -98,7 +98,9 @@ async def measure(url: str | None, rows: int, count: int, folder: Path) -> dict[
     stages: list[dict[str, float]] = []
     async with AsyncExitStack() as stack:
         receiver = await stack.enter_async_context(_receiver())
-        base = url or await stack.enter_async_context(_coordinator(folder / "staging"))
+        base = url or ""
+        if not base:
+            base = await stack.enter_async_context(_coordinator(folder / "staging"))
         client = await stack.enter_async_context(httpx.AsyncClient(base_url=base))
         for number in range(count + 3):
             run_id = str(uuid.uuid4())
