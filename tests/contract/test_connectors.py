@@ -23,11 +23,18 @@ from kalla_core.errors import (
 from kalla_core.recipe.model import Filter, FilterOp
 from kalla_core.sources.registry import connector_for
 from tests.support.connectors import KINDS, SourceKind, ledger
+from tests.support.s3 import set_variables
 from tests.support.sources import read_part, read_parts, read_table
 
 ROWS = 500
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+@pytest.fixture(autouse=True)
+def environment(kind: SourceKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, kind.environment())
+
 
 FILTERS = [
     Filter("id", FilterOp.LT, 120),

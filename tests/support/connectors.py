@@ -9,7 +9,7 @@ import gzip
 import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.recipe.model import SourceSpec
+from kalla_core.s3.location import S3Location
 from tests.support.postgres import SPARSE, database_of, new_database, sql_type
+from tests.support.s3 import s3_server
 from tests.support.sources import file_spec
 
 LEDGER_SCHEMA = pa.schema(
@@ -68,6 +70,7 @@ class SourceKind:
         typed: whether the types of a table without rows are kept.
         splits: whether a table of some hundred rows can be cut into four equal parts.
         change: changes what is kept, so that it is no longer what was pinned.
+        in_s3: whether it lies in a bucket.
     """
 
     name: str
@@ -75,6 +78,11 @@ class SourceKind:
     typed: bool = True
     splits: bool = True
     change: Callable[[SourceSpec], None] = _touch
+    in_s3: bool = False
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which the source is found."""
+        return s3_server().environment() if self.in_s3 else {}
 
 
 def _csv_bytes(table: pa.Table, quoting: int) -> bytes:
@@ -193,6 +201,31 @@ def _end_holders(spec: SourceSpec) -> None:
     database_of(spec).end_others()
 
 
+def _in_s3(put: Callable[[Path, pa.Table], SourceSpec]) -> Callable[[Path, pa.Table], SourceSpec]:
+    """Put what a kind of files puts into a folder into a bucket instead."""
+
+    def put_there(folder: Path, table: pa.Table) -> SourceSpec:
+        local = put(folder, table)
+        path, mark, options = (local.uri or "").partition("?")
+        bucket = s3_server().new_bucket()
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                bucket.put(f"some where/{file.relative_to(folder)}", file.read_bytes())
+        uri = f"s3://{bucket.name}/some where/{Path(path).relative_to(folder)}{mark}{options}"
+        return replace(local, uri=uri)
+
+    return put_there
+
+
+def _change_object(spec: SourceSpec) -> None:
+    where = S3Location.parse((spec.uri or "").partition("?")[0])
+    bucket = s3_server().bucket(where.bucket)
+    key = next(key for key in sorted(bucket.keys()) if key.startswith(where.key))
+    content = bytearray(bucket.get(key))
+    content[-1] ^= 1
+    bucket.put(key, bytes(content))
+
+
 KINDS = (
     SourceKind("csv", _csv_file, typed=False),
     SourceKind("csv-quoted-crlf-bom", _quoted_csv_file, typed=False),
@@ -204,4 +237,23 @@ KINDS = (
     SourceKind("postgres", _postgres_table, change=_end_holders),
     SourceKind("postgres-view", _postgres_view, splits=False, change=_end_holders),
     SourceKind("postgres-partitions", _postgres_partitions, change=_end_holders),
+    SourceKind("s3-csv", _in_s3(_csv_file), typed=False, in_s3=True, change=_change_object),
+    SourceKind(
+        "s3-csv-gz",
+        _in_s3(_csv_gz_file),
+        typed=False,
+        splits=False,
+        in_s3=True,
+        change=_change_object,
+    ),
+    SourceKind(
+        "s3-csv-folder",
+        _in_s3(_csv_folder),
+        typed=False,
+        splits=False,
+        in_s3=True,
+        change=_change_object,
+    ),
+    SourceKind("s3-parquet", _in_s3(_parquet_file), in_s3=True, change=_change_object),
+    SourceKind("s3-parquet-folder", _in_s3(_parquet_folder), in_s3=True, change=_change_object),
 )

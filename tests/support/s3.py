@@ -41,6 +41,10 @@ class S3Server:
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         }
 
+    def bucket(self, name: str) -> "TestBucket":
+        """Return a bucket that is there."""
+        return TestBucket(name, _client(self.endpoint))
+
     def new_bucket(self, versions: bool = False) -> "TestBucket":
         """Make a bucket of its own for a test."""
         made = TestBucket(f"kalla-{uuid.uuid4().hex[:12]}", _client(self.endpoint))

@@ -9,10 +9,10 @@ batches with the recipe's filters applied (`protocol`).
     filters      the recipe's filters over Arrow batches, the same for every connector
     pins         pinning the sources of a run together
     files        the connector for files: any byte store, any file format
-    store        what a byte store offers; `local` is the one for this machine's files
+    store        what a byte store offers; `local` has this machine's files, `s3` a bucket's
     csv, parquet the file formats
     postgres     the connector for Postgres
 
-Another store (S3) is a class as in `store` and an entry point that hands it to `files`; another
+Another store is a class as in `store` and an entry point that hands it to `files`; another
 kind of source is a class as in `protocol` and an entry point. Nothing here changes for either.
 """

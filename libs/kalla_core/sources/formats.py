@@ -11,7 +11,7 @@ import pyarrow as pa
 from kalla_core.errors import SourceChanged
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.protocol import JsonObject, Part, PinnedSource, Statistics
-from kalla_core.sources.store import ByteStore, StoredFile
+from kalla_core.sources.store import NO_PROMISE, ByteStore, Promise, StoredFile
 from kalla_core.sources.uri import FileOptions
 
 
@@ -28,9 +28,9 @@ class FileSource:
     options: FileOptions
     types: Mapping[str, str]
 
-    def open(self, index: int) -> pa.NativeFile:
+    def open(self, index: int, promise: Promise = NO_PROMISE) -> pa.NativeFile:
         """Open one of the files, unchanged; see `ByteStore.open`."""
-        return self.store.open(self.files[index])
+        return self.store.open(self.files[index], promise)
 
     def check_unchanged(self, index: int) -> None:
         """Raise `SourceChanged` if a file is no longer what was pinned."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from kalla_core.errors import SourceChanged, SourceNotFound, SourceUnavailable, SourceUnreadable
 from kalla_core.sources.protocol import SourceAccess
-from kalla_core.sources.store import StoredFile
+from kalla_core.sources.store import NO_PROMISE, Promise, StoredFile
 from kalla_core.sources.uri import check_allowed
 
 _HIDDEN = (".", "_")
@@ -37,7 +37,7 @@ class LocalStore:
         except OSError as cause:
             raise _unavailable(str(path), cause) from cause
 
-    def open(self, file: StoredFile) -> pa.NativeFile:
+    def open(self, file: StoredFile, promise: Promise = NO_PROMISE) -> pa.NativeFile:
         """Open a file that is still as it was pinned (see `ByteStore`)."""
         check_allowed(Path(file.path), self._access.allowed_roots)
         try:

@@ -16,6 +16,22 @@ from kalla_core.sources.protocol import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """Which bytes of a file will be read, so that a store far away can fetch them ahead.
+
+    Attributes:
+        ranges: offsets `[start, end)`, ascending and disjoint, each read from start to end.
+        turns: how many of them are read at the same time, taking turns.
+    """
+
+    ranges: tuple[tuple[int, int], ...] = ()
+    turns: int = 1
+
+
+NO_PROMISE = Promise()
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """A file as it was when the source was pinned.
 
@@ -63,11 +79,16 @@ class ByteStore(Protocol):
         """
         ...
 
-    def open(self, file: StoredFile) -> pa.NativeFile:
+    def open(self, file: StoredFile, promise: Promise = NO_PROMISE) -> pa.NativeFile:
         """Open for reading at any position.
 
+        Args:
+            file: as it was listed.
+            promise: what will be read; other reads are possible as well.
+
         Raises:
-            SourceChanged: it is not, or no longer, what was listed.
+            SourceChanged: it is not, or no longer, what was listed; reading may raise it too,
+                and so the others.
             SourceUnreadable: it may not be read.
             SourceUnavailable: the store does not answer.
         """

@@ -14,6 +14,7 @@ from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.header import Header, read_header
 from kalla_core.sources.formats import FileSource
 from kalla_core.sources.protocol import JsonObject
+from kalla_core.sources.store import NO_PROMISE, Promise
 
 _GZIP_GUESS = 5
 """How much larger a gzip file is thought to be when it is unpacked; only sizes rest on it."""
@@ -56,13 +57,19 @@ class CsvSource:
     files: tuple[CsvFile, ...]
     dialect: Dialect
 
-    def stream(self, file: CsvFile) -> AbstractContextManager[pa.NativeFile]:
+    def stream(
+        self, file: CsvFile, promise: Promise = NO_PROMISE
+    ) -> AbstractContextManager[pa.NativeFile]:
         """Open a file from its first byte, unpacked.
+
+        Args:
+            file: one of this source's.
+            promise: what will be read of its stored bytes.
 
         Raises:
             SourceUnreadable: on opening or in the context, bytes that cannot be unpacked.
         """
-        return _opened(self.source, file.index)
+        return _opened(self.source, file.index, promise)
 
     @staticmethod
     def of(source: FileSource, detail: Mapping[str, Any]) -> CsvSource:
@@ -112,9 +119,11 @@ def _header(source: FileSource, index: int, dialect: Dialect) -> Header:
 
 
 @contextmanager
-def _opened(source: FileSource, index: int) -> Iterator[pa.NativeFile]:
+def _opened(
+    source: FileSource, index: int, promise: Promise = NO_PROMISE
+) -> Iterator[pa.NativeFile]:
     path = source.files[index].path
-    with source.open(index) as raw:
+    with source.open(index, promise) as raw:
         if not _is_gzip(path):
             yield raw
             return

@@ -26,6 +26,7 @@ from kalla_core.sources.csv.sample import Sample, take_sample
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics
+from kalla_core.sources.store import NO_PROMISE, Promise
 
 _PREVIEW_BLOCK_BYTES = 256 << 10
 
@@ -107,7 +108,8 @@ class _Reader:
 
     def planned(self, file: CsvFile, offsets: Sequence[int]) -> Iterator[pa.RecordBatch]:
         """Yield a batch for each block between `offsets`."""
-        with self._source.stream(file) as stream:
+        promise = Promise(((offsets[0], offsets[-1]),))
+        with self._source.stream(file, promise) as stream:
             for start, end in pairwise(offsets):
                 stream.seek(start)
                 block = stream.read_buffer(end - start)
@@ -121,15 +123,16 @@ class _Reader:
     def streamed(self, file: CsvFile, block_bytes: int = BLOCK_BYTES) -> Iterator[pa.RecordBatch]:
         """Yield the whole file, a batch for each block of about so many bytes."""
         offset = file.start
-        for block in self._blocks(file, block_bytes):
+        promise = Promise(((0, file.size_bytes),)) if block_bytes == BLOCK_BYTES else NO_PROMISE
+        for block in self._blocks(file, block_bytes, promise):
             yield from self._parsed(file, offset, pa.py_buffer(block))
             offset += len(block)
         self._source.source.check_unchanged(file.index)
 
-    def _blocks(self, file: CsvFile, block_bytes: int) -> Iterator[bytes]:
+    def _blocks(self, file: CsvFile, block_bytes: int, promise: Promise) -> Iterator[bytes]:
         delimiter = self._source.dialect.delimiter_byte
         try:
-            with self._source.stream(file) as stream:
+            with self._source.stream(file, promise) as stream:
                 stream.read(file.start)
                 yield from record_blocks(stream.read, delimiter, file.terminator, block_bytes)
         except BrokenRecordError as broken:
@@ -156,7 +159,7 @@ def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Itera
             yield Block(file.index, wanted[0].part, None, None, file.body_bytes)
         return
     try:
-        with source.stream(file) as stream:
+        with source.stream(file, Promise(((file.start, file.size_bytes),))) as stream:
             starts = record_starts(
                 stream,
                 file.start,

@@ -11,9 +11,16 @@ import pyarrow.parquet as pq
 from kalla_core.errors import InvalidType, SourceUnreadable
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
-from kalla_core.sources.parquet.groups import RowGroup, bounds_of, few_valued, parts_of
+from kalla_core.sources.parquet.groups import (
+    RowGroup,
+    bounds_of,
+    byte_ranges,
+    few_valued,
+    parts_of,
+)
 from kalla_core.sources.parquet.schema import conformed, unified
 from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Part, PinnedSource, Statistics
+from kalla_core.sources.store import NO_PROMISE, Promise
 
 _PAGE_BUFFER_BYTES = 1 << 20
 _SAMPLED_ROWS = 1024
@@ -83,15 +90,17 @@ def _read(
     row_filter: RowFilter,
     columns: Collection[str] | None,
 ) -> Iterator[pa.RecordBatch | Pruned]:
-    with _opened(source, index) as file:
-        wanted = []
-        for group in row_groups:
-            bounds = bounds_of(file.metadata, group, row_filter.columns, pinned.schema)
-            if row_filter.may_keep(bounds):
-                wanted.append(group)
-            else:
-                yield Pruned(file.metadata.row_group(group).num_rows)
-        schema = pinned.schema if columns is None else _selected(pinned.schema, columns)
+    schema = pinned.schema if columns is None else _selected(pinned.schema, columns)
+    metadata = _footer(source, index)
+    wanted = []
+    for group in row_groups:
+        bounds = bounds_of(metadata, group, row_filter.columns, pinned.schema)
+        if row_filter.may_keep(bounds):
+            wanted.append(group)
+        else:
+            yield Pruned(metadata.row_group(group).num_rows)
+    promise = Promise(byte_ranges(metadata, wanted, schema.names), len(schema))
+    with _opened(source, index, metadata, promise) as file:
         for batch in file.iter_batches(
             DEFAULT_BATCH_ROWS, row_groups=wanted, columns=schema.names, use_threads=False
         ):
@@ -104,26 +113,40 @@ def _selected(schema: pa.Schema, columns: Collection[str]) -> pa.Schema:
     return pa.schema([field for field in schema if field.name in columns])
 
 
+def _footer(source: FileSource, index: int) -> pq.FileMetaData:
+    with source.open(index) as raw, _whole(source, index):
+        return pq.read_metadata(raw)
+
+
 @contextmanager
-def _opened(source: FileSource, index: int) -> Iterator[pq.ParquetFile]:
+def _opened(
+    source: FileSource,
+    index: int,
+    metadata: pq.FileMetaData | None = None,
+    promise: Promise = NO_PROMISE,
+) -> Iterator[pq.ParquetFile]:
+    with source.open(index, promise) as raw, _whole(source, index):
+        metadata = metadata or pq.read_metadata(raw)
+        with pq.ParquetFile(
+            raw,
+            metadata=metadata,
+            read_dictionary=few_valued(metadata),
+            buffer_size=_PAGE_BUFFER_BYTES,
+            pre_buffer=False,
+            page_checksum_verification=True,
+        ) as file:
+            yield file
+
+
+@contextmanager
+def _whole(source: FileSource, index: int) -> Iterator[None]:
+    """Say of a file that cannot be read as Parquet that it is not whole, or has changed."""
     path = source.files[index].path
-    with source.open(index) as raw:
-        try:
-            metadata = pq.read_metadata(raw)
-            with pq.ParquetFile(
-                raw,
-                metadata=metadata,
-                read_dictionary=few_valued(metadata),
-                buffer_size=_PAGE_BUFFER_BYTES,
-                pre_buffer=False,
-                page_checksum_verification=True,
-            ) as file:
-                yield file
-        except (pa.ArrowException, OSError) as cause:
-            source.check_unchanged(index)
-            raise SourceUnreadable(
-                f"`{path}` is no whole Parquet file: {cause}.", file=path
-            ) from cause
+    try:
+        yield
+    except (pa.ArrowException, OSError) as cause:
+        source.check_unchanged(index)
+        raise SourceUnreadable(f"`{path}` is no whole Parquet file: {cause}.", file=path) from cause
 
 
 def _sizes(metadata: pq.FileMetaData) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -64,6 +64,23 @@ def bounds_of(
             kind = schema.field(name).type
             found[name] = (pa.scalar(statistics.min, kind), pa.scalar(statistics.max, kind))
     return found
+
+
+def byte_ranges(
+    metadata: pq.FileMetaData, groups: Iterable[int], columns: Collection[str]
+) -> tuple[tuple[int, int], ...]:
+    """Return where the column chunks lie that reading these row groups takes, ascending."""
+    found = []
+    for group in groups:
+        row_group = metadata.row_group(group)
+        for index in range(row_group.num_columns):
+            column = row_group.column(index)
+            if column.path_in_schema.partition(".")[0] in columns:
+                start = column.data_page_offset
+                if column.has_dictionary_page and column.dictionary_page_offset:
+                    start = min(start, column.dictionary_page_offset)
+                found.append((start, start + column.total_compressed_size))
+    return tuple(sorted(found))
 
 
 def few_valued(metadata: pq.FileMetaData) -> list[str]:
