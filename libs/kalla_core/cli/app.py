@@ -78,12 +78,13 @@ def kalla(
 def run(
     recipe: Recipe,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
             metavar="DIR",
-            help="Folder for the evidence. [default: kalla-output/RECIPE_ID/TIME]",
+            help="Folder or s3://bucket/prefix for the evidence. "
+            "[default: kalla-output/RECIPE_ID/TIME]",
         ),
     ] = None,
     engine: Annotated[

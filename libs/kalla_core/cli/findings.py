@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.places import place_of
 from kalla_core.evidence.schema import UNMATCHED
 from kalla_core.matching.query import Side
 
@@ -32,26 +33,27 @@ class Finding:
     detail: str
 
 
-def findings(output: Path, metadata: RunMetadata, side: Side) -> tuple[Finding, ...]:
+def findings(output: str | Path, metadata: RunMetadata, side: Side) -> tuple[Finding, ...]:
     """Return the reasons in the evidence of one side, the most frequent first.
 
     Reads the column of the reasons, a row group at a time, and beside it only the row groups in
     which a reason is seen for the first time.
     """
     found: dict[str, Finding] = {}
-    for path in _files(output, metadata, side):
-        with pq.ParquetFile(path) as file:
+    place = place_of(output)
+    for name in _files(metadata, side):
+        with place.open(name)[0] as raw, pq.ParquetFile(raw) as file:
             for seen in _by_row_group(file, found):
                 before = found.get(seen.reason)
                 found[seen.reason] = seen if before is None else _added(before, seen.rows)
     return tuple(sorted(found.values(), key=lambda finding: (-finding.rows, finding.reason)))
 
 
-def _files(output: Path, metadata: RunMetadata, side: Side) -> Sequence[Path]:
+def _files(metadata: RunMetadata, side: Side) -> Sequence[str]:
     """Return the file of the side, or the parts in the folder that has its name."""
     name = UNMATCHED[side]
     names = [file.name for file in metadata.files]
-    return [output / one for one in names if one == name or one.startswith(f"{name}/")]
+    return [one for one in names if one == name or one.startswith(f"{name}/")]
 
 
 def _by_row_group(file: pq.ParquetFile, known: dict[str, Finding]) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ OUTPUT_ROOT = Path("kalla-output")
 class RunFlags:
     """The flags of `kalla run` as they were given; None where they were not."""
 
-    output: Path | None = None
+    output: str | None = None
     engine: str | None = None
     coordinator: str | None = None
     overrides: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
 
 
 def reconcile(
-    recipe: Recipe, run_id: RunId, output: Path, settings: Settings, *, overwrite: bool
+    recipe: Recipe, run_id: RunId, output: str | Path, settings: Settings, *, overwrite: bool
 ) -> RunMetadata:
     """Run a recipe on this machine and show its progress on standard error.
 

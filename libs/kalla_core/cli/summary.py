@@ -19,7 +19,7 @@ from kalla_core.units import format_bytes
 _SHOWN_WARNINGS = 10
 
 
-def show_summary(console: Console, metadata: RunMetadata, output: Path) -> None:
+def show_summary(console: Console, metadata: RunMetadata, output: str | Path) -> None:
     """Print what `metadata` and the evidence in `output` say."""
     aliases = _aliases(metadata)
     console.print(_headline(metadata))
@@ -67,7 +67,7 @@ def _counts(metadata: RunMetadata, aliases: dict[Side, str]) -> Table:
     return table
 
 
-def _reasons(metadata: RunMetadata, output: Path, aliases: dict[Side, str]) -> Table:
+def _reasons(metadata: RunMetadata, output: str | Path, aliases: dict[Side, str]) -> Table:
     table = _table("source", "reason", ">rows", "for example")
     for side, _ in _sides(metadata):
         for finding in findings(output, metadata, side):

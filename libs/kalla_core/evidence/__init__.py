@@ -19,4 +19,5 @@ interrupts  steps that a Ctrl-C must not cut in two
 accounting  every source row is matched or unmatched, proved
 metadata    metadata.json
 reader      evidence read back and checked
+places      ... from a folder or from S3
 """
