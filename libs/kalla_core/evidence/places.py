@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from io import BufferedReader
 from pathlib import Path
@@ -71,7 +72,7 @@ class _Folder:
             file = (self._folder / name).open("rb")
         except OSError as error:
             raise unreadable(self.path(name), str(error.strerror)) from error
-        return file, file.seek(0, 2)
+        return file, os.fstat(file.fileno()).st_size
 
 
 class _Prefix:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,20 +49,10 @@ class Evidence:
         """Return the number of rows of an output."""
         return sum(part.metadata.num_rows for part in self._opened(output))
 
-    def parts(self, output: str) -> tuple[WrittenFile, ...]:
-        """Return the files of an output: one, or those in the folder of its name."""
-        return tuple(
-            file for file in self.metadata.files if PurePosixPath(file.name).parts[0] == output
-        )
-
-    def part_batches(self, name: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of one file, named as in `parts`, as a stream."""
-        yield from self._files[name].iter_batches()
-
     def batches(self, output: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of an output as a stream."""
         for part in self.parts(output):
-            yield from self.part_batches(part.name)
+            yield from self.part_batches(part)
 
     def parts(self, output: str) -> tuple[str, ...]:
         """Return the names of the files of an output, in order."""
@@ -73,13 +62,9 @@ class Evidence:
         """Yield the rows of one file as a stream."""
         yield from self._files[name].iter_batches()
 
-    def raw(self, name: str) -> BinaryIO:
+    def raw(self, name: str) -> BufferedReader | RangeReader:
         """Open one file anew, for its bytes; the caller closes it."""
-        path = self.folder / name
-        try:
-            return path.open("rb")
-        except OSError as error:
-            raise _damaged(path, f"it cannot be read ({error.strerror})") from error
+        return self.place.open(name)[0]
 
     def table(self, output: str) -> pa.Table:
         """Return all rows of an output."""
@@ -101,7 +86,7 @@ class Evidence:
         self._held.close()
 
     def _opened(self, output: str) -> list[pq.ParquetFile]:
-        return [self._files[part.name] for part in self.parts(output)]
+        return [self._files[part] for part in self.parts(output)]
 
 
 def read_evidence(folder: Path, *, verify: bool = True) -> Evidence:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
 
 import pyarrow as pa
 
 from kalla_core.errors import EvidenceGone, JobEnded, SourceNotFound, SourceUnreadable
-from kalla_core.evidence.reader import Evidence, read_evidence
+from kalla_core.evidence.reader import Evidence, open_evidence
 from kalla_core.jobs.model import Job, JobStatus
 
 
@@ -40,7 +39,7 @@ def open_results(job: Job) -> Evidence:
             status=job.status.value,
         )
     try:
-        evidence = read_evidence(Path(job.output_path), verify=False)
+        evidence = open_evidence(job.output_path)
     except (SourceNotFound, SourceUnreadable) as error:
         raise EvidenceGone(
             f"The evidence of the job {job.run_id} cannot be read any more: {error.message}"
