@@ -19,6 +19,7 @@ from kalla_core.evidence.metadata import RunMetadata, to_json
 from kalla_core.ids import RunId, new_run_id
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.recipe.model import EngineChoice, Recipe
+from kalla_core.s3.location import is_s3
 from kalla_core.settings import LogLevel, Settings, load_settings
 from kalla_core.validate import validate_recipe
 
@@ -68,7 +69,7 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     else:
         _refuse_local(flags)
         metadata = reconcile_remotely(
-            flags.coordinator, recipe, run_id, output, overwrite=overwrite
+            flags.coordinator, recipe, run_id, _folder(output), overwrite=overwrite
         )
     if flags.as_json:
         print_json(to_json(metadata))
@@ -117,6 +118,17 @@ def default_output(recipe: Recipe, run_id: RunId, now: datetime) -> Path:
     """Return a folder of its own for a run: `kalla-output/RECIPE_ID/20260331T120000Z-1a2b3c4d`."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", recipe.recipe_id).strip(".-") or "recipe"
     return OUTPUT_ROOT / name[:80] / f"{now:%Y%m%dT%H%M%SZ}-{run_id[:8]}"
+
+
+def _folder(output: str | Path) -> Path:
+    """Return the folder that evidence is fetched into."""
+    if isinstance(output, str) and is_s3(output):
+        raise InvalidSetting(
+            "With --coordinator the evidence is fetched into a folder of this machine. To have it"
+            f" written to {output}, use `kalla submit --output-path {output}`.",
+            settings=["--output"],
+        )
+    return Path(output)
 
 
 def _overrides(flags: RunFlags) -> tuple[str, ...]:
