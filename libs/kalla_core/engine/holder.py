@@ -29,9 +29,9 @@ from kalla_core.fragments.cut import part_count
 from kalla_core.fragments.remote import Extra, ScanWork
 from kalla_core.matching.planned import Identification, plan_match
 from kalla_core.matching.query import MatchQuery, Side, TableShape
-from kalla_core.recipe.model import SourceSpec
+from kalla_core.sources.pins import pinned_together
 from kalla_core.sources.protocol import SourceAccess
-from kalla_core.sources.registry import connector_for, load_connectors
+from kalla_core.sources.registry import load_connectors
 
 
 def prepare() -> None:
@@ -80,12 +80,11 @@ class _Held:
     def __init__(self, order: HoldOrder, pins: ExitStack) -> None:
         self._order = order
         recipe = order.recipe
-        access = SourceAccess(order.allowed_roots)
-        self._sides: Mapping[Side, OpenSource] = {
-            Side.LEFT: _open(recipe.left, access, pins),
-            Side.RIGHT: _open(recipe.right, access, pins),
-        }
-        self._extras = tuple(_open(extra, access, pins) for extra in recipe.extras)
+        specs = (recipe.left, recipe.right, *recipe.extras)
+        pinned = pins.enter_context(pinned_together(specs, SourceAccess(order.allowed_roots)))
+        left, right, *extras = (OpenSource(*each) for each in pinned)
+        self._sides: Mapping[Side, OpenSource] = {Side.LEFT: left, Side.RIGHT: right}
+        self._extras = tuple(extras)
 
     def plan(self) -> HeldPlan:
         """Plan the match SQL and cut the sources."""
@@ -132,11 +131,6 @@ class _Held:
     def _parts(self, source: OpenSource) -> int:
         wanted = self._order.recipe.options.partitions
         return wanted or part_count(source.pinned.statistics.arrow_bytes, self._order.slots)
-
-
-def _open(spec: SourceSpec, access: SourceAccess, pins: ExitStack) -> OpenSource:
-    connector = connector_for(spec, access)
-    return OpenSource(connector, pins.enter_context(connector.pin(spec)))
 
 
 def _shape(source: OpenSource) -> TableShape:

@@ -4,11 +4,14 @@
     run           a run on this machine
     coordinator   `kallad coordinator`
     executor      `kallad executor`
+    together      `kallad cluster`
     client        whatever talks to a coordinator
     s3            S3 and stores that speak its language
 
 The tables in the README are `settings_table()`.
 """
+
+from collections.abc import Collection
 
 from kalla_core.settings.client import ClientSettings
 from kalla_core.settings.coordinator import CoordinatorSettings
@@ -23,6 +26,7 @@ from kalla_core.settings.declare import (
 from kalla_core.settings.executor import ExecutorSettings
 from kalla_core.settings.run import Settings, load_settings
 from kalla_core.settings.s3 import S3Settings, load_s3_settings
+from kalla_core.settings.together import TogetherSettings
 
 __all__ = [
     "ClientSettings",
@@ -33,6 +37,7 @@ __all__ = [
     "LogLevel",
     "S3Settings",
     "Settings",
+    "TogetherSettings",
     "default_memory_bytes",
     "load",
     "load_s3_settings",
@@ -44,6 +49,7 @@ _TABLES: tuple[tuple[str, type[Declared]], ...] = (
     ("`kalla run` (the first two are for every command and service)", Settings),
     ("`kallad coordinator`", CoordinatorSettings),
     ("`kallad executor`", ExecutorSettings),
+    ("`kallad cluster` (and all of `kallad coordinator`)", TogetherSettings),
     ("S3, for whoever reads or writes there", S3Settings),
     ("`kalla` commands that talk to a coordinator", ClientSettings),
 )
@@ -51,7 +57,11 @@ _TABLES: tuple[tuple[str, type[Declared]], ...] = (
 
 def settings_table() -> str:
     """Return all settings as Markdown tables, as the README shows them."""
-    logs = Declared.model_fields
-    return "\n".join(
-        f"{title}:\n\n{table(kind, () if kind is Settings else logs)}" for title, kind in _TABLES
-    )
+    return "\n".join(f"{title}:\n\n{table(kind, _told_before(kind))}" for title, kind in _TABLES)
+
+
+def _told_before(kind: type[Declared]) -> Collection[str]:
+    """Return the settings of a kind that an earlier table shows."""
+    if kind is Settings:
+        return ()
+    return CoordinatorSettings.model_fields if kind is TogetherSettings else Declared.model_fields

@@ -133,3 +133,28 @@ class CoordinatorSettings(Serving):
         meaning="File with the secret that signs callbacks in `X-Kalla-Signature`.",
         default=None,
     )
+    heartbeat: Duration = setting(
+        "KALLA_HEARTBEAT",
+        flag="--heartbeat",
+        shown="2s",
+        meaning="How often executors tell that they live; one that is silent for eight times as "
+        "long is lost.",
+        default=timedelta(seconds=2),
+        gt=timedelta(0),
+    )
+    executor_grace: Duration = setting(
+        "KALLA_EXECUTOR_GRACE",
+        flag="--executor-grace",
+        shown="5s",
+        meaning="How long an executor may be away after its stream broke before its work is given "
+        "to others.",
+        default=timedelta(seconds=5),
+    )
+    executor_wait: Duration = setting(
+        "KALLA_EXECUTOR_WAIT",
+        flag="--executor-wait",
+        shown="60s",
+        meaning="How long a job of the engine `cluster` waits while no executor is there; then it "
+        "fails with `no_executors`.",
+        default=timedelta(seconds=60),
+    )

@@ -11,16 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import secrets
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kalla_coordinator.api.grpc import ExtraServicer
 from kalla_coordinator.api.serve import Ports, serving
 from kalla_coordinator.callbacks.outbox import Outbox
+from kalla_coordinator.cluster.dispatch import Dispatcher, Timing
+from kalla_coordinator.cluster.holder import HOLDER, MERGING
+from kalla_coordinator.cluster.host import ClusterHost, HostSettings
+from kalla_coordinator.cluster.members import Patience
+from kalla_coordinator.cluster.stream import SERVICE, add_executors
 from kalla_coordinator.jobs.admission import Places
 from kalla_coordinator.jobs.allowed import RUNS, Allowed
 from kalla_coordinator.jobs.desk import Desk
@@ -43,7 +51,7 @@ from kalla_core.settings import CoordinatorSettings
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.units import format_bytes
 
-_FORKED = (RUN[-1], INSPECT[-1])
+_FORKED = (RUN[-1], INSPECT[-1], HOLDER[-1], MERGING[-1])
 """Modules whose children start by fork."""
 
 
@@ -54,6 +62,7 @@ class Coordinator:
     desk: Desk
     metrics: CoordinatorMetrics
     ports: Ports
+    dispatcher: Dispatcher
 
 
 def run(settings: CoordinatorSettings) -> None:
@@ -111,7 +120,11 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
         )
         stack.callback(host.close)
         places = Places(settings.max_jobs, settings.queue_limit)
-        engines = Engines(host, smallest_bytes=settings.smallest_cluster_bytes)
+        dispatcher = await stack.enter_async_context(_dispatching(settings))
+        cluster = HostSettings(settings.executor_wait, allowed.source_roots, nursery.start, host)
+        engines = Engines(
+            host, ClusterHost(dispatcher, cluster), dispatcher, settings.smallest_cluster_bytes
+        )
         runner = Runner(Ledger(store, outbox), engines, metrics, places)
         desk = Desk(store, runner, allowed)
         for delivery in await store.owed():
@@ -128,10 +141,25 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
                 settings,
                 registry=metrics.registry,
                 access=access,
+                extra_servicers=[ExtraServicer(SERVICE, partial(add_executors, dispatcher))],
                 start_child=nursery.start,
             )
         )
-        yield Coordinator(desk, metrics, ports)
+        stack.callback(dispatcher.close)  # first of all: streams end, and so the server can
+        yield Coordinator(desk, metrics, ports, dispatcher)
+
+
+_SILENT_HEARTBEATS = 8
+
+
+@asynccontextmanager
+async def _dispatching(settings: CoordinatorSettings) -> AsyncIterator[Dispatcher]:
+    """Watch over executors for a block; each start has a key of its own for their tickets."""
+    silence = _SILENT_HEARTBEATS * settings.heartbeat
+    timing = Timing(settings.heartbeat, Patience(settings.executor_grace, silence))
+    dispatcher = Dispatcher(timing, secrets.token_bytes(32))
+    async with _in_background(dispatcher.watch_over()):
+        yield dispatcher
 
 
 async def _stop_now(runner: Runner) -> None:

@@ -42,6 +42,11 @@ class Holder:
         self._stop = threading.Event()
         self._thread: asyncio.Future[None] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The number of the child's process."""
+        return self._process.pid
+
     async def plan(self, order: HoldOrder) -> HeldPlan:
         """Pin the sources, plan the match SQL and cut parts.
 

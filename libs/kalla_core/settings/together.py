@@ -1,0 +1,20 @@
+"""Settings of a coordinator and executors that are started together."""
+
+from __future__ import annotations
+
+from kalla_core.settings.coordinator import CoordinatorSettings
+from kalla_core.settings.declare import setting
+
+
+class TogetherSettings(CoordinatorSettings):
+    """`kallad cluster`: those of the coordinator, and how many executors."""
+
+    executors: int = setting(
+        "KALLA_EXECUTORS",
+        flag="--executors",
+        shown="2",
+        meaning="Executors on this machine; they share the cores, and half of the memory limit.",
+        default=2,
+        ge=1,
+        le=64,
+    )

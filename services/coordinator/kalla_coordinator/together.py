@@ -1,0 +1,143 @@
+"""`kallad cluster`: a coordinator and some executors on this machine, started and ended together.
+
+The coordinator lives in this process; each executor is one of its own, `kallad executor` on free
+ports. Executors share the cores, and half of the memory limit; the coordinator has the other half.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from kalla_coordinator.app import Coordinator, coordinator
+from kalla_core.errors import ExecutorLost, KallaError
+from kalla_core.observe.logs import configure_logs, get_logger
+from kalla_core.settings import TogetherSettings
+
+_START_PATIENCE_S = 60.0
+_END_PATIENCE_S = 15.0
+_LOOK_INTERVAL_S = 0.1
+
+
+def run(settings: TogetherSettings) -> None:
+    """Run a coordinator and executors until told to end.
+
+    Raises:
+        KallaError: they cannot start.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    asyncio.run(_until_told(settings))
+
+
+async def _until_told(settings: TogetherSettings) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with together(settings) as running:
+        get_logger().info(
+            "cluster_ready",
+            executors=settings.executors,
+            http_port=running.ports.http,
+            grpc_port=running.ports.grpc,
+            results_port=running.ports.results,
+        )
+        await told.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # the next one ends the process
+        await running.desk.runner.drain(settings.grace)
+    get_logger().info("cluster_stopped")
+
+
+@asynccontextmanager
+async def together(settings: TogetherSettings) -> AsyncIterator[Coordinator]:
+    """Run a coordinator and its executors for a block.
+
+    Raises:
+        ExecutorLost: an executor ended, or did not register in time.
+        KallaError: the coordinator cannot start.
+    """
+    half = settings.memory_limit_bytes // 2
+    own = settings.model_copy(update={"memory_limit_bytes": half})
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(coordinator(own))
+        processes = [
+            await stack.enter_async_context(
+                _executor(settings, running.ports.grpc, half // settings.executors)
+            )
+            for _ in range(settings.executors)
+        ]
+        await _all_there(running, processes)
+        yield running
+
+
+@asynccontextmanager
+async def _executor(
+    settings: TogetherSettings, coordinator_port: int, memory_bytes: int
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "kalla_core.cli.kallad", "executor", *_flags(
+            settings, coordinator_port, memory_bytes
+        ),
+        stdin=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        await asyncio.shield(_ended(process))
+
+
+def _flags(settings: TogetherSettings, coordinator_port: int, memory_bytes: int) -> list[str]:
+    host = settings.bind_host
+    flags = {
+        "--coordinator-host": "localhost" if host in ("0.0.0.0", "::") else host,  # noqa: S104
+        "--coordinator-port": coordinator_port,
+        "--bind-host": host,
+        "--flight-port": 0,
+        "--grpc-port": 0,
+        "--http-port": 0,
+        "--slots": max(settings.slots // settings.executors, 1),
+        "--memory-limit": memory_bytes,
+        "--log-level": settings.log_level.value,
+        "--token-file": settings.token_file,
+    }
+    if settings.log_format is not None:
+        flags["--log-format"] = settings.log_format.value
+    given = [f"{flag}={value}" for flag, value in flags.items() if value is not None]
+    return [*given, "--insecure"] if settings.insecure else given
+
+
+async def _all_there(running: Coordinator, processes: list[asyncio.subprocess.Process]) -> None:
+    """Wait until every executor has registered."""
+    try:
+        async with asyncio.timeout(_START_PATIENCE_S):
+            while len(running.dispatcher.infos()) < len(processes):
+                _check(processes)
+                await asyncio.sleep(_LOOK_INTERVAL_S)
+    except TimeoutError:
+        raise _not_there(f"did not register within {_START_PATIENCE_S:g} seconds") from None
+
+
+def _check(processes: list[asyncio.subprocess.Process]) -> None:
+    for process in processes:
+        if process.returncode is not None:
+            raise _not_there(f"ended with exit code {process.returncode} before it registered")
+
+
+def _not_there(what: str) -> KallaError:
+    return ExecutorLost(f"An executor {what}; its log says why.")
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Let an executor end; kill it if it does not."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+    try:
+        async with asyncio.timeout(_END_PATIENCE_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,124 @@
+"""The stream between executors and the coordinator, over a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from kalla_coordinator.cluster.dispatch import Dispatcher
+from kalla_coordinator.cluster.members import MemberState
+from kalla_coordinator.cluster.stream import add_executors
+from kalla_core.fragments.presence import (
+    PROTOCOL,
+    Draining,
+    FromExecutor,
+    Heartbeat,
+    Hello,
+    Refusal,
+    Welcome,
+)
+from kalla_core.wire.executors import from_executor_message, to_executor
+from kalla_core.wire.generated import executors_pb2_grpc as pb_grpc
+from tests.support.small_executor import TIMING
+
+PATIENCE_S = 10.0
+
+
+def hello(protocol: int = PROTOCOL) -> Hello:
+    return Hello("executor-1", "0.1.0", "10.0.0.7", 50051, 2, 1 << 30, protocol)
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[Dispatcher, Any]]:
+    dispatcher = Dispatcher(TIMING, b"key")
+    server = grpc.aio.server()
+    add_executors(dispatcher, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    watching = asyncio.create_task(dispatcher.watch_over())
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            yield dispatcher, pb_grpc.ExecutorsStub(channel)  # type: ignore[no-untyped-call]
+        finally:
+            watching.cancel()
+            dispatcher.close()
+            await server.stop(1.0)
+
+
+async def say(call: Any, said: FromExecutor) -> None:
+    await call.write(from_executor_message(said))
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_an_executor_registers_and_shows_among_the_executors() -> None:
+    async with served() as (dispatcher, stub):
+        call = stub.Connect()
+        await say(call, hello())
+
+        answer = to_executor(await call.read())
+        await say(call, Heartbeat(slots_busy=1, spool_bytes=7))
+        await until(lambda: dispatcher.infos()[0].slots_busy == 1)
+
+        (info,) = dispatcher.infos()
+        assert answer == Welcome(TIMING.heartbeat, b"key")
+        assert (info.address, info.slots, info.spool_bytes) == ("10.0.0.7:50051", 2, 7)
+        assert dispatcher.slots() == 2
+
+
+async def test_an_executor_of_another_version_is_told_so_and_its_stream_ends() -> None:
+    async with served() as (dispatcher, stub):
+        call = stub.Connect()
+        await say(call, hello(PROTOCOL + 1))
+
+        answer = to_executor(await call.read())
+
+        assert isinstance(answer, Refusal)
+        assert answer.code == "protocol_mismatch"
+        assert await call.read() == grpc.aio.EOF
+        assert dispatcher.infos() == ()
+
+
+async def test_a_stream_that_does_not_begin_with_a_name_is_an_error() -> None:
+    async with served() as (_, stub):
+        call = stub.Connect()
+        await say(call, Heartbeat())
+
+        with pytest.raises(grpc.aio.AioRpcError, match="registers"):
+            await call.read()
+
+
+async def test_an_executor_that_breaks_off_is_suspect_and_then_gone() -> None:
+    async with served() as (dispatcher, stub):
+        call = stub.Connect()
+        await say(call, hello())
+        await call.read()
+
+        call.cancel()
+        await until(lambda: dispatcher.infos()[0].state == MemberState.SUSPECT)
+        await until(lambda: not dispatcher.infos())
+
+        assert dispatcher.slots() == 0
+
+
+async def test_an_executor_that_drains_gets_no_more_work() -> None:
+    async with served() as (dispatcher, stub):
+        call = stub.Connect()
+        await say(call, hello())
+        await call.read()
+
+        await say(call, Draining())
+        await until(lambda: dispatcher.infos()[0].state == MemberState.DRAINING)
+        await call.done_writing()
+
+        assert dispatcher.slots() == 0
+        await until(lambda: not dispatcher.infos())
