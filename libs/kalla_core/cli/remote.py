@@ -1,4 +1,7 @@
-"""`kalla submit | status | watch | cancel | fetch | executors`: a coordinator from the terminal."""
+"""`kalla submit | status | watch | cancel | fetch | executors`: a coordinator from the terminal.
+
+What needs Arrow is imported by the commands that need it: the others answer sooner.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from typing import TypeVar
 from kalla_core.cli.console import print_json, standard_error, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.jobs_table import executors_table, job_lines, jobs_table
-from kalla_core.cli.recipes import read_recipe
 from kalla_core.cli.watching import show_changes
 from kalla_core.client import Client
 from kalla_core.errors import InvalidSetting
@@ -40,6 +42,8 @@ def submit(coordinator: str | None, path: Path, flags: SubmitFlags) -> ExitCode:
     Raises:
         KallaError: the recipe is wrong, or the coordinator does not take it.
     """
+    from kalla_core.cli.recipes import read_recipe
+
     recipe = read_recipe(path, flags.overrides)
     wanted = None if flags.run_id is None else parse_run_id(flags.run_id)
 
