@@ -17,7 +17,7 @@ from kalla_core.settings import CoordinatorSettings
 from tests.support.books import MATCH_SQL, Books
 from tests.support.job_service import MemoryJobs
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @dataclass

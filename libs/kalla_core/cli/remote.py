@@ -6,13 +6,16 @@ What needs Arrow is imported by the commands that need it: the others answer soo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from kalla_core.cli.console import print_json, standard_error, standard_output
-from kalla_core.cli.failures import ExitCode
+from kalla_core.cli.failures import ExitCode, Terminated
 from kalla_core.cli.jobs_table import executors_table, job_lines, jobs_table
 from kalla_core.cli.watching import show_changes
 from kalla_core.client import Client
@@ -161,11 +164,44 @@ def with_client(coordinator: str | None, action: Callable[[Client], Awaitable[T]
     settings = load(ClientSettings, coordinator=coordinator)
     token = None if settings.token is None else settings.token.get_secret_value()
 
-    async def carry_out() -> T:
-        async with Client(settings.coordinator, token) as client:
-            return await action(client)
+    told: list[int] = []
 
-    return asyncio.run(carry_out())
+    async def carry_out() -> T:
+        with _cancelled_when_told_to_end(told):
+            async with Client(settings.coordinator, token) as client:
+                return await action(client)
+
+    try:
+        return asyncio.run(carry_out())
+    except asyncio.CancelledError:
+        raise (Terminated if told else KeyboardInterrupt) from None
+
+
+@contextmanager
+def _cancelled_when_told_to_end(told: list[int]) -> Iterator[None]:
+    """Let SIGTERM and SIGHUP cancel the task, as asyncio lets Ctrl-C, so that it can clean up.
+
+    An exception from a handler, as elsewhere, could come up in the middle of any step of it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def end(number: int) -> None:
+        told.append(number)
+        if task is not None:
+            task.cancel()
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)
 
 
 async def follow(client: Client, run_id: RunId) -> Job:
