@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -21,6 +23,8 @@ from kalla_core.errors import (
     UnknownColumn,
 )
 from kalla_core.recipe.model import Filter, FilterOp
+from kalla_core.sources.marked import marked
+from kalla_core.sources.protocol import PicksRows
 from kalla_core.sources.registry import connector_for
 from tests.support.connectors import KINDS, SourceKind, ledger
 from tests.support.s3 import set_variables
@@ -163,6 +167,28 @@ def test_only_the_columns_asked_for_are_delivered_whatever_the_filters_are_about
     assert sum(batch.num_rows for batch in batches) == 301
     assert all(batch.schema == expected.schema for batch in batches)
     assert pa.Table.from_batches(batches).to_pylist() == expected.to_pylist()
+
+
+@pytest.mark.parametrize("filters", [(), FILTERS[:1]], ids=["all", "filtered"])
+def test_rows_that_are_picked_are_those_of_the_whole_part(
+    kind: SourceKind, tmp_path: Path, filters: tuple[Filter, ...]
+) -> None:
+    spec = replace(kind.put(tmp_path, ledger(ROWS)), filters=tuple(filters))
+    connector = connector_for(spec)
+    chance = np.random.default_rng(7)
+
+    with connector.pin(spec) as pinned:
+        for part in connector.plan(pinned, 3):
+            whole = pa.Table.from_batches(list(connector.read(pinned, part)), pinned.schema)
+            wanted = chance.random(whole.num_rows) < 0.3
+            picked = (
+                connector.pick(pinned, part, wanted)
+                if isinstance(connector, PicksRows)
+                else marked(connector.read(pinned, part), wanted)
+            )
+
+            found = pa.Table.from_batches(list(picked), pinned.schema)
+            assert found.equals(whole.filter(pa.array(wanted)))
 
 
 @pytest.mark.parametrize("each", FILTERS, ids=lambda each: f"{each.column}-{each.op.value}")

@@ -3,19 +3,18 @@
 Most columns of most rows end up nowhere: a matched row leaves its keys and what the SQL selects.
 So where all rows would not fit into memory but the columns that the SQL mentions do, only those
 are read at first, and everything is joined in one piece. Then the parts that have unmatched rows
-are read a second time with all columns. A part that is not what it was the first time fails the
-run, as does a source that changed in between.
+are read a second time with all columns; what else is in them is not looked at. A part that is not
+what it was the first time fails the run, as does a source that changed in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from kalla_core.engine.join import JoinContext, match, window
 from kalla_core.engine.reasons import Explainer
@@ -24,10 +23,11 @@ from kalla_core.engine.scan import OpenSource
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.engine.totals import MatchingTotals, Way
-from kalla_core.errors import SourceChanged
 from kalla_core.fragments.model import ScanFragment
 from kalla_core.matching.mentions import mentioned_columns
 from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.sources.marked import marked
+from kalla_core.sources.protocol import Part, PicksRows
 
 _VARIABLE_WIDTH_BYTES = 24
 
@@ -94,24 +94,18 @@ class LateJoin:
             return
         before = start - int(np.count_nonzero(matched[:start]))
         reasons = explainer.of(side, before, count)
-        read = written = 0
-        source = self.sources[side]
-        for batch in source.connector.read(source.pinned, fragment.part):
+        written = 0
+        for kept in _rows(self.sources[side], fragment.part, unmatched):
             stop.check()
-            flags = unmatched[read : read + batch.num_rows]
-            read += batch.num_rows
-            if read > len(unmatched):
-                break
-            kept = pc.filter(batch, pa.array(flags))
             self.context.sinks.unmatched(side, kept, window(reasons, written, kept.num_rows))
             written += kept.num_rows
-        if read != len(unmatched):
-            alias = source.pinned.spec.alias
-            raise SourceChanged(
-                f"{alias} changed while it was read: a part of it had {len(unmatched)} rows at "
-                "first and another number later.",
-                source=alias,
-            )
+
+
+def _rows(source: OpenSource, part: Part, wanted: Bools) -> Iterator[pa.RecordBatch]:
+    connector = source.connector
+    if isinstance(connector, PicksRows):
+        return connector.pick(source.pinned, part, wanted)
+    return marked(connector.read(source.pinned, part), wanted)
 
 
 def _narrowed(sql: str, shape: TableShape) -> TableShape:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.errors import (
@@ -24,6 +26,7 @@ from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.filters import RowFilter, compile_filters
 from kalla_core.sources.formats import FileSource, FormatReader, Pruned
 from kalla_core.sources.local import LocalStore
+from kalla_core.sources.marked import marked
 from kalla_core.sources.naming import naming
 from kalla_core.sources.parquet.format import ParquetFormat
 from kalla_core.sources.protocol import (
@@ -126,6 +129,25 @@ class FileConnector:
             source, format_ = self._source(pinned), self._format(pinned)
             pieces = format_.read(source, pinned, part, row_filter, needed)
         return FilePartReader(pinned.spec, pieces, row_filter, batch_rows, columns)
+
+    def pick(
+        self, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+    ) -> Iterator[pa.RecordBatch]:
+        """Read some rows of one part (see `PicksRows.pick`)."""
+        pieces = self._picked(pinned, part, wanted)
+        while True:
+            with naming(pinned.spec):
+                batch = next(pieces, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _picked(
+        self, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+    ) -> Iterator[pa.RecordBatch]:
+        if pinned.spec.filters:
+            return marked(self.read(pinned, part), wanted)
+        return self._format(pinned).pick(self._source(pinned), pinned, part, wanted)
 
     def preview(self, pinned: PinnedSource, rows: int) -> pa.Table:
         """Return the first rows that pass the filters (see `Connector.preview`)."""

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.errors import SourceChanged
@@ -79,6 +81,12 @@ class FormatReader(Protocol):
         Args:
             columns: those wanted, in the schema's order; None for all.
         """
+        ...
+
+    def pick(
+        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+    ) -> Iterator[pa.RecordBatch]:
+        """Read some rows of a part (see `PicksRows.pick`); no filter is to be applied."""
         ...
 
     def read_whole(

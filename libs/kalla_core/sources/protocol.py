@@ -18,8 +18,10 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.recipe.model import SourceSpec
@@ -140,4 +142,24 @@ class Connector(Protocol):
 
     def verify(self, pinned: PinnedSource) -> None:
         """Raise `SourceChanged` when what was pinned is no longer what is there."""
+        ...
+
+
+@runtime_checkable
+class PicksRows(Protocol):
+    """What a connector also is where leaving rows out is cheaper than reading them."""
+
+    def pick(
+        self, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield some rows of a part that was read before, with all columns, in order.
+
+        What is in the other rows is not looked at.
+
+        Args:
+            wanted: for each row that `read` yields, whether it is.
+
+        Raises:
+            SourceChanged: the part has another number of rows.
+        """
         ...

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.errors import SourceChanged, UnknownColumn
@@ -15,6 +17,7 @@ from kalla_core.sources.csv.body import CsvFile, CsvSource, open_csv_source
 from kalla_core.sources.csv.cut import BLOCK_BYTES, Block, Target, parts_of, targets
 from kalla_core.sources.csv.infer import infer_type
 from kalla_core.sources.csv.locate import explain_broken, explain_misfit
+from kalla_core.sources.csv.pick import cut_out, line_ends
 from kalla_core.sources.csv.records import (
     MAX_BLOCK_BYTES,
     TOO_LONG,
@@ -25,6 +28,7 @@ from kalla_core.sources.csv.records import (
 from kalla_core.sources.csv.sample import Sample, take_sample
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
+from kalla_core.sources.marked import Flags
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics
 from kalla_core.sources.store import NO_PROMISE, Promise
 
@@ -85,6 +89,21 @@ class CsvFormat:
             file, offsets = csv_source.files[piece["file"]], piece.get("offsets")
             yield from reader.streamed(file) if offsets is None else reader.planned(file, offsets)
 
+    def pick(
+        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+    ) -> Iterator[pa.RecordBatch]:
+        """Parse only the lines that are wanted, where lines are records."""
+        csv_source = CsvSource.of(source, pinned.detail)
+        reader, flags = _Reader(csv_source, pinned), Flags(wanted)
+        for piece in part.detail["pieces"]:
+            file, offsets = csv_source.files[piece["file"]], piece.get("offsets")
+            if offsets is not None:
+                yield from reader.picked(file, offsets, flags)
+                continue
+            for batch in reader.streamed(file):
+                yield batch.filter(pa.array(flags.take(batch.num_rows)))
+        flags.finish()
+
     def read_whole(
         self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
     ) -> Iterator[pa.RecordBatch | Pruned]:
@@ -108,6 +127,40 @@ class _Reader:
 
     def planned(self, file: CsvFile, offsets: Sequence[int]) -> Iterator[pa.RecordBatch]:
         """Yield a batch for each block between `offsets`."""
+        for start, block in self._planned_blocks(file, offsets):
+            yield from self._parsed(file, start, block)
+
+    def picked(
+        self, file: CsvFile, offsets: Sequence[int], flags: Flags
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows that `flags` marks of the blocks between `offsets`."""
+        for start, block in self._planned_blocks(file, offsets):
+            edges = line_ends(block, file.terminator)
+            if edges is None:
+                for batch in self._parsed(file, start, block):
+                    yield batch.filter(pa.array(flags.take(batch.num_rows)))
+                continue
+            wanted = flags.take(len(edges) - 1)
+            if wanted.any():
+                yield from self._cut_out(file, start, block, edges, wanted)
+
+    def _cut_out(
+        self,
+        file: CsvFile,
+        start: int,
+        block: pa.Buffer,
+        edges: npt.NDArray[np.int32],
+        wanted: npt.NDArray[np.bool_],
+    ) -> Iterator[pa.RecordBatch]:
+        try:
+            yield self._parser.parse(cut_out(block, edges, wanted))
+        except pa.ArrowInvalid:  # the whole block knows in which line
+            for batch in self._parsed(file, start, block):
+                yield batch.filter(pa.array(wanted))
+
+    def _planned_blocks(
+        self, file: CsvFile, offsets: Sequence[int]
+    ) -> Iterator[tuple[int, pa.Buffer]]:
         promise = Promise(((offsets[0], offsets[-1]),))
         with self._source.stream(file, promise) as stream:
             for start, end in pairwise(offsets):
@@ -117,7 +170,7 @@ class _Reader:
                     raise SourceChanged(
                         f"`{file.path}` became shorter while it was read.", path=file.path
                     )
-                yield from self._parsed(file, start, block)
+                yield start, block
         self._source.source.check_unchanged(file.index)
 
     def streamed(self, file: CsvFile, block_bytes: int = BLOCK_BYTES) -> Iterator[pa.RecordBatch]:

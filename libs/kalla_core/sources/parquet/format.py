@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.errors import InvalidType, SourceUnreadable
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
+from kalla_core.sources.marked import Flags
 from kalla_core.sources.parquet.groups import (
     RowGroup,
     bounds_of,
@@ -66,6 +69,23 @@ class ParquetFormat:
             groups = piece["row_groups"]
             yield from _read(source, pinned, piece["file"], groups, row_filter, columns)
 
+    def pick(
+        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+    ) -> Iterator[pa.RecordBatch]:
+        """Take the wanted rows out before anything is converted."""
+        flags = Flags(wanted)
+        for piece in part.detail["pieces"]:
+            groups, names = piece["row_groups"], pinned.schema.names
+            metadata = _footer(source, piece["file"])
+            promise = Promise(byte_ranges(metadata, groups, names), len(names))
+            with _opened(source, piece["file"], metadata, promise) as file:
+                for batch in _batches(file, groups, pinned.schema):
+                    chosen = flags.take(batch.num_rows)
+                    if chosen.any():
+                        yield conformed(batch.filter(pa.array(chosen)), pinned.schema)
+            source.check_unchanged(piece["file"])
+        flags.finish()
+
     def read_whole(
         self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
     ) -> Iterator[pa.RecordBatch | Pruned]:
@@ -101,12 +121,19 @@ def _read(
             yield Pruned(metadata.row_group(group).num_rows)
     promise = Promise(byte_ranges(metadata, wanted, schema.names), len(schema))
     with _opened(source, index, metadata, promise) as file:
-        for batch in file.iter_batches(
-            DEFAULT_BATCH_ROWS, row_groups=wanted, columns=schema.names, use_threads=False
-        ):
+        for batch in _batches(file, wanted, schema):
             if batch.num_rows:
                 yield conformed(batch, schema)
     source.check_unchanged(index)
+
+
+def _batches(
+    file: pq.ParquetFile, row_groups: Sequence[int], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    batches: Iterator[pa.RecordBatch] = file.iter_batches(
+        DEFAULT_BATCH_ROWS, row_groups=row_groups, columns=schema.names, use_threads=False
+    )
+    return batches
 
 
 def _selected(schema: pa.Schema, columns: Collection[str]) -> pa.Schema:
