@@ -80,13 +80,20 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
     for batch, pairs in stream_pairs(frame):
         context.stop.check()
         at_left, at_right = left.positions(pairs.left), right.positions(pairs.right)
+        output = rows_of(batch, pairs)
         context.sinks.matched(
-            rows_of(batch, pairs),
-            left.keys(at_left),
-            right.keys(at_right),
+            output,
+            _keys(context.planned, output, left, at_left),
+            _keys(context.planned, output, right, at_right),
         )
         context.progress.add(matched=len(pairs))
         yield at_left, at_right
+
+
+def _keys(planned: Planned, output: pa.RecordBatch, rows: Rows, at: Ints) -> list[pa.Array]:
+    """Return the primary keys of rows: out of the result if they are in it, else looked up."""
+    places = planned.output_keys.get(rows.side)
+    return rows.keys(at) if places is None else [output.column(place) for place in places]
 
 
 def join(context: JoinContext, left: Rows, right: Rows) -> tuple[int, int]:

@@ -22,8 +22,8 @@ from kalla_core.matching.conditions import Checked, Condition
 from kalla_core.matching.expressions import column_refs
 from kalla_core.matching.identify import Identification, Identified, identified
 from kalla_core.matching.keys import Copartition, KeyComponent
-from kalla_core.matching.lineage import Reader, tables_of
-from kalla_core.matching.origins import HIDDEN
+from kalla_core.matching.lineage import Column, Reader, tables_of
+from kalla_core.matching.origins import HIDDEN, RowId
 from kalla_core.matching.pairs import PairFrame
 from kalla_core.matching.pairwise import Pairwise
 from kalla_core.matching.prepare import PreparedSql, prepare, register_calls
@@ -43,6 +43,8 @@ class Planned:
     Attributes:
         output: the user's columns by position, exact types; names may repeat.
         output_sides: the side that each of them is computed from; None if from both or neither.
+        output_keys: for a side whose primary key stands in each result row, as it is in the source
+            row that the result row is told to come from, the positions of its columns in `output`.
         choice: how it may be cut, with the reasons.
         identification: what names the source rows of a result row.
         reason_keys: the equalities that every pair fulfils and that can be computed from a single
@@ -56,6 +58,7 @@ class Planned:
     prepared: PreparedSql
     output: pa.Schema
     output_sides: tuple[Side | None, ...]
+    output_keys: Mapping[Side, tuple[int, ...]]
     choice: Choice
     identification: Identification
     reason_keys: tuple[KeyComponent, ...]
@@ -125,6 +128,7 @@ def plan_match(query: MatchQuery) -> Planned:
         prepared=prepared,
         output=output,
         output_sides=_output_sides(found.analysed, traced),
+        output_keys=_output_keys(query, output, found, traced),
         choice=choice,
         identification=found.by,
         reason_keys=reason_keys,
@@ -225,6 +229,31 @@ def _output_sides(frame: DataFrame, traced: Traced) -> tuple[Side | None, ...]:
     tables = [tables_of(traced.symbols[n]) for n in visible]
     by_table = {side.value: side for side in Side}
     return tuple(by_table.get(next(iter(one))) if len(one) == 1 else None for one in tables)
+
+
+def _output_keys(
+    query: MatchQuery, output: pa.Schema, found: Identified, traced: Traced
+) -> dict[Side, tuple[int, ...]]:
+    if found.by is not Identification.ROW_IDS:
+        return {}
+    names = found.analysed.schema().names
+    visible = [n for n, name in enumerate(names) if not name.startswith(HIDDEN)]
+    places: dict[Side, tuple[int, ...]] = {}
+    for origin in found.origins:
+        if len(found.origins) != len(Side) or not isinstance(origin, RowId):
+            return {}
+        row = traced.symbols[names.index(origin.column)]
+        if not isinstance(row, Column) or row.name != ROW:
+            return {}
+        shape = query.side(origin.side)
+        at = {(traced.symbols[n], output.types[place]): place for place, n in enumerate(visible)}
+        wanted = [
+            (Column(row.table, row.scan, name), shape.schema.field(name).type)
+            for name in shape.primary_key
+        ]
+        if all(one in at for one in wanted):
+            places[origin.side] = tuple(at[one] for one in wanted)
+    return places
 
 
 def _at_run_time(frame: DataFrame, session: SessionContext) -> pa.Schema:

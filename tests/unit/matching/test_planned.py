@@ -148,3 +148,19 @@ def test_distinct_on_with_ties_is_warned_of() -> None:
     plan = planned(f"select distinct on (l.k) l.k, l.id, r.id rid {JOIN} order by l.k, l.name")
 
     assert any("DISTINCT ON" in warning and "chance" in warning for warning in plan.warnings)
+
+
+@pytest.mark.parametrize(
+    ("sql", "keys"),
+    [
+        (f"select l.name, r.id, l.id {JOIN}", {Side.LEFT: (2,), Side.RIGHT: (1,)}),
+        (f"select l.id, r.name {JOIN}", {Side.LEFT: (0,)}),
+        (f"select l.id + 0 as id, cast(r.id as varchar) as x {JOIN}", {}),
+        (f"select z.id, r.id {JOIN} join left_src z on z.k = l.k", {}),
+        (f"select distinct l.id, r.id {JOIN}", {}),
+    ],
+)
+def test_primary_keys_are_found_in_the_output_only_where_they_are_those_of_its_rows(
+    sql: str, keys: dict[Side, tuple[int, ...]]
+) -> None:
+    assert planned(sql).output_keys == keys
