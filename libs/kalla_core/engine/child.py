@@ -37,7 +37,7 @@ def main() -> None:
     if not asked:
         return  # started ahead of need, and not needed
     spec = json.loads(asked)
-    threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
+    threading.Thread(target=exit_at_end_of_input, daemon=True).start()
     send(out, _outcome(spec, out))
     os._exit(0)  # threads that still wait for nothing must not hold the process up
 
@@ -96,7 +96,8 @@ def own_output() -> IO[str]:
     return out
 
 
-def _exit_at_end_of_input() -> None:
+def exit_at_end_of_input() -> None:
+    """End the process when its input ends: whoever started it is gone, or wants it to stop."""
     while sys.stdin.readline():
         pass
     os._exit(1)

@@ -73,17 +73,21 @@ class SpoolFolder:
         Raises:
             OutOfDisk, OutputNotWritable: it cannot be made.
         """
-        folder = self.path / "scratch" / str(attempt).replace("/", ",")
+        folder = self._scratch(attempt)
         with disk_errors(folder):
             folder.mkdir(parents=True)
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            self.remove_scratch(attempt)
 
     def scratch_bytes(self, attempt: AttemptId) -> int:
         """Return what a fragment has on disk beside what it published."""
-        return tree_bytes(self.path / "scratch" / str(attempt).replace("/", ","))
+        return tree_bytes(self._scratch(attempt))
+
+    def remove_scratch(self, attempt: AttemptId) -> None:
+        """Remove what a fragment would have thrown away, had it not been killed."""
+        shutil.rmtree(self._scratch(attempt), ignore_errors=True)
 
     def held(self) -> tuple[AttemptId, ...]:
         """Return the attempts that have a published file here, sorted."""
@@ -125,6 +129,9 @@ class SpoolFolder:
     def bytes(self) -> int:
         """Return what lies here, published or not."""
         return tree_bytes(self.path)
+
+    def _scratch(self, attempt: AttemptId) -> Path:
+        return self.path / "scratch" / str(attempt).replace("/", ",")
 
     def _held(self) -> Path:
         return self.path / "held"

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import BeforeValidator
+
+from kalla_core import units
 from kalla_core.settings.declare import Bytes, Serving, setting
+
+
+def _duration(value: object) -> object:
+    return units.parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class ExecutorSettings(Serving):
@@ -76,4 +88,11 @@ class ExecutorSettings(Serving):
         meaning="Most that the spool may take on disk, like `100GiB`.",
         default=None,
         ge=1,
+    )
+    grace: Duration = setting(
+        "KALLA_GRACE",
+        flag="--grace",
+        shown="20s",
+        meaning="How long running fragments may take to finish after SIGTERM.",
+        default=timedelta(seconds=20),
     )

@@ -1,0 +1,88 @@
+"""Tickets for spools: what may be read of one executor, signed with the cluster's spool key.
+
+    HMAC-SHA256 of the rest, 32 bytes | JSON: executor, expiry, wants
+
+A ticket names the exact attempts, so it is good for nothing else, nowhere else, and not for long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kalla_core.engine.spool_folder import SpoolKind
+from kalla_core.engine.wants import Want
+from kalla_core.errors import Unauthenticated
+from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
+
+_SIGNATURE_BYTES = hashlib.sha256().digest_size
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Some buckets of one spool file of the executor that is asked; None for all of them."""
+
+    attempt: AttemptId
+    kind: SpoolKind
+    buckets: tuple[int, ...] | None
+
+
+def sign(key: bytes, executor_id: str, wants: Sequence[Want], expires: datetime) -> bytes:
+    """Return a ticket for what is wanted of one executor.
+
+    Args:
+        expires: zoned; a stream that began before goes on.
+    """
+    body = {
+        "executor": executor_id,
+        "expires": expires.timestamp(),
+        "wants": [
+            [
+                str(want.place.attempt),
+                want.kind.value,
+                None if want.buckets is None else list(want.buckets),
+            ]
+            for want in wants
+        ],
+    }
+    text = json.dumps(body, separators=(",", ":")).encode()
+    return _signature(key, text) + text
+
+
+def read_ticket(
+    keys: Iterable[bytes], executor_id: str, ticket: bytes, now: datetime
+) -> tuple[Wanted, ...]:
+    """Return what a ticket asks for, in its order.
+
+    Args:
+        keys: that are good now.
+        executor_id: who is asked.
+
+    Raises:
+        Unauthenticated: none of the keys made it, it is for another executor, or it has expired.
+    """
+    signature, text = ticket[:_SIGNATURE_BYTES], ticket[_SIGNATURE_BYTES:]
+    good = [hmac.compare_digest(signature, _signature(key, text)) for key in keys]
+    if not any(good):
+        raise Unauthenticated("The ticket was not signed by this cluster.")
+    body: dict[str, Any] = json.loads(text)
+    if body["executor"] != executor_id:
+        raise Unauthenticated("The ticket is for another executor.")
+    expires = datetime.fromtimestamp(body["expires"], UTC)
+    if expires <= now:
+        raise Unauthenticated(f"The ticket expired at {expires.isoformat()}.")
+    return tuple(
+        Wanted(
+            parse_attempt_id(attempt), SpoolKind(kind), None if buckets is None else tuple(buckets)
+        )
+        for attempt, kind, buckets in body["wants"]
+    )
+
+
+def _signature(key: bytes, text: bytes) -> bytes:
+    return hmac.digest(key, text, "sha256")

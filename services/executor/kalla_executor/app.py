@@ -1,0 +1,290 @@
+"""Builds an executor, starts it, and stops it.
+
+On SIGTERM or SIGINT it takes no new fragment, finishes what it has in hand within its grace, tells
+so, and goes; a second signal ends it at once. It leaves no process and no file behind; what a
+SIGKILL leaves, the next executor on the same spool path sweeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+import tempfile
+import uuid
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+from kalla_core.engine.children import private_bytes
+from kalla_core.engine.nursery import Nursery
+from kalla_core.engine.spool_folder import SpoolFolder, own_folder
+from kalla_core.errors import InvalidSetting
+from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
+from kalla_core.fragments.presence import Heartbeat, Hello, Welcome
+from kalla_core.observe.logs import configure_logs, get_logger
+from kalla_core.settings import ExecutorSettings
+from kalla_executor.child import __name__ as child_module
+from kalla_executor.flight import SpoolKeys, SpoolServer
+from kalla_executor.metrics import ExecutorMetrics
+from kalla_executor.presence import Ears, Presence
+from kalla_executor.probes import bound_socket, cancelled, serve_health, serve_web, web_app
+from kalla_executor.runner import Runner
+from kalla_executor.slots import SlotShare, slot_share
+
+_SAY_PATIENCE = timedelta(seconds=3)
+_STALE = timedelta(hours=24)
+_SWEEP_INTERVAL_S = 600.0
+_ENVIRONMENT = {"MIMALLOC_PURGE_DELAY": "100"}
+
+
+def run(settings: ExecutorSettings) -> None:
+    """Serve until told to end.
+
+    Raises:
+        InvalidSetting: it cannot work like this.
+        KallaError: the coordinator refuses it.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    share = slot_share(settings.memory_limit_bytes, settings.slots)
+    token = _token(settings)
+    root = settings.spool_path or Path(tempfile.gettempdir()) / f"kalla-{os.getuid()}"
+    executor_id = f"{socket.gethostname().partition('.')[0]}-{uuid.uuid4().hex[:12]}"
+    with (
+        Nursery([child_module], _ENVIRONMENT) as nursery,
+        own_folder(root.absolute(), executor_id) as folder,
+    ):
+        nursery.open()
+        asyncio.run(_Executor(settings, executor_id, share, token, folder, nursery).serve())
+
+
+class _Executor:
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        executor_id: str,
+        share: SlotShare,
+        token: str | None,
+        folder: SpoolFolder,
+        nursery: Nursery,
+    ) -> None:
+        self._settings = settings
+        self._id = executor_id
+        self._share = share
+        self._folder = folder
+        self._nursery = nursery
+        self._metrics = ExecutorMetrics()
+        self._keys = SpoolKeys()
+        self._draining = asyncio.Event()
+        self._host = settings.external_host or _own_address(settings)
+        location = f"grpc://{_bracketed(settings.bind_host)}:{settings.flight_port}"
+        try:
+            self._flight = SpoolServer(
+                location, executor_id, folder, self._keys, self._metrics.served_bytes.inc
+            )
+        except OSError as error:
+            raise _not_bound("--flight-port", settings.flight_port, error) from error
+        self._runner = Runner(
+            executor_id,
+            folder,
+            self._keys,
+            share,
+            settings.slots,
+            nursery,
+            self._metrics,
+            self._tell,
+            settings.spool_limit_bytes,
+        )
+        self._presence = Presence(
+            f"{_bracketed(settings.coordinator_host)}:{settings.coordinator_port}",
+            token,
+            self._hello,
+            self._beat,
+            Ears(
+                welcome=self._welcome,
+                launch=self._runner.launch,
+                cancel=lambda said: self._runner.cancel(said.id),
+                forget=lambda said: self._runner.forget(said.run_id, said.run_attempt),
+            ),
+        )
+
+    async def serve(self) -> None:
+        """Be there until a signal comes, or the coordinator refuses."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self._flight.shutdown)
+            stack.push_async_callback(self._runner.close)
+            web = await self._probes(stack)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._draining.set)
+            staying = asyncio.create_task(self._presence.stay())
+            chores = [
+                asyncio.create_task(self._runner.watch_disk()),
+                asyncio.create_task(self._sweep()),
+            ]
+            stack.push_async_callback(cancelled, staying, *chores)
+            get_logger().info(
+                "executor_started",
+                executor_id=self._id,
+                flight=f"{self._host}:{self._flight.port}",
+                http_port=web,
+                slots=self._settings.slots,
+                slot_memory_bytes=self._share.memory_bytes,
+            )
+            asked = asyncio.create_task(self._draining.wait())
+            await asyncio.wait({asked, staying}, return_when=asyncio.FIRST_COMPLETED)
+            asked.cancel()
+            if staying.done():
+                staying.result()  # refused
+            await self._drain(loop)
+
+    async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        get_logger().info("executor_draining", in_hand=len(self._runner.in_hand))
+        self._presence.drain()
+        again = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, again.set)
+        finishing = asyncio.create_task(self._runner.finish(self._settings.grace))
+        hurried = asyncio.create_task(again.wait())
+        await asyncio.wait({finishing, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        await cancelled(finishing)
+        hurried.cancel()
+        await self._presence.said_all(_SAY_PATIENCE)
+
+    async def _probes(self, stack: AsyncExitStack) -> int:
+        settings = self._settings
+        try:
+            listening = bound_socket(settings.bind_host, settings.http_port)
+        except OSError as error:
+            raise _not_bound("--http-port", settings.http_port, error) from error
+        app = web_app(self._metrics, self._why_not_ready)
+        web = asyncio.create_task(serve_web(app, listening))
+        stack.callback(listening.close)
+        stack.push_async_callback(cancelled, web)
+        address = f"{_bracketed(settings.bind_host)}:{settings.grpc_port}"
+        try:
+            health, _ = await serve_health(address)
+        except RuntimeError as error:
+            raise _not_bound("--grpc-port", settings.grpc_port, error) from error
+        stack.push_async_callback(health.stop, None)
+        port: int = listening.getsockname()[1]
+        return port
+
+    async def _sweep(self) -> None:
+        """Remove what nobody came for; a job that goes on for longer has it made again."""
+        while True:
+            await asyncio.sleep(_SWEEP_INTERVAL_S)
+            removed = await asyncio.to_thread(self._folder.forget_older_than, _STALE)
+            if removed:
+                get_logger().warning("stale_spools_removed", run_attempts=list(removed))
+
+    def _tell(self, said: FragmentProgress | FragmentEnded) -> None:
+        self._presence.tell(said)
+
+    def _welcome(self, welcome: Welcome) -> None:
+        self._keys.add(welcome.spool_key)
+        self._metrics.registered.set(1)
+
+    def _why_not_ready(self) -> str | None:
+        self._metrics.registered.set(int(self._presence.registered))
+        if self._draining.is_set():
+            return "draining"
+        return None if self._presence.registered else "the coordinator cannot be reached"
+
+    def _hello(self) -> Hello:
+        return Hello(
+            executor_id=self._id,
+            version=version("kalla"),
+            host=self._host,
+            port=self._flight.port,
+            slots=self._settings.slots,
+            slot_memory_bytes=self._share.memory_bytes,
+            running=self._runner.in_hand,
+            held=self._folder.held(),
+        )
+
+    def _beat(self) -> Heartbeat:
+        memory = _tree_bytes(os.getpid(), self._nursery.pid)
+        self._metrics.memory_bytes.set(memory)
+        return Heartbeat(
+            slots_busy=self._runner.busy,
+            memory_bytes=memory,
+            spool_bytes=self._runner.spool_bytes,
+            fetched_bytes=_count(self._metrics, "kalla_fetched_bytes_total"),
+            served_bytes=_count(self._metrics, "kalla_served_bytes_total"),
+        )
+
+
+def _count(metrics: ExecutorMetrics, name: str) -> int:
+    return int(metrics.registry.get_sample_value(name) or 0)
+
+
+def _tree_bytes(*roots: int | None) -> int:
+    """Return the memory of processes and of all that they started."""
+    pending = [pid for pid in roots if pid is not None]
+    seen: set[int] = set()
+    while pending:
+        pid = pending.pop()
+        if pid in seen:
+            continue
+        seen.add(pid)
+        with suppress(OSError, ValueError):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                text = Path(f"/proc/{pid}/task/{task}/children").read_text(encoding="ascii")
+                pending += map(int, text.split())
+    return sum(private_bytes(pid) for pid in seen)
+
+
+def _own_address(settings: ExecutorSettings) -> str:
+    """Return the address for peers: what it listens on, else what leads to the coordinator."""
+    if not _is_any(settings.bind_host):
+        return settings.bind_host
+    family = socket.AF_INET6 if ":" in settings.bind_host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect((settings.coordinator_host, settings.coordinator_port))  # sends nothing
+        found: str = probe.getsockname()[0]
+        return found
+    return socket.gethostname()
+
+
+def _is_any(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_unspecified
+    return False
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _token(settings: ExecutorSettings) -> str | None:
+    if settings.token_file is None:
+        if not settings.insecure and not _is_loopback(settings.bind_host):
+            raise InvalidSetting(
+                f"--bind-host {settings.bind_host} lets other machines in, and there is no token "
+                "file. Give --token-file, or --insecure if the network is trusted."
+            )
+        return None
+    try:
+        lines = settings.token_file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(
+            f"The token file {settings.token_file} cannot be read: {error}."
+        ) from error
+    tokens = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not tokens:
+        raise InvalidSetting(f"The token file {settings.token_file} holds no token.")
+    return tokens[0]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _not_bound(flag: str, port: int, error: Exception) -> InvalidSetting:
+    return InvalidSetting(f"{flag} {port} cannot be listened on: {error}.")

@@ -1,0 +1,134 @@
+"""The process of one slot, for one fragment: `python -m kalla_executor.child`.
+
+It reads one JSON line, the task, from standard input, fetches what the fragment wants from peers,
+runs it, and writes JSON lines to standard output: `progress` as it goes, and one `ended`. When
+standard input ends, its executor is gone or wants it to stop, and it exits at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from kalla_core.engine.child import exit_at_end_of_input, own_output, send
+from kalla_core.engine.fragment import Done, run_fragment
+from kalla_core.engine.remote_run import RemoteRun
+from kalla_core.engine.wants import Inputs, wants
+from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
+from kalla_core.evidence.disk import disk_errors
+from kalla_core.fragments.outcome import (
+    FragmentEnded,
+    FragmentFailed,
+    FragmentProgress,
+    failed,
+)
+from kalla_core.sources.registry import load_connectors
+from kalla_executor.fetch import fetch_all, own_files
+from kalla_executor.tasks import Task, ended_json, progress_json, task_of
+
+_PROGRESS_INTERVAL_S = 0.2
+
+
+def prepare() -> None:
+    """Load what every fragment needs; for a process that others are forked from."""
+    load_connectors()
+
+
+def main() -> None:
+    """Run the fragment that standard input names."""
+    out = own_output()
+    asked = sys.stdin.readline()
+    if not asked:
+        return
+    threading.Thread(target=exit_at_end_of_input, daemon=True).start()
+    task = task_of(json.loads(asked))
+    start = time.monotonic()
+    outcome, trace = _outcome(task, _Reporter(out, task))
+    seconds = time.monotonic() - start
+    send(out, ended_json(FragmentEnded(task.launch.id, seconds, outcome), trace))
+    os._exit(0)  # threads that still wait for nothing must not hold the process up
+
+
+def _outcome(task: Task, reporter: _Reporter) -> tuple[Done | FragmentFailed, str]:
+    """Return what became of a task, and the traceback of an error."""
+    try:
+        return _run(task, reporter), ""
+    except KallaError as error:
+        return failed(error), _trace(error)
+    except MemoryError as error:
+        return failed(OutOfMemory(f"There is not enough memory ({error}).")), _trace(error)
+    except BaseException as error:  # a panic of the query engine is no Exception
+        failure = EngineFailure(f"An internal error: {type(error).__name__}: {error}")
+        return failed(failure), _trace(error)
+
+
+def _run(task: Task, reporter: _Reporter) -> Done:
+    id = task.launch.id
+    with task.folder.scratch(id) as scratch:
+        inputs = _inputs(task, scratch, reporter)
+        run = RemoteRun(
+            id=id,
+            job=task.launch.job,
+            budget=task.budget,
+            folder=task.folder,
+            scratch=scratch,
+            on_progress=reporter.report,
+            fetched_bytes=reporter.fetched_bytes,
+        )
+        return run_fragment(run, task.launch.work, inputs)
+
+
+def _inputs(task: Task, scratch: Path, reporter: _Reporter) -> Inputs:
+    wanted = wants(task.launch.work)
+    mine = [want for want in wanted if want.place.executor_id == task.executor_id]
+    files = own_files(task.folder, mine)
+    requests = task.requests()
+    if requests:
+        folder = scratch / "fetched"
+        with disk_errors(folder):
+            folder.mkdir()
+        start = time.monotonic()
+        files |= fetch_all(requests, folder, reporter.fetched)
+        reporter.waited(time.monotonic() - start)
+    return files
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+class _Reporter:
+    """Sends progress, a few times a second and after the fetching."""
+
+    def __init__(self, out: IO[str], task: Task) -> None:
+        self._out = out
+        self._last = FragmentProgress(task.launch.id)
+        self._sent = time.monotonic()
+        self._lock = threading.Lock()
+        self.fetched_bytes = 0
+
+    def report(self, progress: FragmentProgress) -> None:
+        with self._lock:
+            self._last = progress
+            now = time.monotonic()
+            if now - self._sent >= _PROGRESS_INTERVAL_S:
+                self._sent = now
+                send(self._out, progress_json(progress))
+
+    def fetched(self, size: int) -> None:
+        self.fetched_bytes += size
+        self.report(replace(self._last, fetched_bytes=self.fetched_bytes))
+
+    def waited(self, seconds: float) -> None:
+        send(self._out, {"event": "fetched", "seconds": seconds, "bytes": self.fetched_bytes})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Serves spools to peers over Arrow Flight: raw bytes, against signed tickets, a few at a time."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.flight as flight
+
+from kalla_core.engine.spool import SpoolFile
+from kalla_core.engine.spool_folder import NotSpooled, SpoolFolder
+from kalla_core.errors import Unauthenticated
+from kalla_core.observe.logs import get_logger
+from kalla_core.wire.tickets import Wanted, read_ticket
+from kalla_executor.exchange import SCHEMA, Piece, chosen, pieces
+
+_KEYS_KEPT = 2
+_STREAMS = 32
+_TURN_PATIENCE_S = 20.0
+
+
+class SpoolKeys:
+    """The keys that tickets are signed with: the newest, and the one before a restart."""
+
+    def __init__(self) -> None:
+        self._keys: list[bytes] = []
+        self._lock = threading.Lock()
+
+    def add(self, key: bytes) -> None:
+        """Take the key that the coordinator gave; it signs from now on."""
+        with self._lock:
+            self._keys = [key, *(old for old in self._keys if old != key)][:_KEYS_KEPT]
+
+    @property
+    def good(self) -> tuple[bytes, ...]:
+        """All keys that are accepted, the newest first."""
+        with self._lock:
+            return tuple(self._keys)
+
+
+class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
+    """One request brings all that a reader wants of this executor.
+
+    Args:
+        location: `grpc://HOST:PORT`, port 0 for a free one.
+        served: told of bytes that went out; called from several threads.
+        streams: that are served at once; others wait for their turn, for a while.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        executor_id: str,
+        folder: SpoolFolder,
+        keys: SpoolKeys,
+        served: Callable[[int], None],
+        streams: int = _STREAMS,
+    ) -> None:
+        super().__init__(location)
+        self._executor_id = executor_id
+        self._folder = folder
+        self._keys = keys
+        self._served = served
+        self._turns = threading.BoundedSemaphore(streams)
+
+    def do_get(
+        self, context: flight.ServerCallContext, ticket: flight.Ticket
+    ) -> flight.GeneratorStream:
+        """Stream the bytes of a ticket (see `exchange`).
+
+        Raises:
+            FlightUnauthenticatedError: the ticket is not good, or not any more.
+            FlightServerError: some of it is not here; which, as JSON in `extra_info`.
+            FlightUnavailableError: too many others are served.
+        """
+        try:
+            wanted = read_ticket(
+                self._keys.good, self._executor_id, ticket.ticket, datetime.now(UTC)
+            )
+        except Unauthenticated as error:
+            get_logger().warning("ticket_refused", peer=context.peer(), reason=error.message)
+            raise flight.FlightUnauthenticatedError(error.message) from error
+        files = self._open(wanted)
+        if not self._turns.acquire(timeout=_TURN_PATIENCE_S):
+            raise flight.FlightUnavailableError("too many peers fetch from this executor")
+        return flight.GeneratorStream(SCHEMA, self._stream(wanted, files))
+
+    def _open(self, wanted: tuple[Wanted, ...]) -> list[SpoolFile]:
+        files, missing = [], []
+        for want in wanted:
+            try:
+                files.append(self._folder.open(want.attempt, want.kind))
+            except NotSpooled:
+                missing.append(str(want.attempt))
+        if missing:
+            text = f"{len(missing)} spools are not here, the first is {missing[0]}"
+            raise flight.FlightServerError(text, extra_info=json.dumps(missing).encode())
+        return files
+
+    def _stream(self, wanted: tuple[Wanted, ...], files: list[SpoolFile]) -> Iterator[Piece]:
+        try:
+            for want, file in zip(wanted, files, strict=True):
+                for batch, metadata in pieces(file, chosen(file, want.buckets)):
+                    self._served(batch.nbytes)
+                    yield batch if metadata is None else (batch, metadata)
+        finally:
+            self._turns.release()
+
+
+def missing_attempts(error: pa.ArrowException) -> tuple[str, ...]:
+    """Return which attempts a server said it does not have; empty if it said something else."""
+    info = getattr(error, "extra_info", b"")
+    return tuple(json.loads(info)) if info else ()

@@ -1,0 +1,301 @@
+"""Fragments that run, each in a process of its own in one of the slots.
+
+A slot's process that dies, takes too much memory or does not stop is a typed outcome of its
+fragment; the executor goes on. All methods belong to the event loop; the waiting is for threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from kalla_core.engine.children import Child, Limits, running
+from kalla_core.engine.nursery import Nursery
+from kalla_core.engine.spool_folder import SpoolFolder
+from kalla_core.engine.wants import by_executor, wants
+from kalla_core.errors import (
+    Cancelled,
+    Crashed,
+    DeadlineExceeded,
+    EngineFailure,
+    KallaError,
+    OutOfDisk,
+)
+from kalla_core.fragments.attempt import AttemptId
+from kalla_core.fragments.outcome import (
+    FragmentEnded,
+    FragmentProgress,
+    JoinDone,
+    Outcome,
+    SettleDone,
+    failed,
+)
+from kalla_core.fragments.remote import Launch
+from kalla_core.observe.logs import get_logger
+from kalla_core.wire.tickets import sign
+from kalla_executor import tasks
+from kalla_executor.flight import SpoolKeys
+from kalla_executor.metrics import ExecutorMetrics
+from kalla_executor.slots import SlotShare
+
+CHILD = (sys.executable, "-m", "kalla_executor.child")
+"""The command of a slot's process."""
+
+_TICKET_LIFE = timedelta(minutes=15)
+_DISK_INTERVAL_S = 1.0
+
+Tell = Callable[[FragmentProgress | FragmentEnded], None]
+
+
+@dataclass
+class _Slot:
+    """An attempt in hand."""
+
+    launch: Launch
+    stop: threading.Event = field(default_factory=threading.Event)
+    why: KallaError | None = None
+    forgotten: bool = False
+    spilled_bytes: int = 0
+
+    def end(self, why: KallaError) -> None:
+        """Ask for it to stop; the first reason counts."""
+        self.why = self.why or why
+        self.stop.set()
+
+
+class Runner:
+    """Runs what is launched, `slots` at a time; what is more waits.
+
+    Args:
+        tell: takes what fragments report, on the event loop.
+    """
+
+    def __init__(
+        self,
+        executor_id: str,
+        folder: SpoolFolder,
+        keys: SpoolKeys,
+        share: SlotShare,
+        slots: int,
+        nursery: Nursery,
+        metrics: ExecutorMetrics,
+        tell: Tell,
+        spool_limit_bytes: int | None = None,
+    ) -> None:
+        self._executor_id = executor_id
+        self._folder = folder
+        self._keys = keys
+        self._share = share
+        self._nursery = nursery
+        self._metrics = metrics
+        self._tell = tell
+        self._spool_limit_bytes = spool_limit_bytes
+        self._pool = ThreadPoolExecutor(slots, "slot")
+        self._slots: dict[AttemptId, _Slot] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self.spool_bytes = 0
+        metrics.slots.set(slots)
+
+    @property
+    def busy(self) -> int:
+        """Slots in which a fragment runs."""
+        return self._busy
+
+    @property
+    def in_hand(self) -> tuple[AttemptId, ...]:
+        """Attempts that run or wait for a slot."""
+        return tuple(self._slots)
+
+    def launch(self, launch: Launch) -> None:
+        """Take a fragment; the same attempt again is in hand already."""
+        if launch.id in self._slots:
+            return
+        self._drop_older(launch.id)
+        slot = _Slot(launch)
+        self._slots[launch.id] = slot
+        task = asyncio.create_task(self._attend(slot))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self, attempt: AttemptId) -> None:
+        """Stop an attempt; it tells that it was cancelled."""
+        if attempt in self._slots:
+            self._slots[attempt].end(Cancelled("The fragment was cancelled."))
+
+    def forget(self, run_id: str, run_attempt: int) -> None:
+        """Stop fragments of a run attempt and those before it, without a word; drop spools."""
+        for id, slot in self._slots.items():
+            if id.run_id == run_id and id.run_attempt <= run_attempt:
+                slot.forgotten = True
+                slot.end(Cancelled("The run is over."))
+        self._folder.forget(run_id, run_attempt)
+
+    async def watch_disk(self) -> None:
+        """Look at the spool's size for ever; what takes too much room ends with `OutOfDisk`."""
+        while True:
+            await asyncio.to_thread(self._measure)
+            self._metrics.spool_bytes.set(self.spool_bytes)
+            limit = self._spool_limit_bytes
+            if limit is not None and self.spool_bytes > limit and self._slots:
+                largest = max(self._slots.values(), key=self._scratch_bytes)
+                largest.end(
+                    OutOfDisk(
+                        f"The spool of executor {self._executor_id} holds {self.spool_bytes} "
+                        f"bytes, more than its limit of {limit}. Raise --spool-limit, or add "
+                        "executors."
+                    )
+                )
+            await asyncio.sleep(_DISK_INTERVAL_S)
+
+    async def finish(self, grace: timedelta) -> None:
+        """Wait for what is in hand, but not for ever; what is left is stopped."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+
+    async def close(self) -> None:
+        """Stop everything; returns when all processes are gone."""
+        for slot in self._slots.values():
+            slot.forgotten = True
+            slot.end(Cancelled("The executor ends."))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._pool.shutdown()
+
+    def _drop_older(self, newer: AttemptId) -> None:
+        """A coordinator that came back tries the whole job again: older tries are over."""
+        stale = [
+            id
+            for id in (*self._slots, *self._folder.held())
+            if id.run_id == newer.run_id and id.run_attempt < newer.run_attempt
+        ]
+        if stale:
+            get_logger().info("older_attempt_dropped", run_id=newer.run_id, count=len(stale))
+            self.forget(newer.run_id, newer.run_attempt - 1)
+
+    async def _attend(self, slot: _Slot) -> None:
+        loop = asyncio.get_running_loop()
+        start = time.monotonic()
+
+        def tell(report: FragmentProgress) -> None:
+            loop.call_soon_threadsafe(self._tell, report)
+
+        try:
+            outcome = await loop.run_in_executor(self._pool, self._work, slot, tell)
+        except Exception as error:
+            get_logger().exception("slot_failed", attempt=str(slot.launch.id))
+            outcome = failed(EngineFailure(f"An internal error of the executor: {error}"))
+        finally:
+            del self._slots[slot.launch.id]
+        if slot.forgotten:
+            self._folder.forget(slot.launch.id.run_id, slot.launch.id.run_attempt)
+            return
+        ended = FragmentEnded(slot.launch.id, time.monotonic() - start, outcome)
+        self._metrics.ended(ended)
+        get_logger().info(
+            "fragment_ended",
+            attempt=str(ended.id),
+            seconds=round(ended.seconds, 3),
+            outcome=type(outcome).__name__,
+        )
+        self._tell(ended)
+
+    def _work(self, slot: _Slot, tell: Callable[[FragmentProgress], None]) -> Outcome:
+        self._count_busy(1)
+        try:
+            if slot.why is not None:
+                return failed(slot.why)
+            outcome = self._in_child(slot, tell)
+        except KallaError as error:
+            outcome = failed(slot.why if slot.stop.is_set() and slot.why else error)
+        finally:
+            self._count_busy(-1)
+            self._tidy(slot.launch.id)
+        if isinstance(outcome, JoinDone | SettleDone):
+            return replace(outcome, spilled_bytes=self._spilled(slot, outcome))
+        return outcome
+
+    def _in_child(self, slot: _Slot, tell: Callable[[FragmentProgress], None]) -> Outcome:
+        limits = Limits(self._share.killed_bytes, _time_left(slot.launch), slot.stop)
+        task = tasks.Task(
+            slot.launch,
+            self._executor_id,
+            self._folder,
+            self._share.budget,
+            self._tickets(slot.launch),
+        )
+        with running(CHILD, limits, start=self._nursery.start) as child:
+            return self._listen(child, task, tell)
+
+    def _listen(
+        self, child: Child, task: tasks.Task, tell: Callable[[FragmentProgress], None]
+    ) -> Outcome:
+        outcome: Outcome | None = None
+        for answer in child.ask(tasks.task_json(task)):
+            match answer["event"]:
+                case "progress":
+                    tell(tasks.progress_from(answer))
+                case "fetched":
+                    self._metrics.fetched_bytes.inc(answer["bytes"])
+                    self._metrics.fetch_wait_seconds.inc(answer["seconds"])
+                case "ended":
+                    outcome = tasks.ended_from(answer).outcome
+                    if answer["traceback"]:
+                        get_logger().warning(
+                            "fragment_failed",
+                            attempt=str(task.launch.id),
+                            traceback=answer["traceback"],
+                        )
+                    return outcome
+                case event:
+                    raise Crashed(f"The process of a slot told of an unknown event: {event}.")
+        raise Crashed("The process of a slot ended without saying what became of its fragment.")
+
+    def _tickets(self, launch: Launch) -> dict[str, bytes]:
+        keys = self._keys.good
+        key = keys[0] if keys else secrets.token_bytes(32)
+        expires = datetime.now(UTC) + _TICKET_LIFE
+        return {
+            peer: sign(key, peer, mine, expires)
+            for peer, mine in by_executor(wants(launch.work)).items()
+            if peer != self._executor_id
+        }
+
+    def _count_busy(self, change: int) -> None:
+        with _busy_lock:
+            self._busy += change
+            self._metrics.slots_busy.set(self._busy)
+
+    def _measure(self) -> None:
+        self.spool_bytes = self._folder.bytes()
+        for slot in list(self._slots.values()):
+            slot.spilled_bytes = max(slot.spilled_bytes, self._scratch_bytes(slot))
+
+    def _scratch_bytes(self, slot: _Slot) -> int:
+        return self._folder.scratch_bytes(slot.launch.id)
+
+    def _spilled(self, slot: _Slot, outcome: JoinDone | SettleDone) -> int:
+        return max(slot.spilled_bytes - outcome.fetched_bytes, 0)
+
+    def _tidy(self, attempt: AttemptId) -> None:
+        """Remove the scratch of a process that was killed."""
+        self._folder.remove_scratch(attempt)
+
+
+_busy_lock = threading.Lock()
+
+
+def _time_left(launch: Launch) -> timedelta | None:
+    if launch.deadline is None:
+        return None
+    left = launch.deadline - datetime.now(UTC)
+    if left <= timedelta(0):
+        raise DeadlineExceeded("The run took longer than its timeout.")
+    return left

@@ -1,0 +1,46 @@
+"""How an executor's memory is divided among its slots: arithmetic, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kalla_core.engine.budget import MIB, SMALLEST_LIMIT, Budget, budget
+from kalla_core.errors import InvalidSetting
+
+PARENT_BYTES = 160 * MIB
+"""Measured: what the process that serves and listens keeps resident, and its zygote."""
+
+_COUNTED_TWICE_BYTES = 96 * MIB
+"""What `budget` takes off for a command line beside the child, which a slot does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotShare:
+    """What one fragment may take.
+
+    Attributes:
+        memory_bytes: of the slot's process, as it is told to the coordinator.
+        killed_bytes: of the slot's process alone, beyond which it is killed.
+        budget: what its rows, sorts and joins get of that; about a third is left for what the
+            query engine does not count.
+    """
+
+    memory_bytes: int
+    killed_bytes: int
+    budget: Budget
+
+
+def slot_share(limit_bytes: int, slots: int) -> SlotShare:
+    """Divide the memory of an executor's process tree among `slots` fragments, one thread each.
+
+    Raises:
+        InvalidSetting: that leaves a slot too little to work with.
+    """
+    each = (limit_bytes - PARENT_BYTES) // slots
+    if each + _COUNTED_TWICE_BYTES < SMALLEST_LIMIT:
+        least = (SMALLEST_LIMIT - _COUNTED_TWICE_BYTES) * slots + PARENT_BYTES
+        raise InvalidSetting(
+            f"A memory limit of {limit_bytes // MIB} MiB is too small for {slots} slots: they "
+            f"need {least // MIB} MiB. Raise --memory-limit, or lower --slots."
+        )
+    return SlotShare(each, each * 5 // 4, budget(each + _COUNTED_TWICE_BYTES, threads=1))
