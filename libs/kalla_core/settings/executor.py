@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BeforeValidator
-
-from kalla_core import units
-from kalla_core.settings.declare import Bytes, Serving, setting
-
-
-def _duration(value: object) -> object:
-    return units.parse_duration(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+from kalla_core.settings.declare import Bytes, Duration, Serving, setting
 
 
 class ExecutorSettings(Serving):

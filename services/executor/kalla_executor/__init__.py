@@ -11,6 +11,7 @@ exchange   the bytes of that: which pieces of a file travel, and how they are pu
 fetch      takes spools from peers
 probes     health, readiness and metrics for whoever watches the process
 metrics    what is counted
+command    the subcommand of `kallad`
 
 Bytes of spools go from an executor's parent process straight to the slot that wants them. The
 parent never holds rows: it serves files as they lie on disk.

@@ -116,7 +116,7 @@ class _Executor:
         async with AsyncExitStack() as stack:
             stack.callback(self._flight.shutdown)
             stack.push_async_callback(self._runner.close)
-            web = await self._probes(stack)
+            http_port, grpc_port = await self._probes(stack)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._draining.set)
@@ -130,7 +130,8 @@ class _Executor:
                 "executor_started",
                 executor_id=self._id,
                 flight=f"{self._host}:{self._flight.port}",
-                http_port=web,
+                http_port=http_port,
+                grpc_port=grpc_port,
                 slots=self._settings.slots,
                 slot_memory_bytes=self._share.memory_bytes,
             )
@@ -154,7 +155,7 @@ class _Executor:
         hurried.cancel()
         await self._presence.said_all(_SAY_PATIENCE)
 
-    async def _probes(self, stack: AsyncExitStack) -> int:
+    async def _probes(self, stack: AsyncExitStack) -> tuple[int, int]:
         settings = self._settings
         try:
             listening = bound_socket(settings.bind_host, settings.http_port)
@@ -166,12 +167,11 @@ class _Executor:
         stack.push_async_callback(cancelled, web)
         address = f"{_bracketed(settings.bind_host)}:{settings.grpc_port}"
         try:
-            health, _ = await serve_health(address)
+            health, grpc_port = await serve_health(address)
         except RuntimeError as error:
             raise _not_bound("--grpc-port", settings.grpc_port, error) from error
         stack.push_async_callback(health.stop, None)
-        port: int = listening.getsockname()[1]
-        return port
+        return listening.getsockname()[1], grpc_port
 
     async def _sweep(self) -> None:
         """Remove what nobody came for; a job that goes on for longer has it made again."""

@@ -132,9 +132,10 @@ class Presence:
             call = stub.Connect(self._sayings(), metadata=self._metadata)
             beating: asyncio.Task[None] | None = None
             try:
-                welcome = await self._welcomed(call)
+                incoming = aiter(call)
+                welcome = await self._welcomed(incoming)
                 beating = asyncio.create_task(self._keep_beating(welcome.heartbeat_interval))
-                async for message in call:
+                async for message in incoming:
                     self._hear(to_executor(message))
             except grpc.aio.AioRpcError as error:
                 raise _unavailable(error, self._address) from error
@@ -143,15 +144,14 @@ class Presence:
                     beating.cancel()
                 call.cancel()
 
-    async def _welcomed(self, call: Any) -> Welcome:
+    async def _welcomed(self, incoming: AsyncIterator[pb.ToExecutor]) -> Welcome:
         try:
-            first = await asyncio.wait_for(call.read(), _WELCOME_PATIENCE_S)
+            first = await asyncio.wait_for(anext(incoming, None), _WELCOME_PATIENCE_S)
         except TimeoutError as error:
             raise CoordinatorUnavailable(
                 f"The coordinator at {self._address} does not answer."
             ) from error
-        over = first is grpc.aio.EOF  # type: ignore[attr-defined]
-        said = None if over else to_executor(first)
+        said = None if first is None else to_executor(first)
         match said:
             case Welcome():
                 self._ears.welcome(said)
