@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kalla_core.engine.remote_run import RemoteRun
 from kalla_core.engine.sinks import EvidenceSinks, Outputs
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.evidence.s3_output import output_errors
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.fragments.outcome import EvidencePart
+from kalla_core.s3.bucket import bucket
+from kalla_core.s3.location import S3Location, is_s3
+from kalla_core.s3.multipart import upload
 
 PAIRS = (MATCHED,)
 UNMATCHED_ROWS = tuple(UNMATCHED.values())
@@ -34,8 +38,21 @@ class PartFiles:
         """
         written = zip(self._outputs.items(), self.sinks.close(), strict=True)
         return tuple(
-            _part(name, path, file) for (name, path), file in written if self._counts(path, file)
+            self._part(name, path, file)
+            for (name, path), file in written
+            if self._counts(path, file)
         )
+
+    def _part(self, name: str, path: Path, file: WrittenFile) -> EvidencePart:
+        full_name = f"{name}/{path.name}"
+        part = EvidencePart(full_name, file.rows, file.bytes, file.sha256)
+        staging = self._run.job.staging
+        if not is_s3(staging):
+            return part
+        prefix = S3Location.parse(staging).as_folder()
+        with output_errors(prefix):
+            pending = upload(bucket(prefix.bucket), path, prefix.below(full_name).key)
+        return replace(part, upload_id=pending.upload_id, part_etags=pending.etags)
 
     def _counts(self, path: Path, file: WrittenFile) -> bool:
         if file.rows or self._run.id.fragment == 0:
@@ -63,12 +80,9 @@ def writing_parts(run: RemoteRun, names: Sequence[str]) -> Iterator[PartFiles]:
 
 
 def _outputs(run: RemoteRun, names: Sequence[str]) -> Outputs:
-    folder = Path(run.job.staging)
+    # What goes to S3 is written here first: its upload stays invisible until it is completed.
+    folder = run.scratch if is_s3(run.job.staging) else Path(run.job.staging)
     for name in names:
         with disk_errors(folder / name):
             (folder / name).mkdir(exist_ok=True)
     return {name: folder / name / f"{run.id.file_stem}.parquet" for name in names}
-
-
-def _part(name: str, path: Path, file: WrittenFile) -> EvidencePart:
-    return EvidencePart(f"{name}/{path.name}", file.rows, file.bytes, file.sha256)

@@ -9,6 +9,7 @@ from kalla_core.engine.scan import OpenSource
 from kalla_core.errors import KallaError
 from kalla_core.fragments.outcome import ProveDone
 from kalla_core.fragments.remote import JobContext, ProveWork
+from kalla_core.s3.location import is_s3
 from kalla_core.sources.protocol import PinnedSource
 from kalla_core.sources.registry import connector_for
 
@@ -19,7 +20,9 @@ def run_prove(job: JobContext, work: ProveWork) -> ProveDone:
         problem = _unseen(pinned)
         if problem is not None:
             return ProveDone(problem)
-    return ProveDone(_unshared(Path(job.staging), work) if work.nonce_name else None)
+    if not work.nonce_name or is_s3(job.staging):
+        return ProveDone(None)
+    return ProveDone(_unshared(Path(job.staging), work))
 
 
 def _unseen(pinned: PinnedSource) -> str | None:

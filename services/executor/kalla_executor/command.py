@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import typer
-from kalla_core.cli.service import add_service
 
+from kalla_core.cli.service import add_service
 from kalla_core.settings import ExecutorSettings
 
 
