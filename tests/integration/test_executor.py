@@ -14,6 +14,7 @@ import grpc
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kalla_core.fragments.attempt import AttemptId
@@ -190,6 +191,7 @@ async def test_it_registers_and_tells_how_it_is(tmp_path: Path) -> None:
     assert health.status == health_pb2.HealthCheckResponse.SERVING
 
 
+@pytest.mark.full
 async def test_what_nobody_holds_any_more_is_told_as_it_is(tmp_path: Path) -> None:
     given = job(tmp_path)
     async with one_executor(tmp_path) as (_, line, _executor):
@@ -220,6 +222,7 @@ async def test_an_error_of_the_user_arrives_as_what_it_is(tmp_path: Path) -> Non
     assert list(Path(given.context.staging).rglob("*.parquet")) == []
 
 
+@pytest.mark.full
 async def test_a_fragment_is_stopped_within_two_seconds(tmp_path: Path) -> None:
     given = job(tmp_path, SLOW)
     async with one_executor(tmp_path) as (_, line, _executor):
@@ -241,6 +244,7 @@ async def test_a_fragment_is_stopped_within_two_seconds(tmp_path: Path) -> None:
     assert idle
 
 
+@pytest.mark.full
 async def test_a_fragment_does_not_outlive_its_deadline(tmp_path: Path) -> None:
     given = job(tmp_path, SLOW)
     async with one_executor(tmp_path) as (_, line, _executor):
@@ -254,6 +258,7 @@ async def test_a_fragment_does_not_outlive_its_deadline(tmp_path: Path) -> None:
     assert outcome.error.code == "deadline_exceeded"
 
 
+@pytest.mark.full
 async def test_a_slot_that_is_killed_is_an_outcome_and_the_executor_goes_on(
     tmp_path: Path,
 ) -> None:
@@ -276,6 +281,7 @@ async def test_a_slot_that_is_killed_is_an_outcome_and_the_executor_goes_on(
     assert after == ProveDone(None)
 
 
+@pytest.mark.full
 async def test_spools_go_when_the_job_is_over(tmp_path: Path) -> None:
     given = job(tmp_path)
     async with one_executor(tmp_path) as (_, line, _executor):
@@ -288,6 +294,7 @@ async def test_spools_go_when_the_job_is_over(tmp_path: Path) -> None:
     assert len(held) == 4
 
 
+@pytest.mark.full
 async def test_a_newer_attempt_at_the_job_ends_the_older(tmp_path: Path) -> None:
     older = job(tmp_path, SLOW)
     async with one_executor(tmp_path) as (_, line, _executor):
@@ -305,6 +312,7 @@ async def test_a_newer_attempt_at_the_job_ends_the_older(tmp_path: Path) -> None
     assert line.ended(stale.id) is None
 
 
+@pytest.mark.full
 async def test_after_a_broken_stream_it_comes_back_and_says_what_it_has(tmp_path: Path) -> None:
     given = job(tmp_path, SLOW)
     async with one_executor(tmp_path) as (coordinator, line, _executor):
@@ -340,6 +348,7 @@ async def test_it_drains_on_sigterm_and_leaves_nothing(tmp_path: Path) -> None:
     assert (code, list((tmp_path / "spool").iterdir())) == (0, [])
 
 
+@pytest.mark.full
 async def test_it_does_not_wait_longer_than_its_grace(tmp_path: Path) -> None:
     given = job(tmp_path, SLOW)
     async with one_executor(tmp_path, KALLA_GRACE="1s") as (_, line, executor):
@@ -353,6 +362,7 @@ async def test_it_does_not_wait_longer_than_its_grace(tmp_path: Path) -> None:
     assert (code, list((tmp_path / "spool").iterdir())) == (0, [])
 
 
+@pytest.mark.full
 async def test_killed_it_leaves_what_the_next_one_sweeps_and_no_process(tmp_path: Path) -> None:
     given = job(tmp_path, SLOW)
     async with one_executor(tmp_path) as (coordinator, line, executor):
@@ -377,6 +387,7 @@ async def test_killed_it_leaves_what_the_next_one_sweeps_and_no_process(tmp_path
     assert swept != left
 
 
+@pytest.mark.full
 async def test_a_spool_that_takes_too_much_room_is_out_of_disk(tmp_path: Path) -> None:
     given = job(tmp_path)
     async with one_executor(tmp_path, KALLA_SPOOL_LIMIT="1000") as (_, line, _executor):
@@ -394,6 +405,7 @@ async def test_a_spool_that_takes_too_much_room_is_out_of_disk(tmp_path: Path) -
     assert "--spool-limit" in outcome.error.message
 
 
+@pytest.mark.full
 async def test_whoever_is_refused_ends_with_the_reason(tmp_path: Path) -> None:
     refusal = Refusal("protocol", "it speaks another protocol")
     async with (
@@ -406,6 +418,7 @@ async def test_whoever_is_refused_ends_with_the_reason(tmp_path: Path) -> None:
     assert "it speaks another protocol" in executor.log.read_text()
 
 
+@pytest.mark.full
 async def test_a_token_lets_it_in(tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text("# mine\nopen sesame\n")
     async with coordinating(token="open sesame") as coordinator:  # noqa: S106 - of this test
