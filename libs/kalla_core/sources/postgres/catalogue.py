@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kalla_core.errors import SourceNotFound, SourceUnreadable
@@ -64,6 +65,7 @@ class Column:
         type: name of the base type; of an array, of its items.
         builtin: the type is one of the server's own.
         category: `typcategory`: S for text, E for enums, …
+        readable: whether this session's role may.
         width: average bytes of its values; None if not known.
     """
 
@@ -146,6 +148,23 @@ def columns_of(session: Session, relation: Relation) -> tuple[Column, ...]:
         " AND NOT s.inherited ORDER BY b.attnum"
     )
     return tuple(Column(**row) for row in rows)
+
+
+def refuse_unreadable(columns: Sequence[Column]) -> None:
+    """Check that the role may read every column, as all of them are read.
+
+    Raises:
+        SourceUnreadable: naming those that it may not.
+    """
+    names = [column.name for column in columns if not column.readable]
+    if names:
+        head = "The column" if len(names) == 1 else "The columns"
+        named = ", ".join(f"`{name}`" for name in names)
+        raise SourceUnreadable(
+            f"{head} {named} may not be read by this role. Grant SELECT on the whole table, or"
+            " name a view of the columns that it may read.",
+            columns=names,
+        )
 
 
 def leaves_of(session: Session, relation: Relation) -> tuple[Relation, ...]:

@@ -27,6 +27,7 @@ from kalla_core.sources.postgres.catalogue import (
     find_relation,
     leaves_of,
     lock,
+    refuse_unreadable,
     server_of,
 )
 from kalla_core.sources.postgres.faults import POOLER
@@ -153,6 +154,7 @@ def _locked(spec: SourceSpec, table: TableName, holder: _Holder) -> _Locked:
         again = find_relation(holder.held, table)
         if again.oid == relation.oid:
             columns = columns_of(holder.held, again)
+            refuse_unreadable(columns)
             return _Locked(spec, holder, again, columns, leaves_of(holder.held, again))
         relation = again
     raise SourceChanged(f"`{table}` was replaced by another table again and again.")

@@ -1,0 +1,65 @@
+"""The embedded server: there for a block, and gone with whoever started it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from kalla_core.cli.demo_data import write_demo
+from kalla_core.cli.demo_postgres import show_postgres
+from kalla_core.cli.embedded_postgres import (
+    PACKAGE,
+    ServerDidNotStart,
+    embedded_server,
+    is_installed,
+)
+from kalla_core.recipe.parse import load_recipe
+from kalla_core.settings import load_settings
+from tests.support.processes import has_ended
+
+
+def test_a_server_is_gone_when_its_block_ends_however_it_ends() -> None:
+    with suppress(KeyboardInterrupt), embedded_server() as server:
+        pid, folder = server.pid, server.socket
+        assert not has_ended(pid)
+        raise KeyboardInterrupt
+
+    assert has_ended(pid)
+    assert not folder.exists()
+
+
+def test_a_server_that_does_not_start_says_why_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    folder.chmod(0o755)  # the server runs as nobody where root runs the tests
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+
+    with (
+        pytest.raises(ServerDidNotStart, match="invalid value for parameter"),
+        embedded_server({"work_mem": "much"}),
+    ):
+        pass
+
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+
+
+def test_without_the_package_the_demo_says_what_brings_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, PACKAGE, None)
+    recipe = load_recipe(write_demo(tmp_path, invoices=10).recipe)
+    said = StringIO()
+
+    show_postgres(Console(file=said), recipe, load_settings(), tmp_path, tmp_path / "evidence")
+
+    assert not is_installed()
+    assert "pip install kalla[demo]" in " ".join(said.getvalue().split())
+    assert not (tmp_path / "evidence-postgres").exists()
