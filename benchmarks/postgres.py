@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -42,6 +43,14 @@ _READING_ROWS = 1_000_000
 _SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "max_connections": "30"}
 _SQL_TYPES = {pa.string(): "text", pa.date32(): "date", pa.int64(): "bigint"}
 
+
+class Scenario(StrEnum):
+    """What is measured."""
+
+    READING = "reading"
+    JOB = "job"
+
+
 Contenders = Mapping[str, Callable[[], object]]
 
 
@@ -49,18 +58,23 @@ def main(
     size: Annotated[str, typer.Option(help="invoices of the job: 250k, 1m, 5m")] = "1m",
     rounds: Annotated[int, typer.Option(help="turns of each contender, after one to warm up")] = 3,
     work: Annotated[Path, typer.Option(help="folder for data and evidence")] = Path(".bench"),
+    only: Annotated[Scenario | None, typer.Option(help="one of the two")] = None,
 ) -> None:
     """Print seconds and CPU seconds of every contender, and what they make of each other."""
     with embedded_server(_SETTINGS) as server:
-        reading = data_for(
-            work, PatternName.ONE_TO_ONE, _READING_ROWS, Format.PARQUET, DEFAULT_SEED
-        )
-        _load(server, "reading", reading.left)
-        _take_turns("reading", _readers(server), server, rounds)
-        job = data_for(work, PatternName.ONE_TO_ONE, parse_size(size), Format.PARQUET, DEFAULT_SEED)
-        _load(server, "invoices", job.left)
-        _load(server, "payments", job.right)
-        _take_turns("job", _jobs(server, job, work), server, rounds)
+        if only is not Scenario.JOB:
+            data = _data(work, _READING_ROWS)
+            _load(server, "reading", data.left)
+            _take_turns("reading", _readers(server), server, rounds)
+        if only is not Scenario.READING:
+            data = _data(work, parse_size(size))
+            _load(server, "invoices", data.left)
+            _load(server, "payments", data.right)
+            _take_turns("job", _jobs(server, data, work), server, rounds)
+
+
+def _data(work: Path, rows: int) -> Dataset:
+    return data_for(work, PatternName.ONE_TO_ONE, rows, Format.PARQUET, DEFAULT_SEED)
 
 
 def _load(server: EmbeddedServer, name: str, path: Path) -> None:
