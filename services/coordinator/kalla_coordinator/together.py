@@ -17,6 +17,7 @@ from kalla_core.errors import ExecutorLost, KallaError
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.settings import TogetherSettings
 
+_KALLAD = (sys.executable, "-c", "from kalla_core.cli.kallad import main; main()")
 _START_PATIENCE_S = 60.0
 _END_PATIENCE_S = 15.0
 _LOOK_INTERVAL_S = 0.1
@@ -78,11 +79,11 @@ async def _executor(
     settings: TogetherSettings, coordinator_port: int, memory_bytes: int
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "kalla_core.cli.kallad", "executor", *_flags(
-            settings, coordinator_port, memory_bytes
-        ),
+        *_KALLAD,
+        "executor",
+        *_flags(settings, coordinator_port, memory_bytes),
         stdin=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         yield process
     finally:

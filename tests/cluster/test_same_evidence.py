@@ -1,0 +1,115 @@
+"""On executors a recipe has the evidence that it has on one machine, to the row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.check import check
+from benchmarks.generate import generate
+from kalla_core.evidence.reader import read_evidence
+from kalla_core.evidence.schema import MATCHED, UNMATCHED
+from kalla_core.matching.query import Side
+from kalla_core.recipe.parse import load_recipe
+from tests.integration.test_engine_shapes import RUN, given
+from tests.support.covering import every_row, pairwise_rows
+from tests.support.real_cluster import Cluster, real_cluster
+from tests.support.tables import Reconciliation, sorted_rows
+from tests.unit.matching.shapes import Shape
+
+SIZE = 2000
+PARAMETERS: Mapping[str, list[Any]] = {
+    "pattern": ["one_to_one", "split", "batch", "cross", "hard"],
+    "parts": [None, 1, 3],
+    "buckets": [None, 5],
+    "format": ["csv", "parquet"],
+}
+COVERING = pairwise_rows(PARAMETERS)
+SOME = RUN[3::24]
+DOZEN = RUN[1::16][:12]
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    return "-".join(map(str, row.values()))
+
+
+def the_truth_holds(cluster: Cluster, row: Mapping[str, Any], folder: Path) -> None:
+    dataset = generate(row["pattern"], SIZE, 7, folder / "data", row["format"])
+    recipe = load_recipe(dataset.recipe_path)
+    options = replace(recipe.options, partitions=row["parts"], buckets=row["buckets"])
+
+    cluster.run(replace(recipe, options=options), folder / "out")
+
+    report = check(folder / "out", dataset.truth)
+    assert report.ok, str(report)
+
+
+def the_evidence_is_the_same(cluster: Cluster, books: Reconciliation, folder: Path) -> None:
+    local = books.run()
+    options = replace(books.options, buckets=5, partitions=3)
+
+    job = cluster.run(replace(books.recipe(), options=options), folder / "out")
+
+    assert job["engine"] == "cluster"
+    with read_evidence(folder / "out") as evidence:
+        got = {name: _rows(evidence.table(name)) for name in (MATCHED, *UNMATCHED.values())}
+        assert evidence.metadata.strategy == local.outcome.strategy
+    assert got[MATCHED] == _rows(local.matched)
+    for side in Side:
+        assert got[UNMATCHED[side]] == _rows(local.unmatched[side])
+
+
+def _rows(table: Any) -> Any:
+    """Return rows without the moment of the run, which is another one."""
+    return sorted_rows(table.drop_columns([c for c in table.column_names if c == "matched_at"]))
+
+
+@pytest.mark.parametrize("row", COVERING, ids=name_of)
+def test_the_evidence_of_a_cluster_equals_the_truth(
+    cluster: Cluster, row: Mapping[str, Any], tmp_path: Path
+) -> None:
+    the_truth_holds(cluster, row, tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("row", every_row(PARAMETERS), ids=name_of)
+def test_the_evidence_of_a_cluster_equals_the_truth_for_every_combination(
+    cluster: Cluster, row: Mapping[str, Any], tmp_path: Path
+) -> None:
+    the_truth_holds(cluster, row, tmp_path)
+
+
+@pytest.mark.parametrize("shape", SOME, ids=str)
+def test_a_shape_has_the_same_evidence_on_a_cluster(
+    cluster: Cluster, shape: Shape, tmp_path: Path
+) -> None:
+    the_evidence_is_the_same(cluster, given(tmp_path, shape), tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("shape", [shape for shape in RUN if shape not in SOME], ids=str)
+def test_every_shape_has_the_same_evidence_on_a_cluster(
+    cluster: Cluster, shape: Shape, tmp_path: Path
+) -> None:
+    the_evidence_is_the_same(cluster, given(tmp_path, shape), tmp_path)
+
+
+@pytest.fixture(scope="module", params=[1, 5])
+def other_size(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("other")
+    with real_cluster(folder, executors=request.param, memory="10GiB") as running:
+        yield running
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("shape", DOZEN, ids=str)
+def test_one_executor_and_five_bring_out_the_same(
+    other_size: Cluster, shape: Shape, tmp_path: Path
+) -> None:
+    the_evidence_is_the_same(other_size, given(tmp_path, shape), tmp_path)
