@@ -1,0 +1,248 @@
+"""Executors against Sail's workers, and against one machine: `python -m benchmarks.clusters`.
+
+Starts `kallad cluster` with executors of one slot each and, where `pysail` is installed
+(`pip install '.[bench]'`), Sail in its local-cluster mode with as many workers of one slot. Both
+stay for all rounds. In each round the same full job is done by Kalla's executors, by Sail, and by
+Kalla's local engine on the same coordinator; each result is compared with the truth. Medians,
+ratios (bar 2: no slower than Sail, at most 1.5 times Kalla's own local time) and the peak memory of
+coordinator and executors are printed and added to `.bench/results/clusters.jsonl`. With
+`--executors 1` and then 2 it gives the figures of bar 6.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Annotated, Any, cast
+
+import httpx
+import typer
+
+from benchmarks.check import check, check_outputs
+from benchmarks.generate import DEFAULT_SEED, Dataset, Format, PatternName
+from benchmarks.run import data_for, parse_size
+from benchmarks.shapes import LEFT_KEY, RIGHT_KEY
+from kalla_core.recipe.parse import load_recipe
+from kalla_core.recipe.write import to_document
+
+_START_S = 120.0
+_KALLAD = (sys.executable, "-c", "from kalla_core.cli.kallad import main; main()")
+
+Do = Callable[[Path], float]
+"""Does the job into a folder; returns the seconds that it took."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A cluster of Kalla's that runs."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def job(self, dataset: Dataset, engine: str, out: Path) -> float:
+        """Submit the job and wait for its end."""
+        document = {**to_document(load_recipe(dataset.recipe_path)), "options": {"engine": engine}}
+        run_id = str(uuid.uuid4())
+        body = {"run_id": run_id, "recipe": document, "output_path": str(out)}
+        began = time.perf_counter()
+        httpx.post(f"{self.url}/api/jobs", json=body, timeout=30).raise_for_status()
+        while True:
+            job = httpx.get(f"{self.url}/api/jobs/{run_id}", timeout=30).json()
+            if job["status"] == "succeeded":
+                return time.perf_counter() - began
+            if job["status"] in ("failed", "cancelled"):
+                raise RuntimeError(f"{engine}: {job['error']}")
+            threading.Event().wait(0.02)
+
+    def peaks(self) -> dict[str, int]:
+        """Return the most memory that the coordinator's own process held, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        held = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+        return {"coordinator": int(held.split()[1]) << 10}
+
+
+def main(
+    size: Annotated[str, typer.Option(help="Invoices: small, 250k, 5m, ...")] = "1m",
+    format: Annotated[Format, typer.Option(help="csv or parquet.")] = Format.PARQUET,
+    executors: Annotated[int, typer.Option(help="Executors and workers.", min=1)] = 2,
+    rounds: Annotated[int, typer.Option(help="Counted rounds.", min=1)] = 5,
+    memory: Annotated[str, typer.Option(help="Of the whole cluster.")] = "8GiB",
+    sail: Annotated[bool, typer.Option(help="Also measure Sail.")] = True,
+    work: Annotated[Path, typer.Option(help="Folder for data and results.")] = Path(".bench"),
+) -> None:
+    """Measure a cluster of Kalla's, Sail's, and one machine."""
+    dataset = data_for(work, PatternName.ONE_TO_ONE, parse_size(size), format, DEFAULT_SEED)
+    scratch = (work / "clusters").absolute()
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    with ExitStack() as stack:
+        kalla = stack.enter_context(_kalla(executors, memory, scratch))
+        contenders: dict[str, Do] = {
+            "cluster": lambda out: kalla.job(dataset, "cluster", out),
+            "local": lambda out: kalla.job(dataset, "local", out),
+        }
+        if sail and find_spec("pysail") is not None:
+            contenders["sail"] = stack.enter_context(_sail(executors, dataset))
+        else:
+            typer.echo("Sail is not measured: it takes `pip install '.[bench]'`.")
+        times = _rounds(contenders, rounds, dataset, scratch)
+        peaks = kalla.peaks()
+    _report(
+        times, peaks, {"size": dataset.size, "format": str(format), "executors": executors}, work
+    )
+
+
+def _rounds(
+    contenders: Mapping[str, Do], rounds: int, dataset: Dataset, scratch: Path
+) -> dict[str, list[float]]:
+    """Take turns: a round to warm up, then those that count."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, do in contenders.items():
+            out = scratch / f"{name}-{number}"
+            took = do(out)
+            _check(name, out, dataset)
+            shutil.rmtree(out)
+            typer.echo(f"{name} {number or 'warm-up'}: {took:.2f} s")
+            if number:
+                times[name].append(took)
+    return times
+
+
+def _check(name: str, out: Path, dataset: Dataset) -> None:
+    if name == "sail":
+        keys = (LEFT_KEY, RIGHT_KEY)
+        report = check_outputs(out, dataset.truth, pair_keys=keys, record_keys=keys)
+    else:
+        report = check(out, dataset.truth)
+    if not report.ok:
+        raise RuntimeError(f"{name} is wrong: {report}")
+
+
+def _report(
+    times: Mapping[str, list[float]], peaks: Mapping[str, int], what: Mapping[str, Any], work: Path
+) -> None:
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    ratios = {
+        f"cluster / {name}": statistics.median(
+            ours / theirs for ours, theirs in zip(times["cluster"], times[name], strict=True)
+        )
+        for name in times
+        if name != "cluster"
+    }
+    result = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        **what,
+        "cores": os.cpu_count(),
+        "median_s": {name: round(median, 3) for name, median in medians.items()},
+        "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
+        "peak_mib": {name: size >> 20 for name, size in peaks.items()},
+    }
+    results = work / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    with (results / "clusters.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(result) + "\n")
+    typer.echo(json.dumps(result, indent=2))
+
+
+@contextmanager
+def _kalla(executors: int, memory: str, scratch: Path) -> Iterator[Running]:
+    command = [
+        *(*_KALLAD, "cluster", f"--executors={executors}", f"--slots={executors}"),
+        *("--http-port=0", "--grpc-port=0", "--results-port=0", "--max-jobs=1"),
+        *(f"--memory-limit={memory}", f"--staging-path={scratch / 'staging'}"),
+    ]
+    environment = {"KALLA_LOG_FORMAT": "json", "KALLA_SPOOL_PATH": str(scratch / "spools")}
+    with _process(command, environment, subprocess.PIPE) as process:
+        _, _, stderr = _pipes(process)
+        ready = _first(stderr, process, lambda line: "cluster_ready" in line)
+        threading.Thread(target=_drain, args=(stderr,), daemon=True).start()
+        yield Running(process, f"http://127.0.0.1:{json.loads(ready)['http_port']}")
+
+
+@contextmanager
+def _sail(workers: int, dataset: Dataset) -> Iterator[Do]:
+    command = [sys.executable, "-m", "benchmarks.peers.sail_peer", "--workers", str(workers)]
+    with _process(command, {}, None) as process:
+        stdin, stdout, _ = _pipes(process)
+        _first(stdout, process, lambda line: "ready" in line)
+
+        def do(out: Path) -> float:
+            asked = {
+                "left": str(dataset.left.absolute()),
+                "right": str(dataset.right.absolute()),
+                "pattern": str(dataset.pattern),
+                "format": str(dataset.format),
+                "out": str(out),
+            }
+            stdin.write(json.dumps(asked) + "\n")
+            stdin.flush()
+            answer = json.loads(_first(stdout, process, lambda line: line.startswith("{")))
+            if "error" in answer:
+                raise RuntimeError(f"sail: {answer['error']}")
+            return float(answer["seconds"])
+
+        yield do
+
+
+@contextmanager
+def _process(
+    command: list[str], environment: Mapping[str, str], errors: int | None
+) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env={**os.environ, **environment},
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str], IO[str]]:
+    """Return the pipes of a process; the last is not one where it was not asked for."""
+    return cast("tuple[IO[str], IO[str], IO[str]]", (process.stdin, process.stdout, process.stderr))
+
+
+def _first(said: IO[str], process: subprocess.Popen[str], wanted: Callable[[str], bool]) -> str:
+    """Return the first line that is wanted; kills a process that does not say it in time."""
+    guard = threading.Timer(10 * _START_S, process.kill)
+    guard.start()
+    try:
+        for line in said:
+            if wanted(line):
+                return line
+    finally:
+        guard.cancel()
+    raise RuntimeError(f"{process.args!r} ended without a word")
+
+
+def _drain(said: IO[str]) -> None:
+    for _ in said:
+        continue
+
+
+if __name__ == "__main__":
+    typer.run(main)
