@@ -21,7 +21,7 @@ help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## reconcile a few thousand invoices and payments, from nothing
-	@$(BIN)/kalla demo demo-output
+	@$(BIN)/kalla demo demo-output --cluster
 
 test: lint types $(DEV) ## everything a change has to pass: format, lint, types, walls, tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not full"

@@ -42,7 +42,14 @@ def after(cluster: Cluster, run_id: str, stage: str, number: int) -> None:
     assert until(there, 120)
 
 
-@pytest.mark.parametrize(("stage", "number"), [("scan", 2), ("join", 1), ("join", 4)])
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        ("join", 1),
+        pytest.param("scan", 2, marks=pytest.mark.full),
+        pytest.param("join", 4, marks=pytest.mark.full),
+    ],
+)
 def test_an_executor_that_is_killed_costs_no_row(tmp_path: Path, stage: str, number: int) -> None:
     dataset = given(tmp_path)
     with real_cluster(tmp_path) as cluster:

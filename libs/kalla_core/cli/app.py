@@ -225,6 +225,9 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where to put the data and the evidence.")
     ] = Path("kalla-demo"),
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Also on a coordinator and two executors.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Reconcile made-up invoices and payments, step by step."""
@@ -232,7 +235,7 @@ def demo(
     def action() -> ExitCode:
         from kalla_core.cli.demo import show_demo
 
-        return show_demo(folder)
+        return show_demo(folder, cluster=cluster)
 
     _carry_out(action, debug)
 

@@ -14,6 +14,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from kalla_core.cli.console import standard_output
+from kalla_core.cli.demo_cluster import show_cluster
 from kalla_core.cli.demo_data import RECIPE_ID, DemoFiles, write_demo
 from kalla_core.cli.demo_postgres import show_postgres
 from kalla_core.cli.explain import show_explanation
@@ -35,8 +36,11 @@ EVIDENCE = "evidence"
 _SHOWN_ROWS = 4
 
 
-def show_demo(folder: Path) -> ExitCode:
+def show_demo(folder: Path, *, cluster: bool = False) -> ExitCode:
     """Make up data, reconcile it in `folder`, and show each step.
+
+    Args:
+        cluster: also on a coordinator and executors that are started for it.
 
     Raises:
         OutputExists: the folder holds something else than an earlier demo.
@@ -59,7 +63,10 @@ def show_demo(folder: Path) -> ExitCode:
     show_summary(console, metadata, output)
     _step(console, 5, "The same invoices from a PostgreSQL table")
     show_postgres(console, recipe, settings, folder, output)
-    _show_next(console, files, output)
+    if cluster:
+        _step(console, 6, "The same recipe on two executors")
+        show_cluster(console, recipe, folder, output)
+    _show_next(console, 7 if cluster else 6, files, output)
     return ExitCode.SUCCEEDED
 
 
@@ -114,8 +121,8 @@ def _show_recipe(console: Console, recipe: Recipe, path: Path) -> None:
     console.print()
 
 
-def _show_next(console: Console, files: DemoFiles, output: Path) -> None:
-    _step(console, 6, "What to try next")
+def _show_next(console: Console, number: int, files: DemoFiles, output: Path) -> None:
+    _step(console, number, "What to try next")
     program = "kalla" if shutil.which("kalla") else sys.argv[0]
     recipe = files.recipe
     for arguments, why in (
