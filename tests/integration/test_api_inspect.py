@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,9 +9,10 @@ from typing import Any
 import grpc
 import pytest
 
+from kalla_coordinator.jobs.allowed import Allowed
 from kalla_core.client import Client
 from kalla_core.engine.children import Limits
-from kalla_core.errors import DeadlineExceeded, OutOfMemory, RecipeInvalid
+from kalla_core.errors import DeadlineExceeded, NotAllowed, OutOfMemory, RecipeInvalid
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
 from tests.support.api import Served, absolute_recipe, served
@@ -58,7 +60,7 @@ async def test_an_explanation_is_the_same_over_http_and_grpc(
     over_http = await client.explain(recipe)
     async with grpc.aio.insecure_channel(api.grpc) as channel:
         jobs: Any = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
-        text = __import__("json").dumps(recipe)
+        text = json.dumps(recipe)
         over_grpc = await jobs.ExplainJob(jobs_pb2.ExplainJobRequest(recipe_json=text))
 
     assert over_http["strategy"] == over_grpc.strategy == "copartition"
@@ -106,6 +108,28 @@ async def test_files_outside_what_is_allowed_are_not_looked_at(tmp_path: Path) -
     assert not found["valid"]
     assert preview.status_code in (403, 422)
     assert "invoice_id" not in preview.text
+
+
+async def test_hosts_that_are_not_allowed_are_not_asked(tmp_path: Path) -> None:
+    recipe = absolute_recipe(make_books(tmp_path))
+    elsewhere = "postgres://db/books?table=payments&host=127.0.0.1"
+    recipe["sources"]["right"] |= {"type": "postgres", "uri": elsewhere}
+    allowed = Allowed(tmp_path, hosts=frozenset({"db"}))
+
+    async with served(tmp_path, check_sources=allowed.check_sources) as api:
+        answers = [
+            await api.http.post("/api/validate", json=recipe),
+            await api.http.post("/api/explain", json=recipe),
+            await api.http.post("/api/sources/preview", json={"uri": elsewhere}),
+        ]
+        async with grpc.aio.insecure_channel(api.grpc) as channel:
+            jobs: Any = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
+            with pytest.raises(grpc.aio.AioRpcError) as told:
+                await jobs.ExplainJob(jobs_pb2.ExplainJobRequest(recipe_json=json.dumps(recipe)))
+
+    assert [answer.status_code for answer in answers] == [403] * 3
+    assert {answer.json()["error"]["code"] for answer in answers} == {NotAllowed.code}
+    assert told.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_planning_that_would_take_all_memory_is_stopped(tmp_path: Path) -> None:

@@ -141,6 +141,7 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
                 settings,
                 registry=metrics.registry,
                 access=access,
+                check_sources=allowed.check_sources,
                 extra_servicers=[ExtraServicer(SERVICE, partial(add_executors, dispatcher))],
                 start_child=nursery.start,
             )

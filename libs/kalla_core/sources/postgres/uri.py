@@ -89,15 +89,7 @@ def parse_postgres_uri(uri: str, access: SourceAccess) -> PostgresUri:
     Raises:
         InvalidUri: it is malformed, names no table, or names a file outside the allowed roots.
     """
-    found = _URI.fullmatch(uri)
-    if found is None or "@" in (found["path"] or ""):
-        raise _invalid(
-            uri,
-            "it is not of the form postgres://user:password@host:port/database?table=name; a"
-            " character of the user or the password that has a meaning in URIs (: / ? # [ ] @ %)"
-            " is percent-encoded",
-        )
-    _check_server(found["server"], uri)
+    found = _taken_apart(uri)
     options = _options(found["query"] or "", uri)
     for name in _FILES:
         if name in options and options[name] not in ("", "system"):
@@ -113,6 +105,52 @@ def parse_postgres_uri(uri: str, access: SourceAccess) -> PostgresUri:
         lock_timeout_s=own["lock_timeout"],
         max_connections=own["max_connections"],
     )
+
+
+def hosts_of(uri: str) -> frozenset[str]:
+    """Return every host that a URI may lead to, as libpq and other drivers read it.
+
+    It has more than one place for them, each may hold a list, and which of them wins depends on
+    the driver, so all of them count. Host names are in lower case. An empty name is the default of
+    the driver, such as a local socket; what a service file would add is `service=NAME`.
+
+    Raises:
+        InvalidUri: it is malformed.
+    """
+    found = _taken_apart(uri)
+    options = _options(found["query"] or "", uri)
+    hosts = [_host(one) for one in _server_hosts(found["server"])]
+    for name in ("host", "hostaddr"):
+        hosts += unquote(options.get(name, "")).split(",") if name in options else ()
+    named = {host if host.startswith("/") else host.lower() for host in hosts}
+    if "service" in options:
+        named.add(f"service={unquote(options['service'])}")
+    return frozenset(named or {""})
+
+
+def _taken_apart(uri: str) -> re.Match[str]:
+    found = _URI.fullmatch(uri)
+    if found is None or "@" in (found["path"] or ""):
+        raise _invalid(
+            uri,
+            "it is not of the form postgres://user:password@host:port/database?table=name; a"
+            " character of the user or the password that has a meaning in URIs (: / ? # [ ] @ %)"
+            " is percent-encoded",
+        )
+    _check_server(found["server"], uri)
+    return found
+
+
+def _server_hosts(server: str) -> list[str]:
+    hosts = server.rpartition("@")[2]
+    return unquote(hosts).split(",") if hosts else []
+
+
+def _host(text: str) -> str:
+    """Return `host:port` without the port, `[address]:port` without the brackets."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text if text.startswith("/") else text.partition(":")[0]
 
 
 def _check_server(server: str, uri: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +19,9 @@ from kalla_core.settings import CoordinatorSettings
 from kalla_core.sources.protocol import SourceAccess
 
 LIMITS = Limits(memory_bytes=512 << 20, timeout=timedelta(seconds=30))
+CheckSources = Callable[[Iterable[str]], None]
+"""Raises `NotAllowed` for the URIs of sources that may not be read."""
+
 AT_ONCE = 2
 WAITING = 30
 
@@ -30,6 +33,7 @@ class Inspector:
         access: what sources may be reached.
         limits: of each process.
         start: how processes are started, as `running` takes it.
+        check: which sources may be looked at, beside what `access` says of files.
     """
 
     def __init__(
@@ -38,11 +42,13 @@ class Inspector:
         access: SourceAccess,
         limits: Limits | None = None,
         start: Start | None = None,
+        check: CheckSources | None = None,
     ) -> None:
         self._settings = settings
         self._access = access
         self._limits = limits or LIMITS
         self._start = start
+        self._check = check
         self._pool = ThreadPoolExecutor(AT_ONCE, "kalla-inspect")
         self._asked: set[threading.Event] = set()
         self._closed = False
@@ -56,6 +62,8 @@ class Inspector:
         """
         if self._closed:
             raise ShuttingDown("The coordinator is shutting down.")
+        if self._check is not None:
+            self._check(_uris(document))
         if len(self._asked) >= AT_ONCE + WAITING:
             raise QueueFull("Too many recipes and sources are being looked at; try again.")
         inspection = Inspection(
@@ -86,3 +94,9 @@ class Inspector:
         limits = replace(self._limits, stop=stop)
         with running(INSPECT, limits, start=self._start) as child:
             return ask(child, inspection, limits)
+
+
+def _uris(document: Mapping[str, Any]) -> list[str]:
+    """Return where the sources of a recipe lie, or the one source of a preview."""
+    sides = document.get("sources", {}).values()
+    return [one["uri"] for one in (document, *sides, *document.get("extras", ())) if "uri" in one]

@@ -22,7 +22,7 @@ from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.flight import FlightServer
 from kalla_coordinator.api.grpc import ExtraServicer, GrpcServer
 from kalla_coordinator.api.http import application
-from kalla_coordinator.api.inspector import Inspector
+from kalla_coordinator.api.inspector import CheckSources, Inspector
 from kalla_coordinator.jobs.service import JobService
 from kalla_core.engine.children import Limits
 from kalla_core.engine.spawned import Start
@@ -53,6 +53,7 @@ async def serving(
     *,
     registry: CollectorRegistry,
     access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+    check_sources: CheckSources | None = None,
     extra_servicers: Sequence[ExtraServicer] = (),
     inspection_limits: Limits | None = None,
     start_child: Start | None = None,
@@ -64,6 +65,7 @@ async def serving(
     Args:
         registry: what `/metrics` shows.
         access: what sources may be reached by validate, explain and preview.
+        check_sources: which URIs they may look at; None for all.
         extra_servicers: further services on the gRPC port.
         inspection_limits: of each process that looks at a recipe or a source.
         start_child: how such a process is started, as `engine.children.running` takes it.
@@ -78,7 +80,7 @@ async def serving(
     async with AsyncExitStack() as stack:
         readers = ThreadPoolExecutor(_READERS, "kalla-results")
         stack.callback(readers.shutdown, wait=False, cancel_futures=True)
-        inspector = Inspector(settings, access, inspection_limits, start_child)
+        inspector = Inspector(settings, access, inspection_limits, start_child, check_sources)
         stack.push_async_callback(inspector.close)
         api = Api(
             service=service,

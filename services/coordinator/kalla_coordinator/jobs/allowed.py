@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from kalla_core.ids import RunId
 from kalla_core.recipe.job import JobRequest
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.uris import LOCAL, scheme_of
+from kalla_core.sources.postgres.uri import hosts_of
 
 RUNS = "runs"
 """Folder below the staging path for the evidence of jobs that name no output."""
@@ -61,12 +63,23 @@ class Allowed:
         return self.staging / RUNS / run_id
 
     def check(self, request: JobRequest) -> None:
-        """Raise `NotAllowed` for a host that is not allowed."""
+        """Refuse what leads to other hosts.
+
+        Raises:
+            NotAllowed: a host that is not allowed.
+            InvalidUri: the URI of a database is malformed.
+        """
         if self.callback_hosts is not None and request.callback_url is not None:
-            _demand_host("callback", request.callback_url, self.callback_hosts)
+            host = (urlsplit(request.callback_url).hostname or "").lower()
+            _demand("callback", host, self.callback_hosts)
+        self.check_sources(_uris(request.recipe))
+
+    def check_sources(self, uris: Iterable[str]) -> None:
+        """Refuse sources on other hosts; raises as `check`."""
         if self.hosts is not None:
-            for uri in _remote(request.recipe):
-                _demand_host("source", uri, self.hosts)
+            for uri in uris:
+                for host in sorted(_source_hosts(uri)):
+                    _demand("source", host, self.hosts)
 
     def _local(self, wanted: str) -> Path:
         text = urlsplit(wanted).path if wanted.startswith("file:") else wanted
@@ -81,12 +94,20 @@ class Allowed:
             )
 
 
-def _remote(recipe: Recipe) -> list[str]:
-    uris = [spec.uri or "" for spec in (recipe.left, recipe.right, *recipe.extras)]
-    return [uri for uri in uris if scheme_of(uri) not in (LOCAL, "s3")]
+def _uris(recipe: Recipe) -> list[str]:
+    return [spec.uri or "" for spec in (recipe.left, recipe.right, *recipe.extras)]
 
 
-def _demand_host(what: str, uri: str, allowed: frozenset[str]) -> None:
-    host = (urlsplit(uri).hostname or "").lower()
+def _source_hosts(uri: str) -> frozenset[str]:
+    """Return the hosts that reading a source may lead to; S3's is set by whoever runs this."""
+    scheme = scheme_of(uri)
+    if scheme in (LOCAL, "s3"):
+        return frozenset()
+    if scheme in ("postgres", "postgresql"):
+        return hosts_of(uri)
+    return frozenset({(urlsplit(uri).hostname or "").lower()})
+
+
+def _demand(what: str, host: str, allowed: frozenset[str]) -> None:
     if host not in allowed:
         raise NotAllowed(f"This coordinator may not reach the {what} host {host!r}.", host=host)
