@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from statistics import median
@@ -173,6 +174,7 @@ def _take_turns(name: str, contenders: Contenders, server: EmbeddedServer, round
             if turn:
                 seconds[each].append(took)
                 cpu[each].append(_cpu_seconds(server) - before)
+            print(f"{name}: turn {turn}, {each}: {took:.2f} s", file=sys.stderr)
     first = next(iter(contenders))
     for each in contenders:
         wall, busy = median(seconds[each]), median(cpu[each])
@@ -185,10 +187,13 @@ def _take_turns(name: str, contenders: Contenders, server: EmbeddedServer, round
 
 
 def _cpu_seconds(server: EmbeddedServer) -> float:
-    """Return what this process, its children and the server's ended processes have used."""
-    own = os.times()
-    of_server = psutil.Process(server.pid).cpu_times()
-    return float(sum(own[:4]) + sum(of_server[:4]))
+    """Return what this process, its children and the server's, living or ended, have used."""
+    postmaster = psutil.Process(server.pid)
+    used = [os.times()[:4], postmaster.cpu_times()[:4]]
+    for backend in postmaster.children():
+        with suppress(psutil.NoSuchProcess):
+            used.append(backend.cpu_times()[:4])
+    return float(sum(map(sum, used)))
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ class SourceKind:
     Attributes:
         put: writes a table below a folder and returns the spec that reads it.
         typed: whether the types of a table without rows are kept.
+        counts: whether a source without rows is known to have none before it is read.
         splits: whether a table of some hundred rows can be cut into four equal parts.
         change: changes what is kept, so that it is no longer what was pinned.
         in_s3: whether it lies in a bucket.
@@ -76,6 +77,7 @@ class SourceKind:
     name: str
     put: Callable[[Path, pa.Table], SourceSpec]
     typed: bool = True
+    counts: bool = True
     splits: bool = True
     change: Callable[[SourceSpec], None] = _touch
     in_s3: bool = False
@@ -235,7 +237,7 @@ KINDS = (
     SourceKind("parquet-dictionaries", _odd_parquet_file, splits=False),
     SourceKind("parquet-folder", _parquet_folder),
     SourceKind("postgres", _postgres_table, change=_end_holders),
-    SourceKind("postgres-view", _postgres_view, splits=False, change=_end_holders),
+    SourceKind("postgres-view", _postgres_view, counts=False, splits=False, change=_end_holders),
     SourceKind("postgres-partitions", _postgres_partitions, change=_end_holders),
     SourceKind("s3-csv", _in_s3(_csv_file), typed=False, in_s3=True, change=_change_object),
     SourceKind(

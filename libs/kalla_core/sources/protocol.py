@@ -119,7 +119,10 @@ class Connector(Protocol):
         ...
 
     def plan(self, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:
-        """Cut the source into at most `parts` parts that cover every row once (none if empty)."""
+        """Cut the source into at most `parts` parts that cover every row once.
+
+        There are none if it is empty and that can be known without reading it.
+        """
         ...
 
     def read(

@@ -48,11 +48,6 @@ def of_first_rows(pin: Pin, condition: str, rows: int) -> Iterator[str]:
         yield f"{selected} FROM {name}{_where(condition)} LIMIT {rows}"
 
 
-def of_existence(pin: Pin) -> str:
-    """Return the query that tells whether there are rows at all, as `found`."""
-    return f"SELECT EXISTS (SELECT FROM {pin.relation}) AS found"
-
-
 def of_not_a_number(pin: Pin, columns: Collection[str]) -> str | None:
     """Return the query that names a numeric column with a NaN in it, as `name`; None for none."""
     looked_at = [c for c in pin.columns if c.name in columns and c.wire is Wire.SCALED]
