@@ -18,7 +18,7 @@ from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.host import RunOrder, Watch
 from kalla_coordinator.jobs.ledger import Ledger
 from kalla_coordinator.jobs.model import Job
-from kalla_coordinator.jobs.recovery import recover
+from kalla_coordinator.jobs.recovery import FindEvidence, find_evidence, look_further, recover
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import JobStore, open_store
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
@@ -124,6 +124,7 @@ async def office(
     most_running: int = 2,
     most_waiting: int = 10,
     database_url: str | None = None,
+    find: FindEvidence = find_evidence,
 ) -> AsyncIterator[Office]:
     """Open a desk, as `app` does, and recover what is there."""
     metrics = CoordinatorMetrics()
@@ -132,12 +133,13 @@ async def office(
         runner = Runner(Ledger(store, outbox), Engines(host), metrics, places)
         for delivery in await store.owed():
             outbox.owe(delivery)
-        await recover(store, runner)
+        unseen = await recover(store, runner, find)
+        looking = asyncio.create_task(look_further(runner, unseen, find, look_again_s=0.01))
         try:
             yield Office(Desk(store, runner, Allowed(staging)), store, metrics)
         finally:
             runner.draining = True
-            tasks = list(runner._tasks)  # as a crash: nobody writes anything down
+            tasks = [*runner._tasks, looking]  # as a crash: nobody writes anything down
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

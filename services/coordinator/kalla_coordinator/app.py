@@ -35,7 +35,7 @@ from kalla_coordinator.jobs.desk import Desk
 from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.ledger import Ledger
 from kalla_coordinator.jobs.local_host import LocalHost, job_memory_bytes
-from kalla_coordinator.jobs.recovery import recover
+from kalla_coordinator.jobs.recovery import look_further, recover
 from kalla_coordinator.jobs.retention import keep_tidy
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import open_store
@@ -130,7 +130,8 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
         for delivery in await store.owed():
             outbox.owe(delivery)
         stack.push_async_callback(_stop_now, runner)
-        await recover(store, runner)
+        unseen = await recover(store, runner)
+        await stack.enter_async_context(_in_background(look_further(runner, unseen)))
         await stack.enter_async_context(_in_background(metrics.watch_loop()))
         tidy = keep_tidy(store, allowed, settings.retention)
         await stack.enter_async_context(_in_background(tidy))

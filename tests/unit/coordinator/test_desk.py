@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
+import threading
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,12 +20,15 @@ from kalla_core.errors import (
     JobEnded,
     JobNotFound,
     NotAllowed,
+    OutputUnavailable,
     QueueFull,
     ShuttingDown,
 )
 from kalla_core.ids import RunId
-from tests.support.jobs import PATIENCE_S, PuppetHost, office, request
+from tests.support.evidence import commit_evidence
+from tests.support.jobs import PATIENCE_S, Office, PuppetHost, office, request
 from tests.support.receiver import receiving
+from tests.support.s3 import s3_server, set_variables
 
 RUN = RunId("run-1")
 
@@ -159,6 +165,97 @@ async def test_a_job_that_ran_when_the_coordinator_died_runs_again_as_the_next_a
 
     assert [order.run_id for order in host.orders] == ["a", "b"]
     assert [job.attempt for job in jobs] == [2, 1]
+
+
+async def committing(here: Office, host: PuppetHost, output: str) -> None:
+    """Bring a job to the point where its evidence is being committed."""
+    await here.desk.submit(request(output_path=output))
+    await here.until("run-1", "running")
+    async with asyncio.timeout(PATIENCE_S):
+        while RUN not in host.watches:
+            await asyncio.sleep(0)
+    await host.watches[RUN].decide_commit()
+
+
+async def test_a_job_whose_evidence_got_into_the_bucket_has_succeeded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_variables(monkeypatch, s3_server().environment())
+    output = f"s3://{s3_server().new_bucket().name}/runs/1"
+    host = PuppetHost()
+    async with office(tmp_path, host) as here:
+        await committing(here, host, output)
+    commit_evidence(output, "run-1", matched=2, left=1, right=0)
+    after = PuppetHost(free=True)
+    async with office(tmp_path, after) as here:
+        job = await here.until("run-1", "succeeded")
+
+    assert (job.attempt, job.counts.matched) == (1, 2)
+    assert after.orders == []
+
+
+async def test_a_job_whose_evidence_is_not_in_the_bucket_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_variables(monkeypatch, s3_server().environment())
+    output = f"s3://{s3_server().new_bucket().name}/runs/1"
+    host = PuppetHost()
+    async with office(tmp_path, host) as here:
+        await committing(here, host, output)
+    commit_evidence(output, "another-run", matched=2, left=1, right=0)
+    async with office(tmp_path, PuppetHost(free=True)) as here:
+        job = await here.until("run-1", "succeeded")
+
+    assert (job.attempt, job.counts.matched) == (2, 1)
+
+
+async def test_a_bucket_that_does_not_answer_is_asked_again_while_others_run(
+    tmp_path: Path,
+) -> None:
+    host = PuppetHost()
+    async with office(tmp_path, host) as here:
+        await committing(here, host, "s3://bucket/runs/1")
+    answers = threading.Event()
+
+    def find(output: str, run_id: RunId) -> None:
+        assert (output, run_id) == ("s3://bucket/runs/1", RUN)
+        if not answers.is_set():
+            raise OutputUnavailable("The bucket does not answer.")
+
+    async with office(tmp_path, PuppetHost(free=True), find=find) as here:
+        await here.desk.submit(request("run-2"))
+        await here.until("run-2", "succeeded")
+        before = await here.desk.get(RUN)
+        answers.set()
+        job = await here.until("run-1", "succeeded")
+
+    assert before.status is JobStatus.RUNNING
+    assert job.attempt == 2
+
+
+async def test_a_job_whose_request_this_version_cannot_read_fails_and_says_so(
+    tmp_path: Path,
+) -> None:
+    async with receiving() as receiver:
+        async with office(tmp_path, PuppetHost(), most_running=1) as here:
+            for name in ("a", "b"):
+                await here.desk.submit(request(name, callback_url=receiver.url))
+            await here.until("a", "running")
+        with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database, database:
+            database.execute('UPDATE jobs SET request = \'{"shape": "of the future"}\'')
+        host = PuppetHost(free=True)
+        async with office(tmp_path, host, most_running=1) as here:
+            jobs = [await here.until(name, "failed") for name in ("a", "b")]
+            await here.desk.submit(request("c"))
+            await here.until("c", "succeeded")
+            async with asyncio.timeout(PATIENCE_S):
+                while await here.store.owed():
+                    await asyncio.sleep(0.01)
+
+    assert [order.run_id for order in host.orders] == ["c"]
+    assert all(job.error and "cannot be read" in job.error.message for job in jobs)
+    told = [got.document["run_id"] for got in receiver.got if got.kind == "error"]
+    assert sorted(told) == ["a", "b"]
 
 
 async def test_what_was_owed_is_sent_by_the_next_start(tmp_path: Path) -> None:

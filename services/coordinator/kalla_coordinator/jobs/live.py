@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from kalla_coordinator.jobs.model import Job
 from kalla_coordinator.jobs.record import JobRecord
+from kalla_core.errors import KallaError
 from kalla_core.recipe.job import JobRequest
 
 
@@ -33,13 +34,14 @@ class LiveJob:
 
     Attributes:
         record: as it was stored last, but for progress.
+        request: what made it; or why that, as it was stored, cannot be read.
         lock: held while an event is applied, so that events come one after the other.
         work: the task of the host, while it runs.
         sequence: of the last callback.
     """
 
     record: JobRecord
-    request: JobRequest
+    request: JobRequest | KallaError
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     work: asyncio.Task[object] | None = None
     news: News = field(default_factory=News)
@@ -49,6 +51,16 @@ class LiveJob:
     def job(self) -> Job:
         """The job as it is now."""
         return self.record.job
+
+    def demand_request(self) -> JobRequest:
+        """Return what made the job.
+
+        Raises:
+            KallaError: it cannot be read.
+        """
+        if isinstance(self.request, KallaError):
+            raise self.request
+        return self.request
 
     def show(self, job: Job) -> None:
         """Show another job to those who ask and watch, without storing it."""

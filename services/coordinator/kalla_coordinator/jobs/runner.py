@@ -91,6 +91,15 @@ class Runner:
         self.live[live.job.run_id] = live
         self.go_on()
 
+    def take_up(self, live: LiveJob) -> None:
+        """Let a job that was found at the start wait for its turn; one that has ended is over."""
+        run_id = live.job.run_id
+        if live.job.status.final:
+            self.live.pop(run_id, None)
+            return
+        self.live[run_id] = live
+        self.places = replace(self.places, waiting=(*self.places.waiting, run_id))
+
     def go_on(self) -> None:
         """Start what may be started."""
         if not self.draining:
@@ -183,7 +192,7 @@ class Runner:
         return WorkSucceeded(attempt), succeeded(metadata, live.job.output_path)
 
     async def _host_run(self, live: LiveJob, attempt: int, now: datetime) -> RunMetadata:
-        recipe = live.request.recipe
+        recipe = live.demand_request().recipe
         host: Host = self.engines.local
         if self.engines.cluster is not None:
             host = await asyncio.to_thread(self.engines.choose, recipe)
