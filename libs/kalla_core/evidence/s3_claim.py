@@ -136,23 +136,29 @@ class HeldClaim:
         Raises:
             S3Error: the store does not answer; others have to wait until the lease has passed.
         """
-        self._ended.set()
-        self._renewing.join()
+        self.abandon()
         found = None if self._lost else _look(self._bucket, self._key)
         if found is not None and found.etag == self._etag:
             self._bucket.delete(self._key)
 
+    def abandon(self) -> None:
+        """Renew it no more, but leave it with its journal: the next claim sweeps by that."""
+        self._ended.set()
+        self._renewing.join()
+
     def _take(self) -> None:
-        etag = self._bucket.put(self._key, self._claim.as_bytes())
         found = _look(self._bucket, self._key)
-        if etag is None and found is not None:
+        if found is not None:
             theirs = claim_of(found.body)
             if not may_be_taken(theirs, found.age_s, self._claim, self._lease_s):
                 raise _in_use(self._prefix)
             self.leftover = () if theirs is None else theirs.keys
-            etag = self._bucket.put(self._key, self._claim.as_bytes(), expected=found.etag)
-            found = _look(self._bucket, self._key)
-        if etag is None or found is None or claim_of(found.body) != self._claim:
+            # Kept until they are swept: whoever does that may be killed as well.
+            self._claim = replace(self._claim, keys=self.leftover)
+        expected = None if found is None else found.etag
+        etag = self._bucket.put(self._key, self._claim.as_bytes(), expected=expected)
+        made = _look(self._bucket, self._key)
+        if etag is None or made is None or claim_of(made.body) != self._claim:
             raise _in_use(self._prefix)  # the last where the store knows no conditions
         self._etag = etag
 

@@ -26,7 +26,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -67,6 +67,7 @@ class S3Output:
         self._bucket = store
         self._lock = lock
         self._claim: HeldClaim | None = None
+        self._is_swept = True
         self._pending: dict[str, PendingUpload] = {}
 
     @classmethod
@@ -138,23 +139,34 @@ class S3Output:
 
     def _leave(self) -> None:
         """Abort what was not committed and let go of the claim, if the store still answers."""
-        for one in self._pending.values():
-            with suppress(S3Error):
-                abort(self._bucket, one)
-        if self._claim is None:
+        claim = self._claim
+        if claim is None:
             return
-        with suppress(S3Error):
-            if not self._claim.is_lost:
+        if not self._is_swept:
+            claim.abandon()
+            return
+        try:
+            for one in self._pending.values():
+                abort(self._bucket, one)
+            if not claim.is_lost:
                 self._abort_uploads()
+        except S3Error as error:
+            if error.trouble is Trouble.BUSY:  # as it would be for everything else
+                claim.abandon()
+                return
         with suppress(S3Error):
-            self._claim.release()
+            claim.release()
 
     def _sweep(self) -> None:
         """Remove what a killed run left: uploads, and keys of a commit that was not finished."""
         self._abort_uploads()
-        leftover = self._claim.leftover if self._claim is not None else ()
-        if leftover and METADATA not in self._names_there():
-            self._delete(key for key in leftover if _is_ours(self._name_of(key)))
+        if self._claim is None or not self._claim.leftover:
+            return
+        self._is_swept = False
+        if METADATA not in self._names_there():
+            self._delete(key for key in self._claim.leftover if _is_ours(self._name_of(key)))
+        self._claim.journal(())
+        self._is_swept = True
 
     def _abort_uploads(self) -> None:
         for key, upload_id in self._bucket.uploads(self._prefix.key):
@@ -178,28 +190,41 @@ class S3Output:
         )
 
     def _publish(self, claim: HeldClaim, text: bytes) -> None:
-        old = {key for key in self._keys_there() if key not in self._pending}
-        claim.journal((*self._pending, *sorted(old)))
+        old = sorted({*self._keys_there()} - {*self._pending})
         metadata_key = self._prefix.below(METADATA).key
+        is_replacing = METADATA in self._names_there()
+        claim.journal((*self._pending, *old))
+        self._is_swept = False
         try:
-            self._bucket.delete(metadata_key)
+            if is_replacing:
+                self._bucket.delete(metadata_key)
+                is_replacing = False
             for one in self._pending.values():
                 complete(self._bucket, one)
             self._delete(old)
             if self._bucket.put(metadata_key, text) is None:
                 raise S3Error(Trouble.CHANGED, "has evidence of another run by now.")
         except BaseException:
-            self._undo()
+            self._undo(claim, metadata_key, old, is_untouched=is_replacing)
             raise
         self._pending.clear()
+        self._is_swept = True
 
-    def _undo(self) -> None:
-        """Remove what has become visible, unless somebody else has written it."""
-        with suppress(S3Error):
-            if self._claim is None or self._claim.is_lost:
-                return
-            self._bucket.delete(self._prefix.below(METADATA).key)
-            self._delete(self._pending)
+    def _undo(
+        self, claim: HeldClaim, metadata_key: str, old: Sequence[str], *, is_untouched: bool
+    ) -> None:
+        """Remove what has become visible, and what is left of what it was to replace.
+
+        Evidence whose metadata.json could not be removed stays as it was. What cannot be removed
+        now is left to the next claim, with the journal; what somebody else has written by now is
+        theirs.
+        """
+        with suppress(S3Error, OutputInUse):
+            claim.journal((*self._pending, *old))  # or it is no longer ours
+            if not (is_untouched and METADATA in self._names_there()):
+                self._bucket.delete(metadata_key)
+                self._delete(self._keys_there())
+            self._is_swept = True
 
     def _check(self, metadata: RunMetadata) -> None:
         staged = {
