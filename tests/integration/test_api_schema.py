@@ -1,7 +1,8 @@
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from kalla_core.engine.children import Limits
+from kalla_core.engine.nursery import Nursery
+from kalla_core.inspection.ask import INSPECT
 from tests.support.api import Served, served
 
 CHECKS = [
@@ -52,7 +55,7 @@ def attack(url: str, operation: Any, mode: GenerationMode, examples: int) -> int
     def one(case: Any) -> None:
         nonlocal sent
         sent += 1
-        answer = case.call(base_url=url, timeout=30)
+        answer = case.call(base_url=url, timeout=15)
         assert answer.status_code < 500 or answer.status_code in (503, 504), answer.text
         if answer.status_code >= 400 and answer.headers.get("Content-Type") == "application/json":
             assert set(answer.json()) in ({"error"}, {"ready", "reason"})
@@ -76,23 +79,27 @@ async def besiege(api: Served, examples: int) -> None:
     assert (await api.http.get("/health")).status_code == 200
 
 
-async def test_whatever_the_description_allows_or_forbids_is_answered_as_it_says(
-    tmp_path: Path,
-) -> None:
-    async with served(tmp_path, inspection_limits=Limits(400 << 20)) as api:
-        await api.submit("run-1")
-        await api.jobs.succeed("run-1")
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Served]:
+    """A service with one job; what it looks at, it looks at in children that start quickly."""
+    limits = Limits(400 << 20, timeout=timedelta(seconds=10))
+    with Nursery([INSPECT[-1]]) as nursery:
+        nursery.open()
+        async with served(tmp_path, inspection_limits=limits, start_child=nursery.start) as one:
+            await one.submit("run-1")
+            await one.jobs.succeed("run-1")
+            yield one
 
-        await besiege(api, examples=6)
+
+async def test_whatever_the_description_allows_or_forbids_is_answered_as_it_says(
+    api: Served,
+) -> None:
+    await besiege(api, examples=5)
 
 
 @pytest.mark.full
-async def test_a_long_siege_changes_nothing(tmp_path: Path) -> None:
-    async with served(tmp_path, inspection_limits=Limits(400 << 20)) as api:
-        await api.submit("run-1")
-        await api.jobs.succeed("run-1")
-
-        await besiege(api, examples=100)
+async def test_a_long_siege_changes_nothing(api: Served) -> None:
+    await besiege(api, examples=100)
 
 
 RUBBISH = [
