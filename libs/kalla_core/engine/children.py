@@ -65,6 +65,7 @@ class Child:
         self._started = time.monotonic()
         self._errors = bytearray()
         self._process = process
+        self._stays = False
 
     @property
     def pid(self) -> int:
@@ -88,9 +89,16 @@ class Child:
         if code != 0:
             raise self._death(code)
 
-    def kill(self) -> None:
-        """End the child and whatever it started, now."""
-        self._process.end()
+    def keep(self) -> None:
+        """Let go of it alive at the end: it has answered, and waits for the next message."""
+        self._stays = True
+
+    def let_go(self) -> None:
+        """End the child and whatever it started, now; one that stays waits for its next holder."""
+        if self._stays:
+            self._process.rest()
+        else:
+            self._process.end()
 
     def _exchange(self, message: bytes) -> Iterator[bytes]:
         """Write the message as the child takes it; yield what it writes until it has ended."""
@@ -164,7 +172,7 @@ def running(
     environment: Mapping[str, str] = MappingProxyType({}),
     start: Start | None = None,
 ) -> Iterator[Child]:
-    """Start a child process; leaving the context kills it if it still runs.
+    """Start a child process; leaving the context kills it if it still runs, but for `keep`.
 
     Args:
         environment: variables that it is to have beside those of this process.
@@ -178,7 +186,7 @@ def running(
     try:
         yield child
     finally:
-        child.kill()
+        child.let_go()
 
 
 def warm_up(command: Sequence[str]) -> None:

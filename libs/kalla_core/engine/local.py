@@ -24,6 +24,7 @@ from kalla_core.evidence.metadata import RunMetadata, SideSummary
 from kalla_core.evidence.output import claim_output
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe, SourceSpec
+from kalla_core.recipe.uris import LOCAL, scheme_of
 from kalla_core.recipe.write import masked_uri, to_document
 from kalla_core.sources.protocol import SourceAccess
 
@@ -115,18 +116,28 @@ def run_local(
 def _work(
     spec: JobSpec, limits: Limits, on_progress: OnProgress, start: Start | None
 ) -> JobOutcome:
+    message = {**messages.spec_json(spec), "stays": start is not None and _leaves_nothing(spec)}
     with running(RUN, limits, child_environment(spec.budget.limit_bytes), start) as child:
-        for answer in child.ask(messages.spec_json(spec)):
+        for answer in child.ask(message):
             match answer["event"]:
                 case "progress":
                     on_progress(messages.progress(answer))
                 case "done":
+                    if message["stays"]:
+                        child.keep()
                     return messages.outcome(answer["outcome"])
                 case "error":
                     raise messages.error(answer)
                 case event:
                     raise Crashed(f"The process of the run told of an unknown event: {event}.")
     raise Crashed("The process of the run ended without saying how the run went.")
+
+
+def _leaves_nothing(spec: JobSpec) -> bool:
+    """Whether a run leaves a process as good as new: a database's driver keeps what it learnt."""
+    recipe = spec.recipe
+    uris = [source.uri or "" for source in (recipe.left, recipe.right, *recipe.extras)]
+    return all(scheme_of(uri) in (LOCAL, "s3") for uri in uris)
 
 
 def child_environment(limit_bytes: int) -> Mapping[str, str]:

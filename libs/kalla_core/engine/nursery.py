@@ -2,9 +2,10 @@
 
 A new interpreter needs most of a second before it can work; a fork of one that is ready (the
 `zygote`) needs milliseconds. Each child has its own pipes, its own process group and memory that
-is given back when it ends. A zygote that dies is replaced when the next child is wanted; the
-children it has go on. Nothing outlives this process, even if it is killed: zygote and children
-end when their pipes do.
+is given back when it ends. A child that its holder lets rest is the next one that is wanted for the
+same command, unless it has grown or rested for long. A zygote that dies is replaced when the next
+child is wanted; the children it has go on. Nothing outlives this process, even if it is killed:
+zygote and children end when their pipes do.
 
 Where the system cannot do this (no pidfd), or what was imported has started threads, children are
 spawned as before.
@@ -21,12 +22,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
 from kalla_core.engine import zygote
+from kalla_core.engine.children import private_bytes
 from kalla_core.engine.spawned import ENVIRONMENT, ChildProcess, spawn
 from kalla_core.errors import Crashed
 from kalla_core.observe.logs import get_logger
@@ -36,6 +40,12 @@ _LOAD_PATIENCE_S = 60.0
 _BIRTH_PATIENCE_S = 20.0
 _END_PATIENCE_S = 5.0
 _TRIES = 3
+_MOST_RESTING = 4
+_LONGEST_REST_S = 30.0  # the child itself waits much longer, so it cannot end as it is taken
+_MOST_RESTING_BYTES = 128 << 20
+_MOST_HOLDERS = 50
+
+_Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
 
 
 class Nursery:
@@ -57,6 +67,7 @@ class Nursery:
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
         self._closed = False
+        self._resting: list[_Resting] = []
 
     def __enter__(self) -> Nursery:
         return self
@@ -76,11 +87,15 @@ class Nursery:
                 self._living()
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
-        """Start a child.
+        """Start a child, or hand over one that rests.
 
         Raises:
             Crashed: it cannot be started, or this is closed.
         """
+        key = (tuple(command), tuple(sorted(environment.items())))
+        rested = self._rested(key)
+        if rested is not None:
+            return rested
         if not hasattr(os, "pidfd_open"):
             return spawn(command, {**self._environment, **environment})
         for _ in range(_TRIES):
@@ -89,7 +104,9 @@ class Nursery:
             if not living.is_single_threaded():
                 return spawn(command, {**self._environment, **environment})
             try:
-                return living.bear(_module(command), environment)
+                child = living.bear(_module(command), environment)
+                child.resting = partial(self._rest, key)
+                return child
             except (OSError, EOFError):
                 self._give_up(living)
         raise Crashed("The process that starts the processes of runs dies again and again.")
@@ -99,6 +116,9 @@ class Nursery:
         with self._lock:
             self._closed = True
             living, self._zygote = self._zygote, None
+            resting, self._resting = self._resting, []
+        for one in resting:
+            one.child.end()
         if living is not None:
             living.end()
 
@@ -107,6 +127,28 @@ class Nursery:
         """The number of the zygote, while there is one."""
         living = self._zygote
         return None if living is None else living.pid
+
+    def _rest(self, key: _Key, child: _Forked) -> None:
+        child.holders += 1
+        worth_it = child.holders < _MOST_HOLDERS
+        worth_it &= private_bytes(child.pid) <= _MOST_RESTING_BYTES
+        with self._lock:
+            if worth_it and not self._closed and len(self._resting) < _MOST_RESTING:
+                self._resting.append(_Resting(key, child, time.monotonic()))
+                return
+        child.end()
+
+    def _rested(self, key: _Key) -> _Forked | None:
+        """Return the child that has rested for the shortest time; end those that did for long."""
+        since = time.monotonic() - _LONGEST_REST_S
+        with self._lock:
+            tired = [one for one in self._resting if one.since < since or one.child.is_dying()]
+            fresh = [one for one in self._resting if one not in tired]
+            taken = next((one for one in reversed(fresh) if one.key == key), None)
+            self._resting = [one for one in fresh if one is not taken]
+        for one in tired:
+            one.child.end()
+        return None if taken is None else taken.child
 
     def _living(self) -> _Zygote:
         if self._closed:
@@ -193,6 +235,8 @@ class _Forked:
         answer, descriptors = _received_with_fds(line, _BIRTH_PATIENCE_S)
         self.pid: int = answer["pid"]
         (self._pidfd,) = descriptors
+        self.holders = 0
+        self.resting: Callable[[_Forked], None] = _Forked.end
         self._code: int | None = None
         self._ended = False
         self._closed = False
@@ -202,6 +246,10 @@ class _Forked:
         if not self._ended and _is_readable(self._line, 0):
             self._hear()
         return self._ended
+
+    def is_dying(self) -> bool:
+        """Look whether it has ended, even if the zygote has not told so yet."""
+        return self.has_ended() or _is_readable(self._pidfd, 0)
 
     def wait(self) -> int | None:
         """Return the exit code; the zygote has ended what the child left behind."""
@@ -219,6 +267,10 @@ class _Forked:
                 _is_readable(self._line, _END_PATIENCE_S)
         self._close()
 
+    def rest(self) -> None:
+        """Leave it to whoever starts one like it (see `ChildProcess`)."""
+        self.resting(self)
+
     def _hear(self) -> None:
         try:
             self._code = _received(self._line, 0)["code"]
@@ -232,6 +284,15 @@ class _Forked:
             pipe.close()
         self._line.close()
         os.close(self._pidfd)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Resting:
+    """A child that waits for its next holder, since a moment of the monotonic clock."""
+
+    key: _Key
+    child: _Forked
+    since: float
 
 
 def _module(command: Sequence[str]) -> str:

@@ -49,6 +49,10 @@ class ChildProcess(Protocol):
         """Kill it and whatever it started, if they still run, and close the pipes."""
         ...
 
+    def rest(self) -> None:
+        """Leave it, unharmed and idle, to whoever starts one like it; or end it."""
+        ...
+
 
 Start = Callable[[Sequence[str], Mapping[str, str]], ChildProcess]
 """Starts a process for a command, with variables beside those of this process.
@@ -84,6 +88,10 @@ class Spawned:
         self.wait()
         for pipe in (self.stdin, self.stdout, self.stderr):
             pipe.close()
+
+    def rest(self) -> None:
+        """End it: nobody asks for it again."""
+        self.end()
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str]) -> Spawned:

@@ -7,18 +7,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kalla_core.engine.children import Child, Limits, running
+from kalla_core.engine.local import RunRequest, Supervision, run_local
 from kalla_core.engine.nursery import Nursery
-from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory
+from kalla_core.engine.spawned import ChildProcess
+from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory, UnknownColumn
+from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.reader import read_evidence
+from kalla_core.evidence.schema import MATCHED, UNMATCHED
+from kalla_core.recipe.parse import load_recipe
+from tests.support.books import Books, make_books
 from tests.support.processes import children_of, ends_soon, has_ended
 
 MIB = 1 << 20
@@ -41,6 +49,8 @@ def main():
     exec(asked["do"])
 """
 ENGINE = "kalla_core.engine.child"
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+OUTPUTS = (MATCHED, *UNMATCHED.values())
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +274,88 @@ def test_the_engine_loads_without_threads() -> None:
         child.end()
 
     assert len(threads) == 1
+
+
+@dataclass
+class Started:
+    """Starts children and remembers which ones they were."""
+
+    nursery: Nursery
+    pids: list[int] = field(default_factory=list)
+
+    def __call__(self, command: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
+        child = self.nursery.start(command, environment)
+        self.pids.append(child.pid)
+        return child
+
+    def run(self, books: Books, number: int, **changes: Any) -> RunMetadata:
+        recipe = replace(load_recipe(books.write()), **changes)
+        output = books.folder / f"out-{number}"
+        request = RunRequest(
+            recipe, f"run-{number}", output, 2 << 30, threads=1, started_at=STARTED
+        )
+        return run_local(request, lambda _: None, Supervision(start=self))
+
+
+def outputs(folder: Path) -> list[Any]:
+    with read_evidence(folder) as evidence:
+        return [evidence.table(name).to_pylist() for name in OUTPUTS]
+
+
+def test_a_child_that_has_carried_out_a_run_carries_out_the_next_with_the_same_answer(
+    tmp_path: Path,
+) -> None:
+    books = make_books(tmp_path)
+    with Nursery([ENGINE]) as nursery:
+        started = Started(nursery)
+
+        told = [started.run(books, number) for number in range(3)]
+
+        assert len(set(started.pids)) == 1
+        assert not has_ended(started.pids[0])
+    assert ends_soon(started.pids[0])
+    rows = [outputs(tmp_path / f"out-{number}") for number in range(3)]
+    assert rows[0] == rows[1] == rows[2]
+    assert [one.matched_count for one in told] == [2, 2, 2]
+
+
+def test_a_child_whose_run_failed_is_not_used_again(tmp_path: Path) -> None:
+    books = make_books(tmp_path)
+    with Nursery([ENGINE]) as nursery:
+        started = Started(nursery)
+
+        with pytest.raises(UnknownColumn):
+            started.run(books, 0, match_sql="SELECT nothing FROM invoices i JOIN payments p")
+        started.run(books, 1)
+
+        assert len(set(started.pids)) == 2
+        assert ends_soon(started.pids[0])
+
+
+def test_a_child_that_died_as_it_rested_is_not_handed_over(tmp_path: Path) -> None:
+    books = make_books(tmp_path)
+    with Nursery([ENGINE]) as nursery:
+        started = Started(nursery)
+        started.run(books, 0)
+        os.kill(started.pids[0], signal.SIGKILL)
+        assert ends_soon(started.pids[0])
+
+        told = started.run(books, 1)
+
+    assert told.matched_count == 2
+    assert started.pids[0] != started.pids[1]
+
+
+def test_a_child_with_other_variables_is_another_one(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", ENGINE)
+    with Nursery([ENGINE]) as nursery:
+        first = nursery.start(command, {"A": "1"})
+        first.rest()
+
+        other = nursery.start(command, {"A": "2"})
+        same = nursery.start(command, {"A": "1"})
+
+        assert same is first
+        assert other.pid != first.pid
+        other.end()
+        same.end()
