@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _CONNECTIONS = 32
 _DEFAULT_REGION = "us-east-1"
+_OURS = ("AWS_", "KALLA_S3_")
 _making = threading.Lock()
 
 
@@ -233,12 +234,18 @@ def bucket(name: str, settings: S3Settings | None = None) -> Bucket:
         InvalidSetting: an address that is none, or is http:// without AWS_ALLOW_HTTP.
         S3Error: the profile that is to be used is not there.
     """
-    found = load_s3_settings() if settings is None else settings
-    _check_endpoint(found)
-    retry = RetryPolicy(found.attempts, found.retry_timeout.total_seconds())
-    own = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith("AWS_")))
+    own = tuple(sorted((k, v) for k, v in os.environ.items() if k.upper().startswith(_OURS)))
     with _making:
+        found = _settings(own) if settings is None else settings
+        _check_endpoint(found)
+        retry = RetryPolicy(found.attempts, found.retry_timeout.total_seconds())
         return Bucket(name, _client(found, own), retry)
+
+
+@lru_cache(maxsize=16)
+def _settings(_environment: tuple[tuple[str, str], ...]) -> S3Settings:
+    """Read the settings, once for the same variables: that takes as long as a request."""
+    return load_s3_settings()
 
 
 @lru_cache(maxsize=16)
