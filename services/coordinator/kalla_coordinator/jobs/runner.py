@@ -97,6 +97,8 @@ class Runner:
         if live.job.status.final:
             self.live.pop(run_id, None)
             return
+        if live.job.attempt > 0:
+            self.metrics.retries.labels("restart").inc()
         self.live[run_id] = live
         self.places = replace(self.places, waiting=(*self.places.waiting, run_id))
 
@@ -212,7 +214,12 @@ class Runner:
         return await host.run(order, self._watch(live, attempt))
 
     def _watch(self, live: LiveJob, attempt: int) -> Watch:
+        seen: dict[tuple[str, str | None], Progress] = {}
+
         def progress(report: Progress) -> None:
+            key = (report.stage.value, report.source)
+            self.metrics.count_progress(seen.get(key), report)
+            seen[key] = report
             if live.work is not None and live.job.attempt == attempt:
                 live.show(with_progress(live.job, report))
                 self.ledger.tell_progress(live)

@@ -8,6 +8,8 @@ from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from kalla_core.engine.progress import Progress, Stage
+
 _JOB_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200)
 _JOB_ROWS = (100, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
 _LAG_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 2)
@@ -46,6 +48,19 @@ class CoordinatorMetrics:
             buckets=_JOB_ROWS,
             registry=own,
         )
+        self.retries = Counter(
+            "kalla_runner_job_retries",
+            "Jobs that run again from the start.",
+            ["cause"],
+            registry=own,
+        )
+        self.rows_scanned = Counter("kalla_rows_scanned", "Source rows read.", registry=own)
+        self.bytes_scanned = Counter(
+            "kalla_bytes_scanned", "Bytes of the source rows read, in memory.", registry=own
+        )
+        self.fragments = Counter(
+            "kalla_fragments_done", "Fragments of jobs that are done.", ["stage"], registry=own
+        )
         self.callbacks = Counter(
             "kalla_callback_attempts", "Tries to deliver a callback.", ["outcome"], registry=own
         )
@@ -58,6 +73,15 @@ class CoordinatorMetrics:
             buckets=_LAG_SECONDS,
             registry=own,
         )
+
+    def count_progress(self, before: Progress | None, now: Progress) -> None:
+        """Count what was done between two reports of one stage and source of an attempt."""
+        start = before or Progress(now.stage)
+        if now.stage is Stage.STAGING:
+            self.rows_scanned.inc(max(0, now.rows_done - start.rows_done))
+            self.bytes_scanned.inc(max(0, now.bytes_done - start.bytes_done))
+        done = max(0, now.fragments_done - start.fragments_done)
+        self.fragments.labels(now.stage.value).inc(done)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
