@@ -80,6 +80,8 @@ async def test_jobs_are_shown_and_listed(api: Served, jobs: Any) -> None:
     assert (shown.status, shown.stage, shown.progress) == ("running", "matching", 0.3)
     assert [stage.source for stage in shown.stages] == ["invoices", "payments", ""]
     assert shown.counts.matched_count == 2
+    assert [(one.executor_id, one.rows) for one in shown.workers] == [("east", 900), ("west", 100)]
+    assert shown.shuffled_bytes == 4096
     assert not shown.counts.HasField("unmatched_left_count")
     assert [job.run_id for page in (first, second) for job in page.jobs] == ["b", "a"]
     assert second.cursor == ""

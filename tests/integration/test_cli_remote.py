@@ -99,6 +99,9 @@ async def test_jobs_are_shown_as_a_table_and_one_by_one(api: Served, console: Co
 
     assert [line.split()[0] for line in table.splitlines()[2:5]] == ["c", "b", "a"]
     assert "matching 30%" in one
+    assert "east: 2 fragments, 900 rows" in one
+    assert "west: 1 fragment, 100 rows" in one
+    assert "4 KiB" in one
     assert "out_of_memory" in failed
     assert "secret" not in failed
     assert [job["run_id"] for job in json.loads(listed)["jobs"]] == ["b"]
@@ -136,6 +139,9 @@ async def test_watch_tells_progress_as_lines_of_json(api: Served, console: Conso
     assert "job_succeeded" in [line["event"] for line in console.lines]
     stages = {line["stage"] for line in console.lines if line["event"] == "progress"}
     assert {"staging", "matching"} <= stages
+    told = [line for line in console.lines if line["event"] == "executors"]
+    assert [worker["executor_id"] for worker in told[0]["workers"]] == ["east", "west"]
+    assert told[0]["shuffled_bytes"] == 4096
 
 
 async def test_a_job_is_cancelled_and_only_once(api: Served, console: Console) -> None:

@@ -76,7 +76,9 @@ async def test_two_executors_bring_out_what_one_machine_does(
     assert has_the_rows_of(tmp_path / "out", local)
     assert metadata.engine == "cluster"
     assert told.strategies == [local.outcome.strategy]
-    assert set(told.executors) == {"executor-0", "executor-1"}
+    assert {worker.executor_id for worker in told.workers} == {"executor-0", "executor-1"}
+    assert all(worker.fragments_done > 0 and worker.rows > 0 for worker in told.workers)
+    assert all(worker.fragments_running == 0 for worker in told.workers)
     assert metadata.warnings == local.outcome.warnings
     assert all(not executor.folder.held() for executor in executors)
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.host import ClusterHost, HostSettings
 from kalla_coordinator.jobs.host import Host, RunOrder, Watch
+from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.progress import Progress
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.reader import read_evidence
@@ -34,13 +35,13 @@ class Told:
 
     progress: list[Progress] = field(default_factory=list)
     strategies: list[str] = field(default_factory=list)
-    executors: tuple[str, ...] = ()
+    workers: tuple[ExecutorShare, ...] = ()
 
     def watch(self, decide: Callable[[], Awaitable[None]] = agree) -> Watch:
         """Return what listens."""
 
-        def worked_on_by(executors: tuple[str, ...]) -> None:
-            self.executors = executors
+        def worked_on_by(workers: tuple[ExecutorShare, ...]) -> None:
+            self.workers = workers
 
         return Watch(self.progress.append, self.strategies.append, worked_on_by, decide)
 

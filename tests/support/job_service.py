@@ -21,6 +21,7 @@ from kalla_core.ids import RunId
 from kalla_core.jobs.model import (
     Counts,
     ExecutorInfo,
+    ExecutorShare,
     Job,
     JobError,
     JobPage,
@@ -145,8 +146,10 @@ class MemoryJobs:
             stage="matching",
             stages=stages,
             attempt=1,
-            engine="local",
+            engine="cluster",
             strategy="copartition",
+            executors=("east", "west"),
+            workers=(ExecutorShare("east", 2, 1, 900, 4096), ExecutorShare("west", 1, 0, 100)),
             started_at=FIRST,
             counts=Counts(matched=2, total_left=5, total_right=5),
         )

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kalla_core.jobs.document import progress_of
-from kalla_core.jobs.model import ExecutorInfo, Job, JobStatus
+from kalla_core.jobs.model import ExecutorInfo, ExecutorShare, Job, JobStatus
 from kalla_core.observe.secrets import mask_text
 from kalla_core.units import format_bytes
 
@@ -52,7 +52,8 @@ def job_lines(job: Job) -> Table:
         ("status", _status(job)),
         ("stage", _stage(job) or None),
         ("engine", ", ".join(filter(None, (job.engine, job.strategy))) or None),
-        ("executors", ", ".join(job.executors) or None),
+        *(("executor", _share(worker)) for worker in job.workers),
+        ("shuffled", format_bytes(job.shuffled_bytes) if job.workers else None),
         ("matched", _count(counts.matched) or None),
         ("unmatched left", _of(counts.unmatched_left, counts.total_left)),
         ("unmatched right", _of(counts.unmatched_right, counts.total_right)),
@@ -105,6 +106,13 @@ def _stage(job: Job) -> str:
         return ""
     done = progress_of(job)
     return job.stage if done is None else f"{job.stage} {done:.0%}"
+
+
+def _share(worker: ExecutorShare) -> str:
+    done = worker.fragments_done
+    return (
+        f"{worker.executor_id}: {done:,} fragment{'' if done == 1 else 's'}, {worker.rows:,} rows"
+    )
 
 
 def _count(rows: int | None) -> str:

@@ -6,10 +6,10 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
@@ -110,15 +110,28 @@ def _line(run_id: RunId, progress: Progress) -> str:
     )
 
 
+class _Bars(Bars):
+    """Bars, and something else below them."""
+
+    below: RenderableType | None = None
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield what is drawn, from top to bottom."""
+        yield from super().get_renderables()
+        if self.below is not None:
+            yield self.below
+
+
 class BarsView:
-    """One bar per stage and source, with rows, rows a second and the time left."""
+    """One bar per stage and source: rows, rows a second, fragments done, the time left."""
 
     def __init__(self, console: Console) -> None:
-        self._bars = Bars(
+        self._bars = _Bars(
             TextColumn("{task.description}", table_column=None),
             BarColumn(bar_width=28),
             _RowsColumn(),
             _RateColumn(),
+            _FragmentsColumn(),
             TimeRemainingColumn(compact=True),
             console=console,
         )
@@ -147,7 +160,13 @@ class BarsView:
                 total=None if part is None else 1.0,
                 completed=part or 0.0,
                 rows=progress.rows_done,
+                fragments=_fragments(progress),
             )
+
+    def put_below(self, what: RenderableType | None) -> None:
+        """Draw something below the bars, in the place of what was there."""
+        with self._lock:
+            self._bars.below = what
 
     def _finish(self, which: Callable[[Key], bool]) -> None:
         for key in filter(which, self._tasks):
@@ -162,6 +181,19 @@ def _title(progress: Progress) -> str:
             return "Matching"
         case Stage.WRITING_RESULTS:
             return "Writing evidence"
+
+
+def _fragments(progress: Progress) -> str:
+    """Return `3/8`; nothing where there is one only, whose rows say it all."""
+    total = progress.fragments_total
+    return f"{progress.fragments_done}/{total}" if total > 1 else ""
+
+
+class _FragmentsColumn(ProgressColumn):
+    """`3/8` fragments."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields.get("fragments", ""), style="progress.data.speed")
 
 
 class _RowsColumn(ProgressColumn):

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from kalla_core.cli.console import write_line
-from kalla_core.cli.progress import watching
+from kalla_core.cli.executor_lines import ExecutorsLines, ExecutorsTable
+from kalla_core.cli.progress import BarsView, watching
 from kalla_core.engine.progress import OnProgress, Progress, Stage
 from kalla_core.ids import RunId
 from kalla_core.jobs.model import Job, JobStatus, StageProgress
@@ -31,17 +32,24 @@ _STYLES = {
 @contextmanager
 def show_changes(console: Console, run_id: RunId) -> Iterator[ShowJob]:
     """Show a job as it changes, until the context ends."""
+    if console.is_terminal:
+        table = ExecutorsTable()
+        with BarsView(console) as bars:
+            yield _View(console, bars.show, lambda job: bars.put_below(table.of(job))).show
+        console.line()
+        return
     with watching(console, run_id) as on_progress:
-        view = _View(console, on_progress)
-        yield view.show
+        lines = ExecutorsLines(lambda line: write_line(sys.stderr, line))
+        yield _View(console, on_progress, lines.show).show
 
 
 class _View:
     """Passes progress on to the bars or the lines, and tells what else is new."""
 
-    def __init__(self, console: Console, on_progress: OnProgress) -> None:
+    def __init__(self, console: Console, on_progress: OnProgress, on_workers: ShowJob) -> None:
         self._console = console
         self._on_progress = on_progress
+        self._on_workers = on_workers
         self._said = ""
         self._shown: dict[tuple[str, str | None], Progress] = {}
 
@@ -50,6 +58,7 @@ class _View:
         for stage in job.stages:
             if stage.stage in _STAGES:
                 self._pass_on(stage, job.counts.matched or 0)
+        self._on_workers(job)
 
     def _pass_on(self, stage: StageProgress, matched: int) -> None:
         """Pass a stage's progress on if it is news: each change tells of all stages."""

@@ -17,6 +17,7 @@ from kalla_core.ids import RunId
 from kalla_core.jobs.model import (
     Counts,
     ExecutorInfo,
+    ExecutorShare,
     Job,
     JobError,
     JobPage,
@@ -58,6 +59,8 @@ def job_document(job: Job) -> Json:
         "engine": job.engine,
         "strategy": job.strategy,
         "executors": list(job.executors),
+        "workers": [asdict(worker) for worker in job.workers],
+        "shuffled_bytes": job.shuffled_bytes,
         "warnings": list(job.warnings),
     }
 
@@ -88,6 +91,7 @@ def job_of(document: Mapping[str, Any]) -> Job:
         executors=tuple(document["executors"]),
         durations_s=dict(document["durations_s"]),
         warnings=tuple(document["warnings"]),
+        workers=tuple(ExecutorShare(**worker) for worker in document["workers"]),
     )
 
 

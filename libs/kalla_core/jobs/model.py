@@ -75,6 +75,22 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutorShare:
+    """What one executor has done for a job: the attempts that count, and those under way.
+
+    Attributes:
+        rows: read from sources, joined and settled.
+        fetched_bytes: that it took from other executors.
+    """
+
+    executor_id: str
+    fragments_done: int = 0
+    fragments_running: int = 0
+    rows: int = 0
+    fetched_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job. Times are UTC.
 
@@ -87,6 +103,7 @@ class Job:
         engine: `local` or `cluster`, once it runs.
         strategy: `copartition`, `broadcast` or `single`, once planned.
         executors: ids of those that worked on it.
+        workers: what each of them did, in the same order.
         durations_s: seconds per stage, once succeeded.
     """
 
@@ -108,6 +125,12 @@ class Job:
     executors: tuple[str, ...] = ()
     durations_s: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    workers: tuple[ExecutorShare, ...] = ()
+
+    @property
+    def shuffled_bytes(self) -> int:
+        """Bytes that went from executor to executor; what one has itself does not travel."""
+        return sum(worker.fetched_bytes for worker in self.workers)
 
 
 @dataclass(frozen=True, slots=True)

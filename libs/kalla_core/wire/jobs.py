@@ -76,8 +76,10 @@ def job_message(job: Job) -> jobs_pb2.Job:
     document = job_document(job)
     error = document.pop("error")
     stages = document.pop("stages")
+    workers = document.pop("workers")
     message = jobs_pb2.Job(
         stages=[jobs_pb2.StageProgress(**_said(stage)) for stage in stages],
+        workers=[jobs_pb2.ExecutorShare(**worker) for worker in workers],
         counts=jobs_pb2.Counts(**_said(document.pop("counts"))),
         **_said(document),
     )

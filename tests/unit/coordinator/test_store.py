@@ -12,7 +12,7 @@ import pytest
 
 from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.jobs.life import Committing, Failed, Queued, Running, Succeeded
-from kalla_coordinator.jobs.model import Counts, Job, JobError, JobStatus
+from kalla_coordinator.jobs.model import Counts, ExecutorShare, Job, JobError, JobStatus
 from kalla_coordinator.jobs.record import JobRecord, request_of, request_text
 from kalla_coordinator.jobs.store import JobStore, open_store
 from kalla_core.errors import InvalidSetting, StoreUnavailable
@@ -66,6 +66,7 @@ async def test_a_job_is_read_as_it_was_written(store: JobStore) -> None:
         counts=Counts(matched=1, total_left=2**40),
         output_paths={"matched": "/out/matched.parquet"},
         executors=("e1",),
+        workers=(ExecutorShare("e1", 3, 0, 7, 2**40),),
         warnings=("careful",),
         durations_s={"staging": 0.25},
         stage="matching",

@@ -618,6 +618,8 @@ class Job(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     EXECUTORS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
+    SHUFFLED_BYTES_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     recipe_id: _builtins.str
     status: _builtins.str
@@ -632,6 +634,8 @@ class Job(_message.Message):
     attempt: _builtins.int
     engine: _builtins.str
     strategy: _builtins.str
+    shuffled_bytes: _builtins.int
+    """from executor to executor"""
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageProgress]: ...
     @_builtins.property
@@ -646,6 +650,10 @@ class Job(_message.Message):
     def executors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutorShare]:
+        """in the order of executors"""
+
     def __init__(
         self,
         *,
@@ -668,16 +676,53 @@ class Job(_message.Message):
         strategy: _builtins.str = ...,
         executors: _abc.Iterable[_builtins.str] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        workers: _abc.Iterable[Global___ExecutorShare] | None = ...,
+        shuffled_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_progress", b"_progress", "counts", b"counts", "error", b"error", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_progress", b"_progress", "accepted_at", b"accepted_at", "attempt", b"attempt", "counts", b"counts", "durations_s", b"durations_s", "ended_at", b"ended_at", "engine", b"engine", "error", b"error", "executors", b"executors", "output_path", b"output_path", "output_paths", b"output_paths", "progress", b"progress", "recipe_id", b"recipe_id", "run_id", b"run_id", "stage", b"stage", "stages", b"stages", "started_at", b"started_at", "status", b"status", "strategy", b"strategy", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_progress", b"_progress", "accepted_at", b"accepted_at", "attempt", b"attempt", "counts", b"counts", "durations_s", b"durations_s", "ended_at", b"ended_at", "engine", b"engine", "error", b"error", "executors", b"executors", "output_path", b"output_path", "output_paths", b"output_paths", "progress", b"progress", "recipe_id", b"recipe_id", "run_id", b"run_id", "shuffled_bytes", b"shuffled_bytes", "stage", b"stage", "stages", b"stages", "started_at", b"started_at", "status", b"status", "strategy", b"strategy", "warnings", b"warnings", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__progress: _TypeAlias = _typing.Literal["progress"]  # noqa: Y015
     _WhichOneofArgType__progress: _TypeAlias = _typing.Literal["_progress", b"_progress"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__progress) -> _WhichOneofReturnType__progress | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class ExecutorShare(_message.Message):
+    """What one executor has done for a job: the attempts that count, and those under way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
+    FRAGMENTS_DONE_FIELD_NUMBER: _builtins.int
+    FRAGMENTS_RUNNING_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    FETCHED_BYTES_FIELD_NUMBER: _builtins.int
+    executor_id: _builtins.str
+    fragments_done: _builtins.int
+    fragments_running: _builtins.int
+    rows: _builtins.int
+    """read from sources, joined and settled"""
+    fetched_bytes: _builtins.int
+    """that it took from other executors"""
+    def __init__(
+        self,
+        *,
+        executor_id: _builtins.str = ...,
+        fragments_done: _builtins.int = ...,
+        fragments_running: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        fetched_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "fetched_bytes", b"fetched_bytes", "fragments_done", b"fragments_done", "fragments_running", b"fragments_running", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecutorShare: _TypeAlias = ExecutorShare  # noqa: Y015
 
 @_typing.final
 class StageProgress(_message.Message):

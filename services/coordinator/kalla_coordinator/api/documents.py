@@ -66,6 +66,16 @@ class CountsDocument(BaseModel):
     total_right: int | None
 
 
+class ExecutorShareDocument(BaseModel):
+    """What one executor has done for a job: the attempts that count, and those under way."""
+
+    executor_id: str
+    fragments_done: int
+    fragments_running: int
+    rows: int = Field(description="Read from sources, joined and settled.")
+    fetched_bytes: int = Field(description="Taken from other executors.")
+
+
 class JobErrorDocument(ErrorDetails):
     """Why a job failed or was cancelled."""
 
@@ -96,6 +106,8 @@ class JobDocument(BaseModel):
     engine: str | None
     strategy: str | None
     executors: list[str]
+    workers: list[ExecutorShareDocument] = Field(description="In the order of `executors`.")
+    shuffled_bytes: int = Field(description="Bytes that went from executor to executor.")
     warnings: list[str]
 
 

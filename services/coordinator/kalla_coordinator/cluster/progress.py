@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from kalla_coordinator.cluster.attempts import FragmentKey, StageName, Try
 from kalla_coordinator.cluster.run_state import Phase, RunState
+from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.held_plan import HeldPlan
 from kalla_core.engine.progress import Progress, Stage
-from kalla_core.fragments.outcome import FragmentProgress, JoinDone, ScanDone, SettleDone
+from kalla_core.fragments.outcome import FragmentProgress, JoinDone, Outcome, ScanDone, SettleDone
 from kalla_core.matching.query import Side
 
 
@@ -66,15 +67,48 @@ def summed_up(state: RunState, reports: Reports, plan: HeldPlan) -> Iterator[Pro
         )
 
 
-def fetched_bytes(state: RunState, reports: Reports) -> int:
-    """Return the bytes that went from executor to executor so far."""
-    done = [
-        fragment.accepted.outcome.fetched_bytes
-        for fragment in state.fragments.values()
-        if fragment.accepted is not None
-        and isinstance(fragment.accepted.outcome, JoinDone | SettleDone)
-    ]
-    return sum(done) + sum(report.fetched_bytes for report in reports.of.values())
+def shares(
+    state: RunState, reports: Reports, executors: Sequence[str]
+) -> tuple[ExecutorShare, ...]:
+    """Return what each of some executors has done and does, in their order."""
+    found = {executor: ExecutorShare(executor) for executor in executors}
+    for key, fragment in state.fragments.items():
+        accepted, running = fragment.accepted, fragment.running
+        if accepted is not None and accepted.executor in found:
+            rows, fetched = _work_of(accepted.outcome)
+            share = found[accepted.executor]
+            found[accepted.executor] = _shared(share, rows, fetched, done=1)
+        if running is not None and running.executor in found:
+            report = _report(reports, key, running.attempt)
+            rows, fetched = (0, 0) if report is None else (report.rows, report.fetched_bytes)
+            share = found[running.executor]
+            found[running.executor] = _shared(share, rows, fetched, running=1)
+    return tuple(found.values())
+
+
+def _work_of(outcome: Outcome) -> tuple[int, int]:
+    """Return the rows that a fragment went through, and the bytes that it fetched."""
+    match outcome:
+        case ScanDone():
+            return outcome.rows, 0
+        case JoinDone():
+            return sum(outcome.joined.values()), outcome.fetched_bytes
+        case SettleDone():
+            return sum(outcome.settled.values()), outcome.fetched_bytes
+        case _:
+            return 0, 0
+
+
+def _shared(
+    share: ExecutorShare, rows: int, fetched: int, done: int = 0, running: int = 0
+) -> ExecutorShare:
+    return replace(
+        share,
+        fragments_done=share.fragments_done + done,
+        fragments_running=share.fragments_running + running,
+        rows=share.rows + rows,
+        fetched_bytes=share.fetched_bytes + fetched,
+    )
 
 
 def _read(state: RunState, reports: Reports, side: Side) -> _Sum:

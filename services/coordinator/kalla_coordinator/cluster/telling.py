@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from kalla_coordinator.cluster.dispatch import ActiveRun
-from kalla_coordinator.cluster.progress import summed_up
+from kalla_coordinator.cluster.progress import shares, summed_up
 from kalla_coordinator.cluster.run_state import Phase
 from kalla_coordinator.jobs.host import Watch
+from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.held_plan import HeldPlan
 from kalla_core.engine.progress import Progress, Stage
 
@@ -26,7 +27,7 @@ class Telling:
         self._planned = self._loop.time()
         self._run: ActiveRun | None = None
         self._due: asyncio.TimerHandle | None = None
-        self._executors: tuple[str, ...] = ()
+        self._workers: tuple[ExecutorShare, ...] = ()
         self._matched = 0
 
     def about(self, run: ActiveRun) -> None:
@@ -81,7 +82,7 @@ class Telling:
         for progress in summed_up(run.state, run.reports, self._plan):
             self._watch.progress(progress)
             self._matched = max(self._matched, progress.matched_rows)
-        executors = tuple(run.executors)
-        if executors != self._executors:
-            self._executors = executors
-            self._watch.worked_on_by(executors)
+        workers = shares(run.state, run.reports, run.executors)
+        if workers != self._workers:
+            self._workers = workers
+            self._watch.worked_on_by(workers)

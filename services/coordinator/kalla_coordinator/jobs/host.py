@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.progress import Progress
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.ids import RunId
@@ -40,14 +41,14 @@ class Watch:
     Attributes:
         progress: how far it has come.
         planned: the strategy, once it is known.
-        worked_on_by: executors that took a fragment.
+        worked_on_by: executors that took a fragment, and what each has done so far.
         decide_commit: awaited when all is written and only the commit is left; it stores that the
             run commits, and raises `Cancelled` when a cancel came first.
     """
 
     progress: Callable[[Progress], None]
     planned: Callable[[str], None]
-    worked_on_by: Callable[[tuple[str, ...]], None]
+    worked_on_by: Callable[[tuple[ExecutorShare, ...]], None]
     decide_commit: Callable[[], Awaitable[None]]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kalla_core.jobs.model import (
     Counts,
     ExecutorInfo,
+    ExecutorShare,
     Job,
     JobError,
     JobPage,
@@ -16,6 +17,7 @@ from kalla_core.jobs.model import (
 __all__ = [
     "Counts",
     "ExecutorInfo",
+    "ExecutorShare",
     "Job",
     "JobError",
     "JobPage",

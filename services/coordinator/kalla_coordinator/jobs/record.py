@@ -18,7 +18,7 @@ from kalla_coordinator.jobs.life import (
     Succeeded,
     status,
 )
-from kalla_coordinator.jobs.model import Counts, Job, JobError, JobStatus
+from kalla_coordinator.jobs.model import Counts, ExecutorShare, Job, JobError, JobStatus
 from kalla_coordinator.jobs.moments import micros, moment_of
 from kalla_core.ids import RunId
 from kalla_core.recipe.job import JobRequest, parse_job_request
@@ -119,6 +119,7 @@ def record_of(row: Row) -> JobRecord:
         executors=tuple(document["executors"]),
         durations_s=document["durations_s"],
         warnings=tuple(document["warnings"]),
+        workers=tuple(ExecutorShare(**worker) for worker in document["workers"]),
     )
     state = _state(row["phase"], row["attempt"], error)
     return JobRecord(job, state, row["request"], row["callback_url"], row["told"])
@@ -137,6 +138,7 @@ def _document(job: Job) -> dict[str, Any]:
         "executors": list(job.executors),
         "durations_s": dict(job.durations_s),
         "warnings": list(job.warnings),
+        "workers": [asdict(worker) for worker in job.workers],
     }
 
 

@@ -34,7 +34,7 @@ from kalla_coordinator.jobs.life import (
     WorkSucceeded,
 )
 from kalla_coordinator.jobs.live import LiveJob
-from kalla_coordinator.jobs.model import JobError, JobStatus
+from kalla_coordinator.jobs.model import ExecutorShare, JobError, JobStatus
 from kalla_coordinator.jobs.stages import succeeded, with_progress
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.engine.progress import Progress
@@ -227,8 +227,9 @@ class Runner:
         def planned(strategy: str) -> None:
             live.show(replace(live.job, strategy=strategy))
 
-        def worked_on_by(executors: tuple[str, ...]) -> None:
-            live.show(replace(live.job, executors=executors))
+        def worked_on_by(workers: tuple[ExecutorShare, ...]) -> None:
+            executors = tuple(worker.executor_id for worker in workers)
+            live.show(replace(live.job, executors=executors, workers=workers))
 
         async def decide_commit() -> None:
             actions = await self._applied(live, CommitAsked(attempt))

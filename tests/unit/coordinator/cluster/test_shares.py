@@ -1,0 +1,52 @@
+"""What each executor has done for a run, from its fragments and what they tell."""
+
+from kalla_coordinator.cluster import events as e
+from kalla_coordinator.cluster.attempts import Try
+from kalla_coordinator.cluster.progress import Reports, shares
+from kalla_coordinator.jobs.model import ExecutorShare
+from kalla_core.fragments.attempt import AttemptId
+from kalla_core.fragments.outcome import FragmentProgress, JoinDone
+from kalla_core.matching.query import Side
+from tests.unit.coordinator.cluster.test_stages import (
+    FIRST_JOIN,
+    LEFT_SCAN,
+    NONE,
+    RIGHT_SCAN,
+    SECOND_JOIN,
+    Run,
+    setup,
+)
+
+JOINED = {Side.LEFT: 6, Side.RIGHT: 4}
+
+
+def told(which: Try, rows: int, fetched_bytes: int = 0) -> Reports:
+    """Return a single report of an attempt that is under way."""
+    id = AttemptId("run", 1, which.fragment.stage, which.fragment.number, which.attempt)
+    return Reports().told(which, FragmentProgress(id, rows=rows, fetched_bytes=fetched_bytes))
+
+
+def test_fragments_that_are_done_count_with_their_rows_and_what_they_fetched() -> None:
+    run = Run(setup()).read()
+    run.granted(FIRST_JOIN, "a").ended(FIRST_JOIN, JoinDone((), JOINED, NONE, NONE, {}, 700))
+
+    found = shares(run.state, Reports(), ("a", "b"))
+
+    assert found == (ExecutorShare("a", 2, 0, 20, 700), ExecutorShare("b", 1, 0, 10, 0))
+
+
+def test_one_that_runs_counts_with_its_last_report() -> None:
+    run = Run(setup()).read().granted(FIRST_JOIN, "b").granted(SECOND_JOIN, "b")
+
+    found = shares(run.state, told(Try(FIRST_JOIN, 1), 3, 55), ("a", "b"))
+
+    assert found == (ExecutorShare("a", 1, 0, 10, 0), ExecutorShare("b", 1, 2, 13, 55))
+
+
+def test_what_is_done_again_elsewhere_is_counted_where_it_counts() -> None:
+    run = Run(setup()).granted(LEFT_SCAN, "a").granted(RIGHT_SCAN, "b")
+    run.happens(e.ExecutorLost("a", "silent")).done(LEFT_SCAN, "b", attempt=2)
+
+    found = shares(run.state, told(Try(LEFT_SCAN, 1), 9), ("a", "b"))
+
+    assert found == (ExecutorShare("a"), ExecutorShare("b", 1, 1, 10, 0))
