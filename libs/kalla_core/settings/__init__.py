@@ -6,6 +6,7 @@
     executor      `kallad executor`
     together      `kallad cluster`
     client        whatever talks to a coordinator
+    tokens        who may come in
     s3            S3 and stores that speak its language
 
 The tables in the README are `settings_table()`.

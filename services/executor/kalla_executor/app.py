@@ -27,6 +27,7 @@ from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.presence import Heartbeat, Hello, Welcome
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.settings import ExecutorSettings
+from kalla_core.settings.tokens import read_tokens
 from kalla_executor.child import __name__ as child_module
 from kalla_executor.flight import SpoolKeys, SpoolServer
 from kalla_executor.metrics import ExecutorMetrics
@@ -50,7 +51,7 @@ def run(settings: ExecutorSettings) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     share = slot_share(settings.memory_limit_bytes, settings.slots)
-    token = _token(settings)
+    token = next(iter(read_tokens(settings)), None)
     root = settings.spool_path or Path(tempfile.gettempdir()) / f"kalla-{os.getuid()}"
     executor_id = f"{socket.gethostname().partition('.')[0]}-{uuid.uuid4().hex[:12]}"
     with (
@@ -254,32 +255,6 @@ def _is_any(host: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_unspecified
     return False
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-def _token(settings: ExecutorSettings) -> str | None:
-    if settings.token_file is None:
-        if not settings.insecure and not _is_loopback(settings.bind_host):
-            raise InvalidSetting(
-                f"--bind-host {settings.bind_host} lets other machines in, and there is no token "
-                "file. Give --token-file, or --insecure if the network is trusted."
-            )
-        return None
-    try:
-        lines = settings.token_file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting(
-            f"The token file {settings.token_file} cannot be read: {error}."
-        ) from error
-    tokens = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    if not tokens:
-        raise InvalidSetting(f"The token file {settings.token_file} holds no token.")
-    return tokens[0]
 
 
 def _bracketed(host: str) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from kalla_coordinator.api.auth import read_tokens
+from kalla_coordinator.api.auth import Tokens
 from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.flight import FlightServer
 from kalla_coordinator.api.grpc import ExtraServicer, GrpcServer
@@ -28,6 +28,7 @@ from kalla_core.engine.children import Limits
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import InvalidSetting
 from kalla_core.settings import CoordinatorSettings
+from kalla_core.settings.tokens import read_tokens
 from kalla_core.sources.protocol import SourceAccess
 
 GRACE_S = 5.0
@@ -85,7 +86,7 @@ async def serving(
         api = Api(
             service=service,
             inspector=inspector,
-            tokens=read_tokens(settings),
+            tokens=Tokens(read_tokens(settings)),
             registry=registry,
             readers=readers,
             closing=asyncio.Event(),
