@@ -68,7 +68,7 @@ def test_with_all_executors_gone_a_run_fails_with_that_reason_and_leaves_nothing
     tmp_path: Path,
 ) -> None:
     dataset = given(tmp_path)
-    with real_cluster(tmp_path, flags=("--executor-wait=2s",)) as cluster:
+    with real_cluster(tmp_path, flags=("--executor-wait=2s", "--restarts=0")) as cluster:
         run_id = submitted(cluster, dataset, tmp_path / "out")
 
         after(cluster, run_id, "scan", 1)

@@ -18,3 +18,12 @@ class TogetherSettings(CoordinatorSettings):
         ge=1,
         le=64,
     )
+    restarts: int = setting(
+        "KALLA_RESTARTS",
+        flag="--restarts",
+        shown="5",
+        meaning="How often within ten minutes an executor that died is started again.",
+        default=5,
+        ge=0,
+        le=1000,
+    )

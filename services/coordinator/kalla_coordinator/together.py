@@ -2,6 +2,8 @@
 
 The coordinator lives in this process; each executor is one of its own, `kallad executor` on free
 ports. Executors share the cores, and half of the memory limit; the coordinator has the other half.
+An executor that dies is started again, a few times; none outlives this process, even if it is
+killed.
 """
 
 from __future__ import annotations
@@ -10,16 +12,16 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from kalla_coordinator.app import Coordinator, coordinator
+from kalla_coordinator.fleet import Fleet, Restarts
 from kalla_core.errors import ExecutorLost, KallaError
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.settings import TogetherSettings
 
-_KALLAD = (sys.executable, "-c", "from kalla_core.cli.kallad import main; main()")
+_KALLAD = (sys.executable, "-c", "from kalla_core.cli.tied import main; main()")
 _START_PATIENCE_S = 60.0
-_END_PATIENCE_S = 15.0
 _LOOK_INTERVAL_S = 0.1
 
 
@@ -64,30 +66,15 @@ async def together(settings: TogetherSettings) -> AsyncIterator[Coordinator]:
     own = settings.model_copy(update={"memory_limit_bytes": half})
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(coordinator(own))
-        processes = [
-            await stack.enter_async_context(
-                _executor(settings, running.ports.grpc, half // settings.executors)
-            )
-            for _ in range(settings.executors)
-        ]
-        await _all_there(running, processes)
+        flags = _flags(settings, running.ports.grpc, half // settings.executors)
+        executors = Fleet(
+            (*_KALLAD, "executor", *flags), settings.executors, Restarts(settings.restarts)
+        )
+        stack.push_async_callback(executors.close)
+        await executors.start()
+        await _all_there(running, executors)
+        executors.watch_over()
         yield running
-
-
-@asynccontextmanager
-async def _executor(
-    settings: TogetherSettings, coordinator_port: int, memory_bytes: int
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *_KALLAD,
-        "executor",
-        *_flags(settings, coordinator_port, memory_bytes),
-        stdin=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        await asyncio.shield(_ended(process))
 
 
 def _flags(settings: TogetherSettings, coordinator_port: int, memory_bytes: int) -> list[str]:
@@ -110,35 +97,22 @@ def _flags(settings: TogetherSettings, coordinator_port: int, memory_bytes: int)
     return [*given, "--insecure"] if settings.insecure else given
 
 
-async def _all_there(running: Coordinator, processes: list[asyncio.subprocess.Process]) -> None:
+async def _all_there(running: Coordinator, executors: Fleet) -> None:
     """Wait until every executor has registered."""
     try:
         async with asyncio.timeout(_START_PATIENCE_S):
-            while len(running.dispatcher.infos()) < len(processes):
-                _check(processes)
+            while len(running.dispatcher.infos()) < len(executors.processes):
+                _check(executors)
                 await asyncio.sleep(_LOOK_INTERVAL_S)
     except TimeoutError:
         raise _not_there(f"did not register within {_START_PATIENCE_S:g} seconds") from None
 
 
-def _check(processes: list[asyncio.subprocess.Process]) -> None:
-    for process in processes:
+def _check(executors: Fleet) -> None:
+    for process in executors.processes:
         if process.returncode is not None:
             raise _not_there(f"ended with exit code {process.returncode} before it registered")
 
 
 def _not_there(what: str) -> KallaError:
     return ExecutorLost(f"An executor {what}; its log says why.")
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    """Let an executor end; kill it if it does not."""
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.terminate()
-    try:
-        async with asyncio.timeout(_END_PATIENCE_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
