@@ -7,6 +7,7 @@ standard input ends, its executor is gone or wants it to stop, and it exits at o
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
+from kalla_core.engine import child
 from kalla_core.engine.child import exit_at_end_of_input, own_output, send
 from kalla_core.engine.fragment import Done, run_fragment
 from kalla_core.engine.remote_run import RemoteRun
@@ -29,7 +31,6 @@ from kalla_core.fragments.outcome import (
     FragmentProgress,
     failed,
 )
-from kalla_core.sources.registry import load_connectors
 from kalla_executor.fetch import fetch_all, own_files
 from kalla_executor.tasks import Task, ended_json, progress_json, task_of
 
@@ -37,8 +38,12 @@ _PROGRESS_INTERVAL_S = 0.2
 
 
 def prepare() -> None:
-    """Load what every fragment needs; for a process that others are forked from."""
-    load_connectors()
+    """Load what every fragment needs; for a process that others are forked from.
+
+    Starts no thread.
+    """
+    child.prepare()
+    importlib.import_module("encodings.utf_8_sig")  # what files of text are opened with
 
 
 def main() -> None:
