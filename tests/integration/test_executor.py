@@ -337,7 +337,11 @@ async def test_it_drains_on_sigterm_and_leaves_nothing(tmp_path: Path) -> None:
     async with one_executor(tmp_path) as (_, line, executor):
         inputs = await scanned([line], given)
         launch = given.launch("join", 0, join_all(inputs))
+        (zygote,) = children_of(executor.process.pid)
+        before = set(children_of(zygote))
         line.say(launch)
+        # A signal may overtake what was said: the fragment has to be in hand first.
+        await soon(lambda: set(children_of(zygote)) - before or line.ended(launch.id))
 
         executor.tell(signal.SIGTERM)
 
