@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+from kalla_coordinator.cluster.counting import Counting, NoCounts
 from kalla_coordinator.cluster.dispatch import Dispatcher, Line, Timing
 from kalla_coordinator.cluster.members import Patience
 from kalla_core.engine.budget import Budget
@@ -165,10 +166,10 @@ TIMING = Timing(timedelta(seconds=1), Patience(timedelta(seconds=0.3), timedelta
 
 @asynccontextmanager
 async def small_cluster(
-    root: Path, executors: int = 2, share: Budget = AMPLE
+    root: Path, executors: int = 2, share: Budget = AMPLE, counts: Counting | None = None
 ) -> AsyncIterator[tuple[Dispatcher, list[SmallExecutor]]]:
     """Give a dispatcher with executors that are registered."""
-    dispatcher = Dispatcher(TIMING, b"key")
+    dispatcher = Dispatcher(TIMING, b"key", counts or NoCounts())
     members = [
         SmallExecutor(root, f"executor-{n}", dispatcher, share=share) for n in range(executors)
     ]

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.census import KeyCensus, KeyCounts
+from kalla_core.engine.disk_peak import DiskPeak
 from kalla_core.engine.join import JoinContext
 from kalla_core.engine.key_checks import check_keys, key_warnings
 from kalla_core.engine.keying import Keying
@@ -32,6 +33,7 @@ from kalla_core.engine.matching_stage import run_matching
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.scan import OpenSource, ScanContext, Scanned, scan_all
 from kalla_core.engine.sinks import EvidenceSinks, whole_outputs
+from kalla_core.engine.spool import Spool
 from kalla_core.engine.store import HeldTooMuch, Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.engine.totals import MatchingTotals
@@ -137,6 +139,7 @@ class _Gathered:
     census: Mapping[Side, KeyCensus]
     scanned: list[Scanned]
     late: bool
+    spooled_bytes: int
 
 
 class _Job:
@@ -169,8 +172,9 @@ class _Job:
                 encoders=int(alone),
             )
             try:
-                totals = self._match(gathered, extras, sinks)
-                files = self._finish(sinks)
+                with DiskPeak(self._spec.spool) as disk:
+                    totals = self._match(gathered, extras, sinks)
+                files = self._finish(sinks, max(0, disk.bytes - gathered.spooled_bytes))
             except BaseException:
                 sinks.abandon()
                 raise
@@ -254,10 +258,13 @@ class _Job:
         try:
             scanned = scan_all(context, self._fragments, budget.threads)
             store.finish()
+            for side, counter in context.progress.items():
+                _tell_spool(counter, store.spool(side))
         except BaseException:
             store.abandon()
             raise
-        return _Gathered(planned, keying, store, census, scanned, late)
+        spooled = sum(store.spool(side).stored_bytes for side in Side)
+        return _Gathered(planned, keying, store, census, scanned, late, spooled)
 
     def _cut(self) -> list[ScanFragment]:
         """Cut both sides; their parts take turns, so that both are read at the same time."""
@@ -316,13 +323,17 @@ class _Job:
             return LateJoin(context, store, self._sources, self._fragments).run()
         return run_matching(context, store, gathered.keying, budget)
 
-    def _finish(self, sinks: EvidenceSinks) -> tuple[WrittenFile, ...]:
+    def _finish(self, sinks: EvidenceSinks, spilled_bytes: int) -> tuple[WrittenFile, ...]:
         matched = sinks.matched_rows
         self._on_progress(Progress(Stage.WRITING_RESULTS, matched_rows=matched))
         files = sinks.close()
         self._on_progress(
             Progress(
-                Stage.WRITING_RESULTS, fragments_done=1, fragments_total=1, matched_rows=matched
+                Stage.WRITING_RESULTS,
+                fragments_done=1,
+                fragments_total=1,
+                matched_rows=matched,
+                spilled_bytes=spilled_bytes,
             )
         )
         return files
@@ -371,6 +382,11 @@ class _Job:
 def _open(specs: Sequence[SourceSpec], access: SourceAccess, pins: ExitStack) -> list[OpenSource]:
     """Pin sources together, so that those of one database are seen at the same moment."""
     return [OpenSource(*pair) for pair in pins.enter_context(pinned_together(specs, access))]
+
+
+def _tell_spool(counter: ProgressCounter, spool: Spool) -> None:
+    if spool.files:
+        counter.spooled(spool.rows, spool.stored_bytes)
 
 
 def _shape(spec: SourceSpec, source: OpenSource) -> TableShape:

@@ -24,6 +24,8 @@ class Progress:
         source: alias of the source that is being read, in `staging`.
         rows_done: source rows read (`staging`), or rows of both sides joined (`matching`).
         matched_rows: rows of matched so far.
+        spooled_rows, spooled_bytes: that this source left in the spool, in `staging`.
+        spilled_bytes: on disk beside the spool, at most; in the last report of a run.
     """
 
     stage: Stage
@@ -35,6 +37,9 @@ class Progress:
     fragments_done: int = 0
     fragments_total: int = 0
     matched_rows: int = 0
+    spooled_rows: int = 0
+    spooled_bytes: int = 0
+    spilled_bytes: int = 0
 
 
 OnProgress = Callable[[Progress], None]
@@ -48,6 +53,12 @@ class ProgressCounter:
         self._on_progress = on_progress
         self._lock = threading.Lock()
         on_progress(first)
+
+    def spooled(self, rows: int, size: int) -> None:
+        """Tell what lies in the spool; safe from any thread."""
+        with self._lock:
+            self._now = replace(self._now, spooled_rows=rows, spooled_bytes=size)
+            self._on_progress(self._now)
 
     def add(self, *, rows: int = 0, size: int = 0, fragments: int = 0, matched: int = 0) -> None:
         """Count rows, bytes, finished fragments and matched rows; safe from any thread."""

@@ -186,6 +186,16 @@ class Spool:
     files: tuple[SpoolFile, ...]
     stored: pa.Schema | None = None
 
+    @property
+    def rows(self) -> int:
+        """How many rows all files have."""
+        return sum(segment.rows for file in self.files for segment in file.segments)
+
+    @property
+    def stored_bytes(self) -> int:
+        """How long all messages are together."""
+        return sum(file.stored_bytes for file in self.files)
+
     def bucket_bytes(self, buckets: int) -> IntArray:
         """Return the raw bytes of each bucket, int64."""
         return self._sums(buckets, attrgetter("raw_bytes"))

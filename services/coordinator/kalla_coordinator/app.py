@@ -24,6 +24,7 @@ from typing import Any
 from kalla_coordinator.api.grpc import ExtraServicer
 from kalla_coordinator.api.serve import Ports, serving
 from kalla_coordinator.callbacks.outbox import Outbox
+from kalla_coordinator.cluster.counting import Counting
 from kalla_coordinator.cluster.dispatch import Dispatcher, Timing
 from kalla_coordinator.cluster.holder import HOLDER, MERGING
 from kalla_coordinator.cluster.host import ClusterHost, HostSettings
@@ -47,6 +48,7 @@ from kalla_core.engine.nursery import Nursery
 from kalla_core.errors import InvalidSetting, OutputNotWritable
 from kalla_core.inspection.ask import INSPECT
 from kalla_core.observe.logs import configure_logs, get_logger
+from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.settings import CoordinatorSettings
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.units import format_bytes
@@ -117,10 +119,12 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
             settings.slots,
             nursery.start,
             allowed.source_roots,
+            metrics.count_progress,
         )
         stack.callback(host.close)
         places = Places(settings.max_jobs, settings.queue_limit)
-        dispatcher = await stack.enter_async_context(_dispatching(settings))
+        dispatcher = await stack.enter_async_context(_dispatching(settings, metrics))
+        metrics.show_executors(dispatcher.infos)
         cluster = HostSettings(settings.executor_wait, allowed.source_roots, nursery.start, host)
         engines = Engines(
             host, ClusterHost(dispatcher, cluster), dispatcher, settings.smallest_cluster_bytes
@@ -132,7 +136,7 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
         stack.push_async_callback(_stop_now, runner)
         unseen = await recover(store, runner)
         await stack.enter_async_context(_in_background(look_further(runner, unseen)))
-        await stack.enter_async_context(_in_background(metrics.watch_loop()))
+        await stack.enter_async_context(_in_background(watch_loop(metrics.loop_lag.observe)))
         tidy = keep_tidy(store, allowed, settings.retention)
         await stack.enter_async_context(_in_background(tidy))
         access = SourceAccess(allowed.source_roots)
@@ -155,11 +159,13 @@ _SILENT_HEARTBEATS = 8
 
 
 @asynccontextmanager
-async def _dispatching(settings: CoordinatorSettings) -> AsyncIterator[Dispatcher]:
+async def _dispatching(
+    settings: CoordinatorSettings, counts: Counting
+) -> AsyncIterator[Dispatcher]:
     """Watch over executors for a block; each start has a key of its own for their tickets."""
     silence = _SILENT_HEARTBEATS * settings.heartbeat
     timing = Timing(settings.heartbeat, Patience(settings.executor_grace, silence))
-    dispatcher = Dispatcher(timing, secrets.token_bytes(32))
+    dispatcher = Dispatcher(timing, secrets.token_bytes(32), counts)
     async with _in_background(dispatcher.watch_over()):
         yield dispatcher
 

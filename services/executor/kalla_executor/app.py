@@ -26,6 +26,7 @@ from kalla_core.errors import InvalidSetting
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.presence import Heartbeat, Hello, Welcome
 from kalla_core.observe.logs import configure_logs, get_logger
+from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.settings import ExecutorSettings
 from kalla_core.settings.tokens import read_tokens
 from kalla_executor.child import __name__ as child_module
@@ -84,7 +85,12 @@ class _Executor:
         location = f"grpc://{_bracketed(settings.bind_host)}:{settings.flight_port}"
         try:
             self._flight = SpoolServer(
-                location, executor_id, folder, self._keys, self._metrics.served_bytes.inc
+                location,
+                executor_id,
+                folder,
+                self._keys,
+                self._metrics.served_bytes.inc,
+                self._metrics.waited_for_turn,
             )
         except OSError as error:
             raise _not_bound("--flight-port", settings.flight_port, error) from error
@@ -125,6 +131,7 @@ class _Executor:
             chores = [
                 asyncio.create_task(self._runner.watch_disk()),
                 asyncio.create_task(self._sweep()),
+                asyncio.create_task(watch_loop(self._metrics.loop_lag.observe)),
             ]
             stack.push_async_callback(cancelled, staying, *chores)
             get_logger().info(

@@ -31,7 +31,7 @@ from kalla_core.fragments.outcome import (
     FragmentProgress,
     failed,
 )
-from kalla_executor.fetch import fetch_all, own_files
+from kalla_executor.fetch import BUDGET_BYTES, ByteBudget, fetch_all, own_files
 from kalla_executor.tasks import Task, ended_json, progress_json, task_of
 
 _PROGRESS_INTERVAL_S = 0.2
@@ -99,9 +99,11 @@ def _inputs(task: Task, scratch: Path, reporter: _Reporter) -> Inputs:
         folder = scratch / "fetched"
         with disk_errors(folder):
             folder.mkdir()
-        start = time.monotonic()
-        files |= fetch_all(requests, folder, reporter.fetched)
-        reporter.waited(time.monotonic() - start)
+        start, permits = time.monotonic(), ByteBudget(BUDGET_BYTES)
+        fetched = fetch_all(requests, folder, reporter.fetched, budget=permits)
+        rows = sum(segment.rows for file in fetched.values() for segment in file.segments)
+        reporter.waited(rows, time.monotonic() - start, permits.waited_s)
+        files |= fetched
     return files
 
 
@@ -131,8 +133,9 @@ class _Reporter:
         self.fetched_bytes += size
         self.report(replace(self._last, fetched_bytes=self.fetched_bytes))
 
-    def waited(self, seconds: float) -> None:
-        send(self._out, {"event": "fetched", "seconds": seconds, "bytes": self.fetched_bytes})
+    def waited(self, rows: int, seconds: float, permit_wait_s: float) -> None:
+        told = {"rows": rows, "size": self.fetched_bytes, "seconds": seconds}
+        send(self._out, {"event": "fetched", **told, "waited_s": permit_wait_s})
 
 
 if __name__ == "__main__":

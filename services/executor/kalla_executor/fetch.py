@@ -63,11 +63,16 @@ class ByteBudget:
         self._most = most
         self._held = 0
         self._changed = threading.Condition()
+        self.waited_s = 0.0
+        """How long those who asked waited, all threads together."""
 
     def take(self, size: int) -> None:
         """Wait until `size` bytes are free."""
         with self._changed:
-            self._changed.wait_for(lambda: self._held == 0 or self._held + size <= self._most)
+            if not self._free(size):
+                start = time.monotonic()
+                self._changed.wait_for(lambda: self._free(size))
+                self.waited_s += time.monotonic() - start
             self._held += size
 
     def give_back(self, size: int) -> None:
@@ -75,6 +80,9 @@ class ByteBudget:
         with self._changed:
             self._held -= size
             self._changed.notify_all()
+
+    def _free(self, size: int) -> bool:
+        return self._held == 0 or self._held + size <= self._most
 
 
 @dataclass
@@ -120,12 +128,14 @@ def fetch_all(
     folder: Path,
     on_bytes: Callable[[int], None],
     patience_s: float = 30.0,
+    budget: ByteBudget | None = None,
 ) -> dict[Want, SpoolFile]:
     """Fetch everything into files below an existing folder.
 
     Args:
         on_bytes: told of bytes as they come; called from several threads, one at a time.
         patience_s: how long a peer may send nothing.
+        budget: for what is on its way; `BUDGET_BYTES` by default.
 
     Raises:
         FetchFailed: a peer cannot be reached, lacks something, or falls silent.
@@ -136,14 +146,14 @@ def fetch_all(
     for numbered in enumerate(requests):
         waiting.put(numbered)
     ended: SimpleQueue[tuple[str, dict[Want, SpoolFile] | BaseException]] = SimpleQueue()
-    budget = ByteBudget(BUDGET_BYTES)
+    permits = budget or ByteBudget(BUDGET_BYTES)
 
     def work() -> None:
         with suppress(Empty):
             while True:
                 number, request = waiting.get_nowait()
                 try:
-                    got = _fetch(request, folder / str(number), budget, progress)
+                    got = _fetch(request, folder / str(number), permits, progress)
                     ended.put((request.executor_id, got))
                 except BaseException as error:  # a thread's end is for the caller to judge
                     ended.put((request.executor_id, error))

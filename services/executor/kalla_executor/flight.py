@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -47,6 +48,7 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
     Args:
         location: `grpc://HOST:PORT`, port 0 for a free one.
         served: told of bytes that went out; called from several threads.
+        waited: told how long a reader waited for its turn; likewise.
         streams: that are served at once; others wait for their turn, for a while.
     """
 
@@ -57,6 +59,7 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
         folder: SpoolFolder,
         keys: SpoolKeys,
         served: Callable[[int], None],
+        waited: Callable[[float], None],
         streams: int = _STREAMS,
     ) -> None:
         super().__init__(location)
@@ -64,6 +67,7 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
         self._folder = folder
         self._keys = keys
         self._served = served
+        self._waited = waited
         self._turns = threading.BoundedSemaphore(streams)
 
     def do_get(
@@ -84,7 +88,10 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
             get_logger().warning("ticket_refused", peer=context.peer(), reason=error.message)
             raise flight.FlightUnauthenticatedError(error.message) from error
         files = self._open(wanted)
-        if not self._turns.acquire(timeout=_TURN_PATIENCE_S):
+        start = time.monotonic()
+        had_turn = self._turns.acquire(timeout=_TURN_PATIENCE_S)
+        self._waited(time.monotonic() - start)
+        if not had_turn:
             raise flight.FlightUnavailableError("too many peers fetch from this executor")
         return flight.GeneratorStream(SCHEMA, self._stream(wanted, files))
 

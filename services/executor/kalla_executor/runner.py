@@ -243,8 +243,8 @@ class Runner:
                 case "progress":
                     tell(tasks.progress_from(answer))
                 case "fetched":
-                    self._metrics.fetched_bytes.inc(answer["bytes"])
-                    self._metrics.fetch_wait_seconds.inc(answer["seconds"])
+                    told = {name: value for name, value in answer.items() if name != "event"}
+                    self._metrics.fetched(**told)
                 case "ended":
                     outcome = tasks.ended_from(answer).outcome
                     if answer["traceback"]:

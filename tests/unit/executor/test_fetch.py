@@ -267,6 +267,7 @@ def test_the_budget_lets_one_in_however_large_and_the_others_wait() -> None:
 
     second.join(10)
     assert (waited, second.is_alive()) == (True, False)
+    assert budget.waited_s >= 0.1
 
 
 def _made(root: Path, *streams: Any) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ layout      *  how many buckets, which of them a join takes, which side it takes
 work        *  the fragments of a run, and what each needs of others
 stages      *  a run on the cluster: news in, launches, cancellations and its end out
 placement   *  which fragment gets which free slot, fairly among jobs
+counting       what is counted, for metrics
 progress    *  how far a run has come, summed up from fragments
 dispatch       carries the decisions out; the one place that knows all members and all runs
 stream         the gRPC service that executors connect to

@@ -12,7 +12,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from kalla_core.errors import KallaError
+from kalla_core.fragments.cause import Cause, cause_of
 from kalla_core.fragments.outcome import Outcome
+
+OUTPUT_LOST = "output_lost"
+"""The setback of an attempt that succeeded, and whose output is out of reach."""
 
 
 class StageName(StrEnum):
@@ -86,6 +90,8 @@ class Fragment:
         failures: of its own; `losses` for other reasons.
         first_cause: the first error, which is what a run that gives up on it reports.
         avoided: executors where it failed.
+        setback: what became of the last attempt that does not count, a `Cause` or `output_lost`;
+            empty before there is one.
     """
 
     key: FragmentKey
@@ -96,6 +102,7 @@ class Fragment:
     losses: int = 0
     first_cause: KallaError | None = None
     avoided: frozenset[str] = frozenset()
+    setback: str = ""
 
     @property
     def available(self) -> bool:
@@ -131,6 +138,7 @@ class Fragment:
             failures=self.failures + 1,
             first_cause=self.first_cause or error,
             avoided=self.avoided | where,
+            setback=cause_of(error).value,
         )
 
     def lost(self, error: KallaError) -> Fragment:
@@ -140,13 +148,19 @@ class Fragment:
             running=None,
             losses=self.losses + 1,
             first_cause=self.first_cause or error,
+            setback=cause_of(error).value,
         )
+
+    def anew(self) -> Fragment:
+        """Return it as if it had not begun, but for its attempts' numbers: with less at a time."""
+        setback = Cause.OUT_OF_MEMORY.value if self.used else ""
+        return Fragment(self.key, used=self.used, setback=setback)
 
     def output_lost(self) -> Fragment:
         """Return it with its output out of reach; the accepted attempt still counts."""
         if self.accepted is None:
             return self
-        return replace(self, accepted=replace(self.accepted, held=False))
+        return replace(self, accepted=replace(self.accepted, held=False), setback=OUTPUT_LOST)
 
     def exhausted(self, policy: RetryPolicy) -> bool:
         """Whether it has failed or been lost once too often."""

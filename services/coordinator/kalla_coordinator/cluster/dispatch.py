@@ -17,6 +17,7 @@ from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster import members as m
 from kalla_coordinator.cluster import stages
 from kalla_coordinator.cluster.attempts import FragmentKey, Try
+from kalla_coordinator.cluster.counting import Counting, NoCounts
 from kalla_coordinator.cluster.placement import Seat, Wish, assign
 from kalla_coordinator.cluster.progress import Reports
 from kalla_coordinator.cluster.run_state import FINAL, RunState, ready
@@ -39,6 +40,7 @@ from kalla_core.fragments.presence import (
 from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
 
+_NO_COUNTS = NoCounts()
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 _LOOK_INTERVAL_S = 0.5
@@ -95,7 +97,8 @@ class ActiveRun:
 class Dispatcher:
     """See the module. Made on the event loop that it runs on."""
 
-    def __init__(self, timing: Timing, spool_key: bytes) -> None:
+    def __init__(self, timing: Timing, spool_key: bytes, counts: Counting = _NO_COUNTS) -> None:
+        self.counts = counts
         self._timing = timing
         self._spool_key = spool_key
         self._loop = asyncio.get_running_loop()
@@ -238,6 +241,9 @@ class Dispatcher:
             for name, member in self._members.of.items()
         }
         self._occupied[run.name.of(which)] = executor
+        if which.attempt > 1:
+            setback = run.state.fragments[which.fragment].setback
+            self.counts.fragment_retried(which.fragment.stage.value, setback)
         if executor not in run.executors:
             run.executors.append(executor)
         self._send(executor, run.launch_of(run.state, which, addresses))
@@ -249,7 +255,8 @@ class Dispatcher:
             run.changed()
 
     def _ended(self, ended: FragmentEnded) -> None:
-        self._occupied.pop(ended.id, None)
+        if self._occupied.pop(ended.id, None) is not None:
+            self.counts.fragment_ended(ended.id.stage, ended.outcome)
         self._freed.set()
         self._assign_soon()
         run = self._run_of(ended.id)
@@ -325,7 +332,7 @@ class Dispatcher:
         self._forget_strangers(hello)
         for attempt, executor in list(self._occupied.items()):
             if executor == hello.executor_id and attempt not in hello.running:
-                del self._occupied[attempt]
+                self._lose(attempt)
         for run in list(self._runs.values()):
             running, held = _of_run(run.name, hello.running), _of_run(run.name, hello.held)
             self.apply(run, e.ExecutorReturned(hello.executor_id, running, held))
@@ -335,10 +342,14 @@ class Dispatcher:
         get_logger().warning("executor_lost", executor=executor, why=why)
         for attempt, where in list(self._occupied.items()):
             if where == executor:
-                del self._occupied[attempt]
+                self._lose(attempt)
         for run in list(self._runs.values()):
             self.apply(run, e.ExecutorLost(executor, why))
         self._freed.set()
+
+    def _lose(self, attempt: AttemptId) -> None:
+        del self._occupied[attempt]
+        self.counts.fragment_lost(attempt.stage)
 
     def _forget_strangers(self, hello: Hello) -> None:
         """Let an executor drop what it has of runs, or attempts at them, that are no more."""

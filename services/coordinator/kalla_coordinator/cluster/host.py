@@ -119,6 +119,8 @@ class ClusterHost:
             except _StartOver as over:
                 get_logger().warning("run_starts_over", message=over.error.message)
                 error = over.error
+                if number < first + _ATTEMPTS - 1:
+                    self._dispatcher.counts.run_retried(error.code)
         raise error
 
 

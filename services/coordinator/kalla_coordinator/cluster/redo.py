@@ -59,8 +59,8 @@ def _divided(state: RunState, key: FragmentKey, number: int) -> RunState:
     """Let the fragment do its first half, and a new one of this number the second."""
     new = FragmentKey(key.stage, number)
     halves_of = {
-        key: Fragment(key, used=state.fragments[key].used),
-        new: Fragment(new, used=state.retired.get(new, 0)),
+        key: state.fragments[key].anew(),
+        new: Fragment(new, used=state.retired.get(new, 0)).anew(),
     }
     return replace(state, fragments={**state.fragments, **halves_of})
 
@@ -76,7 +76,7 @@ def _spread_further(state: RunState) -> RunState | None:
         if key.stage not in _MADE_ANEW:
             fragments[key] = fragment
         elif key.stage is StageName.SCAN:
-            fragments[key] = Fragment(key, used=fragment.used)
+            fragments[key] = fragment.anew()
         else:
             retired[key] = fragment.used
     return replace(

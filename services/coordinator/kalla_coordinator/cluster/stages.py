@@ -333,7 +333,7 @@ def _laid_out(state: RunState) -> RunState:
     ):
         for number in range(count):
             key = FragmentKey(stage, number)
-            fragments[key] = Fragment(key, used=state.retired.get(key, 0))
+            fragments[key] = Fragment(key, used=state.retired.get(key, 0)).anew()
     return replace(state, phase=Phase.JOINING, layout=layout, fragments=fragments)
 
 

@@ -30,6 +30,9 @@ _MOST_THREADS = 64
 """Threads of one job; more than cores do nothing."""
 
 
+Count = Callable[[Progress | None, Progress], None]
+
+
 class LocalHost:
     """Runs jobs in child processes of this machine; see `Host`.
 
@@ -39,6 +42,7 @@ class LocalHost:
         slots: cores to use.
         start: how a child is started.
         allowed_roots: folders that sources may lie in; None for everywhere.
+        count: told of each report of a run, with the one before it of the same stage and source.
     """
 
     name = "local"
@@ -50,7 +54,9 @@ class LocalHost:
         slots: int,
         start: Start,
         allowed_roots: tuple[Path, ...] | None = None,
+        count: Count | None = None,
     ) -> None:
+        self._count = count
         self._memory_bytes = job_memory_bytes(memory_bytes, most_jobs)
         self._slots = slots
         self._start = start
@@ -66,7 +72,7 @@ class LocalHost:
         request = self._request(order)
         supervision = Supervision(stop, _asking(loop, watch), self._start)
         work = loop.run_in_executor(
-            self._threads, run_local, request, _telling(loop, watch), supervision
+            self._threads, run_local, request, _telling(loop, watch, self._count), supervision
         )
         try:
             return await _finished(work, stop)
@@ -120,8 +126,19 @@ async def _finished(work: asyncio.Future[RunMetadata], stop: threading.Event) ->
             raise
 
 
-def _telling(loop: asyncio.AbstractEventLoop, watch: Watch) -> Callable[[Progress], None]:
-    return lambda progress: _post(loop, watch.progress, progress)
+def _telling(
+    loop: asyncio.AbstractEventLoop, watch: Watch, count: Count | None
+) -> Callable[[Progress], None]:
+    seen: dict[tuple[str, str | None], Progress] = {}
+
+    def tell(report: Progress) -> None:
+        if count is not None:
+            which = (report.stage.value, report.source)
+            count(seen.get(which), report)
+            seen[which] = report
+        watch.progress(report)
+
+    return lambda progress: _post(loop, tell, progress)
 
 
 def _post(

@@ -214,12 +214,7 @@ class Runner:
         return await host.run(order, self._watch(live, attempt))
 
     def _watch(self, live: LiveJob, attempt: int) -> Watch:
-        seen: dict[tuple[str, str | None], Progress] = {}
-
         def progress(report: Progress) -> None:
-            key = (report.stage.value, report.source)
-            self.metrics.count_progress(seen.get(key), report)
-            seen[key] = report
             if live.work is not None and live.job.attempt == attempt:
                 live.show(with_progress(live.job, report))
                 self.ledger.tell_progress(live)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from contextlib import suppress
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from kalla_coordinator.cluster.members import MemberState
+from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_core.engine.progress import Progress, Stage
+from kalla_core.fragments.cause import Cause
+from kalla_core.fragments.outcome import Outcome
+from kalla_core.fragments.work import outcome_word, work_of
+from kalla_core.observe.loop_lag import LAG_SECONDS
 
 _JOB_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200)
 _JOB_ROWS = (100, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
-_LAG_SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 2)
-_LAG_INTERVAL_S = 0.5
+
+_FRAGMENT_OF = {Stage.STAGING: "scan", Stage.MATCHING: "join"}
+"""What the fragments of a stage of a run on this machine are called on executors."""
 
 
 class CoordinatorMetrics:
-    """What is counted; names as CONTRACT §8 has them."""
+    """What is counted; names as CONTRACT §8 has them, and the same words as on executors.
+
+    Rows and fragments are those of all runs, wherever they went on.
+    """
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        own = self.registry
+        self.registry = own = CollectorRegistry()
         self.active = Gauge("kalla_runner_active_jobs", "Jobs that run.", registry=own)
         self.queued = Gauge("kalla_runner_queued_jobs", "Jobs that wait.", registry=own)
         self.completed = Counter(
@@ -36,6 +44,12 @@ class CoordinatorMetrics:
             "Requests sent away because the queue was full.",
             registry=own,
         )
+        self.retries = Counter(
+            "kalla_runner_job_retries",
+            "Jobs that run again from the start.",
+            ["cause"],
+            registry=own,
+        )
         self.job_seconds = Histogram(
             "kalla_job_seconds",
             "From acceptance to the end of a job.",
@@ -48,19 +62,6 @@ class CoordinatorMetrics:
             buckets=_JOB_ROWS,
             registry=own,
         )
-        self.retries = Counter(
-            "kalla_runner_job_retries",
-            "Jobs that run again from the start.",
-            ["cause"],
-            registry=own,
-        )
-        self.rows_scanned = Counter("kalla_rows_scanned", "Source rows read.", registry=own)
-        self.bytes_scanned = Counter(
-            "kalla_bytes_scanned", "Bytes of the source rows read, in memory.", registry=own
-        )
-        self.fragments = Counter(
-            "kalla_fragments_done", "Fragments of jobs that are done.", ["stage"], registry=own
-        )
         self.callbacks = Counter(
             "kalla_callback_attempts", "Tries to deliver a callback.", ["outcome"], registry=own
         )
@@ -70,27 +71,114 @@ class CoordinatorMetrics:
         self.loop_lag = Histogram(
             "kalla_event_loop_lag_seconds",
             "How late the event loop is.",
-            buckets=_LAG_SECONDS,
+            buckets=LAG_SECONDS,
             registry=own,
         )
+        self._work = _WorkMetrics(own)
+        self._cluster = _ClusterMetrics(own)
 
     def count_progress(self, before: Progress | None, now: Progress) -> None:
-        """Count what was done between two reports of one stage and source of an attempt."""
-        start = before or Progress(now.stage)
-        if now.stage is Stage.STAGING:
-            self.rows_scanned.inc(max(0, now.rows_done - start.rows_done))
-            self.bytes_scanned.inc(max(0, now.bytes_done - start.bytes_done))
-        done = max(0, now.fragments_done - start.fragments_done)
-        self.fragments.labels(now.stage.value).inc(done)
+        """Count what a run on this machine did between two reports of one stage and source."""
+        self._work.count_progress(before or Progress(now.stage), now)
+
+    def fragment_ended(self, stage: str, outcome: Outcome) -> None:
+        """Count an attempt at a fragment on an executor."""
+        self._work.count_outcome(stage, outcome)
+
+    def fragment_lost(self, stage: str) -> None:
+        """Count an attempt that was lost with its executor."""
+        self._work.fragments.labels(stage, Cause.LOST.value).inc()
+
+    def fragment_retried(self, stage: str, cause: str) -> None:
+        """Count another attempt at a fragment."""
+        self._cluster.retries.labels(stage, cause).inc()
+
+    def run_retried(self, cause: str) -> None:
+        """Count a run that starts over by itself."""
+        self.retries.labels(cause).inc()
+
+    def show_executors(self, infos: Callable[[], Sequence[ExecutorInfo]]) -> None:
+        """Let whoever reads the metrics see the executors as they are then."""
+        self._cluster.show(infos)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    async def watch_loop(self) -> None:
-        """Measure how late the event loop is, until cancelled."""
-        with suppress(asyncio.CancelledError):
-            while True:
-                due = time.monotonic() + _LAG_INTERVAL_S
-                await asyncio.sleep(_LAG_INTERVAL_S)
-                self.loop_lag.observe(max(0.0, time.monotonic() - due))
+
+class _WorkMetrics:
+    """What runs read, kept and moved."""
+
+    def __init__(self, own: CollectorRegistry) -> None:
+        self.fragments = Counter(
+            "kalla_fragments",
+            "Fragments that ended; of runs on this machine those that were done.",
+            ["stage", "outcome"],
+            registry=own,
+        )
+        self._scanned_rows = Counter("kalla_scanned_rows", "Read from sources.", registry=own)
+        self._scanned_bytes = Counter(
+            "kalla_scanned_bytes", "Read from sources, as Arrow batches.", registry=own
+        )
+        self._spooled_rows = Counter("kalla_spooled_rows", "Rows in spools.", registry=own)
+        self._spooled_bytes = Counter("kalla_spooled_bytes", "Spools written.", registry=own)
+        self._fetched_bytes = Counter(
+            "kalla_fetched_bytes", "Fetched by executors from their peers.", registry=own
+        )
+        self._spilled_bytes = Counter(
+            "kalla_spilled_bytes", "On disk beside the spool, at most.", registry=own
+        )
+
+    def count_outcome(self, stage: str, outcome: Outcome) -> None:
+        self.fragments.labels(stage, outcome_word(outcome)).inc()
+        work = work_of(outcome)
+        self._scanned_rows.inc(work.scanned_rows)
+        self._scanned_bytes.inc(work.scanned_bytes)
+        self._spooled_rows.inc(work.spooled_rows)
+        self._spooled_bytes.inc(work.spooled_bytes)
+        self._fetched_bytes.inc(work.fetched_bytes)
+        self._spilled_bytes.inc(work.spilled_bytes)
+
+    def count_progress(self, before: Progress, now: Progress) -> None:
+        if now.stage in _FRAGMENT_OF:
+            done = max(0, now.fragments_done - before.fragments_done)
+            self.fragments.labels(_FRAGMENT_OF[now.stage], "done").inc(done)
+        if now.stage is Stage.STAGING:
+            self._scanned_rows.inc(max(0, now.rows_done - before.rows_done))
+            self._scanned_bytes.inc(max(0, now.bytes_done - before.bytes_done))
+        self._spooled_rows.inc(max(0, now.spooled_rows - before.spooled_rows))
+        self._spooled_bytes.inc(max(0, now.spooled_bytes - before.spooled_bytes))
+        self._spilled_bytes.inc(max(0, now.spilled_bytes - before.spilled_bytes))
+
+
+class _ClusterMetrics:
+    """Executors, and what is done again because of them."""
+
+    def __init__(self, own: CollectorRegistry) -> None:
+        self.retries = Counter(
+            "kalla_fragment_retries",
+            "Further attempts at fragments, by what became of the one before.",
+            ["stage", "cause"],
+            registry=own,
+        )
+        self._executors = Gauge(
+            "kalla_executors", "Executors that are known.", ["state"], registry=own
+        )
+        self._slots = Gauge("kalla_slots", "Slots of all of them.", registry=own)
+        self._busy = Gauge(
+            "kalla_slots_busy", "Slots in which a fragment runs, as they tell.", registry=own
+        )
+        for state in MemberState:
+            self._executors.labels(state.value)
+
+    def show(self, infos: Callable[[], Sequence[ExecutorInfo]]) -> None:
+        for state in MemberState:
+            self._executors.labels(state.value).set_function(_number_of(state, infos))
+        self._slots.set_function(lambda: sum(one.slots for one in infos()))
+        self._busy.set_function(lambda: sum(one.slots_busy for one in infos()))
+
+
+def _number_of(
+    state: MemberState, infos: Callable[[], Sequence[ExecutorInfo]]
+) -> Callable[[], float]:
+    return lambda: Tally(one.state for one in infos())[state.value]

@@ -1,0 +1,54 @@
+"""The metrics of a cluster, the coordinator's and its executors', after a run that is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.generate import generate
+from kalla_core.recipe.parse import load_recipe
+from tests.support.metrics import Scrape, scrape
+from tests.support.real_cluster import Cluster
+
+BUCKETS = 4
+PARTS = 2
+
+
+def executors(cluster: Cluster) -> Scrape:
+    """The sums over all executors that live."""
+    known = {one["executor_id"] for one in cluster.executors()}
+    sums = Scrape()
+    for started in cluster.service.events("executor_started"):
+        if started["executor_id"] in known:
+            for key, value in scrape(f"http://127.0.0.1:{started['http_port']}").items():
+                sums[key] += value
+    return sums
+
+
+def test_coordinator_and_executors_count_the_same_work(cluster: Cluster, tmp_path: Path) -> None:
+    dataset = generate("one_to_one", 3000, 7, tmp_path / "data", "parquet")
+    recipe = load_recipe(dataset.recipe_path)
+    options = replace(recipe.options, buckets=BUCKETS, partitions=PARTS)
+    before, of_executors = scrape(cluster.url), executors(cluster)
+
+    job = cluster.run(replace(recipe, options=options), tmp_path / "out")
+
+    value, done = scrape(cluster.url).since(before), executors(cluster).since(of_executors)
+    rows = job["counts"]["total_left"] + job["counts"]["total_right"]
+    scans = "kalla_fragments_total{outcome=done,stage=scan}"
+    joins = "kalla_fragments_total{outcome=done,stage=join}"
+    assert value["kalla_scanned_rows_total"] == value["kalla_spooled_rows_total"] == rows
+    assert value["kalla_job_rows_sum"] == rows
+    assert value[scans] == done[scans] == 2 * PARTS
+    assert value[joins] == done[joins] > 0
+    for name in ("scanned_rows", "scanned_bytes", "spooled_rows", "spooled_bytes", "fetched_bytes"):
+        assert value[f"kalla_{name}_total"] == done[f"kalla_{name}_total"] > 0, name
+    assert done["kalla_fragment_rows_total{stage=join}"] == rows
+    assert value["kalla_fetched_bytes_total"] == job["shuffled_bytes"]
+    assert 0 < done["kalla_fetched_rows_total"] < rows
+    assert done["kalla_fetch_wait_seconds_total"] > 0
+    assert done["kalla_permit_wait_seconds_total{permit=stream}"] > 0
+    assert done["kalla_served_bytes_total"] > 0
+    now = scrape(cluster.url)
+    assert now["kalla_executors{state=registered}"] == len(cluster.executors())
+    assert now["kalla_slots"] == sum(one["slots"] for one in cluster.executors())
