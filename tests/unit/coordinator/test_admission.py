@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_coordinator.jobs.admission import Places, admit, leave, start
+from kalla_coordinator.jobs.admission import Places, admit, arrive, leave, start
 from kalla_core.errors import JobConflict, QueueFull
 from kalla_core.ids import RunId
 
@@ -40,11 +40,24 @@ def test_free_slots_count_as_places_when_nobody_may_wait() -> None:
     assert two is not None
 
     assert two.full
-    assert start(two)[1] == ("a", "b")
+    assert start(arrive(arrive(two, RunId("a")), RunId("b")))[1] == ("a", "b")
+
+
+def test_a_job_that_is_not_on_disk_yet_has_a_place_and_does_not_start() -> None:
+    empty = Places(most_running=1, most_waiting=0)
+
+    arriving = admit(empty, RunId("a"), "body", None, job_s=1)
+
+    assert arriving is not None
+    assert arriving.full
+    assert start(arriving) == (arriving, ())
+    assert leave(arriving, RunId("a")) == empty
 
 
 ids = st.integers(0, 12).map(lambda number: RunId(f"r{number}"))
-moves = st.lists(st.tuples(st.sampled_from(["submit", "start", "leave"]), ids), max_size=80)
+moves = st.lists(
+    st.tuples(st.sampled_from(["submit", "arrive", "start", "leave"]), ids), max_size=80
+)
 
 
 @given(moves, st.integers(1, 3), st.integers(0, 4))
@@ -68,8 +81,10 @@ def test_bounds_hold_and_jobs_start_in_the_order_they_came(
             else:
                 assert (taken is None) == (run_id in known)
                 places = taken or places
-                order += [] if run_id in known else [run_id]
                 known[run_id] = "body"
+        elif move == "arrive" and run_id in places.arriving:
+            places = arrive(places, run_id)
+            order.append(run_id)
         elif move == "start":
             places, now = start(places)
             started += now
@@ -78,8 +93,9 @@ def test_bounds_hold_and_jobs_start_in_the_order_they_came(
             left.add(run_id)
 
         assert len(places.running) <= most_running
-        assert len(places.waiting) <= most_waiting + most_running
+        assert len(places.waiting) + len(places.arriving) <= most_waiting + most_running
         assert not places.running & set(places.waiting)
-        assert {*places.running, *places.waiting} | left == set(known)
+        assert not places.arriving & {*places.running, *places.waiting}
+        assert {*places.running, *places.waiting, *places.arriving} | left == set(known)
 
     assert started == [one for one in order if one in started]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kalla_coordinator.jobs.model import JobStatus
+from kalla_coordinator.jobs.record import request_text
 from kalla_core.errors import (
     Crashed,
     InvalidSetting,
@@ -96,6 +97,45 @@ async def test_jobs_start_in_the_order_they_came(tmp_path: Path) -> None:
             await here.until(name, "succeeded")
 
     assert [order.run_id for order in host.orders] == list("abcdef")
+
+
+async def test_jobs_that_are_submitted_at_the_same_moment_all_run(tmp_path: Path) -> None:
+    names = [f"run-{number}" for number in range(10)]
+    async with office(tmp_path, PuppetHost(free=True), most_running=4) as here:
+        await asyncio.gather(*(here.desk.submit(request(name)) for name in names))
+
+        jobs = [await here.until(name, "succeeded") for name in names]
+
+    assert {job.attempt for job in jobs} == {1}
+
+
+async def test_a_job_runs_although_its_caller_went_away_before_the_answer(tmp_path: Path) -> None:
+    async with office(tmp_path, PuppetHost(free=True)) as here:
+        submission = asyncio.create_task(here.desk.submit(request()))
+        async with asyncio.timeout(PATIENCE_S):
+            while RUN not in here.desk.runner.places.arriving:
+                await asyncio.sleep(0)
+        submission.cancel()
+        await asyncio.wait([submission])
+        async with asyncio.timeout(PATIENCE_S):
+            while (kept := await here.store.find(RUN)) is None or not kept.job.status.final:
+                await asyncio.sleep(0.01)
+
+    assert submission.cancelled()
+    assert kept.job.status is JobStatus.SUCCEEDED
+
+
+async def test_a_job_that_is_on_disk_against_the_word_of_the_store_runs_when_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path, PuppetHost(free=True)) as here:
+        record = here.desk._record(request(), request_text(request()))
+        await here.store.add(record)
+
+        await here.desk.submit(request())
+        job = await here.until("run-1", "succeeded")
+
+    assert job.attempt == 1
 
 
 async def test_a_cancel_stops_a_running_job_and_drops_a_waiting_one(tmp_path: Path) -> None:

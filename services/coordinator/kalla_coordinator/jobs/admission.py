@@ -19,24 +19,28 @@ class Places:
     """The jobs that run and those that wait, in the order they will start.
 
     Jobs that this process found when it started count as waiting, however many they are.
+
+    Attributes:
+        arriving: jobs that have a place but are not on disk yet, so that none may start.
     """
 
     most_running: int
     most_waiting: int
     running: frozenset[RunId] = frozenset()
     waiting: tuple[RunId, ...] = ()
+    arriving: frozenset[RunId] = frozenset()
 
     @property
     def full(self) -> bool:
         """Whether a new job would be sent away: all slots are taken and the queue is full."""
         free = max(0, self.most_running - len(self.running))
-        return len(self.waiting) >= self.most_waiting + free
+        return len(self.waiting) + len(self.arriving) >= self.most_waiting + free
 
 
 def admit(
     places: Places, run_id: RunId, request: str, known: str | None, job_s: float
 ) -> Places | None:
-    """Return the places with a new job at the end of the queue; None for a repeated request.
+    """Return the places with one for a new job, which arrives; None for a repeated request.
 
     Args:
         request: the fingerprint of the request.
@@ -59,7 +63,12 @@ def admit(
             "later.",
             retry_after_s=retry_after_s(places, job_s),
         )
-    return replace(places, waiting=(*places.waiting, run_id))
+    return replace(places, arriving=places.arriving | {run_id})
+
+
+def arrive(places: Places, run_id: RunId) -> Places:
+    """Return the places with a job, which is on disk now, at the end of the queue."""
+    return replace(places, waiting=(*places.waiting, run_id), arriving=places.arriving - {run_id})
 
 
 def start(places: Places) -> tuple[Places, tuple[RunId, ...]]:
@@ -76,6 +85,8 @@ def leave(places: Places, run_id: RunId) -> Places:
     waiting = places.waiting
     if run_id in places.running:
         return replace(places, running=places.running - {run_id})
+    if run_id in places.arriving:
+        return replace(places, arriving=places.arriving - {run_id})
     if run_id not in waiting:
         return places
     return replace(places, waiting=tuple(one for one in waiting if one != run_id))

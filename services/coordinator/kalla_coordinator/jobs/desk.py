@@ -39,10 +39,18 @@ class Desk:
     runner: Runner
     allowed: Allowed
     _arriving: dict[RunId, asyncio.Event] = field(default_factory=dict)
+    _submissions: set[asyncio.Task[Job]] = field(default_factory=set)
     _last: datetime = _LONG_AGO
 
     async def submit(self, request: JobRequest) -> Job:
         """Store a job and return it; see `JobService`."""
+        # A caller who goes away meanwhile must not leave a job on disk that nobody runs.
+        submission = asyncio.create_task(self._in_turn(request), name=f"submit-{request.run_id}")
+        self._submissions.add(submission)
+        submission.add_done_callback(self._submissions.discard)
+        return await asyncio.shield(submission)
+
+    async def _in_turn(self, request: JobRequest) -> Job:
         while (other := self._arriving.get(request.run_id)) is not None:
             await other.wait()  # two requests of one run id: the second sees what the first made
         arrived = self._arriving[request.run_id] = asyncio.Event()
@@ -122,6 +130,9 @@ class Desk:
             runner.metrics.refused.inc()
             raise
         if places is None:
+            if not record.job.status.final and request.run_id not in runner.live:
+                # It got to disk although the store had said, or seemed, that it did not.
+                runner.take(LiveJob(record, request))
             return record.job
         runner.places = places  # before the store is asked: others come meanwhile
         try:

@@ -87,8 +87,8 @@ class Runner:
         return self._pace.job_s
 
     def take(self, live: LiveJob) -> None:
-        """Let a job that has its place run as soon as it can."""
-        self.live[live.job.run_id] = live
+        """Let a job that is on disk wait for its turn, which may be now."""
+        self._line_up(live)
         self.go_on()
 
     def take_up(self, live: LiveJob) -> None:
@@ -99,8 +99,7 @@ class Runner:
             return
         if live.job.attempt > 0:
             self.metrics.retries.labels("restart").inc()
-        self.live[run_id] = live
-        self.places = replace(self.places, waiting=(*self.places.waiting, run_id))
+        self._line_up(live)
 
     def go_on(self) -> None:
         """Start what may be started."""
@@ -135,12 +134,12 @@ class Runner:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    def _line_up(self, live: LiveJob) -> None:
+        self.live[live.job.run_id] = live
+        self.places = admission.arrive(self.places, live.job.run_id)
+
     def _begin(self, run_id: RunId) -> None:
-        live = self.live.get(run_id)
-        if live is None:
-            self.places = admission.leave(self.places, run_id)
-            return
-        task = asyncio.create_task(self._carry_out(live), name=f"job-{run_id}")
+        task = asyncio.create_task(self._carry_out(self.live[run_id]), name=f"job-{run_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
