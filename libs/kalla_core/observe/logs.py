@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Never, TextIO, cast
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger, Processor
 
 from kalla_core.observe.secrets import mask
@@ -84,9 +85,11 @@ def _processors(format: LogFormat, colors: bool) -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
-    # Tracebacks become text before masking, because they quote URIs too.
+    # Tracebacks become text before masking, because they quote URIs too. Values of variables stay
+    # out of them: they are requests, tokens and rows.
     if format is LogFormat.JSON:
-        traceback: Processor = structlog.processors.dict_tracebacks
+        transformer = ExceptionDictTransformer(show_locals=False)
+        traceback: Processor = structlog.processors.ExceptionRenderer(transformer)
         render: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:
         traceback = structlog.processors.format_exc_info

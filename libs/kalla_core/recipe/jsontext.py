@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
 from kalla_core.errors import Fault, RecipeInvalid
 from kalla_core.recipe.paths import DOCUMENT, Location, path_text
+
+# Half of a character that is written as two; whether the other half follows, only a look tells.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class _Object(dict[str, object]):
@@ -30,6 +35,8 @@ def read_json(text: str | bytes) -> tuple[object, tuple[Fault, ...]]:
             text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
         )
         document = json.loads(decoded, object_pairs_hook=_object, parse_float=_number)
+        if _SURROGATE.search(decoded) or isinstance(text, str):
+            _demand_characters(document)
     except json.JSONDecodeError as error:
         raise _broken(
             f"{error.msg} at line {error.lineno}, column {error.colno}.",
@@ -38,7 +45,10 @@ def read_json(text: str | bytes) -> tuple[object, tuple[Fault, ...]]:
         ) from error
     except UnicodeDecodeError as error:
         raise _broken(f"byte {error.start + 1} is not UTF-8.") from error
-    except (RecursionError, ValueError) as error:  # nested without end; a number without end
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise _broken(f"{half} is half of a character.") from error
+    except (RecursionError, ValueError, ArithmeticError) as error:  # depth or a number without end
         raise _broken(f"{error}.") from error
     return document, tuple(_repeated(document, ()))
 
@@ -50,14 +60,27 @@ def _broken(reason: str, **details: object) -> RecipeInvalid:
 def _object(pairs: list[tuple[str, object]]) -> _Object:
     result = _Object(pairs)
     if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        result.repeated = tuple(name for name in result if names.count(name) > 1)
+        times = Counter(name for name, _ in pairs)
+        result.repeated = tuple(name for name in result if times[name] > 1)
     return result
 
 
 def _number(text: str) -> float | Decimal:
     exact, value = Decimal(text), float(text)
     return value if exact == Decimal(repr(value)) else exact
+
+
+def _demand_characters(value: object) -> None:
+    """Raise `UnicodeEncodeError` for text that no file and no database could keep."""
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            name.encode()
+            _demand_characters(item)
+    elif isinstance(value, list):
+        for item in value:
+            _demand_characters(item)
 
 
 def _repeated(value: object, location: Location) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kalla_coordinator.jobs.host import RunOrder, Watch
 from kalla_coordinator.jobs.model import JobStatus
 from kalla_coordinator.jobs.record import request_text
 from kalla_core.errors import (
@@ -25,9 +26,10 @@ from kalla_core.errors import (
     QueueFull,
     ShuttingDown,
 )
+from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.ids import RunId
 from tests.support.evidence import commit_evidence
-from tests.support.jobs import PATIENCE_S, Office, PuppetHost, office, request
+from tests.support.jobs import PATIENCE_S, Office, PuppetHost, metadata, office, request
 from tests.support.receiver import receiving
 from tests.support.s3 import s3_server, set_variables
 
@@ -207,6 +209,53 @@ async def test_a_job_that_ran_when_the_coordinator_died_runs_again_as_the_next_a
     assert [job.attempt for job in jobs] == [2, 1]
     value = here.metrics.registry.get_sample_value
     assert value("kalla_runner_job_retries_total", {"cause": "restart"}) == 1
+
+
+async def test_what_a_restart_tells_has_a_number_that_no_progress_had(tmp_path: Path) -> None:
+    host = PuppetHost()
+    async with receiving() as receiver:
+        async with office(tmp_path, host) as here:
+            await here.desk.submit(request(callback_url=receiver.url))
+            await here.until("run-1", "running")
+            async with asyncio.timeout(PATIENCE_S):
+                while not receiver.got:
+                    await asyncio.sleep(0.01)
+        commit_evidence(str(tmp_path / "runs/run-1"), "run-1", matched=2, left=1, right=0)
+        async with office(tmp_path, PuppetHost()) as here:
+            async with asyncio.timeout(PATIENCE_S):
+                while await here.store.owed():
+                    await asyncio.sleep(0.01)
+
+    told = {got.kind: got.headers["x-kalla-delivery"] for got in receiver.got}
+    assert set(told) == {"progress", "complete"}
+    assert told["progress"] != told["complete"]
+
+
+async def test_a_failure_that_tells_of_more_than_json_is_kept_as_text(tmp_path: Path) -> None:
+    error = Crashed("lost", path=tmp_path, at=timedelta(seconds=1))
+    async with office(tmp_path, PuppetHost(free=True, error=error)) as here:
+        await here.desk.submit(request())
+        job = await here.until("run-1", "failed")
+
+    assert job.error is not None
+    assert job.error.details == {"path": str(tmp_path), "at": "0:00:01"}
+
+
+async def test_a_job_that_the_runner_itself_stumbles_over_fails_and_does_not_hang(
+    tmp_path: Path,
+) -> None:
+    class Hasty(PuppetHost):
+        async def run(self, order: RunOrder, watch: Watch) -> RunMetadata:
+            return metadata(order)  # without having asked whether it may commit
+
+    host = Hasty()
+    async with receiving() as receiver, office(tmp_path, host) as here:
+        await here.desk.submit(request(callback_url=receiver.url))
+        async with asyncio.timeout(PATIENCE_S):
+            while not receiver.got or receiver.got[-1].kind != "error":
+                await asyncio.sleep(0.01)
+
+    assert receiver.got[-1].document["code"] == "engine_failure"
 
 
 async def committing(here: Office, host: PuppetHost, output: str) -> None:

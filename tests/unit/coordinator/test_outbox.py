@@ -147,5 +147,20 @@ async def test_progress_that_nobody_takes_is_not_tried_again() -> None:
     assert [got.headers["x-kalla-delivery"] for got in receiver.got] == ["run/1", "run/2"]
 
 
+async def test_what_no_client_could_send_is_tried_again_as_everything_else() -> None:
+    kept = Kept()
+    policy = RetryPolicy(give_up_after=timedelta(hours=1), first=timedelta(milliseconds=1))
+    odd = Delivery(RunId("odd"), 1, "http://host/\ud800", "{}", datetime.now(UTC))
+    async with receiving() as receiver, outbox(kept, policy) as box:
+        box.owe(odd)
+        box.owe(delivery(receiver))
+        await kept.until_settled(1)
+        async with asyncio.timeout(PATIENCE_S):
+            while len(kept.failures) < 2:
+                await asyncio.sleep(0.01)
+
+    assert kept.failures[:2] == [1, 2]
+
+
 def test_the_query_of_a_callback_address_is_kept() -> None:
     assert address("http://app/api/?token=a", "error") == "http://app/api/error?token=a"

@@ -41,8 +41,8 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 async def store(database_url: str | None, tmp_path: Path) -> AsyncIterator[JobStore]:
     async with open_store(database_url, tmp_path) as store:
         yield store
-        for record in (await store.page(None, 1000, None)).records:
-            await store.forget(record.job.run_id)
+        for job in (await store.page(None, 1000, None)).jobs:
+            await store.forget(job.run_id)
         for owed in await store.owed():
             await store.settle(owed)
 
@@ -113,8 +113,17 @@ async def test_one_write_that_fails_takes_no_other_with_it(store: JobStore) -> N
     )
 
     assert [type(result) for result in results] == [type(None), StoreUnavailable, type(None)]
-    names = {one.job.run_id for one in (await store.page(None, 10, None)).records}
+    names = {one.run_id for one in (await store.page(None, 10, None)).jobs}
     assert names == {"a", "b", "c"}
+
+
+async def test_what_no_database_can_keep_costs_its_own_write_only(store: JobStore) -> None:
+    with pytest.raises(StoreUnavailable):
+        await store.add(replace(record("a"), callback_url="http://half/\ud800"))
+
+    await store.add(record("b"))
+
+    assert [one.run_id for one in (await store.page(None, 10, None)).jobs] == ["b"]
 
 
 async def test_what_is_owed_is_forgotten_when_it_is_settled(store: JobStore) -> None:
@@ -137,7 +146,7 @@ async def test_pages_cover_all_jobs_once_newest_first(store: JobStore) -> None:
     cursor = None
     while True:
         page = await store.page(None, 2, cursor)
-        seen += [one.job.run_id for one in page.records]
+        seen += [one.run_id for one in page.jobs]
         cursor = page.cursor
         if cursor is None:
             break
@@ -172,7 +181,7 @@ async def test_old_jobs_are_those_that_ended_long_ago_and_owe_nothing(store: Job
     old = await store.old(NOW - timedelta(days=1), 10)
     await store.forget(RunId("done"))
 
-    assert [one.job.run_id for one in old] == ["done"]
+    assert [one.run_id for one in old] == ["done"]
     assert await store.find(RunId("done")) is None
 
 
@@ -190,7 +199,7 @@ async def test_the_next_process_finds_everything(database_url: str | None, tmp_p
 async def test_many_writers_share_their_commits(store: JobStore) -> None:
     await asyncio.gather(*(store.add(record(f"r{number}")) for number in range(300)))
 
-    assert len((await store.page(None, 1000, None)).records) == 300
+    assert len((await store.page(None, 1000, None)).jobs) == 300
     await store.check()
 
 

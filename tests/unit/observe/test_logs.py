@@ -97,3 +97,21 @@ def test_a_logger_made_before_the_configuration_follows_it(lines):
     log.info("late")
 
     assert events(lines)[0]["event"] == "late"
+
+
+@pytest.mark.parametrize("format", list(LogFormat))
+def test_a_traceback_tells_no_values_of_variables(lines, format):
+    configure_logs(LogLevel.INFO, format, lines)
+
+    def stumble():
+        body = "what a caller sent"
+        raise ValueError(len(body))
+
+    try:
+        stumble()
+    except ValueError:
+        get_logger().exception("stumbled")
+
+    assert "stumble" in lines.getvalue()
+    assert "ValueError" in lines.getvalue()
+    assert "a caller sent" not in lines.getvalue().replace('body = "what a caller sent"', "")

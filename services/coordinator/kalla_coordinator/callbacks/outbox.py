@@ -69,7 +69,7 @@ class Outbox:
 
     Args:
         secret: signs the bodies.
-        now, chance: a clock and a source of chance, for tests.
+        chance: a source of chance, for tests.
     """
 
     def __init__(
@@ -156,8 +156,11 @@ class Outbox:
                     return
 
     def _let_go(self, idle: _Receiver) -> None:
-        """Forget a receiver when its last sender ends."""
-        if len(idle.senders) == 1:
+        """End this sender of a receiver, at once: what is owed from now on starts another one."""
+        ending = asyncio.current_task()
+        if ending is not None:
+            idle.senders.discard(ending)
+        if not idle.senders:  # nobody sends there any more, so there is nothing to know of it
             kept = {who: one for who, one in self._receivers.items() if one is not idle}
             self._receivers = kept
 
@@ -210,9 +213,11 @@ class Outbox:
                     "POST", delivery.url, content=content, headers=headers
                 ) as answer:
                     await _read_briefly(answer)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
+        except Exception as error:  # whatever it is, the delivery is owed still, and tried again
             self._metrics.callbacks.labels("unreachable").inc()
             return type(error).__name__
+        finally:
+            self._client.cookies.clear()  # a receiver leaves nothing here
         if answer.is_success:
             self._metrics.callbacks.labels("taken").inc()
             return None
@@ -224,4 +229,5 @@ async def _read_briefly(answer: httpx.Response) -> None:
     """Take in a short body, so that the connection can be used again; of a long one, nothing."""
     size = answer.headers.get("content-length", "")
     if size.isdecimal() and int(size) <= _SHORT_BODY_BYTES:
-        await answer.aread()
+        async for _ in answer.aiter_raw():  # not unpacked, which may make it long
+            pass

@@ -70,7 +70,7 @@ class Desk:
     ) -> JobPage:
         """Return a page of jobs; see `JobService`."""
         page = await self.store.page(status, min(max(limit, 1), _MOST_PER_PAGE), cursor)
-        return JobPage(tuple(self._now(record) for record in page.records), page.cursor)
+        return JobPage(tuple(self._now(job) for job in page.jobs), page.cursor)
 
     async def watch(self, run_id: RunId) -> AsyncIterator[Job]:
         """Yield a job as it changes; see `JobService`."""
@@ -170,9 +170,9 @@ class Desk:
         self._last = max(datetime.now(UTC), self._last + timedelta(microseconds=1))
         return self._last
 
-    def _now(self, record: JobRecord) -> Job:
-        live = self.runner.live.get(record.job.run_id)
-        return record.job if live is None else live.job
+    def _now(self, job: Job) -> Job:
+        live = self.runner.live.get(job.run_id)
+        return job if live is None else live.job
 
 
 def _ended(job: Job) -> JobEnded:

@@ -85,7 +85,8 @@ def source_bytes(spec: SourceSpec) -> int | None:
         return None
     path = Path(urlsplit(uri).path if uri.startswith(LOCAL) else uri.partition("?")[0])
     try:
-        files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+        # A source has no folders within its folder, so nothing deeper is looked at.
+        files = [path] if path.is_file() else [one for one in path.iterdir() if one.is_file()]
         return sum(one.stat().st_size for one in files)
-    except OSError:
+    except (OSError, ValueError):  # also a name that no file can have
         return None

@@ -11,6 +11,9 @@ from kalla_coordinator.jobs.record import JobRecord
 from kalla_core.errors import KallaError
 from kalla_core.recipe.job import JobRequest
 
+_PER_ATTEMPT = 1_000_000_000
+"""Numbers for callbacks of one attempt; twice more than progress will ever take."""
+
 
 class News:
     """Wakes everybody who waits for the next change.
@@ -37,6 +40,7 @@ class LiveJob:
         request: what made it; or why that, as it was stored, cannot be read.
         lock: held while an event is applied, so that events come one after the other.
         work: the task of the host, while it runs.
+        found: an earlier process of the coordinator took it in.
         sequence: of the last callback.
     """
 
@@ -45,6 +49,7 @@ class LiveJob:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     work: asyncio.Task[object] | None = None
     news: News = field(default_factory=News)
+    found: bool = False
     sequence: int = 0
 
     @property
@@ -70,8 +75,8 @@ class LiveJob:
     def next_sequence(self) -> int:
         """Return a number for a callback, larger than those of all earlier ones of the run."""
         # Progress is not stored; the attempt is. So numbers of an attempt start above those of
-        # earlier ones, whatever was sent before a crash.
-        floor = self.job.attempt * 1_000_000
+        # earlier ones, and after a restart above those that it may have used already.
+        floor = self.job.attempt * _PER_ATTEMPT + (_PER_ATTEMPT // 2 if self.found else 0)
         self.sequence = max(self.sequence, self.record.told, floor) + 1
         return self.sequence
 

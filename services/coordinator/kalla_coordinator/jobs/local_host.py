@@ -68,9 +68,9 @@ class LocalHost:
         """Carry out a run; see `Host.run`."""
         loop = asyncio.get_running_loop()
         stop = threading.Event()
-        self._running += 1
         request = self._request(order)
         supervision = Supervision(stop, _asking(loop, watch), self._start)
+        self._running += 1
         work = loop.run_in_executor(
             self._threads, run_local, request, _telling(loop, watch, self._count), supervision
         )
@@ -94,7 +94,7 @@ class LocalHost:
             run_id=order.run_id,
             output=order.output,
             memory_limit_bytes=self._memory_bytes,
-            threads=min(max(1, self._slots // max(1, self._running)), _MOST_THREADS),
+            threads=min(max(1, self._slots // (self._running + 1)), _MOST_THREADS),
             overwrite=order.overwrite,
             run_attempt=order.run_attempt,
             started_at=order.started_at,

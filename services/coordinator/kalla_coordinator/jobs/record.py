@@ -99,9 +99,16 @@ def row_of(record: JobRecord) -> dict[str, Any]:
 
 def record_of(row: Row) -> JobRecord:
     """Return the record of a row."""
+    job = job_of(row)
+    state = _state(row["phase"], row["attempt"], job.error)
+    return JobRecord(job, state, row["request"], row["callback_url"], row["told"])
+
+
+def job_of(row: Row) -> Job:
+    """Return the job of a row, which needs no request."""
     document = json.loads(row["document"])
     error = None if document["error"] is None else JobError(**document["error"])
-    job = Job(
+    return Job(
         run_id=RunId(row["run_id"]),
         recipe_id=row["recipe_id"],
         status=JobStatus(row["status"]),
@@ -121,8 +128,6 @@ def record_of(row: Row) -> JobRecord:
         warnings=tuple(document["warnings"]),
         workers=tuple(ExecutorShare(**worker) for worker in document["workers"]),
     )
-    state = _state(row["phase"], row["attempt"], error)
-    return JobRecord(job, state, row["request"], row["callback_url"], row["told"])
 
 
 def _document(job: Job) -> dict[str, Any]:

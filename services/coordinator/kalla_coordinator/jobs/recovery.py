@@ -128,8 +128,9 @@ async def _found(
 
 def _live(record: JobRecord) -> LiveJob:
     try:
-        return LiveJob(record, request_of(record.request))
+        return LiveJob(record, request_of(record.request), found=True)
     except KallaError as error:
         get_logger().error("request_unreadable", run_id=record.job.run_id, code=error.code)
         told = f"The request as it was stored cannot be read by this version of Kalla: {error}"
-        return LiveJob(record, RequestRefused(f"{told} Submit it again under a new run id."))
+        refused = RequestRefused(f"{told} Submit it again under a new run id.")
+        return LiveJob(record, refused, found=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kalla_coordinator.jobs.allowed import Allowed
-from kalla_coordinator.jobs.record import JobRecord
+from kalla_coordinator.jobs.model import Job
 from kalla_coordinator.jobs.store import JobStore
 from kalla_core.errors import StoreUnavailable
 from kalla_core.observe.logs import get_logger
@@ -34,17 +34,17 @@ async def remove_old(store: JobStore, allowed: Allowed, before: datetime) -> int
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    records = await store.old(before, _AT_ONCE)
-    for record in records:
-        folder = _own_evidence(record, allowed)
+    jobs = await store.old(before, _AT_ONCE)
+    for job in jobs:
+        folder = _own_evidence(job, allowed)
         if folder is not None:
             await asyncio.to_thread(shutil.rmtree, folder, True)
-        await store.forget(record.job.run_id)
-        get_logger().info("job_forgotten", run_id=record.job.run_id)
-    return len(records)
+        await store.forget(job.run_id)
+        get_logger().info("job_forgotten", run_id=job.run_id)
+    return len(jobs)
 
 
-def _own_evidence(record: JobRecord, allowed: Allowed) -> Path | None:
+def _own_evidence(job: Job, allowed: Allowed) -> Path | None:
     """Return the folder that the coordinator chose; what a caller named is the caller's."""
-    own = allowed.default_output(record.job.run_id)
-    return own if record.job.output_path == str(own) else None
+    own = allowed.default_output(job.run_id)
+    return own if job.output_path == str(own) else None

@@ -8,6 +8,7 @@ next one.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,7 @@ from kalla_core.observe.logs import get_logger, log_context
 from kalla_core.observe.secrets import mask, mask_text
 
 _STORE_RETRY_S = 1.0
+_HANDING_OVER_S = 60.0
 _FIRST_GUESS_S = 5.0
 _SMOOTHING = 0.2
 
@@ -132,7 +134,9 @@ class Runner:
             if live.work is not None and not isinstance(live.record.state, Committing):
                 live.work.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            _, left = await asyncio.wait(self._tasks, timeout=_HANDING_OVER_S)
+            if left:  # the store does not answer; the next start finds out what became of them
+                get_logger().error("jobs_not_handed_over", jobs=len(left))
 
     def _line_up(self, live: LiveJob) -> None:
         self.live[live.job.run_id] = live
@@ -149,6 +153,7 @@ class Runner:
                 await self._attempt(live)
             except Exception:  # what is not foreseen costs this job its slot, not the service
                 get_logger().exception("job_lost_its_way")
+                await self._give_up(live)
             finally:
                 self.release(live.job.run_id)
 
@@ -166,6 +171,19 @@ class Runner:
             self._pace.took(time.monotonic() - began)
             await self._applied(live, event, **fields)
             self._tell_end(live, event)
+        if live.job.status.final:
+            self._over(live)
+
+    async def _give_up(self, live: LiveJob) -> None:
+        """Let a job that nobody works on any more fail, so that nobody waits for it either."""
+        state = live.record.state
+        if not isinstance(state, Running):
+            return  # one whose evidence may be there is looked at by the next start
+        failure = EngineFailure("An internal error; the coordinator's log tells which.")
+        try:
+            await self._applied(live, WorkFailed(state.attempt, _told(failure, live)))
+        except Exception:
+            get_logger().exception("job_not_given_up")
         if live.job.status.final:
             self._over(live)
 
@@ -279,13 +297,9 @@ async def patiently(write: Callable[[], Awaitable[T]]) -> T:
 
 
 def _told(error: KallaError, live: LiveJob) -> JobError:
-    details = mask(dict(error.details))
-    return JobError(
-        code=error.code,
-        message=mask_text(error.message),
-        stage=live.job.stage,
-        details=details if isinstance(details, dict) else {},
-    )
+    # What is no JSON, as a path or a date, is kept as its text.
+    details = json.loads(json.dumps(mask(dict(error.details)), default=str))
+    return JobError(error.code, mask_text(error.message), live.job.stage, details)
 
 
 def _seconds(start: datetime, end: datetime) -> float:

@@ -12,7 +12,6 @@ import binascii
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -22,9 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.jobs.database import open_engine
-from kalla_coordinator.jobs.model import JobStatus
+from kalla_coordinator.jobs.model import Job, JobPage, JobStatus
 from kalla_coordinator.jobs.moments import micros, moment_of
-from kalla_coordinator.jobs.record import JobRecord, record_of, row_of
+from kalla_coordinator.jobs.record import JobRecord, job_of, record_of, row_of
 from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, migrate
 from kalla_coordinator.jobs.writer import GroupWriter
 from kalla_core.errors import InvalidSetting, StoreUnavailable
@@ -32,14 +31,8 @@ from kalla_core.ids import RunId
 
 _FINAL = tuple(status.value for status in JobStatus if status.final)
 _OPEN = tuple(status.value for status in JobStatus if not status.final)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordPage:
-    """Records, newest first, and what asks for the next ones."""
-
-    records: tuple[JobRecord, ...]
-    cursor: str | None
+# A request may be large, and a page has many.
+_WITHOUT_REQUESTS = tuple(column for column in JOBS.columns if column is not JOBS.c.request)
 
 
 class JobStore:
@@ -77,13 +70,13 @@ class JobStore:
             row = found.mappings().first()
         return None if row is None else record_of(row)
 
-    async def page(self, status: JobStatus | None, limit: int, cursor: str | None) -> RecordPage:
+    async def page(self, status: JobStatus | None, limit: int, cursor: str | None) -> JobPage:
         """Return jobs, newest first.
 
         Raises:
             InvalidSetting: the cursor is not one that a page gave.
         """
-        query = select(JOBS).order_by(JOBS.c.accepted_at.desc(), JOBS.c.run_id.desc())
+        query = select(*_WITHOUT_REQUESTS).order_by(JOBS.c.accepted_at.desc(), JOBS.c.run_id.desc())
         if status is not None:
             query = query.where(JOBS.c.status == status.value)
         if cursor is not None:
@@ -92,9 +85,9 @@ class JobStore:
             query = query.where(or_(JOBS.c.accepted_at < at, same))
         async with self._reading() as connection:
             rows = (await connection.execute(query.limit(limit + 1))).mappings().all()
-        records = tuple(record_of(row) for row in rows[:limit])
+        jobs = tuple(job_of(row) for row in rows[:limit])
         more = len(rows) > limit
-        return RecordPage(records, _cursor(records[-1]) if more else None)
+        return JobPage(jobs, _cursor(jobs[-1]) if more else None)
 
     async def unfinished(self) -> tuple[JobRecord, ...]:
         """Return the jobs that are in no final state, in the order they were accepted."""
@@ -137,11 +130,11 @@ class JobStore:
 
         await self._writer.write(write)
 
-    async def old(self, before: datetime, limit: int) -> tuple[JobRecord, ...]:
+    async def old(self, before: datetime, limit: int) -> tuple[Job, ...]:
         """Return jobs that ended before a moment and owe nothing, the oldest first."""
         owing = select(DELIVERIES.c.run_id)
         query = (
-            select(JOBS)
+            select(*_WITHOUT_REQUESTS)
             .where(JOBS.c.status.in_(_FINAL))
             .where(JOBS.c.ended_at < micros(before))
             .where(JOBS.c.run_id.not_in(owing))
@@ -150,7 +143,7 @@ class JobStore:
         )
         async with self._reading() as connection:
             rows = (await connection.execute(query)).mappings().all()
-        return tuple(record_of(row) for row in rows)
+        return tuple(job_of(row) for row in rows)
 
     async def forget(self, run_id: RunId) -> None:
         """Remove a job."""
@@ -221,8 +214,8 @@ def _delivery_row(delivery: Delivery) -> dict[str, object]:
     }
 
 
-def _cursor(record: JobRecord) -> str:
-    place = [micros(record.job.accepted_at), record.job.run_id]
+def _cursor(job: Job) -> str:
+    place = [micros(job.accepted_at), job.run_id]
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 

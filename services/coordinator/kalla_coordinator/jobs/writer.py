@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kalla_core.errors import StoreUnavailable
@@ -78,7 +77,10 @@ class GroupWriter:
     async def _write_all(self, batch: list[_Wanted]) -> None:
         try:
             await self._transaction(batch)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except TimeoutError as error:
+            for one in batch:  # the store does not answer; each alone would wait as long again
+                _fail(one, error)
+        except Exception as error:  # also what a driver says of a value: it costs that write only
             if len(batch) == 1:
                 _fail(batch[0], error)
                 return
