@@ -67,6 +67,11 @@ def read_footer(file: BinaryIO) -> tuple[bytes, int]:
     return file.read(length), end - length - len(MAGIC)
 
 
+def ended(footer: bytes) -> bytes:
+    """Return the end of a file: its footer, that one's length, and the magic."""
+    return footer + _TAIL.pack(len(footer), MAGIC)
+
+
 def _footer_bytes(head: bytes, tail: bytes, end: int) -> int:
     """Return the footer's length, by the first and last bytes of a file and where it ends."""
     if head != MAGIC or len(tail) < _TAIL.size:
@@ -108,11 +113,10 @@ class MergedFooter:
             self._groups.append(self._moved(group, moved))
 
     def finish(self) -> bytes:
-        """Return the end of the file: footer, length, magic."""
+        """Return the end of the file (see `ended`)."""
         groups = _list_header(_STRUCT, len(self._groups)) + b"".join(self._groups)
         fields = self._common | {_NUM_ROWS: (_I64, self.rows), _ROW_GROUPS: (_LIST, groups)}
-        footer = _struct(fields)
-        return footer + _TAIL.pack(len(footer), MAGIC)
+        return ended(_struct(fields))
 
     def _moved(self, group: Fields, by: int) -> bytes:
         _shift(group, _GROUP_OFFSET, by)

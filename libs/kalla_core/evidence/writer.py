@@ -11,13 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 
 from kalla_core.evidence.disk import HashedFile, disk_errors
-from kalla_core.evidence.footer import MAGIC, MergedFooter, read_footer, split
+from kalla_core.evidence.footer import MAGIC, MergedFooter, ended, read_footer, split
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.row_group import Encoding, encode, suited_encoding
 
@@ -26,6 +27,14 @@ ROW_GROUP_BYTES = 64 * 2**20
 
 _WORTH_A_CHOICE_ROWS = 32_768
 _COPY_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class _RowGroup:
+    """The first one of a file, as long as there is no other."""
+
+    rows: int
+    footer: memoryview
 
 
 class TableWriter:
@@ -74,7 +83,8 @@ class TableWriter:
         self._pool = ThreadPoolExecutor(threads, "encode") if threads else None
         self._under_way: deque[Future[None]] = deque()
         self._appending = threading.Lock()
-        self._footer = MergedFooter(_footer_without_rows(schema))
+        self._only: _RowGroup | None = None
+        self._merged: MergedFooter | None = None
         self._file = HashedFile(path, MAGIC)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -95,7 +105,7 @@ class TableWriter:
         with disk_errors(path), path.open("rb") as file:
             footer, body_bytes = read_footer(file)
             with self._appending:
-                self._footer.add(footer, self._file.bytes - len(MAGIC))
+                self._footer().add(footer, self._file.bytes - len(MAGIC))
                 file.seek(len(MAGIC))
                 for start in range(0, body_bytes, _COPY_BYTES):
                     self._file.write(file.read(min(_COPY_BYTES, body_bytes - start)))
@@ -106,10 +116,14 @@ class TableWriter:
             self._hand_over(self._gathered)
         while self._under_way:
             self._under_way.popleft().result()
-        self._file.write(self._footer.finish())
+        if self._only is not None:
+            rows, end = self._only.rows, ended(bytes(self._only.footer))
+        else:
+            rows, end = self._footer().rows, self._footer().finish()
+        self._file.write(end)
         sha256 = self._file.finish()
         self.abandon()
-        return WrittenFile(self._file.path.name, self._footer.rows, self._file.bytes, sha256)
+        return WrittenFile(self._file.path.name, rows, self._file.bytes, sha256)
 
     def abandon(self) -> None:
         """Let go of threads and file, whatever state they are in."""
@@ -159,8 +173,20 @@ class TableWriter:
         file = memoryview(encode(rows, self._choose_encoding(rows)))
         body, footer = split(file)
         with self._appending:
-            self._footer.add(footer, self._file.bytes - len(MAGIC))
+            if self._merged is None and self._file.bytes == len(MAGIC):
+                self._only = _RowGroup(len(rows), footer)
+            else:
+                self._footer().add(footer, self._file.bytes - len(MAGIC))
             self._file.write(body)
+
+    def _footer(self) -> MergedFooter:
+        """Return the footer of several row groups; that of a single one needs no reading."""
+        if self._merged is None:
+            self._merged = MergedFooter(_footer_without_rows(self.schema))
+        if self._only is not None:
+            self._merged.add(self._only.footer, 0)
+            self._only = None
+        return self._merged
 
     def _choose_encoding(self, rows: pa.Table) -> Encoding:
         """Let the first row group decide for all; a choice does not pay for a small file."""

@@ -9,8 +9,11 @@ Only the query travels between processes; each plans it anew and gets the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
 
 import pyarrow as pa
 from datafusion import DataFrame, Expr, SessionContext, col
@@ -20,6 +23,7 @@ from kalla_core.matching import conditions, keys
 from kalla_core.matching.candidates import candidates
 from kalla_core.matching.conditions import Checked, Condition
 from kalla_core.matching.expressions import column_refs
+from kalla_core.matching.forbidden import CLOCK
 from kalla_core.matching.identify import Identification, Identified, identified
 from kalla_core.matching.keys import Copartition, KeyComponent
 from kalla_core.matching.lineage import Column, Reader, tables_of
@@ -100,12 +104,40 @@ class Planned:
 def plan_match(query: MatchQuery) -> Planned:
     """Plan a match SQL; needs no data.
 
+    A process remembers the last few that it planned: the runs of a service, and the fragments of
+    a run, ask the same again and again.
+
     Raises:
         InvalidSql: it does not parse or plan, or does more than read the job's tables.
         SidesNotIdentified: its result does not name a row of both sides.
         TypesNotComparable: it compares values that have no common type.
         EngineFailure: the plan with row ids is not the user's plan.
     """
+    moment = query.started_at if _CLOCK.search(query.sql) else None
+    tables = tuple(
+        (shape.alias, shape.schema.serialize().to_pybytes(), shape.primary_key)
+        for shape in (query.left, query.right, *query.extras)
+    )
+    return replace(_planned(_Asked(query.sql, tables, moment, query)), query=query)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a plan depends on; the run's start only where the SQL may ask for the time."""
+
+    sql: str
+    tables: tuple[tuple[str, bytes, tuple[str, ...]], ...]
+    moment: datetime | None
+    query: MatchQuery = field(compare=False)
+
+
+_CLOCK = re.compile("|".join(CLOCK), re.IGNORECASE)
+_REMEMBERED = 8
+
+
+@lru_cache(_REMEMBERED)
+def _planned(asked: _Asked) -> Planned:
+    query = asked.query
     prepared = prepare(query)
     plain, numbered = new_session(), new_session()
     register_shapes(plain, query)
