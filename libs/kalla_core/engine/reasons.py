@@ -61,6 +61,9 @@ class _Verdicts:
 _CODES = (Reason.KEY_NULL, Reason.KEY_NOT_FOUND, Reason.PREDICATE_FAILED)
 _NULL, _ABSENT, _FOUND = range(3)
 
+_FEW_ROWS = 1 << 16
+"""For so few rows a join is not worth its planning."""
+
 
 class Explainer:
     """Explains the unmatched rows of both sides of one set of buckets.
@@ -145,7 +148,7 @@ class Explainer:
         keys = self._planned.reason_keys
         names = [f"__k{number}" for number in range(len(keys))]
         null_safe = [key.null_safe for key in keys]
-        if self._all_differ(wanted):
+        if len(wanted) > _FEW_ROWS and self._all_differ(wanted):
             return joined_codes(wanted, offered, names, null_safe, self._threads)
         ours = [one_chunk(wanted.column(name)) for name in names]
         return key_codes(ours, [offered.column(name) for name in names], null_safe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -34,8 +35,8 @@ class EvidenceSinks:
     Args:
         outputs: some may be missing, if nothing is written to them.
         matched_at: the run's start, zoned.
-        encoders: threads that encode pairs, so that the one join that finds them need not; none
-            where several joins run side by side.
+        encoders: threads that encode pairs, so that the one join that finds them need not, and
+            help at the end; none where several joins run side by side.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class EvidenceSinks:
         self._key = {side: query.side(side).primary_key for side in Side}
         layout = matched_layout(planned.output, planned.output_sides)
         self._pairs = MatchedRows(layout, matched_at)
+        self._encoders = encoders
         self._unmatched_layout = {side: unmatched_layout(query.side(side).schema) for side in Side}
         self._lock = threading.Lock()
         self._matched_rows = 0
@@ -82,8 +84,8 @@ class EvidenceSinks:
 
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""
-        with self._opened:
-            return tuple(writer.close() for writer in self._writers.values())
+        with self._opened, ThreadPoolExecutor(self._encoders + 1, "close") as pool:
+            return tuple(pool.map(TableWriter.close, self._writers.values()))
 
     def abandon(self) -> None:
         """Close what is open; the files are removed with their folder."""

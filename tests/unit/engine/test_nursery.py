@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.generate import generate
 from kalla_core.engine.children import Child, Limits, running
 from kalla_core.engine.local import RunRequest, Supervision, run_local
 from kalla_core.engine.nursery import Nursery
@@ -25,6 +26,7 @@ from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory, UnknownCol
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.reader import read_evidence
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
+from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
 from tests.support.processes import children_of, ends_soon, has_ended
@@ -290,10 +292,10 @@ class Started:
 
     def run(self, books: Books, number: int, **changes: Any) -> RunMetadata:
         recipe = replace(load_recipe(books.write()), **changes)
-        output = books.folder / f"out-{number}"
-        request = RunRequest(
-            recipe, f"run-{number}", output, 2 << 30, threads=1, started_at=STARTED
-        )
+        return self.run_recipe(recipe, books.folder / f"out-{number}")
+
+    def run_recipe(self, recipe: Recipe, output: Path) -> RunMetadata:
+        request = RunRequest(recipe, output.name, output, 2 << 30, threads=2, started_at=STARTED)
         return run_local(request, lambda _: None, Supervision(start=self))
 
 
@@ -317,6 +319,17 @@ def test_a_child_that_has_carried_out_a_run_carries_out_the_next_with_the_same_a
     rows = [outputs(tmp_path / f"out-{number}") for number in range(3)]
     assert rows[0] == rows[1] == rows[2]
     assert [one.matched_count for one in told] == [2, 2, 2]
+
+
+def test_a_child_that_had_ten_thousand_rows_is_small_enough_to_stay(tmp_path: Path) -> None:
+    recipe = load_recipe(generate("one_to_one", 10_000, 7, tmp_path / "data", "csv").recipe_path)
+    with Nursery([ENGINE]) as nursery:
+        started = Started(nursery)
+
+        for number in range(2):
+            started.run_recipe(recipe, tmp_path / f"out-{number}")
+
+        assert len(set(started.pids)) == 1
 
 
 def test_a_child_whose_run_failed_is_not_used_again(tmp_path: Path) -> None:

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql, SidesNotIdentified
-from kalla_core.matching.planned import Identification, Strategy, condition_frame, pair_frame
+from kalla_core.matching.planned import (
+    Identification,
+    Strategy,
+    condition_frame,
+    pair_frame,
+    plan_match,
+)
 from kalla_core.matching.query import ROW, Side
 from kalla_core.matching.session import new_session
 from kalla_core.matching.tables import register_tables
-from tests.unit.matching.nasty import numbered, tables
+from tests.unit.matching.nasty import numbered, query, tables
 from tests.unit.matching.running import pairs_and_rows, planned
 
 JOIN = "from left_src l join right_src r on l.k = r.k"
@@ -164,3 +173,27 @@ def test_primary_keys_are_found_in_the_output_only_where_they_are_those_of_its_r
     sql: str, keys: dict[Side, tuple[int, ...]]
 ) -> None:
     assert planned(sql).output_keys == keys
+
+
+@pytest.mark.parametrize(
+    ("sql", "same"), [(f"select l.id {JOIN}", True), (f"select now() as n, l.id {JOIN}", False)]
+)
+def test_a_plan_is_remembered_for_later_runs_unless_it_asks_for_the_time(
+    sql: str, same: bool
+) -> None:
+    first = query(sql)
+    later = replace(first, started_at=first.started_at + timedelta(days=1))
+
+    plans = [plan_match(first), plan_match(later)]
+
+    assert [plan.query for plan in plans] == [first, later]
+    assert (plans[0].prepared is plans[1].prepared) is same
+    assert (plans[0].prepared.text == plans[1].prepared.text) is same
+
+
+def test_a_plan_is_not_remembered_for_other_columns() -> None:
+    first = query(f"select l.* {JOIN}")
+    text = first.left.schema.field("id").with_type(pa.string())
+    other = replace(first, left=replace(first.left, schema=first.left.schema.set(0, text)))
+
+    assert plan_match(first).output.types != plan_match(other).output.types
