@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -183,5 +184,6 @@ def _summary(spec: SourceSpec, side: SideOutcome) -> SideSummary:
     )
 
 
+@cache
 def _versions() -> Mapping[str, str]:
     return {"kalla": version("kalla"), "datafusion": version("datafusion")}
