@@ -3,6 +3,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.flight as flight
 import pyarrow.parquet as pq
 import pytest
 
+from kalla_coordinator.api.flight import MAX_STREAMS
 from kalla_core.errors import EvidenceGone, JobEnded, JobNotFound, KallaError, Unauthenticated
 from kalla_core.evidence.schema import MATCHED
 from kalla_core.jobs.model import JobStatus
@@ -294,3 +296,29 @@ async def test_a_reader_that_stops_reading_does_not_hold_up_the_end(tmp_path: Pa
 
     assert took < 8
     del reader
+
+
+async def test_readers_that_give_up_at_once_leave_room_for_others(tmp_path: Path) -> None:
+    async with served(tmp_path) as api:
+        await api.submit("run-1")
+        await api.jobs.succeed("run-1")
+        hurry = flight.FlightCallOptions(timeout=0.004)
+
+        def ticket() -> flight.Ticket:
+            with flight.connect(api.flight) as client:
+                descriptor = flight.FlightDescriptor.for_path("run-1", "matched")
+                return client.get_flight_info(descriptor).endpoints[0].ticket
+
+        def give_up(wanted: flight.Ticket) -> None:
+            for _ in range(MAX_STREAMS // 2):
+                with flight.connect(api.flight) as client, suppress(pa.ArrowException):
+                    client.do_get(wanted, hurry).read_all()
+
+        def fetch(wanted: flight.Ticket) -> int:
+            with flight.connect(api.flight) as client:
+                return int(client.do_get(wanted).read_all().num_rows)
+
+        wanted = await in_thread(ticket)
+        await asyncio.gather(*(in_thread(give_up, wanted) for _ in range(8)))
+
+        assert await in_thread(fetch, wanted) == 3

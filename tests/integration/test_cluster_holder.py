@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +62,18 @@ async def test_a_holder_sees_that_a_source_has_changed(tmp_path: Path, holder: H
 
     with pytest.raises(SourceChanged):
         await holder.verify()
+
+
+async def test_holders_leave_the_threads_that_all_share_to_others(tmp_path: Path) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+
+    async with holding() as first, holding() as second:
+        await first.plan(given(tmp_path))
+        await second.plan(given(tmp_path))
+        async with asyncio.timeout(20):
+            looked = await asyncio.to_thread(os.getpid)
+
+    assert looked == os.getpid()
 
 
 async def test_the_death_of_a_holder_is_told(tmp_path: Path, holder: Holder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import grpc
@@ -23,6 +24,7 @@ from kalla_core.fragments.presence import (
     Welcome,
 )
 from kalla_core.wire.executors import from_executor_message, to_executor
+from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.generated import executors_pb2_grpc as pb_grpc
 from tests.support.small_executor import TIMING
 
@@ -95,6 +97,38 @@ async def test_a_stream_that_does_not_begin_with_a_name_is_an_error() -> None:
 
         with pytest.raises(grpc.aio.AioRpcError, match="registers"):
             await call.read()
+
+
+async def test_a_stream_that_begins_with_nothing_we_know_is_an_error() -> None:
+    async with served() as (dispatcher, stub):
+        call = stub.Connect()
+        await call.write(pb.FromExecutor())
+
+        with pytest.raises(grpc.aio.AioRpcError, match="registers"):
+            await call.read()
+        assert dispatcher.infos() == ()
+
+
+async def test_a_clock_that_is_set_forward_loses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as (dispatcher, stub):
+        call = stub.Connect()
+        await say(call, hello())
+        await call.read()
+        before = dispatcher.infos()[0].last_seen_at
+
+        monkeypatch.setattr("kalla_coordinator.cluster.dispatch.datetime", _Tomorrow)
+        await say(call, Heartbeat(slots_busy=1))
+        await until(lambda: dispatcher.infos()[0].slots_busy == 1)
+
+        (info,) = dispatcher.infos()
+        assert info.state == MemberState.REGISTERED
+        assert timedelta(0) <= info.last_seen_at - before < timedelta(hours=1)
+
+
+class _Tomorrow(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) + timedelta(days=1)
 
 
 async def test_an_executor_that_breaks_off_is_suspect_and_then_gone() -> None:

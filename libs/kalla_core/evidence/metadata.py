@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from kalla_core.matching.query import Side
@@ -240,11 +241,18 @@ def _read_side(side: Side, fields: _Fields, sources: _Fields) -> SideSummary:
 
 def _read_file(file: _Fields) -> WrittenFile:
     return WrittenFile(
-        name=file.take("name", str),
+        name=_inside(file.take("name", str)),
         rows=file.take("rows", int),
         bytes=file.take("bytes", int),
         sha256=file.take("sha256", str),
     )
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise MetadataError(f"it names the file {name!r}, which does not lie beside it")
+    return name
 
 
 def _time_text(moment: datetime) -> str:

@@ -66,6 +66,11 @@ class _Folder:
             return (self._folder / METADATA).read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise _nothing(str(self._folder)) from error
+        except OSError as error:
+            path = self.path(METADATA)
+            raise OutputUnavailable(
+                f"The evidence {path} cannot be read now ({error.strerror}).", path=path
+            ) from error
 
     def open(self, name: str) -> tuple[BufferedReader, int]:
         try:

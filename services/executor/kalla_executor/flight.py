@@ -15,6 +15,7 @@ from kalla_core.engine.spool import SpoolFile
 from kalla_core.engine.spool_folder import NotSpooled, SpoolFolder
 from kalla_core.errors import Unauthenticated
 from kalla_core.observe.logs import get_logger
+from kalla_core.wire.streams import begun
 from kalla_core.wire.tickets import Wanted, read_ticket
 from kalla_executor.exchange import SCHEMA, Piece, chosen, pieces
 
@@ -93,7 +94,7 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
         self._waited(time.monotonic() - start)
         if not had_turn:
             raise flight.FlightUnavailableError("too many peers fetch from this executor")
-        return flight.GeneratorStream(SCHEMA, self._stream(wanted, files))
+        return flight.GeneratorStream(SCHEMA, begun(self._stream(wanted, files)))
 
     def _open(self, wanted: tuple[Wanted, ...]) -> list[SpoolFile]:
         files, missing = [], []
@@ -107,8 +108,11 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
             raise flight.FlightServerError(text, extra_info=json.dumps(missing).encode())
         return files
 
-    def _stream(self, wanted: tuple[Wanted, ...], files: list[SpoolFile]) -> Iterator[Piece]:
+    def _stream(
+        self, wanted: tuple[Wanted, ...], files: list[SpoolFile]
+    ) -> Iterator[Piece | pa.RecordBatch | None]:
         try:
+            yield None  # begun, see there
             for want, file in zip(wanted, files, strict=True):
                 for batch, metadata in pieces(file, chosen(file, want.buckets)):
                     self._served(batch.nbytes)

@@ -324,6 +324,22 @@ async def test_a_bucket_that_does_not_answer_is_asked_again_while_others_run(
     assert job.attempt == 2
 
 
+async def test_evidence_that_nobody_understands_keeps_no_coordinator_from_starting(
+    tmp_path: Path,
+) -> None:
+    host = PuppetHost()
+    async with office(tmp_path, host) as here:
+        await committing(here, host, "out")
+
+    def find(output: str, run_id: RunId) -> None:
+        raise RecursionError
+
+    async with office(tmp_path, PuppetHost(free=True), find=find) as here:
+        job = await here.until("run-1", "succeeded")
+
+    assert job.attempt == 2
+
+
 async def test_a_job_whose_request_this_version_cannot_read_fails_and_says_so(
     tmp_path: Path,
 ) -> None:

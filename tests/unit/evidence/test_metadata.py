@@ -148,3 +148,12 @@ def test_a_recipe_that_was_changed_afterwards_shows() -> None:
 
     with pytest.raises(MetadataError, match="not the one that was run"):
         from_json(document)
+
+
+@pytest.mark.parametrize("name", ["", "/etc/passwd", "../other", "matched.parquet/../../x", "a\0b"])
+def test_a_file_that_does_not_lie_beside_it_is_none_of_the_evidence(name: str) -> None:
+    document = to_json(METADATA)
+    document["files"] = [{"name": name, "rows": 1, "bytes": 1, "sha256": ""}]
+
+    with pytest.raises(MetadataError, match="does not lie beside it"):
+        from_json(document)

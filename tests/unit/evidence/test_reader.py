@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kalla_core.errors import SourceNotFound, SourceUnreadable
+from kalla_core.errors import OutputUnavailable, SourceNotFound, SourceUnreadable
 from kalla_core.evidence.reader import read_evidence
 from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
 from kalla_core.matching.query import Side
@@ -154,3 +154,10 @@ def test_an_output_may_be_a_folder_of_parts(evidence: Path) -> None:
     with read_evidence(evidence) as read:
         assert read.table(MATCHED).equals(whole)
         assert isinstance(next(read.batches(MATCHED)), pa.RecordBatch)
+
+
+def test_metadata_that_cannot_be_read_now_is_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / "metadata.json").mkdir()
+
+    with pytest.raises(OutputUnavailable, match="cannot be read now"):
+        read_evidence(tmp_path)

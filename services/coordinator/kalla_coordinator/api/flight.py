@@ -35,6 +35,7 @@ from kalla_core.evidence.reader import Evidence
 from kalla_core.ids import RunId
 from kalla_core.jobs.model import Job, JobStatus
 from kalla_core.wire.flight_errors import flight_error
+from kalla_core.wire.streams import begun
 
 T = TypeVar("T")
 
@@ -107,10 +108,11 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
             try:
                 evidence = open_results(job)
                 schema = evidence.schema(which.output)
+                batches = self._batches(evidence, which, part)
             except BaseException:
                 self._streams.release()
                 raise
-            return flight.GeneratorStream(schema, self._batches(evidence, which, part))
+            return flight.GeneratorStream(schema, begun(batches))
 
     def do_put(self, *_: object) -> None:
         """Refuse: results are read only."""
@@ -138,9 +140,10 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def _batches(
         self, evidence: Evidence, which: EvidenceSet, part: str
-    ) -> Iterator[pa.RecordBatch]:
+    ) -> Iterator[pa.RecordBatch | None]:
         try:
             with evidence, _told():
+                yield None  # begun, see there
                 if part not in evidence.parts(which.output):
                     raise RequestRefused("The ticket names a file that the evidence has not.")
                 for batch in evidence.part_batches(part):

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -40,6 +41,9 @@ class Holder:
         self._process = process
         self._awaited: asyncio.Future[Mapping[str, Any]] = loop.create_future()
         self._stop = threading.Event()
+        # A thread of its own: it listens for as long as the run goes on, and those that all share
+        # would be used up by a few runs, which then waited for each other.
+        self._pool = ThreadPoolExecutor(1, "holder")
         self._thread: asyncio.Future[None] | None = None
 
     @property
@@ -53,7 +57,7 @@ class Holder:
         Raises:
             KallaError: as connectors and the planner do; `Crashed`.
         """
-        self._thread = self._loop.run_in_executor(None, self._listen, order_json(order))
+        self._thread = self._loop.run_in_executor(self._pool, self._listen, order_json(order))
         answer = await self._awaited
         return plan_of(answer["plan"])
 
@@ -76,6 +80,7 @@ class Holder:
         self._stop.set()
         if self._thread is not None:
             await self._thread
+        self._pool.shutdown(wait=False)
         self._process.end()
 
     def _say(self, command: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -217,6 +218,7 @@ class _Attempt:
         loop = asyncio.get_running_loop()
         held.lost.add_done_callback(_when_lost(self.dispatcher, run))
         last_seen = loop.time()
+        deadline = _on(loop, self.order.deadline)
         while not run.over.done():
             await asyncio.wait({run.over}, timeout=_LOOK_INTERVAL_S)
             if self.dispatcher.slots():
@@ -224,8 +226,7 @@ class _Attempt:
             patience = self.settings.patience
             if loop.time() - last_seen > patience.total_seconds():
                 self.dispatcher.apply(run, e.Stopped(_nobody(patience)))
-            deadline = self.order.deadline
-            if deadline is not None and datetime.now(UTC) >= deadline:
+            if loop.time() >= deadline:
                 self.dispatcher.apply(run, e.Stopped(_too_late(self.order)))
         return run.over.result()
 
@@ -241,6 +242,13 @@ class _Attempt:
         request = RunRequest(order.recipe, order.run_id, output.location, 0, 0)
         metadata = run_metadata(request, order.started_at, done)
         return replace(metadata, engine=ClusterHost.name, matched_count=rows_in(files, MATCHED))
+
+
+def _on(loop: asyncio.AbstractEventLoop, deadline: datetime | None) -> float:
+    """Return a deadline on the clock of the loop, which nobody sets."""
+    if deadline is None:
+        return math.inf
+    return loop.time() + (deadline - datetime.now(UTC)).total_seconds()
 
 
 def _when_lost(

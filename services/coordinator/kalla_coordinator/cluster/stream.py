@@ -18,6 +18,7 @@ from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.generated import executors_pb2_grpc as pb_grpc
 
 SERVICE = "kalla.v1.Executors"
+_REGISTRATION_PATIENCE_S = 30.0
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -32,9 +33,8 @@ class Executors(pb_grpc.ExecutorsServicer):
         self, requests: AsyncIterator[pb.FromExecutor], context: Context
     ) -> AsyncIterator[pb.ToExecutor]:
         """Serve one stream until either side ends it."""
-        first = await anext(requests, None)
-        hello = None if first is None else from_executor(first)
-        if not isinstance(hello, Hello):
+        hello = await _registration(requests)
+        if hello is None:
             await context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, "The first message of a stream registers."
             )
@@ -62,6 +62,17 @@ class Executors(pb_grpc.ExecutorsServicer):
             get_logger().debug("executor_stream_ended", executor=executor)
         finally:
             line.close()
+
+
+async def _registration(requests: AsyncIterator[pb.FromExecutor]) -> Hello | None:
+    """Return what a stream begins with; None if that is something else, or nothing for long."""
+    try:
+        async with asyncio.timeout(_REGISTRATION_PATIENCE_S):
+            first = await anext(requests, None)
+        said = None if first is None else from_executor(first)
+    except (EngineFailure, ValueError, TimeoutError):
+        return None
+    return said if isinstance(said, Hello) else None
 
 
 def add_executors(dispatcher: Dispatcher, server: grpc.aio.Server) -> None:

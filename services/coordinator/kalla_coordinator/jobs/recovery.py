@@ -121,6 +121,9 @@ async def _found(
             return await asyncio.to_thread(find, job.output_path, job.run_id)
         except OutputUnavailable as error:
             get_logger().warning("evidence_not_seen", run_id=job.run_id, cause=error.message)
+        except Exception:  # one job must not keep the coordinator from starting
+            get_logger().exception("evidence_not_understood", run_id=job.run_id)
+            return None
         if look_again_s is None or time.monotonic() - began > _LONGEST_LOOK_S:
             return None
         await asyncio.sleep(look_again_s)
