@@ -5,8 +5,9 @@ Starts `kallad cluster` with executors of one slot each and, where `pysail` is i
 stay for all rounds. In each round the same full job is done by Kalla's executors, by Sail, and by
 Kalla's local engine on the same coordinator; each result is compared with the truth. Medians,
 ratios (bar 2: no slower than Sail, at most 1.5 times Kalla's own local time) and the peak memory of
-coordinator and executors are printed and added to `.bench/results/clusters.jsonl`. With
-`--executors 1` and then 2 it gives the figures of bar 6.
+the coordinator's process and of each executor with its slots are printed and added to
+`.bench/results/clusters.jsonl`. With `--executors 1` and then 2 it gives the figures of bar 6; with
+`--size 20m --no-sail --no-local`, what a large job leaves of the memory limit.
 """
 
 from __future__ import annotations
@@ -33,12 +34,15 @@ import typer
 
 from benchmarks.check import check, check_outputs
 from benchmarks.generate import DEFAULT_SEED, Dataset, Format, PatternName
+from benchmarks.processes import children, command_of, tree
 from benchmarks.run import data_for, parse_size
 from benchmarks.shapes import LEFT_KEY, RIGHT_KEY
+from kalla_core.engine.children import private_bytes
 from kalla_core.recipe.parse import load_recipe
 from kalla_core.recipe.write import to_document
 
 _START_S = 120.0
+_SAMPLE_S = 0.1
 _KALLAD = (sys.executable, "-c", "from kalla_core.cli.kallad import main; main()")
 
 Do = Callable[[Path], float]
@@ -67,11 +71,38 @@ class Running:
                 raise RuntimeError(f"{engine}: {job['error']}")
             threading.Event().wait(0.02)
 
-    def peaks(self) -> dict[str, int]:
-        """Return the most memory that the coordinator's own process held, in bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        held = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-        return {"coordinator": int(held.split()[1]) << 10}
+
+class Peaks:
+    """The most memory that the parts of a cluster hold while a block runs, in bytes.
+
+    What a process alone holds is counted, without pages of files that the kernel takes back when
+    it needs room; an executor has its slots' processes with it.
+    """
+
+    def __init__(self, cluster: int) -> None:
+        self.bytes: dict[str, int] = {}
+        self._cluster = cluster
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._sample)
+
+    def __enter__(self) -> Peaks:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._end.wait(_SAMPLE_S):
+            self._note("coordinator", [self._cluster])
+            started = [pid for pid in children(self._cluster) if " executor " in command_of(pid)]
+            for number, pid in enumerate(started):
+                self._note(f"executor {number}", tree(pid))
+
+    def _note(self, name: str, pids: list[int]) -> None:
+        now = sum(map(private_bytes, pids))
+        self.bytes[name] = max(self.bytes.get(name, 0), now)
 
 
 def main(
@@ -81,6 +112,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="Counted rounds.", min=1)] = 5,
     memory: Annotated[str, typer.Option(help="Of the whole cluster.")] = "8GiB",
     sail: Annotated[bool, typer.Option(help="Also measure Sail.")] = True,
+    local: Annotated[bool, typer.Option(help="Also measure the local engine.")] = True,
     work: Annotated[Path, typer.Option(help="Folder for data and results.")] = Path(".bench"),
 ) -> None:
     """Measure a cluster of Kalla's, Sail's, and one machine."""
@@ -90,10 +122,9 @@ def main(
     scratch.mkdir(parents=True)
     with ExitStack() as stack:
         kalla = stack.enter_context(_kalla(executors, memory, scratch))
-        contenders: dict[str, Do] = {
-            "cluster": lambda out: kalla.job(dataset, "cluster", out),
-            "local": lambda out: kalla.job(dataset, "local", out),
-        }
+        contenders: dict[str, Do] = {"cluster": lambda out: kalla.job(dataset, "cluster", out)}
+        if local:
+            contenders["local"] = lambda out: kalla.job(dataset, "local", out)
         if not sail or find_spec("pysail") is None:
             typer.echo("Sail is not measured: it takes `pip install '.[bench]'`.")
         else:
@@ -101,10 +132,13 @@ def main(
                 contenders["sail"] = stack.enter_context(_sail(executors, dataset))
             except RuntimeError as error:  # its driver stops at once on some machines
                 typer.echo(f"Sail is not measured, for it did not start: {error}")
-        times = _rounds(contenders, rounds, dataset, scratch)
-        peaks = kalla.peaks()
+        with Peaks(kalla.process.pid) as peaks:
+            times = _rounds(contenders, rounds, dataset, scratch)
     _report(
-        times, peaks, {"size": dataset.size, "format": str(format), "executors": executors}, work
+        times,
+        peaks.bytes,
+        {"size": dataset.size, "format": str(format), "executors": executors},
+        work,
     )
 
 

@@ -124,17 +124,27 @@ def tree_bytes(pid: int, memory: Memory) -> int | None:
     if not _PROC.is_dir():
         return None
     read = _pss_bytes if memory is Memory.PSS else _rss_bytes
-    return sum(read(_PROC / str(member)) for member in _tree(pid))
+    return sum(read(_PROC / str(member)) for member in tree(pid))
 
 
-def _tree(pid: int) -> list[int]:
+def command_of(pid: int) -> str:
+    """Return the command line of a process; empty once it has ended."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def tree(pid: int) -> list[int]:
+    """Return a process and all below it, itself first."""
     members = [pid]
     for member in members:
-        members.extend(_children(member))
+        members.extend(children(member))
     return members
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started and that have not ended."""
     found: list[int] = []
     try:
         for task in (_PROC / str(pid) / "task").iterdir():
