@@ -61,15 +61,16 @@ class Running:
         document = {**to_document(load_recipe(dataset.recipe_path)), "options": {"engine": engine}}
         run_id = str(uuid.uuid4())
         body = {"run_id": run_id, "recipe": document, "output_path": str(out)}
-        began = time.perf_counter()
-        httpx.post(f"{self.url}/api/jobs", json=body, timeout=30).raise_for_status()
-        while True:
-            job = httpx.get(f"{self.url}/api/jobs/{run_id}", timeout=30).json()
-            if job["status"] == "succeeded":
-                return time.perf_counter() - began
-            if job["status"] in ("failed", "cancelled"):
-                raise RuntimeError(f"{engine}: {job['error']}")
-            threading.Event().wait(0.02)
+        with httpx.Client(base_url=self.url, timeout=30) as client:
+            began = time.perf_counter()
+            client.post("/api/jobs", json=body).raise_for_status()
+            while True:
+                job = client.get(f"/api/jobs/{run_id}").json()
+                if job["status"] == "succeeded":
+                    return time.perf_counter() - began
+                if job["status"] in ("failed", "cancelled"):
+                    raise RuntimeError(f"{engine}: {job['error']}")
+                threading.Event().wait(0.02)
 
 
 class Peaks:
