@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kalla_coordinator.jobs.life import (
@@ -164,36 +164,72 @@ events = st.one_of(
 )
 
 
+class Story:
+    """What a job lived through, checked at every step.
+
+    Attributes:
+        binding: the attempt that was allowed to commit, until it is found that its commit came to
+            nothing: by its own failure, or by a start that sees no evidence.
+    """
+
+    def __init__(self) -> None:
+        self.state: State = Queued()
+        self.told: list[Action] = []
+        self.attempts: list[int] = []
+        self.binding: int | None = None
+
+    def meets(self, event: Event) -> None:
+        before = self.state
+        try:
+            self.state, actions = step(before, event)
+        except InvalidTransition:
+            return
+        self.told += [one for one in actions if isinstance(one, OweComplete | OweError)]
+        self.attempts += [one.attempt for one in actions if isinstance(one, Run)]
+        if AllowCommit() in actions:
+            assert event == CommitAsked(self.state.attempt)
+            assert self.state == Committing(self.state.attempt)
+            self.binding = self.state.attempt
+        if RefuseCancel() in actions:
+            assert status(before).final or isinstance(before, Committing)
+        if status(before).final:
+            assert self.state == before
+            assert not {OweComplete, OweError, Run, Stop, AllowCommit} & set(map(type, actions))
+        elif self.binding is not None:
+            self._keeps_its_word(before, event)
+        if isinstance(event, Recovered) and event.evidence and not isinstance(before, Queued):
+            assert status(before).final or isinstance(self.state, Succeeded)
+
+    def _keeps_its_word(self, before: State, event: Event) -> None:
+        """An attempt that may commit is left only by its end, or because nothing came of it."""
+        attempt = self.binding
+        if self.state == Committing(attempt or 0):
+            return
+        match self.state:
+            case Succeeded():
+                assert event in (WorkSucceeded(attempt or 0), Recovered(evidence=True))
+            case Failed():
+                assert event == WorkFailed(attempt or 0, WHY)
+            case _:
+                assert before == Committing(attempt or 0)
+                assert event == Recovered(evidence=False)
+                assert self.state == Queued(attempt or 0)
+        self.binding = None
+
+
 @given(st.lists(events, max_size=40))
+@example([Started(), CommitAsked(1), Recovered(False), CancelAsked(), Recovered(True)])
+@example([Started(), CommitAsked(1), Recovered(False), Started(), CancelAsked(), Recovered(True)])
+@example([Started(), CancelAsked(), Recovered(False), Recovered(True), Started()])
 def test_whatever_comes_in_whatever_order_one_end_is_told_and_told_once(news: list[Event]) -> None:
-    state: State = Queued()
-    told: list[Action] = []
-    attempts: list[int] = []
-    committed: set[int] = set()
-    refused_cancel_early = False
+    story = Story()
 
     for event in news:
-        before = state
-        try:
-            state, actions = step(state, event)
-        except InvalidTransition:
-            state, actions = before, ()
-        told += [one for one in actions if isinstance(one, OweComplete | OweError)]
-        attempts += [one.attempt for one in actions if isinstance(one, Run)]
-        if AllowCommit() in actions:
-            assert isinstance(event, CommitAsked)
-            assert isinstance(state, Committing)
-            committed.add(event.attempt)
-        if RefuseCancel() in actions:
-            refused_cancel_early |= not (status(before).final or isinstance(before, Committing))
-        if status(before).final:
-            assert state == before
+        story.meets(event)
 
-    assert len(told) == int(status(state).final)
-    assert attempts == sorted(set(attempts))
-    assert not refused_cancel_early
-    if isinstance(state, Cancelled):
-        assert state.attempt not in committed or any(isinstance(one, Recovered) for one in news)
+    assert len(story.told) == int(status(story.state).final)
+    assert story.attempts == sorted(set(story.attempts))
+    assert isinstance(story.state, Committing) == (story.binding is not None)
 
 
 @given(st.lists(st.builds(CancelAsked) | st.builds(CommitAsked, st.just(1)), min_size=1))
