@@ -105,16 +105,31 @@ async def test_a_state_and_what_is_owed_for_it_are_written_together(store: JobSt
     assert await store.owed() == (delivery("a"),)
 
 
+async def test_of_two_jobs_of_one_run_id_the_first_stays_and_is_returned(store: JobStore) -> None:
+    first = record("a", age_s=5)
+    await store.add(first)
+
+    results = await asyncio.gather(*(store.add(record(name)) for name in ("b", "a", "c")))
+
+    assert results == [None, first, None]
+    assert await store.find(RunId("a")) == first
+    names = {one.run_id for one in (await store.page(None, 10, None)).jobs}
+    assert names == {"a", "b", "c"}
+
+
 async def test_one_write_that_fails_takes_no_other_with_it(store: JobStore) -> None:
-    await store.add(record("a"))
+    for name in "abc":
+        await store.add(record(name))
+    await store.put(record("b").after(Succeeded(1)), delivery("b"))
 
     results = await asyncio.gather(
-        *(store.add(record(name)) for name in ("b", "a", "c")), return_exceptions=True
+        *(store.put(record(name).after(Succeeded(2)), delivery(name)) for name in "abc"),
+        return_exceptions=True,
     )
 
     assert [type(result) for result in results] == [type(None), StoreUnavailable, type(None)]
-    names = {one.run_id for one in (await store.page(None, 10, None)).jobs}
-    assert names == {"a", "b", "c"}
+    page = (await store.page(None, 10, None)).jobs
+    assert {one.run_id: one.attempt for one in page} == {"a": 2, "b": 1, "c": 2}
 
 
 async def test_what_no_database_can_keep_costs_its_own_write_only(store: JobStore) -> None:

@@ -18,6 +18,7 @@ from kalla_coordinator.jobs.store import JobStore
 from kalla_core.errors import (
     JobEnded,
     JobNotFound,
+    KallaError,
     QueueFull,
     ShuttingDown,
     StoreUnavailable,
@@ -113,40 +114,72 @@ class Desk:
 
     async def _submit(self, request: JobRequest) -> Job:
         text = request_text(request)
-        known = await self._known(request.run_id)
+        known = await self._known(request)
         if known is None and self.runner.draining:
             raise ShuttingDown("The coordinator is shutting down; submit to the next one.")
-        record = known or self._record(request, text)  # also says what is not allowed
-        runner = self.runner
+        record = known or self._record(request, text)
+        if self._has_place(request.run_id, text, known):
+            earlier = await self._add(record)
+            if earlier is None:
+                get_logger().info(
+                    "job_accepted", run_id=request.run_id, recipe_id=record.job.recipe_id
+                )
+                self.runner.take(LiveJob(record, request))
+                return record.job
+            record = earlier
+            self._has_place(request.run_id, text, earlier)  # it has, or this is a conflict
+        if not record.job.status.final and request.run_id not in self.runner.live:
+            # It got to disk although the store had said, or seemed, that it did not.
+            self.runner.take(LiveJob(record, request))
+        return record.job
+
+    async def _known(self, request: JobRequest) -> JobRecord | None:
+        """Return the job of a run id, where that must be known before a job is stored.
+
+        Else the store tells it when the job is added, which saves one question to it.
+        """
+        live = self.runner.live.get(request.run_id)
+        if live is not None:
+            return live.record
         try:
-            places = admission.admit(
-                runner.places,
-                request.run_id,
-                fingerprint(text),
-                None if known is None else known.fingerprint,
-                runner.job_s,
-            )
+            self.allowed.check(request)
+        except KallaError:
+            known = await self.store.find(request.run_id)
+            if known is None:
+                raise
+            return known
+        if self.runner.places.full or self.runner.draining:
+            return await self.store.find(request.run_id)
+        return None
+
+    def _has_place(self, run_id: RunId, text: str, known: JobRecord | None) -> bool:
+        """Give a new job its place; False for one that is known, whose request is the same.
+
+        Raises:
+            JobConflict, QueueFull: see `admission.admit`.
+        """
+        runner = self.runner
+        before = None if known is None else known.fingerprint
+        try:
+            places = admission.admit(runner.places, run_id, fingerprint(text), before, runner.job_s)
         except QueueFull:
             runner.metrics.refused.inc()
             raise
         if places is None:
-            if not record.job.status.final and request.run_id not in runner.live:
-                # It got to disk although the store had said, or seemed, that it did not.
-                runner.take(LiveJob(record, request))
-            return record.job
+            return False
         runner.places = places  # before the store is asked: others come meanwhile
-        try:
-            await self.store.add(record)
-        except BaseException:
-            runner.release(request.run_id)
-            raise
-        get_logger().info("job_accepted", run_id=request.run_id, recipe_id=record.job.recipe_id)
-        runner.take(LiveJob(record, request))
-        return record.job
+        return True
 
-    async def _known(self, run_id: RunId) -> JobRecord | None:
-        live = self.runner.live.get(run_id)
-        return live.record if live is not None else await self.store.find(run_id)
+    async def _add(self, record: JobRecord) -> JobRecord | None:
+        """Store a job that has its place, which it loses if the run id has a job already."""
+        try:
+            earlier = await self.store.add(record)
+        except BaseException:
+            self.runner.release(record.job.run_id)
+            raise
+        if earlier is not None:
+            self.runner.release(record.job.run_id)
+        return earlier
 
     async def _found(self, run_id: RunId) -> JobRecord:
         record = await self.store.find(run_id)
@@ -155,7 +188,6 @@ class Desk:
         return record
 
     def _record(self, request: JobRequest, text: str) -> JobRecord:
-        self.allowed.check(request)
         job = Job(
             run_id=request.run_id,
             recipe_id=request.recipe.recipe_id,

@@ -18,17 +18,24 @@ _PER_ATTEMPT = 1_000_000_000
 class News:
     """Wakes everybody who waits for the next change.
 
-    Attributes:
-        next: set at the next change; to be taken before one looks at what may change.
+    There are thousands of jobs that wait and nobody watches: nothing is kept for those.
     """
 
     def __init__(self) -> None:
-        self.next = asyncio.Event()
+        self._next: asyncio.Event | None = None
+
+    @property
+    def next(self) -> asyncio.Event:
+        """Set at the next change; to be taken before one looks at what may change."""
+        if self._next is None:
+            self._next = asyncio.Event()
+        return self._next
 
     def tell(self) -> None:
         """Wake all who wait."""
-        self.next.set()
-        self.next = asyncio.Event()
+        if self._next is not None:
+            self._next.set()
+            self._next = None
 
 
 @dataclass(eq=False)

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,6 +26,13 @@ from kalla_coordinator.jobs.moments import micros, moment_of
 from kalla_coordinator.jobs.record import JobRecord, job_of, record_of, row_of
 from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, migrate
 from kalla_coordinator.jobs.writer import GroupWriter
+from kalla_coordinator.jobs.writes import (
+    add_jobs,
+    count_failures,
+    forget_jobs,
+    put_jobs,
+    settle_deliveries,
+)
 from kalla_core.errors import InvalidSetting, StoreUnavailable
 from kalla_core.ids import RunId
 
@@ -42,26 +49,13 @@ class JobStore:
         self._engine = engine
         self._writer = writer
 
-    async def add(self, record: JobRecord) -> None:
-        """Keep a new job."""
-        row = row_of(record)
-
-        async def write(connection: AsyncConnection) -> None:
-            await connection.execute(JOBS.insert().values(row))
-
-        await self._writer.write(write)
+    async def add(self, record: JobRecord) -> JobRecord | None:
+        """Keep a new job; return the one that has its run id already, which stays as it is."""
+        return await self._writer.write(add_jobs, row_of(record))
 
     async def put(self, record: JobRecord, owed: Delivery | None = None) -> None:
         """Keep a job's new state and, in the same transaction, what is owed because of it."""
-        row = row_of(record)
-
-        async def write(connection: AsyncConnection) -> None:
-            changed = JOBS.update().where(JOBS.c.run_id == record.job.run_id).values(row)
-            await connection.execute(changed)
-            if owed is not None:
-                await connection.execute(DELIVERIES.insert().values(_delivery_row(owed)))
-
-        await self._writer.write(write)
+        await self._writer.write(put_jobs, (row_of(record), owed))
 
     async def find(self, run_id: RunId) -> JobRecord | None:
         """Return a job; None if there is none."""
@@ -115,20 +109,11 @@ class JobStore:
 
     async def settle(self, delivery: Delivery) -> None:
         """Forget what is owed no more."""
-
-        async def write(connection: AsyncConnection) -> None:
-            await connection.execute(DELIVERIES.delete().where(_is(delivery)))
-
-        await self._writer.write(write)
+        await self._writer.write(settle_deliveries, delivery)
 
     async def count_failure(self, delivery: Delivery) -> None:
         """Keep how often a delivery has failed."""
-
-        async def write(connection: AsyncConnection) -> None:
-            changed = DELIVERIES.update().where(_is(delivery))
-            await connection.execute(changed.values(failures=delivery.failures))
-
-        await self._writer.write(write)
+        await self._writer.write(count_failures, delivery)
 
     async def old(self, before: datetime, limit: int) -> tuple[Job, ...]:
         """Return jobs that ended before a moment and owe nothing, the oldest first."""
@@ -147,11 +132,7 @@ class JobStore:
 
     async def forget(self, run_id: RunId) -> None:
         """Remove a job."""
-
-        async def write(connection: AsyncConnection) -> None:
-            await connection.execute(JOBS.delete().where(JOBS.c.run_id == run_id))
-
-        await self._writer.write(write)
+        await self._writer.write(forget_jobs, run_id)
 
     async def check(self) -> None:
         """Raise `StoreUnavailable` unless the store answers."""
@@ -197,21 +178,6 @@ async def _prepare(engine: AsyncEngine) -> None:
         raise StoreUnavailable(f"The job store cannot be opened: {cause}") from error
     except ValueError as error:
         raise StoreUnavailable(f"The job store cannot be used: {error}.") from error
-
-
-def _is(delivery: Delivery) -> ColumnElement[bool]:
-    return and_(DELIVERIES.c.run_id == delivery.run_id, DELIVERIES.c.sequence == delivery.sequence)
-
-
-def _delivery_row(delivery: Delivery) -> dict[str, object]:
-    return {
-        "run_id": delivery.run_id,
-        "sequence": delivery.sequence,
-        "url": delivery.url,
-        "body": delivery.body,
-        "owed_since": micros(delivery.owed_since),
-        "failures": delivery.failures,
-    }
 
 
 def _cursor(job: Job) -> str:

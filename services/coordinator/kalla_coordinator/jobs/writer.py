@@ -1,22 +1,27 @@
 """Writes of many callers in few transactions: a commit to disk costs the same for one as for all.
 
-What comes while one transaction is being written waits for the next. Each caller learns that its
-own write is on disk, or why it is not.
+What comes while one transaction is being written waits for the next, in which everything of one
+kind is written together. Each caller learns that its own write is on disk, or why it is not.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kalla_core.errors import StoreUnavailable
 from kalla_core.observe.logs import get_logger
 
-Write = Callable[[AsyncConnection], Awaitable[None]]
+T = TypeVar("T")
+R = TypeVar("R")
+
+Write = Callable[[AsyncConnection, Sequence[T]], Awaitable[Sequence[R]]]
+"""Writes all of some things, which are about different rows; returns one result for each."""
 
 _MOST_AT_ONCE = 256
 _PATIENCE_S = 15.0
@@ -24,8 +29,9 @@ _PATIENCE_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    write: Write
-    done: asyncio.Future[None] = field(
+    write: Write[Any, Any]
+    what: Any
+    done: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -53,17 +59,21 @@ class GroupWriter:
             await self._task
         self._task = None
 
-    async def write(self, write: Write) -> None:
-        """Carry out a write; returns once it is on disk, even if the caller is cancelled.
+    async def write(self, write: Write[T, R], what: T) -> R:
+        """Write one thing; returns its result once it is on disk.
+
+        It gets there even if the caller is cancelled. Things that are written at the same time
+        may go in any order, those of one `write` in one call.
 
         Raises:
             StoreUnavailable: it is not.
         """
         if self._task is None:
             raise StoreUnavailable("The job store is closed.")
-        wanted = _Wanted(write)
+        wanted = _Wanted(write, what)
         self._wanted.put_nowait(wanted)
-        await asyncio.shield(wanted.done)
+        result: R = await asyncio.shield(wanted.done)
+        return result
 
     async def _work(self) -> None:
         while True:
@@ -76,7 +86,7 @@ class GroupWriter:
 
     async def _write_all(self, batch: list[_Wanted]) -> None:
         try:
-            await self._transaction(batch)
+            results = await self._transaction(batch)
         except TimeoutError as error:
             for one in batch:  # the store does not answer; each alone would wait as long again
                 _fail(one, error)
@@ -87,14 +97,20 @@ class GroupWriter:
             for one in batch:  # so that one bad write does not take the others with it
                 await self._write_all([one])
         else:
-            for one in batch:
+            for one, result in results:
                 if not one.done.done():
-                    one.done.set_result(None)
+                    one.done.set_result(result)
 
-    async def _transaction(self, batch: list[_Wanted]) -> None:
+    async def _transaction(self, batch: list[_Wanted]) -> list[tuple[_Wanted, Any]]:
+        kinds: dict[Write[Any, Any], list[_Wanted]] = {}
+        for one in batch:
+            kinds.setdefault(one.write, []).append(one)
+        results: list[tuple[_Wanted, Any]] = []
         async with asyncio.timeout(_PATIENCE_S), self._engine.begin() as connection:
-            for one in batch:
-                await one.write(connection)
+            for write, alike in kinds.items():
+                written = await write(connection, [one.what for one in alike])
+                results += zip(alike, written, strict=True)
+        return results
 
 
 def _fail(wanted: _Wanted, error: Exception) -> None:

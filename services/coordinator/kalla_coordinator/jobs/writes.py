@@ -1,0 +1,96 @@
+"""What is written to the job store, each kind for many jobs in one statement; see `GroupWriter`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from kalla_coordinator.callbacks.delivery import Delivery
+from kalla_coordinator.jobs.moments import micros
+from kalla_coordinator.jobs.record import JobRecord, record_of
+from kalla_coordinator.jobs.schema import DELIVERIES, JOBS
+from kalla_core.ids import RunId
+
+Row = dict[str, Any]
+
+_CHANGING = ("status", "phase", "attempt", "ended_at", "told", "document")
+"""Columns of a job that its events change; the others stay as they were when it was accepted."""
+
+_TAKEN = select(JOBS).where(JOBS.c.run_id.in_(bindparam("run_ids", expanding=True)))
+_INSERT_JOBS = JOBS.insert()
+_UPDATE_JOBS = (
+    JOBS.update()
+    .where(JOBS.c.run_id == bindparam("which"))
+    .values({name: bindparam(name) for name in _CHANGING})
+)
+_DELETE_JOBS = JOBS.delete().where(JOBS.c.run_id == bindparam("which"))
+_INSERT_DELIVERIES = DELIVERIES.insert()
+_THIS = and_(
+    DELIVERIES.c.run_id == bindparam("which"), DELIVERIES.c.sequence == bindparam("which_sequence")
+)
+_DELETE_DELIVERIES = DELIVERIES.delete().where(_THIS)
+_COUNT_FAILURES = DELIVERIES.update().where(_THIS).values(failures=bindparam("failures"))
+
+
+async def add_jobs(connection: AsyncConnection, rows: Sequence[Row]) -> list[JobRecord | None]:
+    """Insert jobs; return for each the one that had its run id before, and keeps it."""
+    run_ids = [row["run_id"] for row in rows]
+    found = (await connection.execute(_TAKEN, {"run_ids": run_ids})).mappings().all()
+    taken = {row["run_id"]: record_of(row) for row in found}
+    new = [row for row in rows if row["run_id"] not in taken]
+    if new:
+        await connection.execute(_INSERT_JOBS, new)
+    return [taken.get(run_id) for run_id in run_ids]
+
+
+async def put_jobs(
+    connection: AsyncConnection, puts: Sequence[tuple[Row, Delivery | None]]
+) -> list[None]:
+    """Update jobs, and insert what is owed because of it."""
+    changes = [
+        {"which": row["run_id"], **{name: row[name] for name in _CHANGING}} for row, _ in puts
+    ]
+    await connection.execute(_UPDATE_JOBS, changes)
+    owed = [_delivery_row(delivery) for _, delivery in puts if delivery is not None]
+    if owed:
+        await connection.execute(_INSERT_DELIVERIES, owed)
+    return [None] * len(puts)
+
+
+async def forget_jobs(connection: AsyncConnection, run_ids: Sequence[RunId]) -> list[None]:
+    """Delete jobs."""
+    await connection.execute(_DELETE_JOBS, [{"which": run_id} for run_id in run_ids])
+    return [None] * len(run_ids)
+
+
+async def settle_deliveries(
+    connection: AsyncConnection, deliveries: Sequence[Delivery]
+) -> list[None]:
+    """Delete what is owed no more."""
+    await connection.execute(_DELETE_DELIVERIES, [_which(one) for one in deliveries])
+    return [None] * len(deliveries)
+
+
+async def count_failures(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> list[None]:
+    """Update how often deliveries have failed."""
+    changes = [{**_which(one), "failures": one.failures} for one in deliveries]
+    await connection.execute(_COUNT_FAILURES, changes)
+    return [None] * len(deliveries)
+
+
+def _which(delivery: Delivery) -> Row:
+    return {"which": delivery.run_id, "which_sequence": delivery.sequence}
+
+
+def _delivery_row(delivery: Delivery) -> Row:
+    return {
+        "run_id": delivery.run_id,
+        "sequence": delivery.sequence,
+        "url": delivery.url,
+        "body": delivery.body,
+        "owed_since": micros(delivery.owed_since),
+        "failures": delivery.failures,
+    }
