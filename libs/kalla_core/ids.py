@@ -16,6 +16,7 @@ RecipeId = NewType("RecipeId", str)
 
 RUN_ID_PATTERN = "[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?"
 _RUN_ID = re.compile(RUN_ID_PATTERN)
+_SHOWN_CHARACTERS = 256
 
 
 def new_run_id() -> RunId:
@@ -31,9 +32,11 @@ def parse_run_id(text: str) -> RunId:
             digits of ASCII, `.`, `_` and `-` (a dot neither first nor last).
     """
     if _RUN_ID.fullmatch(text) is None:
+        # Only its beginning is told: an error has to fit into the headers of an answer.
+        shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
         raise InvalidSetting(
-            f"The run id {text!r} cannot be used: take 1 to 128 letters, digits, '-', '_' or '.', "
+            f"The run id {shown!r} cannot be used: take 1 to 128 letters, digits, '-', '_' or '.', "
             "beginning with a letter or digit and not ending with a dot.",
-            run_id=text,
+            run_id=shown,
         )
     return RunId(text)

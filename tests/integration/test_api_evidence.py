@@ -226,7 +226,8 @@ async def test_errors_of_flight_arrive_as_the_class_they_were(
         b"[]",
         b"{}",
         b"[" * 5000,
-        b"x" * 100_000,
+        b"x" * 4_000_000,
+        b'["run-1", "matched", {}]',
         b'["run-1", "matched"]',
         b'["run-1", "matched", "../../etc/passwd"]',
         b'["run-1", "matched", "unmatched_left.parquet"]',
@@ -241,6 +242,49 @@ async def test_a_ticket_of_somebody_else_gives_nothing(api: Served, ticket: byte
         await in_thread(ask)
 
     assert error_from_flight(raised.value).code == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    [
+        flight.FlightDescriptor.for_path("x" * 4_000_000, "matched"),
+        flight.FlightDescriptor.for_path("run-1", "x" * 4_000_000),
+        flight.FlightDescriptor.for_path(*["run-1"] * 100_000),
+        flight.FlightDescriptor.for_command(b"run-1"),
+        flight.FlightDescriptor.for_command(b"x" * 4_000_000),
+    ],
+    ids=["long id", "long set", "many steps", "command", "long command"],
+)
+async def test_a_descriptor_that_names_no_result_set_is_told_what_one_looks_like(
+    api: Served, descriptor: flight.FlightDescriptor
+) -> None:
+    def ask(what: str) -> None:
+        with flight.connect(api.flight) as client:
+            getattr(client, what)(descriptor)
+
+    for what in ("get_flight_info", "get_schema"):
+        with pytest.raises((flight.FlightError, pa.ArrowException)) as raised:
+            await in_thread(ask, what)
+        error = error_from_flight(raised.value)
+        assert error.code == "invalid_request"
+        assert len(error.message) < 1000
+
+
+async def test_large_criteria_and_actions_are_refused_in_few_words(api: Served) -> None:
+    def listed() -> None:
+        with flight.connect(api.flight) as client:
+            list(client.list_flights(b"x" * 4_000_000))
+
+    def act() -> None:
+        with flight.connect(api.flight) as client:
+            list(client.do_action(flight.Action("x" * 4_000_000, b"x" * 4_000_000)))
+
+    for ask in (listed, act):
+        with pytest.raises((flight.FlightError, pa.ArrowException)) as raised:
+            await in_thread(ask)
+        error = error_from_flight(raised.value)
+        assert error.code == "invalid_request"
+        assert len(error.message) < 500
 
 
 async def test_flight_takes_nothing_and_does_nothing(api: Served) -> None:

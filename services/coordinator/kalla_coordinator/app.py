@@ -10,6 +10,7 @@ start finds everything in the store.
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import secrets
 import signal
@@ -83,6 +84,8 @@ async def _until_told(settings: CoordinatorSettings) -> None:
         loop.add_signal_handler(number, told.set)
     async with coordinator(settings) as running:
         ports = running.ports
+        # What is there by now stays; to look through it again and again would hold the loop up.
+        gc.freeze()
         get_logger().info(
             "coordinator_ready",
             http_port=ports.http,

@@ -43,6 +43,8 @@ MAX_STREAMS = 64
 LISTED_JOBS = 100
 _ASK_PATIENCE_S = 10.0
 _MAX_TICKET_BYTES = 4096
+_MAX_NAME_BYTES = 1024
+_MAX_STEPS = 16
 _log = logging.getLogger("kalla.api")
 
 
@@ -96,7 +98,11 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def get_schema(self, context: object, descriptor: flight.FlightDescriptor) -> Any:
         """Return the schema of `[run_id, set]`."""
-        return flight.SchemaResult(self.get_flight_info(context, descriptor).schema)
+        try:
+            return flight.SchemaResult(self.get_flight_info(context, descriptor).schema)
+        except flight.FlightError as error:
+            # From here pyarrow sends the traceback along, and no code: so let it be a short one.
+            raise type(error)(str(error)) from None
 
     def do_get(self, _: object, ticket: flight.Ticket) -> flight.FlightDataStream:
         """Stream the rows of one file."""
@@ -122,7 +128,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def do_action(self, _: object, action: flight.Action) -> None:
         """Refuse: there are no actions."""
-        raise flight_error(RequestRefused(f"There is no action {action.type!r}."))
+        raise flight_error(RequestRefused(f"There is no action {action.type[:64]!r}."))
 
     def list_actions(self, _: object) -> list[object]:
         """Return none."""
@@ -229,8 +235,10 @@ def _read_ticket(ticket: bytes) -> tuple[str, EvidenceSet, str]:
 
 def _path(descriptor: flight.FlightDescriptor) -> tuple[str, EvidenceSet]:
     known = " | ".join(EvidenceSet)
-    path = descriptor.path or []
+    path = descriptor.path or []  # a command has none
     try:
+        if len(path) > _MAX_STEPS:
+            raise ValueError
         run_id, which = (_text(step) for step in path)
         return run_id, EvidenceSet(which)
     except ValueError:
@@ -238,6 +246,10 @@ def _path(descriptor: flight.FlightDescriptor) -> tuple[str, EvidenceSet]:
 
 
 def _text(value: bytes) -> str:
+    if len(value) > _MAX_NAME_BYTES:
+        raise RequestRefused(
+            f"A name of {len(value)} bytes is none of a result set; {_MAX_NAME_BYTES} is the most."
+        )
     try:
         return value.decode()
     except UnicodeDecodeError:
