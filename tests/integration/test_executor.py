@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import grpc
 import httpx
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.outcome import (
     FetchFault,
@@ -29,18 +27,12 @@ from kalla_core.fragments.outcome import (
 )
 from kalla_core.fragments.presence import CancelFragment, ForgetJob, Refusal
 from kalla_core.fragments.remote import (
-    JobContext,
     JoinWork,
-    Launch,
     Place,
     ProveWork,
     ScanWork,
     SpoolInput,
-    Work,
 )
-from kalla_core.matching.query import Side
-from kalla_core.sources.protocol import Part
-from kalla_core.sources.registry import connector_for
 from tests.support.executors import (
     ExecutorProcess,
     Line,
@@ -49,62 +41,8 @@ from tests.support.executors import (
     executing,
     soon,
 )
+from tests.support.pinned_job import SLOW, Job, job
 from tests.support.processes import children_of, ends_soon
-from tests.support.tables import Reconciliation
-
-ROWS = 2000
-SLOW = (
-    "SELECT l.id FROM l JOIN r ON l.k = r.k AND "
-    "levenshtein(repeat(l.memo, 400), repeat(r.memo, 400)) < 0"
-)
-
-
-@dataclass
-class Job:
-    """Two tables to reconcile, pinned and cut; fragments are numbered as they are made."""
-
-    context: JobContext
-    parts: dict[Side, tuple[Part, ...]]
-    run_id: str = "run"
-    run_attempt: int = 1
-
-    def launch(self, stage: str, number: int, work: Work, attempt: int = 1) -> Launch:
-        id = AttemptId(self.run_id, self.run_attempt, stage, number, attempt)
-        return Launch(id, self.context, work)
-
-    def scans(self) -> list[Launch]:
-        both = [ScanWork(side, part) for side, parts in self.parts.items() for part in parts]
-        return [self.launch("scan", number, work) for number, work in enumerate(both)]
-
-
-def job(folder: Path, sql: str = "SELECT l.id FROM l JOIN r ON l.k = r.k") -> Job:
-    books = Reconciliation(folder, sql)
-    for number, side in enumerate(Side):
-        table = {
-            "id": range(ROWS),
-            "k": [n % 500 + 100 * number for n in range(ROWS)],
-            "memo": [f"row {n}" for n in range(ROWS)],
-        }
-        books.put(side.word, pa.table(table))
-    staging = folder / "staging"
-    staging.mkdir()
-    recipe = books.recipe()
-    with ExitStack() as pins:
-        pinned = {}
-        for side, spec in zip(Side, (recipe.left, recipe.right), strict=True):
-            pinned[side] = pins.enter_context(connector_for(spec).pin(spec))
-    context = JobContext(
-        recipe=recipe,
-        started_at=datetime(2026, 3, 1, tzinfo=UTC),
-        left=pinned[Side.LEFT],
-        right=pinned[Side.RIGHT],
-        extras=(),
-        buckets=4,
-        numbered=False,
-        staging=str(staging),
-    )
-    parts = {side: connector_for(one.spec).plan(one, 2) for side, one in pinned.items()}
-    return Job(context, parts)
 
 
 @asynccontextmanager
@@ -269,6 +207,8 @@ async def test_a_slot_that_is_killed_is_an_outcome_and_the_executor_goes_on(
         line.say(launch)
         (zygote,) = await soon(lambda: children_of(executor.process.pid) or None)
         (slot,) = await soon(lambda: children_of(zygote) or None)
+        # One that has not begun is replaced; one that has, has a folder for what it throws away.
+        await soon(lambda: list((tmp_path / "spool").rglob("run,1,join,*")) or None)
 
         signal.pidfd_send_signal(_pidfd(slot), signal.SIGKILL)
 
@@ -337,11 +277,9 @@ async def test_it_drains_on_sigterm_and_leaves_nothing(tmp_path: Path) -> None:
     async with one_executor(tmp_path) as (_, line, executor):
         inputs = await scanned([line], given)
         launch = given.launch("join", 0, join_all(inputs))
-        (zygote,) = children_of(executor.process.pid)
-        before = set(children_of(zygote))
         line.say(launch)
         # A signal may overtake what was said: the fragment has to be in hand first.
-        await soon(lambda: set(children_of(zygote)) - before or line.ended(launch.id))
+        await soon(lambda: _is_busy(line) or line.ended(launch.id))
 
         executor.tell(signal.SIGTERM)
 
@@ -438,6 +376,10 @@ async def test_a_token_lets_it_in(tmp_path: Path) -> None:
 
 def _is_idle(line: Line) -> bool:
     return bool(line.heard) and getattr(line.heard[-1], "slots_busy", None) == 0
+
+
+def _is_busy(line: Line) -> bool | None:
+    return getattr(line.heard[-1], "slots_busy", None) == 1 or None
 
 
 def _pidfd(pid: int) -> int:

@@ -5,7 +5,8 @@ It reads one JSON line, the run, from standard input, and writes JSON lines to s
 started it is gone or wants it to stop, and it exits at once.
 
 A run that `stays` is not the last one: the next may come, and finds threads, caches and what is
-made at the first use there already, which is a third of the work of a small run.
+made at the first use there already, which is a third of the work of a small run. `serve` is how;
+the processes of an executor's slots live by it as well.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any
 
+import pyarrow as pa
+
 from kalla_core.engine import messages
+from kalla_core.engine.children import private_bytes
 from kalla_core.engine.job import run_job
 from kalla_core.engine.progress import Progress
 from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
@@ -43,22 +47,41 @@ def prepare() -> None:
 
 def main() -> None:
     """Run the job that standard input names, and those that follow it."""
+    serve(lambda spec, out: send(out, _outcome(spec, out)))
+
+
+def serve(work: Callable[[dict[str, Any], IO[str]], None]) -> None:
+    """Do what standard input says, and what it says after that while it `stays`.
+
+    With `rest_bytes`, a process that holds more than that once it has tidied up is not used again.
+
+    Args:
+        work: does what one line says; its second argument is where it answers.
+    """
     out = own_output()
     asked = sys.stdin.readline()
     if not asked:
         return  # started ahead of need, and not needed
-    spec = json.loads(asked)
     further: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read_on, args=(further,), daemon=True).start()
-    send(out, _outcome(spec, out))
-    while spec.get("stays"):
-        gc.collect()  # what the run left behind, while nobody waits
+    task = json.loads(asked)
+    work(task, out)
+    while task.get("stays") and _tidied(task.get("rest_bytes")):
         try:
-            spec = json.loads(further.get(timeout=_LONGEST_REST_S))
+            task = json.loads(further.get(timeout=_LONGEST_REST_S))
         except queue.Empty:
             break
-        send(out, _outcome(spec, out))
+        work(task, out)
     os._exit(0)  # threads that still wait for nothing must not hold the process up
+
+
+def _tidied(most_bytes: int | None) -> bool:
+    """Drop what the work left behind, while nobody waits; False if too much is left."""
+    gc.collect()
+    if most_bytes is None or private_bytes(os.getpid()) <= most_bytes:
+        return True
+    pa.default_memory_pool().release_unused()  # what it keeps for the next is faster than new
+    return private_bytes(os.getpid()) <= most_bytes
 
 
 def _outcome(spec: Mapping[str, Any], out: IO[str]) -> dict[str, Any]:
@@ -118,13 +141,6 @@ def own_output() -> IO[str]:
 def _read_on(further: queue.SimpleQueue[str]) -> None:
     while line := sys.stdin.readline():
         further.put(line)
-    os._exit(1)
-
-
-def exit_at_end_of_input() -> None:
-    """End the process when its input ends: whoever started it is gone, or wants it to stop."""
-    while sys.stdin.readline():
-        pass
     os._exit(1)
 
 

@@ -72,6 +72,11 @@ class Child:
         """The number of the process, and of the group of whatever it starts."""
         return self._process.pid
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody had the process before."""
+        return self._process.holders == 0
+
     def ask(self, message: Mapping[str, Any]) -> Iterator[Answer]:
         """Send one message and yield the answers, each with its `event`, until the child ends.
 

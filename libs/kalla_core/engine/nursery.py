@@ -40,12 +40,22 @@ _LOAD_PATIENCE_S = 60.0
 _BIRTH_PATIENCE_S = 20.0
 _END_PATIENCE_S = 5.0
 _TRIES = 3
-_MOST_RESTING = 4
 _LONGEST_REST_S = 30.0  # the child itself waits much longer, so it cannot end as it is taken
-_MOST_RESTING_BYTES = 256 << 20  # just after a small run it is 150 MiB; the smallest share is 512
 _MOST_HOLDERS = 50
 
 _Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """How many children may wait for their next holder, and how large each may be.
+
+    Attributes:
+        most_bytes: of a child when it is let go; None where it sees to that itself.
+    """
+
+    most: int = 4
+    most_bytes: int | None = 256 << 20  # just after a small run it is 150 MiB
 
 
 class Nursery:
@@ -55,19 +65,22 @@ class Nursery:
         modules: what to import ahead; a `prepare` function in one is called, and must start no
             threads. Any other module is imported by the child that needs it.
         environment: variables of the zygote, and hence of all children, from their start.
+        resting: which children are kept for another holder.
     """
 
     def __init__(
         self,
         modules: Sequence[str],
         environment: Mapping[str, str] = MappingProxyType({}),
+        resting: Resting = Resting(),
     ) -> None:
+        self._limits = resting
         self._modules = tuple(modules)
         self._environment = dict(environment)
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
         self._closed = False
-        self._resting: list[_Resting] = []
+        self._resting: list[_Rested] = []
 
     def __enter__(self) -> Nursery:
         return self
@@ -131,10 +144,11 @@ class Nursery:
     def _rest(self, key: _Key, child: _Forked) -> None:
         child.holders += 1
         worth_it = child.holders < _MOST_HOLDERS
-        worth_it &= private_bytes(child.pid) <= _MOST_RESTING_BYTES
+        most_bytes = self._limits.most_bytes
+        worth_it &= most_bytes is None or private_bytes(child.pid) <= most_bytes
         with self._lock:
-            if worth_it and not self._closed and len(self._resting) < _MOST_RESTING:
-                self._resting.append(_Resting(key, child, time.monotonic()))
+            if worth_it and not self._closed and len(self._resting) < self._limits.most:
+                self._resting.append(_Rested(key, child, time.monotonic()))
                 return
         child.end()
 
@@ -287,7 +301,7 @@ class _Forked:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Resting:
+class _Rested:
     """A child that waits for its next holder, since a moment of the monotonic clock."""
 
     key: _Key

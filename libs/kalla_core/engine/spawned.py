@@ -26,10 +26,12 @@ class ChildProcess(Protocol):
 
     Attributes:
         pid: its number, and that of its group.
+        holders: how many had it before, and let it rest.
         stdin, stdout, stderr: our ends of its pipes, unbuffered.
     """
 
     pid: int
+    holders: int
     stdin: IO[bytes]
     stdout: IO[bytes]
     stderr: IO[bytes]
@@ -63,6 +65,8 @@ Raises `Crashed` when it cannot.
 
 class Spawned:
     """A process that this one has started itself."""
+
+    holders = 0
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process

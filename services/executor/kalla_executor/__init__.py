@@ -4,7 +4,8 @@ app        builds, starts and stops everything
 presence   the stream to the coordinator: registers, tells, is told, comes back
 runner     fragments that run, each in a slot
 slots    * how the memory is divided among slots
-child      the process of a slot: fetches, runs one fragment, answers
+processes  the processes of slots, seen from here: a task in, its outcome out; kept for the next
+child      the process of a slot: fetches, runs a fragment, answers
 tasks      what the parent and that process tell each other
 flight     serves spools to peers, raw bytes against signed tickets
 exchange   the bytes of that: which pieces of a file travel, and how they are put down

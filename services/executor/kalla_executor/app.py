@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kalla_core.engine.children import private_bytes
-from kalla_core.engine.nursery import Nursery
+from kalla_core.engine.nursery import Nursery, Resting
 from kalla_core.engine.spool_folder import SpoolFolder, own_folder
 from kalla_core.errors import InvalidSetting
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
@@ -56,7 +56,7 @@ def run(settings: ExecutorSettings) -> None:
     root = settings.spool_path or Path(tempfile.gettempdir()) / f"kalla-{os.getuid()}"
     executor_id = f"{socket.gethostname().partition('.')[0]}-{uuid.uuid4().hex[:12]}"
     with (
-        Nursery([child_module], _ENVIRONMENT) as nursery,
+        Nursery([child_module], _ENVIRONMENT, Resting(settings.slots, None)) as nursery,
         own_folder(root.absolute(), executor_id) as folder,
     ):
         nursery.open()
@@ -100,7 +100,7 @@ class _Executor:
             self._keys,
             share,
             settings.slots,
-            nursery,
+            nursery.start,
             self._metrics,
             self._tell,
             settings.spool_limit_bytes,

@@ -1,25 +1,23 @@
-"""The process of one slot, for one fragment: `python -m kalla_executor.child`.
+"""The process of one slot: `python -m kalla_executor.child`.
 
 It reads one JSON line, the task, from standard input, fetches what the fragment wants from peers,
-runs it, and writes JSON lines to standard output: `progress` as it goes, and one `ended`. When
-standard input ends, its executor is gone or wants it to stop, and it exits at once.
+runs it, and writes JSON lines to standard output: `began`, `progress` as it goes, and one `ended`.
+Then it waits for the next task, if this one says so. When standard input ends, its executor is gone
+or wants it to stop, and it exits at once.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import os
-import sys
 import threading
 import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kalla_core.engine import child
-from kalla_core.engine.child import exit_at_end_of_input, own_output, send
+from kalla_core.engine.child import send, serve
 from kalla_core.engine.fragment import Done, run_fragment
 from kalla_core.engine.remote_run import RemoteRun
 from kalla_core.engine.wants import Inputs, wants
@@ -47,18 +45,17 @@ def prepare() -> None:
 
 
 def main() -> None:
-    """Run the fragment that standard input names."""
-    out = own_output()
-    asked = sys.stdin.readline()
-    if not asked:
-        return
-    threading.Thread(target=exit_at_end_of_input, daemon=True).start()
-    task = task_of(json.loads(asked))
+    """Run the fragment that standard input names, and those that follow it."""
+    serve(_carry_out)
+
+
+def _carry_out(asked: dict[str, Any], out: IO[str]) -> None:
+    send(out, {"event": "began"})  # until it has said that, another process may do it as well
+    task = task_of(asked)
     start = time.monotonic()
     outcome, trace = _outcome(task, _Reporter(out, task))
     seconds = time.monotonic() - start
     send(out, ended_json(FragmentEnded(task.launch.id, seconds, outcome), trace))
-    os._exit(0)  # threads that still wait for nothing must not hold the process up
 
 
 def _outcome(task: Task, reporter: _Reporter) -> tuple[Done | FragmentFailed, str]:

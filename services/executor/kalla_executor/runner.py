@@ -1,4 +1,4 @@
-"""Fragments that run, each in a process of its own in one of the slots.
+"""Fragments that run, each in one of the slots, alone in a process.
 
 A slot's process that dies, takes too much memory or does not stop is a typed outcome of its
 fragment; the executor goes on. All methods belong to the event loop; the waiting is for threads.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from kalla_core.engine.children import Child, Limits, running
-from kalla_core.engine.nursery import Nursery
+from kalla_core.engine.children import Limits
+from kalla_core.engine.spawned import Start
 from kalla_core.engine.spool_folder import SpoolFolder
 from kalla_core.engine.wants import by_executor, wants
 from kalla_core.errors import (
     Cancelled,
-    Crashed,
     DeadlineExceeded,
     EngineFailure,
     KallaError,
@@ -43,10 +41,8 @@ from kalla_core.wire.tickets import sign
 from kalla_executor import tasks
 from kalla_executor.flight import SpoolKeys
 from kalla_executor.metrics import ExecutorMetrics
+from kalla_executor.processes import SlotProcesses, leaves_nothing
 from kalla_executor.slots import SlotShare
-
-CHILD = (sys.executable, "-m", "kalla_executor.child")
-"""The command of a slot's process."""
 
 _TICKET_LIFE = timedelta(minutes=15)
 _DISK_INTERVAL_S = 1.0
@@ -74,6 +70,7 @@ class Runner:
     """Runs what is launched, `slots` at a time; what is more waits.
 
     Args:
+        start: how the processes of slots are started.
         tell: takes what fragments report, on the event loop.
     """
 
@@ -84,7 +81,7 @@ class Runner:
         keys: SpoolKeys,
         share: SlotShare,
         slots: int,
-        nursery: Nursery,
+        start: Start,
         metrics: ExecutorMetrics,
         tell: Tell,
         spool_limit_bytes: int | None = None,
@@ -93,7 +90,7 @@ class Runner:
         self._folder = folder
         self._keys = keys
         self._share = share
-        self._nursery = nursery
+        self._processes = SlotProcesses(start, metrics)
         self._metrics = metrics
         self._tell = tell
         self._spool_limit_bytes = spool_limit_bytes
@@ -223,40 +220,18 @@ class Runner:
         return outcome
 
     def _in_child(self, slot: _Slot, tell: Callable[[FragmentProgress], None]) -> Outcome:
-        limits = Limits(self._share.killed_bytes, _time_left(slot.launch), slot.stop)
         task = tasks.Task(
             slot.launch,
             self._executor_id,
             self._folder,
             self._share.budget,
             self._tickets(slot.launch),
+            self._share.rest_bytes if leaves_nothing(slot.launch) else None,
         )
-        with running(CHILD, limits, start=self._nursery.start) as child:
-            return self._listen(child, task, tell)
+        return self._processes.carry_out(task, lambda: self._limits(slot), tell)
 
-    def _listen(
-        self, child: Child, task: tasks.Task, tell: Callable[[FragmentProgress], None]
-    ) -> Outcome:
-        outcome: Outcome | None = None
-        for answer in child.ask(tasks.task_json(task)):
-            match answer["event"]:
-                case "progress":
-                    tell(tasks.progress_from(answer))
-                case "fetched":
-                    told = {name: value for name, value in answer.items() if name != "event"}
-                    self._metrics.fetched(**told)
-                case "ended":
-                    outcome = tasks.ended_from(answer).outcome
-                    if answer["traceback"]:
-                        get_logger().warning(
-                            "fragment_failed",
-                            attempt=str(task.launch.id),
-                            traceback=answer["traceback"],
-                        )
-                    return outcome
-                case event:
-                    raise Crashed(f"The process of a slot told of an unknown event: {event}.")
-        raise Crashed("The process of a slot ended without saying what became of its fragment.")
+    def _limits(self, slot: _Slot) -> Limits:
+        return Limits(self._share.killed_bytes, _time_left(slot.launch), slot.stop)
 
     def _tickets(self, launch: Launch) -> dict[str, bytes]:
         keys = self._keys.good

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kalla_core.engine.budget import MIB, SMALLEST_LIMIT, Budget, budget
+from kalla_core.engine.budget import BASE_BYTES, MIB, SMALLEST_LIMIT, Budget, budget
 from kalla_core.errors import InvalidSetting
 
 PARENT_BYTES = 176 * MIB
@@ -25,12 +25,15 @@ class SlotShare:
     Attributes:
         memory_bytes: of the slot's process, as it is told to the coordinator.
         killed_bytes: of the slot's process alone, beyond which it is killed.
+        rest_bytes: of a process that waits for its next fragment: what `budget` takes off before
+            there are any rows, and half of what it leaves free.
         budget: what its rows, sorts and joins get of that; about a third is left for what the
             query engine does not count.
     """
 
     memory_bytes: int
     killed_bytes: int
+    rest_bytes: int
     budget: Budget
 
 
@@ -47,4 +50,6 @@ def slot_share(limit_bytes: int, slots: int) -> SlotShare:
             f"A memory limit of {limit_bytes // MIB} MiB is too small for {slots} slots: they "
             f"need {least // MIB} MiB. Raise --memory-limit, or lower --slots."
         )
-    return SlotShare(each, each * 5 // 4, budget(each + _COUNTED_TWICE_BYTES, threads=1))
+    share = budget(each + _COUNTED_TWICE_BYTES, threads=1)
+    rest = BASE_BYTES - _COUNTED_TWICE_BYTES + share.extras_bytes
+    return SlotShare(each, each * 5 // 4, rest, share)

@@ -30,6 +30,8 @@ class Task:
 
     Attributes:
         tickets: by executor, for those that hold what the fragment wants; none for this one.
+        rest_bytes: what the process may hold and still be used for another fragment; None if it
+            is not to be.
     """
 
     launch: Launch
@@ -37,6 +39,7 @@ class Task:
     folder: SpoolFolder
     budget: Budget
     tickets: Mapping[str, bytes]
+    rest_bytes: int | None = None
 
     def requests(self) -> list[Request]:
         """Return what is to be fetched of each peer."""
@@ -57,6 +60,8 @@ def task_json(task: Task) -> Json:
         "limit_bytes": task.budget.limit_bytes,
         "threads": task.budget.threads,
         "tickets": {peer: _text(ticket) for peer, ticket in task.tickets.items()},
+        "stays": task.rest_bytes is not None,
+        "rest_bytes": task.rest_bytes,
     }
 
 
@@ -68,6 +73,7 @@ def task_of(document: Mapping[str, Any]) -> Task:
         folder=SpoolFolder(Path(document["folder"])),
         budget=budget(document["limit_bytes"], document["threads"]),
         tickets={peer: base64.b64decode(text) for peer, text in document["tickets"].items()},
+        rest_bytes=document["rest_bytes"],
     )
 
 
