@@ -27,6 +27,8 @@ from kalla_core.evidence.publish import INSIDE, clear, publish, recover
 from kalla_core.evidence.schema import FINAL_NAMES, METADATA
 from kalla_core.s3.multipart import PendingUpload
 
+_TRIES = 10
+
 
 class OutputFolder:
     """One run's hold on its output folder; made by `claim`.
@@ -172,12 +174,22 @@ class OutputFolder:
         return True
 
     def _make_folders(self, folder: Path) -> None:
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):  # a run that left took away what it had made
+                self._make_missing(folder)
+                return
+        self._make_missing(folder)
+
+    def _make_missing(self, folder: Path) -> None:
         missing = []
         while not folder.exists():
             missing.append(folder)
             folder = folder.parent
         for new in reversed(missing):
-            new.mkdir()
+            try:
+                new.mkdir()
+            except FileExistsError:
+                continue  # another run beside this one made it meanwhile
             self._made.append(new)
 
     def _refuse_evidence(self, overwrite: bool) -> None:

@@ -1,6 +1,7 @@
 import os
 import resource
 import stat
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -337,3 +338,25 @@ def test_a_name_too_long_to_work_beside_is_worked_in(tmp_path: Path) -> None:
 
     assert sorted(os.listdir(output)) == sorted(FINAL_NAMES)
     assert os.listdir(tmp_path) == [output.name]
+
+
+def test_runs_that_begin_side_by_side_in_a_new_folder_do_not_hinder_each_other(
+    tmp_path: Path,
+) -> None:
+    def claim(round_: int, run: int) -> None:
+        together.wait(timeout=30)
+        output = tmp_path / str(round_) / "new" / f"out-{run}"
+        with OutputFolder.claim(output, f"run-{run}") as folder:
+            assert folder.staging.is_dir()
+
+    together, quick = threading.Barrier(4), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for round_ in range(100):
+                for claimed in [pool.submit(claim, round_, run) for run in range(4)]:
+                    claimed.result(timeout=30)
+    finally:
+        sys.setswitchinterval(quick)
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
