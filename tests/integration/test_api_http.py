@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -285,6 +287,23 @@ async def test_the_page_of_the_api_needs_nothing_from_elsewhere(api: Served) -> 
     assert "://" not in page.replace("http://app.example", "").replace("postgres://", "").replace(
         "^https?://", ""
     )
+
+
+async def test_every_call_can_be_tried_out_on_the_page_and_nothing_else_be_reached(
+    api: Served,
+) -> None:
+    answer = await api.http.get("/docs")
+    paths = (await api.http.get("/openapi.json")).json()["paths"]
+
+    calls = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    for method, path in calls:
+        assert f'<form data-method="{method}" data-path="{path}">' in answer.text
+    script = answer.text.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "connect-src 'self'" in policy
 
 
 @pytest.mark.parametrize("path", ["/api/jobs", "/metrics", "/nowhere", "/api/executors"])

@@ -10,6 +10,14 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from kalla_coordinator.api.docs_try import (
+    HEADER,
+    SCRIPT,
+    SECURITY_POLICY,
+    STYLE,
+    try_form,
+)
+
 _METHODS = ("get", "post", "put", "delete", "patch")
 
 
@@ -19,7 +27,8 @@ def docs_route(app: FastAPI) -> APIRouter:
 
     @routes.get("/docs")
     async def docs() -> Response:
-        return HTMLResponse(page(app.openapi()))
+        headers = {"Content-Security-Policy": SECURITY_POLICY}
+        return HTMLResponse(page(app.openapi()), headers=headers)
 
     @routes.get("/")
     async def root() -> Response:
@@ -37,17 +46,18 @@ def page(described: Mapping[str, Any]) -> str:
         [
             "<!doctype html><html lang=en><meta charset=utf-8>",
             '<meta name=viewport content="width=device-width, initial-scale=1">',
-            f"<title>{escape(info['title'])} API</title><style>{_STYLE}</style>",
+            f"<title>{escape(info['title'])} API</title><style>{_STYLE}{STYLE}</style>",
             f"<main><h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>",
             *(f"<p>{_inline(text)}</p>" for text in info["description"].strip().split("\n\n")),
             '<p>As a document: <a href="/openapi.json">/openapi.json</a></p>',
+            HEADER,
             "<nav><table>",
             *(_index_row(*call) for call in calls),
             "</table></nav>",
             *(_call(*call) for call in calls),
             "<h2>Documents</h2>",
             *(_schema(name, schema) for name, schema in sorted(schemas.items())),
-            "</main></html>",
+            f"</main><script>{SCRIPT}</script></html>",
         ]
     )
 
@@ -78,13 +88,19 @@ def _call(method: str, path: str, call: Mapping[str, Any]) -> str:
         *_body(call.get("requestBody")),
         "<h3>Answers</h3><table>",
         *(
-            f"<tr><td><code>{escape(status)}</code><td>{_inline(one.get('description', ''))}"
-            f"<td>{_content(one)}"
+            f"<tr><td><code>{escape(status)}</code><td>{_inline(_told(one))}<td>{_content(one)}"
             for status, one in sorted(call["responses"].items())
         ),
-        "</table></section>",
+        "</table>",
+        try_form(method, path, call),
+        "</section>",
     ]
     return "\n".join(parts)
+
+
+def _told(answer: Mapping[str, Any]) -> str:
+    text: str = answer.get("description", "")
+    return "" if text == "Successful Response" else text  # as FastAPI says where nothing is said
 
 
 def _parameters(parameters: Any) -> Iterator[str]:
@@ -92,12 +108,26 @@ def _parameters(parameters: Any) -> Iterator[str]:
         yield "<h3>Parameters</h3><table>"
         for one in parameters:
             need = " (required)" if one.get("required") else ""
-            schema = {k: v for k, v in one["schema"].items() if k != "title"}
             yield (
                 f"<tr><td><code>{escape(one['name'])}</code><td>in {escape(one['in'])}{need}"
-                f"<td><code>{escape(json.dumps(schema))}</code>"
+                f"<td>{_in_words(one['schema'])}"
             )
         yield "</table>"
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    """Return what a parameter may be."""
+    options = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    words = " or ".join(_links(one) or escape(str(one.get("type", ""))) for one in options)
+    for one in options:
+        if "enum" in one:
+            words = ", ".join(f"<code>{escape(str(value))}</code>" for value in one["enum"])
+        if "minimum" in one or "maximum" in one:
+            words += f" from {one.get('minimum', '…')} to {one.get('maximum', '…')}"
+        if "maxLength" in one:
+            words += f" of at most {one['maxLength']} characters"
+    default = schema.get("default")
+    return words if default is None else f"{words}; {escape(str(default))} by default"
 
 
 def _body(body: Mapping[str, Any] | None) -> Iterator[str]:
@@ -148,5 +178,6 @@ h2 { border-top: 1px solid #8885; padding-top: 1rem; margin-top: 2rem; font-size
 h3 { font-size: 1rem; margin-bottom: .2rem }
 table { border-collapse: collapse } td { padding: .15rem .8rem .15rem 0; vertical-align: top }
 code, pre { font: .9em ui-monospace, monospace } pre { background: #8882; padding: .8rem;
-overflow: auto; border-radius: .4rem } .GET { color: #0a7d4f } .POST { color: #b45309 }
+overflow: auto; white-space: pre-wrap; border-radius: .4rem }
+.GET { color: #0a7d4f } .POST { color: #b45309 }
 """
