@@ -18,9 +18,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from kalla_core.errors import InvalidUri
 from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.s3_output import S3Output
+from kalla_core.observe.secrets import mask_text
 from kalla_core.s3.location import is_s3
 from kalla_core.s3.multipart import PendingUpload
 
@@ -81,7 +83,7 @@ def claim_output(
             temporary one. Evidence for a folder lies beside that.
 
     Raises:
-        InvalidUri: an address in S3 that is none.
+        InvalidUri: an address in S3 that is none, or one of anything else.
         OutputInUse: another run holds it.
         OutputExists: evidence of another run is there, or files under its names.
         OutputNotWritable: it cannot be made or written.
@@ -90,4 +92,7 @@ def claim_output(
     """
     if isinstance(output, str) and is_s3(output):
         return S3Output.claim(output, run_id, overwrite, attempt, workspace)
+    if isinstance(output, str) and "://" in output:
+        shown = mask_text(output)
+        raise InvalidUri(f"An output is a folder or s3://bucket/prefix, not {shown}.", uri=shown)
     return OutputFolder.claim(Path(output), run_id, overwrite, attempt)

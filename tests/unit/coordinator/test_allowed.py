@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kalla_coordinator.jobs.allowed import Allowed
-from kalla_core.errors import NotAllowed
+from kalla_core.errors import InvalidUri, NotAllowed
 from tests.support.jobs import request
 
 ALLOWED = Allowed(Path("/staging"), hosts=frozenset({"host"}), callback_hosts=frozenset({"app"}))
@@ -44,3 +44,62 @@ def test_files_and_buckets_are_on_no_host() -> None:
 
 def test_without_bounds_every_host_is_allowed() -> None:
     Allowed(Path("/staging")).check_sources(["postgres://other/db?table=t"])
+
+
+def test_an_output_lies_below_the_staging_path_or_where_it_is_allowed(tmp_path: Path) -> None:
+    allowed = Allowed(tmp_path / "staging", roots=(tmp_path / "results",))
+    wanted = {
+        "mine": "staging/mine",
+        "runs/other": "staging/runs/other",
+        f"{tmp_path}/results/a": "results/a",
+        f"file://{tmp_path}/results/b": "results/b",
+    }
+
+    found = {one: allowed.output(request(output_path=one)) for one in wanted}
+
+    assert found == {one: str(tmp_path / path) for one, path in wanted.items()}
+    assert allowed.output(request(output_path="s3://bucket/a")) == "s3://bucket/a"
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "../a",
+        "a/../../b",
+        "/etc/a",
+        "file:///etc/a",
+        ".",
+        "runs",
+        "jobs.sqlite",
+        "jobs.sqlite-wal/a",
+    ],
+)
+def test_an_output_elsewhere_or_in_the_coordinators_own_files_is_refused(
+    output: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NotAllowed):
+        Allowed(tmp_path, roots=()).output(request(output_path=output))
+
+
+@pytest.mark.parametrize("output", ["http://host/a", "x://../../../etc/a", "a\0b", "loop/a"])
+def test_what_is_neither_a_folder_nor_in_a_bucket_is_no_output(output: str, tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+
+    with pytest.raises(InvalidUri):
+        Allowed(tmp_path).output(request(output_path=output))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "{staging}/jobs.sqlite?format=csv",
+        "file://{staging}/jobs%2Esqlite?format=csv",
+        "{staging}/runs/../jobs.sqlite-wal?format=csv",
+        "{staging}/link.csv",
+    ],
+)
+def test_nobody_reads_what_others_have_asked_for(uri: str, tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "jobs.sqlite")
+
+    with pytest.raises(NotAllowed):
+        Allowed(tmp_path).check_sources([uri.format(staging=tmp_path)])

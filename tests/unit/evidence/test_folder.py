@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from kalla_core.errors import OutOfDisk, OutputExists, OutputInUse, OutputNotWritable
+from kalla_core.errors import InvalidUri, OutOfDisk, OutputExists, OutputInUse, OutputNotWritable
 from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata, WrittenFile
+from kalla_core.evidence.output import claim_output
 from kalla_core.evidence.reader import read_evidence
 from kalla_core.evidence.schema import FINAL_NAMES, MATCHED, METADATA
 from tests.support.evidence import commit_evidence, metadata
@@ -360,3 +361,11 @@ def test_runs_that_begin_side_by_side_in_a_new_folder_do_not_hinder_each_other(
         sys.setswitchinterval(quick)
 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("output", ["http://u:secret@host/out", "file:///tmp/out", "x://../../out"])
+def test_an_address_of_something_else_is_not_taken_for_a_folder(output: str) -> None:
+    with pytest.raises(InvalidUri) as raised:
+        claim_output(output, "run-1")
+
+    assert "secret" not in str(raised.value)

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kalla_core.errors import NotAllowed
+from kalla_core.errors import InvalidUri, NotAllowed
 from kalla_core.ids import RunId
+from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.job import JobRequest
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.uris import LOCAL, scheme_of
 from kalla_core.sources.postgres.uri import hosts_of
+from kalla_core.sources.uri import parse_file_uri
 
 RUNS = "runs"
 """Folder below the staging path for the evidence of jobs that name no output."""
+
+STORE = "jobs.sqlite"
+"""File below the staging path that jobs are kept in; others beside it begin with its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +48,28 @@ class Allowed:
         """Return where the evidence of a job goes: a path, or an `s3://` prefix.
 
         Raises:
-            NotAllowed: a folder outside what is allowed.
+            NotAllowed: a folder outside what is allowed, or the coordinator's own.
+            InvalidUri: neither a folder nor an address in S3.
         """
         wanted = request.output_path
-        if wanted is not None and scheme_of(wanted) != LOCAL:
+        if wanted is None:
+            return str(self.default_output(request.run_id))
+        if scheme_of(wanted) == "s3":
             return wanted
-        path = self.default_output(request.run_id) if wanted is None else self._local(wanted)
-        below = path != self.staging and path.is_relative_to(self.staging)
-        if Path(wanted or "").is_absolute() and not below:
+        if scheme_of(wanted) != LOCAL:
+            raise _no_output(wanted)
+        text = urlsplit(wanted).path if wanted.startswith(f"{LOCAL}:/") else wanted
+        path = _resolved(self.staging / text)
+        if path is None:
+            raise _no_output(wanted)
+        if path in (self.staging, self.staging / RUNS) or self._is_own(path):
+            raise NotAllowed(f"The output {wanted} is the coordinator's own.", path=wanted)
+        if not path.is_relative_to(self.staging):
+            if not Path(text).is_absolute():
+                raise NotAllowed(
+                    f"The output {wanted} does not lie below the staging path.", path=wanted
+                )
             self._demand_root(path)
-        elif not below:
-            raise NotAllowed(
-                f"The output {wanted} does not lie below the staging path.", path=str(wanted)
-            )
         return str(path)
 
     def default_output(self, run_id: RunId) -> Path:
@@ -63,10 +77,10 @@ class Allowed:
         return self.staging / RUNS / run_id
 
     def check(self, request: JobRequest) -> None:
-        """Refuse what leads to other hosts.
+        """Refuse what leads to other hosts, or to the coordinator's own files.
 
         Raises:
-            NotAllowed: a host that is not allowed.
+            NotAllowed: a host or a file that is not allowed.
             InvalidUri: the URI of a database is malformed.
         """
         if self.callback_hosts is not None and request.callback_url is not None:
@@ -75,15 +89,28 @@ class Allowed:
         self.check_sources(_uris(request.recipe))
 
     def check_sources(self, uris: Iterable[str]) -> None:
-        """Refuse sources on other hosts; raises as `check`."""
-        if self.hosts is not None:
-            for uri in uris:
+        """Refuse sources on other hosts, and the job store; raises as `check`."""
+        for uri in uris:
+            if scheme_of(uri) == LOCAL:
+                self._demand_not_own(uri)
+            elif self.hosts is not None:
                 for host in sorted(_source_hosts(uri)):
                     _demand("source", host, self.hosts)
 
-    def _local(self, wanted: str) -> Path:
-        text = urlsplit(wanted).path if wanted.startswith("file:") else wanted
-        return (self.staging / text).resolve()
+    def _demand_not_own(self, uri: str) -> None:
+        """Refuse the job store: it holds the requests of all, with their passwords."""
+        try:
+            path = _resolved(Path(parse_file_uri(uri).location))
+        except InvalidUri:
+            return  # whoever reads it says what is wrong with it
+        if path is not None and self._is_own(path):
+            raise NotAllowed(f"The source {uri} is the coordinator's own.", uri=uri)
+
+    def _is_own(self, path: Path) -> bool:
+        own = self.staging / STORE
+        return path.is_relative_to(self.staging) and path.parts[len(own.parts) - 1].startswith(
+            own.name
+        )
 
     def _demand_root(self, path: Path) -> None:
         if self.roots is not None and not any(path.is_relative_to(root) for root in self.roots):
@@ -92,6 +119,19 @@ class Allowed:
                 "name one below the staging path, or widen KALLA_ALLOWED_PATHS.",
                 path=str(path),
             )
+
+
+def _resolved(path: Path) -> Path | None:
+    """Return where a path leads; None for what can be none."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a circle of links, a NUL
+        return None
+
+
+def _no_output(wanted: str) -> InvalidUri:
+    shown = mask_text(wanted)
+    return InvalidUri(f"An output is a folder or s3://bucket/prefix, not {shown}.", uri=shown)
 
 
 def _uris(recipe: Recipe) -> list[str]:

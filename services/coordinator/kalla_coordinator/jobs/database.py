@@ -13,10 +13,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from kalla_coordinator.jobs.allowed import STORE
 from kalla_coordinator.jobs.schema import POSTGRES_SCHEMA
 from kalla_core.errors import InvalidSetting
 
-_FILE = "jobs.sqlite"
 _BUSY_MS = 5_000
 _PATIENCE_S = 10
 
@@ -31,7 +31,7 @@ def open_engine(database_url: str | None, staging: Path) -> AsyncEngine:
     Raises:
         InvalidSetting: the URL is none of PostgreSQL.
     """
-    return _sqlite(staging / _FILE) if database_url is None else _postgres(database_url)
+    return _sqlite(staging / STORE) if database_url is None else _postgres(database_url)
 
 
 def _sqlite(path: Path) -> AsyncEngine:
