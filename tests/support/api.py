@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -52,6 +53,7 @@ async def served(
     token: str | None = None,
     jobs: MemoryJobs | None = None,
     http_port: int = 0,
+    given: Mapping[str, Any] = MappingProxyType({}),
     **more: Any,
 ) -> AsyncIterator[Served]:
     """Serve jobs whose evidence lies in a folder; those given, or none yet."""
@@ -60,6 +62,7 @@ async def served(
         "grpc_port": 0,
         "results_port": 0,
         "slots": 2,
+        **given,
     }
     if token is not None:
         (folder / "tokens").write_text(f"# for tests\nanother-token\n{token}\n")

@@ -71,7 +71,7 @@ def peer(root: Path, name: str = "peer", fragments: Sequence[int] = (0,)) -> Ite
         for fragment in fragments:
             spooled(folder, fragment)
         server = SpoolServer(
-            "grpc://127.0.0.1:0", name, folder, keys, served.append, waited=lambda _: None
+            "127.0.0.1:0", name, folder, keys, served.append, waited=lambda _: None
         )
         try:
             yield Peer(name, folder, server, served)

@@ -24,6 +24,7 @@ from kalla_core.ids import RunId, parse_run_id
 from kalla_core.jobs.document import executor_document, job_document, page_document, raised
 from kalla_core.jobs.model import Job, JobStatus
 from kalla_core.settings import ClientSettings, load
+from kalla_core.settings.tls import read_authorities
 
 T = TypeVar("T")
 
@@ -163,12 +164,13 @@ def with_client(coordinator: str | None, action: Callable[[Client], Awaitable[T]
     """Return what an action makes of the coordinator that flag or variable name."""
     settings = load(ClientSettings, coordinator=coordinator)
     token = None if settings.token is None else settings.token.get_secret_value()
+    authorities = read_authorities(settings.tls_ca_file)
 
     told: list[int] = []
 
     async def carry_out() -> T:
         with _cancelled_when_told_to_end(told):
-            async with Client(settings.coordinator, token) as client:
+            async with Client(settings.coordinator, token, authorities=authorities) as client:
                 return await action(client)
 
     try:

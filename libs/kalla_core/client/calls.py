@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -37,6 +38,8 @@ class Calls:
         token: what lets us in; None where nobody is asked.
         timeout_s: for each step of a request (connecting is bounded by 5 seconds).
         transport: how requests travel, for tests.
+        authorities: by which an https:// coordinator is known, as PEM; by default those that are
+            known everywhere.
 
     Raises:
         InvalidSetting: an address that is none.
@@ -48,6 +51,7 @@ class Calls:
         token: str | None,
         timeout_s: float,
         transport: httpx.AsyncBaseTransport | None = None,
+        authorities: bytes | None = None,
     ) -> None:
         parts = urlsplit(coordinator)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -61,6 +65,8 @@ class Calls:
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_PATIENCE_S),
             transport=transport,
             trust_env=False,
+            # Without TLS there is nothing to verify, and no authorities to load first.
+            verify=_trusting(authorities) if parts.scheme == "https" else False,
         )
 
     async def close(self) -> None:
@@ -135,6 +141,12 @@ class Calls:
         return CoordinatorUnavailable(
             f"The coordinator at {self._address} does not answer{why}.", coordinator=self._address
         )
+
+
+def _trusting(authorities: bytes | None) -> ssl.SSLContext | bool:
+    if authorities is None:
+        return True
+    return ssl.create_default_context(cadata=authorities.decode("ascii"))
 
 
 def pause_s(number: int) -> float:

@@ -52,6 +52,8 @@ class Client:
         token: what lets us in, where the coordinator asks for one.
         timeout_s: for each step of a request.
         transport: how requests travel; for tests.
+        authorities: certificates in PEM that those of an https:// coordinator are checked
+            against; by default those of the public authorities.
 
     Raises:
         InvalidSetting: an address that is none.
@@ -64,8 +66,9 @@ class Client:
         *,
         timeout_s: float = TIMEOUT_S,
         transport: httpx.AsyncBaseTransport | None = None,
+        authorities: bytes | None = None,
     ) -> None:
-        self._calls = Calls(coordinator, token, timeout_s, transport)
+        self._calls = Calls(coordinator, token, timeout_s, transport, authorities)
 
     async def __aenter__(self) -> Client:
         return self

@@ -7,6 +7,7 @@
     together      `kallad cluster`
     client        whatever talks to a coordinator
     tokens        who may come in
+    tls           certificates, and who is trusted to sign them
     s3            S3 and stores that speak its language
 
 The tables in the README are `settings_table()`.

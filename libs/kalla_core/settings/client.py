@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import SecretStr
 
-from kalla_core.settings.declare import Declared, setting
+from kalla_core.settings.declare import Declared, authorities_setting, setting
 
 
 class ClientSettings(Declared):
@@ -23,3 +25,4 @@ class ClientSettings(Declared):
         meaning="Token that the coordinator asks for.",
         default=None,
     )
+    tls_ca_file: Path | None = authorities_setting("a coordinator at https://", flag=None)

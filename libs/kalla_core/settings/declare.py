@@ -189,6 +189,37 @@ class Serving(Working):
         meaning="File whose lines are the tokens that let a caller in; executors use the first.",
         default=None,
     )
+    tls_cert_file: Path | None = setting(
+        "KALLA_TLS_CERT_FILE",
+        flag="--tls-cert",
+        shown="none",
+        meaning="Certificate of this service, with those between it and its authority, in PEM; "
+        "with it only TLS is spoken.",
+        default=None,
+    )
+    tls_key_file: Path | None = setting(
+        "KALLA_TLS_KEY_FILE",
+        flag="--tls-key",
+        shown="none",
+        meaning="Private key of that certificate, in PEM, without a password.",
+        default=None,
+    )
+
+
+def authorities_setting(of: str, flag: str | None = "--tls-ca") -> Any:
+    """Declare the file of the authorities by which certificates are known.
+
+    Args:
+        of: whose certificates.
+        flag: as on the command line; None where there is only the variable.
+    """
+    return setting(
+        "KALLA_TLS_CA_FILE",
+        flag=flag,
+        shown="none",
+        meaning=f"Certificates of the authorities, in PEM, that those of {of} are checked against.",
+        default=None,
+    )
 
 
 def load(kind: type[T], **flags: object) -> T:

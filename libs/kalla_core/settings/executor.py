@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from kalla_core.settings.declare import Bytes, Duration, Serving, setting
+from kalla_core.settings.declare import Bytes, Duration, Serving, authorities_setting, setting
 
 
 class ExecutorSettings(Serving):
@@ -56,6 +56,7 @@ class ExecutorSettings(Serving):
         ge=0,
         le=65535,
     )
+    tls_ca_file: Path | None = authorities_setting("the coordinator and the other executors")
     external_host: str | None = setting(
         "EXTERNAL_HOST",
         flag="--external-host",

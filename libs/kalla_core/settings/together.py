@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kalla_core.settings.coordinator import CoordinatorSettings
-from kalla_core.settings.declare import setting
+from kalla_core.settings.declare import authorities_setting, setting
 
 
 class TogetherSettings(CoordinatorSettings):
@@ -18,6 +20,7 @@ class TogetherSettings(CoordinatorSettings):
         ge=1,
         le=64,
     )
+    tls_ca_file: Path | None = authorities_setting("the coordinator and the executors")
     restarts: int = setting(
         "KALLA_RESTARTS",
         flag="--restarts",

@@ -18,7 +18,7 @@ def read_tokens(settings: Serving) -> tuple[str, ...]:
             this machine could come in.
     """
     if settings.token_file is None:
-        if not settings.insecure and not _is_loopback(settings.bind_host):
+        if not settings.insecure and not is_loopback(settings.bind_host):
             raise InvalidSetting(
                 f"--bind-host {settings.bind_host} lets other machines in, and there is no token "
                 "file. Give --token-file, or --insecure if everybody may."
@@ -37,7 +37,14 @@ def read_tokens(settings: Serving) -> tuple[str, ...]:
     return tokens
 
 
-def _is_loopback(host: str) -> bool:
+def sends_tokens_openly(settings: Serving) -> bool:
+    """Whether tokens come from other machines, and without TLS."""
+    secret = settings.token_file is not None and settings.tls_cert_file is None
+    return secret and not is_loopback(settings.bind_host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:

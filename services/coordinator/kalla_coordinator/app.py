@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import secrets
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -51,6 +50,7 @@ from kalla_core.inspection.ask import INSPECT
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.settings import CoordinatorSettings
+from kalla_core.settings.tokens import is_loopback, sends_tokens_openly
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.units import format_bytes
 
@@ -108,6 +108,12 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
     Raises:
         KallaError: it cannot start.
     """
+    if sends_tokens_openly(settings):
+        get_logger().warning(
+            "not_encrypted",
+            bind_host=settings.bind_host,
+            message="Tokens and rows travel without encryption: give --tls-cert and --tls-key.",
+        )
     allowed = _allowed(settings)
     share = _job_memory_bytes(settings)
     metrics = CoordinatorMetrics()
@@ -213,16 +219,6 @@ def _roots(settings: CoordinatorSettings) -> tuple[Path, ...] | None:
 
 def _hosts(names: Sequence[str] | None) -> frozenset[str] | None:
     return None if names is None else frozenset(name.lower() for name in names)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _job_memory_bytes(settings: CoordinatorSettings) -> int:

@@ -90,6 +90,9 @@ def _flags(settings: TogetherSettings, coordinator_port: int, memory_bytes: int)
         "--memory-limit": memory_bytes,
         "--log-level": settings.log_level.value,
         "--token-file": settings.token_file,
+        "--tls-cert": settings.tls_cert_file,
+        "--tls-key": settings.tls_key_file,
+        "--tls-ca": settings.tls_ca_file,
     }
     if settings.log_format is not None:
         flags["--log-format"] = settings.log_format.value

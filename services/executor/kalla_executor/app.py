@@ -28,7 +28,8 @@ from kalla_core.fragments.presence import Heartbeat, Hello, Welcome
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.settings import ExecutorSettings
-from kalla_core.settings.tokens import read_tokens
+from kalla_core.settings.tls import PeerTls, read_peer_tls
+from kalla_core.settings.tokens import read_tokens, sends_tokens_openly
 from kalla_executor.child import __name__ as child_module
 from kalla_executor.flight import SpoolKeys, SpoolServer
 from kalla_executor.metrics import ExecutorMetrics
@@ -53,6 +54,14 @@ def run(settings: ExecutorSettings) -> None:
     configure_logs(settings.log_level, settings.log_format)
     share = slot_share(settings.memory_limit_bytes, settings.slots)
     token = next(iter(read_tokens(settings)), None)
+    tls = read_peer_tls(settings)
+    if sends_tokens_openly(settings):
+        get_logger().warning(
+            "not_encrypted",
+            bind_host=settings.bind_host,
+            message="Tokens and rows travel without encryption: give --tls-cert, --tls-key and "
+            "--tls-ca.",
+        )
     root = settings.spool_path or Path(tempfile.gettempdir()) / f"kalla-{os.getuid()}"
     executor_id = f"{socket.gethostname().partition('.')[0]}-{uuid.uuid4().hex[:12]}"
     with (
@@ -60,7 +69,7 @@ def run(settings: ExecutorSettings) -> None:
         own_folder(root.absolute(), executor_id) as folder,
     ):
         nursery.open()
-        asyncio.run(_Executor(settings, executor_id, share, token, folder, nursery).serve())
+        asyncio.run(_Executor(settings, executor_id, share, token, tls, folder, nursery).serve())
 
 
 class _Executor:
@@ -70,6 +79,7 @@ class _Executor:
         executor_id: str,
         share: SlotShare,
         token: str | None,
+        tls: PeerTls | None,
         folder: SpoolFolder,
         nursery: Nursery,
     ) -> None:
@@ -82,7 +92,8 @@ class _Executor:
         self._keys = SpoolKeys()
         self._draining = asyncio.Event()
         self._host = settings.external_host or _own_address(settings)
-        location = f"grpc://{_bracketed(settings.bind_host)}:{settings.flight_port}"
+        authorities = None if tls is None else tls.authorities
+        location = f"{_bracketed(settings.bind_host)}:{settings.flight_port}"
         try:
             self._flight = SpoolServer(
                 location,
@@ -91,6 +102,7 @@ class _Executor:
                 self._keys,
                 self._metrics.served_bytes.inc,
                 self._metrics.waited_for_turn,
+                certificate=None if tls is None else tls.certificate,
             )
         except OSError as error:
             raise _not_bound("--flight-port", settings.flight_port, error) from error
@@ -104,6 +116,7 @@ class _Executor:
             self._metrics,
             self._tell,
             settings.spool_limit_bytes,
+            authorities,
         )
         self._presence = Presence(
             f"{_bracketed(settings.coordinator_host)}:{settings.coordinator_port}",
@@ -116,6 +129,7 @@ class _Executor:
                 cancel=lambda said: self._runner.cancel(said.id),
                 forget=lambda said: self._runner.forget(said.run_id, said.run_attempt),
             ),
+            authorities,
         )
 
     async def serve(self) -> None:

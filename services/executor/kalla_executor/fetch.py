@@ -37,13 +37,18 @@ _LOOK_INTERVAL_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """All that a fragment wants of one peer, and the ticket for it."""
+    """All that a fragment wants of one peer, and the ticket for it.
+
+    Attributes:
+        authorities: by which the peer is known over TLS, as PEM; None for a peer without.
+    """
 
     executor_id: str
     host: str
     port: int
     ticket: bytes
     wants: tuple[Want, ...]
+    authorities: bytes | None = None
 
     @property
     def fault(self) -> FetchFault:
@@ -211,7 +216,7 @@ def _fetch_once(
 ) -> dict[Want, SpoolFile]:
     with disk_errors(folder):
         folder.mkdir()
-    with closing(flight.connect(f"grpc://{_address(request)}")) as client:
+    with closing(_connected(request)) as client:
         reader = client.do_get(flight.Ticket(request.ticket))
         incoming = _Incoming(request, folder)
         try:
@@ -286,6 +291,12 @@ class _Incoming:
             self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         self._due = sum(segment.length for segment in segments)
         self._files[want] = SpoolFile(path, segments, want.fault)
+
+
+def _connected(request: Request) -> flight.FlightClient:
+    if request.authorities is None:
+        return flight.connect(f"grpc://{_address(request)}")
+    return flight.connect(f"grpc+tls://{_address(request)}", tls_root_certs=request.authorities)
 
 
 def _address(request: Request) -> str:

@@ -15,6 +15,7 @@ from kalla_core.engine.spool import SpoolFile
 from kalla_core.engine.spool_folder import NotSpooled, SpoolFolder
 from kalla_core.errors import Unauthenticated
 from kalla_core.observe.logs import get_logger
+from kalla_core.settings.tls import Certificate
 from kalla_core.wire.streams import begun
 from kalla_core.wire.tickets import Wanted, read_ticket
 from kalla_executor.exchange import SCHEMA, Piece, chosen, pieces
@@ -47,10 +48,11 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
     """One request brings all that a reader wants of this executor.
 
     Args:
-        location: `grpc://HOST:PORT`, port 0 for a free one.
+        location: `HOST:PORT`, port 0 for a free one.
         served: told of bytes that went out; called from several threads.
         waited: told how long a reader waited for its turn; likewise.
         streams: that are served at once; others wait for their turn, for a while.
+        certificate: with one, only TLS is spoken.
     """
 
     def __init__(
@@ -62,8 +64,11 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
         served: Callable[[int], None],
         waited: Callable[[float], None],
         streams: int = _STREAMS,
+        certificate: Certificate | None = None,
     ) -> None:
-        super().__init__(location)
+        scheme = "grpc" if certificate is None else "grpc+tls"
+        shown = None if certificate is None else [(certificate.chain, certificate.key)]
+        super().__init__(f"{scheme}://{location}", tls_certificates=shown)
         self._executor_id = executor_id
         self._folder = folder
         self._keys = keys

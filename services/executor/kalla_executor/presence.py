@@ -70,6 +70,7 @@ class Presence:
     Args:
         hello: what to register with, as things stand.
         beat: how the executor is.
+        authorities: by which the coordinator is known over TLS, as PEM; None without TLS.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class Presence:
         hello: Callable[[], Hello],
         beat: Callable[[], Heartbeat],
         ears: Ears,
+        authorities: bytes | None = None,
     ) -> None:
+        self._authorities = authorities
         self._address = address
         self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._hello = hello
@@ -126,8 +129,14 @@ class Presence:
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads, no secret
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
+    def _channel(self) -> grpc.aio.Channel:
+        if self._authorities is None:
+            return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        trusted = grpc.ssl_channel_credentials(root_certificates=self._authorities)
+        return grpc.aio.secure_channel(self._address, trusted, options=_OPTIONS)
+
     async def _stream(self) -> None:
-        async with grpc.aio.insecure_channel(self._address, options=_OPTIONS) as channel:
+        async with self._channel() as channel:
             stub: Any = pb_grpc.ExecutorsStub(channel)  # type: ignore[no-untyped-call]
             call = stub.Connect(self._sayings(), metadata=self._metadata)
             beating: asyncio.Task[None] | None = None

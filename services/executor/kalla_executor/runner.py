@@ -85,7 +85,9 @@ class Runner:
         metrics: ExecutorMetrics,
         tell: Tell,
         spool_limit_bytes: int | None = None,
+        authorities: bytes | None = None,
     ) -> None:
+        self._authorities = authorities
         self._executor_id = executor_id
         self._folder = folder
         self._keys = keys
@@ -227,6 +229,7 @@ class Runner:
             self._share.budget,
             self._tickets(slot.launch),
             self._share.rest_bytes if leaves_nothing(slot.launch) else None,
+            self._authorities,
         )
         return self._processes.carry_out(task, lambda: self._limits(slot), tell)
 

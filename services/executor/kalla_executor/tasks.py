@@ -32,6 +32,7 @@ class Task:
         tickets: by executor, for those that hold what the fragment wants; none for this one.
         rest_bytes: what the process may hold and still be used for another fragment; None if it
             is not to be.
+        authorities: by which peers are known, as PEM; None where nobody speaks TLS.
     """
 
     launch: Launch
@@ -40,12 +41,20 @@ class Task:
     budget: Budget
     tickets: Mapping[str, bytes]
     rest_bytes: int | None = None
+    authorities: bytes | None = None
 
     def requests(self) -> list[Request]:
         """Return what is to be fetched of each peer."""
         wanted = by_executor(wants(self.launch.work))
         return [
-            Request(peer, mine[0].place.host, mine[0].place.port, self.tickets[peer], mine)
+            Request(
+                peer,
+                mine[0].place.host,
+                mine[0].place.port,
+                self.tickets[peer],
+                mine,
+                self.authorities,
+            )
             for peer, mine in wanted.items()
             if peer != self.executor_id
         ]
@@ -62,11 +71,13 @@ def task_json(task: Task) -> Json:
         "tickets": {peer: _text(ticket) for peer, ticket in task.tickets.items()},
         "stays": task.rest_bytes is not None,
         "rest_bytes": task.rest_bytes,
+        "authorities": None if task.authorities is None else _text(task.authorities),
     }
 
 
 def task_of(document: Mapping[str, Any]) -> Task:
     """Return the task that `task_json` described."""
+    authorities = document["authorities"]
     return Task(
         launch=launch_of(pb.Launch.FromString(base64.b64decode(document["launch"]))),
         executor_id=document["executor_id"],
@@ -74,6 +85,7 @@ def task_of(document: Mapping[str, Any]) -> Task:
         budget=budget(document["limit_bytes"], document["threads"]),
         tickets={peer: base64.b64decode(text) for peer, text in document["tickets"].items()},
         rest_bytes=document["rest_bytes"],
+        authorities=None if authorities is None else base64.b64decode(authorities),
     )
 
 

@@ -34,6 +34,7 @@ from kalla_core.errors import (
 from kalla_core.evidence.reader import Evidence
 from kalla_core.ids import RunId
 from kalla_core.jobs.model import Job, JobStatus
+from kalla_core.settings.tls import Certificate
 from kalla_core.wire.flight_errors import flight_error
 from kalla_core.wire.streams import begun
 
@@ -62,19 +63,31 @@ class _TokenMiddleware(flight.ServerMiddlewareFactory):  # type: ignore[misc]
 
 
 class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
-    """The server; listens from its making on, on threads of its own.
+    """The server; listens from its making on, on threads of its own, with a certificate over TLS.
 
     Raises:
         InvalidSetting: the address cannot be taken.
     """
 
-    def __init__(self, api: Api, host: str, port: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        api: Api,
+        host: str,
+        port: int,
+        loop: asyncio.AbstractEventLoop,
+        certificate: Certificate | None = None,
+    ) -> None:
         self._api = api
         self._loop = loop
         self._streams = threading.BoundedSemaphore(MAX_STREAMS)
-        location = f"grpc+tcp://{host}:{port}"
+        scheme = "grpc+tcp" if certificate is None else "grpc+tls"
+        shown = None if certificate is None else [(certificate.chain, certificate.key)]
         try:
-            super().__init__(location, middleware={"token": _TokenMiddleware(api.tokens)})
+            super().__init__(
+                f"{scheme}://{host}:{port}",
+                tls_certificates=shown,
+                middleware={"token": _TokenMiddleware(api.tokens)},
+            )
         except (pa.ArrowException, OSError) as error:
             raise InvalidSetting(
                 f"The results port {host}:{port} cannot be taken: {error}."

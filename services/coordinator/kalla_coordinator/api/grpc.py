@@ -19,6 +19,7 @@ from kalla_core.errors import InvalidSetting
 from kalla_core.inspection.request import Kind
 from kalla_core.jobs.model import JobStatus
 from kalla_core.recipe.write import to_document
+from kalla_core.settings.tls import Certificate
 from kalla_core.wire import jobs
 from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
 
@@ -69,14 +70,18 @@ class GrpcServer:
             (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; return the port.
+    async def start(self, host: str, port: int, certificate: Certificate | None = None) -> int:
+        """Listen, with a certificate over TLS only; return the port.
 
         Raises:
             InvalidSetting: the address cannot be taken.
         """
         try:
-            bound = self._server.add_insecure_port(f"{host}:{port}")
+            if certificate is None:
+                bound = self._server.add_insecure_port(f"{host}:{port}")
+            else:
+                shown = grpc.ssl_server_credentials([(certificate.key, certificate.chain)])
+                bound = self._server.add_secure_port(f"{host}:{port}", shown)
         except RuntimeError as error:
             raise InvalidSetting(
                 f"The gRPC port {host}:{port} cannot be taken: {error}."

@@ -28,6 +28,7 @@ from kalla_core.engine.children import Limits
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import InvalidSetting
 from kalla_core.settings import CoordinatorSettings
+from kalla_core.settings.tls import Certificate, read_certificate
 from kalla_core.settings.tokens import read_tokens
 from kalla_core.sources.protocol import SourceAccess
 
@@ -74,8 +75,8 @@ async def serving(
         grace_s: how long calls that go on may take when the block ends; streams end at once.
 
     Raises:
-        InvalidSetting: a port is taken, the token file is no good, or others than this machine
-            could come in without a token.
+        InvalidSetting: a port is taken, the token or TLS files are no good, or others than this
+            machine could come in without a token.
     """
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
@@ -92,19 +93,23 @@ async def serving(
             closing=asyncio.Event(),
             heartbeat_s=heartbeat_s,
         )
-        host = settings.bind_host
+        host, certificate = settings.bind_host, read_certificate(settings)
         grpc_server = GrpcServer(api, extra_servicers)
-        grpc_port = await grpc_server.start(_bracketed(host), settings.grpc_port)
+        grpc_port = await grpc_server.start(_bracketed(host), settings.grpc_port, certificate)
         stack.push_async_callback(grpc_server.stop, grace_s)
-        flight = FlightServer(api, _bracketed(host), settings.results_port, loop)
+        flight = FlightServer(api, _bracketed(host), settings.results_port, loop, certificate)
         stack.push_async_callback(_stop_flight, flight, grace_s)
-        http_port = await stack.enter_async_context(_http(api, host, settings.http_port, grace_s))
+        http_port = await stack.enter_async_context(
+            _http(api, host, settings.http_port, grace_s, certificate)
+        )
         stack.callback(api.closing.set)  # first of all: streams end, and so their servers can
         yield Ports(http_port, grpc_port, flight.port)
 
 
 @asynccontextmanager
-async def _http(api: Api, host: str, port: int, grace_s: float) -> AsyncIterator[int]:
+async def _http(
+    api: Api, host: str, port: int, grace_s: float, certificate: Certificate | None
+) -> AsyncIterator[int]:
     listener = _listener(host, port)
     config = uvicorn.Config(
         application(api),
@@ -115,6 +120,8 @@ async def _http(api: Api, host: str, port: int, grace_s: float) -> AsyncIterator
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, round(grace_s)),
+        ssl_certfile=None if certificate is None else certificate.chain_file,
+        ssl_keyfile=None if certificate is None else certificate.key_file,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve([listener]), name="kalla-http")
