@@ -52,6 +52,25 @@ def configure_logs(
         logger_factory=structlog.WriteLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    root.handlers = [one for one in root.handlers if not isinstance(one, _Others)] + [_Others()]
+
+
+class _Others(logging.Handler):
+    """Lets what libraries log by Python's own logging come out as our lines do, masked."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; the logger's name tells whose it is."""
+        try:
+            get_logger().log(
+                record.levelno,
+                "library_log",
+                library=record.name,
+                message=record.getMessage(),
+                **({"exc_info": record.exc_info} if record.exc_info else {}),
+            )
+        except Exception:  # as handlers do: a line that cannot be written must not end its caller
+            self.handleError(record)
 
 
 def get_logger(**fields: object) -> FilteringBoundLogger:

@@ -1,5 +1,6 @@
 import io
 import json
+import logging
 
 import pytest
 import structlog
@@ -11,8 +12,10 @@ from kalla_core.settings import LogFormat, LogLevel
 @pytest.fixture
 def lines():
     """What is logged, as a stream; the configuration is put back afterwards."""
+    handlers = logging.getLogger().handlers
     yield io.StringIO()
     structlog.reset_defaults()
+    logging.getLogger().handlers = handlers
 
 
 def events(stream):
@@ -115,3 +118,19 @@ def test_a_traceback_tells_no_values_of_variables(lines, format):
     assert "stumble" in lines.getvalue()
     assert "ValueError" in lines.getvalue()
     assert "a caller sent" not in lines.getvalue().replace('body = "what a caller sent"', "")
+
+
+def test_what_a_library_logs_comes_out_as_our_lines_do(lines):
+    configure_logs(LogLevel.INFO, LogFormat.JSON, lines)
+
+    try:
+        raise ValueError("postgres://u:secret@host/db")
+    except ValueError:
+        logging.getLogger("asyncio").exception("lost postgres://u:secret@host/db")
+    logging.getLogger("asyncio").info("not worth a line")
+
+    (event,) = events(lines)
+    assert (event["event"], event["library"]) == ("library_log", "asyncio")
+    assert event["message"] == "lost postgres://u:***@host/db"
+    assert event["exception"][0]["exc_type"] == "ValueError"
+    assert "secret" not in lines.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,12 +13,12 @@ from starlette.exceptions import HTTPException
 from kalla_coordinator.api.auth import CHALLENGE
 from kalla_core.error_json import answer
 from kalla_core.errors import KallaError
+from kalla_core.observe.logs import get_logger
 from kalla_core.observe.secrets import mask
 from kalla_core.recipe.paths import path_text
 from kalla_core.wire.status import http_status, retry_after_s
 
 _WORDS = {404: "not_found", 405: "method_not_allowed", 406: "not_acceptable"}
-_log = logging.getLogger("kalla.api")
 
 
 def error_response(error: KallaError) -> Response:
@@ -86,6 +85,8 @@ async def _parameter_error(_: Request, error: Exception) -> Response:
 
 
 async def _unknown_error(request: Request, error: Exception) -> Response:
-    _log.error("request_failed: %s %s", request.method, request.url.path, exc_info=error)
+    get_logger().error(
+        "request_failed", method=request.method, path=request.url.path, exc_info=error
+    )
     message = "The coordinator failed in a way it does not know; its log says where."
     return plain_error(500, "internal", message)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -34,6 +33,7 @@ from kalla_core.errors import (
 from kalla_core.evidence.reader import Evidence
 from kalla_core.ids import RunId
 from kalla_core.jobs.model import Job, JobStatus
+from kalla_core.observe.logs import get_logger
 from kalla_core.settings.tls import Certificate
 from kalla_core.wire.flight_errors import flight_error
 from kalla_core.wire.streams import begun
@@ -46,7 +46,6 @@ _ASK_PATIENCE_S = 10.0
 _MAX_TICKET_BYTES = 4096
 _MAX_NAME_BYTES = 1024
 _MAX_STEPS = 16
-_log = logging.getLogger("kalla.api")
 
 
 class _TokenMiddleware(flight.ServerMiddlewareFactory):  # type: ignore[misc]
@@ -210,7 +209,7 @@ def _told() -> Iterator[None]:
     except flight.FlightError:
         raise
     except Exception as error:
-        _log.error("request_failed", exc_info=error)
+        get_logger().error("request_failed", exc_info=error)
         text = "The coordinator failed in a way it does not know; its log says where."
         raise flight_error(EngineFailure(text)) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn, TypeAlias
 
@@ -11,10 +10,10 @@ from google.protobuf.message import DecodeError
 
 from kalla_coordinator.api.auth import Tokens
 from kalla_core.errors import EngineFailure, KallaError, RequestRefused, Unauthenticated
+from kalla_core.observe.logs import get_logger
 from kalla_core.wire.status import grpc_details, statuses
 
 _OPEN = "/grpc.health.v1.Health/"
-_log = logging.getLogger("kalla.api")
 
 Call = grpc.HandlerCallDetails
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -101,7 +100,7 @@ def _guarded_stream(behaviour: Any) -> Any:
 async def _abort_unknown(context: Context, error: Exception) -> NoReturn:
     if isinstance(error, grpc.aio.AbortError):
         raise error
-    _log.error("request_failed", exc_info=error)
+    get_logger().error("request_failed", exc_info=error)
     failure = EngineFailure("The coordinator failed in a way it does not know; its log says where.")
     await abort(context, failure)
 

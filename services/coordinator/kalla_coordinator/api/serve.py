@@ -7,7 +7,6 @@ async with serving(service, settings, registry=registry) as ports:
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from kalla_coordinator.jobs.service import JobService
 from kalla_core.engine.children import Limits
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import InvalidSetting
+from kalla_core.observe.logs import get_logger
 from kalla_core.settings import CoordinatorSettings
 from kalla_core.settings.tls import Certificate, read_certificate
 from kalla_core.settings.tokens import read_tokens
@@ -36,7 +36,6 @@ GRACE_S = 5.0
 HEARTBEAT_S = 15.0
 _READERS = 8
 _BACKLOG = 1024
-_log = logging.getLogger("kalla.api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,4 +174,4 @@ def _bracketed(host: str) -> str:
 
 async def _stop_flight(server: FlightServer, patience_s: float) -> None:
     if not await asyncio.to_thread(server.stop, patience_s):
-        _log.warning("flight_still_busy: a result set is still being fetched, and is cut off")
+        get_logger().warning("flight_cut_off", why="a result set is still being fetched")
