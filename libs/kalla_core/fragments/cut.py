@@ -33,6 +33,18 @@ def part_count(known_bytes: int | None, slots: int) -> int:
     return min(max(known_bytes // _PART_BYTES, slots), MAX_PARTS)
 
 
+def evenly(sizes: Sequence[int], count: int) -> tuple[tuple[int, ...], ...]:
+    """Deal buckets, in their order, to `count` groups of about the same size, none without any."""
+    total = max(sum(sizes), 1)
+    groups: dict[int, list[int]] = {}
+    before = 0
+    for bucket, size in enumerate(sizes):
+        middle = before + size // 2
+        groups.setdefault(min(count * middle // total, count - 1), []).append(bucket)
+        before += size
+    return tuple(tuple(group) for group in groups.values())
+
+
 def coalesce(sizes: Sequence[int], join_bytes: int) -> tuple[tuple[int, ...], ...]:
     """Group buckets, in their order, so that a group stays within `join_bytes` where it can.
 

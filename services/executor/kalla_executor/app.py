@@ -36,12 +36,11 @@ from kalla_executor.metrics import ExecutorMetrics
 from kalla_executor.presence import Ears, Presence
 from kalla_executor.probes import bound_socket, cancelled, serve_health, serve_web, web_app
 from kalla_executor.runner import Runner
-from kalla_executor.slots import SlotShare, slot_share
+from kalla_executor.slots import SlotShare, slot_environment, slot_share
 
 _SAY_PATIENCE = timedelta(seconds=3)
 _STALE = timedelta(hours=24)
 _SWEEP_INTERVAL_S = 600.0
-_ENVIRONMENT = {"MIMALLOC_PURGE_DELAY": "100"}
 
 
 def run(settings: ExecutorSettings) -> None:
@@ -65,7 +64,7 @@ def run(settings: ExecutorSettings) -> None:
     root = settings.spool_path or Path(tempfile.gettempdir()) / f"kalla-{os.getuid()}"
     executor_id = f"{socket.gethostname().partition('.')[0]}-{uuid.uuid4().hex[:12]}"
     with (
-        Nursery([child_module], _ENVIRONMENT, Resting(settings.slots, None)) as nursery,
+        Nursery([child_module], slot_environment(share), Resting(settings.slots, None)) as nursery,
         own_folder(root.absolute(), executor_id) as folder,
     ):
         nursery.open()

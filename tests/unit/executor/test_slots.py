@@ -6,7 +6,7 @@ import pytest
 
 from kalla_core.engine.budget import MIB
 from kalla_core.errors import InvalidSetting
-from kalla_executor.slots import PARENT_BYTES, slot_share
+from kalla_executor.slots import PARENT_BYTES, slot_environment, slot_share
 
 
 @pytest.mark.parametrize("slots", [1, 3, 16])
@@ -30,3 +30,12 @@ def test_too_little_memory_is_refused_with_what_would_do() -> None:
     assert slot_share(int(needed[1]) * MIB, 2).memory_bytes > 0
     with pytest.raises(InvalidSetting):
         slot_share(int(needed[1]) * MIB - 2 * MIB, 2)
+
+
+def test_pages_are_kept_for_long_only_where_there_is_much_memory() -> None:
+    delays = [
+        int(slot_environment(slot_share(limit, 1))["MIMALLOC_PURGE_DELAY"])
+        for limit in (1 << 30, 8 << 30)
+    ]
+
+    assert delays[0] * 10 < delays[1]

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_core.fragments.cut import MAX_BUCKETS, bucket_count, coalesce
+from kalla_core.fragments.cut import MAX_BUCKETS, bucket_count, coalesce, evenly
 
 sizes = st.lists(st.integers(0, 1000), max_size=60)
 
@@ -48,3 +48,23 @@ def test_neighbouring_groups_would_not_fit_together(sizes: list[int], most: int)
 
     heads = [sum(sizes[b] for b in group) + sizes[after[0]] for group, after in pairwise(groups)]
     assert all(head > most for head in heads)
+
+
+@given(sizes, st.integers(1, 9))
+def test_buckets_that_are_dealt_evenly_are_all_dealt_once_in_order(
+    sizes: list[int], count: int
+) -> None:
+    groups = evenly(sizes, count)
+
+    assert [bucket for group in groups for bucket in group] == list(range(len(sizes)))
+    assert len(groups) <= count
+
+
+@given(sizes, st.integers(1, 9))
+def test_no_group_that_is_dealt_evenly_is_larger_than_its_share_and_one_bucket(
+    sizes: list[int], count: int
+) -> None:
+    groups = evenly(sizes, count)
+
+    share = sum(sizes) / count
+    assert all(sum(sizes[b] for b in group) <= share + max(sizes) + 1 for group in groups)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kalla_core.engine.budget import GIB, MIB, SMALLEST_LIMIT, budget
-from kalla_core.fragments.cut import MAX_BUCKETS, bucket_count, coalesce
+from kalla_core.fragments.cut import MAX_BUCKETS, bucket_count, coalesce, evenly
 from kalla_core.fragments.remote import CENSUS_CLASSES
 from kalla_core.matching.query import Side
 from kalla_core.matching.strategy import Strategy
@@ -20,6 +20,10 @@ ALONE_BYTES = 16 * MIB
 
 _WAVES = 3
 """Joins per slot, so that one that takes longer than thought does not hold up the others."""
+
+_WORTH_BYTES = 64 * MIB
+"""Rows that are worth a join of their own while every slot has one: each costs a tenth of a second
+beside its rows."""
 
 _UNKNOWN_BYTES = GIB
 
@@ -161,13 +165,24 @@ def _whole_side(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -
 
 
 def _groups(sizes: Sequence[int], shape: Shape, room: Room) -> list[tuple[tuple[int, ...], int]]:
-    """Group buckets so that a group fits into a slot and every slot has several; with its size."""
-    share = -(-sum(sizes) // (_WAVES * room.slots))
-    most = share if shape.spread else max(share, ALONE_BYTES // 2)
-    return [
-        (group, sum(sizes[bucket] for bucket in group))
-        for group in coalesce(sizes, min(room.join_bytes, most))
-    ]
+    """Group buckets so that a group fits into a slot and every slot has its share; with its size.
+
+    Every slot gets several, unless the rows are too few to be worth that.
+    """
+    groups = _even_groups(sizes, shape, room)
+    return [(group, sum(sizes[bucket] for bucket in group)) for group in groups]
+
+
+def _even_groups(sizes: Sequence[int], shape: Shape, room: Room) -> tuple[tuple[int, ...], ...]:
+    total = sum(sizes)
+    several = -(-total // (_WAVES * room.slots))
+    if shape.spread:
+        return coalesce(sizes, min(room.join_bytes, several))
+    worth = max(several, min(-(-total // room.slots), _WORTH_BYTES), ALONE_BYTES // 2)
+    worth = min(worth, room.join_bytes)
+    even = evenly(sizes, max(-(-total // worth), 1))
+    fits = all(sum(sizes[bucket] for bucket in group) <= room.join_bytes for group in even)
+    return even if fits else coalesce(sizes, worth)
 
 
 def _counting(joins: tuple[Join, ...]) -> tuple[Join, ...]:

@@ -25,10 +25,30 @@ def even(buckets: int, size: int) -> dict[Side, list[int]]:
 
 
 def test_small_buckets_are_joined_together_and_every_slot_has_several_joins() -> None:
-    layout = lay_out(even(120, MIB), BY_BUCKET, ROOM)
+    layout = lay_out(even(240, 2 * MIB), BY_BUCKET, ROOM)
 
     assert len(layout.joins) == 6
-    assert sorted(b for join in layout.joins for b in join.buckets) == list(range(120))
+    assert sorted(b for join in layout.joins for b in join.buckets) == list(range(240))
+
+
+def test_rows_that_are_few_are_one_join_for_every_slot_of_about_the_same_size() -> None:
+    sizes = even(12, 3 * MIB)
+    sizes[Side.LEFT][3] = 4 * MIB
+
+    layout = lay_out(sizes, BY_BUCKET, ROOM)
+
+    assert [join.buckets for join in layout.joins] == [tuple(range(6)), tuple(range(6, 12))]
+
+
+def test_even_joins_that_are_too_large_for_a_slot_are_cut_further() -> None:
+    room = Room(slots=2, slot_memory_bytes=512 << 20)
+    sizes = even(22, MIB)
+    sizes[Side.LEFT][10] = sizes[Side.LEFT][11] = 15 * MIB  # of both sides: they share a list
+
+    layout = lay_out(sizes, BY_BUCKET, room)
+
+    assert all(join.weight_bytes <= room.join_bytes for join in layout.joins)
+    assert sorted(b for join in layout.joins for b in join.buckets) == list(range(22))
 
 
 def test_a_bucket_that_is_too_large_has_a_join_to_itself() -> None:
