@@ -35,7 +35,7 @@ import psutil
 from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
 
 TARGET_ACCEPT_MS = 100.0
-_START_S = 60
+_START_S = 180
 _WARM_JOBS = 8
 _LOOK_S = 0.25
 _PAGE = 500

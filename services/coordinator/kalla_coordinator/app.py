@@ -36,6 +36,7 @@ from kalla_coordinator.jobs.desk import Desk
 from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.ledger import Ledger
 from kalla_coordinator.jobs.local_host import LocalHost, job_memory_bytes
+from kalla_coordinator.jobs.niceness import giving_way
 from kalla_coordinator.jobs.recovery import look_further, recover
 from kalla_coordinator.jobs.retention import keep_tidy
 from kalla_coordinator.jobs.runner import Runner
@@ -120,13 +121,14 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
     async with AsyncExitStack() as stack:
         nursery = stack.enter_context(Nursery(_FORKED, child_environment(share)))
         nursery.open()
+        start = giving_way(nursery.start)
         store = await stack.enter_async_context(open_store(settings.database_url, allowed.staging))
         outbox = await stack.enter_async_context(Outbox(store, metrics, _secret(settings)))
         host = LocalHost(
             settings.max_jobs,
             settings.memory_limit_bytes,
             settings.slots,
-            nursery.start,
+            start,
             allowed.source_roots,
             metrics.count_progress,
         )
@@ -134,7 +136,7 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
         places = Places(settings.max_jobs, settings.queue_limit)
         dispatcher = await stack.enter_async_context(_dispatching(settings, metrics))
         metrics.show_executors(dispatcher.infos)
-        cluster = HostSettings(settings.executor_wait, allowed.source_roots, nursery.start, host)
+        cluster = HostSettings(settings.executor_wait, allowed.source_roots, start, host)
         engines = Engines(
             host, ClusterHost(dispatcher, cluster), dispatcher, settings.smallest_cluster_bytes
         )
@@ -157,7 +159,7 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
                 access=access,
                 check_sources=allowed.check_sources,
                 extra_servicers=[ExtraServicer(SERVICE, partial(add_executors, dispatcher))],
-                start_child=nursery.start,
+                start_child=start,
             )
         )
         stack.callback(dispatcher.close)  # first of all: streams end, and so the server can

@@ -8,6 +8,7 @@ allowed  *  what a request may name
 record      a job as it is kept       schema, database, writer, store   keeping it
 ledger      applies events: decide, store, act
 runner      slots, hosts, what became of an attempt; engines chooses the host
+niceness    the processes of jobs give way to the coordinator
 local_host  the host that runs jobs on this machine
 live        jobs that are not over, and who watches them
 desk        the service that the APIs speak to
