@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 from kalla_core.cli import kallad
@@ -24,7 +23,8 @@ def main() -> None:
 
 def _end_with_input() -> None:
     """Ask this process to end, then to hurry, then no more: there is nobody to work for."""
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin: Python aborts at its end while a thread still waits inside of that.
+    while os.read(0, 4096):
         continue
     for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
         os.kill(os.getpid(), number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from contextlib import closing
@@ -38,6 +39,7 @@ def _sqlite(path: Path) -> AsyncEngine:
     # Requests hold passwords: nobody else is to read them. Files beside it take its mode.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     path.chmod(0o600)
+    made = path.stat()
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)), pool_size=4, max_overflow=0
     )
@@ -48,6 +50,12 @@ def _sqlite(path: Path) -> AsyncEngine:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _demand_file(_connection: Any) -> None:
+        # SQLite goes on with a file that was removed: jobs would be accepted, and be gone later.
+        if not os.path.samestat(made, path.stat()):
+            raise OSError(errno.ESTALE, "the file was replaced", str(path))
 
     return engine
 
