@@ -108,11 +108,6 @@ def error_from_answer(document: Mapping[str, Any]) -> KallaError:
     return made
 
 
-def kinds_by_code() -> Mapping[str, type[KallaError]]:
-    """Return every class of error that has a code of its own, by that code."""
-    return _KINDS
-
-
 def _made(document: Mapping[str, Any]) -> KallaError:
     kind = _KINDS.get(document["code"], EngineFailure)
     if issubclass(kind, RecipeInvalid):

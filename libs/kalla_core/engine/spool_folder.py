@@ -108,10 +108,6 @@ class SpoolFolder:
         with suppress(OSError):
             folder.rmdir()
 
-    def forget_all(self) -> None:
-        """Remove all published files."""
-        shutil.rmtree(self._held(), ignore_errors=True)
-
     def forget_older_than(self, age: timedelta) -> tuple[str, ...]:
         """Remove run attempts in whose folder nothing was published for so long; which they were.
 
