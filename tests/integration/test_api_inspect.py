@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,19 @@ async def api(tmp_path: Path) -> AsyncIterator[Served]:
 async def client(api: Served) -> AsyncIterator[Client]:
     async with Client(api.url) as one:
         yield one
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """Listen for whoever connects; the list is of what each of them sends first."""
+    heard: list[bytes] = []
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(1000))
+        writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], heard
 
 
 async def test_the_service_finds_what_the_command_line_finds(
@@ -130,6 +144,34 @@ async def test_hosts_that_are_not_allowed_are_not_asked(tmp_path: Path) -> None:
     assert [answer.status_code for answer in answers] == [403] * 3
     assert {answer.json()["error"]["code"] for answer in answers} == {NotAllowed.code}
     assert told.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["before", "by-the-connector"])
+async def test_no_secret_of_the_coordinator_goes_to_a_host_that_a_caller_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checked: bool
+) -> None:
+    monkeypatch.setenv("KALLA_OWN_SECRET", "for-nobody")
+    allowed = Allowed(tmp_path)
+    check = allowed.check_sources if checked else None
+    recipe = absolute_recipe(make_books(tmp_path))
+
+    async with (
+        listening() as (port, heard),
+        served(tmp_path, access=allowed.access, check_sources=check) as api,
+    ):
+        uri = f"postgres://${{env:KALLA_OWN_SECRET}}@127.0.0.1:{port}/db?table=t&sslmode=disable"
+        recipe["sources"]["right"] |= {"type": "postgres", "uri": uri}
+        answers = [
+            await api.http.post("/api/validate", json=recipe),
+            await api.http.post("/api/explain", json=recipe),
+            await api.http.post("/api/sources/preview", json={"uri": uri}),
+        ]
+
+    for answer in answers:
+        assert NotAllowed.code in answer.text
+        assert "KALLA_ALLOWED_ENV" in answer.text
+        assert "for-nobody" not in answer.text
+    assert heard == []
 
 
 async def test_planning_that_would_take_all_memory_is_stopped(tmp_path: Path) -> None:

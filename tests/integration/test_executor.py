@@ -33,6 +33,7 @@ from kalla_core.fragments.remote import (
     ScanWork,
     SpoolInput,
 )
+from kalla_core.recipe.model import SourceType
 from tests.support.executors import (
     ExecutorProcess,
     Line,
@@ -69,6 +70,13 @@ async def scanned(lines: list[Line], given: Job) -> tuple[SpoolInput, ...]:
         place = Place(launch.id, hello.executor_id, hello.host, hello.port)
         inputs.append(SpoolInput(launch.work.table, launch.work.part.index, place, outcome.rows))
     return tuple(inputs)
+
+
+def reading(given: Job, uri: str) -> Job:
+    """Return the job with another place for its left side."""
+    left = given.context.left
+    moved = replace(left, spec=replace(left.spec, type=SourceType.POSTGRES, uri=uri))
+    return replace(given, context=replace(given.context, left=moved))
 
 
 def join_all(inputs: tuple[SpoolInput, ...]) -> JoinWork:
@@ -158,6 +166,23 @@ async def test_an_error_of_the_user_arrives_as_what_it_is(tmp_path: Path) -> Non
     assert isinstance(outcome, FragmentFailed)
     assert (outcome.cause, outcome.error.code) == (Cause.USER_ERROR, "invalid_sql")
     assert [path for path in Path(given.context.staging).rglob("*") if path.is_file()] == []
+
+
+async def test_it_gives_sources_only_the_variables_that_its_own_operator_allows(
+    tmp_path: Path,
+) -> None:
+    given = reading(job(tmp_path), "postgres://${env:OWN_VALUE}@127.0.0.1:1/db?table=t")
+    outcomes = []
+    for allowed in ("OTHER", "OTHER,OWN_VALUE"):
+        environment = {"OWN_VALUE": "for-nobody", "KALLA_ALLOWED_ENV": allowed}
+        async with one_executor(tmp_path, **environment) as (_, line, _executor):
+            for launch in (given.scans()[0], given.launch("prove", 0, ProveWork("", ""))):
+                line.say(launch)
+                outcomes.append(await line.end_of(launch.id))
+
+    codes = [one.error.code if isinstance(one, FragmentFailed) else "seen" for one in outcomes]
+    assert codes[:2] == ["not_allowed", "not_allowed"]
+    assert "not_allowed" not in codes[2:]
 
 
 @pytest.mark.full

@@ -31,4 +31,4 @@ def run_fragment(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
         case SettleWork():
             return run_settle(run, work, inputs)
         case ProveWork():
-            return run_prove(run.job, work)
+            return run_prove(run.job, work, run.access)

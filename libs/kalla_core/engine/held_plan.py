@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +16,8 @@ from kalla_core.matching.strategy import Strategy
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe, parse_source
 from kalla_core.recipe.write import source_document, to_document
-from kalla_core.sources.protocol import Part, PinnedSource, Statistics
+from kalla_core.sources.access_json import access_json, access_of
+from kalla_core.sources.protocol import Part, PinnedSource, SourceAccess, Statistics
 
 Json = dict[str, Any]
 
@@ -29,13 +29,13 @@ class HoldOrder:
     Attributes:
         slots: of all executors; each source is cut into parts for as many where the recipe does
             not say.
-        allowed_roots: folders that local sources may lie in; None for everywhere.
+        access: what sources may be reached.
     """
 
     recipe: Recipe
     started_at: datetime
     slots: int
-    allowed_roots: tuple[Path, ...] | None = None
+    access: SourceAccess = field(default_factory=SourceAccess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +72,21 @@ class HeldPlan:
 
 def order_json(order: HoldOrder) -> Json:
     """Return an order as JSON."""
-    roots = order.allowed_roots
     return {
         "recipe": to_document(order.recipe),
         "started_at": order.started_at.isoformat(),
         "slots": order.slots,
-        "allowed_roots": None if roots is None else [str(root) for root in roots],
+        "access": access_json(order.access),
     }
 
 
 def order_of(document: Mapping[str, Any]) -> HoldOrder:
     """Return the order that `order_json` described."""
-    roots = document["allowed_roots"]
     return HoldOrder(
         recipe=parse_recipe(document["recipe"]),
         started_at=datetime.fromisoformat(document["started_at"]),
         slots=document["slots"],
-        allowed_roots=None if roots is None else tuple(Path(root) for root in roots),
+        access=access_of(document["access"]),
     )
 
 

@@ -30,7 +30,6 @@ from kalla_core.fragments.remote import Extra, ScanWork
 from kalla_core.matching.planned import Identification, plan_match
 from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.sources.pins import pinned_together
-from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.registry import load_connectors
 
 
@@ -81,7 +80,7 @@ class _Held:
         self._order = order
         recipe = order.recipe
         specs = (recipe.left, recipe.right, *recipe.extras)
-        pinned = pins.enter_context(pinned_together(specs, SourceAccess(order.allowed_roots)))
+        pinned = pins.enter_context(pinned_together(specs, order.access))
         left, right, *extras = (OpenSource(*each) for each in pinned)
         self._sides: Mapping[Side, OpenSource] = {Side.LEFT: left, Side.RIGHT: right}
         self._extras = tuple(extras)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
@@ -45,7 +45,7 @@ class RunRequest:
         run_attempt: try at the run, from 1.
         started_at: what `now()` is in the match SQL; by default when the run starts.
         timeout: how long the work may take; by default what the recipe says.
-        allowed_roots: folders that local sources may lie in; None for everywhere.
+        access: what sources may be reached.
     """
 
     recipe: Recipe
@@ -57,7 +57,7 @@ class RunRequest:
     run_attempt: int = 1
     started_at: datetime | None = None
     timeout: timedelta | None = None
-    allowed_roots: tuple[Path, ...] | None = None
+    access: SourceAccess = field(default_factory=SourceAccess)
 
 
 def _at_once() -> None:
@@ -100,7 +100,7 @@ def run_local(
             staging=claimed.staging,
             spool=claimed.scratch,
             budget=share,
-            access=SourceAccess(request.allowed_roots),
+            access=request.access,
         )
         limits = Limits(
             memory_bytes=share.limit_bytes * 5 // 4 - _PARENT_BYTES,

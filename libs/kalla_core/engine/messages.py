@@ -18,7 +18,7 @@ from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.recipe.write import to_document
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.access_json import access_json, access_of
 
 Json = dict[str, Any]
 
@@ -32,9 +32,7 @@ def spec_json(spec: JobSpec) -> Json:
         "spool": str(spec.spool),
         "memory_bytes": spec.budget.limit_bytes,
         "threads": spec.budget.threads,
-        "allowed_roots": None
-        if spec.access.allowed_roots is None
-        else [str(root) for root in spec.access.allowed_roots],
+        "access": access_json(spec.access),
     }
 
 
@@ -46,12 +44,8 @@ def spec(document: Mapping[str, Any]) -> JobSpec:
         staging=Path(document["staging"]),
         spool=Path(document["spool"]),
         budget=budget(document["memory_bytes"], document["threads"]),
-        access=SourceAccess(_paths(document["allowed_roots"])),
+        access=access_of(document["access"]),
     )
-
-
-def _paths(texts: list[str] | None) -> tuple[Path, ...] | None:
-    return None if texts is None else tuple(Path(text) for text in texts)
 
 
 def outcome_json(outcome: JobOutcome) -> Json:

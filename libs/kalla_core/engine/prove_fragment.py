@@ -6,18 +6,26 @@ import secrets
 from pathlib import Path
 
 from kalla_core.engine.scan import OpenSource
-from kalla_core.errors import KallaError
+from kalla_core.errors import KallaError, NotAllowed
 from kalla_core.fragments.outcome import ProveDone
 from kalla_core.fragments.remote import JobContext, ProveWork
 from kalla_core.s3.location import is_s3
-from kalla_core.sources.protocol import PinnedSource
+from kalla_core.sources.protocol import PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 
-def run_prove(job: JobContext, work: ProveWork) -> ProveDone:
-    """Return what is not to be seen from here: the first source, else the staging folder."""
+def run_prove(
+    job: JobContext,
+    work: ProveWork,
+    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+) -> ProveDone:
+    """Return what is not to be seen from here: the first source, else the staging folder.
+
+    Raises:
+        NotAllowed: a source names what this executor is not to give it.
+    """
     for pinned in (job.left, job.right, *job.extras):
-        problem = _unseen(pinned)
+        problem = _unseen(pinned, access)
         if problem is not None:
             return ProveDone(problem)
     if not work.nonce_name or is_s3(job.staging):
@@ -25,10 +33,12 @@ def run_prove(job: JobContext, work: ProveWork) -> ProveDone:
     return ProveDone(_unshared(Path(job.staging), work))
 
 
-def _unseen(pinned: PinnedSource) -> str | None:
+def _unseen(pinned: PinnedSource, access: SourceAccess) -> str | None:
     try:
-        source = OpenSource(connector_for(pinned.spec), pinned)
+        source = OpenSource(connector_for(pinned.spec, access), pinned)
         source.connector.verify(pinned)
+    except NotAllowed:
+        raise  # another folder or machine does not mend that
     except KallaError as error:
         return error.message
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from kalla_core.fragments.remote import Extra, JobContext, JoinWork, SettleWork,
 from kalla_core.matching.planned import Planned, plan_match
 from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.matching.session import SessionLimits
-from kalla_core.sources.protocol import PinnedSource
+from kalla_core.sources.protocol import PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 OnFragment = Callable[[FragmentProgress], None]
@@ -40,6 +40,7 @@ class RemoteRun:
         folder: where its spools are published.
         scratch: existing folder on the same file system, for what is thrown away.
         fetched_bytes: that its inputs took from peers.
+        access: what sources may be reached.
     """
 
     id: AttemptId
@@ -49,6 +50,7 @@ class RemoteRun:
     scratch: Path
     on_progress: OnFragment
     fetched_bytes: int = 0
+    access: SourceAccess = field(default_factory=SourceAccess)
 
     @cached_property
     def planned(self) -> Planned:
@@ -63,7 +65,7 @@ class RemoteRun:
     def source(self, table: Table) -> OpenSource:
         """Return a source with the connector that reads it."""
         pinned = self.job.source(table)
-        return OpenSource(connector_for(pinned.spec), pinned)
+        return OpenSource(connector_for(pinned.spec, self.access), pinned)
 
     def counter(self, stage: Stage) -> ProgressCounter:
         """Return what adds up this fragment's progress and reports it."""

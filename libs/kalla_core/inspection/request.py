@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
+from kalla_core.sources.access_json import access_json, access_of
 from kalla_core.sources.protocol import SourceAccess
 
 
@@ -38,23 +38,21 @@ class Inspection:
 
 def to_json(inspection: Inspection) -> dict[str, Any]:
     """Return a question as JSON."""
-    roots = inspection.access.allowed_roots
     return {
         "kind": inspection.kind.value,
         "document": dict(inspection.document),
         "memory_limit_bytes": inspection.memory_limit_bytes,
         "threads": inspection.threads,
-        "allowed_roots": None if roots is None else [str(root) for root in roots],
+        "access": access_json(inspection.access),
     }
 
 
 def from_json(document: Mapping[str, Any]) -> Inspection:
     """Return the question that `to_json` described."""
-    roots = document["allowed_roots"]
     return Inspection(
         kind=Kind(document["kind"]),
         document=document["document"],
         memory_limit_bytes=document["memory_limit_bytes"],
         threads=document["threads"],
-        access=SourceAccess(None if roots is None else tuple(Path(root) for root in roots)),
+        access=access_of(document["access"]),
     )

@@ -204,6 +204,14 @@ class Serving(Working):
         meaning="Private key of that certificate, in PEM, without a password.",
         default=None,
     )
+    allowed_env: Listed = setting(
+        "KALLA_ALLOWED_ENV",
+        flag="--allowed-env",
+        shown="none",
+        meaning="Variables of this service's environment, separated by commas, that URIs of "
+        "sources may name as `${env:NAME}`.",
+        default=(),
+    )
 
 
 def authorities_setting(of: str, flag: str | None = "--tls-ca") -> Any:

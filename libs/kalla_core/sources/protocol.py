@@ -37,9 +37,11 @@ class SourceAccess:
 
     Attributes:
         allowed_roots: folders below which local files may be read; None for everywhere.
+        allowed_env: variables that a URI may name as `${env:NAME}`; None for all.
     """
 
     allowed_roots: tuple[Path, ...] | None = None
+    allowed_env: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import cast
 from kalla_core.errors import ConnectorMissing, InvalidUri
 from kalla_core.recipe.model import SourceSpec, SourceType
 from kalla_core.sources.protocol import Connector, SourceAccess
-from kalla_core.sources.uri import mask, scheme_of
+from kalla_core.sources.uri import check_secrets, mask, scheme_of
 
 GROUP = "kalla.connectors"
 
@@ -41,9 +41,11 @@ def connector_for(spec: SourceSpec, access: SourceAccess = SourceAccess()) -> Co
 
     Raises:
         InvalidUri: no URI, or one that contradicts the source's type.
+        NotAllowed: its URI names a variable of the environment that is not allowed.
         ConnectorMissing: no installed connector reads this kind of source.
     """
     scheme = _scheme(spec)
+    check_secrets(spec.uri or "", access.allowed_env)
     try:
         entry = _entries()[scheme]
     except KeyError:

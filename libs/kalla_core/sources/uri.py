@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from kalla_core.errors import InvalidUri
+from kalla_core.errors import InvalidUri, NotAllowed
 from kalla_core.recipe.nearest import nearest
 
 FILE_SCHEME = "file"
@@ -124,6 +124,27 @@ def expand_secrets(uri: str, environ: Mapping[str, str] | None = None) -> str:
         return quote(variables[name], safe="")
 
     return _SECRET.sub(value, uri)
+
+
+def check_secrets(uri: str, allowed_env: Collection[str] | None) -> None:
+    """Check that a URI names only variables that may be given to a source; None allows all.
+
+    In the path of a file nothing stands for a variable.
+
+    Raises:
+        NotAllowed: it names another one, whether or not that is set.
+    """
+    if allowed_env is None or scheme_of(uri) == FILE_SCHEME:
+        return
+    for name in _SECRET.findall(uri):
+        if name not in allowed_env:
+            raise NotAllowed(
+                f"`{mask(uri)}` names the environment variable {name}, which this service gives"
+                " to no source; its operator may list it in --allowed-env (KALLA_ALLOWED_ENV).",
+                uri=mask(uri),
+                variable=name,
+                setting="KALLA_ALLOWED_ENV",
+            )
 
 
 def mask(uri: str) -> str:

@@ -52,7 +52,6 @@ from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.settings import CoordinatorSettings
 from kalla_core.settings.tokens import is_loopback, sends_tokens_openly
-from kalla_core.sources.protocol import SourceAccess
 from kalla_core.units import format_bytes
 
 _FORKED = (RUN[-1], INSPECT[-1], HOLDER[-1], MERGING[-1])
@@ -129,14 +128,14 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
             settings.memory_limit_bytes,
             settings.slots,
             start,
-            allowed.source_roots,
+            allowed.access,
             metrics.count_progress,
         )
         stack.callback(host.close)
         places = Places(settings.max_jobs, settings.queue_limit)
         dispatcher = await stack.enter_async_context(_dispatching(settings, metrics))
         metrics.show_executors(dispatcher.infos)
-        cluster = HostSettings(settings.executor_wait, allowed.source_roots, start, host)
+        cluster = HostSettings(settings.executor_wait, allowed.access, start, host)
         engines = Engines(
             host, ClusterHost(dispatcher, cluster), dispatcher, settings.smallest_cluster_bytes
         )
@@ -150,13 +149,12 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
         await stack.enter_async_context(_in_background(watch_loop(metrics.loop_lag.observe)))
         tidy = keep_tidy(store, allowed, settings.retention)
         await stack.enter_async_context(_in_background(tidy))
-        access = SourceAccess(allowed.source_roots)
         ports = await stack.enter_async_context(
             serving(
                 desk,
                 settings,
                 registry=metrics.registry,
-                access=access,
+                access=allowed.access,
                 check_sources=allowed.check_sources,
                 extra_servicers=[ExtraServicer(SERVICE, partial(add_executors, dispatcher))],
                 start_child=start,
@@ -210,6 +208,7 @@ def _allowed(settings: CoordinatorSettings) -> Allowed:
         roots=_roots(settings),
         hosts=_hosts(settings.allowed_hosts),
         callback_hosts=_hosts(settings.callback_hosts),
+        env=frozenset(settings.allowed_env),
     )
 
 

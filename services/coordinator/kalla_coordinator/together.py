@@ -93,6 +93,7 @@ def _flags(settings: TogetherSettings, coordinator_port: int, memory_bytes: int)
         "--tls-cert": settings.tls_cert_file,
         "--tls-key": settings.tls_key_file,
         "--tls-ca": settings.tls_ca_file,
+        "--allowed-env": ",".join(settings.allowed_env) or None,
     }
     if settings.log_format is not None:
         flags["--log-format"] = settings.log_format.value

@@ -30,6 +30,7 @@ from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.settings import ExecutorSettings
 from kalla_core.settings.tls import PeerTls, read_peer_tls
 from kalla_core.settings.tokens import read_tokens, sends_tokens_openly
+from kalla_core.sources.protocol import SourceAccess
 from kalla_executor.child import __name__ as child_module
 from kalla_executor.flight import SpoolKeys, SpoolServer
 from kalla_executor.metrics import ExecutorMetrics
@@ -116,6 +117,7 @@ class _Executor:
             self._tell,
             settings.spool_limit_bytes,
             authorities,
+            SourceAccess(allowed_env=frozenset(settings.allowed_env)),
         )
         self._presence = Presence(
             f"{_bracketed(settings.coordinator_host)}:{settings.coordinator_port}",

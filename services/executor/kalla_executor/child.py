@@ -83,6 +83,7 @@ def _run(task: Task, reporter: _Reporter) -> Done:
             scratch=scratch,
             on_progress=reporter.report,
             fetched_bytes=reporter.fetched_bytes,
+            access=task.access,
         )
         return run_fragment(run, task.launch.work, inputs)
 

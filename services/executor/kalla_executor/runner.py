@@ -37,6 +37,7 @@ from kalla_core.fragments.outcome import (
 )
 from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
+from kalla_core.sources.protocol import SourceAccess
 from kalla_core.wire.tickets import sign
 from kalla_executor import tasks
 from kalla_executor.flight import SpoolKeys
@@ -86,7 +87,9 @@ class Runner:
         tell: Tell,
         spool_limit_bytes: int | None = None,
         authorities: bytes | None = None,
+        access: SourceAccess | None = None,
     ) -> None:
+        self._access = access or SourceAccess()
         self._authorities = authorities
         self._executor_id = executor_id
         self._folder = folder
@@ -230,6 +233,7 @@ class Runner:
             self._tickets(slot.launch),
             self._share.rest_bytes if leaves_nothing(slot.launch) else None,
             self._authorities,
+            self._access,
         )
         return self._processes.carry_out(task, lambda: self._limits(slot), tell)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from kalla_core.engine.spool_folder import SpoolFolder
 from kalla_core.engine.wants import by_executor, wants
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.remote import Launch
+from kalla_core.sources.access_json import access_json, access_of
+from kalla_core.sources.protocol import SourceAccess
 from kalla_core.wire.fragments import launch_message, launch_of
 from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.outcomes import ended_message, ended_of, progress_message, progress_of
@@ -33,6 +35,7 @@ class Task:
         rest_bytes: what the process may hold and still be used for another fragment; None if it
             is not to be.
         authorities: by which peers are known, as PEM; None where nobody speaks TLS.
+        access: what sources may be reached.
     """
 
     launch: Launch
@@ -42,6 +45,7 @@ class Task:
     tickets: Mapping[str, bytes]
     rest_bytes: int | None = None
     authorities: bytes | None = None
+    access: SourceAccess = field(default_factory=SourceAccess)
 
     def requests(self) -> list[Request]:
         """Return what is to be fetched of each peer."""
@@ -71,6 +75,7 @@ def task_json(task: Task) -> Json:
         "tickets": {peer: _text(ticket) for peer, ticket in task.tickets.items()},
         "stays": task.rest_bytes is not None,
         "rest_bytes": task.rest_bytes,
+        "access": access_json(task.access),
         "authorities": None if task.authorities is None else _text(task.authorities),
     }
 
@@ -84,6 +89,7 @@ def task_of(document: Mapping[str, Any]) -> Task:
         folder=SpoolFolder(Path(document["folder"])),
         budget=budget(document["limit_bytes"], document["threads"]),
         tickets={peer: base64.b64decode(text) for peer, text in document["tickets"].items()},
+        access=access_of(document["access"]),
         rest_bytes=document["rest_bytes"],
         authorities=None if authorities is None else base64.b64decode(authorities),
     )

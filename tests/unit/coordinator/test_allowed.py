@@ -8,6 +8,8 @@ import pytest
 
 from kalla_coordinator.jobs.allowed import Allowed
 from kalla_core.errors import InvalidUri, NotAllowed
+from kalla_core.sources.access_json import access_json, access_of
+from kalla_core.sources.protocol import SourceAccess
 from tests.support.jobs import request
 
 ALLOWED = Allowed(Path("/staging"), hosts=frozenset({"host"}), callback_hosts=frozenset({"app"}))
@@ -103,3 +105,25 @@ def test_nobody_reads_what_others_have_asked_for(uri: str, tmp_path: Path) -> No
 
     with pytest.raises(NotAllowed):
         Allowed(tmp_path).check_sources([uri.format(staging=tmp_path)])
+
+
+def test_a_source_may_name_no_variable_but_those_that_are_listed() -> None:
+    uri = "postgres://user:${env:PGPASS}@host/db?table=t"
+
+    Allowed(Path("/staging"), env=frozenset({"PGPASS"})).check_sources([uri])
+
+    for env in (frozenset[str](), frozenset({"pgpass", "OTHER"})):
+        with pytest.raises(NotAllowed, match="PGPASS"):
+            Allowed(Path("/staging"), env=env).check_sources([uri])
+
+
+def test_in_a_path_nothing_stands_for_a_variable() -> None:
+    Allowed(Path("/staging")).check_sources(["/data/${env:PGPASS}.csv"])
+
+
+def test_those_who_read_the_sources_are_bound_as_well(tmp_path: Path) -> None:
+    allowed = Allowed(tmp_path, roots=(tmp_path / "in",), env=frozenset({"PGPASS"}))
+
+    assert access_of(access_json(allowed.access)) == SourceAccess(
+        (tmp_path, tmp_path / "in"), frozenset({"PGPASS"})
+    )

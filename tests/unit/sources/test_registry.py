@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kalla_core.errors import ConnectorMissing, InvalidUri
+from kalla_core.errors import ConnectorMissing, InvalidUri, NotAllowed
 from kalla_core.recipe.model import SourceSpec, SourceType
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.registry import connector_for, installed_schemes
@@ -91,3 +91,25 @@ def test_what_was_pinned_elsewhere_is_read_only_below_the_allowed_roots(tmp_path
 
         with pytest.raises(InvalidUri, match="outside the folders"):
             list(strict.read(pinned, part))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgres://user:${env:PGPASS}@host/db?table=t",
+        "postgres://${env:USER}@host/db?table=t",
+        "postgres://host/db?table=t&application_name=${env:HOME}",
+    ],
+)
+def test_no_connector_gets_a_uri_with_a_variable_that_is_not_allowed(uri: str) -> None:
+    wanted = spec(SourceType.POSTGRES, uri)
+    connector_for(wanted)
+
+    with pytest.raises(NotAllowed):
+        connector_for(wanted, SourceAccess(allowed_env=frozenset({"OTHER"})))
+
+
+def test_in_the_path_of_a_file_nothing_stands_for_a_variable() -> None:
+    access = SourceAccess(allowed_env=frozenset())
+
+    assert connector_for(spec(SourceType.FILE, "/data/${env:PGPASS}.csv"), access).name == "file"

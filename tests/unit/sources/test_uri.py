@@ -1,13 +1,15 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from kalla_core.errors import InvalidUri
+from kalla_core.errors import InvalidUri, NotAllowed
 from kalla_core.sources.uri import (
     FileFormat,
     FileOptions,
     absolute,
     check_allowed,
+    check_secrets,
     expand_secrets,
     mask,
     parse_file_uri,
@@ -158,6 +160,23 @@ def test_secrets_come_from_the_environment_percent_encoded() -> None:
 def test_a_secret_that_is_not_set_is_told_by_its_name() -> None:
     with pytest.raises(InvalidUri, match="variable PGPASS"):
         expand_secrets("postgres://user:${env:PGPASS}@host/db", {})
+
+
+def test_a_service_gives_sources_only_the_variables_that_its_operator_allows() -> None:
+    uri = "postgres://user:${env:PGPASS}@host/${env:PATH}"
+    check_secrets(uri, None)
+    check_secrets(uri, {"PGPASS", "PATH"})
+    check_secrets("postgres://user@host/db", ())
+
+    with pytest.raises(NotAllowed, match=r"variable PATH, .*\(KALLA_ALLOWED_ENV\)") as told:
+        check_secrets(uri, {"PGPASS"})
+
+    assert told.value.code == "not_allowed"
+    assert (told.value.details["variable"], told.value.details["setting"]) == (
+        "PATH",
+        "KALLA_ALLOWED_ENV",
+    )
+    assert os.environ["PATH"] not in str(told.value)
 
 
 def test_a_path_below_an_allowed_root_may_be_read(tmp_path: Path) -> None:

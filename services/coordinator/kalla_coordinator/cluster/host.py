@@ -7,9 +7,8 @@ import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster.attempts import Try
@@ -47,6 +46,7 @@ from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
 from kalla_core.recipe.model import EngineChoice, Recipe
 from kalla_core.recipe.uris import LOCAL, scheme_of
+from kalla_core.sources.protocol import SourceAccess
 
 _ATTEMPTS = 3
 """Times that a run is begun with sources pinned anew, for one attempt of its job."""
@@ -62,14 +62,14 @@ class HostSettings:
 
     Attributes:
         patience: how long a run waits for an executor while there is none.
-        allowed_roots: folders that local sources may lie in; None for everywhere.
+        access: what sources may be reached.
         start: how child processes are started; None for plainly.
         local: the host that takes over a run of the engine `auto` whose folders the executors do
             not see; None if nobody does.
     """
 
     patience: timedelta
-    allowed_roots: tuple[Path, ...] | None = None
+    access: SourceAccess = field(default_factory=SourceAccess)
     start: Start | None = None
     local: Host | None = None
 
@@ -159,8 +159,8 @@ class _Attempt:
 
     def _hold_order(self) -> HoldOrder:
         order = self.order
-        roots = self.settings.allowed_roots
-        return HoldOrder(order.recipe, order.started_at, max(self.dispatcher.slots(), 1), roots)
+        slots = max(self.dispatcher.slots(), 1)
+        return HoldOrder(order.recipe, order.started_at, slots, self.settings.access)
 
     @asynccontextmanager
     async def _under_way(

@@ -14,7 +14,8 @@ from kalla_core.recipe.job import JobRequest
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.uris import LOCAL, scheme_of
 from kalla_core.sources.postgres.uri import hosts_of
-from kalla_core.sources.uri import parse_file_uri
+from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.uri import check_secrets, parse_file_uri
 
 RUNS = "runs"
 """Folder below the staging path for the evidence of jobs that name no output."""
@@ -32,17 +33,20 @@ class Allowed:
         roots: other folders, absolute, for local sources and outputs; None for everywhere.
         hosts: hosts that sources may lie on; None for all.
         callback_hosts: hosts that are told; None for all.
+        env: variables of the environment that sources may name.
     """
 
     staging: Path
     roots: tuple[Path, ...] | None = None
     hosts: frozenset[str] | None = None
     callback_hosts: frozenset[str] | None = None
+    env: frozenset[str] = frozenset()
 
     @property
-    def source_roots(self) -> tuple[Path, ...] | None:
-        """Folders that local sources may lie in."""
-        return None if self.roots is None else (self.staging, *self.roots)
+    def access(self) -> SourceAccess:
+        """What those who read sources may reach."""
+        roots = None if self.roots is None else (self.staging, *self.roots)
+        return SourceAccess(roots, self.env)
 
     def output(self, request: JobRequest) -> str:
         """Return where the evidence of a job goes: a path, or an `s3://` prefix.
@@ -77,10 +81,10 @@ class Allowed:
         return self.staging / RUNS / run_id
 
     def check(self, request: JobRequest) -> None:
-        """Refuse what leads to other hosts, or to the coordinator's own files.
+        """Refuse what leads to other hosts, to the coordinator's own files or to its secrets.
 
         Raises:
-            NotAllowed: a host or a file that is not allowed.
+            NotAllowed: a host, a file or a variable of the environment that is not allowed.
             InvalidUri: the URI of a database is malformed.
         """
         if self.callback_hosts is not None and request.callback_url is not None:
@@ -89,11 +93,13 @@ class Allowed:
         self.check_sources(_uris(request.recipe))
 
     def check_sources(self, uris: Iterable[str]) -> None:
-        """Refuse sources on other hosts, and the job store; raises as `check`."""
+        """Refuse sources on other hosts, the job store and secrets; raises as `check`."""
         for uri in uris:
             if scheme_of(uri) == LOCAL:
                 self._demand_not_own(uri)
-            elif self.hosts is not None:
+                continue
+            check_secrets(uri, self.env)
+            if self.hosts is not None:
                 for host in sorted(_source_hosts(uri)):
                     _demand("source", host, self.hosts)
 

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 from kalla_coordinator.jobs.host import RunOrder, Watch
 from kalla_core.engine.budget import MIB
@@ -22,6 +21,7 @@ from kalla_core.engine.progress import Progress
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import Cancelled, DeadlineExceeded
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.sources.protocol import SourceAccess
 
 SERVICE_BYTES = 256 * MIB
 """What the coordinator itself and the process that others are forked from keep resident."""
@@ -41,7 +41,7 @@ class LocalHost:
         memory_bytes: for all of them and the service together.
         slots: cores to use.
         start: how a child is started.
-        allowed_roots: folders that sources may lie in; None for everywhere.
+        access: what sources may be reached.
         count: told of each report of a run, with the one before it of the same stage and source.
     """
 
@@ -53,14 +53,14 @@ class LocalHost:
         memory_bytes: int,
         slots: int,
         start: Start,
-        allowed_roots: tuple[Path, ...] | None = None,
+        access: SourceAccess | None = None,
         count: Count | None = None,
     ) -> None:
         self._count = count
         self._memory_bytes = job_memory_bytes(memory_bytes, most_jobs)
         self._slots = slots
         self._start = start
-        self._allowed_roots = allowed_roots
+        self._access = access or SourceAccess()
         self._running = 0
         self._threads = ThreadPoolExecutor(most_jobs, thread_name_prefix="local-run")
 
@@ -99,7 +99,7 @@ class LocalHost:
             run_attempt=order.run_attempt,
             started_at=order.started_at,
             timeout=timeout,
-            allowed_roots=self._allowed_roots,
+            access=self._access,
         )
 
 
