@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from kalla_coordinator.cluster.dispatch import Dispatcher
+from kalla_coordinator.cluster.holder import HOLDER, MERGING
+from kalla_coordinator.cluster.host import ClusterHost, HostSettings
 from kalla_core.engine.progress import Stage
+from kalla_core.engine.spawned import ChildProcess, spawn
 from kalla_core.errors import (
     Cancelled,
     Crashed,
@@ -32,6 +37,7 @@ from tests.support.tables import Reconciliation
 
 BY_KEY = "SELECT l.id, r.id AS other FROM l JOIN r ON l.k = r.k AND l.v <= r.v"
 NEAR = "SELECT l.id, r.id AS other FROM l JOIN r ON l.v BETWEEN r.v - 1 AND r.v"
+MINUTE = timedelta(minutes=1)
 SINGLE = "SELECT l.id, r.id AS other FROM l JOIN r ON l.k = r.k ORDER BY l.id, r.id LIMIT 40"
 
 
@@ -256,6 +262,79 @@ async def test_a_run_past_its_deadline_says_so(tmp_path: Path, cluster: Cluster)
         await host_of(dispatcher).run(
             order(recipe, tmp_path / "out", deadline=STARTED), Told().watch()
         )
+
+
+async def test_executors_are_told_how_much_time_is_left_and_not_what_time_it_is(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    dispatcher, executors = cluster
+    soon = order(given(tmp_path).recipe(), tmp_path / "out", deadline=datetime.now(UTC) + MINUTE)
+
+    await host_of(dispatcher).run(soon, Told().watch())
+
+    left = [launch.time_left for one in executors for launch in one.launched]
+    assert left
+    assert all(time is not None and timedelta(0) < time < MINUTE for time in left)
+
+
+@dataclass
+class Stuck:
+    """Starts a program that hears nothing and says nothing in the place of one of ours."""
+
+    command: Sequence[str]
+    started: threading.Event = field(default_factory=threading.Event)
+    processes: list[ChildProcess] = field(default_factory=list)
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
+        if tuple(command) != tuple(self.command):
+            return spawn(command, environment)
+        stuck = (sys.executable, "-c", "import threading; threading.Event().wait()")
+        self.processes.append(spawn(stuck, environment))
+        self.started.set()
+        return self.processes[-1]
+
+
+async def test_planning_that_does_not_end_is_stopped_at_the_deadline(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    stuck = Stuck(HOLDER)
+    host = ClusterHost(cluster[0], HostSettings(MINUTE, start=stuck.start))
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+
+    async with asyncio.timeout(30):
+        with pytest.raises(DeadlineExceeded):
+            await host.run(
+                order(given(tmp_path).recipe(), tmp_path / "out", deadline=soon), Told().watch()
+            )
+
+    assert [process.has_ended() for process in stuck.processes] == [True]
+    assert not (tmp_path / "out").exists()
+
+
+async def test_waiting_for_executors_ends_at_the_deadline(tmp_path: Path) -> None:
+    async with small_cluster(tmp_path / "spools", executors=0) as (dispatcher, _):
+        with pytest.raises(DeadlineExceeded):
+            await host_of(dispatcher, patience_s=600).run(
+                order(given(tmp_path).recipe(), tmp_path / "out", deadline=STARTED), Told().watch()
+            )
+
+
+async def test_a_cancel_stops_the_merging_of_part_files_too(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    stuck = Stuck(MERGING)
+    host = ClusterHost(cluster[0], HostSettings(MINUTE, start=stuck.start))
+    recipe = given(tmp_path, single_file=True).recipe()
+
+    async with asyncio.timeout(60):
+        running = asyncio.create_task(host.run(order(recipe, tmp_path / "out"), Told().watch()))
+        await asyncio.to_thread(stuck.started.wait, 60)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    assert [process.has_ended() for process in stuck.processes] == [True]
+    assert not (tmp_path / "out").exists()
 
 
 async def test_without_executors_a_run_waits_as_long_as_it_is_told_and_says_what_to_do(

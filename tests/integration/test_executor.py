@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import grpc
@@ -44,6 +44,22 @@ from tests.support.executors import (
 )
 from tests.support.pinned_job import SLOW, Job, job
 from tests.support.processes import children_of, ends_soon
+
+PATIENCE = timedelta(seconds=60)
+
+CLOCK_AHEAD = """
+import datetime, pathlib, time
+
+class Ahead(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(days=1)
+
+datetime.datetime = Ahead
+now = time.time
+time.time = lambda: now() + 86_400
+pathlib.Path(__file__).with_name("ahead").touch()
+"""
 
 
 @asynccontextmanager
@@ -207,6 +223,18 @@ async def test_a_fragment_is_stopped_within_two_seconds(tmp_path: Path) -> None:
     assert idle
 
 
+async def test_an_executor_whose_clock_is_ahead_works_as_long_as_it_may(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(CLOCK_AHEAD)
+    launch = replace(job(tmp_path).scans()[0], time_left=PATIENCE)
+
+    async with one_executor(tmp_path, PYTHONPATH=str(tmp_path)) as (_, line, _executor):
+        line.say(launch)
+        outcome = await line.end_of(launch.id)
+
+    assert isinstance(outcome, ScanDone), outcome
+    assert (tmp_path / "ahead").exists()
+
+
 @pytest.mark.full
 async def test_a_fragment_does_not_outlive_its_deadline(tmp_path: Path) -> None:
     given = job(tmp_path, SLOW)
@@ -214,7 +242,7 @@ async def test_a_fragment_does_not_outlive_its_deadline(tmp_path: Path) -> None:
         inputs = await scanned([line], given)
         launch = given.launch("join", 0, join_all(inputs))
 
-        line.say(replace(launch, deadline=datetime.now(UTC) + timedelta(seconds=1)))
+        line.say(replace(launch, time_left=timedelta(seconds=1)))
 
         outcome = await line.end_of(launch.id)
     assert isinstance(outcome, FragmentFailed)

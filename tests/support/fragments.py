@@ -118,10 +118,8 @@ CONTEXTS = st.builds(
     numbered=st.booleans(),
     staging=TEXTS,
 )
-DEADLINES = st.none() | st.integers(1, 2**41).map(
-    lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
-)
-LAUNCHES = st.builds(Launch, ATTEMPTS, CONTEXTS, WORKS, DEADLINES)
+TIMES_LEFT = st.none() | st.integers(1, 10**9).map(lambda ms: timedelta(milliseconds=ms))
+LAUNCHES = st.builds(Launch, ATTEMPTS, CONTEXTS, WORKS, TIMES_LEFT)
 
 SIDES = st.fixed_dictionaries({Side.LEFT: COUNTS, Side.RIGHT: COUNTS})
 SIZES = st.builds(BucketSize, st.integers(0, 4095), COUNTS, COUNTS, COUNTS)

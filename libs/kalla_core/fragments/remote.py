@@ -9,7 +9,7 @@ prove    show that this executor sees the folders that the run needs
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.matching.query import Side
@@ -149,10 +149,11 @@ class Launch:
     """One try at a fragment.
 
     Attributes:
-        deadline: zoned UTC, when it has to have ended; None for no bound.
+        time_left: how long it may take from when it is received, queues included; None for no
+            bound. No point in time: the clocks of two machines differ.
     """
 
     id: AttemptId
     job: JobContext
     work: Work
-    deadline: datetime | None = None
+    time_left: timedelta | None = None

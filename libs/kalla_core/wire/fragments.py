@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 import pyarrow as pa
@@ -29,19 +29,16 @@ from kalla_core.sources.protocol import Part, PinnedSource, Statistics
 from kalla_core.wire.attempts import attempt_message, attempt_of
 from kalla_core.wire.generated import executors_pb2 as pb
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _UNKNOWN = -1
 
 
 def launch_message(launch: Launch) -> pb.Launch:
-    """Return a launch as a message; its deadline is kept to the millisecond."""
+    """Return a launch as a message; the time left is kept to the millisecond, and at least one."""
     message = pb.Launch(
         id=attempt_message(launch.id),
         job=context_message(launch.job),
-        deadline_unix_ms=0
-        if launch.deadline is None
-        else (launch.deadline - _EPOCH) // _MILLISECOND,
+        time_left_ms=0 if launch.time_left is None else max(launch.time_left // _MILLISECOND, 1),
     )
     _set_work(message, launch.work)
     return message
@@ -53,12 +50,12 @@ def launch_of(message: pb.Launch) -> Launch:
     Raises:
         EngineFailure: it asks for no work that this version knows.
     """
-    deadline = message.deadline_unix_ms
+    left = message.time_left_ms
     return Launch(
         id=attempt_of(message.id),
         job=context_of(message.job),
         work=_work_of(message),
-        deadline=None if deadline == 0 else _EPOCH + deadline * _MILLISECOND,
+        time_left=None if left == 0 else left * _MILLISECOND,
     )
 
 

@@ -53,9 +53,10 @@ Tell = Callable[[FragmentProgress | FragmentEnded], None]
 
 @dataclass
 class _Slot:
-    """An attempt in hand."""
+    """An attempt in hand; `received` is on the monotonic clock."""
 
     launch: Launch
+    received: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
     why: KallaError | None = None
     forgotten: bool = False
@@ -238,7 +239,7 @@ class Runner:
         return self._processes.carry_out(task, lambda: self._limits(slot), tell)
 
     def _limits(self, slot: _Slot) -> Limits:
-        return Limits(self._share.killed_bytes, _time_left(slot.launch), slot.stop)
+        return Limits(self._share.killed_bytes, _time_left(slot), slot.stop)
 
     def _tickets(self, launch: Launch) -> dict[str, bytes]:
         keys = self._keys.good
@@ -274,10 +275,10 @@ class Runner:
 _busy_lock = threading.Lock()
 
 
-def _time_left(launch: Launch) -> timedelta | None:
-    if launch.deadline is None:
+def _time_left(slot: _Slot) -> timedelta | None:
+    if slot.launch.time_left is None:
         return None
-    left = launch.deadline - datetime.now(UTC)
+    left = slot.launch.time_left - timedelta(seconds=time.monotonic() - slot.received)
     if left <= timedelta(0):
         raise DeadlineExceeded("The run took longer than its timeout.")
     return left

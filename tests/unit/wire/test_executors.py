@@ -1,7 +1,11 @@
 """What executors and the coordinator say arrives as it was said."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from kalla_core.errors import EngineFailure, FetchFailed, KallaError
 from kalla_core.fragments.outcome import FragmentEnded, FragmentFailed
@@ -43,6 +47,14 @@ def test_schemas_arrive_with_their_metadata(launch: Launch) -> None:
 
     assert isinstance(heard, Launch)
     assert heard.job.left.schema.equals(launch.job.left.schema, check_metadata=True)
+
+
+@given(LAUNCHES, st.integers(-(10**9), 1999).map(lambda us: timedelta(microseconds=us)))
+def test_no_time_left_does_not_become_no_bound(launch: Launch, left: timedelta) -> None:
+    heard = to_executor(to_executor_message(replace(launch, time_left=left)))
+
+    assert isinstance(heard, Launch)
+    assert heard.time_left == timedelta(milliseconds=1)
 
 
 def test_a_message_of_another_version_is_an_error_of_this_one() -> None:

@@ -306,13 +306,13 @@ class Launch(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
-    DEADLINE_UNIX_MS_FIELD_NUMBER: _builtins.int
+    TIME_LEFT_MS_FIELD_NUMBER: _builtins.int
     SCAN_FIELD_NUMBER: _builtins.int
     JOIN_FIELD_NUMBER: _builtins.int
     SETTLE_FIELD_NUMBER: _builtins.int
     PROVE_FIELD_NUMBER: _builtins.int
-    deadline_unix_ms: _builtins.int
-    """0 for none"""
+    time_left_ms: _builtins.int
+    """From when it is received, by no clock that two machines would have to share; 0 for no bound."""
     @_builtins.property
     def id(self) -> _common_pb2.AttemptId: ...
     @_builtins.property
@@ -330,7 +330,7 @@ class Launch(_message.Message):
         *,
         id: _common_pb2.AttemptId | None = ...,
         job: Global___JobContext | None = ...,
-        deadline_unix_ms: _builtins.int = ...,
+        time_left_ms: _builtins.int = ...,
         scan: Global___ScanWork | None = ...,
         join: Global___JoinWork | None = ...,
         settle: Global___SettleWork | None = ...,
@@ -338,7 +338,7 @@ class Launch(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deadline_unix_ms", b"deadline_unix_ms", "id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "time_left_ms", b"time_left_ms", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["scan", "join", "settle", "prove"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015

@@ -120,9 +120,20 @@ async def holding(start: Start | None = None) -> AsyncIterator[Holder]:
         Crashed: it cannot be started.
     """
     loop = asyncio.get_running_loop()
-    process = await asyncio.to_thread(start or spawn, HOLDER, {})
+    process = await _started(start or spawn)
     holder = Holder(loop, process)
     try:
         yield holder
     finally:
         await asyncio.shield(holder.close())
+
+
+async def _started(start: Start) -> ChildProcess:
+    """Start a holder; who is cancelled meanwhile leaves none behind."""
+    starting = asyncio.ensure_future(asyncio.to_thread(start, HOLDER, {}))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            (await starting).end()
+        raise

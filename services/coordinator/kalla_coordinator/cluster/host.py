@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -97,10 +96,12 @@ class ClusterHost:
         Raises:
             NoExecutors: none came in time, or all are gone for as long.
             NotShared: an executor does not see a folder that the run needs.
+            DeadlineExceeded: it could not decide to commit in time.
             KallaError: what else went wrong.
         """
         try:
-            return await self._run(order, watch)
+            async with _in_time(order) as bound:
+                return await self._run(order, watch, bound)
         except NotShared as error:
             local = self._settings.local
             if local is None or order.recipe.options.engine is not EngineChoice.AUTO:
@@ -108,13 +109,13 @@ class ClusterHost:
             get_logger().info("cluster_not_shared", message=error.message)
             return await local.run(order, watch)
 
-    async def _run(self, order: RunOrder, watch: Watch) -> RunMetadata:
+    async def _run(self, order: RunOrder, watch: Watch, bound: asyncio.Timeout) -> RunMetadata:
         if not await self._dispatcher.some_executor(self._settings.patience):
             raise _nobody(self._settings.patience)
         first = (order.run_attempt - 1) * _ATTEMPTS + 1
         for number in range(first, first + _ATTEMPTS):
             name = RunName(order.run_id, number)
-            attempt = _Attempt(self._dispatcher, self._settings, order, watch, name)
+            attempt = _Attempt(self._dispatcher, self._settings, order, watch, name, bound)
             try:
                 return await attempt.run()
             except _StartOver as over:
@@ -132,6 +133,7 @@ class _Attempt:
     order: RunOrder
     watch: Watch
     name: RunName
+    bound: asyncio.Timeout
 
     async def run(self) -> RunMetadata:
         order = self.order
@@ -152,6 +154,7 @@ class _Attempt:
             telling.all_of_it(run)
             metadata = await self._metadata(run.state, plan, output, telling)
             await held.verify()
+            self.bound.reschedule(None)  # from the decision on nothing stops it
             await self.watch.decide_commit()
             await commit(output, metadata)
             telling.committed()
@@ -170,7 +173,7 @@ class _Attempt:
         brief = await self._brief(plan, output)
 
         def launch_of(state: RunState, which: Try, where: Mapping[str, tuple[str, int]]) -> Launch:
-            return launch(brief, state, which, where)
+            return launch(brief, state, which, where, _left(self.bound))
 
         run = self.dispatcher.begin(
             self.name, begun(self._setup(plan, output)), launch_of, telling.changed
@@ -190,7 +193,6 @@ class _Attempt:
             name=self.name,
             recipe=self.order.recipe,
             started_at=self.order.started_at,
-            deadline=self.order.deadline,
             plan=plan,
             staging=output.parts,
         )
@@ -214,11 +216,10 @@ class _Attempt:
         )
 
     async def _end(self, run: ActiveRun, held: Holder) -> e.Action:
-        """Wait for the end of a run; see to its deadline, its snapshot and its executors."""
+        """Wait for the end of a run; see to its snapshot and its executors."""
         loop = asyncio.get_running_loop()
         held.lost.add_done_callback(_when_lost(self.dispatcher, run))
         last_seen = loop.time()
-        deadline = _on(loop, self.order.deadline)
         while not run.over.done():
             await asyncio.wait({run.over}, timeout=_LOOK_INTERVAL_S)
             if self.dispatcher.slots():
@@ -226,8 +227,6 @@ class _Attempt:
             patience = self.settings.patience
             if loop.time() - last_seen > patience.total_seconds():
                 self.dispatcher.apply(run, e.Stopped(_nobody(patience)))
-            if loop.time() >= deadline:
-                self.dispatcher.apply(run, e.Stopped(_too_late(self.order)))
         return run.over.result()
 
     async def _metadata(
@@ -235,20 +234,44 @@ class _Attempt:
     ) -> RunMetadata:
         order = self.order
         gathered = gather(state)
-        files = await asyncio.to_thread(tidied, output, gathered.parts)
+        files = await tidied(output, gathered.parts)
         if order.recipe.options.single_file:
-            files = await asyncio.to_thread(merge, output, files, self.settings.start)
+            files = await merge(output, files, self.settings.start)
         done = outcome(gathered, plan, files, telling.durations)
         request = RunRequest(order.recipe, order.run_id, output.location, 0, 0)
         metadata = run_metadata(request, order.started_at, done)
         return replace(metadata, engine=ClusterHost.name, matched_count=rows_in(files, MATCHED))
 
 
-def _on(loop: asyncio.AbstractEventLoop, deadline: datetime | None) -> float:
+@asynccontextmanager
+async def _in_time(order: RunOrder) -> AsyncIterator[asyncio.Timeout]:
+    """Bound all waiting of a block by a run's deadline, for as long as that is not taken away.
+
+    Raises:
+        DeadlineExceeded: it has passed.
+    """
+    bound = asyncio.timeout_at(None if order.deadline is None else _on_the_loop(order.deadline))
+    try:
+        async with bound:
+            yield bound
+    except TimeoutError:
+        if bound.expired():
+            raise _too_late(order) from None
+        raise
+
+
+def _on_the_loop(deadline: datetime) -> float:
     """Return a deadline on the clock of the loop, which nobody sets."""
-    if deadline is None:
-        return math.inf
-    return loop.time() + (deadline - datetime.now(UTC)).total_seconds()
+    left = deadline - datetime.now(UTC)
+    return asyncio.get_running_loop().time() + left.total_seconds()
+
+
+def _left(bound: asyncio.Timeout) -> timedelta | None:
+    """Return how much time is left."""
+    when = bound.when()
+    if when is None:
+        return None
+    return timedelta(seconds=max(when - asyncio.get_running_loop().time(), 0.0))
 
 
 def _when_lost(

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 from kalla_coordinator.cluster.gathered import OUTPUTS, output_of
 from kalla_coordinator.cluster.holder import MERGING
@@ -25,6 +27,8 @@ from kalla_core.evidence.output import Output, claim_output
 from kalla_core.fragments.outcome import EvidencePart
 from kalla_core.s3.location import S3Location, is_s3
 from kalla_core.s3.multipart import PendingUpload
+
+T = TypeVar("T")
 
 _MERGE_BYTES = GIB
 
@@ -72,14 +76,46 @@ def is_shared_folder(output: Output) -> bool:
     return not is_s3(output.parts)
 
 
-def tidied(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, ...]:
+async def tidied(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, ...]:
     """Leave of what was written only what counts; return the files as they will be committed.
 
-    An output of one part becomes a file of the output's own name, as a local run writes it.
+    An output of one part becomes a file of the output's own name, as a local run writes it. Who is
+    cancelled meanwhile waits until nothing is moved any more.
 
     Raises:
         OutOfDisk, OutputNotWritable: the folder cannot be tidied.
     """
+    return await _over(asyncio.to_thread(_tidied, output, parts), threading.Event())
+
+
+async def merge(
+    output: Output, files: Sequence[WrittenFile], start: Start | None
+) -> tuple[WrittenFile, ...]:
+    """Make one file of each output that is in parts; return all files.
+
+    Who is cancelled meanwhile stops it, and waits until nothing is written any more.
+
+    Raises:
+        InvalidSetting: the parts are in a bucket, where nothing can be put together.
+        KallaError: as writing does.
+    """
+    stop = threading.Event()
+    return await _over(asyncio.to_thread(_merge, output, files, start, stop), stop)
+
+
+async def _over(work: Coroutine[Any, Any, T], stop: threading.Event) -> T:
+    """Wait for work in a thread; who is cancelled meanwhile sets `stop`, and waits all the same."""
+    working = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        with suppress(Exception):
+            await working
+        raise
+
+
+def _tidied(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, ...]:
     if not is_shared_folder(output):
         output.adopt(_upload(output, part) for part in parts)
         return tuple(_written(part, part.name) for part in parts)
@@ -92,15 +128,9 @@ def tidied(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, 
         )
 
 
-def merge(
-    output: Output, files: Sequence[WrittenFile], start: Start | None
+def _merge(
+    output: Output, files: Sequence[WrittenFile], start: Start | None, stop: threading.Event
 ) -> tuple[WrittenFile, ...]:
-    """Make one file of each output that is in parts; return all files.
-
-    Raises:
-        InvalidSetting: the parts are in a bucket, where nothing can be put together.
-        KallaError: as writing does.
-    """
     outputs: dict[str, list[str]] = {}
     for file in files:
         name, _, part = file.name.partition("/")
@@ -114,7 +144,7 @@ def merge(
             "by the executors: let the output be a folder, or the engine local."
         )
     order = {"staging": output.parts, "scratch": str(output.scratch), "outputs": outputs}
-    made = {file.name: file for file in _merged(order, start)}
+    made = {file.name: file for file in _merged(order, start, stop)}
     rest = {file.name: file for file in files if file.name in OUTPUTS}
     return tuple({**rest, **made}[name] for name in OUTPUTS)
 
@@ -132,8 +162,10 @@ async def commit(output: Output, metadata: RunMetadata) -> None:
     committing.result()
 
 
-def _merged(order: Mapping[str, object], start: Start | None) -> tuple[WrittenFile, ...]:
-    with running(MERGING, Limits(_MERGE_BYTES), start=start) as child:
+def _merged(
+    order: Mapping[str, object], start: Start | None, stop: threading.Event
+) -> tuple[WrittenFile, ...]:
+    with running(MERGING, Limits(_MERGE_BYTES, stop=stop), start=start) as child:
         for answer in child.ask(order):
             if answer["event"] == "error":
                 raise messages.error(answer)

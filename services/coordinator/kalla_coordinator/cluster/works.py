@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName, Try
 from kalla_coordinator.cluster.run_state import RunState, Setup
@@ -65,17 +65,22 @@ class Brief:
     name: RunName
     recipe: Recipe
     started_at: datetime
-    deadline: datetime | None
     plan: HeldPlan
     staging: str
     nonce_name: str = ""
     nonce: str = ""
 
 
-def launch(brief: Brief, state: RunState, which: Try, addresses: Addresses) -> Launch:
+def launch(
+    brief: Brief,
+    state: RunState,
+    which: Try,
+    addresses: Addresses,
+    time_left: timedelta | None = None,
+) -> Launch:
     """Return what an attempt is to do; all its inputs are available."""
     works = _Works(brief, state, addresses)
-    return Launch(brief.name.of(which), works.context(), works.work(which), brief.deadline)
+    return Launch(brief.name.of(which), works.context(), works.work(which), time_left)
 
 
 @dataclass(frozen=True, slots=True)
