@@ -224,10 +224,36 @@ async def test_a_database_that_is_not_there_is_named_as_the_cause(tmp_path: Path
             pass
 
 
-async def test_another_kind_of_database_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSetting):
-        async with open_store("mysql://here/none", tmp_path):
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://here/none", "PostgreSQL"),
+        ("postgres://here/none?wibble=1", "wibble; options are application_name, host"),
+        ("postgres://here:abc/none", "PostgreSQL"),
+        ("postgres://here:70000/none", "no port 70000"),
+        ("postgres://here/none?host=a:1&host=b&port=2", "PostgreSQL"),
+        ("postgres://here/none?port=x", "PostgreSQL"),
+    ],
+)
+async def test_an_address_that_cannot_be_one_is_refused(
+    tmp_path: Path, url: str, words: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=words):
+        async with open_store(url, tmp_path):
             pass
+
+
+async def test_the_store_names_itself_to_the_server_as_it_is_told(
+    postgres: str, tmp_path: Path
+) -> None:
+    from sqlalchemy import text
+
+    mark = "&" if "?" in postgres else "?"
+    url = f"{postgres}{mark}application_name=books"
+    async with open_store(url, tmp_path) as store, store._engine.connect() as connection:
+        name = (await connection.execute(text("SHOW application_name"))).scalar()
+
+    assert name == "books"
 
 
 async def test_tables_of_a_newer_version_are_left_alone(tmp_path: Path) -> None:

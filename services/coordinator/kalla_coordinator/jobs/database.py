@@ -20,6 +20,7 @@ from kalla_core.errors import InvalidSetting
 
 _BUSY_MS = 5_000
 _PATIENCE_S = 10
+_OPTIONS = frozenset({"application_name", "host", "port", "sslmode"})
 
 
 def open_engine(database_url: str | None, staging: Path) -> AsyncEngine:
@@ -63,17 +64,23 @@ def _sqlite(path: Path) -> AsyncEngine:
 def _postgres(database_url: str) -> AsyncEngine:
     try:
         url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+asyncpg://", database_url))
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise _no_url() from error
     if url.drivername != "postgresql+asyncpg":
         raise _no_url()
+    unknown = sorted(set(url.query) - _OPTIONS)
+    if unknown:
+        raise _no_url(f" It has {', '.join(unknown)}; options are {', '.join(sorted(_OPTIONS))}.")
     query = dict(url.query)
-    mode = query.pop("sslmode", None)  # libpq's word for it
     connect: dict[str, Any] = {"timeout": _PATIENCE_S, "command_timeout": _PATIENCE_S}
-    if mode is not None:
+    if (mode := query.pop("sslmode", None)) is not None:  # libpq's word for it
         connect["ssl"] = mode
+    if (name := query.pop("application_name", None)) is not None:
+        connect["server_settings"] = {"application_name": name}
+    url = url.set(query=query)
+    _check_addresses(url)
     engine = create_async_engine(
-        url.set(query=query),
+        url,
         pool_size=4,
         max_overflow=0,
         pool_pre_ping=True,
@@ -83,9 +90,21 @@ def _postgres(database_url: str) -> AsyncEngine:
     return engine.execution_options(schema_translate_map={None: POSTGRES_SCHEMA})
 
 
-def _no_url() -> InvalidSetting:
+def _check_addresses(url: URL) -> None:
+    """Refuse hosts and ports that the driver would only stumble over as it connects."""
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+        ports = options.get("port") or []
+        for port in ports if isinstance(ports, list) else [ports]:
+            if not 0 < int(port) < 1 << 16:
+                raise _no_url(f" There is no port {port}.")
+    except (ArgumentError, ValueError) as error:
+        raise _no_url() from error
+
+
+def _no_url(why: str = "") -> InvalidSetting:
     return InvalidSetting(
         "DATABASE_URL must be the address of a PostgreSQL database, like "
-        "postgres://user:password@host/name; without it, jobs are kept in SQLite.",
+        f"postgres://user:password@host/name; without it, jobs are kept in SQLite.{why}",
         settings=["DATABASE_URL"],
     )
