@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from kalla_coordinator.fleet import Fleet, Restarts
 
@@ -51,19 +52,18 @@ async def test_one_that_is_killed_is_started_again_in_its_place() -> None:
     assert all(process.returncode is not None for process in fleet.processes)
 
 
-async def test_one_that_fails_again_and_again_is_given_up(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+async def test_one_that_fails_again_and_again_is_given_up() -> None:
     fleet = Fleet(FAILING, 1, AT_ONCE)
     await fleet.start()
 
-    fleet.watch_over()
-    async with asyncio.timeout(PATIENCE_S):
-        await asyncio.gather(*fleet._keepers)
+    with capture_logs() as said:
+        fleet.watch_over()
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*fleet._keepers)
 
-    said = "".join(capfd.readouterr())
-    assert said.count("process_restarts") == 2
-    assert said.count("process_given_up") == 1
+    events = [one["event"] for one in said]
+    assert events.count("process_restarts") == 2
+    assert events.count("process_given_up") == 1
     await fleet.close()
 
 
