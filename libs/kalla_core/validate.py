@@ -30,7 +30,7 @@ from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.nearest import nearest, suggestion
 from kalla_core.recipe.paths import Location, path_text
 from kalla_core.sources.filters import filter_faults
-from kalla_core.sources.protocol import PinnedSource, SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 _LEFT: Location = ("sources", "left")
@@ -70,7 +70,7 @@ class Validation:
 def validate_recipe(
     recipe: Recipe,
     started_at: datetime | None = None,
-    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+    access: SourceAccess = EVERYTHING,
 ) -> Validation:
     """Check a recipe against its sources.
 

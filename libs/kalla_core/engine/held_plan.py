@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe, parse_source
 from kalla_core.recipe.write import source_document, to_document
 from kalla_core.sources.access_json import access_json, access_of
-from kalla_core.sources.protocol import Part, PinnedSource, SourceAccess, Statistics
+from kalla_core.sources.protocol import EVERYTHING, Part, PinnedSource, SourceAccess, Statistics
 
 Json = dict[str, Any]
 
@@ -35,7 +35,7 @@ class HoldOrder:
     recipe: Recipe
     started_at: datetime
     slots: int
-    access: SourceAccess = field(default_factory=SourceAccess)
+    access: SourceAccess = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.matching.session import SessionLimits
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.sources.pins import pinned_together
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 PART_BYTES = 64 << 20
 """A part is about this large where the recipe does not say how many there are."""
@@ -68,7 +68,7 @@ class JobSpec:
     staging: Path
     spool: Path
     budget: Budget
-    access: SourceAccess = field(default_factory=SourceAccess)
+    access: SourceAccess = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

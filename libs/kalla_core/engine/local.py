@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
@@ -27,7 +27,7 @@ from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.uris import LOCAL, scheme_of
 from kalla_core.recipe.write import masked_uri, to_document
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 _PARENT_BYTES = 96 * MIB
 """Measured: what the command line itself keeps resident while a run goes on."""
@@ -57,7 +57,7 @@ class RunRequest:
     run_attempt: int = 1
     started_at: datetime | None = None
     timeout: timedelta | None = None
-    access: SourceAccess = field(default_factory=SourceAccess)
+    access: SourceAccess = EVERYTHING
 
 
 def _at_once() -> None:

@@ -10,14 +10,14 @@ from kalla_core.errors import KallaError, NotAllowed
 from kalla_core.fragments.outcome import ProveDone
 from kalla_core.fragments.remote import JobContext, ProveWork
 from kalla_core.s3.location import is_s3
-from kalla_core.sources.protocol import PinnedSource, SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 
 def run_prove(
     job: JobContext,
     work: ProveWork,
-    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+    access: SourceAccess = EVERYTHING,
 ) -> ProveDone:
     """Return what is not to be seen from here: the first source, else the staging folder.
 

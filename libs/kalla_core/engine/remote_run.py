@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from kalla_core.fragments.remote import Extra, JobContext, JoinWork, SettleWork,
 from kalla_core.matching.planned import Planned, plan_match
 from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.matching.session import SessionLimits
-from kalla_core.sources.protocol import PinnedSource, SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 OnFragment = Callable[[FragmentProgress], None]
@@ -50,7 +50,7 @@ class RemoteRun:
     scratch: Path
     on_progress: OnFragment
     fetched_bytes: int = 0
-    access: SourceAccess = field(default_factory=SourceAccess)
+    access: SourceAccess = EVERYTHING
 
     @cached_property
     def planned(self) -> Planned:

@@ -106,7 +106,7 @@ def canonical_json(document: JsonObject) -> bytes:
 
 
 def to_json(metadata: RunMetadata) -> dict[str, Any]:
-    """Return the document, its fields as CONTRACT names them."""
+    """Return the document, its fields as the README names them."""
     return {
         "run_id": metadata.run_id,
         "recipe_id": metadata.recipe_id,

@@ -9,7 +9,7 @@ from kalla_core.fragments.cut import bucket_count
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.strategy import Strategy
 from kalla_core.recipe.model import Recipe
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.validate import validate_recipe
 
 
@@ -35,7 +35,7 @@ def explain_recipe(
     recipe: Recipe,
     memory_limit_bytes: int,
     threads: int,
-    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+    access: SourceAccess = EVERYTHING,
 ) -> Explanation:
     """Look at the sources of a recipe, without reading them, and plan its SQL.
 

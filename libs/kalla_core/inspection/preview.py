@@ -12,7 +12,7 @@ from kalla_core.recipe.document import ExtraDocument
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.parse import checked, extra_specs
 from kalla_core.recipe.uris import type_of
-from kalla_core.sources.protocol import PinnedSource, SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 MAX_ROWS = 10_000
@@ -64,7 +64,7 @@ def demand_source(uri: str, types: Mapping[str, object], filters: Sequence[objec
 def preview(
     spec: SourceSpec,
     rows: int,
-    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+    access: SourceAccess = EVERYTHING,
 ) -> Preview:
     """Look at a source.
 

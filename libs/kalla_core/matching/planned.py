@@ -131,7 +131,7 @@ class _Asked:
     query: MatchQuery = field(compare=False)
 
 
-_CLOCK = re.compile("|".join(CLOCK), re.IGNORECASE)
+_CLOCK = re.compile(rf"\b({'|'.join(CLOCK)})\b", re.IGNORECASE)
 _REMEMBERED = 8
 
 

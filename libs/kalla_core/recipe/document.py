@@ -157,7 +157,7 @@ class OptionsDocument(Strict):
 
 
 class RecipeDocument(Strict):
-    """A whole recipe (CONTRACT §1)."""
+    """A whole recipe."""
 
     recipe_id: Text
     name: Text

@@ -1,7 +1,7 @@
-"""A recipe as a job request, and back (CONTRACT §5).
+"""A recipe as a job request, and back.
 
 A request carries the recipe's parts under the names of the job API, or the recipe itself. What
-the parts have no field for in the contract's example (`recipe_id`, `types`, ...) is added only
+the job API's first parts have no field for (`recipe_id`, `types`, ...) is added only
 where the recipe says something there. The first source is the left one, and each keeps the alias
 that the match SQL may use; `left_src` and `right_src` always name them too.
 """

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Protocol, runtime_checkable
 
 from kalla_core.recipe.model import SourceSpec
-from kalla_core.sources.protocol import Connector, PinnedSource, SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, Connector, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 
@@ -31,7 +31,7 @@ class GroupConnector(Protocol):
 @contextmanager
 def pinned_together(
     specs: Sequence[SourceSpec],
-    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+    access: SourceAccess = EVERYTHING,
 ) -> Iterator[tuple[tuple[Connector, PinnedSource], ...]]:
     """Pin sources, each with the connector that reads it, in the order given.
 

@@ -44,6 +44,10 @@ class SourceAccess:
     allowed_env: frozenset[str] | None = None
 
 
+EVERYTHING = SourceAccess()
+"""No bounds, as on the command line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """What is known of a source without reading it; None where it is not cheap to know.

@@ -15,7 +15,7 @@ from typing import cast
 
 from kalla_core.errors import ConnectorMissing, InvalidUri
 from kalla_core.recipe.model import SourceSpec, SourceType
-from kalla_core.sources.protocol import Connector, SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, Connector, SourceAccess
 from kalla_core.sources.uri import check_secrets, mask, scheme_of
 
 GROUP = "kalla.connectors"
@@ -36,7 +36,7 @@ _WANTED: Mapping[SourceType, str] = {
 }
 
 
-def connector_for(spec: SourceSpec, access: SourceAccess = SourceAccess()) -> Connector:  # noqa: B008 - frozen
+def connector_for(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Connector:
     """Return the connector that reads `spec`.
 
     Raises:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from kalla_core.fragments.outcome import FragmentEnded
-from kalla_core.fragments.work import outcome_word, work_of
+from kalla_core.fragments.work import outcome_word, work_done
 from kalla_core.observe.loop_lag import LAG_SECONDS
+from kalla_core.observe.work import WorkCounters, WorkDone
 
 _SECONDS = (0.1, 0.3, 1, 3, 10, 30, 120, 600, 3600)
 
@@ -28,9 +30,7 @@ class ExecutorMetrics:
 
     def __init__(self) -> None:
         self.registry = own = CollectorRegistry()
-        self.fragments = Counter(
-            "kalla_fragments", "Fragments that ended.", ["stage", "outcome"], registry=own
-        )
+        self._work = WorkCounters(own)
         self.seconds = Histogram(
             "kalla_fragment_seconds",
             "From the launch of a fragment to its end.",
@@ -41,20 +41,8 @@ class ExecutorMetrics:
         self.rows = Counter(
             "kalla_fragment_rows", "Rows scanned, joined or settled.", ["stage"], registry=own
         )
-        self.scanned_rows = Counter("kalla_scanned_rows", "Read from sources.", registry=own)
-        self.scanned_bytes = Counter(
-            "kalla_scanned_bytes", "Read from sources, as Arrow batches.", registry=own
-        )
-        self.spooled_rows = Counter("kalla_spooled_rows", "Rows in spools.", registry=own)
-        self.spooled_bytes = Counter("kalla_spooled_bytes", "Spools written.", registry=own)
         self.fetched_rows = Counter("kalla_fetched_rows", "Fetched from peers.", registry=own)
-        self.fetched_bytes = Counter("kalla_fetched_bytes", "Fetched from peers.", registry=own)
         self.served_bytes = Counter("kalla_served_bytes", "Served to peers.", registry=own)
-        self.spilled_bytes = Counter(
-            "kalla_spilled_bytes",
-            "On disk for a fragment beside its inputs, at most.",
-            registry=own,
-        )
         self.fetch_wait_seconds = Counter(
             "kalla_fetch_wait_seconds", "Fragments waited for their inputs.", registry=own
         )
@@ -84,15 +72,11 @@ class ExecutorMetrics:
 
     def ended(self, ended: FragmentEnded) -> None:
         """Count a fragment that ended; what it fetched was counted when that was done."""
-        stage, work = ended.id.stage, work_of(ended.outcome)
-        self.fragments.labels(stage, outcome_word(ended.outcome)).inc()
+        stage, work = ended.id.stage, work_done(ended.outcome)
+        self._work.ended(stage, outcome_word(ended.outcome))
+        self._work.add(replace(work, fetched_bytes=0))
         self.seconds.labels(stage).observe(ended.seconds)
         self.rows.labels(stage).inc(work.rows)
-        self.scanned_rows.inc(work.scanned_rows)
-        self.scanned_bytes.inc(work.scanned_bytes)
-        self.spooled_rows.inc(work.spooled_rows)
-        self.spooled_bytes.inc(work.spooled_bytes)
-        self.spilled_bytes.inc(work.spilled_bytes)
 
     def fetched(self, rows: int, size: int, seconds: float, waited_s: float) -> None:
         """Count what a fragment fetched from its peers.
@@ -102,7 +86,7 @@ class ExecutorMetrics:
             waited_s: of them, all threads together, for room in memory.
         """
         self.fetched_rows.inc(rows)
-        self.fetched_bytes.inc(size)
+        self._work.add(WorkDone(fetched_bytes=size))
         self.fetch_wait_seconds.inc(seconds)
         self.permit_wait_seconds.labels(Permit.BYTES.value).inc(waited_s)
 

@@ -37,7 +37,7 @@ from kalla_core.fragments.outcome import (
 )
 from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.wire.tickets import sign
 from kalla_executor import tasks
 from kalla_executor.flight import SpoolKeys
@@ -88,9 +88,9 @@ class Runner:
         tell: Tell,
         spool_limit_bytes: int | None = None,
         authorities: bytes | None = None,
-        access: SourceAccess | None = None,
+        access: SourceAccess = EVERYTHING,
     ) -> None:
-        self._access = access or SourceAccess()
+        self._access = access
         self._authorities = authorities
         self._executor_id = executor_id
         self._folder = folder

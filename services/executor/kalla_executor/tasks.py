@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from kalla_core.engine.wants import by_executor, wants
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.remote import Launch
 from kalla_core.sources.access_json import access_json, access_of
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.wire.fragments import launch_message, launch_of
 from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.outcomes import ended_message, ended_of, progress_message, progress_of
@@ -45,7 +45,7 @@ class Task:
     tickets: Mapping[str, bytes]
     rest_bytes: int | None = None
     authorities: bytes | None = None
-    access: SourceAccess = field(default_factory=SourceAccess)
+    access: SourceAccess = EVERYTHING
 
     def requests(self) -> list[Request]:
         """Return what is to be fetched of each peer."""

@@ -30,7 +30,7 @@ from kalla_core.observe.logs import get_logger
 from kalla_core.settings import CoordinatorSettings
 from kalla_core.settings.tls import Certificate, read_certificate
 from kalla_core.settings.tokens import read_tokens
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 GRACE_S = 5.0
 HEARTBEAT_S = 15.0
@@ -53,7 +53,7 @@ async def serving(
     settings: CoordinatorSettings,
     *,
     registry: CollectorRegistry,
-    access: SourceAccess = SourceAccess(),  # noqa: B008 - frozen
+    access: SourceAccess = EVERYTHING,
     check_sources: CheckSources | None = None,
     extra_servicers: Sequence[ExtraServicer] = (),
     inspection_limits: Limits | None = None,

@@ -1,4 +1,4 @@
-"""What is told to whoever asked for a job, one model per payload (CONTRACT §6)."""
+"""What is told to whoever asked for a job, one model per payload."""
 
 from __future__ import annotations
 

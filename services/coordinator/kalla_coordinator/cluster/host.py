@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from kalla_coordinator.cluster import events as e
@@ -45,7 +45,7 @@ from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
 from kalla_core.recipe.model import EngineChoice, Recipe
 from kalla_core.recipe.uris import LOCAL, scheme_of
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 _ATTEMPTS = 3
 """Times that a run is begun with sources pinned anew, for one attempt of its job."""
@@ -68,7 +68,7 @@ class HostSettings:
     """
 
     patience: timedelta
-    access: SourceAccess = field(default_factory=SourceAccess)
+    access: SourceAccess = EVERYTHING
     start: Start | None = None
     local: Host | None = None
 

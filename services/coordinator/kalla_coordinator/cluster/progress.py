@@ -11,7 +11,8 @@ from kalla_coordinator.cluster.run_state import Phase, RunState
 from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.held_plan import HeldPlan
 from kalla_core.engine.progress import Progress, Stage
-from kalla_core.fragments.outcome import FragmentProgress, JoinDone, Outcome, ScanDone, SettleDone
+from kalla_core.fragments.outcome import FragmentProgress, JoinDone, ScanDone, SettleDone
+from kalla_core.fragments.work import work_done
 from kalla_core.matching.query import Side
 
 
@@ -75,28 +76,14 @@ def shares(
     for key, fragment in state.fragments.items():
         accepted, running = fragment.accepted, fragment.running
         if accepted is not None and accepted.executor in found:
-            rows, fetched = _work_of(accepted.outcome)
-            share = found[accepted.executor]
-            found[accepted.executor] = _shared(share, rows, fetched, done=1)
+            work, share = work_done(accepted.outcome), found[accepted.executor]
+            found[accepted.executor] = _shared(share, work.rows, work.fetched_bytes, done=1)
         if running is not None and running.executor in found:
             report = _report(reports, key, running.attempt)
             rows, fetched = (0, 0) if report is None else (report.rows, report.fetched_bytes)
             share = found[running.executor]
             found[running.executor] = _shared(share, rows, fetched, running=1)
     return tuple(found.values())
-
-
-def _work_of(outcome: Outcome) -> tuple[int, int]:
-    """Return the rows that a fragment went through, and the bytes that it fetched."""
-    match outcome:
-        case ScanDone():
-            return outcome.rows, 0
-        case JoinDone():
-            return sum(outcome.joined.values()), outcome.fetched_bytes
-        case SettleDone():
-            return sum(outcome.settled.values()), outcome.fetched_bytes
-        case _:
-            return 0, 0
 
 
 def _shared(

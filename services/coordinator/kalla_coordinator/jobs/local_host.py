@@ -21,7 +21,7 @@ from kalla_core.engine.progress import Progress
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import Cancelled, DeadlineExceeded
 from kalla_core.evidence.metadata import RunMetadata
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 SERVICE_BYTES = 256 * MIB
 """What the coordinator itself and the process that others are forked from keep resident."""
@@ -53,14 +53,14 @@ class LocalHost:
         memory_bytes: int,
         slots: int,
         start: Start,
-        access: SourceAccess | None = None,
+        access: SourceAccess = EVERYTHING,
         count: Count | None = None,
     ) -> None:
         self._count = count
         self._memory_bytes = job_memory_bytes(memory_bytes, most_jobs)
         self._slots = slots
         self._start = start
-        self._access = access or SourceAccess()
+        self._access = access
         self._running = 0
         self._threads = ThreadPoolExecutor(most_jobs, thread_name_prefix="local-run")
 

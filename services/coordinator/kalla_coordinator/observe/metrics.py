@@ -12,8 +12,9 @@ from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.outcome import Outcome
-from kalla_core.fragments.work import outcome_word, work_of
+from kalla_core.fragments.work import outcome_word, work_done
 from kalla_core.observe.loop_lag import LAG_SECONDS
+from kalla_core.observe.work import WorkCounters, WorkDone
 
 _JOB_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200)
 _JOB_ROWS = (100, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
@@ -23,7 +24,7 @@ _FRAGMENT_OF = {Stage.STAGING: "scan", Stage.MATCHING: "join"}
 
 
 class CoordinatorMetrics:
-    """What is counted; names as CONTRACT §8 has them, and the same words as on executors.
+    """What is counted; the README lists it. Names and words are those of executors, too.
 
     Rows and fragments are those of all runs, wherever they went on.
     """
@@ -74,20 +75,34 @@ class CoordinatorMetrics:
             buckets=LAG_SECONDS,
             registry=own,
         )
-        self._work = _WorkMetrics(own)
+        self._work = WorkCounters(own)
         self._cluster = _ClusterMetrics(own)
 
     def count_progress(self, before: Progress | None, now: Progress) -> None:
         """Count what a run on this machine did between two reports of one stage and source."""
-        self._work.count_progress(before or Progress(now.stage), now)
+        before = before or Progress(now.stage)
+        if now.stage in _FRAGMENT_OF:
+            done = max(0, now.fragments_done - before.fragments_done)
+            self._work.ended(_FRAGMENT_OF[now.stage], "done", done)
+        read = now.stage is Stage.STAGING
+        self._work.add(
+            WorkDone(
+                scanned_rows=max(0, now.rows_done - before.rows_done) if read else 0,
+                scanned_bytes=max(0, now.bytes_done - before.bytes_done) if read else 0,
+                spooled_rows=max(0, now.spooled_rows - before.spooled_rows),
+                spooled_bytes=max(0, now.spooled_bytes - before.spooled_bytes),
+                spilled_bytes=max(0, now.spilled_bytes - before.spilled_bytes),
+            )
+        )
 
     def fragment_ended(self, stage: str, outcome: Outcome) -> None:
         """Count an attempt at a fragment on an executor."""
-        self._work.count_outcome(stage, outcome)
+        self._work.ended(stage, outcome_word(outcome))
+        self._work.add(work_done(outcome))
 
     def fragment_lost(self, stage: str) -> None:
         """Count an attempt that was lost with its executor."""
-        self._work.fragments.labels(stage, Cause.LOST.value).inc()
+        self._work.ended(stage, Cause.LOST.value)
 
     def fragment_retried(self, stage: str, cause: str) -> None:
         """Count another attempt at a fragment."""
@@ -104,51 +119,6 @@ class CoordinatorMetrics:
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
-
-
-class _WorkMetrics:
-    """What runs read, kept and moved."""
-
-    def __init__(self, own: CollectorRegistry) -> None:
-        self.fragments = Counter(
-            "kalla_fragments",
-            "Fragments that ended; of runs on this machine those that were done.",
-            ["stage", "outcome"],
-            registry=own,
-        )
-        self._scanned_rows = Counter("kalla_scanned_rows", "Read from sources.", registry=own)
-        self._scanned_bytes = Counter(
-            "kalla_scanned_bytes", "Read from sources, as Arrow batches.", registry=own
-        )
-        self._spooled_rows = Counter("kalla_spooled_rows", "Rows in spools.", registry=own)
-        self._spooled_bytes = Counter("kalla_spooled_bytes", "Spools written.", registry=own)
-        self._fetched_bytes = Counter(
-            "kalla_fetched_bytes", "Fetched by executors from their peers.", registry=own
-        )
-        self._spilled_bytes = Counter(
-            "kalla_spilled_bytes", "On disk beside the spool, at most.", registry=own
-        )
-
-    def count_outcome(self, stage: str, outcome: Outcome) -> None:
-        self.fragments.labels(stage, outcome_word(outcome)).inc()
-        work = work_of(outcome)
-        self._scanned_rows.inc(work.scanned_rows)
-        self._scanned_bytes.inc(work.scanned_bytes)
-        self._spooled_rows.inc(work.spooled_rows)
-        self._spooled_bytes.inc(work.spooled_bytes)
-        self._fetched_bytes.inc(work.fetched_bytes)
-        self._spilled_bytes.inc(work.spilled_bytes)
-
-    def count_progress(self, before: Progress, now: Progress) -> None:
-        if now.stage in _FRAGMENT_OF:
-            done = max(0, now.fragments_done - before.fragments_done)
-            self.fragments.labels(_FRAGMENT_OF[now.stage], "done").inc(done)
-        if now.stage is Stage.STAGING:
-            self._scanned_rows.inc(max(0, now.rows_done - before.rows_done))
-            self._scanned_bytes.inc(max(0, now.bytes_done - before.bytes_done))
-        self._spooled_rows.inc(max(0, now.spooled_rows - before.spooled_rows))
-        self._spooled_bytes.inc(max(0, now.spooled_bytes - before.spooled_bytes))
-        self._spilled_bytes.inc(max(0, now.spilled_bytes - before.spilled_bytes))
 
 
 class _ClusterMetrics:
