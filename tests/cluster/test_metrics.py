@@ -45,7 +45,8 @@ def test_coordinator_and_executors_count_the_same_work(cluster: Cluster, tmp_pat
         assert value[f"kalla_{name}_total"] == done[f"kalla_{name}_total"] > 0, name
     assert done["kalla_fragment_rows_total{stage=join}"] == rows
     assert value["kalla_fetched_bytes_total"] == job["shuffled_bytes"]
-    assert 0 < done["kalla_fetched_rows_total"] < rows
+    # Where nothing is at hand, each row travels once for its join, and its key once to be counted.
+    assert 0 < done["kalla_fetched_rows_total"] <= 2 * rows
     assert done["kalla_fetch_wait_seconds_total"] > 0
     assert done["kalla_permit_wait_seconds_total{permit=stream}"] > 0
     assert done["kalla_served_bytes_total"] > 0

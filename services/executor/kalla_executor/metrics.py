@@ -41,7 +41,9 @@ class ExecutorMetrics:
         self.rows = Counter(
             "kalla_fragment_rows", "Rows scanned, joined or settled.", ["stage"], registry=own
         )
-        self.fetched_rows = Counter("kalla_fetched_rows", "Fetched from peers.", registry=own)
+        self.fetched_rows = Counter(
+            "kalla_fetched_rows", "Fetched from peers, hashes of keys among them.", registry=own
+        )
         self.served_bytes = Counter("kalla_served_bytes", "Served to peers.", registry=own)
         self.fetch_wait_seconds = Counter(
             "kalla_fetch_wait_seconds", "Fragments waited for their inputs.", registry=own
