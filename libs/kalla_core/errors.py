@@ -49,6 +49,7 @@ operator's (the system failed, exit code 3).
         ├── NoExecutors              no_executors          nobody to run a cluster job
         ├── ExecutorLost             executor_lost         gone with what it had in hand
         ├── FetchFailed              fetch_failed          a spool could not be fetched
+        ├── EvidenceDamaged          evidence_damaged      a part is not what was reported
         ├── AccountingFailed         accounting_failed     rows in and rows out do not add up
         └── EngineFailure            engine_failure        the query engine failed in another way
 """
@@ -309,6 +310,12 @@ class DeadlineExceeded(SystemFailure):
     """The run took longer than its `timeout_s`."""
 
     code = "deadline_exceeded"
+
+
+class EvidenceDamaged(SystemFailure):
+    """What an executor wrote is not what it reported."""
+
+    code = "evidence_damaged"
 
 
 class AccountingFailed(SystemFailure):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,7 +43,11 @@ def findings(output: str | Path, metadata: RunMetadata, side: Side) -> tuple[Fin
     found: dict[str, Finding] = {}
     place = place_of(output)
     for name in _files(metadata, side):
-        with place.open(name)[0] as raw, pq.ParquetFile(raw) as file:
+        with (
+            closing(place.open(name)) as stored,
+            stored.arrow() as raw,
+            pq.ParquetFile(raw) as file,
+        ):
             for seen in _by_row_group(file, found):
                 before = found.get(seen.reason)
                 found[seen.reason] = seen if before is None else _added(before, seen.rows)

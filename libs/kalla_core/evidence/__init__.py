@@ -18,6 +18,8 @@ s3_claim    ... the claim on it
 interrupts  steps that a Ctrl-C must not cut in two
 accounting  every source row is matched or unmatched, proved
 metadata    metadata.json
+collect     ... part files of other processes moved there, and checked
 reader      evidence read back and checked
+held        ... from files that are opened once, behind no link
 places      ... from a folder or from S3
 """

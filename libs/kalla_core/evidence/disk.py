@@ -45,6 +45,12 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def sizes_below(folder: Path) -> dict[str, int]:
+    """Return the bytes of each file below a folder, by its name in it; links are not followed."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return {str(path.relative_to(folder)): path.lstat().st_size for path in found}
+
+
 class HashedFile:
     """A new file that only grows; knows its length and its SHA-256. Not thread-safe.
 

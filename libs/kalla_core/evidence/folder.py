@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kalla_core.errors import OutputExists, OutputInUse, OutputNotWritable
-from kalla_core.evidence.disk import HashedFile, disk_errors, sync_folder
+from kalla_core.evidence.disk import HashedFile, disk_errors, sizes_below, sync_folder
 from kalla_core.evidence.interrupts import uninterrupted
 from kalla_core.evidence.lock import FolderLock
 from kalla_core.evidence.metadata import RunMetadata, run_of, to_text
@@ -43,6 +43,7 @@ class OutputFolder:
         self.path = Path(os.path.realpath(path))
         self.staging = Path()
         self.scratch = Path()
+        self._shared = Path()
         self._run_id = run_id
         self._name = f"{re.sub(r'[^A-Za-z0-9.-]', '_', run_id)[:100]}_{attempt}"
         self._lock: FolderLock | None = None
@@ -84,8 +85,8 @@ class OutputFolder:
 
     @property
     def parts(self) -> str:
-        """Where other processes of the run put their files: `staging`."""
-        return str(self.staging)
+        """Where other processes of the run put their files, to be collected from there."""
+        return str(self._shared)
 
     def adopt(self, uploads: Iterable[PendingUpload]) -> None:
         """Take over uploads; into a folder there are none."""
@@ -116,6 +117,8 @@ class OutputFolder:
         self.staging.mkdir()
         self.scratch = self._lock.folder / f"{self._name}_scratch"
         self.scratch.mkdir()
+        self._shared = self._lock.folder / f"{self._name}_parts"
+        self._shared.mkdir()
 
     def _leave(self) -> None:
         if self._lock is not None:
@@ -207,14 +210,14 @@ class OutputFolder:
         )
 
     def _check(self, metadata: RunMetadata) -> None:
-        wanted = {name for name in FINAL_NAMES if name != METADATA}
-        staged = set(os.listdir(self.staging))
+        """Demand that what is staged is what the metadata lists, to the file and the byte."""
+        outputs = {name for name in FINAL_NAMES if name != METADATA}
+        if {file.name.partition("/")[0] for file in metadata.files} != outputs:
+            raise ValueError(f"to be committed are {metadata.files}, and not all of {outputs}")
+        wanted = {file.name: file.bytes for file in metadata.files}
+        staged = sizes_below(self.staging)
         if staged != wanted:
-            raise ValueError(f"staged are {sorted(staged)}, to be committed {sorted(wanted)}")
-        for file in metadata.files:
-            size = (self.staging / file.name).stat().st_size
-            if size != file.bytes:
-                raise ValueError(f"{file.name} has {size} bytes, not {file.bytes}")
+            raise ValueError(f"staged are {staged} bytes, to be committed {wanted}")
 
 
 def _run_of(metadata: Path) -> str | None:

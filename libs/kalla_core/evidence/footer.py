@@ -52,8 +52,12 @@ def split(file: memoryview) -> tuple[memoryview, memoryview]:
     return file[len(MAGIC) : start], file[start:end]
 
 
-def read_footer(file: BinaryIO) -> tuple[bytes, int]:
+def read_footer(file: BinaryIO, largest_bytes: int | None = None) -> tuple[bytes, int]:
     """Return the footer of an open Parquet file, and the length of its row groups in bytes.
+
+    Args:
+        file: at its start.
+        largest_bytes: a longer footer is refused.
 
     Raises:
         FooterError: it is not a Parquet file.
@@ -63,8 +67,23 @@ def read_footer(file: BinaryIO) -> tuple[bytes, int]:
     end = max(0, size - _TAIL.size)
     file.seek(end)
     length = _footer_bytes(head, file.read(), end)
+    if largest_bytes is not None and length > largest_bytes:
+        raise FooterError(f"not a Parquet file that can be read: its footer has {length} bytes")
     file.seek(end - length)
     return file.read(length), end - length - len(MAGIC)
+
+
+def rows_of(footer: bytes) -> int:
+    """Return the rows that all row groups of a footer have, each of which must be there.
+
+    Raises:
+        FooterError: it is none, or contradicts itself.
+    """
+    common, groups = _read(footer)
+    rows = sum(group[_GROUP_ROWS][1] for group in groups)
+    if common.get(_NUM_ROWS, (_I64, rows))[1] != rows:
+        raise FooterError("a Parquet file whose row groups do not add up")
+    return int(rows)
 
 
 def ended(footer: bytes) -> bytes:

@@ -33,7 +33,10 @@ from kalla_core.evidence.schema import FINAL_NAMES, METADATA
 INSIDE = ".kalla"
 """Folder in an output for what is under way there."""
 
-_CURRENT, _NEXT, _OLD, _JOURNAL, _DOOMED = "current", "next", "old", "journal", "doomed"
+CURRENT = "current"
+"""Link in it that final names lead through while they are replaced."""
+
+_NEXT, _OLD, _JOURNAL, _DOOMED = "next", "old", "journal", "doomed"
 
 
 def publish(staged: Path, output: Path) -> None:
@@ -89,7 +92,7 @@ def in_order(staged: Path, output: Path) -> None:
 def recover(output: Path) -> None:
     """Finish or undo what was begun in an output, and clear `.kalla` but for a lock."""
     inside = output / INSIDE
-    current = inside / _CURRENT
+    current = inside / CURRENT
     if (inside / _JOURNAL).exists():
         _move_in_order(inside, output)
     elif current.is_symlink():
@@ -189,13 +192,13 @@ def _links_work(inside: Path, output: Path) -> bool:
 
 def _turn(inside: Path, target: str) -> None:
     (inside / _NEXT).symlink_to(target)
-    os.replace(inside / _NEXT, inside / _CURRENT)
+    os.replace(inside / _NEXT, inside / CURRENT)
 
 
 def _lead_through(inside: Path, output: Path, name: str) -> None:
     """Let a final name be a link through `current`, which leads to what it was until now."""
     final, kept = output / name, inside / _OLD / name
-    target = f"{INSIDE}/{_CURRENT}/{name}"
+    target = f"{INSIDE}/{CURRENT}/{name}"
     if _is_folder(final):
         kept.symlink_to(target)
         exchange(final, kept)
@@ -222,7 +225,7 @@ def _settle(folder: Path, output: Path) -> None:
 
 
 def _leads_through(final: Path) -> bool:
-    return final.is_symlink() and os.readlink(final).startswith(f"{INSIDE}/{_CURRENT}/")
+    return final.is_symlink() and os.readlink(final).startswith(f"{INSIDE}/{CURRENT}/")
 
 
 def _move_in_order(inside: Path, output: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,12 +15,16 @@ import pyarrow.parquet as pq
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, WrittenFile, from_json
-from kalla_core.evidence.places import Place, place_of
+from kalla_core.evidence.places import Place, StoredFile, place_of
 from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.s3.ranges import RangeReader
 
-_HASHED_BYTES = 1 << 20
+
+@dataclass(frozen=True, slots=True)
+class _OpenFile:
+    stored: StoredFile
+    rows: pq.ParquetFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,8 @@ class Evidence:
     S3 are read only as long as they are the same.
     """
 
-    place: Place
     metadata: RunMetadata
-    _files: dict[str, pq.ParquetFile]
+    _files: dict[str, _OpenFile]
     _held: ExitStack
 
     def has(self, output: str) -> bool:
@@ -43,11 +45,11 @@ class Evidence:
 
     def schema(self, output: str) -> pa.Schema:
         """Return the schema of an output, as `matched.parquet`."""
-        return self._opened(output)[0].schema_arrow
+        return self._opened(output)[0].rows.schema_arrow
 
     def rows(self, output: str) -> int:
         """Return the number of rows of an output."""
-        return sum(part.metadata.num_rows for part in self._opened(output))
+        return sum(part.rows.metadata.num_rows for part in self._opened(output))
 
     def batches(self, output: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of an output as a stream."""
@@ -60,11 +62,11 @@ class Evidence:
 
     def part_batches(self, name: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of one file as a stream."""
-        yield from self._files[name].iter_batches()
+        yield from self._files[name].rows.iter_batches()
 
     def raw(self, name: str) -> BufferedReader | RangeReader:
-        """Open one file anew, for its bytes; the caller closes it."""
-        return self.place.open(name)[0]
+        """Return the bytes of one file, of the file that was checked; the caller closes it."""
+        return self._files[name].stored.reader()
 
     def table(self, output: str) -> pa.Table:
         """Return all rows of an output."""
@@ -85,7 +87,7 @@ class Evidence:
         """Close the files."""
         self._held.close()
 
-    def _opened(self, output: str) -> list[pq.ParquetFile]:
+    def _opened(self, output: str) -> list[_OpenFile]:
         return [self._files[part] for part in self.parts(output)]
 
 
@@ -94,12 +96,13 @@ def read_evidence(folder: Path, *, verify: bool = True) -> Evidence:
     return open_evidence(folder, verify=verify)
 
 
-def open_evidence(location: str | Path, *, verify: bool = False) -> Evidence:
+def open_evidence(location: str | Path, *, verify: bool = False, settled: bool = False) -> Evidence:
     """Open the evidence of a run, all files of the same run.
 
     Args:
         location: the output of a run: a folder, or `s3://bucket/prefix`.
         verify: also compare the SHA-256 of every file, which reads all of it.
+        settled: `location` has no links in it (see `place_of`).
 
     Raises:
         SourceNotFound: there is no complete evidence.
@@ -107,7 +110,7 @@ def open_evidence(location: str | Path, *, verify: bool = False) -> Evidence:
             changed, or rows do not add up.
         OutputUnavailable: the store does not answer.
     """
-    place = place_of(location)
+    place = place_of(location, settled=settled)
     while True:
         document = place.document()
         held = ExitStack()
@@ -134,41 +137,34 @@ def _open(place: Place, document: bytes, held: ExitStack, verify: bool) -> Evide
         raise _damaged(place, METADATA, str(error)) from error
     files = {}
     for written in metadata.files:
-        file, size = place.open(written.name)
-        held.enter_context(file)
-        if size != written.bytes:
-            raise _damaged(place, written.name, f"it has {size} bytes, not {written.bytes}")
-        if verify and _sha256(file) != written.sha256:
-            raise _damaged(place, written.name, "its SHA-256 differs")
-        files[written.name] = _check_file(place, file, written)
-    evidence = Evidence(place, metadata, files, held)
-    _check_counts(evidence)
+        stored = place.open(written.name)
+        held.callback(stored.close)
+        files[written.name] = _checked(place, stored, written, held, verify)
+    evidence = Evidence(metadata, files, held)
+    _check_counts(evidence, place)
     return evidence
 
 
-def _sha256(file: BufferedReader | RangeReader) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while data := file.read(_HASHED_BYTES):
-        digest.update(data)
-    return digest.hexdigest()
-
-
-def _check_file(
-    place: Place, file: BufferedReader | RangeReader, written: WrittenFile
-) -> pq.ParquetFile:
+def _checked(
+    place: Place, stored: StoredFile, written: WrittenFile, held: ExitStack, verify: bool
+) -> _OpenFile:
+    if stored.size_bytes != written.bytes:
+        what = f"it has {stored.size_bytes} bytes, not {written.bytes}"
+        raise _damaged(place, written.name, what)
+    if verify and stored.sha256() != written.sha256:
+        raise _damaged(place, written.name, "its SHA-256 differs")
     try:
-        opened = pq.ParquetFile(file)
+        rows = pq.ParquetFile(held.enter_context(stored.arrow()))
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(place, written.name, f"it is not Parquet ({error})") from error
-    if opened.metadata.num_rows != written.rows:
-        rows = opened.metadata.num_rows
-        raise _damaged(place, written.name, f"it has {rows} rows, not {written.rows}")
-    return opened
+    if rows.metadata.num_rows != written.rows:
+        what = f"it has {rows.metadata.num_rows} rows, not {written.rows}"
+        raise _damaged(place, written.name, what)
+    return _OpenFile(stored, rows)
 
 
-def _check_counts(evidence: Evidence) -> None:
-    metadata, place = evidence.metadata, evidence.place
+def _check_counts(evidence: Evidence, place: Place) -> None:
+    metadata = evidence.metadata
     counts = {
         MATCHED: metadata.matched_count,
         UNMATCHED[Side.LEFT]: metadata.left.unmatched,

@@ -37,7 +37,8 @@ from kalla_core.errors import (
     OutputNotWritable,
     OutputUnavailable,
 )
-from kalla_core.evidence.disk import disk_errors
+from kalla_core.evidence.collect import check_object
+from kalla_core.evidence.disk import disk_errors, sizes_below
 from kalla_core.evidence.interrupts import uninterrupted
 from kalla_core.evidence.lock import FolderLock
 from kalla_core.evidence.metadata import RunMetadata, run_of, to_text
@@ -69,6 +70,7 @@ class S3Output:
         self._claim: HeldClaim | None = None
         self._is_swept = True
         self._pending: dict[str, PendingUpload] = {}
+        self._adopted: set[str] = set()
 
     @classmethod
     @contextmanager
@@ -114,6 +116,7 @@ class S3Output:
             if not _is_ours(self._name_of(one.key)):
                 raise ValueError(f"{one.key} is no file of the evidence at {self._prefix}")
             self._pending[one.key] = one
+            self._adopted.add(one.key)
 
     def commit(self, metadata: RunMetadata) -> None:
         """Upload what is staged, and show everything (see `Output.commit`)."""
@@ -127,7 +130,7 @@ class S3Output:
                 if key not in self._pending:
                     self._pending[key] = upload(self._bucket, self.staging / file.name, key)
             with uninterrupted():
-                self._publish(claim, to_text(metadata))
+                self._publish(claim, metadata)
 
     def _take(self, run_id: str, attempt: int, overwrite: bool, root: Path) -> None:
         clear(self._lock.folder)
@@ -189,7 +192,7 @@ class S3Output:
             path=str(self._prefix),
         )
 
-    def _publish(self, claim: HeldClaim, text: bytes) -> None:
+    def _publish(self, claim: HeldClaim, metadata: RunMetadata) -> None:
         old = sorted({*self._keys_there()} - {*self._pending})
         metadata_key = self._prefix.below(METADATA).key
         is_replacing = METADATA in self._names_there()
@@ -201,8 +204,9 @@ class S3Output:
                 is_replacing = False
             for one in self._pending.values():
                 complete(self._bucket, one)
+            self._check_adopted(metadata)
             self._delete(old)
-            if self._bucket.put(metadata_key, text) is None:
+            if self._bucket.put(metadata_key, to_text(metadata)) is None:
                 raise S3Error(Trouble.CHANGED, "has evidence of another run by now.")
         except BaseException:
             self._undo(claim, metadata_key, old, is_untouched=is_replacing)
@@ -227,16 +231,18 @@ class S3Output:
             self._is_swept = True
 
     def _check(self, metadata: RunMetadata) -> None:
-        staged = {
-            str(path.relative_to(self.staging))
-            for path in self.staging.rglob("*")
-            if not path.is_dir()
-        }
-        sizes = {name: (self.staging / name).stat().st_size for name in staged}
+        sizes = sizes_below(self.staging)
         sizes |= {self._name_of(one.key): one.size_bytes for one in self._pending.values()}
         wanted = {file.name: file.bytes for file in metadata.files}
         if sizes != wanted:
             raise ValueError(f"staged are {sizes} bytes, to be committed {wanted}")
+
+    def _check_adopted(self, metadata: RunMetadata) -> None:
+        """Look at what other processes uploaded, now that it can be read."""
+        for file in metadata.files:
+            key = self._prefix.below(file.name).key
+            if key in self._adopted:
+                check_object(self._bucket, key, file)
 
     def _keys_there(self) -> list[str]:
         """Return the keys of evidence, metadata.json aside, that show at this moment."""

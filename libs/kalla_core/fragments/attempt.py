@@ -33,7 +33,12 @@ class AttemptId:
     @property
     def file_stem(self) -> str:
         """Name for files of this attempt, unique within the run attempt."""
-        return f"{self.stage}-{self.number}"
+        return file_stem(self.stage, self.fragment, self.attempt)
+
+
+def file_stem(stage: str, fragment: int, attempt: int) -> str:
+    """Return the name for files of an attempt, unique within the run attempt."""
+    return f"{stage}-{fragment}-{attempt}"
 
 
 def parse_attempt_id(text: str) -> AttemptId:

@@ -99,6 +99,7 @@ STATUSES: Mapping[str, Statuses] = {
     "no_executors": _UNAVAILABLE,
     "executor_lost": _UNAVAILABLE,
     "fetch_failed": _UNAVAILABLE,
+    "evidence_damaged": _INTERNAL,
     "accounting_failed": _INTERNAL,
     "engine_failure": _INTERNAL,
 }

@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kalla_core.errors import OutputUnavailable, SourceNotFound, SourceUnreadable
-from kalla_core.evidence.reader import read_evidence
+from kalla_core.errors import KallaError, OutputUnavailable, SourceNotFound, SourceUnreadable
+from kalla_core.evidence.places import MAX_METADATA_BYTES
+from kalla_core.evidence.reader import open_evidence, read_evidence
 from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
 from kalla_core.matching.query import Side
 from tests.support.evidence import commit_evidence
@@ -161,3 +163,81 @@ def test_metadata_that_cannot_be_read_now_is_not_taken_for_none(tmp_path: Path) 
 
     with pytest.raises(OutputUnavailable, match="cannot be read now"):
         read_evidence(tmp_path)
+
+
+def a_link_to_the_same(folder: Path) -> None:
+    (folder / MATCHED).rename(folder.parent / "elsewhere.parquet")
+    (folder / MATCHED).symlink_to(folder.parent / "elsewhere.parquet")
+
+
+def a_linked_folder_of_parts(folder: Path) -> None:
+    document = json.loads((folder / METADATA).read_text())
+    (folder.parent / "elsewhere").mkdir()
+    (folder / MATCHED).rename(folder.parent / "elsewhere" / "part.parquet")
+    (folder / MATCHED).symlink_to(folder.parent / "elsewhere")
+    (file,) = (file for file in document["files"] if file["name"] == MATCHED)
+    file["name"] = f"{MATCHED}/part.parquet"
+    (folder / METADATA).write_text(json.dumps(document))
+
+
+def a_linked_document(folder: Path) -> None:
+    (folder / METADATA).rename(folder.parent / "elsewhere.json")
+    (folder / METADATA).symlink_to(folder.parent / "elsewhere.json")
+
+
+def a_pipe_for_a_document(folder: Path) -> None:
+    (folder / METADATA).unlink()
+    os.mkfifo(folder / METADATA)
+
+
+def a_pipe_for_rows(folder: Path) -> None:
+    (folder / MATCHED).unlink()
+    os.mkfifo(folder / MATCHED)
+
+
+def an_endless_document(folder: Path) -> None:
+    os.truncate(folder / METADATA, MAX_METADATA_BYTES + 1)
+
+
+TRAPS = (
+    a_link_to_the_same,
+    a_linked_folder_of_parts,
+    a_linked_document,
+    a_pipe_for_a_document,
+    a_pipe_for_rows,
+    an_endless_document,
+)
+
+
+@pytest.mark.parametrize("trap", TRAPS, ids=lambda trap: trap.__name__)
+def test_only_regular_files_of_the_folder_itself_are_read_and_never_waited_for(
+    trap: Damage, evidence: Path
+) -> None:
+    trap(evidence)
+
+    with pytest.raises(KallaError, match=r"cannot be read"):
+        read_evidence(evidence, verify=False)
+
+
+def test_a_link_on_the_way_to_a_settled_place_leads_to_no_evidence(evidence: Path) -> None:
+    (evidence.parent / "door").symlink_to(evidence)
+
+    with open_evidence(evidence.parent / "door") as read:
+        rows = read.rows(MATCHED)
+
+    assert rows == 3
+    with pytest.raises(KallaError):
+        open_evidence(evidence.parent / "door", settled=True)
+
+
+def test_the_bytes_served_are_those_of_the_file_that_was_checked(evidence: Path) -> None:
+    whole = (evidence / MATCHED).read_bytes()
+    (evidence.parent / "secret").write_bytes(b"x" * len(whole))
+
+    with read_evidence(evidence) as read:
+        (evidence / MATCHED).unlink()
+        (evidence / MATCHED).symlink_to(evidence.parent / "secret")
+        with read.raw(MATCHED) as raw:
+            served = raw.read()
+
+    assert served == whole

@@ -39,7 +39,7 @@ def open_results(job: Job) -> Evidence:
             status=job.status.value,
         )
     try:
-        evidence = open_evidence(job.output_path)
+        evidence = open_evidence(job.output_path, settled=True)
     except (SourceNotFound, SourceUnreadable) as error:
         raise EvidenceGone(
             f"The evidence of the job {job.run_id} cannot be read any more: {error.message}"

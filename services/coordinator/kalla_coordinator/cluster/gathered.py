@@ -6,15 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from kalla_coordinator.cluster.attempts import StageName
+from kalla_coordinator.cluster.attempts import StageName, Try
 from kalla_coordinator.cluster.run_state import RunState
 from kalla_core.engine.census import KeyCounts
 from kalla_core.engine.held_plan import HeldPlan
 from kalla_core.engine.job import JobOutcome, SideOutcome
 from kalla_core.engine.key_checks import check_keys, key_warnings
+from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
+from kalla_core.fragments.attempt import file_stem
 from kalla_core.fragments.outcome import (
     EvidencePart,
     JoinDone,
@@ -63,7 +65,11 @@ def output_of(part: EvidencePart) -> str:
 
 
 def gather(state: RunState) -> Gathered:
-    """Gather the outcomes of a run that is written."""
+    """Gather the outcomes of a run that is written.
+
+    Raises:
+        EvidenceDamaged: an attempt names files that are not its own.
+    """
     scans: dict[Side, list[ScanDone]] = {side: [] for side in Side}
     outcomes = _accepted(state, StageName.SCAN, ScanDone)
     for work, done in zip(state.setup.scans, outcomes, strict=True):
@@ -122,7 +128,25 @@ def _accepted(state: RunState, stage: StageName, kind: type[T]) -> Iterator[T]:
     for fragment in state.of(stage):
         if fragment.accepted is None or not isinstance(fragment.accepted.outcome, kind):
             raise ValueError(f"{fragment.key} is not done")
-        yield fragment.accepted.outcome
+        outcome = fragment.accepted.outcome
+        if isinstance(outcome, JoinDone | SettleDone):
+            _check_names(outcome, Try(fragment.key, fragment.accepted.attempt))
+        yield outcome
+
+
+def _check_names(done: JoinDone | SettleDone, which: Try) -> None:
+    """Demand that an attempt names files of its own only, each output at most once.
+
+    Raises:
+        EvidenceDamaged: it names others.
+    """
+    stem = file_stem(which.fragment.stage, which.fragment.number, which.attempt)
+    own = {f"{output}/{stem}.parquet" for output in OUTPUTS}
+    names = [part.name for part in done.files]
+    if len(set(names)) != len(names) or not set(names) <= own:
+        raise EvidenceDamaged(
+            f"The attempt {stem} reported files that are not its own: {', '.join(names)[:500]!r}."
+        )
 
 
 def _shape(plan: HeldPlan, side: Side) -> TableShape:

@@ -17,11 +17,11 @@ from kalla_coordinator.cluster.holder import Holder, holding
 from kalla_coordinator.cluster.layout import Room, Shape, first_buckets
 from kalla_coordinator.cluster.output import (
     claimed,
+    collected,
     commit,
     is_shared_folder,
     merge,
     put_nonce,
-    tidied,
 )
 from kalla_coordinator.cluster.run_state import FINAL, RunState, Setup, begun
 from kalla_coordinator.cluster.telling import Telling
@@ -234,7 +234,7 @@ class _Attempt:
     ) -> RunMetadata:
         order = self.order
         gathered = gather(state)
-        files = await tidied(output, gathered.parts)
+        files = await collected(output, gathered.parts)
         if order.recipe.options.single_file:
             files = await merge(output, files, self.settings.start)
         done = outcome(gathered, plan, files, telling.durations)

@@ -1,4 +1,4 @@
-"""The place of a cluster run's evidence: claimed, tidied to what counts, and committed.
+"""The place of a cluster run's evidence: claimed, filled with what counts, and committed.
 
 Claiming and committing wait for disks and stores, so they are done in threads.
 """
@@ -21,6 +21,7 @@ from kalla_core.engine.budget import GIB
 from kalla_core.engine.children import Limits, running
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import Crashed, InvalidSetting
+from kalla_core.evidence.collect import collect
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.evidence.metadata import RunMetadata, WrittenFile
 from kalla_core.evidence.output import Output, claim_output
@@ -76,16 +77,17 @@ def is_shared_folder(output: Output) -> bool:
     return not is_s3(output.parts)
 
 
-async def tidied(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, ...]:
-    """Leave of what was written only what counts; return the files as they will be committed.
+async def collected(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, ...]:
+    """Take what counts out of what was written; return the files as they will be committed.
 
     An output of one part becomes a file of the output's own name, as a local run writes it. Who is
     cancelled meanwhile waits until nothing is moved any more.
 
     Raises:
-        OutOfDisk, OutputNotWritable: the folder cannot be tidied.
+        EvidenceDamaged: a part is not what its executor reported.
+        OutOfDisk, OutputNotWritable: it cannot be moved.
     """
-    return await _over(asyncio.to_thread(_tidied, output, parts), threading.Event())
+    return await _over(asyncio.to_thread(_collected, output, parts), threading.Event())
 
 
 async def merge(
@@ -115,16 +117,17 @@ async def _over(work: Coroutine[Any, Any, T], stop: threading.Event) -> T:
         raise
 
 
-def _tidied(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, ...]:
+def _collected(output: Output, parts: Sequence[EvidencePart]) -> tuple[WrittenFile, ...]:
     if not is_shared_folder(output):
         output.adopt(_upload(output, part) for part in parts)
         return tuple(_written(part, part.name) for part in parts)
-    staging = Path(output.parts)
-    with disk_errors(staging):
-        _remove_others(staging, {part.name for part in parts})
+    collect(Path(output.parts), output.staging, [_written(part, part.name) for part in parts])
+    with disk_errors(output.staging):
         by_output = {name: [p for p in parts if output_of(p) == name] for name in OUTPUTS}
         return tuple(
-            file for name, found in by_output.items() for file in _files(staging, name, found)
+            file
+            for name, found in by_output.items()
+            for file in _files(output.staging, name, found)
         )
 
 
@@ -143,7 +146,7 @@ def _merge(
             "single_file cannot be had from a cluster that writes to S3, where parts are uploaded "
             "by the executors: let the output be a folder, or the engine local."
         )
-    order = {"staging": output.parts, "scratch": str(output.scratch), "outputs": outputs}
+    order = {"staging": str(output.staging), "scratch": str(output.scratch), "outputs": outputs}
     made = {file.name: file for file in _merged(order, start, stop)}
     rest = {file.name: file for file in files if file.name in OUTPUTS}
     return tuple({**rest, **made}[name] for name in OUTPUTS)
@@ -176,17 +179,6 @@ def _merged(
 def _upload(output: Output, part: EvidencePart) -> PendingUpload:
     key = S3Location.parse(output.parts).as_folder().below(part.name).key
     return PendingUpload(key, part.upload_id, part.part_etags, part.bytes)
-
-
-def _remove_others(staging: Path, counted: set[str]) -> None:
-    """Remove what attempts that do not count left, and all that is no evidence."""
-    for entry in list(staging.iterdir()):
-        if not entry.is_dir():
-            entry.unlink()
-            continue
-        for file in list(entry.iterdir()):
-            if f"{entry.name}/{file.name}" not in counted:
-                file.unlink()
 
 
 def _files(staging: Path, name: str, parts: Sequence[EvidencePart]) -> list[WrittenFile]:

@@ -44,7 +44,7 @@ class FindEvidence(Protocol):
 def find_evidence(output: str, run_id: RunId) -> RunMetadata | None:
     """Look into a folder or a bucket; see `FindEvidence`."""
     try:
-        with open_evidence(output) as evidence:
+        with open_evidence(output, settled=True) as evidence:
             metadata = evidence.metadata
     except OutputUnavailable:
         raise
