@@ -1,5 +1,12 @@
+import signal
+
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("kalla", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kalla")
+
+# A shell that starts this in the background (`nohup make test &`) has Ctrl-C ignored, and so would
+# have every process that a test starts to interrupt it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    _open_closed_streams()
-    try:
-        from kalla_core.cli.app import app
+    from kalla_core.cli.leaving import leaving
 
-        app(prog_name="kalla")
-    except KeyboardInterrupt:  # before or after a command, which says so itself
-        sys.exit(_INTERRUPTED)
+    _open_closed_streams()
+    leaving(_kalla, INTERRUPTED)
+
+
+def _kalla() -> None:
+    from kalla_core.cli.app import app
+
+    app(prog_name="kalla")
 
 
 def _open_closed_streams() -> None:

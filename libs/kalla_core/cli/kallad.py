@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import cast
+from typing import NoReturn, cast
 
 import typer
+
+from kalla_core.cli import INTERRUPTED
+from kalla_core.cli.leaving import leaving
 
 GROUP = "kalla.services"
 
@@ -35,6 +38,6 @@ def make_app() -> typer.Typer:
     return app
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    make_app()(prog_name="kallad")
+    leaving(lambda: make_app()(prog_name="kallad"), INTERRUPTED)
