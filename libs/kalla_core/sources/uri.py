@@ -2,8 +2,10 @@ r"""Source URIs: telling their parts, completing them, and keeping their secrets
 
 A URI with `scheme://` belongs to the connector of that scheme; everything else is a path on this
 machine, taken literally (spaces, `#` and `%` included). Files, wherever they lie, may carry
-options in a query: what follows the last `?` and looks like `name=value&…`. A path that itself
-looks like that is written as `file:///` with `%3F` for the question mark.
+options in a query: what follows the first `?` behind which there is nothing but options, whose
+values are everything up to the next `&`. Where there is none such, what follows the last `?` and
+looks like `name=value&…` is taken for options that do not exist. A path that itself looks like that
+is written as `file:///` with `%3F` for the question mark.
 
 | option       | meaning                                                     | default         |
 |--------------|-------------------------------------------------------------|-----------------|
@@ -29,6 +31,8 @@ from kalla_core.recipe.nearest import nearest
 FILE_SCHEME = "file"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_OPTION = r"(?:format|delimiter|null|header)=[^&]*"
+_KNOWN_QUERY = re.compile(rf"\?({_OPTION}(?:&{_OPTION})*)\Z", re.DOTALL)
 _QUERY = re.compile(r"[A-Za-z_]+=[^/&]*(?:&[A-Za-z_]+=[^/&]*)*")
 _SECRET = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET_OPTION = re.compile(
@@ -182,6 +186,8 @@ def _masked_password(rest: str) -> str:
 
 
 def _split_query(uri: str) -> tuple[str, str]:
+    if known := _KNOWN_QUERY.search(uri):
+        return uri[: known.start()], known[1]
     location, mark, query = uri.rpartition("?")
     if mark and _QUERY.fullmatch(query):
         return location, query

@@ -48,6 +48,11 @@ def test_a_path_is_taken_literally_and_a_file_uri_decoded(uri: str, location: st
         ("?delimiter=\\t", FileOptions(delimiter="\t")),
         ("?delimiter=%09", FileOptions(delimiter="\t")),
         ("?null=+", FileOptions(nulls=("+",))),
+        ("?null=N/A", FileOptions(nulls=("N/A",))),
+        ("?null=N/A&null=n/a&delimiter=;", FileOptions(delimiter=";", nulls=("N/A", "n/a"))),
+        ("?delimiter=/&null=?", FileOptions(delimiter="/", nulls=("?",))),
+        ("?null=a=b?null=c", FileOptions(nulls=("a=b?null=c",))),
+        ("?null=-/-&header=false", FileOptions(nulls=("-/-",), header=False)),
         ("?header=TRUE", FileOptions()),
     ],
 )

@@ -13,6 +13,21 @@ BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
+class Signs:
+    """The bytes of one file that are no part of values.
+
+    Attributes:
+        delimiter: between fields.
+        terminator: ends records.
+        quote: around fields; None if there is none such.
+    """
+
+    delimiter: int
+    terminator: int
+    quote: int | None = QUOTE
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     r"""How a CSV source is written.
 
@@ -25,10 +40,9 @@ class Dialect:
     nulls: tuple[str, ...]
     header: bool
 
-    @property
-    def delimiter_byte(self) -> int:
-        """The delimiter as a byte."""
-        return ord(self.delimiter)
+    def signs(self, terminator: int) -> Signs:
+        """Return the signs of a file whose records end with `terminator`."""
+        return Signs(ord(self.delimiter), terminator)
 
     @staticmethod
     def of(options: FileOptions) -> Dialect:

@@ -183,11 +183,11 @@ class _Reader:
         self._source.source.check_unchanged(file.index)
 
     def _blocks(self, file: CsvFile, block_bytes: int, promise: Promise) -> Iterator[bytes]:
-        delimiter = self._source.dialect.delimiter_byte
+        signs = self._source.dialect.signs(file.terminator)
         try:
             with self._source.stream(file, promise) as stream:
                 stream.read(file.start)
-                yield from record_blocks(stream.read, delimiter, file.terminator, block_bytes)
+                yield from record_blocks(stream.read, signs, block_bytes)
         except BrokenRecordError as broken:
             self._source.source.check_unchanged(file.index)
             raise explain_broken(self._source, file, broken) from None
@@ -218,8 +218,7 @@ def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Itera
                 file.start,
                 file.size_bytes,
                 [target.offset for target in wanted[1:]],
-                source.dialect.delimiter_byte,
-                file.terminator,
+                source.dialect.signs(file.terminator),
             )
     except BrokenRecordError as broken:
         source.source.check_unchanged(file.index)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.dialect import BOM, Dialect, terminator_of
+from kalla_core.sources.csv.faults import SHOWN, broken_record
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
 
 _HEAD_BYTES = 64 << 10
@@ -52,13 +53,25 @@ def read_header(stream: pa.NativeFile, path: str, dialect: Dialect) -> Header:
     try:
         record, start, end = _first_record(stream, head, skipped, dialect, terminator, path)
     except BrokenRecordError as broken:
-        raise SourceUnreadable(f"The header of `{path}` {broken.why}", file=path) from None
+        raise _broken(head[skipped:], terminator, path, broken) from None
     fields = _fields(record, dialect, path)
     if not dialect.header:
         names = tuple(f"column_{number + 1}" for number in range(len(fields)))
         return Header(names, start, terminator)
     _check_names(fields, path)
     return Header(tuple(fields), end, terminator)
+
+
+def _broken(
+    scanned: bytes, terminator: int, path: str, broken: BrokenRecordError
+) -> SourceUnreadable:
+    """Return the error for a record among a file's first bytes."""
+
+    def line(offset: int) -> int:
+        return scanned.count(terminator, 0, offset) + 1
+
+    at = broken.at or 0
+    return broken_record(path, line(broken.offset or 0), broken, line(at), scanned[at : at + SHOWN])
 
 
 def _refuse_foreign(head: bytes, path: str) -> None:
@@ -77,8 +90,9 @@ def _first_record(
         return pieces.pop() if pieces else bytes(stream.read(size))
 
     offset = skipped
-    for block in record_blocks(read, dialect.delimiter_byte, terminator, _HEAD_BYTES):
-        for start, end in pairwise([0, *record_ends(block, dialect.delimiter_byte, terminator)]):
+    signs = dialect.signs(terminator)
+    for block in record_blocks(read, signs, _HEAD_BYTES):
+        for start, end in pairwise([0, *record_ends(block, signs)]):
             if block[start:end].strip(b"\r\n"):
                 return block[start:end], offset + start, offset + end
         offset += len(block)

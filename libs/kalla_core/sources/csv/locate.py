@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 
 import pyarrow as pa
 import pyarrow.csv
@@ -13,10 +12,10 @@ from kalla_core.recipe.column_types import parse_type, type_word
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource
 from kalla_core.sources.csv.dialect import Dialect
+from kalla_core.sources.csv.faults import SHOWN, at_line, broken_record, short
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
 
 _CHUNK_BYTES = 1 << 20
-_SHOWN = 60
 _NUMBER = re.compile(r"-?(?=\.?\d)(\d*)(?:\.(\d+))?", re.ASCII)
 
 
@@ -32,7 +31,7 @@ def explain_misfit(
         offset: of the block in the unpacked file.
         block: whole records, the first that does not parse among them.
     """
-    ends = record_ends(block, source.dialect.delimiter_byte, file.terminator)
+    ends = record_ends(block, source.dialect.signs(file.terminator))
     bad = _first_bad(parser, block, ends)
     start = ends[bad - 1] if bad else 0
     line = _line_at(source, file, offset + start)
@@ -41,9 +40,16 @@ def explain_misfit(
 
 def explain_broken(source: CsvSource, file: CsvFile, broken: BrokenRecordError) -> SourceUnreadable:
     """Return the error for a record without an end; looks for its line if need be."""
-    offset = _broken_offset(source, file) if broken.offset is None else broken.offset
-    line = _line_at(source, file, file.start + offset)
-    return _error(file, line, f"the record that begins here {broken.why}")
+    if broken.offset is None:
+        broken = _found_again(source, file, broken)
+    line = _line_at(source, file, file.start + (broken.offset or 0))
+    if broken.at is None:
+        return broken_record(file.path, line, broken)
+    at = file.start + broken.at
+    with source.stream(file) as stream:
+        stream.read(at)
+        text = stream.read(SHOWN)
+    return broken_record(file.path, line, broken, _line_at(source, file, at), text)
 
 
 def _first_bad(parser: BlockParser, block: bytes, ends: list[int]) -> int:
@@ -76,19 +82,18 @@ def _line_at(source: CsvSource, file: CsvFile, offset: int) -> int:
     return line
 
 
-def _broken_offset(source: CsvSource, file: CsvFile) -> int:
+def _found_again(source: CsvSource, file: CsvFile, broken: BrokenRecordError) -> BrokenRecordError:
+    """Return what is wrong, with offsets; reads the file once more."""
     offset = 0
     with source.stream(file) as stream:
         stream.read(file.start)
-        blocks = record_blocks(
-            stream.read, source.dialect.delimiter_byte, file.terminator, _CHUNK_BYTES
-        )
+        blocks = record_blocks(stream.read, source.dialect.signs(file.terminator), _CHUNK_BYTES)
         try:
             for block in blocks:
                 offset += len(block)
-        except BrokenRecordError as broken:
-            return broken.offset or 0
-    return offset
+        except BrokenRecordError as found:
+            return found
+    return BrokenRecordError(offset, broken.why)
 
 
 class _Diagnosis:
@@ -118,25 +123,29 @@ class _Diagnosis:
             )
             if not _parses(alone, self._record):
                 return self._misfit(field, texts.column(field.name)[0].as_py() or "")
-        return _error(self._file, self._line, f"`{_short(text)}` is unreadable.")
+        return at_line(self._file.path, self._line, f"`{short(text)}` is unreadable.")
 
     def _not_utf8(self, cause: UnicodeDecodeError) -> SourceUnreadable:
         line = self._line + self._record.count(self._file.terminator, 0, cause.start)
         byte = self._record[cause.start]
-        return _error(self._file, line, f"the byte 0x{byte:02x} is not UTF-8; save it as UTF-8.")
+        return at_line(
+            self._file.path, line, f"the byte 0x{byte:02x} is not UTF-8; save it as UTF-8."
+        )
 
     def _unlike_columns(self, count: int, text: str) -> SourceUnreadable:
         have = "1 column" if count == 1 else f"{count} columns"
         want = len(self._parser.file_schema)
         where = "the header" if self._dialect.header else "the first line"
-        return _error(self._file, self._line, f"{have}, but {where} has {want}: `{_short(text)}`.")
+        return at_line(
+            self._file.path, self._line, f"{have}, but {where} has {want}: `{short(text)}`."
+        )
 
     def _misfit(self, field: pa.Field, value: str) -> SourceUnreadable:
         remedy = accepting_word(field.type, value)
         origin = "the recipe's `types` say" if field.name in self._types else "its sample shows"
-        shown = f"`{_short(value)}`" if value else 'the empty text `""`'
-        return _error(
-            self._file,
+        shown = f"`{short(value)}`" if value else 'the empty text `""`'
+        return at_line(
+            self._file.path,
             self._line,
             f"column `{field.name}`: {shown} is no {type_word(field.type)}, which is what"
             f' {origin}. This would accept it: "types": {{"{field.name}": "{remedy}"}}.',
@@ -197,14 +206,3 @@ def _texts(record: bytes, columns: list[str], dialect: Dialect) -> tuple[pa.Tabl
         ),
     )
     return texts, unlike[0] if unlike else None
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
-
-
-def _error(file: CsvFile, line: int, what: str, **details: object) -> SourceUnreadable:
-    return SourceUnreadable(
-        f"line {line} of {PurePath(file.path).name}: {what}", file=file.path, line=line, **details
-    )

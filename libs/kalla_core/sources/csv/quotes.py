@@ -11,6 +11,9 @@ Only quotes change the state, and what one does depends on the byte before it al
 Where no quote is literal the state simply alternates, which is checked and then used; otherwise
 the transitions, as functions on three states, are composed pairwise (a parallel prefix scan), so
 that a file full of stray quotes still takes no Python step per quote.
+
+Text right behind a quote that shut is how a stray quote shows: the field it opened has swallowed
+rows by then. A strict scanner refuses it; others take it for a part of the field.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalla_core.sources.csv.dialect import NEWLINE, QUOTE, RETURN
+from kalla_core.sources.csv.dialect import NEWLINE, RETURN, Signs
 
 Bytes = NDArray[np.uint8]
 Positions = NDArray[np.int64]
@@ -76,15 +79,36 @@ class Marks:
         return found
 
 
-class QuoteScanner:
-    """Follows the quotes of a file from its first byte, block by block."""
+class TextBehindQuoteError(Exception):
+    """A quote shut and neither a separator nor another quote follows.
 
-    def __init__(self, delimiter: int) -> None:
+    Attributes:
+        index: of the byte behind it, in the bytes that were taken last.
+    """
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
+
+
+class QuoteScanner:
+    """Follows the quotes of a file from its first byte, block by block.
+
+    Args:
+        signs: of the file.
+        strict: whether text right behind a quote that shut is an error.
+    """
+
+    def __init__(self, signs: Signs, *, strict: bool = False) -> None:
+        self._quote = signs.quote
+        self._strict = strict
         self._state = OUTSIDE
         self._last = NEWLINE
         self._transitions = np.full(256, _AFTER_OTHER, np.uint8)
-        self._transitions[[delimiter, NEWLINE, RETURN]] = _AFTER_SEPARATOR
-        self._transitions[QUOTE] = _AFTER_QUOTE
+        self._transitions[[signs.delimiter, NEWLINE, RETURN]] = _AFTER_SEPARATOR
+        if signs.quote is not None:
+            self._transitions[signs.quote] = _AFTER_QUOTE
+        self._may_follow = self._transitions != _AFTER_OTHER
 
     @property
     def inside(self) -> bool:
@@ -92,23 +116,51 @@ class QuoteScanner:
         return self._state == INSIDE
 
     def advance(self, block: Bytes) -> Marks:
-        """Take the next bytes of the file, at least one, and return their quotes."""
-        positions = np.flatnonzero(block == QUOTE)
+        """Take the next bytes of the file, at least one, and return their quotes.
+
+        Raises:
+            TextBehindQuoteError: if the scanner is strict.
+        """
+        if self._quote is None:
+            return Marks(np.empty(0, np.int64), np.empty(0, np.bool_), False)
+        self._check_first(int(block[0]))
+        positions = np.flatnonzero(block == self._quote)
         before = self.inside
         inside = self._follow(block, positions)
+        if self._strict:
+            self._check_shut(block, positions, inside, before)
         self._last = int(block[-1])
         return Marks(positions, inside, before)
 
-    def skip(self, last: int) -> None:
-        """Take bytes that hold no quote and end with the byte `last`."""
+    def skip(self, first: int, last: int) -> None:
+        """Take bytes from `first` to `last`, without a quote among them.
+
+        Raises:
+            TextBehindQuoteError: as `advance` does.
+        """
+        self._check_first(first)
         self._last = last
+
+    def _check_first(self, first: int) -> None:
+        just_shut = self._state == SHUT and self._last == self._quote
+        if self._strict and just_shut and not self._may_follow[first]:
+            raise TextBehindQuoteError(0)
+
+    def _check_shut(self, block: Bytes, positions: Positions, inside: Flags, before: bool) -> None:
+        was_inside = np.concatenate((np.array([before]), inside[:-1])) if len(inside) else inside
+        behind = positions[was_inside & ~inside] + 1
+        if len(behind) and behind[-1] == len(block):
+            behind = behind[:-1]
+        stray = behind[~self._may_follow[block[behind]]]
+        if len(stray):
+            raise TextBehindQuoteError(int(stray[0]))
 
     def _follow(self, block: Bytes, positions: Positions) -> Flags:
         if len(positions) == 0:
             return np.empty(0, np.bool_)
         opening = positions[int(self.inside) :: 2]
         if (self._transitions_at(block, opening) != _AFTER_OTHER).all() and not (
-            self._state == OUTSIDE and self._last == QUOTE
+            self._state == OUTSIDE and self._last == self._quote
         ):
             inside = np.zeros(len(positions), np.bool_)
             inside[int(self.inside) :: 2] = True

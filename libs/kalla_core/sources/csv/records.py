@@ -8,30 +8,32 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.errors import SourceChanged
-from kalla_core.sources.csv.dialect import QUOTE
-from kalla_core.sources.csv.quotes import Bytes, Marks, QuoteScanner
+from kalla_core.sources.csv.dialect import Signs
+from kalla_core.sources.csv.quotes import Bytes, Marks, QuoteScanner, TextBehindQuoteError
 
 SCAN_BYTES = 1 << 20
 MAX_BLOCK_BYTES = 256 << 20
 """A block longer than this holds a record that no writer meant."""
 
-_QUOTE_BYTES = bytes([QUOTE])
 TOO_LONG = "is followed by no other for 256 MiB; is a quote missing?"
-_NEVER_CLOSED = "opens a quote that is never closed."
+_NEVER_CLOSED = "opens a quote that is never closed"
+_TEXT_BEHIND = "has text behind a closing quote"
 
 
 class BrokenRecordError(Exception):
-    """A record without an end.
+    """A record that ends nowhere, or perhaps not where it seems to.
 
     Attributes:
         offset: where it starts in what was scanned; None if the scan did not keep track.
         why: what is wrong, as the predicate of a sentence about the record.
+        at: offset, likewise, of the byte that shows it; None if it is none in particular.
     """
 
-    def __init__(self, offset: int | None, why: str) -> None:
+    def __init__(self, offset: int | None, why: str, at: int | None = None) -> None:
         super().__init__(why)
         self.offset = offset
         self.why = why
+        self.at = at
 
 
 def record_starts(
@@ -39,8 +41,7 @@ def record_starts(
     begin: int,
     end: int,
     targets: Sequence[int],
-    delimiter: int,
-    terminator: int,
+    signs: Signs,
 ) -> list[int]:
     """Return for each target the offset of the first record that starts at or after it.
 
@@ -49,17 +50,16 @@ def record_starts(
         begin: offset of a record's start, the first of interest.
         end: the file's size.
         targets: offsets greater than `begin`, ascending.
-        delimiter: the byte between fields.
-        terminator: the byte that ends records.
+        signs: of the file.
 
     Returns:
         Ascending offsets, one per target; `end` where no further record starts.
 
     Raises:
-        BrokenRecordError: the file ends within quotes.
+        BrokenRecordError: the file ends within quotes, or has text behind a closing one.
         SourceChanged: it is shorter than `end`.
     """
-    scanner = QuoteScanner(delimiter)
+    scanner = QuoteScanner(signs, strict=True)
     buffer = bytearray(SCAN_BYTES)
     view = np.frombuffer(buffer, np.uint8)
     starts: list[int] = []
@@ -70,13 +70,16 @@ def record_starts(
         if not size:
             raise SourceChanged("The file became shorter while it was read.")
         block = view[:size]
-        marks = _marks(scanner, buffer, block)
+        try:
+            marks = _marks(scanner, buffer, block, signs)
+        except TextBehindQuoteError:
+            raise BrokenRecordError(None, _TEXT_BEHIND) from None
         while len(starts) < len(targets):
             if starts and targets[len(starts)] <= starts[-1]:
                 starts.append(starts[-1])
                 continue
             from_index = max(targets[len(starts)] - 1 - base, 0)
-            found = _first_end(buffer, block, marks, from_index, terminator)
+            found = _first_end(buffer, block, marks, from_index, signs.terminator)
             if found is None:
                 break
             starts.append(base + found + 1)
@@ -86,26 +89,27 @@ def record_starts(
     return starts + [end] * (len(targets) - len(starts))
 
 
-def record_blocks(
-    read: Callable[[int], bytes], delimiter: int, terminator: int, block_bytes: int
-) -> Iterator[bytes]:
+def record_blocks(read: Callable[[int], bytes], signs: Signs, block_bytes: int) -> Iterator[bytes]:
     """Cut a stream, which begins with a record's start, into blocks of whole records.
 
     Args:
         read: returns up to so many of the next bytes, none at the end.
-        delimiter: the byte between fields.
-        terminator: the byte that ends records.
+        signs: of the file.
         block_bytes: about how long blocks are; longer where one record is.
 
     Raises:
-        BrokenRecordError: the stream ends within quotes, or a record exceeds 256 MiB.
+        BrokenRecordError: the stream ends within quotes or has text behind a closing one, or a
+            record exceeds 256 MiB.
     """
-    scanner = QuoteScanner(delimiter)
+    scanner = QuoteScanner(signs, strict=True)
     pending: list[bytes] = []
     offset = 0
     while chunk := read(block_bytes):
         block = np.frombuffer(chunk, np.uint8)
-        cut = _last_end(block, _marks(scanner, chunk, block), terminator)
+        try:
+            cut = _last_end(block, _marks(scanner, chunk, block, signs), signs.terminator)
+        except TextBehindQuoteError as found:
+            raise _text_behind(b"".join([*pending, chunk[: found.index]]), offset, signs) from None
         if cut is None:
             pending.append(chunk)
             if sum(map(len, pending)) > MAX_BLOCK_BYTES:
@@ -121,19 +125,30 @@ def record_blocks(
         yield rest
 
 
-def record_ends(block: bytes, delimiter: int, terminator: int) -> list[int]:
+def record_ends(block: bytes, signs: Signs) -> list[int]:
     """Return the offset just behind each record of a block that begins with a record's start."""
     view = np.frombuffer(block, np.uint8)
-    ends = np.flatnonzero(view == terminator)
-    outside = ends[~QuoteScanner(delimiter).advance(view).is_inside(ends)] + 1
+    ends = np.flatnonzero(view == signs.terminator)
+    outside = ends[~QuoteScanner(signs).advance(view).is_inside(ends)] + 1
     found: list[int] = outside.tolist()
     return found if found and found[-1] == len(block) else [*found, len(block)]
 
 
-def _marks(scanner: QuoteScanner, data: bytes | bytearray, block: Bytes) -> Marks | None:
+def _text_behind(before: bytes, offset: int, signs: Signs) -> BrokenRecordError:
+    """Return the error for text behind the quote that `before`, from a record's start, ends in."""
+    ends = record_ends(before, signs)
+    start = ends[-2] if len(ends) > 1 else 0
+    return BrokenRecordError(offset + start, _TEXT_BEHIND, offset + len(before))
+
+
+def _marks(
+    scanner: QuoteScanner, data: bytes | bytearray, block: Bytes, signs: Signs
+) -> Marks | None:
     """Return the quotes of a block; None if it has none and lies outside quotes."""
-    if not scanner.inside and data.find(_QUOTE_BYTES, 0, len(block)) < 0:
-        scanner.skip(int(block[-1]))
+    if signs.quote is None:
+        return None
+    if not scanner.inside and data.find(bytes([signs.quote]), 0, len(block)) < 0:
+        scanner.skip(int(block[0]), int(block[-1]))
         return None
     return scanner.advance(block)
 

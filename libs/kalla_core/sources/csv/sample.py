@@ -72,7 +72,7 @@ def _head(source: CsvSource, file: CsvFile) -> tuple[bytes, bool]:
         data = bytes(stream.read(HEAD_BYTES))
         if not stream.read(1):
             return data, len(source.files) == 1
-    ends = record_ends(data, source.dialect.delimiter_byte, file.terminator)
+    ends = record_ends(data, source.dialect.signs(file.terminator))
     return (data[: ends[-2]] if len(ends) > 1 else b""), False
 
 
@@ -95,7 +95,7 @@ def _windows(source: CsvSource, head: bytes) -> Iterator[bytes]:
 def _breaks_within_quotes(head: bytes, source: CsvSource, file: CsvFile) -> bool:
     if not head:
         return False
-    ends = record_ends(head, source.dialect.delimiter_byte, file.terminator)
+    ends = record_ends(head, source.dialect.signs(file.terminator))
     return head.count(file.terminator) > len(ends)
 
 
@@ -132,13 +132,17 @@ def _window(source: CsvSource, file: CsvFile, offset: int) -> bytes:
     rows = data[start:] if start else b""
     if not rows or offset + WINDOW_BYTES >= file.size_bytes:
         return rows
-    ends = record_ends(rows, source.dialect.delimiter_byte, file.terminator)
+    ends = record_ends(rows, source.dialect.signs(file.terminator))
     return rows[: ends[-2]] if len(ends) > 1 else b""
 
 
 def _texts(rows: bytes, source: CsvSource, columns: tuple[str, ...]) -> pa.Table:
-    """Parse rows without typing them; those with another number of columns are left out."""
+    """Parse rows without typing them; those with another number of columns are left out.
+
+    What is no UTF-8 is replaced: it is no number either, and reading will say in which line it is.
+    """
     dialect = source.dialect
+    rows = _valid_text(rows)
     return pyarrow.csv.read_csv(
         pa.BufferReader(rows or b"\n"),
         read_options=pyarrow.csv.ReadOptions(
@@ -154,3 +158,11 @@ def _texts(rows: bytes, source: CsvSource, columns: tuple[str, ...]) -> pa.Table
             quoted_strings_can_be_null=False,
         ),
     )
+
+
+def _valid_text(rows: bytes) -> bytes:
+    try:
+        rows.decode()
+    except UnicodeDecodeError:
+        return rows.decode(errors="replace").encode()
+    return rows

@@ -22,7 +22,8 @@ VACUUM FULL. `verify` enters the snapshot once more: that works only while the h
 
 **Parts** are ranges of `ctid`, over the blocks a table had right after the snapshot; the last one
 is open-ended. Partitions and inheritance children are read one after the other, table by table,
-unless policies or missing rights say that only the whole may be read. Views, foreign tables and
+unless missing rights say that only the whole may be read; where policies would hide rows
+(`row_security = off`), the server refuses. Views, foreign tables and
 tables of other storage are one part, sorted (`statements`), so that reading again gives the same
 rows in the same order, as every part does. A foreign table shows the other server's state at the
 time of reading: no snapshot of this server reaches there.

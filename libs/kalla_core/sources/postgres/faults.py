@@ -92,6 +92,12 @@ def named(error: Error) -> KallaError:
                 f"Somebody changes the table's shape and keeps it locked: {said}."
                 " `lock_timeout=SECONDS` in the URI waits longer."
             )
+        case "42501" if "row-level security" in said:
+            return SourceUnreadable(
+                "Policies of row-level security may hide rows of it from this role, and rows are"
+                f" never left out without a word: {said}. Read it as its owner, as a role with"
+                " BYPASSRLS, or through a view that its owner made of the rows that are meant."
+            )
         case "42501":
             return SourceUnreadable(f"It may not be read: {said}.")
         case "42P01" | "3F000":

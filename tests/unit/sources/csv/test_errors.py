@@ -76,6 +76,45 @@ def test_a_quote_that_is_never_closed(tmp_path: Path, parts: int) -> None:
         read_rows(path, parts)
 
 
+@pytest.mark.parametrize("name", ["in.csv", "in.csv.gz"])
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_swallowed_by_stray_quotes_are_an_error_that_names_their_lines(
+    tmp_path: Path, name: str, parts: int, end: str
+) -> None:
+    text = end.join(["id,n", '1,"12 inch', "2,x", '3,"14 inch', "4,y", ""]).encode()
+    path = write(tmp_path / name, gzip.compress(text) if name.endswith("gz") else text)
+
+    with pytest.raises(SourceUnreadable) as caught:
+        read_rows(path, parts)
+
+    assert "line 2 of in.csv" in str(caught.value)
+    assert "text behind a closing quote in line 4: `14 inch`" in str(caught.value)
+
+
+def test_a_stray_quote_far_behind_the_sample_is_found_when_the_source_is_cut(
+    tmp_path: Path,
+) -> None:
+    rows = "".join(f'{n},"text {n}"\n' for n in range(500_000))
+    path = write(tmp_path / "in.csv", f'id,t\n{rows}x,"a" b\n1,"c"\n')
+
+    error = failure(path)
+
+    assert "line 500002 of in.csv" in str(error)
+    assert "`b`" in str(error)
+
+
+@pytest.mark.parametrize("row", [b"3\xe4\n", b"3,\xe4,4\n"])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_byte_that_is_not_utf8_beside_a_wrong_number_of_columns(
+    tmp_path: Path, row: bytes, parts: int
+) -> None:
+    path = write(tmp_path / "in.csv", b"a,b\n1,2\n" + row)
+
+    with pytest.raises(SourceUnreadable, match=r"line 3 of in.csv: the byte 0xe4 is not UTF-8"):
+        read_rows(path, parts)
+
+
 def test_a_quote_that_is_never_closed_in_a_compressed_file(tmp_path: Path) -> None:
     path = write(tmp_path / "in.csv.gz", gzip.compress(b'a,b\n1,"x\ny"\n2,"z\n3,4\n'))
 

@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from kalla_core.sources.csv.dialect import Signs
 from kalla_core.sources.csv.quotes import QuoteScanner
 from kalla_core.sources.csv.records import (
     BrokenRecordError,
@@ -19,7 +20,8 @@ from kalla_core.sources.csv.records import (
     record_starts,
 )
 
-COMMA, NEWLINE, QUOTE = ord(","), ord("\n"), ord('"')
+NEWLINE, QUOTE = ord("\n"), ord('"')
+SIGNS = Signs(ord(","), NEWLINE)
 
 texts = st.text(alphabet='ab",\n\r', max_size=400).map(str.encode)
 quoty_texts = st.text(alphabet='"""",a\n', min_size=100, max_size=2000).map(str.encode)
@@ -44,6 +46,16 @@ def inside_after_each_byte(data: bytes) -> list[bool]:
     return states
 
 
+def text_behind_a_quote(data: bytes) -> int | None:
+    """Return the index of the first byte that may not stand behind a quote that shut."""
+    inside = inside_after_each_byte(data)
+    for i, byte in enumerate(data[:-1]):
+        shut = byte == QUOTE and not inside[i] and i > 0 and inside[i - 1]
+        if shut and data[i + 1] not in b',\n\r"':
+            return i + 1
+    return None
+
+
 def record_starts_plainly(data: bytes) -> list[int]:
     inside = inside_after_each_byte(data)
     return [0] + [i + 1 for i, byte in enumerate(data) if byte == NEWLINE and not inside[i]]
@@ -53,7 +65,7 @@ def record_starts_plainly(data: bytes) -> list[int]:
 def test_quotes_of_blocks_of_any_size_are_those_of_a_plain_automaton(
     data: bytes, block_bytes: int
 ) -> None:
-    scanner = QuoteScanner(COMMA)
+    scanner = QuoteScanner(SIGNS)
 
     found: list[bool] = []
     for start in range(0, len(data), block_bytes):
@@ -67,7 +79,7 @@ def test_quotes_of_blocks_of_any_size_are_those_of_a_plain_automaton(
 
 @given(texts | quoty_texts)
 def test_a_block_ends_records_where_a_plain_automaton_does(data: bytes) -> None:
-    ends = record_ends(data or b"a", COMMA, NEWLINE)
+    ends = record_ends(data or b"a", SIGNS)
 
     assert {*ends, 0} == {*record_starts_plainly(data or b"a"), len(data or b"a")}
 
@@ -78,9 +90,10 @@ def test_a_target_is_moved_to_the_first_record_that_starts_there_or_later(
 ) -> None:
     if inside_after_each_byte(data)[-1:] == [True]:
         data += b'"'
+    assume(text_behind_a_quote(data) is None)
     file = pa.PythonFile(io.BytesIO(data), "r")
 
-    starts = record_starts(file, 0, len(data), targets, COMMA, NEWLINE)
+    starts = record_starts(file, 0, len(data), targets, SIGNS)
 
     plain = record_starts_plainly(data)
     assert starts == [min((s for s in plain if s >= t), default=len(data)) for t in targets]
@@ -90,7 +103,8 @@ def test_a_target_is_moved_to_the_first_record_that_starts_there_or_later(
 def test_a_stream_is_cut_into_whole_records(data: bytes, block_bytes: int) -> None:
     if inside_after_each_byte(data)[-1:] == [True]:
         data += b'"'
-    blocks = list(record_blocks(io.BytesIO(data).read, COMMA, NEWLINE, block_bytes))
+    assume(text_behind_a_quote(data) is None)
+    blocks = list(record_blocks(io.BytesIO(data).read, SIGNS, block_bytes))
 
     edges = np.cumsum([0, *map(len, blocks)]).tolist()
 
@@ -103,6 +117,25 @@ def test_a_quote_that_is_never_closed_is_told_with_the_offset_of_its_record() ->
     data = b'a,b\nc,"d\ne,f\n'
 
     with pytest.raises(BrokenRecordError) as caught:
-        list(record_blocks(io.BytesIO(data).read, COMMA, NEWLINE, 5))
+        list(record_blocks(io.BytesIO(data).read, SIGNS, 5))
 
     assert caught.value.offset == 4
+
+
+@given(texts | quoty_texts, st.integers(1, 60))
+def test_text_behind_a_closing_quote_is_found_whatever_the_blocks(
+    data: bytes, block_bytes: int
+) -> None:
+    expected = text_behind_a_quote(data)
+
+    found: BrokenRecordError | None = None
+    try:
+        list(record_blocks(io.BytesIO(data).read, SIGNS, block_bytes))
+    except BrokenRecordError as error:
+        found = error
+
+    at = None if found is None else found.at
+    assert at == expected
+    if found is not None and expected is not None:
+        plain = record_starts_plainly(data[:expected])
+        assert found.offset == max(start for start in plain if start < expected)

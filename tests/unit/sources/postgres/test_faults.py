@@ -27,6 +27,8 @@ def raised(said: str, state: str | None = None, primary: bytes | None = None) ->
     ("state", "said", "kind", "advice"),
     [
         ("42501", "permission denied for table ledger", SourceUnreadable, "may not be read"),
+        ("42501", 'query would be affected by row-level security policy for table "ledger"',
+         SourceUnreadable, "BYPASSRLS"),
         ("42P01", 'relation "ledger" does not exist', SourceNotFound, "not there"),
         ("3F000", 'schema "x" does not exist', SourceNotFound, "not there"),
         ("55P03", "canceling statement due to lock timeout", SourceUnavailable, "lock_timeout="),
