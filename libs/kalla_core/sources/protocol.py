@@ -70,7 +70,8 @@ class PinnedSource:
     Attributes:
         spec: as in the recipe, `uri` resolved (absolute path, secrets still unexpanded).
         schema: Arrow schema of every batch that `read` yields. Text is `pa.string()`, never a
-            view or large type; decimals are Decimal128 or Decimal256.
+            view or large type; decimals are Decimal128 or Decimal256; `pa.null()` is a column in
+            which no row has a value, so that it has no type yet and fits every other.
         identity: what the snapshot's place is taken by (snapshot id; or files with size, mtime
             and ETag), as JSON, as it goes into metadata.json.
         detail: whatever else the connector needs to read a part, as JSON.

@@ -11,6 +11,7 @@ A **domain** turns an operator and a value, as JSON has it, into a predicate on 
 |                         | (`Z`, `+02:00`) if and only if the column is                         |
 | text                    | text                                                                 |
 | boolean                 | `true` or `false`, with `eq`, `neq` and `in` only                    |
+| without a value         | any; no row passes, as NULL compares with nothing                    |
 
 A JSON number with a fraction stands for what is printed: 0.1 is one tenth on a decimal column. On
 a float column it is the nearest number of the column's own precision.
@@ -90,9 +91,19 @@ def domain_of(column: str, column_type: pa.DataType) -> Domain:
         return _Text(column)
     if types.is_boolean(column_type):
         return _Booleans(column)
+    if types.is_null(column_type):
+        return _NoValues()
     raise InvalidFilter(
         f"`{column}` is of type {column_type}, which filters cannot compare.", column=column
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _NoValues:
+    """A column that is NULL in every row, so that its type is not known."""
+
+    def test(self, op: FilterOp, value: Scalar) -> Predicate:
+        return Nothing()
 
 
 @dataclass(frozen=True, slots=True)

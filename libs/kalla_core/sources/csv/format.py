@@ -47,7 +47,7 @@ class CsvFormat:
             [
                 (name, parse_type(source.types[name]))
                 if name in source.types
-                else (name, infer_type(sample.rows.column(name)))
+                else (name, _type_of(sample, name))
                 for name in columns
             ]
         )
@@ -239,6 +239,12 @@ def _has_rows(source: CsvSource, file: CsvFile) -> bool:
     with source.stream(file) as stream:
         stream.read(file.start)
         return bool(stream.read(1))
+
+
+def _type_of(sample: Sample, column: str) -> pa.DataType:
+    """Return a column's type; one of which nothing is known may hold anything, which is text."""
+    inferred = infer_type(sample.rows.column(column))
+    return pa.string() if pa.types.is_null(inferred) and not sample.whole else inferred
 
 
 def _check_types(types: Mapping[str, str], columns: Sequence[str]) -> None:

@@ -14,8 +14,9 @@ The first of these whose every value in the sample, NULL aside, is written so:
 
 Precision leaves head-room for later values: 18 digits while the sample needs at most 15, so that
 amounts stay within what 64 bits hold, else 38, else 76 (a sample that needs more is text). A
-column without a value in the sample is text. Later values need only fit the type exactly (`1e3`
-is a decimal), except that integers stay canonical, so that `00123` never becomes 123 in silence.
+column without a value in the sample has no type, which is `null`. Later values need only fit the
+type exactly (`1e3` is a decimal), but integers stay canonical, so that `00123` never becomes
+123 in silence.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ _HEADROOM = ((15, 18), (38, 38), (MAX_DECIMAL_DIGITS, MAX_DECIMAL_DIGITS))
 
 
 def infer_type(values: pa.ChunkedArray) -> pa.DataType:
-    """Return the type of a column whose sample, as binary, is `values`."""
+    """Return the type of a column whose sample, as binary, is `values`; `null` of no values."""
     present = values.drop_null().combine_chunks()
     if isinstance(present, pa.ChunkedArray):
         present = pa.concat_arrays(present.chunks) if present.num_chunks else pa.array([], "binary")
     if len(present) == 0:
-        return pa.string()
+        return pa.null()
     if _all_match(present, _BOOLEAN):
         return pa.bool_()
     if _all_match(present, _INTEGER):

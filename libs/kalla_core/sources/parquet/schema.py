@@ -2,7 +2,8 @@
 
 Types that differ only in how Arrow keeps them become one: text is `string`, binary data `binary`,
 lists are `list`; dictionaries, extensions and run-ends give way to what they hold; decimals have
-128 or 256 bits; half floats become floats; a column of nothing but NULL is text. All else stays.
+128 or 256 bits; half floats become floats. All else stays, and so does the type `null` of a column
+that has no value in any file.
 """
 
 from __future__ import annotations
@@ -58,9 +59,7 @@ def unified(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
     for columns, path in zip(delivered[1:], paths[1:], strict=True):
         _check_same(found, columns, paths[0], path)
         found |= {name: kind for name, kind in columns.items() if not pa.types.is_null(kind)}
-    return pa.schema(
-        [(name, pa.string() if pa.types.is_null(kind) else kind) for name, kind in found.items()]
-    )
+    return pa.schema(list(found.items()))
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

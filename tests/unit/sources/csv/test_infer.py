@@ -24,8 +24,8 @@ def inferred(values: Sequence[str | None]) -> pa.DataType:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([], TEXT),
-        ([None, None], TEXT),
+        ([], pa.null()),
+        ([None, None], pa.null()),
         (["0", "-1", "42", None], pa.int64()),
         (["9" * 18, "-" + "9" * 18], pa.int64()),
         (["9" * 19], TEXT),

@@ -71,11 +71,11 @@ def test_lines_may_end_with_a_carriage_return_alone(tmp_path: Path) -> None:
     assert read_rows(path, 3) == [(1, "x\ry"), (2, "z")]
 
 
-def test_a_file_of_nothing_but_a_header_has_text_columns_and_no_rows(tmp_path: Path) -> None:
+def test_columns_of_a_file_of_nothing_but_a_header_have_no_type_yet(tmp_path: Path) -> None:
     for text in ("a,b", "a,b\n"):
         path = write(tmp_path / "in.csv", text)
 
-        assert types_of(path) == {"a": pa.string(), "b": pa.string()}
+        assert types_of(path) == {"a": pa.null(), "b": pa.null()}
         assert read_rows(path, 3) == []
 
 

@@ -51,7 +51,7 @@ TYPES: list[tuple[pa.Array, pa.DataType]] = [
     (pa.array([1, None], pa.timestamp("ms", "UTC")), pa.timestamp("ms", "UTC")),
     (pa.array([1, None], pa.time64("us")), pa.time64("us")),
     (pa.array([True, None]), pa.bool_()),
-    (pa.array([None, None], pa.null()), pa.string()),
+    (pa.array([None, None], pa.null()), pa.null()),
     (pa.array([["a"], None], pa.large_list(pa.large_string())), pa.list_(pa.string())),
     (pa.array([{"a": "x", "b": 1}, None], STRUCT), DELIVERED),
     (pa.array([[("k", "v")], None], pa.map_(pa.string(), pa.large_string())), MAP),
