@@ -7,35 +7,29 @@ them. A fault of one source hides none of another's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import pyarrow as pa
-
-from kalla_core.errors import (
-    ConnectorMissing,
-    Fault,
-    InvalidSql,
-    KallaError,
-    RecipeInvalid,
-    UnknownColumn,
+from kalla_core.engine.demands import (
+    SQL,
+    column_faults,
+    fault_of,
+    located,
+    query_over,
+    source_faults,
 )
+from kalla_core.errors import ConnectorMissing, Fault, KallaError, RecipeInvalid
 from kalla_core.matching.planned import Planned, plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.query import Side
 from kalla_core.matching.statement import check_statement
 from kalla_core.recipe.checks import missing_uri
 from kalla_core.recipe.model import Recipe, SourceSpec
-from kalla_core.recipe.nearest import nearest, suggestion
 from kalla_core.recipe.paths import Location, path_text
-from kalla_core.sources.filters import filter_faults
 from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
-_LEFT: Location = ("sources", "left")
-_RIGHT: Location = ("sources", "right")
-_SQL: Location = ("match_sql",)
 _FIRST_ROWS = 1000
 
 
@@ -80,7 +74,7 @@ def validate_recipe(
         access: what sources may be reached.
     """
     with ExitStack() as pins:
-        looked = [_look(spec, location, pins, access) for location, spec in _sources(recipe)]
+        looked = [_look(spec, location, pins, access) for location, spec in located(recipe)]
     faults = [fault for source in looked for fault in source.faults]
     planned, sql_faults = _plan(recipe, looked, started_at or datetime.now(UTC))
     return Validation(
@@ -99,29 +93,17 @@ class _Looked:
     pinned: PinnedSource | None
     faults: tuple[Fault, ...]
 
-    def shape(self, schema: pa.Schema) -> TableShape:
-        # A key column that is not there is a fault already; planning goes on with the others.
-        key = tuple(column for column in self.spec.primary_key if column in schema.names)
-        return TableShape(self.spec.alias, schema, key)
-
-
-def _sources(recipe: Recipe) -> Iterator[tuple[Location, SourceSpec]]:
-    yield _LEFT, recipe.left
-    yield _RIGHT, recipe.right
-    for index, extra in enumerate(recipe.extras):
-        yield ("extras", index), extra
-
 
 def _look(spec: SourceSpec, location: Location, pins: ExitStack, access: SourceAccess) -> _Looked:
     pinned, faults = _pin(spec, location, pins, access)
     if pinned is None:
         return _Looked(spec, None, faults)
-    faults += tuple(_column_faults(spec, location, pinned.schema))
     unreadable = _first_rows_fault(pinned, location, access)
     if unreadable is None:
-        faults += tuple(_filter_faults(spec, location, pinned.schema))
+        faults += tuple(source_faults(spec, location, pinned.schema))
         return _Looked(spec, pinned, faults)
-    # What could not be read was not typed either: nothing else is to be said about it.
+    # What could not be read was not typed either: its filters are not judged by its types.
+    faults += tuple(column_faults(spec, location, pinned.schema))
     return _Looked(spec, None, (*faults, unreadable))
 
 
@@ -139,7 +121,7 @@ def _pin(
             return None, (_source_fault(error, location),)
         rest = {name: word for name, word in spec.types.items() if name != column}
         pinned, faults = _pin(replace(spec, types=rest), location, pins, access)
-        return pinned, (_fault(error, (*location, "types", str(column))), *faults)
+        return pinned, (fault_of(error, (*location, "types", str(column))), *faults)
 
 
 def _first_rows_fault(
@@ -155,50 +137,19 @@ def _first_rows_fault(
 
 def _source_fault(error: KallaError, location: Location) -> Fault:
     about = "type" if isinstance(error, ConnectorMissing) else "uri"
-    return _fault(error, (*location, about))
-
-
-def _column_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
-    yield from _unknown_columns(spec.primary_key, (*location, "primary_key"), schema)
-    yield from _unknown_columns(spec.columns, (*location, "schema"), schema)
-
-
-def _filter_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
-    for index, error in filter_faults(spec.filters, schema):
-        about = "column" if isinstance(error, UnknownColumn) else "value"
-        yield _fault(error, (*location, "filters", index, about))
-
-
-def _unknown_columns(
-    columns: Sequence[str], location: Location, schema: pa.Schema
-) -> Iterator[Fault]:
-    for index, column in enumerate(columns):
-        if column not in schema.names:
-            close = nearest(column, schema.names)
-            message = f"There is no column `{column}`. {suggestion(column, schema.names)}"
-            path = path_text((*location, index))
-            yield Fault(UnknownColumn.code, path, message, {"column": column, "nearest": close})
+    return fault_of(error, (*location, about))
 
 
 def _plan(
     recipe: Recipe, looked: Sequence[_Looked], started_at: datetime
 ) -> tuple[Planned | None, tuple[Fault, ...]]:
     """Plan the match SQL; where a source is not known, check at least what the text tells."""
-    shapes = [one.shape(one.pinned.schema) for one in looked if one.pinned is not None]
+    pinned = [one.pinned for one in looked if one.pinned is not None]
     try:
-        if len(shapes) < len(looked):
+        if len(pinned) < len(looked):
             names = [side.value for side in Side] + [one.spec.alias for one in looked]
             check_statement(recipe.match_sql, names)
             return None, ()
-        left, right, *extras = shapes
-        query = MatchQuery(recipe.match_sql, left, right, tuple(extras), started_at)
-        return plan_match(query), ()
+        return plan_match(query_over(recipe.match_sql, pinned, started_at)), ()
     except KallaError as error:
-        return None, (_fault(error, _SQL),)
-
-
-def _fault(error: KallaError, location: Location) -> Fault:
-    details = dict(error.details)
-    if isinstance(error, InvalidSql) and error.line is not None:
-        details |= {"line": error.line, "column": error.column}
-    return Fault(error.code, path_text(location), error.message, details)
+        return None, (fault_of(error, SQL),)

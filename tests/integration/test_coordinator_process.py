@@ -130,3 +130,28 @@ def test_too_little_memory_for_so_many_jobs_is_said_at_once(tmp_path: Path) -> N
 
     assert ended.returncode == 2
     assert "--max-jobs" in ended.stderr
+
+
+async def test_a_job_whose_primary_key_is_no_column_fails_and_says_so(
+    books: Books, tmp_path: Path
+) -> None:
+    recipe = to_document(load_recipe(books.write()))
+    sides = [recipe["sources"][side] for side in ("left", "right")]
+    parts = {
+        "run_id": "keyless",
+        "match_sql": recipe["match_sql"],
+        "sources": [{"alias": one["alias"], "uri": one["uri"], "filters": []} for one in sides],
+        "primary_keys": {sides[0]["alias"]: ["invoice"], sides[1]["alias"]: ["payment_id"]},
+    }
+
+    with coordinator_process(tmp_path / "staging") as process:
+        async with httpx.AsyncClient(base_url=process.url) as client:
+            answer = await client.post("/api/jobs", json=parts)
+            job = await until(client, "keyless", "succeeded", "failed")
+
+    assert answer.status_code == 202
+    assert job["status"] == "failed"
+    assert job["error"]["code"] == "invalid_recipe"
+    (fault,) = job["error"]["details"]
+    assert (fault["code"], fault["path"]) == ("unknown_column", "sources.left.primary_key[0]")
+    assert "invoice_id" in fault["message"]

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -70,7 +69,7 @@ def _by_row_group(file: pq.ParquetFile, known: dict[str, Finding]) -> Iterator[F
             if reason in known:
                 yield replace(known[reason], rows=rows)
             else:
-                first = pc.index(reasons, pa.scalar(reason, reasons.type)).as_py()
+                first = pc.indices_nonzero(pc.equal(reasons, reason))[0].as_py()
                 yield _example(file, number, first, reason, rows)
 
 

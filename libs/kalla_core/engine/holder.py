@@ -22,13 +22,14 @@ from typing import IO, Any
 
 from kalla_core.engine import messages
 from kalla_core.engine.child import own_output, send
+from kalla_core.engine.demands import planned_over
 from kalla_core.engine.held_plan import HeldPlan, HoldOrder, order_of, plan_json
 from kalla_core.engine.scan import OpenSource
 from kalla_core.errors import EngineFailure, KallaError
 from kalla_core.fragments.cut import part_count
 from kalla_core.fragments.remote import Extra, ScanWork
-from kalla_core.matching.planned import Identification, plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.planned import Identification
+from kalla_core.matching.query import Side
 from kalla_core.sources.pins import pinned_together
 from kalla_core.sources.registry import load_connectors
 
@@ -86,8 +87,11 @@ class _Held:
         self._extras = tuple(extras)
 
     def plan(self) -> HeldPlan:
-        """Plan the match SQL and cut the sources."""
-        planned = plan_match(self._query())
+        """Check the recipe, plan the match SQL and cut the sources."""
+        every = (*self._sides.values(), *self._extras)
+        planned = planned_over(
+            self._order.recipe, [source.pinned for source in every], self._order.started_at
+        )
         return HeldPlan(
             left=self._sides[Side.LEFT].pinned,
             right=self._sides[Side.RIGHT].pinned,
@@ -109,15 +113,6 @@ class _Held:
         for source in (*self._sides.values(), *self._extras):
             source.connector.verify(source.pinned)
 
-    def _query(self) -> MatchQuery:
-        return MatchQuery(
-            sql=self._order.recipe.match_sql,
-            left=_shape(self._sides[Side.LEFT]),
-            right=_shape(self._sides[Side.RIGHT]),
-            extras=tuple(_shape(extra) for extra in self._extras),
-            started_at=self._order.started_at,
-        )
-
     def _cut(self) -> tuple[ScanWork, ...]:
         """Cut both sides; their parts take turns, so that both are read at the same time."""
         both = [
@@ -130,11 +125,6 @@ class _Held:
     def _parts(self, source: OpenSource) -> int:
         wanted = self._order.recipe.options.partitions
         return wanted or part_count(source.pinned.statistics.arrow_bytes, self._order.slots)
-
-
-def _shape(source: OpenSource) -> TableShape:
-    spec = source.pinned.spec
-    return TableShape(spec.alias, source.pinned.schema, spec.primary_key)
 
 
 if __name__ == "__main__":

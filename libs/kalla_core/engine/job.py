@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.census import KeyCensus, KeyCounts
+from kalla_core.engine.demands import planned_over
 from kalla_core.engine.disk_peak import DiskPeak
 from kalla_core.engine.join import JoinContext
 from kalla_core.engine.key_checks import check_keys, key_warnings
@@ -43,7 +44,7 @@ from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.matching.planned import Identification, Planned, Strategy, plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.query import Side, TableShape
 from kalla_core.matching.session import SessionLimits
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.sources.pins import pinned_together
@@ -153,7 +154,8 @@ class _Job:
             left, right, *extras = _open(specs, spec.access, pins)
             self._sources = {Side.LEFT: left, Side.RIGHT: right}
             self._extras = {source.pinned.spec.alias: source for source in extras}
-            self._planned = plan_match(self._query())
+            pinned = [source.pinned for source in (left, right, *extras)]
+            self._planned = planned_over(recipe, pinned, spec.started_at)
             self._fragments = self._cut()
 
     def run(self) -> JobOutcome:
@@ -180,16 +182,6 @@ class _Job:
                 raise
         self._verify()
         return self._outcome(gathered.scanned, counts, totals, files)
-
-    def _query(self) -> MatchQuery:
-        recipe = self._spec.recipe
-        return MatchQuery(
-            sql=recipe.match_sql,
-            left=_shape(recipe.left, self._sources[Side.LEFT]),
-            right=_shape(recipe.right, self._sources[Side.RIGHT]),
-            extras=tuple(_shape(extra, self._extras[extra.alias]) for extra in recipe.extras),
-            started_at=self._spec.started_at,
-        )
 
     def _shapes(self) -> Mapping[Side, TableShape]:
         return {side: self._planned.query.side(side) for side in Side}
@@ -387,10 +379,6 @@ def _open(specs: Sequence[SourceSpec], access: SourceAccess, pins: ExitStack) ->
 def _tell_spool(counter: ProgressCounter, spool: Spool) -> None:
     if spool.files:
         counter.spooled(spool.rows, spool.stored_bytes)
-
-
-def _shape(spec: SourceSpec, source: OpenSource) -> TableShape:
-    return TableShape(spec.alias, source.pinned.schema, spec.primary_key)
 
 
 def _excluded(scanned: list[Scanned]) -> int | None:

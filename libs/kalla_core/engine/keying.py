@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from datafusion import Expr, SessionContext, col
 
+from kalla_core.columns import place_of
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import bucket, content_bucket, digest
 from kalla_core.matching.planned import Planned, key_frame
@@ -106,7 +107,7 @@ def one_bucket(batches: Sequence[pa.RecordBatch]) -> Ints:
 
 
 def _key_columns(shape: TableShape, batches: Sequence[pa.RecordBatch]) -> list[pa.Array]:
-    places = [shape.schema.get_field_index(name) for name in shape.primary_key]
+    places = [place_of(name, shape.schema.names) for name in shape.primary_key]
     return [pa.concat_arrays([batch.column(place) for batch in batches]) for place in places]
 
 

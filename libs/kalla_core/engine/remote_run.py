@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.demands import query_over
 from kalla_core.engine.join import JoinContext, Sinks
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.progress import Progress, ProgressCounter, Stage
@@ -23,7 +24,7 @@ from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentProgress
 from kalla_core.fragments.remote import Extra, JobContext, JoinWork, SettleWork, SpoolInput, Table
 from kalla_core.matching.planned import Planned, plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.query import MatchQuery, Side
 from kalla_core.matching.session import SessionLimits
 from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
@@ -139,13 +140,8 @@ class RemoteRun:
 
 def query_of(job: JobContext) -> MatchQuery:
     """Return the match SQL of a job over the shapes of its pinned sources."""
-    return MatchQuery(
-        sql=job.recipe.match_sql,
-        left=_shape(job.left),
-        right=_shape(job.right),
-        extras=tuple(_shape(extra) for extra in job.extras),
-        started_at=job.started_at,
-    )
+    pinned = (job.left, job.right, *job.extras)
+    return query_over(job.recipe.match_sql, pinned, job.started_at)
 
 
 def parts_of(inputs: Iterable[SpoolInput], table: Table) -> Iterator[SpoolInput]:
@@ -162,7 +158,3 @@ def extras_too_large(pinned: PinnedSource, budget: Budget) -> OutOfMemory:
         "an eighth of a fragment's memory. Extras are meant for small tables.",
         source=alias,
     )
-
-
-def _shape(pinned: PinnedSource) -> TableShape:
-    return TableShape(pinned.spec.alias, pinned.schema, pinned.spec.primary_key)

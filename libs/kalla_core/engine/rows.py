@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.columns import place_of
 from kalla_core.matching.query import ROW, Side, TableShape
 
 Ints = npt.NDArray[np.int64]
@@ -74,7 +75,7 @@ class Rows:
         Text and binary of 2 GiB and more come as their large types.
         """
         if name not in self._columns:
-            index = self.schema.get_field_index(name)
+            index = place_of(name, self.schema.names)
             chunks = [batch.column(index) for batch in self.batches]
             self._columns[name] = _joined(chunks, self.schema.field(index).type)
         return self._columns[name]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from kalla_core.columns import place_of
 from kalla_core.evidence.build import MatchedRows, Reasons, unmatched_batch
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.schema import MATCHED, UNMATCHED, matched_layout, unmatched_layout
@@ -72,7 +73,7 @@ class EvidenceSinks:
 
     def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
         """Write rows that are in no pair: all columns of the source, and the reasons."""
-        key = [rows.column(rows.schema.get_field_index(name)) for name in self._key[side]]
+        key = [rows.column(place_of(name, rows.schema.names)) for name in self._key[side]]
         self._writers[UNMATCHED[side]].write(
             unmatched_batch(self._unmatched_layout[side], rows, key, reasons)
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from kalla_core.columns import first_place_of
 from kalla_core.errors import InvalidSql, SourceUnreadable, UserError
 from kalla_core.evidence.stored import UnstorableTypeError, stored_type
 from kalla_core.matching.query import Side
@@ -122,9 +123,9 @@ def unmatched_layout(source: pa.Schema) -> UnmatchedLayout:
 def _position(
     columns: pa.Schema, name: str, fits: Callable[[pa.DataType], bool], wanted: str
 ) -> int | None:
-    if name not in columns.names:
+    position = first_place_of(name, columns.names)
+    if position is None:
         return None
-    position: int = columns.names.index(name)
     found = columns.field(position).type
     if not fits(found):
         raise InvalidSql(

@@ -8,7 +8,6 @@ next one.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -39,7 +38,14 @@ from kalla_coordinator.jobs.model import ExecutorShare, JobError, JobStatus
 from kalla_coordinator.jobs.stages import succeeded, with_progress
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.engine.progress import Progress
-from kalla_core.errors import Cancelled, EngineFailure, KallaError, StoreUnavailable
+from kalla_core.error_json import answer
+from kalla_core.errors import (
+    Cancelled,
+    EngineFailure,
+    KallaError,
+    RecipeInvalid,
+    StoreUnavailable,
+)
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.ids import RunId
 from kalla_core.observe.logs import get_logger, log_context
@@ -297,8 +303,9 @@ async def patiently(write: Callable[[], Awaitable[T]]) -> T:
 
 
 def _told(error: KallaError, live: LiveJob) -> JobError:
-    # What is no JSON, as a path or a date, is kept as its text.
-    details = json.loads(json.dumps(mask(dict(error.details)), default=str))
+    listed = answer(error)["details"]
+    carried = {"faults": listed} if isinstance(error, RecipeInvalid) else dict(*listed)
+    details = {name: mask(value, name) for name, value in carried.items()}
     return JobError(error.code, mask_text(error.message), live.job.stage, details)
 
 

@@ -1,0 +1,106 @@
+"""What a recipe demands of its sources once they are pinned, and its match SQL planned over them.
+
+Whatever carries out a run asks this before it reads a row: the local engine, and the process that
+holds a cluster run's sources. So a recipe means the same through every door, whether or not
+somebody validated it before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+
+from kalla_core.errors import Fault, InvalidSql, KallaError, RecipeInvalid, UnknownColumn
+from kalla_core.matching.planned import Planned, plan_match
+from kalla_core.matching.query import MatchQuery, TableShape
+from kalla_core.recipe.model import Recipe, SourceSpec
+from kalla_core.recipe.nearest import nearest, suggestion
+from kalla_core.recipe.paths import Location, path_text
+from kalla_core.sources.filters import filter_faults
+from kalla_core.sources.protocol import PinnedSource
+
+SQL: Location = ("match_sql",)
+
+
+def planned_over(recipe: Recipe, pinned: Sequence[PinnedSource], started_at: datetime) -> Planned:
+    """Check a recipe against its sources and plan its match SQL.
+
+    Args:
+        pinned: the left source, the right one and the extras, with the specs of the recipe.
+        started_at: what `now()` means in the match SQL, zoned.
+
+    Raises:
+        RecipeInvalid: with every fault of the sources, and that of the match SQL.
+        KallaError: as `plan_match` does, where nothing but the match SQL is wrong.
+    """
+    places = [location for location, _ in located(recipe)]
+    faults = [
+        fault
+        for location, source in zip(places, pinned, strict=True)
+        for fault in source_faults(source.spec, location, source.schema)
+    ]
+    try:
+        planned = plan_match(query_over(recipe.match_sql, pinned, started_at))
+    except KallaError as error:
+        if not faults:
+            raise
+        raise RecipeInvalid([*faults, fault_of(error, SQL)]) from error
+    if faults:
+        raise RecipeInvalid(faults)
+    return planned
+
+
+def located(recipe: Recipe) -> Iterator[tuple[Location, SourceSpec]]:
+    """Yield all sources with their places in the document: left, right, extras."""
+    yield ("sources", "left"), recipe.left
+    yield ("sources", "right"), recipe.right
+    for index, extra in enumerate(recipe.extras):
+        yield ("extras", index), extra
+
+
+def query_over(sql: str, pinned: Sequence[PinnedSource], started_at: datetime) -> MatchQuery:
+    """Return the match SQL over the shapes of its sources: left, right, extras."""
+    left, right, *extras = map(_shape, pinned)
+    return MatchQuery(sql, left, right, tuple(extras), started_at)
+
+
+def source_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
+    """Yield what a source has not, or has otherwise than the recipe says."""
+    yield from column_faults(spec, location, schema)
+    for index, error in filter_faults(spec.filters, schema):
+        about = "column" if isinstance(error, UnknownColumn) else "value"
+        yield fault_of(error, (*location, "filters", index, about))
+
+
+def column_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
+    """Yield the columns that the recipe names and the source has not."""
+    yield from _unknown_columns(spec.primary_key, (*location, "primary_key"), schema)
+    yield from _unknown_columns(spec.columns, (*location, "schema"), schema)
+
+
+def fault_of(error: KallaError, location: Location) -> Fault:
+    """Return an error as what is wrong at a place of the document."""
+    details = dict(error.details)
+    if isinstance(error, InvalidSql) and error.line is not None:
+        details |= {"line": error.line, "column": error.column}
+    return Fault(error.code, path_text(location), error.message, details)
+
+
+def _shape(source: PinnedSource) -> TableShape:
+    spec, schema = source.spec, source.schema
+    # A key column that is not there is a fault already; planning goes on with the others.
+    key = tuple(column for column in spec.primary_key if column in schema.names)
+    return TableShape(spec.alias, schema, key)
+
+
+def _unknown_columns(
+    columns: Sequence[str], location: Location, schema: pa.Schema
+) -> Iterator[Fault]:
+    for index, column in enumerate(columns):
+        if column not in schema.names:
+            close = nearest(column, schema.names)
+            message = f"There is no column `{column}`. {suggestion(column, schema.names)}"
+            path = path_text((*location, index))
+            yield Fault(UnknownColumn.code, path, message, {"column": column, "nearest": close})
