@@ -4,6 +4,10 @@
     prepare     the user's text, checked, its calls and literals resolved   -> PreparedSql
     planned     everything below, for the engine                            -> Planned
 
+Before it is planned, `operations` finds arithmetic and comparisons in the text, `operands` asks
+DataFusion for their types, and `exact` says which casts keep them from wrapping. `casts` and
+`comparable` refuse what would compare only after a cast that nobody wrote.
+
 A plan is made three times over. **Prepared** SQL is planned over the sources' own columns, so
 that `*` and NATURAL mean what the user meant. `rebuild` makes the same plan again over tables
 with a row number, operator by operator, so that each result row names its source rows

@@ -37,13 +37,16 @@ class ImplicitCast:
         source: its type; None where it cannot be found out.
         target: the type it is cast to.
         partner: what it is compared with or takes turns with, and the type of that; None where
-            it stands alone. A column of a UNION, or of a sub-query under IN, meets `its partner`.
+            it stands alone. A column of a UNION, or of a sub-query under IN, meets `its partner`,
+            a result of CASE `another one`.
+        constant: whether the value or its partner is the same for all rows.
     """
 
     operand: str
     source: pa.DataType | None
     target: pa.DataType
     partner: tuple[str, pa.DataType | None] | None
+    constant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ _COMPARISONS = frozenset(
     {"=", "!=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"}
 )
 _CHOOSING = frozenset({"coalesce", "nullif", "nvl", "ifnull", "greatest", "least"})
+_CONSTANT = frozenset({"Literal"})
 _NOT_TEXT = re.compile(r" AS (?:Decimal|U?Int|Float|Date|Time)\w*")
 _CAST_TARGET = re.compile(r" AS (\w+(?:\([^()]*\))?)\)")
 _CAST = re.compile(r"\bCAST\(([^()]*) AS \w+(?:\([^()]*\))?\)")
@@ -145,7 +149,7 @@ def _explicit_casts(session: SessionContext, written: LogicalPlan) -> _Explicit:
 
 
 def _implicit(
-    scope: _Scope, cast: Expr, partner: Expr | None, explicit: _Explicit
+    scope: _Scope, cast: Expr, partner: Expr | str | None, explicit: _Explicit
 ) -> ImplicitCast | None:
     (operand,) = _parts(cast)
     if operand.variant_name() == "Literal" or cast in explicit:
@@ -154,16 +158,24 @@ def _implicit(
         target = parse_type(_target(cast))
     except UnknownType:
         return None
-    compared = None
-    if partner is not None:
+    compared: tuple[str, pa.DataType | None] | None = None
+    constant = not _reads_rows(operand)
+    if isinstance(partner, str):
+        compared = (partner, target)
+    elif partner is not None:
+        constant = constant or not _reads_rows(partner)
         bare = partner
         while _is_cast(bare) and bare not in explicit:
             bare = _parts(bare)[0]
         compared = (shown(partner), scope.type_of(bare))
-    return ImplicitCast(shown(operand), scope.type_of(operand), target, compared)
+    return ImplicitCast(shown(operand), scope.type_of(operand), target, compared, constant)
 
 
-def _casts(expr: Expr, partner: Expr | None) -> Iterator[tuple[Expr, Expr | None]]:
+def _reads_rows(expr: Expr) -> bool:
+    return any(part.variant_name() not in _CONSTANT for part in _walk(expr) if not _parts(part))
+
+
+def _casts(expr: Expr, partner: Expr | str | None) -> Iterator[tuple[Expr, Expr | str | None]]:
     """Yield each cast in `expr`, with what it is compared with if it is one side of that."""
     if _is_cast(expr):
         yield expr, partner
@@ -173,6 +185,9 @@ def _casts(expr: Expr, partner: Expr | None) -> Iterator[tuple[Expr, Expr | None
         yield from _casts(first, _not_literal(others))
         for other in others:
             yield from _casts(other, first)
+    elif expr.variant_name() == "Case":
+        for part in parts:
+            yield from _casts(part, "another one")
     else:
         for part in parts:
             yield from _casts(part, None)

@@ -30,17 +30,39 @@ def check_comparisons(sql: str, tokens: Sequence[Token], casts: Sequence[Implici
     """Return if nothing is compared that people would not compare.
 
     Raises:
-        TypesNotComparable: text beside a number or a date, or a number beside a date.
+        TypesNotComparable: text beside a number or a date, a number beside a date, an integer
+            beside a floating-point number, or a time of some zone beside one of none.
     """
     for cast in casts:
-        if cast.partner is not None and _unlike(cast.source, cast.target):
+        if cast.partner is not None and _unlike(cast):
             other, other_type = cast.partner
             what = (
                 f"{cast.operand} is {kind_of(cast.source)} and {other} is "
                 f"{kind_of(other_type or cast.target)}, so they cannot be compared as they are"
             )
-            remedy = "; CAST one of them in the match SQL, or give its source a `types` entry."
-            raise TypesNotComparable(**where(sql, place_of(tokens, cast.operand), what, remedy))
+            raise TypesNotComparable(
+                **where(sql, place_of(tokens, cast.operand), what, _remedy(cast))
+            )
+
+
+def _remedy(cast: ImplicitCast) -> str:
+    other, other_type = cast.partner or ("", None)
+    kinds = (other, other_type or cast.target), (cast.operand, cast.source)
+    for name, kind in kinds:
+        if _is_float(kind):
+            written = f"write CAST({name} AS DECIMAL(18, 2))"
+            if name in _UNWRITTEN:
+                written = "CAST the floating-point one AS DECIMAL(18, 2)"
+            return f"; {written} to compare exact numbers, or CAST the other one AS DOUBLE."
+        if kind is not None and pa.types.is_timestamp(kind) and _meets_zone(cast):
+            zoned = kind.tz is not None
+            return (
+                "; name the zone of the other one, as in CAST(VALUE AS TIMESTAMP(6)) AT TIME ZONE "
+                "'Europe/Berlin'."
+                if zoned
+                else f"; name its zone, as in {name} AT TIME ZONE 'Europe/Berlin'."
+            )
+    return "; CAST one of them in the match SQL, or give its source a `types` entry."
 
 
 def doubles_needed(
@@ -117,6 +139,7 @@ def kind_of(data_type: pa.DataType | None) -> str:
         (kinds.is_floating, "a floating-point number"),
         (_is_text, "text"),
         (kinds.is_date, "a date"),
+        (_is_zoned, "a timestamp with a time zone"),
         (kinds.is_timestamp, "a timestamp"),
         (kinds.is_time, "a time of day"),
         (kinds.is_boolean, "true or false"),
@@ -124,6 +147,9 @@ def kind_of(data_type: pa.DataType | None) -> str:
         if data_type is not None and test(data_type):
             return kind
     return str(data_type)
+
+
+_UNWRITTEN = frozenset({"its partner", "another one", "a sub-query"})
 
 
 class _Search:
@@ -190,14 +216,31 @@ def _float_meets_decimal(sql: str, tokens: Sequence[Token], cast: ImplicitCast) 
     return InvalidSql(**where(sql, place_of(tokens, cast.operand), what, remedy))
 
 
-def _unlike(source: pa.DataType | None, target: pa.DataType) -> bool:
+def _unlike(cast: ImplicitCast) -> bool:
+    source, target = cast.source, cast.target
     if source is None:
         return False
+    if pa.types.is_integer(source) and _is_float(target):
+        return True
+    if not cast.constant and _meets_zone(cast):
+        return True
     if _is_text(source):
         return not _is_text(target) and not pa.types.is_binary(target)
     if _is_number(source):
         return _is_text(target) or pa.types.is_temporal(target)
     return bool(pa.types.is_temporal(source)) and (_is_text(target) or _is_number(target))
+
+
+def _meets_zone(cast: ImplicitCast) -> bool:
+    """Whether a moment that is known meets a date or a time that is one in some unknown zone."""
+    other = cast.partner[1] if cast.partner is not None else None
+    kinds = [kind for kind in (cast.source, other or cast.target) if kind is not None]
+    temporal = all(pa.types.is_timestamp(kind) or pa.types.is_date(kind) for kind in kinds)
+    return temporal and len({_is_zoned(kind) for kind in kinds}) > 1
+
+
+def _is_zoned(data_type: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(data_type) and data_type.tz is not None)
 
 
 def _is_number(data_type: pa.DataType) -> bool:

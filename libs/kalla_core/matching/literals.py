@@ -6,9 +6,11 @@ to a decimal, which fails for NaN and beyond 1e15; there the literal has to be a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.forbidden import CLOCK
@@ -17,6 +19,7 @@ from kalla_core.matching.sites import CallSite, call_sites, may_begin_expression
 from kalla_core.matching.text import Splice, where
 
 _MAX_DIGITS = 38
+_MICRO_DIGITS = 6
 _KEYWORDS = ("current_date", "current_time", "current_timestamp")
 
 
@@ -34,6 +37,18 @@ def clock_splices(tokens: Sequence[Token], started_at: datetime) -> Iterator[Spl
     for index, token in enumerate(tokens):
         if token.word(*_KEYWORDS) and token not in called and _stands_alone(tokens, index):
             yield Splice(token.start, token.end, _moment(token.value, started_at))
+
+
+def moment_splices(tokens: Sequence[Token]) -> Iterator[Splice]:
+    """Yield what makes `TIMESTAMP '...'` one of microseconds; in nanoseconds it would end in 2262.
+
+    Literals with more digits stay what they are.
+    """
+    for name, text in pairwise(tokens):
+        if name.word("timestamp") and text.kind is Kind.STRING:
+            fraction = re.search(r"\.(\d+)", text.value)
+            if fraction is None or len(fraction[1]) <= _MICRO_DIGITS:
+                yield Splice(name.end, name.end, f"({_MICRO_DIGITS})")
 
 
 def number_splices(
@@ -111,7 +126,7 @@ def _moment(function: str, started_at: datetime) -> str:
         case "current_time":
             return f"TIME '{utc.time().isoformat('microseconds')}'"
         case _:
-            return f"TIMESTAMP '{utc.isoformat('T', 'microseconds')}'"
+            return f"TIMESTAMP(6) '{utc.isoformat('T', 'microseconds')}'"
 
 
 def _is_bare(tokens: Sequence[Token], index: int) -> bool:

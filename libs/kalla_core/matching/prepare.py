@@ -7,7 +7,7 @@ that DataFusion makes of it over empty tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datafusion import SessionContext
 
@@ -20,7 +20,13 @@ from kalla_core.matching.comparable import check_comparisons, doubles_needed, hi
 from kalla_core.matching.faults import check_tables_read, fault, functions_of
 from kalla_core.matching.forbidden import take_away
 from kalla_core.matching.lexer import Token
-from kalla_core.matching.literals import clock_splices, decimal_literals, number_splices
+from kalla_core.matching.literals import (
+    clock_splices,
+    decimal_literals,
+    moment_splices,
+    number_splices,
+)
+from kalla_core.matching.operands import exact_splices
 from kalla_core.matching.planning import (
     PlanningFailed,
     analysed,
@@ -81,17 +87,24 @@ def register_calls(session: SessionContext, prepared: PreparedSql) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """The user's SQL, the calls of Kalla's functions in it, and a session that plans it."""
+    """The user's SQL, the calls of Kalla's functions in it, and a session that plans it.
+
+    Attributes:
+        exact: casts that the SQL does not even plan without.
+    """
 
     query: MatchQuery
     tokens: tuple[Token, ...]
     calls: tuple[CallSite, ...]
     session: SessionContext
+    exact: tuple[Splice, ...] = ()
 
     def splices(self, doubles: frozenset[Token]) -> tuple[Splice, ...]:
         """Return what has to be put in for the clock and for numbers, some of them as doubles."""
         return (
+            *self.exact,
             *clock_splices(self.tokens, self.query.started_at),
+            *moment_splices(self.tokens),
             *number_splices(self.query.sql, self.tokens, doubles),
         )
 
@@ -106,14 +119,26 @@ class _Statement:
         seen = tuple(implicit_casts(self.session, written, checked))
         return (*seen, *hidden_casts(self.query, written, checked, seen))
 
+    def with_exact(self, doubles: frozenset[Token], checked: str = "") -> _Statement:
+        """Return the statement with the casts that make it exact."""
+        plain = replace(self, exact=())
+        splices = plain.splices(doubles)
+        found = exact_splices(self.session, self.query.sql, self.tokens, splices, checked)
+        return replace(self, exact=found)
+
 
 def _prepared(statement: _Statement) -> PreparedSql:
     query, tokens, session = statement.query, statement.tokens, statement.session
     none: frozenset[Token] = frozenset()
-    written = raw(session, statement.text(none))
+    try:
+        written = raw(session, statement.text(none))
+    except PlanningFailed:  # a minus before an unsigned integer, unless it is the user's fault
+        statement = statement.with_exact(none)
+        written = raw(session, statement.text(none))
     check_tables_read(query, tokens, written)
     doubles = _doubles(statement)
-    splices = statement.splices(doubles)
+    checked = analysed(session, statement.text(doubles)).display_indent()
+    splices = statement.with_exact(doubles, checked).splices(doubles)
     names, calls = own.resolve(session, query.sql, tokens, statement.calls, splices)
     text = spliced(query.sql, (*splices, *names))
     prepared = PreparedSql(text, calls, float_sums(session, written))

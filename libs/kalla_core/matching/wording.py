@@ -28,6 +28,8 @@ def spoken(symbol: Symbol) -> str:
             return symbol.name
         case Constant():
             return _polished(symbol.text)
+        case Call(kind="Cast", text="int64", parts=(Call(kind="BinaryExpr" | "Negative"),)):
+            return spoken(symbol.parts[0])  # which holds arithmetic to what integers can be
         case Call(kind="Cast"):
             return f"CAST({spoken(symbol.parts[0])} AS {symbol.text})"
         case Call():

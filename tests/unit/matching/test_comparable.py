@@ -66,7 +66,7 @@ def test_a_literal_beside_a_float_is_a_double_and_others_stay_decimals(condition
         "select coalesce(rate, D(0.0)) as a from left_src group by coalesce(rate, D(0.0))",
         "select count(*) filter (where rate > D(0.5)) as n from left_src",
         "select array_agg(id order by rate > D(0.5)) as a from left_src",
-        "select sum(id) over (partition by rate > D(0.5) order by rate = D(1.5)) from left_src",
+        "select max(id) over (partition by rate > D(0.5) order by rate = D(1.5)) from left_src",
         "select rate from left_src union all select D(0.5)",
         "select id from left_src order by rate > D(0.5)",
         "select l.id from left_src l join right_src r on l.rate = r.fx and l.rate > D(0.5)",
@@ -114,8 +114,8 @@ def test_a_float_beside_a_decimal_that_is_no_literal_is_refused(sql: str) -> Non
         "l.rate = r.fx and l.rate > 5 and l.single = l.rate",
         "cast(l.ref as bigint) = r.id",
         "l.ref = cast(r.id as varchar) and l.ref || r.id = 'x'",
-        "l.due = '2026-01-01' and l.id = '5' and l.booked > '2026-01-01'",
-        "l.due = l.booked and l.booked = r.received",
+        "l.due = '2026-01-01' and l.id = '5' and r.received > '2026-01-01'",
+        "l.booked > timestamp(6) '2026-01-01' and r.received > timestamp(6) '2026-01-01'",
         "l.id in ('1', '2') and l.due between '2026-01-01' and '2026-02-01'",
         "exists (select 1 from payments p where cast(l.ref as bigint) = p.id)",
         "case when l.id = 1 then l.ref else l.id::varchar end = r.reference",
@@ -155,6 +155,45 @@ def test_unlike_types_are_not_compared_in_silence(condition: str, words: tuple[s
     assert all(word in str(caught.value) for word in words)
     assert "CAST one of them" in str(caught.value)
     assert caught.value.details["line"] == 1
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "l.id = r.fx",
+        "r.fx > l.id + 1",
+        "coalesce(l.id, l.rate) = 1",
+        "l.id in (r.fx)",
+        "l.id between r.fx and 5",
+        "case when l.id = 1 then l.id else l.rate end = 2",
+        "case l.id when r.fx then true end",
+        "l.id in (select fx from payments)",
+        "nullif(l.id, l.rate) = 1",
+        "exists (select 1 from payments p where p.fx = l.id)",
+        "l.id = (select max(p.fx) from payments p)",
+    ],
+)
+def test_an_integer_meets_no_float_which_might_stand_for_several(condition: str) -> None:
+    with pytest.raises(TypesNotComparable, match=r"integer .* AS DECIMAL.* AS DOUBLE"):
+        prepare(query(f"select l.id from left_src l, right_src r where {condition}"))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "l.booked = r.received",
+        "r.received between l.booked and l.booked",
+        "l.due = r.received",
+        "r.received in (l.booked)",
+        "coalesce(l.booked, r.received) is null",
+        "case when l.id = 1 then l.booked else r.received end is null",
+        "exists (select 1 from payments p where p.received = l.booked)",
+        "date_within(l.booked, r.received, 1)",
+    ],
+)
+def test_a_time_without_a_zone_meets_none_with_one(condition: str) -> None:
+    with pytest.raises(TypesNotComparable, match="with a time zone"):
+        prepare(query(f"select l.id from left_src l, right_src r where {condition}"))
 
 
 @pytest.mark.parametrize(

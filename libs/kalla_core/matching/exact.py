@@ -1,0 +1,141 @@
+"""What has to be put around operations so that they are exact, by the types of their operands.
+
+DataFusion lets integers wrap in `+`, `-`, `*`, unary minus and `sum`, and decimals of 38 digits in
+`sum`. Decimals of enough digits hold whatever comes out of an operation; cast back, what no integer
+can hold is an error. The result has the name it would have had, because names leave casts out.
+
+It gives `round` another type in the plan that runs than in the one whose types were checked, so
+that what is compared with it never is equal, and compares dates with timestamps in nanoseconds,
+which end in 2262. A cast settles both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from kalla_core.matching.lossless import is_text
+
+MOMENT = "TIMESTAMP(6)"
+"""Timestamps in microseconds, which reach from 290,000 years before Christ to as long after."""
+
+_INTEGER = "BIGINT"
+_DIGITS = {
+    pa.int8(): 3, pa.int16(): 5, pa.int32(): 10, pa.int64(): 19,
+    pa.uint8(): 3, pa.uint16(): 5, pa.uint32(): 10, pa.uint64(): 20,
+}  # fmt: skip
+_MOST_DIGITS, _WIDE_DIGITS = 38, 76
+_SUMMED_DIGITS = 10
+"""How many digits a sum may have more than what it adds: ten thousand million rows."""
+
+COMPARISONS = frozenset(
+    {"=", "==", "<>", "!=", "<", "<=", ">", ">=", "between", "in", "is distinct from",
+     "is not distinct from"}
+)  # fmt: skip
+CALLS = frozenset({"sum", "round", "abs"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapping:
+    """Casts to put around an operation and around its operands; None leaves something as it is."""
+
+    whole: str | None
+    operands: tuple[str | None, ...]
+
+
+_Types = tuple[pa.DataType, ...]
+
+
+def wrapping(name: str, types: _Types, places: int | None = 0) -> Wrapping | None:
+    """Return what makes an operation exact; None if it is so already.
+
+    Args:
+        name: as `Operation` has it.
+        types: of its operands; of a call only of the first one.
+        places: to which `round` rounds; None if that is not known before a run.
+    """
+    if name == "round":
+        return _rounded(types[0], places)
+    if name in COMPARISONS:
+        return _compared(types)
+    rule = _RULES.get(name)
+    return None if rule is None else rule(types)
+
+
+def _arithmetic(types: _Types) -> Wrapping | None:
+    left, right = types
+    if left in _DIGITS and right in _DIGITS:
+        return _integers(types)
+    # Days beyond 32 bits would wrap where they become an interval.
+    days = tuple("INT" if kind == pa.int64() else None for kind in types)
+    dated = pa.types.is_date(left) or pa.types.is_date(right)
+    return Wrapping(None, days) if dated and any(days) else None
+
+
+def _integers(types: _Types) -> Wrapping | None:
+    if pa.uint64() not in types:
+        return Wrapping(_INTEGER, tuple(map(_whole, types)))
+    # DataFusion itself takes decimals where an unsigned integer meets one with a sign.
+    unsigned = all(pa.types.is_unsigned_integer(kind) for kind in types)
+    return Wrapping(None, tuple(map(_whole, types))) if unsigned else None
+
+
+def _whole(integer: pa.DataType) -> str:
+    return f"DECIMAL({_DIGITS[integer]}, 0)"
+
+
+def _negated(types: _Types) -> Wrapping | None:
+    (operand,) = types
+    if operand not in _DIGITS:
+        return None
+    return Wrapping(None if operand == pa.uint64() else _INTEGER, (_whole(operand),))
+
+
+def _summed(types: _Types) -> Wrapping | None:
+    (operand,) = types
+    if operand in _DIGITS:
+        return Wrapping(None if operand == pa.uint64() else _INTEGER, (_whole(operand),))
+    if pa.types.is_decimal(operand) and operand.precision > _MOST_DIGITS - _SUMMED_DIGITS:
+        wide = f"DECIMAL({_WIDE_DIGITS}, {operand.scale})"
+        narrow = f"DECIMAL({max(_MOST_DIGITS, operand.precision)}, {operand.scale})"
+        return Wrapping(narrow, (wide,))
+    return None
+
+
+def _absolute(types: _Types) -> Wrapping | None:
+    (operand,) = types
+    narrow = operand in _DIGITS and operand not in (pa.int64(), pa.uint64())
+    return Wrapping(None, (_INTEGER,)) if narrow else None
+
+
+_RULES: Mapping[str, Callable[[_Types], Wrapping | None]] = {
+    "+": _arithmetic,
+    "-": _arithmetic,
+    "*": _arithmetic,
+    "negate": _negated,
+    "sum": _summed,
+    "abs": _absolute,
+}
+
+
+OPERATIONS = frozenset(_RULES)
+"""The operations beside `round` and comparisons that may be inexact."""
+
+
+def _rounded(operand: pa.DataType, places: int | None) -> Wrapping | None:
+    if not pa.types.is_decimal(operand):
+        return None
+    most = _WIDE_DIGITS if pa.types.is_decimal256(operand) else _MOST_DIGITS
+    scale = operand.scale if places is None else max(0, min(places, operand.scale))
+    digits = max(operand.precision, operand.precision - operand.scale + 1 + scale)
+    return Wrapping(f"DECIMAL({min(most, digits)}, {scale})", (None,))
+
+
+def _compared(types: _Types) -> Wrapping | None:
+    moments = [kind for kind in types if pa.types.is_timestamp(kind)]
+    if not moments or any(kind.tz is not None or kind.unit == "ns" for kind in moments):
+        return None
+    casts = tuple(MOMENT if pa.types.is_date(kind) or is_text(kind) else None for kind in types)
+    return Wrapping(None, casts) if any(casts) else None

@@ -1,0 +1,221 @@
+"""Operations of a statement that have to be written otherwise to be exact, and how.
+
+Of which types operands are is DataFusion's own finding, as it is for calls of Kalla's functions:
+a stand-in that accepts nothing is put in the place of an operation, and DataFusion refuses it and
+says of which types its arguments are. That works wherever an expression may stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from datafusion import SessionContext, udf
+
+from kalla_core.errors import InvalidSql
+from kalla_core.matching.arrow_types import UnknownType, parse_types
+from kalla_core.matching.exact import CALLS, COMPARISONS, OPERATIONS, Wrapping, wrapping
+from kalla_core.matching.lexer import Kind, Token
+from kalla_core.matching.operations import Operation, Range, operations
+from kalla_core.matching.planning import PlanningFailed, analysed
+from kalla_core.matching.text import Splice, spliced
+
+MAX_OPERATIONS = 1000
+_SAFE_DIGITS = 9
+_STAND_IN = "kalla_operation__"
+_REFUSED = re.compile(
+    rf"call to '(?P<name>{_STAND_IN}\d+)' function: coercion from (?P<types>.*?) to the signature",
+    re.DOTALL,
+)
+_NANOSECONDS = "AS Timestamp(ns"
+_UNLIKE_ANY = pa.struct([pa.field("__kalla", pa.int8())])
+
+
+def exact_splices(
+    session: SessionContext,
+    sql: str,
+    tokens: Sequence[Token],
+    splices: Sequence[Splice],
+    checked: str,
+) -> tuple[Splice, ...]:
+    """Return the casts to put into a statement, to be applied before `splices`.
+
+    Args:
+        session: a planning session with the tables and stand-ins for Kalla's functions.
+        sql: the user's text.
+        tokens: of `sql`.
+        splices: what else has to be put in for the statement to plan.
+        checked: the text of its plan with its types checked.
+
+    Raises:
+        InvalidSql: there are too many operations.
+        PlanningFailed: DataFusion refuses the statement.
+    """
+    asked = [
+        one
+        for one in operations(tokens, CALLS)
+        if _may_need(tokens, one) and (one.name not in COMPARISONS or _NANOSECONDS in checked)
+    ]
+    if len(asked) > MAX_OPERATIONS:
+        raise InvalidSql(f"The SQL has more than {MAX_OPERATIONS} arithmetic operations.")
+    return _Probe(session, sql, tokens, splices, asked).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    session: SessionContext
+    sql: str
+    tokens: Sequence[Token]
+    splices: Sequence[Splice]
+    asked: Sequence[Operation]
+
+    def run(self) -> tuple[Splice, ...]:
+        """Ask DataFusion for the types of all operations, and return what they call for."""
+        waiting = self._named()
+        settled: dict[Operation, Wrapping] = {}
+        for name, group in waiting.items():
+            arity = 1 if group[0].name in CALLS else len(group[0].operands)
+            self.session.register_udf(
+                udf(_never_run, [_UNLIKE_ANY] * arity, pa.bool_(), "immutable", name)
+            )
+        while waiting:
+            refusal = self._refusal(waiting, settled)
+            if refusal is None:
+                break  # what is left has no types but null, or is never planned
+            for one in waiting.pop(refusal["name"]):
+                found = self._wrapping(one, refusal["types"])
+                if found is not None:
+                    settled[one] = found
+        pieces = _Pieces(self.tokens)
+        for one in self.asked:
+            if one in settled:
+                _wrap(one, settled[one], pieces)
+        return tuple(pieces.splices())
+
+    def _named(self) -> dict[str, list[Operation]]:
+        """Return names for stand-ins: one for what one SELECT says twice, as in GROUP BY."""
+        groups: dict[tuple[object, ...], list[Operation]] = defaultdict(list)
+        scopes = _scopes(self.tokens)
+        for one in self.asked:
+            first, last = one.place
+            said = tuple((token.kind, token.value) for token in self.tokens[first:last])
+            groups[(one.name, scopes[first], said)].append(one)
+        return {f"{_STAND_IN}{n}": group for n, group in enumerate(groups.values())}
+
+    def _refusal(
+        self, waiting: Mapping[str, list[Operation]], settled: Mapping[Operation, Wrapping]
+    ) -> re.Match[str] | None:
+        names = {one: name for name, group in waiting.items() for one in group}
+        pieces = _Pieces(self.tokens)
+        replaced: list[Splice] = []
+        for one in self.asked:
+            if one in names:
+                replaced += _stand_in(self.tokens, one, names[one], pieces)
+            elif one in settled:
+                _wrap(one, settled[one], pieces)
+        try:
+            analysed(self.session, spliced(self.sql, (*pieces.splices(), *replaced, *self.splices)))
+        except PlanningFailed as error:
+            refusal = _REFUSED.search(str(error))
+            if refusal is None or refusal["name"] not in waiting:
+                raise
+            return refusal
+        return None
+
+    def _wrapping(self, one: Operation, listed: str) -> Wrapping | None:
+        try:
+            types = parse_types(listed)
+        except UnknownType:
+            return None
+        return wrapping(one.name, types, self._places(one))
+
+    def _places(self, one: Operation) -> int | None:
+        if len(one.operands) < 2:
+            return 0
+        first, last = one.operands[1]
+        text = "".join(token.value for token in self.tokens[first:last])
+        return int(text) if re.fullmatch(r"-?\d{1,9}", text) else None
+
+
+class _Pieces:
+    """Text to put before and after ranges of tokens that lie in each other, inner ones first."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self._tokens = tokens
+        self._before: dict[int, str] = defaultdict(str)
+        self._after: dict[int, str] = defaultdict(str)
+
+    def around(self, place: Range, before: str, after: str) -> None:
+        """Put text around a range, outside of what has been put around it before."""
+        start, end = self._tokens[place[0]].start, self._tokens[place[1] - 1].end
+        self._before[start] = before + self._before[start]
+        self._after[end] += after
+
+    def splices(self) -> Iterator[Splice]:
+        """Yield what to put in, one splice for each offset."""
+        for at in sorted({*self._before, *self._after}):
+            yield Splice(at, at, self._after.get(at, "") + self._before.get(at, ""))
+
+
+def _stand_in(
+    tokens: Sequence[Token], one: Operation, name: str, pieces: _Pieces
+) -> Iterator[Splice]:
+    """Put a call of a stand-in in the place of an operation, around the operand of a call."""
+    if one.name in CALLS:
+        pieces.around(one.operands[0], f"{name}(", ")")
+        return
+    pieces.around(one.place, f"{name}(", "" if one.name == "in" else ")")
+    ends = [*one.operands[1:], (one.place[1], one.place[1])]
+    for (_, end), (start, _) in zip(one.operands, ends, strict=True):
+        if start > end and start < one.place[1]:
+            yield Splice(tokens[end].start, tokens[start - 1].end, ",")
+    if one.name == "negate":
+        yield Splice(tokens[one.place[0]].start, tokens[one.place[0]].end, "")
+
+
+def _wrap(one: Operation, found: Wrapping, pieces: _Pieces) -> None:
+    for place, cast in zip(one.operands, found.operands, strict=False):
+        if cast is not None:
+            pieces.around(place, "CAST(", f" AS {cast})")
+    if found.whole is not None:
+        pieces.around(one.place, "CAST(", f" AS {found.whole})")
+
+
+def _scopes(tokens: Sequence[Token]) -> list[int]:
+    """Return, for each token, a number of the SELECT that it stands in."""
+    scopes, stack, latest = [], [0], 0
+    for at, token in enumerate(tokens):
+        opens = token.symbol("(") and at + 1 < len(tokens)
+        selects = opens and tokens[at + 1].word("select", "with", "values")
+        if token.word("union", "except", "intersect"):
+            latest += 1
+            stack[-1] = latest
+        scopes.append(stack[-1])
+        if token.symbol("("):
+            latest += selects
+            stack.append(latest if selects else stack[-1])
+        elif token.symbol(")") and len(stack) > 1:
+            stack.pop()
+    return scopes
+
+
+def _may_need(tokens: Sequence[Token], one: Operation) -> bool:
+    """Whether an operation may be inexact, judged without its types."""
+    if one.name in COMPARISONS or one.name == "round":
+        return bool(one.operands)
+    if not one.operands or one.name not in OPERATIONS:
+        return False
+    alone = [tokens[first] for first, last in one.operands if last == first + 1]
+    numbers = [token.value.lower() for token in alone if token.kind is Kind.NUMBER]
+    if any("." in number or ("e" in number and "x" not in number) for number in numbers):
+        return False  # decimals and doubles do not wrap
+    if len(numbers) < len(one.operands):
+        return True
+    return one.name != "negate" and any(len(number) > _SAFE_DIGITS for number in numbers)
+
+
+def _never_run(*_arrays: pa.Array) -> pa.Array:
+    raise RuntimeError("a stand-in is for planning only")
