@@ -6,6 +6,7 @@ until this process commits, and a run that fails, is cancelled or killed leaves 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kalla_core.engine import messages
-from kalla_core.engine.budget import GIB, MIB, budget
-from kalla_core.engine.children import RUN, Limits, running
+from kalla_core.engine.budget import GIB, budget
+from kalla_core.engine.children import RUN, Limits, private_bytes, running
 from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
 from kalla_core.engine.progress import OnProgress
 from kalla_core.engine.spawned import Start
@@ -29,9 +30,6 @@ from kalla_core.recipe.uris import LOCAL, scheme_of
 from kalla_core.recipe.write import masked_uri, to_document
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
-_PARENT_BYTES = 96 * MIB
-"""Measured: what the command line itself keeps resident while a run goes on."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
@@ -39,7 +37,8 @@ class RunRequest:
 
     Attributes:
         output: folder for the evidence, made if it is not there; or `s3://bucket/prefix`.
-        memory_limit_bytes: for this process and its children together.
+        memory_limit_bytes: for the process that does the work.
+        alone: nobody else has a share of that memory, and this process takes its own from it.
         threads: cores to use.
         overwrite: replace complete evidence of another run.
         run_attempt: try at the run, from 1.
@@ -58,6 +57,7 @@ class RunRequest:
     started_at: datetime | None = None
     timeout: timedelta | None = None
     access: SourceAccess = EVERYTHING
+    alone: bool = True
 
 
 def _at_once() -> None:
@@ -103,7 +103,7 @@ def run_local(
             access=request.access,
         )
         limits = Limits(
-            memory_bytes=share.limit_bytes * 5 // 4 - _PARENT_BYTES,
+            memory_bytes=share.limit_bytes - (private_bytes(os.getpid()) if request.alone else 0),
             timeout=request.timeout or request.recipe.options.timeout,
             stop=supervision.stop,
         )

@@ -16,6 +16,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "OPENBLAS_NUM_THREADS": "1",  # numpy's linear algebra is not used; its threads cost memory
     "OMP_NUM_THREADS": "1",
     "MIMALLOC_PURGE_DELAY": "1000",  # ms; pages given back soon are faulted in again soon
+    "MIMALLOC_ALLOW_THP": "0",  # a huge page is cleared and held whole for the few KiB asked for
     "MALLOC_ARENA_MAX": "2",  # glibc's arenas otherwise keep memory per thread
 }
 """Variables that every process which works with rows is started with."""

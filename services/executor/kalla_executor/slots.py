@@ -53,7 +53,7 @@ def slot_share(limit_bytes: int, slots: int) -> SlotShare:
         )
     share = budget(each + _COUNTED_TWICE_BYTES, threads=1)
     rest = BASE_BYTES - _COUNTED_TWICE_BYTES + share.extras_bytes
-    return SlotShare(each, each * 5 // 4, rest, share)
+    return SlotShare(each, each, rest, share)
 
 
 def slot_environment(share: SlotShare) -> Mapping[str, str]:

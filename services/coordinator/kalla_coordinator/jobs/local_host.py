@@ -100,6 +100,7 @@ class LocalHost:
             started_at=order.started_at,
             timeout=timeout,
             access=self._access,
+            alone=False,
         )
 
 
