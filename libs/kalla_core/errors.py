@@ -21,6 +21,7 @@ operator's (the system failed, exit code 3).
     │   ├── SourceNotFound           source_not_found
     │   ├── SourceUnreadable         source_unreadable     the data is not what it should be
     │   ├── DuplicateKeys            duplicate_keys        a key that must be unique is not
+    │   ├── TooManyPairs             too_many_pairs        far more matches than rows
     │   ├── OutputExists             output_exists
     │   ├── OutputInUse              output_in_use
     │   ├── OutputNotWritable        output_not_writable
@@ -29,6 +30,7 @@ operator's (the system failed, exit code 3).
     │   ├── Unauthenticated          unauthenticated       no token, or a wrong one
     │   ├── RequestRefused           invalid_request       not as the API describes it
     │   ├── RequestTooLarge          too_large             more bytes than a request may have
+    │   ├── RowTooLarge              row_too_large         a row that no message of Flight holds
     │   ├── JobNotFound              job_not_found
     │   ├── EvidenceGone             evidence_gone         no longer there, or another run's
     │   ├── JobConflict              job_conflict          the run id belongs to another request
@@ -195,6 +197,12 @@ class DuplicateKeys(UserError):
     code = "duplicate_keys"
 
 
+class TooManyPairs(UserError):
+    """Match SQL that brings out far more pairs than there are rows; the worst keys are named."""
+
+    code = "too_many_pairs"
+
+
 class OutputExists(UserError):
     """The output folder holds complete evidence of another run."""
 
@@ -241,6 +249,12 @@ class RequestTooLarge(UserError):
     """A request with more bytes than a service takes."""
 
     code = "too_large"
+
+
+class RowTooLarge(UserError):
+    """A row of evidence that is more than a message of Flight may hold."""
+
+    code = "row_too_large"
 
 
 class JobNotFound(UserError):

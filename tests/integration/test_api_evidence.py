@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kalla_coordinator.api.flight import MAX_STREAMS
+from kalla_coordinator.api.pieces import PIECE_BYTES
 from kalla_core.errors import EvidenceGone, JobEnded, JobNotFound, KallaError, Unauthenticated
 from kalla_core.evidence.schema import MATCHED
 from kalla_core.jobs.model import JobStatus
@@ -174,6 +175,26 @@ async def test_a_plain_flight_client_needs_nothing_else(api: Served) -> None:
     assert schema.equals(stored(api).schema)
     assert rows == 3
     assert table.equals(stored(api))
+
+
+async def test_a_flight_client_that_takes_small_messages_only_gets_all_rows(api: Served) -> None:
+    commit_evidence(
+        api.jobs.jobs["run-1"].output_path,
+        "run-1",
+        matched=150_000,
+        left=0,
+        right=0,
+        overwrite=True,
+    )
+    limit = [("grpc.max_receive_message_length", PIECE_BYTES + (1 << 16))]
+
+    def fetch() -> pa.Table:
+        with flight.connect(api.flight, generic_options=limit) as client:
+            info = client.get_flight_info(flight.FlightDescriptor.for_path("run-1", "matched"))
+            (endpoint,) = info.endpoints
+            return client.do_get(endpoint.ticket).read_all()
+
+    assert (await asyncio.to_thread(fetch)).equals(stored(api))
 
 
 async def test_flights_are_the_outputs_of_jobs_that_succeeded(api: Served) -> None:

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from kalla_coordinator.api.rows_json import json_rows, json_texts
+from kalla_coordinator.api.rows_csv import csv_column, csv_type
+from kalla_coordinator.api.rows_json import json_rows
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -104,21 +105,13 @@ def _json(_: pa.Schema, batches: Batches) -> Iterator[bytes]:
 
 def _csv(schema: pa.Schema, batches: Batches) -> Iterator[bytes]:
     sink = _Sink()
-    flat = pa.schema([field.with_type(_csv_type(field.type)) for field in schema])
+    flat = pa.schema([field.with_type(csv_type(field.type)) for field in schema])
     with pa_csv.CSVWriter(sink, flat) as writer:
         for batch in batches:
-            columns = [
-                json_texts(column) if field.type != column.type else column
-                for field, column in zip(flat, batch.columns, strict=True)
-            ]
+            columns = [csv_column(column) for column in batch.columns]
             writer.write_batch(pa.record_batch(columns, schema=flat))
             yield sink.take()
     yield sink.take()
-
-
-def _csv_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of a column of CSV, which knows no lists and no structs."""
-    return pa.string() if pa.types.is_nested(kind) else kind
 
 
 def _parquet(schema: pa.Schema, batches: Batches) -> Iterator[bytes]:

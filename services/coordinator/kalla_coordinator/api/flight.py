@@ -1,7 +1,8 @@
 """Result sets over Arrow Flight, for any Flight client.
 
 A flight is an output of a job, by the path `[run_id, set]`; it has an endpoint for each of its
-files, all on this server. Flight has threads of its own: what they want of jobs they ask the event
+files, all on this server, and its batches are small enough for any client (see `pieces`). Flight
+has threads of its own: what they want of jobs they ask the event
 loop, with a bound on the time.
 """
 
@@ -20,6 +21,7 @@ import pyarrow.flight as flight
 
 from kalla_coordinator.api.auth import Tokens
 from kalla_coordinator.api.context import Api, known_id
+from kalla_coordinator.api.pieces import cut_small
 from kalla_coordinator.api.results import EvidenceSet, open_results
 from kalla_core.errors import (
     CoordinatorUnavailable,
@@ -164,7 +166,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
                 yield None  # begun, see there
                 if part not in evidence.parts(which.output):
                     raise RequestRefused("The ticket names a file that the evidence has not.")
-                for batch in evidence.part_batches(part):
+                for batch in cut_small(evidence.part_batches(part)):
                     if self._api.closing.is_set():
                         raise ShuttingDown("The coordinator is shutting down.")
                     yield batch

@@ -63,9 +63,26 @@ def _texts(column: pa.Array) -> pa.Array:
     # Lists, maps, structs, bytes: rare in evidence, and no kernel writes them.
     values = [
         None if value is None else json.dumps(value, ensure_ascii=False, default=_plain)
-        for value in column.to_pylist()
+        for value in column.cast(_for_python(kind)).to_pylist()
     ]
     return pa.array(values, pa.string())
+
+
+def _for_python(kind: pa.DataType) -> pa.DataType:
+    """Return a type like `kind` with text for what Python holds in part: no year 10000, no ns."""
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_for_python(field.type)) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(
+            kind.key_field.with_type(_for_python(kind.key_type)),
+            kind.item_field.with_type(_for_python(kind.item_type)),
+        )
+    if pa.types.is_fixed_size_list(kind):
+        items = kind.value_field.with_type(_for_python(kind.value_type))
+        return pa.list_(items, kind.list_size)
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_for_python(kind.value_type)))
+    return pa.string() if pa.types.is_temporal(kind) else kind
 
 
 def _times(column: pa.Array) -> pa.Array:
