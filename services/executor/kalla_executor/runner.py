@@ -239,7 +239,7 @@ class Runner:
         return self._processes.carry_out(task, lambda: self._limits(slot), tell)
 
     def _limits(self, slot: _Slot) -> Limits:
-        return Limits(self._share.killed_bytes, _time_left(slot), slot.stop)
+        return Limits(self._share.memory_bytes, _time_left(slot), slot.stop)
 
     def _tickets(self, launch: Launch) -> dict[str, bytes]:
         keys = self._keys.good

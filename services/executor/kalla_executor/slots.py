@@ -24,8 +24,7 @@ class SlotShare:
     """What one fragment may take.
 
     Attributes:
-        memory_bytes: of the slot's process, as it is told to the coordinator.
-        killed_bytes: of the slot's process alone, beyond which it is killed.
+        memory_bytes: of the slot's process, which is killed beyond it; told to the coordinator.
         rest_bytes: of a process that waits for its next fragment: what `budget` takes off before
             there are any rows, and half of what it leaves free.
         budget: what its rows, sorts and joins get of that; about a third is left for what the
@@ -33,7 +32,6 @@ class SlotShare:
     """
 
     memory_bytes: int
-    killed_bytes: int
     rest_bytes: int
     budget: Budget
 
@@ -53,7 +51,7 @@ def slot_share(limit_bytes: int, slots: int) -> SlotShare:
         )
     share = budget(each + _COUNTED_TWICE_BYTES, threads=1)
     rest = BASE_BYTES - _COUNTED_TWICE_BYTES + share.extras_bytes
-    return SlotShare(each, each, rest, share)
+    return SlotShare(each, rest, share)
 
 
 def slot_environment(share: SlotShare) -> Mapping[str, str]:

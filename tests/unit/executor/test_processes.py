@@ -56,7 +56,7 @@ class Slot:
         stop: threading.Event | None = None,
     ) -> Outcome:
         task = Task(launch, "here", self.folder, SHARE.budget, {}, rest_bytes)
-        limits = Limits(SHARE.killed_bytes, PATIENCE, stop)
+        limits = Limits(SHARE.memory_bytes, PATIENCE, stop)
         processes = SlotProcesses(self.start, ExecutorMetrics())
         return processes.carry_out(task, lambda: limits, lambda _: None)
 
