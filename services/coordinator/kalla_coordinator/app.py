@@ -1,10 +1,13 @@
 """The coordinator as a process: builds its parts, starts them in order, stops them in reverse.
 
-    store → outbox (what is owed) → jobs that were left → servers → ready
+    the job store is ours → outbox (what is owed) → jobs that were left → servers → ready
 
 On SIGTERM or SIGINT no new job is taken; running ones finish within the grace period, or the next
 start runs them again. A second signal ends the process at once: whatever happens to it, the next
 start finds everything in the store.
+
+A store has one owner. Another coordinator that is started on it answers `/health` and `/ready`,
+waits until the owner is gone, and goes on from there: so one takes over from the other.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import asyncio
 import gc
 import secrets
 import signal
+import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from kalla_coordinator.api.grpc import ExtraServicer
-from kalla_coordinator.api.serve import Ports, serving
+from kalla_coordinator.api.serve import Ports, listening, serving, serving_the_wait
 from kalla_coordinator.callbacks.outbox import Outbox
 from kalla_coordinator.cluster.counting import Counting
 from kalla_coordinator.cluster.dispatch import Dispatcher, Timing
@@ -46,7 +50,7 @@ from kalla_core.engine.budget import SMALLEST_LIMIT
 from kalla_core.engine.children import RUN
 from kalla_core.engine.local import child_environment
 from kalla_core.engine.nursery import Nursery
-from kalla_core.errors import InvalidSetting, OutputNotWritable
+from kalla_core.errors import InvalidSetting, OutputNotWritable, ShuttingDown
 from kalla_core.inspection.ask import INSPECT
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
@@ -67,6 +71,25 @@ class Coordinator:
     ports: Ports
     dispatcher: Dispatcher
 
+    async def told_or_lost(self, told: asyncio.Event) -> None:
+        """Wait until this coordinator is told to end.
+
+        Raises:
+            ShuttingDown: another has taken the job store over.
+        """
+        ends = {
+            asyncio.create_task(told.wait(), name="told"),
+            asyncio.create_task(self.desk.store.lost(), name="store-lost"),
+        }
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+        if not told.is_set():
+            raise ShuttingDown("Another coordinator has taken the job store over; this one ends.")
+
 
 def run(settings: CoordinatorSettings) -> None:
     """Run a coordinator until it is told to end.
@@ -82,7 +105,17 @@ async def _until_told(settings: CoordinatorSettings) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    async with coordinator(settings) as running:
+    try:
+        await _serve(settings, told)
+    except ShuttingDown:
+        if not told.is_set():
+            raise
+    get_logger().info("coordinator_stopped")
+
+
+async def _serve(settings: CoordinatorSettings, told: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    async with coordinator(settings, told) as running:
         ports = running.ports
         # What is there by now stays; to look through it again and again would hold the loop up.
         gc.freeze()
@@ -93,19 +126,24 @@ async def _until_told(settings: CoordinatorSettings) -> None:
             results_port=ports.results,
             bind_host=settings.bind_host,
         )
-        await told.wait()
+        await running.told_or_lost(told)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # the next one ends the process
         get_logger().info("coordinator_draining", running=len(running.desk.runner.places.running))
         await running.desk.runner.drain(settings.grace)
-    get_logger().info("coordinator_stopped")
 
 
 @asynccontextmanager
-async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinator]:
+async def coordinator(
+    settings: CoordinatorSettings, told: asyncio.Event
+) -> AsyncIterator[Coordinator]:
     """Run a coordinator for a block; leaving it stops everything at once.
 
+    Args:
+        told: ends the wait for a job store that another owns.
+
     Raises:
+        ShuttingDown: told to end while it waited.
         KallaError: it cannot start.
     """
     if sends_tokens_openly(settings):
@@ -121,7 +159,14 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
         nursery = stack.enter_context(Nursery(_FORKED, child_environment(share)))
         nursery.open()
         start = giving_way(nursery.start)
-        store = await stack.enter_async_context(open_store(settings.database_url, allowed.staging))
+        listener = stack.enter_context(listening(settings))
+        store = await stack.enter_async_context(
+            open_store(
+                settings.database_url,
+                allowed.staging,
+                partial(_waiting, settings, listener, told),
+            )
+        )
         outbox = await stack.enter_async_context(Outbox(store, metrics, _secret(settings)))
         host = LocalHost(
             settings.max_jobs,
@@ -154,6 +199,7 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
                 desk,
                 settings,
                 registry=metrics.registry,
+                listener=listener,
                 access=allowed.access,
                 check_sources=allowed.check_sources,
                 extra_servicers=[ExtraServicer(SERVICE, partial(add_executors, dispatcher))],
@@ -162,6 +208,15 @@ async def coordinator(settings: CoordinatorSettings) -> AsyncIterator[Coordinato
         )
         stack.callback(dispatcher.close)  # first of all: streams end, and so the server can
         yield Coordinator(desk, metrics, ports, dispatcher)
+
+
+@asynccontextmanager
+async def _waiting(
+    settings: CoordinatorSettings, listener: socket.socket, told: asyncio.Event
+) -> AsyncIterator[asyncio.Event]:
+    async with serving_the_wait(settings, listener):
+        get_logger().info("coordinator_waiting", http_port=listener.getsockname()[1])
+        yield told
 
 
 _SILENT_HEARTBEATS = 8

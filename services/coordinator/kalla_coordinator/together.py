@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from kalla_coordinator.app import Coordinator, coordinator
 from kalla_coordinator.fleet import Fleet, Restarts
-from kalla_core.errors import ExecutorLost, KallaError
+from kalla_core.errors import ExecutorLost, KallaError, ShuttingDown
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.settings import TogetherSettings
 
@@ -39,7 +39,17 @@ async def _until_told(settings: TogetherSettings) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    async with together(settings) as running:
+    try:
+        await _serve(settings, told)
+    except ShuttingDown:
+        if not told.is_set():
+            raise
+    get_logger().info("cluster_stopped")
+
+
+async def _serve(settings: TogetherSettings, told: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    async with together(settings, told) as running:
         get_logger().info(
             "cluster_ready",
             executors=settings.executors,
@@ -47,25 +57,28 @@ async def _until_told(settings: TogetherSettings) -> None:
             grpc_port=running.ports.grpc,
             results_port=running.ports.results,
         )
-        await told.wait()
+        await running.told_or_lost(told)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # the next one ends the process
         await running.desk.runner.drain(settings.grace)
-    get_logger().info("cluster_stopped")
 
 
 @asynccontextmanager
-async def together(settings: TogetherSettings) -> AsyncIterator[Coordinator]:
+async def together(settings: TogetherSettings, told: asyncio.Event) -> AsyncIterator[Coordinator]:
     """Run a coordinator and its executors for a block.
 
+    Args:
+        told: ends the wait for a job store that another owns.
+
     Raises:
+        ShuttingDown: told to end while it waited.
         ExecutorLost: an executor ended, or did not register in time.
         KallaError: the coordinator cannot start.
     """
     half = settings.memory_limit_bytes // 2
     own = settings.model_copy(update={"memory_limit_bytes": half})
     async with AsyncExitStack() as stack:
-        running = await stack.enter_async_context(coordinator(own))
+        running = await stack.enter_async_context(coordinator(own, told))
         flags = _flags(settings, running.ports.grpc, half // settings.executors)
         executors = Fleet(
             (*_KALLAD, "executor", *flags), settings.executors, Restarts(settings.restarts)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import uvicorn
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from kalla_coordinator.api.auth import Tokens
 from kalla_coordinator.api.context import Api
@@ -22,6 +23,7 @@ from kalla_coordinator.api.flight import FlightServer
 from kalla_coordinator.api.grpc import ExtraServicer, GrpcServer
 from kalla_coordinator.api.http import application
 from kalla_coordinator.api.inspector import CheckSources, Inspector
+from kalla_coordinator.api.waiting import waiting_application
 from kalla_coordinator.jobs.service import JobService
 from kalla_core.engine.children import Limits
 from kalla_core.engine.spawned import Start
@@ -53,6 +55,7 @@ async def serving(
     settings: CoordinatorSettings,
     *,
     registry: CollectorRegistry,
+    listener: socket.socket | None = None,
     access: SourceAccess = EVERYTHING,
     check_sources: CheckSources | None = None,
     extra_servicers: Sequence[ExtraServicer] = (),
@@ -65,6 +68,7 @@ async def serving(
 
     Args:
         registry: what `/metrics` shows.
+        listener: of `listening`, for HTTP; None to listen on the port of the settings.
         access: what sources may be reached by validate, explain and preview.
         check_sources: which URIs they may look at; None for all.
         extra_servicers: further services on the gRPC port.
@@ -98,20 +102,46 @@ async def serving(
         stack.push_async_callback(grpc_server.stop, grace_s)
         flight = FlightServer(api, _bracketed(host), settings.results_port, loop, certificate)
         stack.push_async_callback(_stop_flight, flight, grace_s)
-        http_port = await stack.enter_async_context(
-            _http(api, host, settings.http_port, grace_s, certificate)
-        )
+        if listener is None:
+            listener = stack.enter_context(listening(settings))
+        await stack.enter_async_context(_http(application(api), listener, grace_s, certificate))
         stack.callback(api.closing.set)  # first of all: streams end, and so their servers can
-        yield Ports(http_port, grpc_port, flight.port)
+        yield Ports(listener.getsockname()[1], grpc_port, flight.port)
+
+
+@contextmanager
+def listening(settings: CoordinatorSettings) -> Iterator[socket.socket]:
+    """Listen for HTTP; whoever comes before somebody serves has to wait.
+
+    Raises:
+        InvalidSetting: the port is taken.
+    """
+    listener = _listener(settings.bind_host, settings.http_port)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+@asynccontextmanager
+async def serving_the_wait(
+    settings: CoordinatorSettings, listener: socket.socket
+) -> AsyncIterator[None]:
+    """Say over HTTP that the job store is another's, until the block ends.
+
+    Raises:
+        InvalidSetting: the TLS files are no good.
+    """
+    async with _http(waiting_application, listener, GRACE_S, read_certificate(settings)):
+        yield
 
 
 @asynccontextmanager
 async def _http(
-    api: Api, host: str, port: int, grace_s: float, certificate: Certificate | None
-) -> AsyncIterator[int]:
-    listener = _listener(host, port)
+    app: ASGIApp, listener: socket.socket, grace_s: float, certificate: Certificate | None
+) -> AsyncIterator[None]:
     config = uvicorn.Config(
-        application(api),
+        app,
         http="h11",
         ws="none",
         lifespan="off",
@@ -123,17 +153,17 @@ async def _http(
         ssl_keyfile=None if certificate is None else certificate.key_file,
     )
     server = _Server(config)
-    running = asyncio.create_task(server.serve([listener]), name="kalla-http")
+    # A copy: the server closes what it is given.
+    running = asyncio.create_task(server.serve([listener.dup()]), name="kalla-http")
     try:
         await asyncio.wait(
             {running, asyncio.ensure_future(server.ready.wait())},
             return_when=asyncio.FIRST_COMPLETED,
         )
-        yield listener.getsockname()[1]
+        yield
     finally:
         server.should_exit = True
         await running
-        listener.close()
 
 
 class _Server(uvicorn.Server):

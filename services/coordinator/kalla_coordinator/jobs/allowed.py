@@ -23,6 +23,9 @@ RUNS = "runs"
 STORE = "jobs.sqlite"
 """File below the staging path that jobs are kept in; others beside it begin with its name."""
 
+LOCK = f"{STORE}.lock"
+"""File beside it that its owner holds a lock on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:

@@ -14,7 +14,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from kalla_coordinator.jobs.allowed import STORE
+from kalla_coordinator.jobs.allowed import LOCK, STORE
+from kalla_coordinator.jobs.ownership import DatabaseOwnership, FileOwnership, Ownership
 from kalla_coordinator.jobs.schema import POSTGRES_SCHEMA
 from kalla_core.errors import InvalidSetting
 
@@ -23,8 +24,8 @@ _PATIENCE_S = 10
 _OPTIONS = frozenset({"application_name", "host", "port", "sslmode"})
 
 
-def open_engine(database_url: str | None, staging: Path) -> AsyncEngine:
-    """Return an engine; nothing is connected yet.
+def open_engine(database_url: str | None, staging: Path) -> tuple[AsyncEngine, Ownership]:
+    """Return an engine, and how its store is owned; nothing is connected or owned yet.
 
     Args:
         database_url: of PostgreSQL; None for SQLite.
@@ -33,7 +34,11 @@ def open_engine(database_url: str | None, staging: Path) -> AsyncEngine:
     Raises:
         InvalidSetting: the URL is none of PostgreSQL.
     """
-    return _sqlite(staging / STORE) if database_url is None else _postgres(database_url)
+    if database_url is None:
+        engine = _sqlite(staging / STORE)
+        return engine, FileOwnership(engine, staging / LOCK)
+    engine = _postgres(database_url)
+    return engine, DatabaseOwnership(engine)
 
 
 def _sqlite(path: Path) -> AsyncEngine:
@@ -81,7 +86,7 @@ def _postgres(database_url: str) -> AsyncEngine:
     _check_addresses(url)
     engine = create_async_engine(
         url,
-        pool_size=4,
+        pool_size=6,  # one is the owner's, one looks whether it still is
         max_overflow=0,
         pool_pre_ping=True,
         pool_timeout=_PATIENCE_S,

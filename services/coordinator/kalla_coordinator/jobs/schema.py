@@ -43,9 +43,13 @@ DELIVERIES = Table(
     Column("failures", Integer, nullable=False),
 )
 
+OWNER = Table("owner", METADATA, Column("name", Text, nullable=False))
+"""The coordinator that had the store last; one row."""
+
 # Each entry leads from the version before it; what has landed is never changed.
 _MIGRATIONS = (
     (CreateTable(JOBS), CreateTable(DELIVERIES), CreateIndex(_BY_TIME), CreateIndex(_BY_STATUS)),
+    (CreateTable(OWNER),),
 )
 
 

@@ -7,11 +7,12 @@ only, and no method returns a request but to those who run it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.jobs.database import open_engine
 from kalla_coordinator.jobs.model import Job, JobPage, JobStatus
 from kalla_coordinator.jobs.moments import micros, moment_of
+from kalla_coordinator.jobs.ownership import Ownership, Waiting, wait_for_turn
 from kalla_coordinator.jobs.record import JobRecord, job_of, record_of, row_of
 from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, migrate
 from kalla_coordinator.jobs.writer import GroupWriter
@@ -30,12 +32,14 @@ from kalla_coordinator.jobs.writes import (
     add_jobs,
     count_failures,
     forget_jobs,
+    look,
     put_jobs,
     settle_deliveries,
 )
-from kalla_core.errors import InvalidSetting, StoreUnavailable
+from kalla_core.errors import InvalidSetting, ShuttingDown, StoreUnavailable
 from kalla_core.ids import RunId
 
+_LOOK_INTERVAL_S = 2.0
 _FINAL = tuple(status.value for status in JobStatus if status.final)
 _OPEN = tuple(status.value for status in JobStatus if not status.final)
 # A request may be large, and a page has many.
@@ -45,8 +49,9 @@ _WITHOUT_REQUESTS = tuple(column for column in JOBS.columns if column is not JOB
 class JobStore:
     """The store; made by `open_store`."""
 
-    def __init__(self, engine: AsyncEngine, writer: GroupWriter) -> None:
+    def __init__(self, engine: AsyncEngine, ownership: Ownership, writer: GroupWriter) -> None:
         self._engine = engine
+        self._ownership = ownership
         self._writer = writer
 
     async def add(self, record: JobRecord) -> JobRecord | None:
@@ -134,6 +139,17 @@ class JobStore:
         """Remove a job."""
         await self._writer.write(forget_jobs, run_id)
 
+    async def lost(self) -> None:
+        """Return once another coordinator owns the store: whoever worked from it has to end.
+
+        Whether it still is ours is looked at every few seconds.
+        """
+        while not self._ownership.lost.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ownership.lost.wait(), _LOOK_INTERVAL_S)
+            with suppress(StoreUnavailable, ShuttingDown):
+                await self._writer.write(look, None)
+
     async def check(self) -> None:
         """Raise `StoreUnavailable` unless the store answers."""
         async with self._reading() as connection:
@@ -149,30 +165,40 @@ class JobStore:
 
 
 @asynccontextmanager
-async def open_store(database_url: str | None, staging: Path) -> AsyncIterator[JobStore]:
-    """Open the store for a block, its tables brought up to date.
+async def open_store(
+    database_url: str | None, staging: Path, waiting: Waiting | None = None
+) -> AsyncIterator[JobStore]:
+    """Own the store for a block, its tables brought up to date.
+
+    Args:
+        waiting: what is done while another owns it; None not to wait.
 
     Raises:
-        StoreUnavailable: it does not answer, or is of a newer version.
+        StoreUnavailable: it does not answer, is of a newer version, or is another's.
+        ShuttingDown: told to end while another owned it.
         InvalidSetting: the URL is none.
     """
-    engine = open_engine(database_url, staging)
+    engine, ownership = open_engine(database_url, staging)
     try:
-        await _prepare(engine)
-        writer = GroupWriter(engine)
+        await _prepare(ownership, waiting)
+        writer = GroupWriter(ownership)
         writer.start()
         try:
-            yield JobStore(engine, writer)
+            yield JobStore(engine, ownership, writer)
         finally:
             await writer.close()
     finally:
+        await ownership.close()
         await engine.dispose()
 
 
-async def _prepare(engine: AsyncEngine) -> None:
+async def _prepare(ownership: Ownership, waiting: Waiting | None) -> None:
     try:
-        async with engine.begin() as connection:
+        # First the lock: an older coordinator may work with the tables as they are.
+        await wait_for_turn(ownership, waiting)
+        async with ownership.begin() as connection:
             await migrate(connection)
+            await ownership.sign(connection)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         cause = str(getattr(error, "orig", error)).splitlines()[0][:200] or type(error).__name__
         raise StoreUnavailable(f"The job store cannot be opened: {cause}") from error

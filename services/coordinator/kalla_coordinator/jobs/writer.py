@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kalla_core.errors import StoreUnavailable
+from kalla_coordinator.jobs.ownership import Ownership
+from kalla_core.errors import ShuttingDown, StoreUnavailable
 from kalla_core.observe.logs import get_logger
 
 T = TypeVar("T")
@@ -39,8 +40,8 @@ class _Wanted:
 class GroupWriter:
     """The only writer of a store; to be started and closed on the event loop."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, ownership: Ownership) -> None:
+        self._ownership = ownership
         self._wanted: asyncio.Queue[_Wanted] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -67,6 +68,7 @@ class GroupWriter:
 
         Raises:
             StoreUnavailable: it is not.
+            ShuttingDown: another coordinator has taken the store over.
         """
         if self._task is None:
             raise StoreUnavailable("The job store is closed.")
@@ -87,7 +89,7 @@ class GroupWriter:
     async def _write_all(self, batch: list[_Wanted]) -> None:
         try:
             results = await self._transaction(batch)
-        except TimeoutError as error:
+        except (TimeoutError, ShuttingDown) as error:
             for one in batch:  # the store does not answer; each alone would wait as long again
                 _fail(one, error)
         except Exception as error:  # also what a driver says of a value: it costs that write only
@@ -106,7 +108,7 @@ class GroupWriter:
         for one in batch:
             kinds.setdefault(one.write, []).append(one)
         results: list[tuple[_Wanted, Any]] = []
-        async with asyncio.timeout(_PATIENCE_S), self._engine.begin() as connection:
+        async with asyncio.timeout(_PATIENCE_S), self._ownership.begin() as connection:
             for write, alike in kinds.items():
                 written = await write(connection, [one.what for one in alike])
                 results += zip(alike, written, strict=True)
@@ -116,7 +118,9 @@ class GroupWriter:
 def _fail(wanted: _Wanted, error: Exception) -> None:
     get_logger().error("store_write_failed", error=type(error).__name__)
     if not wanted.done.done():
-        failure = StoreUnavailable("The job store cannot be written; try again later.")
-        failure.__cause__ = error
+        failure: Exception = error
+        if not isinstance(error, ShuttingDown):
+            failure = StoreUnavailable("The job store cannot be written; try again later.")
+            failure.__cause__ = error
         wanted.done.set_exception(failure)
         wanted.done.exception()  # whoever asked may have gone

@@ -94,3 +94,9 @@ def _delivery_row(delivery: Delivery) -> Row:
         "owed_since": micros(delivery.owed_since),
         "failures": delivery.failures,
     }
+
+
+async def look(connection: AsyncConnection, wanted: Sequence[None]) -> Sequence[None]:
+    """Write nothing: that there is a transaction shows whose the store is."""
+    await connection.execute(select(1))
+    return wanted
