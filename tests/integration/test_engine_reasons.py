@@ -50,6 +50,11 @@ def failed(candidate: int, table: str, *conditions: str) -> tuple[str, str, str]
     return "predicate_failed", said, str(candidate)
 
 
+def not_chosen(candidate: int, table: str, said: str) -> tuple[str, str, str]:
+    why = "Its key is there and every condition on the pair holds; beyond the pair, the match SQL"
+    return "not_chosen", f"Closest in {table}: {candidate}. {why} asks for {said}.", str(candidate)
+
+
 def not_found(said: str) -> tuple[str, str, None]:
     return "key_not_found", f"No row of {said}.", None
 
@@ -79,14 +84,14 @@ def test_numbers(tmp_path: Path) -> None:
     assert reasons[Side.LEFT] == {
         2: failed(12, "r", by_one),
         3: null("k"),
-        4: not_found("r has k = B"),
+        4: not_found("r has k = 'B'"),
         5: failed(13, "r", by_cents),
         6: failed(15, "r", AMOUNTS.format("null", "2.00")),
     }
     assert reasons[Side.RIGHT] == {
         12: failed(2, "l", by_one),
         13: failed(5, "l", by_cents),
-        14: not_found("l has k = X"),
+        14: not_found("l has k = 'X'"),
         15: failed(6, "l", AMOUNTS.format("null", "2.00")),
     }
 
@@ -141,15 +146,15 @@ def test_text(tmp_path: Path) -> None:
 
     name, currency = "l.name LIKE r.name does not hold: ", "l.cur != r.cur does not hold: "
     assert reasons[Side.LEFT] == {
-        1: failed(12, "r", f"{name}l.name = Ann, r.name = x%"),
+        1: failed(12, "r", f"{name}l.name = 'Ann', r.name = 'x%'"),
         2: failed(
             11,
             "r",
-            f"{currency}l.cur = USD, r.cur = USD",
-            f"{name}l.name = Bob, r.name = y%",
+            f"{currency}l.cur = 'USD', r.cur = 'USD'",
+            f"{name}l.name = 'Bob', r.name = 'y%'",
         ),
     }
-    assert reasons[Side.RIGHT][13] == failed(1, "l", f"{currency}l.cur = EUR, r.cur = EUR")
+    assert reasons[Side.RIGHT][13] == failed(1, "l", f"{currency}l.cur = 'EUR', r.cur = 'EUR'")
 
 
 def test_of_equal_distances_the_lowest_primary_key_wins(tmp_path: Path) -> None:
@@ -182,11 +187,11 @@ def test_where_nothing_is_measured_the_first_hundred_are_tried(tmp_path: Path) -
         tmp_path, f"{KEY} AND l.name LIKE r.name AND l.cur LIKE r.cur", left, right
     )
 
-    says = "l.name LIKE r.name does not hold: l.name = none, r.name = name 50"
+    says = "l.name LIKE r.name does not hold: l.name = 'none', r.name = 'name 50'"
     note = " (the best of the first 100 by primary key)"
     assert reasons[Side.LEFT] == {1: failed(50, "r", f"{says}{note}")}
     assert reasons[Side.RIGHT][140] == failed(
-        1, "l", "l.name LIKE r.name does not hold: l.name = none, r.name = name 140"
+        1, "l", "l.name LIKE r.name does not hold: l.name = 'none', r.name = 'name 140'"
     )
 
 
@@ -199,13 +204,13 @@ def test_a_key_of_several_columns(tmp_path: Path) -> None:
     says = "l.m <= r.n does not hold: l.m = 10, r.n = 0, which differ by 10"
     assert reasons[Side.LEFT] == {
         1: failed(11, "r", says),
-        2: not_found("r has k = B, j = 2"),
+        2: not_found("r has k = 'B', j = 2"),
         3: null("k"),
     }
     assert reasons[Side.RIGHT] == {
         11: failed(1, "l", says),
         12: null("j"),
-        13: not_found("l has k = B, j = 3"),
+        13: not_found("l has k = 'B', j = 3"),
     }
 
 
@@ -232,12 +237,77 @@ def test_what_is_not_about_two_rows(tmp_path: Path) -> None:
 
     reasons = reasons_of(tmp_path, sql, left, right)
 
-    says = "The key is there, and of the conditions that two rows alone can tell none fails; "
-    says += "the rest of the match SQL left the pair out."
+    says = "sum(r.paid) = CAST(l.amount AS Decimal128(20, 2))"
     assert reasons == {
-        Side.LEFT: {1: failed(11, "r", says)},
-        Side.RIGHT: {11: failed(1, "l", says)},
+        Side.LEFT: {1: not_chosen(11, "r", says)},
+        Side.RIGHT: {11: not_chosen(1, "l", says)},
     }
+
+
+ONE_EACH = (
+    "SELECT id, rid FROM (SELECT l.id, r.id rid, "
+    "row_number() OVER (PARTITION BY r.id ORDER BY l.id) n "
+    "FROM l JOIN r ON l.k = r.k{}) WHERE n = 1"
+)
+FIRST = "row_number() OVER (PARTITION BY r.id ORDER BY l.id) = 1"
+
+
+@pytest.mark.parametrize("condition", ["", " AND l.id >= 1", " AND l.id >= 1 AND r.id < 99"])
+def test_a_row_that_loses_by_a_window_is_not_chosen(tmp_path: Path, condition: str) -> None:
+    left = {"id": [1, 2, 3], "k": ["x", "x", None]}
+    right = {"id": [1], "k": ["x"]}
+
+    reasons = reasons_of(tmp_path, ONE_EACH.format(condition), left, right)
+
+    assert reasons == {
+        Side.LEFT: {2: not_chosen(1, "r", FIRST), 3: null("k")},
+        Side.RIGHT: {},
+    }
+
+
+def test_rows_that_a_window_leaves_out_stand_beside_rows_that_a_condition_does(
+    tmp_path: Path,
+) -> None:
+    left = {"id": [1, 2, 3], "k": ["x", "x", "x"], "m": [1, 1, 9]}
+    right = {"id": [1], "k": ["x"], "n": [5]}
+
+    reasons = reasons_of(tmp_path, ONE_EACH.format(" AND l.m < r.n AND l.id > 0"), left, right)
+
+    says = "l.m < r.n does not hold: l.m = 9, r.n = 5, which differ by 4"
+    assert reasons[Side.LEFT] == {2: not_chosen(1, "r", FIRST), 3: failed(1, "r", says)}
+
+
+def test_the_partner_named_is_one_for_which_all_conditions_hold(tmp_path: Path) -> None:
+    left = {"id": [1, 2], "k": ["x", "x"], "m": [10, 10], "cur": ["EUR", "EUR"]}
+    cur = ["USD"] * 150 + ["EUR"]
+    right = {"id": list(range(151)), "k": ["x"] * 151, "n": [10] * 150 + [12], "cur": cur}
+
+    sql = ONE_EACH.format(" AND abs(l.m - r.n) < 5 AND l.cur LIKE r.cur")
+    reasons = reasons_of(tmp_path, sql, left, right)
+
+    assert reasons[Side.LEFT] == {2: not_chosen(150, "r", FIRST)}
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        (
+            f"{KEY} AND l.id > 0 "
+            "WHERE NOT EXISTS (SELECT 1 FROM r o WHERE o.k = l.k AND o.id < r.id)",
+            "NOT EXISTS or NOT IN",
+        ),
+        (f"{KEY} AND l.id > 0 WHERE r.id = 11 ORDER BY l.id DESC LIMIT 1", "LIMIT"),
+    ],
+)
+def test_what_the_query_does_beyond_pairs_is_named(tmp_path: Path, sql: str, says: str) -> None:
+    left = {"id": [1, 2], "k": ["x", "x"]}
+    right = {"id": [11, 12], "k": ["x", "x"]}
+
+    reasons = reasons_of(tmp_path, sql, left, right)
+
+    told = {**reasons[Side.LEFT], **reasons[Side.RIGHT]}
+    assert "not_chosen" in {code for code, _, _ in told.values()}
+    assert all(d.endswith(f" {says}.") for code, d, _ in told.values() if code == "not_chosen")
 
 
 def test_a_condition_that_fails_for_rows_that_another_puts_aside(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -23,6 +23,9 @@ from kalla_core.matching.tables import register_side
 
 CAP = 100
 """Candidates tried, in the order of their primary keys, where nothing can be measured."""
+
+_MORE = 1000
+"""Candidates tried, likewise, for one of which all conditions hold, where that may be so."""
 
 _PAIRS_AT_ONCE = 1 << 18
 
@@ -49,8 +52,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What is said of each wanted row: Utf8, none of them null."""
+    """What is said of each wanted row: Utf8, none of them null.
 
+    Attributes:
+        not_chosen: where every condition on the pair holds, and the match SQL chooses among pairs.
+    """
+
+    not_chosen: Bools
     details: pa.Array
     closest: pa.Array
 
@@ -83,14 +91,48 @@ def describe_candidates(
 ) -> Candidates:
     """Say which candidate each row has, and what keeps the two from matching."""
     if len(choice.wanted) == 0:
-        return Candidates(pa.array([], pa.string()), pa.array([], pa.string()))
+        none = pa.array([], pa.string())
+        return Candidates(np.zeros(0, dtype=np.bool_), none, none)
     wanted = rows.take(choice.wanted, _compared(planned, side))
     chosen = others.take(choice.chosen, _compared(planned, side.other))
-    closest = key_text(others.keys(choice.chosen)).fill_null("null")
+    keys = others.keys(choice.chosen)
     held = _hold(planned, side, wanted, chosen)
     left, right = (wanted, chosen) if side is Side.LEFT else (chosen, wanted)
-    details = wording.predicate_failed(planned, side, left, right, held, closest, choice.sizes, CAP)
-    return Candidates(details, closest)
+    details = wording.predicate_failed(
+        planned, side, left, right, held, wording.row_names(keys), choice.sizes, CAP
+    )
+    not_chosen = _all_hold(held, len(wanted)) & planned.chooses
+    return Candidates(not_chosen, details, key_text(keys).fill_null("null"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Rows that may be tried with each other: the columns that conditions read, and key codes.
+
+    The offered rows are sorted by code and then by primary key.
+    """
+
+    wanted: pa.Table
+    wanted_codes: Ints
+    offered: pa.Table
+    offered_codes: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What trying came to, row by row.
+
+    Attributes:
+        at: the wanted rows.
+        best: of each, the offer for which most conditions hold, the first of several.
+        held: how many hold for it.
+        offers: how many offers there were.
+    """
+
+    at: Ints
+    best: Ints
+    held: Ints
+    offers: Ints
 
 
 class _Search:
@@ -121,9 +163,20 @@ class _Search:
         choice = self._measured(ours, wanted.codes, theirs, offers.codes)
         sizes = np.zeros(len(choice), dtype=np.int64)
         left_over = np.flatnonzero(choice == NONE)
-        for at, best, size in self._tried(ours, wanted.codes, theirs, offers.codes, left_over):
-            choice[at], sizes[at] = best, size
+        pairs = _Pairs(ours, wanted.codes, theirs, offers.codes)
+        for tried in self._tried(pairs, left_over, CAP):
+            choice[tried.at], sizes[tried.at] = tried.best, tried.offers
+        if self._planned.beyond or self._planned.chooses:
+            for tried in self._tried(pairs, self._apart(pairs, choice), _MORE):
+                found = tried.held == len(self._planned.conditions)
+                choice[tried.at[found]], sizes[tried.at[found]] = tried.best[found], 0
         return offers.positions[choice], sizes
+
+    def _apart(self, pairs: _Pairs, choice: Ints) -> Ints:
+        """Return the wanted rows whose choice some condition keeps apart from them."""
+        chosen = pairs.offered.take(pa.array(choice))
+        held = _hold(self._planned, self._side, pairs.wanted, chosen)
+        return np.flatnonzero(~_all_hold(held, len(choice)))
 
     def _sorted(self, offers: Coded) -> Coded:
         """Return the offers by code, and those of one code by primary key."""
@@ -168,35 +221,29 @@ class _Search:
             return None
         return _in_row_order(values).column("value").combine_chunks()
 
-    def _tried(
-        self,
-        wanted: pa.Table,
-        wanted_codes: Ints,
-        offered: pa.Table,
-        offered_codes: Ints,
-        left_over: Ints,
-    ) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Yield rows, the best of the first `CAP` offers of each, and how many offers it has."""
-        start = np.searchsorted(offered_codes, wanted_codes[left_over], side="left")
-        end = np.searchsorted(offered_codes, wanted_codes[left_over], side="right")
-        tries = np.minimum(end - start, CAP)
+    def _tried(self, pairs: _Pairs, rows: Ints, most: int) -> Iterator[_Tried]:
+        """Try the first `most` offers of each of `rows`."""
+        start = np.searchsorted(pairs.offered_codes, pairs.wanted_codes[rows], side="left")
+        end = np.searchsorted(pairs.offered_codes, pairs.wanted_codes[rows], side="right")
+        tries = np.minimum(end - start, most)
         for low, high in _chunks(tries, _PAIRS_AT_ONCE):
-            at, counts = left_over[low:high], tries[low:high]
+            at, counts = rows[low:high], tries[low:high]
             offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
             pair_offers = np.repeat(start[low:high], counts) + offset
             pair_rows = pa.array(np.repeat(at, counts))
             held = _hold(
                 self._planned,
                 self._side,
-                wanted.take(pair_rows),
-                offered.take(pa.array(pair_offers)),
+                pairs.wanted.take(pair_rows),
+                pairs.offered.take(pa.array(pair_offers)),
             )
             good = sum(
                 (column.astype(np.int64) for column in held), np.zeros(len(offset), np.int64)
             )
-            score = good * (CAP + 1) + (CAP - offset)
+            score = good * (most + 1) + (most - offset)
             best = np.maximum.reduceat(score, np.cumsum(counts) - counts)
-            yield at, start[low:high] + (CAP - best % (CAP + 1)), (end - start)[low:high]
+            chosen = start[low:high] + (most - best % (most + 1))
+            yield _Tried(at, chosen, best // (most + 1), (end - start)[low:high])
 
 
 def _only(rows: Coded, which: Bools | Ints) -> Coded:
@@ -218,6 +265,13 @@ def _hold(planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table) -> l
         return _evaluated(planned, side, wanted, chosen)
     except InvalidSql:
         return _hold_one_by_one(planned, side, wanted, chosen)
+
+
+def _all_hold(held: Sequence[Bools], count: int) -> Bools:
+    everywhere: Bools = np.ones(count, dtype=np.bool_)
+    for holds in held:
+        everywhere &= holds
+    return everywhere
 
 
 def _hold_one_by_one(

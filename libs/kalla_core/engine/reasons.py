@@ -40,6 +40,7 @@ class Reason(StrEnum):
     KEY_NULL = "key_null"
     KEY_NOT_FOUND = "key_not_found"
     PREDICATE_FAILED = "predicate_failed"
+    NOT_CHOSEN = "not_chosen"
     NO_MATCH = "no_match"
 
 
@@ -49,7 +50,7 @@ class _Verdicts:
 
     Attributes:
         keys: of each, as `__k0`, `__k1`, ...
-        codes: int8, positions in `_CODES`.
+        codes: int8, positions in `_CODES`; `_FOUND` stands for `_NOT_CHOSEN` as well.
         choice: for the rows whose key is on the other side, in their order.
     """
 
@@ -58,8 +59,8 @@ class _Verdicts:
     choice: Choice
 
 
-_CODES = (Reason.KEY_NULL, Reason.KEY_NOT_FOUND, Reason.PREDICATE_FAILED)
-_NULL, _ABSENT, _FOUND = range(3)
+_CODES = (Reason.KEY_NULL, Reason.KEY_NOT_FOUND, Reason.PREDICATE_FAILED, Reason.NOT_CHOSEN)
+_NULL, _ABSENT, _FOUND, _NOT_CHOSEN = range(4)
 
 _FEW_ROWS = 1 << 16
 """For so few rows a join is not worth its planning."""
@@ -129,8 +130,10 @@ class Explainer:
         ]
         none = pa.nulls(count - within, pa.string())
         order = pa.array(_interleave(codes))
+        told = codes.copy()
+        told[codes == _FOUND] = np.where(candidates.not_chosen, _NOT_CHOSEN, _FOUND)
         return Reasons(
-            pc.take(pa.array(_CODES, pa.string()), pa.array(codes)),
+            pc.take(pa.array(_CODES, pa.string()), pa.array(told)),
             pc.take(pa.concat_arrays(details), order),
             pc.take(pa.concat_arrays([none, candidates.closest]), order),
         )

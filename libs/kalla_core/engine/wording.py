@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.rows import Bools, Ints, one_chunk
+from kalla_core.engine.visible import is_text, quoted, shown
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.conditions import Condition
 from kalla_core.matching.planned import Planned
@@ -15,10 +16,11 @@ from kalla_core.matching.query import Side
 
 NO_EQUALITY_KEY = "No row of the other side satisfies the match SQL, which has no equality key."
 
-_LEFT_OUT = (
-    "The key is there, and of the conditions that two rows alone can tell none fails; "
-    "the rest of the match SQL left the pair out."
+_NOT_CHOSEN = (
+    "Its key is there and every condition on the pair holds; "
+    "beyond the pair, the match SQL asks for "
 )
+_UNTOLD = "what two rows alone cannot tell"
 
 
 def key_null(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
@@ -39,7 +41,7 @@ def key_not_found(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
         pieces += [
             ", " if number else "",
             f"{key.text(other)} = ",
-            _text(keys.column(f"__k{number}")),
+            shown(keys.column(f"__k{number}")),
         ]
     return _join([*pieces, "."], len(keys))
 
@@ -50,16 +52,16 @@ def predicate_failed(
     left: pa.Table,
     right: pa.Table,
     held: Sequence[Bools],
-    closest: pa.Array,
+    names: pa.Array,
     sizes: Ints,
     cap: int,
 ) -> pa.Array:
-    """Say what keeps each pair of rows apart, and by how much.
+    """Say what keeps each pair of rows apart, and by how much; or what else left it out.
 
     Args:
         left: the left row of each pair; `right` likewise.
         held: for each condition, which pairs it holds for.
-        closest: text of the candidate's key.
+        names: the candidates' keys, as `row_names` gives them.
         sizes: how many candidates a row had where none was nearest; 0 where one was.
     """
     count = len(left)
@@ -71,26 +73,46 @@ def predicate_failed(
         )
         for condition, holds in zip(planned.conditions, held, strict=True)
     ]
-    if failed:
-        why = pc.binary_join_element_wise(*failed, "; ", null_handling="skip")
-        why = pc.if_else(pc.equal(why, ""), _LEFT_OUT, why)
-    else:
-        why = pa.repeat(pa.scalar(_LEFT_OUT), count)
+    why = _listed(failed, count)
+    left_out = _NOT_CHOSEN + (", ".join(planned.beyond) or _UNTOLD) + "."
+    why = pc.if_else(pc.equal(why, ""), left_out, why)
     other = planned.query.side(side.other).alias
-    said = _join([f"Closest in {other}: ", closest, ". ", why], count)
+    said = _join([f"Closest in {other}: ", names, ". ", why], count)
     if not (sizes > cap).any():
         return said
     note = f" (the best of the first {cap} by primary key)"
     return _join([said, pc.if_else(pa.array(sizes > cap), note, "")], count)
 
 
+def row_names(keys: Sequence[pa.Array]) -> pa.Array:
+    """Return how a sentence names rows: by their primary keys, never null."""
+    names = key_text(keys)
+    named = quoted(names) if len(keys) == 1 and is_text(keys[0].type) else names
+    return named.fill_null("null")
+
+
+def _listed(sentences: Sequence[pa.Array], count: int) -> pa.Array:
+    """Return those of `sentences` that each row has, with semicolons; empty where it has none.
+
+    Arrow's own joining with `null_handling="skip"` gives fewer rows where some have none.
+    """
+    if not sentences or count == 0:
+        return pa.repeat(pa.scalar(""), count)
+    said = pa.repeat(pa.scalar(""), count)
+    for sentence in sentences:
+        separator = pc.if_else(pc.equal(said, ""), "", "; ")
+        longer = pc.binary_join_element_wise(said, separator, sentence, "")
+        said = pc.if_else(pc.is_valid(sentence), longer, said)
+    return said
+
+
 def _failure(planned: Planned, condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array:
     query = planned.query
     pieces: list[pa.Array | str] = [f"{condition.text} does not hold"]
-    shown = [(query.left.alias, left, name) for name in condition.left_columns]
-    shown += [(query.right.alias, right, name) for name in condition.right_columns]
-    for number, (alias, table, name) in enumerate(shown):
-        pieces += [", " if number else ": ", f"{alias}.{name} = ", _text(table.column(name))]
+    compared = [(query.left.alias, left, name) for name in condition.left_columns]
+    compared += [(query.right.alias, right, name) for name in condition.right_columns]
+    for number, (alias, table, name) in enumerate(compared):
+        pieces += [", " if number else ": ", f"{alias}.{name} = ", shown(table.column(name))]
     difference = _difference(condition, left, right)
     if difference is not None:
         pieces.append(difference)
@@ -126,10 +148,6 @@ def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:
         return pc.abs_checked(pc.subtract_checked(a, b))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # more digits than Arrow holds
         return None
-
-
-def _text(column: pa.ChunkedArray) -> pa.Array:
-    return key_text([one_chunk(column)]).fill_null("null")
 
 
 def _join(pieces: Sequence[pa.Array | str], count: int) -> pa.Array:

@@ -48,21 +48,37 @@ class Checked:
     measures: Mapping[Side, Expr]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is required of a pair beside its key.
+
+    Attributes:
+        checked: what its two rows tell.
+        untold: what they do not.
+    """
+
+    checked: tuple[Checked, ...]
+    untold: tuple[Requirement, ...]
+
+
 def checked_conditions(
     required: Iterable[Requirement], keys: Sequence[KeyComponent], pairwise: Pairwise
-) -> tuple[Checked, ...]:
+) -> Told:
     """Return the conditions among `required`, without those that the keys already are.
 
     Args:
         pairwise: over tables with ROW, which may be empty.
     """
     found: dict[str, Checked] = {}
+    untold: list[Requirement] = []
     for requirement in required:
         if not is_key(requirement, keys):
             checked = _checked(requirement, pairwise)
             if checked is not None:
                 found.setdefault(checked.condition.text, checked)
-    return tuple(found.values())
+            else:
+                untold.append(requirement)
+    return Told(tuple(found.values()), tuple(untold))
 
 
 def condition_frame(checked: Sequence[Checked], pairwise: Pairwise) -> DataFrame:

@@ -20,6 +20,7 @@ from datafusion import DataFrame, Expr, SessionContext, col
 
 from kalla_core.errors import EngineFailure
 from kalla_core.matching import conditions, keys
+from kalla_core.matching.beyond import beyond_pairs, chooses
 from kalla_core.matching.candidates import candidates
 from kalla_core.matching.conditions import Checked, Condition
 from kalla_core.matching.expressions import column_refs
@@ -54,6 +55,8 @@ class Planned:
         reason_keys: the equalities that every pair fulfils and that can be computed from a single
             row of each source; those of the copartition if there is one; may be empty.
         checked: the conditions beside the keys, and how to evaluate them.
+        beyond: what the match SQL does that no pair alone can tell, in words.
+        chooses: it may leave out a pair because of other rows, as windows and sums do.
         warnings: sentences for the user, of the SQL and of its plan.
         plan_text: the optimised plan that will run.
     """
@@ -67,6 +70,8 @@ class Planned:
     identification: Identification
     reason_keys: tuple[KeyComponent, ...]
     checked: tuple[Checked, ...]
+    beyond: tuple[str, ...]
+    chooses: bool
     warnings: tuple[str, ...]
     plan_text: str
 
@@ -154,7 +159,7 @@ def _planned(asked: _Asked) -> Planned:
     choice = in_one_piece() if found.chance else choose(traced, possible, sides)
     required = tuple(requirements(traced))
     reason_keys = _reason_keys(choice, possible.components, required)
-    pairwise = Pairwise(numbered, sides)
+    told = conditions.checked_conditions(required, reason_keys, Pairwise(numbered, sides))
     return Planned(
         query=query,
         prepared=prepared,
@@ -164,7 +169,9 @@ def _planned(asked: _Asked) -> Planned:
         choice=choice,
         identification=found.by,
         reason_keys=reason_keys,
-        checked=conditions.checked_conditions(required, reason_keys, pairwise),
+        checked=told.checked,
+        beyond=beyond_pairs(traced, told.untold),
+        chooses=chooses(traced),
         warnings=(*prepared.warnings, *found.warnings),
         plan_text=found.frame.optimized_logical_plan().display_indent(),
     )
