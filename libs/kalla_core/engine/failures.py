@@ -5,8 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from kalla_core.errors import EngineFailure, InvalidSql, KallaError, OutOfDisk, OutOfMemory
+
+
+class FailedOnValue(InvalidSql):
+    """The match SQL fails on some value of the data.
+
+    Attributes:
+        reason: what DataFusion says of it.
+    """
+
+    def __init__(self, message: str, reason: str, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.reason = reason
+
 
 _CONSUMER = re.compile(r"Failed to allocate additional .*? for (\w+)")
 _DATA_FAULTS = ("Cast error", "Divide by zero", "Arithmetic overflow", "Overflow", "Parser error",
@@ -49,7 +63,7 @@ def _named(text: str) -> KallaError:
     if any(words in text for words in _NO_SPACE):
         return OutOfDisk(f"No space left for what the query spills to disk ({first}).")
     if any(words in text for words in _DATA_FAULTS):
-        return InvalidSql(f"The match SQL failed on a value: {first}")
+        return FailedOnValue(f"The match SQL failed on a value: {first}", reason=first)
     return EngineFailure(f"The query engine failed: {first}")
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.culprit import Sources, naming_rows
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons import Explainer
@@ -76,8 +77,9 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
         InvalidSql: a value makes the SQL fail (a cast, a division by zero).
         OutOfMemory: an operator needs more than its share.
     """
+    sources = {left.side: lambda: left.batches, right.side: lambda: right.batches}
     frame = _frame(context, left, right)
-    for batch, pairs in stream_pairs(frame):
+    for batch, pairs in stream_pairs(frame, context.planned, sources):
         context.stop.check()
         at_left, at_right = left.positions(pairs.left), right.positions(pairs.right)
         output = rows_of(batch, pairs)
@@ -129,9 +131,15 @@ def settle(
     run_all(tasks, min(context.limits.threads, 2), context.stop)
 
 
-def stream_pairs(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
-    """Yield result batches with the pairs that each of their rows stands for."""
-    with query_errors():
+def stream_pairs(
+    frame: PairFrame, planned: Planned, sources: Sources
+) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
+    """Yield result batches with the pairs that each of their rows stands for.
+
+    Raises:
+        FailedOnValue: a value makes the SQL fail; it names the row of `sources` if it is found.
+    """
+    with naming_rows(planned, sources), query_errors():
         stream = frame.frame.execute_stream()
         for result in stream:
             batch = result.to_pyarrow()

@@ -11,6 +11,7 @@ import pyarrow as pa
 from datafusion import Expr, SessionContext, col
 
 from kalla_core.columns import place_of
+from kalla_core.engine.culprit import naming_rows
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import bucket, content_bucket, digest
 from kalla_core.matching.planned import Planned, key_frame
@@ -42,7 +43,7 @@ class Keying:
         session = self._session(side, batches)
         frame = key_frame(self._planned, session, side)
         pairs = [(col(f"__k{n}"), key.type) for n, key in enumerate(keys)]
-        with query_errors():
+        with naming_rows(self._planned, {side: lambda: batches}), query_errors():
             numbers = frame.select(bucket(pairs, buckets).alias("b"), *_null_flags(len(keys)))
             table = numbers.to_arrow_table()
         found: Ints = table.column(0).to_numpy()

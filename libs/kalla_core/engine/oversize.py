@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -129,7 +130,8 @@ class _Disk:
     def _pairs(self, sources: Mapping[Side, ArrowFile]) -> Iterator[pa.RecordBatch]:
         """Yield the output of the match SQL with the numbers of the rows of both sides."""
         frame = self._frame(sources)
-        for batch, pairs in stream_pairs(frame):
+        read = {side: partial(_read, file) for side, file in sources.items()}
+        for batch, pairs in stream_pairs(frame, self._context.planned, read):
             self._context.stop.check()
             output = rows_of(batch, pairs).columns[: frame.columns]
             numbers = (pa.array(pairs.left), pa.array(pairs.right))
@@ -177,6 +179,12 @@ class _Disk:
             register_calls(session, context.planned.prepared)
         with query_errors():
             return pair_frame(context.planned, plain, numbered)
+
+
+def _read(file: ArrowFile) -> Iterator[pa.RecordBatch]:
+    with pa.memory_map(str(file.path)) as mapped, pa.ipc.open_file(mapped) as reader:
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
 
 
 def _quoted(name: str) -> str:

@@ -78,8 +78,10 @@ _CHOOSING = frozenset({"coalesce", "nullif", "nvl", "ifnull", "greatest", "least
 _CONSTANT = frozenset({"Literal"})
 _NOT_TEXT = re.compile(r" AS (?:Decimal|U?Int|Float|Date|Time)\w*")
 _CAST_TARGET = re.compile(r" AS (\w+(?:\([^()]*\))?)\)")
-_CAST = re.compile(r"\bCAST\(([^()]*) AS \w+(?:\([^()]*\))?\)")
+_CAST = re.compile(r"\bCAST\(")
+_OPERATION = re.compile(r" (?:[-+*/%|&<>=]|AND|OR)+ ")
 _INNER_NAME = re.compile(r"outer_ref\(([^()]*)\)|__correlated_sq_\d+\.")
+_TEXT_LITERAL = re.compile(r'\bUtf8\("([^"]*)"\)')
 _TYPED_LITERAL = re.compile(r'\b(?:U?Int|Float|Decimal|Utf8|Boolean|Date)\d*\("?([^()",]*)[^()]*\)')
 
 
@@ -100,7 +102,7 @@ def implicit_casts(
         return
     explicit = _explicit_casts(session, written)
     for scope in _scopes(session, checked):
-        for top in _expressions(scope.operator):
+        for top in expressions_of(scope.operator):
             for cast, partner in _casts(top, None):
                 found = _implicit(scope, cast, partner, explicit)
                 if found is not None and _is_column(scope.operator, top, cast):
@@ -112,11 +114,28 @@ def implicit_casts(
 def shown(expr: Expr) -> str:
     """Return an expression as people would write it, without casts."""
     while _is_cast(expr) or expr.variant_name() == "Alias":
-        expr = _parts(expr)[0]
-    name = _TYPED_LITERAL.sub(r"\1", _INNER_NAME.sub(r"\1", expr.canonical_name()))
-    while (bare := _CAST.sub(r"\1", name)) != name:
-        name = bare
+        expr = direct_parts(expr)[0]
+    name = _TEXT_LITERAL.sub(r"'\1'", _INNER_NAME.sub(r"\1", expr.canonical_name()))
+    name = _TYPED_LITERAL.sub(r"\1", name)
+    for start in reversed([found.end() for found in _CAST.finditer(name)]):
+        name = _without_cast(name, start)
     return name.replace("(<subquery>)", "a sub-query")
+
+
+def _without_cast(text: str, start: int) -> str:
+    """Return `text` without the cast whose operand begins at `start`; brackets where it needs."""
+    depth, end = 1, start
+    while depth and end < len(text):
+        depth += (text[end] == "(") - (text[end] == ")")
+        end += 1
+    operand, found, _type = text[start : end - 1].rpartition(" AS ")
+    if not found:
+        return text
+    before, after = text[: start - len("CAST(")], text[end:]
+    alone = before[-1:] in ("", "(") and after[:1] in ("", ")", ",")
+    if _OPERATION.search(operand) and not alone:
+        operand = f"({operand})"
+    return before + operand + after
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +151,16 @@ class _Explicit:
     targets: frozenset[str]
 
     def __contains__(self, cast: Expr) -> bool:
-        target = _target(cast)
+        target = cast_target(cast)
         return target in self.targets or (_skeleton(cast), target) in self.casts
 
 
 def _explicit_casts(session: SessionContext, written: LogicalPlan) -> _Explicit:
     casts = (
-        (_skeleton(part), _target(part))
+        (_skeleton(part), cast_target(part))
         for scope in _scopes(session, written)
-        for top in _expressions(scope.operator)
-        for part in _walk(top)
+        for top in expressions_of(scope.operator)
+        for part in every_part(top)
         if _is_cast(part)
     )
     inner = written.display_indent().partition("Subquery:")[2]
@@ -151,11 +170,11 @@ def _explicit_casts(session: SessionContext, written: LogicalPlan) -> _Explicit:
 def _implicit(
     scope: _Scope, cast: Expr, partner: Expr | str | None, explicit: _Explicit
 ) -> ImplicitCast | None:
-    (operand,) = _parts(cast)
+    (operand,) = direct_parts(cast)
     if operand.variant_name() == "Literal" or cast in explicit:
         return None
     try:
-        target = parse_type(_target(cast))
+        target = parse_type(cast_target(cast))
     except UnknownType:
         return None
     compared: tuple[str, pa.DataType | None] | None = None
@@ -166,20 +185,22 @@ def _implicit(
         constant = constant or not _reads_rows(partner)
         bare = partner
         while _is_cast(bare) and bare not in explicit:
-            bare = _parts(bare)[0]
+            bare = direct_parts(bare)[0]
         compared = (shown(partner), scope.type_of(bare))
     return ImplicitCast(shown(operand), scope.type_of(operand), target, compared, constant)
 
 
 def _reads_rows(expr: Expr) -> bool:
-    return any(part.variant_name() not in _CONSTANT for part in _walk(expr) if not _parts(part))
+    return any(
+        part.variant_name() not in _CONSTANT for part in every_part(expr) if not direct_parts(part)
+    )
 
 
 def _casts(expr: Expr, partner: Expr | str | None) -> Iterator[tuple[Expr, Expr | str | None]]:
     """Yield each cast in `expr`, with what it is compared with if it is one side of that."""
     if _is_cast(expr):
         yield expr, partner
-    parts = _parts(expr)
+    parts = direct_parts(expr)
     if len(parts) > 1 and _compares(expr):
         first, *others = parts
         yield from _casts(first, _not_literal(others))
@@ -207,7 +228,11 @@ def _compares(expr: Expr) -> bool:
 
 def _is_column(operator: Operator, top: Expr, cast: Expr) -> bool:
     """Whether a cast to anything but text is a whole output column."""
-    if not isinstance(operator, Projected) or _target(cast) in ("Utf8", "LargeUtf8", "Utf8View"):
+    if not isinstance(operator, Projected) or cast_target(cast) in (
+        "Utf8",
+        "LargeUtf8",
+        "Utf8View",
+    ):
         return False
     return unaliased(top).canonical_name() == cast.canonical_name()
 
@@ -223,7 +248,8 @@ def _scopes(session: SessionContext, plan: LogicalPlan) -> Iterator[_Scope]:
         yield from _scopes(session, source)
 
 
-def _expressions(operator: Operator) -> tuple[Expr, ...]:
+def expressions_of(operator: Operator) -> tuple[Expr, ...]:
+    """Return the expressions that an operator evaluates over its inputs."""
     match operator:
         case Projected(exprs=exprs):
             return exprs
@@ -252,13 +278,14 @@ def _expressions(operator: Operator) -> tuple[Expr, ...]:
             return ()
 
 
-def _walk(expr: Expr) -> Iterator[Expr]:
+def every_part(expr: Expr) -> Iterator[Expr]:
+    """Yield `expr` and whatever can be seen of its parts, outer ones first."""
     yield expr
-    for part in _parts(expr):
-        yield from _walk(part)
+    for part in direct_parts(expr):
+        yield from every_part(part)
 
 
-def _parts(expr: Expr) -> tuple[Expr, ...]:
+def direct_parts(expr: Expr) -> tuple[Expr, ...]:
     """Return the direct parts of `expr`, none where the bindings show none."""
     kind = expr.variant_name()
     if kind in ("Column", "Literal", "ScalarSubquery", "Exists", "OuterReferenceColumn"):
@@ -275,15 +302,16 @@ def _is_cast(expr: Expr) -> bool:
     return expr.variant_name() == "Cast"
 
 
-def _target(cast: Expr) -> str:
+def cast_target(cast: Expr) -> str:
+    """Return the type that a cast is to, as DataFusion writes it."""
     return cast.canonical_name().rpartition(" AS ")[2].removesuffix(")")
 
 
 def _skeleton(expr: Expr) -> object:
     """Return what `expr` is apart from casts, as a value that can be compared."""
     while _is_cast(expr):
-        (expr,) = _parts(expr)
-    parts = _parts(expr)
+        (expr,) = direct_parts(expr)
+    parts = direct_parts(expr)
     if not parts:
         return expr.canonical_name()
     try:

@@ -40,7 +40,7 @@ def test_a_value_that_the_sql_cannot_take_is_the_fault_of_sql_or_data(
 ) -> None:
     error = failure(f"SELECT {expression} FROM t")
 
-    assert type(error) is InvalidSql
+    assert isinstance(error, InvalidSql)
     assert error.message.startswith("The match SQL failed on a value: ")
     assert said in error.message
     assert "\n" not in error.message
