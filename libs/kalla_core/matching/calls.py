@@ -26,6 +26,8 @@ from kalla_core.matching.sites import CallSite, call_sites
 from kalla_core.matching.text import Splice, spliced, where
 
 MAX_CALLS = 100
+SAME = "same"
+"""The function that is no UDF: see `null_safe`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,10 @@ def own_calls(sql: str, tokens: Sequence[Token]) -> tuple[CallSite, ...]:
     sites = tuple(
         site
         for site in call_sites(tokens)
-        if site.name.value in FUNCTIONS and not _is_qualified(tokens, site)
+        if site.name.value in FUNCTIONS and not is_qualified(tokens, site)
     )
     for site in sites:
-        _check_arity(sql, site)
+        check_arity(sql, site, FUNCTIONS[site.name.value])
     if len(sites) > MAX_CALLS:
         raise InvalidSql(f"The SQL calls Kalla's functions more than {MAX_CALLS} times.")
     return sites
@@ -64,7 +66,7 @@ def own_calls(sql: str, tokens: Sequence[Token]) -> tuple[CallSite, ...]:
 
 def register_stand_ins(session: SessionContext) -> None:
     """Let `session` type-check Kalla's functions under their own names, with any arguments."""
-    for function, arity in FUNCTIONS.items():
+    for function, arity in {**FUNCTIONS, SAME: 2}.items():
         session.register_udf(_stand_in(function, function, [pa.string()] * arity))
 
 
@@ -217,13 +219,14 @@ def _never_run(*_arrays: pa.Array) -> pa.Array:
     raise RuntimeError("a stand-in is for planning only")
 
 
-def _check_arity(sql: str, site: CallSite) -> None:
-    function = site.name.value
-    takes, has = FUNCTIONS[function], len(site.arguments)
+def check_arity(sql: str, site: CallSite, takes: int) -> None:
+    """Raise InvalidSql unless the call has as many arguments as the function takes."""
+    function, has = site.name.value, len(site.arguments)
     if takes != has:
         what = f"{function} takes {takes} argument{'s' if takes > 1 else ''}, not {has}"
         raise InvalidSql(**where(sql, site.name.start, what))
 
 
-def _is_qualified(tokens: Sequence[Token], site: CallSite) -> bool:
+def is_qualified(tokens: Sequence[Token], site: CallSite) -> bool:
+    """Whether a schema or a table stands before the name, so that it is none of Kalla's."""
     return site.open >= 2 and tokens[site.open - 2].symbol(".")

@@ -49,6 +49,11 @@ class Token:
         """Whether it can name something."""
         return self.kind is Kind.WORD or self.kind is Kind.QUOTED
 
+    @property
+    def is_put_in(self) -> bool:
+        """Whether it is not written in the statement, but has to be put in where it stands."""
+        return self.start == self.end
+
     def word(self, *words: str) -> bool:
         """Whether it is one of these unquoted words, given in lower case."""
         return self.kind is Kind.WORD and self.value in words

@@ -46,7 +46,7 @@ def exact_splices(
     Args:
         session: a planning session with the tables and stand-ins for Kalla's functions.
         sql: the user's text.
-        tokens: of `sql`.
+        tokens: of `sql`, and brackets of no width that are to be put in with the casts.
         splices: what else has to be put in for the statement to plan.
         checked: the text of its plan with its types checked.
 
@@ -150,14 +150,18 @@ class _Pieces:
 
     def around(self, place: Range, before: str, after: str) -> None:
         """Put text around a range, outside of what has been put around it before."""
-        start, end = self._tokens[place[0]].start, self._tokens[place[1] - 1].end
-        self._before[start] = before + self._before[start]
-        self._after[end] += after
+        first, last = place[0], place[1] - 1
+        self._before[first] = before + self._before[first]
+        self._after[last] += after
 
     def splices(self) -> Iterator[Splice]:
-        """Yield what to put in, one splice for each offset."""
-        for at in sorted({*self._before, *self._after}):
-            yield Splice(at, at, self._after.get(at, "") + self._before.get(at, ""))
+        """Yield what to put in, tokens of no width included, one splice for each offset."""
+        texts: dict[int, str] = defaultdict(str)
+        for index, token in enumerate(self._tokens):
+            texts[token.start] += self._before.get(index, "")
+            texts[token.start] += token.value if token.is_put_in else ""
+            texts[token.end] += self._after.get(index, "")
+        yield from (Splice(at, at, text) for at, text in texts.items() if text)
 
 
 def _stand_in(

@@ -48,7 +48,7 @@ def operations(tokens: Sequence[Token], calls: frozenset[str]) -> tuple[Operatio
 
 _SUM, _PRODUCT, _SIGN, _COMPARISON = 30, 40, 45, 20
 _SYMBOLS = (
-    ("||", _PRODUCT), ("<=>", _COMPARISON), ("<<", 16), (">>", 16), ("->", 16), ("<=", _COMPARISON),
+    ("||", _PRODUCT), ("<=>", _COMPARISON), ("<<", 22), (">>", 22), ("->", 16), ("<=", _COMPARISON),
     (">=", _COMPARISON), ("<>", _COMPARISON), ("!=", _COMPARISON), ("==", _COMPARISON),
     ("+", _SUM), ("-", _SUM), ("*", _PRODUCT), ("/", _PRODUCT), ("%", _PRODUCT),
     ("&", 23), ("^", 22), ("|", 21), ("=", _COMPARISON), ("<", _COMPARISON), (">", _COMPARISON),

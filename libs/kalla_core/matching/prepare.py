@@ -1,8 +1,9 @@
 """From the user's match SQL to SQL that may be planned.
 
-The text stays as it was written, byte for byte, but for tokens that have to be other ones: calls
-of Kalla's functions, the clock, and number literals. Everything else about it is decided by plans
-that DataFusion makes of it over empty tables.
+The text stays as it was written, byte for byte, but for tokens that have to be other ones (calls of
+Kalla's functions, the clock, number literals) and for brackets where DataFusion would group
+operators otherwise than PostgreSQL. Everything else about it is decided by plans that DataFusion
+makes of it over empty tables.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kalla_core.matching.casts import ImplicitCast, implicit_casts
 from kalla_core.matching.comparable import check_comparisons, doubles_needed, hidden_casts
 from kalla_core.matching.faults import check_tables_read, fault, functions_of
 from kalla_core.matching.forbidden import take_away
+from kalla_core.matching.grouping import bracket_splices, bracketed
 from kalla_core.matching.lexer import Token
 from kalla_core.matching.literals import (
     clock_splices,
@@ -26,6 +28,7 @@ from kalla_core.matching.literals import (
     moment_splices,
     number_splices,
 )
+from kalla_core.matching.null_safe import same_splices
 from kalla_core.matching.operands import exact_splices
 from kalla_core.matching.planning import (
     PlanningFailed,
@@ -64,16 +67,22 @@ def prepare(query: MatchQuery) -> PreparedSql:
         UnknownColumn: it names a column that is not there.
         TypesNotComparable: it compares values of unlike types.
     """
+    try:
+        return _prepare(query)
+    except RecursionError:
+        raise InvalidSql("The SQL is nested too deeply.") from None
+
+
+def _prepare(query: MatchQuery) -> PreparedSql:
     tokens = check_text(query.sql)
     sites = own.own_calls(query.sql, tokens)
     check_order(query.sql, tokens)
+    grouped = bracketed(query.sql, tokens)
     session = planning_session(query)
     own.register_stand_ins(session)
-    statement = _Statement(query, tokens, sites, session)
+    statement = _Statement(query, tokens, grouped, sites, session, bracket_splices(grouped))
     try:
         return _prepared(statement)
-    except RecursionError:
-        raise InvalidSql("The SQL is nested too deeply.") from None
     except PlanningFailed as error:
         splices = statement.splices(frozenset())
         raise fault(str(error), query, tokens, splices, functions_of(session)) from None
@@ -87,22 +96,26 @@ def register_calls(session: SessionContext, prepared: PreparedSql) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """The user's SQL, the calls of Kalla's functions in it, and a session that plans it.
+    """The user's SQL and a session that plans it.
 
     Attributes:
-        exact: casts that the SQL does not even plan without.
+        bracketed: the tokens with brackets where operators have to be grouped.
+        calls: of Kalla's functions.
+        exact: those brackets, and casts that the SQL may not even plan without.
     """
 
     query: MatchQuery
     tokens: tuple[Token, ...]
+    bracketed: tuple[Token, ...]
     calls: tuple[CallSite, ...]
     session: SessionContext
-    exact: tuple[Splice, ...] = ()
+    exact: tuple[Splice, ...]
 
     def splices(self, doubles: frozenset[Token]) -> tuple[Splice, ...]:
-        """Return what has to be put in for the clock and for numbers, some of them as doubles."""
+        """Return what has to be put in, some numbers as doubles."""
         return (
             *self.exact,
+            *same_splices(self.query.sql, self.tokens),
             *clock_splices(self.tokens, self.query.started_at),
             *moment_splices(self.tokens),
             *number_splices(self.query.sql, self.tokens, doubles),
@@ -123,7 +136,7 @@ class _Statement:
         """Return the statement with the casts that make it exact."""
         plain = replace(self, exact=())
         splices = plain.splices(doubles)
-        found = exact_splices(self.session, self.query.sql, self.tokens, splices, checked)
+        found = exact_splices(self.session, self.query.sql, self.bracketed, splices, checked)
         return replace(self, exact=found)
 
 

@@ -13,7 +13,7 @@ OPENING = {"(": ")", "[": "]", "{": "}"}
 _CLOSING = frozenset(OPENING.values())
 
 # After one of these words an expression may begin; a name after any other is an alias.
-_BEFORE_EXPRESSION = frozenset(
+BEFORE_EXPRESSION = frozenset(
     """
     select distinct all where and or not xor on having by when then else case between in like ilike
     similar to escape is from limit offset qualify using any some both leading trailing placing for
@@ -70,7 +70,7 @@ def call_sites(tokens: Sequence[Token]) -> Iterator[CallSite]:
                     open=index + 1,
                     close=close,
                     arguments=_arguments(tokens, index + 1, close),
-                    end=_after_clauses(tokens, close + 1),
+                    end=clauses_end(tokens, close + 1),
                 )
 
 
@@ -81,7 +81,7 @@ def may_begin_expression(tokens: Sequence[Token], index: int) -> bool:
     before = tokens[index - 1]
     if before.kind is Kind.SYMBOL:
         return before.value not in (".", ")", "]", "}")
-    return before.word(*_BEFORE_EXPRESSION) and not before.word("as")
+    return before.word(*BEFORE_EXPRESSION) and not before.word("as")
 
 
 def has_order(tokens: Sequence[Token], first: int, last: int) -> bool:
@@ -147,7 +147,7 @@ def _arguments(tokens: Sequence[Token], open_: int, close: int) -> tuple[tuple[i
     return (*ranges, (first, close))
 
 
-def _after_clauses(tokens: Sequence[Token], at: int) -> int:
+def clauses_end(tokens: Sequence[Token], at: int) -> int:
     """Return the index after FILTER (...), WITHIN GROUP (...), IGNORE NULLS and OVER."""
     while at < len(tokens):
         words = [token.value for token in tokens[at : at + 2]]

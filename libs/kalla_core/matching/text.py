@@ -59,7 +59,7 @@ class Splice:
 def spliced(sql: str, splices: Iterable[Splice]) -> str:
     """Return `sql` with `splices`, which do not overlap, put in; all else stays as it is."""
     pieces, at = [], 0
-    for splice in sorted(splices, key=lambda one: one.start):
+    for splice in _in_order(splices):
         pieces += [sql[at : splice.start], splice.text]
         at = splice.end
     return "".join([*pieces, sql[at:]])
@@ -71,7 +71,7 @@ def original_offset(splices: Iterable[Splice], offset: int) -> int:
     A character that was put in comes from the start of what it replaced.
     """
     shift = 0
-    for splice in sorted(splices, key=lambda one: one.start):
+    for splice in _in_order(splices):
         start = splice.start + shift
         if offset < start:
             break
@@ -79,3 +79,8 @@ def original_offset(splices: Iterable[Splice], offset: int) -> int:
             return splice.start
         shift += len(splice.text) - (splice.end - splice.start)
     return offset - shift
+
+
+def _in_order(splices: Iterable[Splice]) -> list[Splice]:
+    # What is put in between two characters comes before what takes the place of the second.
+    return sorted(splices, key=lambda one: (one.start, one.end))
