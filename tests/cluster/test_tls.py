@@ -21,7 +21,7 @@ GUEST = "cluster-token"
 
 def test_executors_register_shuffle_and_write_over_tls(tmp_path: Path) -> None:
     certificates = make_certificates(tmp_path / "certificates")
-    (tmp_path / "tokens").write_text(f"{GUEST}\n")
+    (tmp_path / "tokens").write_text(f"{GUEST}\nexecutor cluster-executor\n")
     dataset = generate("one_to_one", 1000, 7, tmp_path / "data", "parquet")
     recipe = load_recipe(dataset.recipe_path)
     options = replace(recipe.options, engine=EngineChoice.CLUSTER, partitions=2, buckets=4)

@@ -1,4 +1,6 @@
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +9,19 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from kalla_coordinator.api.grpc import ExtraServicer
+from kalla_coordinator.cluster.dispatch import Dispatcher
+from kalla_coordinator.cluster.stream import SERVICE, add_executors
 from kalla_core.errors import JobEnded, JobNotFound, QueueFull, RecipeInvalid
+from kalla_core.fragments.presence import Hello
 from kalla_core.recipe.job import parse_job_request
-from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
+from kalla_core.wire.executors import from_executor_message
+from kalla_core.wire.generated import executors_pb2_grpc, jobs_pb2, jobs_pb2_grpc
 from kalla_core.wire.jobs import submit_message, submit_request
 from kalla_core.wire.status import error_from_grpc
 from tests.support.api import Served, absolute_recipe, eventually, parts, served
 from tests.support.books import make_books
+from tests.support.small_executor import TIMING
 
 GUEST = "a-good-token"
 METHODS = {
@@ -209,6 +217,60 @@ async def test_health_and_reflection_answer(channel: grpc.aio.Channel) -> None:
     assert checked.status == health_pb2.HealthCheckResponse.SERVING
     names = [service.name for service in listed[0].list_services_response.service]
     assert "kalla.v1.Jobs" in names
+
+
+async def test_a_token_is_good_for_what_its_roles_say(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, token=GUEST) as api,
+        grpc.aio.insecure_channel(api.grpc) as channel,
+    ):
+        jobs: Any = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
+
+        async def refused(call: Any, request: Any, token: str) -> bool:
+            try:
+                await call(request, metadata=(("authorization", f"Bearer {token}"),))
+            except grpc.RpcError as error:
+                return bool(error.code() is grpc.StatusCode.PERMISSION_DENIED)
+            return False
+
+        listing, cancelling = jobs_pb2.ListJobsRequest(), jobs_pb2.CancelJobRequest(run_id="r")
+        found = {
+            token: (
+                await refused(jobs.ListJobs, listing, token),
+                await refused(jobs.CancelJob, cancelling, token),
+            )
+            for token in ("reads", "submits", "executes", "decides", GUEST)
+        }
+
+    assert found == {
+        "reads": (False, True),
+        "submits": (True, False),
+        "executes": (True, True),
+        "decides": (False, False),
+        GUEST: (False, False),
+    }
+
+
+@pytest.mark.parametrize("token", [GUEST, "decides", "reads", "submits", "executes"])
+async def test_only_a_token_of_executors_opens_their_stream(tmp_path: Path, token: str) -> None:
+    dispatcher = Dispatcher(TIMING, b"key")
+    joins = ExtraServicer(SERVICE, partial(add_executors, dispatcher))
+    async with (
+        served(tmp_path, token=GUEST, extra_servicers=[joins]) as api,
+        grpc.aio.insecure_channel(api.grpc) as channel,
+    ):
+        stub = executors_pb2_grpc.ExecutorsStub(channel)  # type: ignore[no-untyped-call]
+        call = stub.Connect(metadata=(("authorization", f"Bearer {token}"),))
+        with suppress(grpc.aio.AioRpcError):
+            await call.write(from_executor_message(Hello("e", "1", "h", 1, 1, 1)))
+            await call.read()
+        members = [info.executor_id for info in dispatcher.infos()]
+        dispatcher.close()
+        code = await call.code()
+
+    executor = token in {"executes"}
+    assert members == (["e"] if executor else [])
+    assert code is (grpc.StatusCode.OK if executor else grpc.StatusCode.PERMISSION_DENIED)
 
 
 async def test_without_its_token_nobody_comes_in(tmp_path: Path) -> None:

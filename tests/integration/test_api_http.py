@@ -321,6 +321,37 @@ async def test_without_its_token_nobody_comes_in(tmp_path: Path, path: str) -> N
     assert health.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("token", "may"),
+    [
+        ("reads", {"GET /api/jobs", "GET /metrics"}),
+        ("submits", {"POST /api/jobs", "POST /api/validate", "POST /api/jobs/r/cancel"}),
+        ("executes", set[str]()),
+    ],
+)
+async def test_a_token_is_good_for_what_its_roles_say(
+    tmp_path: Path, token: str, may: set[str]
+) -> None:
+    calls = ["GET /api/jobs", "GET /metrics", "POST /api/jobs", "POST /api/validate"]
+    calls.append("POST /api/jobs/r/cancel")
+    async with served(tmp_path, token=GUEST) as api:
+        allowed = set()
+        for call in calls:
+            method, path = call.split()
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await api.http.request(method, path, headers=headers, content=b"{}")
+            if answer.status_code != 403:
+                allowed.add(call)
+            else:
+                assert error_of(answer)["code"] == "not_allowed"
+                assert token not in answer.text
+            headers["Authorization"] = "Bearer decides"
+            everything = await api.http.request(method, path, headers=headers, content=b"{}")
+            assert everything.status_code not in (401, 403)
+
+    assert allowed == may
+
+
 async def test_final_states_are_final_for_late_watchers_too(api: Served) -> None:
     await api.submit("run-1")
     await api.jobs.succeed("run-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
@@ -72,7 +73,7 @@ async def test_an_executor_registers_and_shows_among_the_executors() -> None:
         await until(lambda: dispatcher.infos()[0].slots_busy == 1)
 
         (info,) = dispatcher.infos()
-        assert answer == Welcome(TIMING.heartbeat, b"key")
+        assert answer == Welcome(TIMING.heartbeat)
         assert (info.address, info.slots, info.spool_bytes) == ("10.0.0.7:50051", 2, 7)
         assert dispatcher.slots() == 2
 
@@ -97,6 +98,66 @@ async def test_a_stream_that_does_not_begin_with_a_name_is_an_error() -> None:
 
         with pytest.raises(grpc.aio.AioRpcError, match="registers"):
             await call.read()
+
+
+async def test_a_stream_that_begins_with_garbage_is_a_wrong_argument_and_no_fault_of_ours(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    dispatcher = Dispatcher(TIMING, b"key")
+    server = grpc.aio.server()
+    add_executors(dispatcher, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call: Any = channel.stream_stream("/kalla.v1.Executors/Connect")()
+        await call.write(b"\xff\xff garbage")
+
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call.read()
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    await server.stop(1.0)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"executor_id": "x" * 3_000_000},
+        {"executor_id": ""},
+        {"executor_id": "line\nbreak"},
+        {"host": "a b"},
+        {"slots": 1 << 30},
+        {"port": 0},
+    ],
+)
+async def test_an_executor_that_none_can_be_is_not_taken_on(said: dict[str, Any]) -> None:
+    async with served() as (dispatcher, stub):
+        call = stub.Connect()
+        await say(call, replace(hello(), **said))
+
+        with pytest.raises(grpc.aio.AioRpcError, match="registers"):
+            await call.read()
+        assert dispatcher.infos() == ()
+
+
+async def test_nobody_takes_the_place_of_an_executor_that_lives() -> None:
+    mine = replace(hello(), secret=b"mine")
+    async with served() as (dispatcher, stub):
+        call = stub.Connect()
+        await say(call, mine)
+        welcome = to_executor(await call.read())
+        thief = stub.Connect()
+        await say(thief, replace(mine, secret=b"a guess", host="10.6.6.6"))
+        refusal = to_executor(await thief.read())
+        again = stub.Connect()
+        await say(again, mine)
+        back = to_executor(await again.read())
+
+        assert isinstance(welcome, Welcome)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code == "id_taken"
+        assert back == welcome
+        assert dispatcher.infos()[0].address == "10.0.0.7:50051"
 
 
 async def test_a_stream_that_begins_with_nothing_we_know_is_an_error() -> None:

@@ -420,8 +420,8 @@ async def test_whoever_is_refused_ends_with_the_reason(tmp_path: Path) -> None:
 
 @pytest.mark.full
 async def test_a_token_lets_it_in(tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_text("# mine\nopen sesame\n")
-    async with coordinating(token="open sesame") as coordinator:  # noqa: S106 - of this test
+    (tmp_path / "tokens").write_text("# mine\nfor-people\nexecutor open-sesame\n")
+    async with coordinating(token="open-sesame") as coordinator:  # noqa: S106 - of this test
         token = {"KALLA_TOKEN_FILE": str(tmp_path / "tokens")}
         async with executing(coordinator.port, tmp_path / "spool", token):
             await (await coordinator.line()).beat()

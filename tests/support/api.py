@@ -65,7 +65,8 @@ async def served(
         **given,
     }
     if token is not None:
-        (folder / "tokens").write_text(f"# for tests\nanother-token\n{token}\n")
+        roles = "read reads\nsubmit submits\nexecutor executes\nadmin decides\n"
+        (folder / "tokens").write_text(f"# for tests\nanother-token\n{token}\n{roles}")
         settings["token_file"] = folder / "tokens"
     jobs = jobs or MemoryJobs(folder / "evidence")
     options = {"registry": CollectorRegistry(), "grace_s": 2.0, **more}

@@ -86,7 +86,7 @@ class SmallCoordinator(pb_grpc.ExecutorsServicer):
     def __init__(self, answer: Refusal | None = None, token: str | None = None) -> None:
         self.lines: list[Line] = []
         self.port = 0
-        self._answer = answer or Welcome(timedelta(milliseconds=200), b"key of this cluster")
+        self._answer = answer or Welcome(timedelta(milliseconds=200))
         self._token = token
 
     async def Connect(  # noqa: N802 - as the proto has it

@@ -35,7 +35,7 @@ class Job:
 
     def launch(self, stage: str, number: int, work: Work, attempt: int = 1) -> Launch:
         id = AttemptId(self.run_id, self.run_attempt, stage, number, attempt)
-        return Launch(id, self.context, work)
+        return Launch(id, self.context, work, spool_key=b"the key of this run")
 
     def scans(self) -> list[Launch]:
         both = [ScanWork(side, part) for side, parts in self.parts.items() for part in parts]

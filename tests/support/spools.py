@@ -21,7 +21,7 @@ from kalla_core.wire.tickets import sign
 from kalla_executor.fetch import Request
 from kalla_executor.flight import SpoolKeys, SpoolServer
 
-KEY = b"the key of the cluster"
+KEY = b"the key of the run"
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 BUCKETS = 5
 
@@ -50,6 +50,7 @@ class Peer:
     id: str
     folder: SpoolFolder
     server: SpoolServer
+    keys: SpoolKeys
     served: list[int]
 
     def want(self, fragment: int, buckets: tuple[int, ...] | None) -> Want:
@@ -65,7 +66,7 @@ class Peer:
 @contextmanager
 def peer(root: Path, name: str = "peer", fragments: Sequence[int] = (0,)) -> Iterator[Peer]:
     keys = SpoolKeys()
-    keys.add(KEY)
+    keys.add("run", 1, KEY)
     served: list[int] = []
     with own_folder(root, name) as folder:
         for fragment in fragments:
@@ -74,7 +75,7 @@ def peer(root: Path, name: str = "peer", fragments: Sequence[int] = (0,)) -> Ite
             "127.0.0.1:0", name, folder, keys, served.append, waited=lambda _: None
         )
         try:
-            yield Peer(name, folder, server, served)
+            yield Peer(name, folder, server, keys, served)
         finally:
             server.shutdown()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.remote import Launch
 
-PROTOCOL = 1
+PROTOCOL = 2
 """What executors and a coordinator must agree on; counted up when messages change meaning."""
 
 
@@ -24,6 +24,7 @@ class Hello:
         slot_memory_bytes: memory of one fragment.
         running: attempts that it works on, or whose end it has still to tell.
         held: attempts whose spools it holds.
+        secret: made by the process; who has it is the one that registered under this id.
     """
 
     executor_id: str
@@ -35,6 +36,7 @@ class Hello:
     protocol: int = PROTOCOL
     running: tuple[AttemptId, ...] = ()
     held: tuple[AttemptId, ...] = ()
+    secret: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,9 @@ class Welcome:
 
     Attributes:
         heartbeat_interval: how often to tell how it is.
-        spool_key: signs tickets between executors of this cluster.
     """
 
     heartbeat_interval: timedelta
-    spool_key: bytes
 
 
 @dataclass(frozen=True, slots=True)

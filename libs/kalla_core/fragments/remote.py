@@ -8,7 +8,7 @@ prove    show that this executor sees the folders that the run needs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from kalla_core.fragments.attempt import AttemptId
@@ -151,9 +151,11 @@ class Launch:
     Attributes:
         time_left: how long it may take from when it is received, queues included; None for no
             bound. No point in time: the clocks of two machines differ.
+        spool_key: signs tickets between the executors of this run attempt.
     """
 
     id: AttemptId
     job: JobContext
     work: Work
     time_left: timedelta | None = None
+    spool_key: bytes = field(default=b"", repr=False)

@@ -186,7 +186,8 @@ class Serving(Working):
         "KALLA_TOKEN_FILE",
         flag="--token-file",
         shown="none",
-        meaning="File whose lines are the tokens that let a caller in; executors use the first.",
+        meaning="File whose lines are the tokens that let a caller in: `ROLE[,ROLE] TOKEN` with "
+        "the roles admin, submit, read and executor, or a bare token, which may submit and read.",
         default=None,
     )
     tls_cert_file: Path | None = setting(

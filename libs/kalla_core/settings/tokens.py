@@ -1,21 +1,64 @@
-"""The tokens of a service: whoever sends one of them may come in; executors send the first."""
+"""The tokens of a service: who may come in, and what for.
+
+A line of a token file is `ROLE[,ROLE] TOKEN`, or a bare token, which may submit and read.
+
+| role       | may                                                                        |
+|------------|----------------------------------------------------------------------------|
+| `read`     | see jobs, their evidence, executors and metrics                            |
+| `submit`   | submit and cancel jobs; validate, explain and preview                      |
+| `admin`    | all of that, and use the folders of everybody's runs below the staging path |
+| `executor` | register as an executor and be given fragments; nothing else               |
+"""
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from kalla_core.errors import InvalidSetting
 from kalla_core.settings.declare import Serving
 
 
-def read_tokens(settings: Serving) -> tuple[str, ...]:
-    """Return the lines of the token file, but for blank ones and `#` comments.
+class Role(StrEnum):
+    """What a token is good for."""
+
+    ADMIN = "admin"
+    SUBMIT = "submit"
+    READ = "read"
+    EXECUTOR = "executor"
+
+
+BARE = frozenset({Role.SUBMIT, Role.READ})
+"""The roles of a token whose line names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token and what it is good for."""
+
+    text: str = field(repr=False)
+    roles: frozenset[Role] = BARE
+
+    @property
+    def name(self) -> str:
+        """What stands for it where it must not be shown, the same after every start."""
+        return hashlib.sha256(b"kalla token " + self.text.encode()).hexdigest()[:16]
+
+    def may(self, role: Role) -> bool:
+        """Whether it is good for something; an admin's is for all but the work of executors."""
+        return role in self.roles or (Role.ADMIN in self.roles and role is not Role.EXECUTOR)
+
+
+def read_tokens(settings: Serving) -> tuple[Token, ...]:
+    """Return the tokens of the token file; blank lines and `#` comments are left out.
 
     Empty without a token file: nobody is asked, which is for the machine itself only.
 
     Raises:
-        InvalidSetting: the file cannot be read or holds none, or there is none and others than
-            this machine could come in.
+        InvalidSetting: the file cannot be read, holds none or a line that is none, or there is
+            none and others than this machine could come in.
     """
     if settings.token_file is None:
         if not settings.insecure and not is_loopback(settings.bind_host):
@@ -30,11 +73,47 @@ def read_tokens(settings: Serving) -> tuple[str, ...]:
         raise InvalidSetting(
             f"The token file {settings.token_file} cannot be read: {error}."
         ) from error
-    stripped = (line.strip() for line in lines)
-    tokens = tuple(line for line in stripped if line and not line.startswith("#"))
+    tokens = tuple(
+        _token(line.split(), f"Line {number} of the token file {settings.token_file}")
+        for number, line in enumerate(lines, 1)
+        if line.strip() and not line.strip().startswith("#")
+    )
     if not tokens:
         raise InvalidSetting(f"The token file {settings.token_file} holds no token.")
     return tokens
+
+
+def executor_token(settings: Serving) -> str | None:
+    """Return the token that an executor registers with; None without a token file.
+
+    Raises:
+        InvalidSetting: as `read_tokens`, or the file holds none for executors.
+    """
+    tokens = read_tokens(settings)
+    for token in tokens:
+        if token.may(Role.EXECUTOR):
+            return token.text
+    if tokens:
+        raise InvalidSetting(
+            f"The token file {settings.token_file} holds no token for executors: a line "
+            "`executor TOKEN`, which the coordinator's file has too."
+        )
+    return None
+
+
+def _token(words: list[str], where: str) -> Token:
+    # What is said of a line never quotes it: it holds a secret.
+    known = ", ".join(Role)
+    if len(words) == 1:
+        if set(words[0].split(",")) <= set(Role):
+            raise InvalidSetting(f"{where} has a role and no token behind it.")
+        return Token(words[0])
+    roles = words[0].split(",")
+    if len(words) > 2 or not set(roles) <= set(Role):
+        raise InvalidSetting(
+            f"{where} is neither a token nor `ROLE[,ROLE] TOKEN`; roles are {known}."
+        )
+    return Token(words[1], frozenset(map(Role, roles)))
 
 
 def sends_tokens_openly(settings: Serving) -> bool:

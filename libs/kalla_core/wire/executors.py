@@ -70,7 +70,7 @@ def to_executor_message(said: ToExecutor) -> pb.ToExecutor:
     match said:
         case Welcome():
             interval = said.heartbeat_interval // _MILLISECOND
-            welcome = pb.Registered(heartbeat_interval_ms=interval, spool_key=said.spool_key)
+            welcome = pb.Registered(heartbeat_interval_ms=interval)
             return pb.ToExecutor(registered=welcome)
         case Refusal():
             return pb.ToExecutor(refused=pb.Refused(code=said.code, message=said.message))
@@ -94,7 +94,7 @@ def to_executor(message: pb.ToExecutor) -> ToExecutor:
     match message.WhichOneof("message"):
         case "registered":
             interval = message.registered.heartbeat_interval_ms * _MILLISECOND
-            return Welcome(interval, message.registered.spool_key)
+            return Welcome(interval)
         case "refused":
             return Refusal(message.refused.code, message.refused.message)
         case "launch":
@@ -118,6 +118,7 @@ def _hello(hello: Hello) -> pb.Register:
         slot_memory_bytes=hello.slot_memory_bytes,
         running=[attempt_message(one) for one in hello.running],
         held=[attempt_message(one) for one in hello.held],
+        secret=hello.secret,
     )
 
 
@@ -132,6 +133,7 @@ def _hello_of(message: pb.Register) -> Hello:
         protocol=message.protocol,
         running=tuple(attempt_of(one) for one in message.running),
         held=tuple(attempt_of(one) for one in message.held),
+        secret=message.secret,
     )
 
 

@@ -38,6 +38,7 @@ def launch_message(launch: Launch) -> pb.Launch:
     message = pb.Launch(
         id=attempt_message(launch.id),
         job=context_message(launch.job),
+        spool_key=launch.spool_key,
         time_left_ms=0 if launch.time_left is None else max(launch.time_left // _MILLISECOND, 1),
     )
     _set_work(message, launch.work)
@@ -56,6 +57,7 @@ def launch_of(message: pb.Launch) -> Launch:
         job=context_of(message.job),
         work=_work_of(message),
         time_left=None if left == 0 else left * _MILLISECOND,
+        spool_key=message.spool_key,
     )
 
 

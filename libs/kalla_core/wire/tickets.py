@@ -1,8 +1,9 @@
-"""Tickets for spools: what may be read of one executor, signed with the cluster's spool key.
+"""Tickets for spools: what may be read of one executor, signed with its run's spool key.
 
     HMAC-SHA256 of the rest, 32 bytes | JSON: executor, expiry, wants
 
 A ticket names the exact attempts, so it is good for nothing else, nowhere else, and not for long.
+Its key is known to the executors of one run attempt, and good for what that has spooled.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -55,20 +56,22 @@ def sign(key: bytes, executor_id: str, wants: Sequence[Want], expires: datetime)
 
 
 def read_ticket(
-    keys: Iterable[bytes], executor_id: str, ticket: bytes, now: datetime
+    keys: Mapping[tuple[str, int], bytes], executor_id: str, ticket: bytes, now: datetime
 ) -> tuple[Wanted, ...]:
     """Return what a ticket asks for, in its order.
 
     Args:
-        keys: that are good now.
+        keys: that are good now, by run id and run attempt.
         executor_id: who is asked.
 
     Raises:
-        Unauthenticated: none of the keys made it, it is for another executor, or it has expired.
+        Unauthenticated: no key made it, it is for another executor or run, or it has expired.
     """
     signature, text = ticket[:_SIGNATURE_BYTES], ticket[_SIGNATURE_BYTES:]
-    good = [hmac.compare_digest(signature, _signature(key, text)) for key in keys]
-    if not any(good):
+    runs = {
+        run for run, key in keys.items() if hmac.compare_digest(signature, _signature(key, text))
+    }
+    if not runs:
         raise Unauthenticated("The ticket was not signed by this cluster.")
     body: dict[str, Any] = json.loads(text)
     if body["executor"] != executor_id:
@@ -76,12 +79,15 @@ def read_ticket(
     expires = datetime.fromtimestamp(body["expires"], UTC)
     if expires <= now:
         raise Unauthenticated(f"The ticket expired at {expires.isoformat()}.")
-    return tuple(
+    wanted = tuple(
         Wanted(
             parse_attempt_id(attempt), SpoolKind(kind), None if buckets is None else tuple(buckets)
         )
         for attempt, kind, buckets in body["wants"]
     )
+    if not all((one.attempt.run_id, one.attempt.run_attempt) in runs for one in wanted):
+        raise Unauthenticated("The ticket is for another run than its key.")
+    return wanted
 
 
 def _signature(key: bytes, text: bytes) -> bytes:

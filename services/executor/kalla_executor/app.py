@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import secrets
 import signal
 import socket
 import tempfile
@@ -29,7 +30,7 @@ from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.settings import ExecutorSettings
 from kalla_core.settings.tls import PeerTls, read_peer_tls
-from kalla_core.settings.tokens import read_tokens, sends_tokens_openly
+from kalla_core.settings.tokens import executor_token, sends_tokens_openly
 from kalla_core.sources.protocol import SourceAccess
 from kalla_executor.child import __name__ as child_module
 from kalla_executor.flight import SpoolKeys, SpoolServer
@@ -53,7 +54,7 @@ def run(settings: ExecutorSettings) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     share = slot_share(settings.memory_limit_bytes, settings.slots)
-    token = next(iter(read_tokens(settings)), None)
+    token = executor_token(settings)
     tls = read_peer_tls(settings)
     if sends_tokens_openly(settings):
         get_logger().warning(
@@ -90,6 +91,7 @@ class _Executor:
         self._nursery = nursery
         self._metrics = ExecutorMetrics()
         self._keys = SpoolKeys()
+        self._secret = secrets.token_bytes(16)
         self._draining = asyncio.Event()
         self._host = settings.external_host or _own_address(settings)
         authorities = None if tls is None else tls.authorities
@@ -207,8 +209,7 @@ class _Executor:
     def _tell(self, said: FragmentProgress | FragmentEnded) -> None:
         self._presence.tell(said)
 
-    def _welcome(self, welcome: Welcome) -> None:
-        self._keys.add(welcome.spool_key)
+    def _welcome(self, _: Welcome) -> None:
         self._metrics.registered.set(1)
 
     def _why_not_ready(self) -> str | None:
@@ -227,6 +228,7 @@ class _Executor:
             slot_memory_bytes=self._share.memory_bytes,
             running=self._runner.in_hand,
             held=self._folder.held(),
+            secret=self._secret,
         )
 
     def _beat(self) -> Heartbeat:

@@ -20,28 +20,37 @@ from kalla_core.wire.streams import begun
 from kalla_core.wire.tickets import Wanted, read_ticket
 from kalla_executor.exchange import SCHEMA, Piece, chosen, pieces
 
-_KEYS_KEPT = 2
 _STREAMS = 32
 _TURN_PATIENCE_S = 20.0
 
 
 class SpoolKeys:
-    """The keys that tickets are signed with: the newest, and the one before a restart."""
+    """The keys that tickets are signed with: one for each run attempt that this executor works for.
+
+    The coordinator makes them, and gives each only with the fragments of its run.
+    """
 
     def __init__(self) -> None:
-        self._keys: list[bytes] = []
+        self._keys: dict[tuple[str, int], bytes] = {}
         self._lock = threading.Lock()
 
-    def add(self, key: bytes) -> None:
-        """Take the key that the coordinator gave; it signs from now on."""
+    def add(self, run_id: str, run_attempt: int, key: bytes) -> None:
+        """Take the key of a run attempt."""
         with self._lock:
-            self._keys = [key, *(old for old in self._keys if old != key)][:_KEYS_KEPT]
+            self._keys[run_id, run_attempt] = key
+
+    def forget(self, run_id: str, run_attempt: int) -> None:
+        """Drop the keys of a run attempt and those before it."""
+        with self._lock:
+            over = [one for one in self._keys if one[0] == run_id and one[1] <= run_attempt]
+            for one in over:
+                del self._keys[one]
 
     @property
-    def good(self) -> tuple[bytes, ...]:
-        """All keys that are accepted, the newest first."""
+    def good(self) -> dict[tuple[str, int], bytes]:
+        """All keys that are accepted, by run id and run attempt."""
         with self._lock:
-            return tuple(self._keys)
+            return dict(self._keys)
 
 
 class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]

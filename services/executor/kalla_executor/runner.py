@@ -7,7 +7,6 @@ fragment; the executor goes on. All methods belong to the event loop; the waitin
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -122,6 +121,8 @@ class Runner:
         if launch.id in self._slots:
             return
         self._drop_older(launch.id)
+        if launch.spool_key:
+            self._keys.add(launch.id.run_id, launch.id.run_attempt, launch.spool_key)
         slot = _Slot(launch)
         self._slots[launch.id] = slot
         task = asyncio.create_task(self._attend(slot))
@@ -140,6 +141,7 @@ class Runner:
                 slot.forgotten = True
                 slot.end(Cancelled("The run is over."))
         self._folder.forget(run_id, run_attempt)
+        self._keys.forget(run_id, run_attempt)
 
     async def watch_disk(self) -> None:
         """Look at the spool's size for ever; what takes too much room ends with `OutOfDisk`."""
@@ -242,11 +244,9 @@ class Runner:
         return Limits(self._share.memory_bytes, _time_left(slot), slot.stop)
 
     def _tickets(self, launch: Launch) -> dict[str, bytes]:
-        keys = self._keys.good
-        key = keys[0] if keys else secrets.token_bytes(32)
         expires = datetime.now(UTC) + _TICKET_LIFE
         return {
-            peer: sign(key, peer, mine, expires)
+            peer: sign(launch.spool_key, peer, mine, expires)
             for peer, mine in by_executor(wants(launch.work)).items()
             if peer != self._executor_id
         }

@@ -120,6 +120,20 @@ def test_a_ticket_of_another_cluster_is_refused(tmp_path: Path) -> None:
         assert one.served == []
 
 
+def test_the_key_of_another_run_opens_nothing_of_this_one(tmp_path: Path) -> None:
+    with peer(tmp_path / "spool") as one:
+        one.keys.add("other", 1, b"the key of another run")
+        foreign = one.request(one.want(0, None), key=b"the key of another run")
+        good = one.request(one.want(0, None))
+        (tmp_path / "later").mkdir()
+        fault = fault_of([foreign], tmp_path)
+        one.keys.forget("run", 1)
+
+        assert fault == FetchFault("peer", (attempt(0),))
+        assert fault_of([good], tmp_path / "later") == FetchFault("peer", (attempt(0),))
+        assert one.served == []
+
+
 def test_a_ticket_that_was_changed_is_refused(tmp_path: Path) -> None:
     with peer(tmp_path / "spool", fragments=(0, 1)) as one:
         good = one.request(one.want(0, None))

@@ -163,6 +163,7 @@ class Register(_message.Message):
     SLOT_MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """must equal the coordinator's"""
     executor_id: _builtins.str
@@ -174,6 +175,8 @@ class Register(_message.Message):
     flight_port: _builtins.int
     slots: _builtins.int
     slot_memory_bytes: _builtins.int
+    secret: _builtins.bytes
+    """made by the process: shows a later stream of this id to be its own"""
     @_builtins.property
     def running(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.AttemptId]:
         """What it still works on, or holds spools of, after the stream was broken."""
@@ -192,10 +195,11 @@ class Register(_message.Message):
         slot_memory_bytes: _builtins.int = ...,
         running: _abc.Iterable[_common_pb2.AttemptId] | None = ...,
         held: _abc.Iterable[_common_pb2.AttemptId] | None = ...,
+        secret: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "flight_host", b"flight_host", "flight_port", b"flight_port", "held", b"held", "protocol", b"protocol", "running", b"running", "slot_memory_bytes", b"slot_memory_bytes", "slots", b"slots", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "flight_host", b"flight_host", "flight_port", b"flight_port", "held", b"held", "protocol", b"protocol", "running", b"running", "secret", b"secret", "slot_memory_bytes", b"slot_memory_bytes", "slots", b"slots", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,19 +210,15 @@ class Registered(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _builtins.int
-    SPOOL_KEY_FIELD_NUMBER: _builtins.int
     heartbeat_interval_ms: _builtins.int
-    spool_key: _builtins.bytes
-    """signs tickets between executors of this cluster"""
     def __init__(
         self,
         *,
         heartbeat_interval_ms: _builtins.int = ...,
-        spool_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval_ms", b"heartbeat_interval_ms", "spool_key", b"spool_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat_interval_ms", b"heartbeat_interval_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,12 +307,15 @@ class Launch(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     TIME_LEFT_MS_FIELD_NUMBER: _builtins.int
+    SPOOL_KEY_FIELD_NUMBER: _builtins.int
     SCAN_FIELD_NUMBER: _builtins.int
     JOIN_FIELD_NUMBER: _builtins.int
     SETTLE_FIELD_NUMBER: _builtins.int
     PROVE_FIELD_NUMBER: _builtins.int
     time_left_ms: _builtins.int
     """From when it is received, by no clock that two machines would have to share; 0 for no bound."""
+    spool_key: _builtins.bytes
+    """signs tickets between the executors of this run attempt"""
     @_builtins.property
     def id(self) -> _common_pb2.AttemptId: ...
     @_builtins.property
@@ -331,6 +334,7 @@ class Launch(_message.Message):
         id: _common_pb2.AttemptId | None = ...,
         job: Global___JobContext | None = ...,
         time_left_ms: _builtins.int = ...,
+        spool_key: _builtins.bytes = ...,
         scan: Global___ScanWork | None = ...,
         join: Global___JoinWork | None = ...,
         settle: Global___SettleWork | None = ...,
@@ -338,7 +342,7 @@ class Launch(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "time_left_ms", b"time_left_ms", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "spool_key", b"spool_key", "time_left_ms", b"time_left_ms", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["scan", "join", "settle", "prove"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015

@@ -1,43 +1,58 @@
-"""Tokens: who may come in.
+"""Tokens: who may come in, and what for.
 
 A token is sent as `Authorization: Bearer TOKEN`, as gRPC metadata and Flight header likewise. With
-no tokens everybody may, which is for the machine itself only.
+no tokens everybody may do everything, which is for the machine itself only.
 """
 
 from __future__ import annotations
 
 import hmac
+from contextvars import ContextVar
 from dataclasses import dataclass
 
-from kalla_core.errors import Unauthenticated
+from kalla_coordinator.jobs.caller import ANYBODY, Caller
+from kalla_core.errors import NotAllowed, Unauthenticated
+from kalla_core.settings.tokens import Role, Token
 
 _SCHEME = "bearer "
 CHALLENGE = 'Bearer realm="kalla"'
+
+caller: ContextVar[Caller] = ContextVar("caller", default=ANYBODY)
+"""Who is behind the call that is being answered; set by whoever lets it pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """The tokens that let a caller in; none of them means that nobody is asked."""
 
-    accepted: tuple[str, ...] = ()
+    accepted: tuple[Token, ...] = ()
 
-    def check(self, authorization: str | None) -> None:
+    def check(self, authorization: str | None, role: Role | None = Role.READ) -> Caller:
         """Let a caller pass.
 
         Args:
             authorization: the header or metadata of that name.
+            role: what it wants to do; None for what every token may.
 
         Raises:
             Unauthenticated: no token, or a wrong one.
+            NotAllowed: a token that is not good for this.
         """
         if not self.accepted:
-            return
+            return ANYBODY
         if authorization is None or not authorization.lower().startswith(_SCHEME):
             raise Unauthenticated(
                 "Send a token of this coordinator: `Authorization: Bearer TOKEN`."
             )
         sent = authorization[len(_SCHEME) :].strip().encode(errors="surrogateescape")
         # All are compared, each in constant time: how long it takes tells nothing.
-        equal = [hmac.compare_digest(sent, token.encode()) for token in self.accepted]
-        if not any(equal):
+        equal = [hmac.compare_digest(sent, token.text.encode()) for token in self.accepted]
+        found = [token for token, same in zip(self.accepted, equal, strict=True) if same]
+        if not found:
             raise Unauthenticated("This coordinator does not know the token that was sent.")
+        if role is not None and not any(token.may(role) for token in found):
+            raise NotAllowed(
+                f"The token that was sent is not good for this; it needs the role {role.value}.",
+                role=role.value,
+            )
+        return Caller(found[0].name, any(token.may(Role.ADMIN) for token in found))

@@ -8,12 +8,18 @@ from typing import Any, NoReturn, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from kalla_coordinator.api.auth import Tokens
-from kalla_core.errors import EngineFailure, KallaError, RequestRefused, Unauthenticated
+from kalla_coordinator.api.auth import Tokens, caller
+from kalla_core.errors import EngineFailure, KallaError, NotAllowed, RequestRefused, Unauthenticated
 from kalla_core.observe.logs import get_logger
+from kalla_core.settings.tokens import Role
 from kalla_core.wire.status import grpc_details, statuses
 
 _OPEN = "/grpc.health.v1.Health/"
+_OF_EXECUTORS = "/kalla.v1.Executors/"
+_OF_REFLECTION = "/grpc.reflection."
+_READING = frozenset(
+    f"/kalla.v1.Jobs/{name}" for name in ("GetJob", "ListJobs", "WatchJob", "ListExecutors")
+)
 
 Call = grpc.HandlerCallDetails
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -35,8 +41,9 @@ class TokenGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return handler
         sent = [value for key, value in call.invocation_metadata or () if key == "authorization"]
         try:
-            self._tokens.check(str(sent[0]) if len(sent) == 1 else None)
-        except Unauthenticated as error:
+            authorization = str(sent[0]) if len(sent) == 1 else None
+            caller.set(self._tokens.check(authorization, _role(call.method)))
+        except (NotAllowed, Unauthenticated) as error:
             return _refusing(handler, error)
         return handler
 
@@ -70,6 +77,15 @@ class ErrorGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 async def abort(context: Context, error: KallaError) -> NoReturn:
     """End a call with an error of ours."""
     await context.abort(statuses(error).grpc, error.message, grpc_details(error))
+
+
+def _role(method: str) -> Role | None:
+    """Return what a token must be good for; None if any will do."""
+    if method.startswith(_OF_EXECUTORS):
+        return Role.EXECUTOR
+    if method.startswith(_OF_REFLECTION):
+        return None
+    return Role.READ if method in _READING else Role.SUBMIT
 
 
 def _guarded(behaviour: Any) -> Any:

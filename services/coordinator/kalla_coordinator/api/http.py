@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kalla_coordinator.api.answers import answer_errors, error_response
-from kalla_coordinator.api.auth import Tokens
+from kalla_coordinator.api.auth import Tokens, caller
 from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.docs import docs_route
 from kalla_coordinator.api.evidence_routes import evidence_routes
@@ -18,14 +18,15 @@ from kalla_coordinator.api.inspect_routes import inspect_routes
 from kalla_coordinator.api.job_routes import job_routes
 from kalla_coordinator.api.operate_routes import OPEN_PATHS, operate_routes
 from kalla_coordinator.api.requests import request_schemas
-from kalla_core.errors import Unauthenticated
+from kalla_core.errors import NotAllowed, Unauthenticated
+from kalla_core.settings.tokens import Role
 
 _DESCRIPTION = """\
 Kalla reconciles two data sets: submit a job, watch it, fetch its evidence.
 
 Errors are `{"error": {"code", "message", "details"}}` with a stable `code`. Where the coordinator
-has a token file, send `Authorization: Bearer TOKEN`; `/health`, `/ready` and this description need
-none.
+has a token file, send `Authorization: Bearer TOKEN`: what is read needs a token of the role `read`,
+all else one of the role `submit`. `/health`, `/ready` and this description need none.
 """
 
 
@@ -57,11 +58,15 @@ class _Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             try:
-                self._tokens.check(_authorization(scope))
-            except Unauthenticated as error:
+                caller.set(self._tokens.check(_authorization(scope), _role(scope["method"])))
+            except (NotAllowed, Unauthenticated) as error:
                 await error_response(error)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _role(method: str) -> Role:
+    return Role.READ if method in ("GET", "HEAD", "OPTIONS") else Role.SUBMIT
 
 
 def _authorization(scope: Scope) -> str | None:

@@ -8,9 +8,10 @@ came meanwhile together.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from kalla_coordinator.cluster import events as e
@@ -247,7 +248,12 @@ class Dispatcher:
             self.counts.fragment_retried(which.fragment.stage.value, setback)
         if executor not in run.executors:
             run.executors.append(executor)
-        self._send(executor, run.launch_of(run.state, which, addresses))
+        launch = run.launch_of(run.state, which, addresses)
+        self._send(executor, replace(launch, spool_key=self._spool_key_of(run.name)))
+
+    def _spool_key_of(self, run: RunName) -> bytes:
+        """Return the key that only executors which work for a run attempt are given."""
+        return hmac.digest(self._spool_key, f"{run.run_id}/{run.attempt}".encode(), "sha256")
 
     def _progressed(self, report: FragmentProgress) -> None:
         run = self._run_of(report.id)
@@ -304,7 +310,7 @@ class Dispatcher:
         match action:
             case m.Admit(executor, stream):
                 get_logger().info("executor_registered", executor=executor)
-                self._lines[stream].send(Welcome(self._timing.heartbeat, self._spool_key))
+                self._lines[stream].send(Welcome(self._timing.heartbeat))
             case m.Refuse(stream, code, message):
                 get_logger().warning("executor_refused", code=code, message=message)
                 self._lines[stream].send(Refusal(code, message))

@@ -11,6 +11,7 @@ after a newer one of the same executor took its place is absorbed.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -219,6 +220,9 @@ def _registered(members: Members, event: Registered) -> Step:
         )
     admit = Admit(hello.executor_id, event.stream)
     before = members.of.get(hello.executor_id)
+    if before is not None and not hmac.compare_digest(before.hello.secret, hello.secret):
+        taken = f"An executor of the id {hello.executor_id!r} is registered already."
+        return members, (Refuse(event.stream, "id_taken", taken),)
     member = Member(hello, event.stream, event.at, event.at)
     if before is None:
         return _with(members, member), (admit, Joined(hello))

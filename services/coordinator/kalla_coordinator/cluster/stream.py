@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from kalla_coordinator.cluster.dispatch import Dispatcher, Line
 from kalla_core.errors import EngineFailure
@@ -19,6 +21,10 @@ from kalla_core.wire.generated import executors_pb2_grpc as pb_grpc
 
 SERVICE = "kalla.v1.Executors"
 _REGISTRATION_PATIENCE_S = 30.0
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_HOST = re.compile(r"[A-Za-z0-9._:%\[\]-]{1,255}")
+_LONGEST_VERSION = 100
+_MOST_SLOTS = 1024
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -57,7 +63,7 @@ class Executors(pb_grpc.ExecutorsServicer):
             async for message in requests:
                 self._dispatcher.heard(executor, line, from_executor(message))
         except (EngineFailure, ValueError) as error:
-            get_logger().exception("executor_not_understood", executor=executor, error=str(error))
+            get_logger().warning("executor_not_understood", executor=executor, error=str(error))
         except grpc.aio.UsageError:  # the stream was ended under us
             get_logger().debug("executor_stream_ended", executor=executor)
         finally:
@@ -72,10 +78,34 @@ async def _registration(requests: AsyncIterator[pb.FromExecutor]) -> Hello | Non
         said = None if first is None else from_executor(first)
     except (EngineFailure, ValueError, TimeoutError):
         return None
-    return said if isinstance(said, Hello) else None
+    return said if isinstance(said, Hello) and _plausible(said) else None
+
+
+def _plausible(hello: Hello) -> bool:
+    """Whether an executor could be like that; what it says of itself is shown and logged."""
+    return (
+        _ID.fullmatch(hello.executor_id) is not None
+        and _HOST.fullmatch(hello.host) is not None
+        and len(hello.version) <= _LONGEST_VERSION
+        and 0 < hello.port < 1 << 16
+        and 0 < hello.slots <= _MOST_SLOTS
+    )
 
 
 def add_executors(dispatcher: Dispatcher, server: grpc.aio.Server) -> None:
     """Add the service to a server."""
-    add: Any = pb_grpc.add_ExecutorsServicer_to_server  # generated without types
-    add(Executors(dispatcher), server)
+    connect = grpc.stream_stream_rpc_method_handler(
+        Executors(dispatcher).Connect,
+        request_deserializer=_read,
+        response_serializer=pb.ToExecutor.SerializeToString,
+    )
+    handlers = grpc.method_handlers_generic_handler(SERVICE, {"Connect": connect})
+    server.add_generic_rpc_handlers((handlers,))
+
+
+def _read(data: bytes) -> pb.FromExecutor:
+    """Return a message; an empty one, which nobody understands, for what is none."""
+    try:
+        return pb.FromExecutor.FromString(data)
+    except DecodeError:
+        return pb.FromExecutor()
