@@ -50,7 +50,7 @@ class ImplicitCast:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
+class Scope:
     """An operator, and what is needed to type the expressions over its inputs."""
 
     session: SessionContext
@@ -168,7 +168,7 @@ def _explicit_casts(session: SessionContext, written: LogicalPlan) -> _Explicit:
 
 
 def _implicit(
-    scope: _Scope, cast: Expr, partner: Expr | str | None, explicit: _Explicit
+    scope: Scope, cast: Expr, partner: Expr | str | None, explicit: _Explicit
 ) -> ImplicitCast | None:
     (operand,) = direct_parts(cast)
     if operand.variant_name() == "Literal" or cast in explicit:
@@ -241,9 +241,9 @@ def _not_literal(exprs: list[Expr]) -> Expr:
     return next((e for e in exprs if e.variant_name() != "Literal"), exprs[0])
 
 
-def _scopes(session: SessionContext, plan: LogicalPlan) -> Iterator[_Scope]:
+def _scopes(session: SessionContext, plan: LogicalPlan) -> Iterator[Scope]:
     operator = read(plan)
-    yield _Scope(session, operator)
+    yield Scope(session, operator)
     for source in operator.inputs:
         yield from _scopes(session, source)
 

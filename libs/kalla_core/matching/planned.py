@@ -20,6 +20,7 @@ from datafusion import DataFrame, Expr, SessionContext, col
 
 from kalla_core.errors import EngineFailure
 from kalla_core.matching import conditions, keys
+from kalla_core.matching.agreement import check_agreement
 from kalla_core.matching.beyond import beyond_pairs, chooses
 from kalla_core.matching.candidates import candidates
 from kalla_core.matching.conditions import Checked, Condition
@@ -154,6 +155,7 @@ def _planned(asked: _Asked) -> Planned:
     found = identified(original, numbered, query, sides)
     output = _checked_output(original, found, numbered)
     reader = Reader(numbered)
+    check_agreement(numbered, found.frame.optimized_logical_plan())
     traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())
     possible = candidates(traced, reader, sides)
     choice = in_one_piece() if found.chance else choose(traced, possible, sides)
