@@ -340,3 +340,33 @@ def test_numbers_with_more_digits_than_a_machine_word(tmp_path: Path, width: int
 
     assert reasons[Side.LEFT][1][2] == "12"
     assert f"r.paid = {large + 1}.00" in reasons[Side.LEFT][1][1]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said", "but_for"),
+    [
+        ("A1", "A1 ", "'A1␠'", "blanks"),
+        ("A2", " a2", "'␠a2'", "blanks, case"),
+        ("42", "00042", "'00042'", "leading zeros"),
+        ("Caf\u00e9", "Cafe\u0301", "'Cafe<U+0301>'", "Unicode normal form"),
+        ("A4", "A\u200b4", "'A<U+200B>4'", "invisible characters"),
+    ],
+)
+def test_a_key_that_is_there_but_for_its_spelling_is_shown(
+    tmp_path: Path, ours: str, theirs: str, said: str, but_for: str
+) -> None:
+    rest = [f"other {n}" for n in range(200)]
+    left = {"id": list(range(201)), "k": [*rest, ours], "j": [7] * 201}
+    right = {"id": [1, 13, 12, 14], "k": ["else", theirs, theirs, theirs], "j": [7, 7, 7, 8]}
+
+    reasons = reasons_of(tmp_path, f"{KEY} AND l.j = r.j", left, right)
+
+    code, detail, closest = reasons[Side.LEFT][200]
+    assert (code, closest) == ("key_not_found", "12")
+    assert detail == (
+        f"No row of r has k = '{ours}', j = 7. "
+        f"Near in r: 12, which has k = {said}, j = 7, the same but for {but_for}."
+    )
+    assert reasons[Side.RIGHT][12][2] == "200"
+    assert reasons[Side.RIGHT][14][2] is None
+    assert reasons[Side.LEFT][0] == not_found("r has k = 'other 0', j = 7")

@@ -145,7 +145,7 @@ class _Search:
     def run(self, wanted: Coded, offered: Coded) -> Choice:
         asked = np.zeros(int(offered.codes.max()) + 1, dtype=np.bool_)
         asked[wanted.codes] = True
-        offers = self._sorted(_only(offered, asked[offered.codes]))
+        offers = by_primary_key(self._others, _only(offered, asked[offered.codes]))
         count = np.bincount(offers.codes)
         choice = offers.positions[np.searchsorted(offers.codes, wanted.codes, side="left")]
         sizes = np.zeros(len(choice), dtype=np.int64)
@@ -177,25 +177,6 @@ class _Search:
         chosen = pairs.offered.take(pa.array(choice))
         held = _hold(self._planned, self._side, pairs.wanted, chosen)
         return np.flatnonzero(~_all_hold(held, len(choice)))
-
-    def _sorted(self, offers: Coded) -> Coded:
-        """Return the offers by code, and those of one code by primary key."""
-        order = np.lexsort((self._ranks(offers), offers.codes))
-        return _only(offers, order)
-
-    def _ranks(self, offers: Coded) -> Ints:
-        """Order offers by primary key and position; what has no rival for its key needs none."""
-        ranks = np.zeros(len(offers.codes), dtype=np.int64)
-        rivals = np.flatnonzero(np.bincount(offers.codes)[offers.codes] > 1)
-        at = offers.positions[rivals]
-        columns = self._others.keys(at)
-        names = [f"k{number}" for number in range(len(columns))]
-        table = pa.table([*columns, pa.array(at)], names=[*names, "position"])
-        order = pc.sort_indices(
-            table, sort_keys=[(name, "ascending") for name in table.schema.names]
-        )
-        ranks[rivals[order.to_numpy()]] = np.arange(len(rivals))
-        return ranks
 
     def _measured(
         self, wanted: pa.Table, wanted_codes: Ints, offered: pa.Table, offered_codes: Ints
@@ -244,6 +225,25 @@ class _Search:
             best = np.maximum.reduceat(score, np.cumsum(counts) - counts)
             chosen = start[low:high] + (most - best % (most + 1))
             yield _Tried(at, chosen, best // (most + 1), (end - start)[low:high])
+
+
+def by_primary_key(rows: Rows, coded: Coded) -> Coded:
+    """Return rows by code, and those of one code by primary key and position."""
+    order = np.lexsort((_ranks(rows, coded), coded.codes))
+    return _only(coded, order)
+
+
+def _ranks(rows: Rows, coded: Coded) -> Ints:
+    """Order rows by primary key and position; what has no rival for its code needs none."""
+    ranks = np.zeros(len(coded.codes), dtype=np.int64)
+    rivals = np.flatnonzero(np.bincount(coded.codes)[coded.codes] > 1)
+    at = coded.positions[rivals]
+    columns = rows.keys(at)
+    names = [f"k{number}" for number in range(len(columns))]
+    table = pa.table([*columns, pa.array(at)], names=[*names, "position"])
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.schema.names])
+    ranks[rivals[order.to_numpy()]] = np.arange(len(rivals))
+    return ranks
 
 
 def _only(rows: Coded, which: Bools | Ints) -> Coded:

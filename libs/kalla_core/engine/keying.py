@@ -14,6 +14,7 @@ from kalla_core.columns import place_of
 from kalla_core.engine.culprit import naming_rows
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import bucket, content_bucket, digest
+from kalla_core.engine.near import loose
 from kalla_core.matching.planned import Planned, key_frame
 from kalla_core.matching.query import Side, TableShape
 from kalla_core.matching.session import new_session
@@ -32,6 +33,7 @@ class Keying:
     def buckets(self, side: Side, batches: Sequence[pa.RecordBatch], buckets: int) -> Ints:
         """Return the bucket of each row of some batches.
 
+        Keys that are the same but for their spelling come together, so that reasons can tell so.
         Rows whose key is null can match nothing unless null equals null; where it does not, they
         are spread by a hash of their content, so that no bucket gets them all.
         """
@@ -41,11 +43,19 @@ class Keying:
         if not keys:
             return self._spread(side, batches, buckets)
         session = self._session(side, batches)
-        frame = key_frame(self._planned, session, side)
-        pairs = [(col(f"__k{n}"), key.type) for n, key in enumerate(keys)]
+        # Computed first and hashed then: where every key of a batch is null, `coalesce(key, 1)` is
+        # one value to DataFusion and no column, and the hash takes columns only.
         with naming_rows(self._planned, {side: lambda: batches}), query_errors():
-            numbers = frame.select(bucket(pairs, buckets).alias("b"), *_null_flags(len(keys)))
-            table = numbers.to_arrow_table()
+            computed = key_frame(self._planned, session, side).to_arrow_table()
+        columns = [loose(column) for column in computed.columns]
+        pairs = [(col(f"c{n}"), key.type) for n, key in enumerate(keys)]
+        with query_errors():
+            table = (
+                self._keys_session(columns)
+                .table("t")
+                .select(bucket(pairs, buckets).alias("b"), *_null_flags(len(keys)))
+                .to_arrow_table()
+            )
         found: Ints = table.column(0).to_numpy()
         if self._planned.nulls_together:
             return found
@@ -113,4 +123,4 @@ def _key_columns(shape: TableShape, batches: Sequence[pa.RecordBatch]) -> list[p
 
 
 def _null_flags(count: int) -> list[Expr]:
-    return [col(f"__k{n}").is_null().alias(f"n{n}") for n in range(count)]
+    return [col(f"c{n}").is_null().alias(f"n{n}") for n in range(count)]

@@ -21,13 +21,17 @@ from kalla_core.engine import wording
 from kalla_core.engine.candidates import (
     Choice,
     Coded,
+    by_primary_key,
     choose_candidates,
     describe_candidates,
 )
 from kalla_core.engine.codes import NONE, joined_codes, key_codes
 from kalla_core.engine.hashing import digest
+from kalla_core.engine.near import loose
 from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
+from kalla_core.engine.visible import is_text
 from kalla_core.evidence.build import Reasons
+from kalla_core.evidence.keys import key_text
 from kalla_core.matching.planned import Planned, key_frame
 from kalla_core.matching.query import Side
 from kalla_core.matching.session import new_session
@@ -52,11 +56,14 @@ class _Verdicts:
         keys: of each, as `__k0`, `__k1`, ...
         codes: int8, positions in `_CODES`; `_FOUND` stands for `_NOT_CHOSEN` as well.
         choice: for the rows whose key is on the other side, in their order.
+        near: for the rows whose key is not there, in their order: the position of a row on the
+            other side whose key is the same but for its spelling, or `NONE`.
     """
 
     keys: pa.Table
     codes: npt.NDArray[np.int8]
     choice: Choice
+    near: Ints
 
 
 _CODES = (Reason.KEY_NULL, Reason.KEY_NOT_FOUND, Reason.PREDICATE_FAILED, Reason.NOT_CHOSEN)
@@ -105,7 +112,8 @@ class Explainer:
             Coded(np.flatnonzero(offered != NONE), offered[offered != NONE]),
         )
         codes = np.where(found, _FOUND, np.where(null, _NULL, _ABSENT)).astype(np.int8)
-        self._verdicts[side] = _Verdicts(keys, codes, choice)
+        near = self._near(side, keys.filter(pa.array(codes == _ABSENT)))
+        self._verdicts[side] = _Verdicts(keys, codes, choice, near)
 
     def of(self, side: Side, start: int, count: int) -> Reasons:
         """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
@@ -123,20 +131,55 @@ class Explainer:
             self._rows[side.other],
             verdicts.choice.slice(before, within),
         )
-        details = [
-            wording.key_null(self._planned, side, keys.filter(pa.array(codes == _NULL))),
-            wording.key_not_found(self._planned, side, keys.filter(pa.array(codes == _ABSENT))),
-            candidates.details,
-        ]
-        none = pa.nulls(count - within, pa.string())
+        null = keys.filter(pa.array(codes == _NULL))
+        absent = keys.filter(pa.array(codes == _ABSENT))
+        passed = int(np.count_nonzero(verdicts.codes[:start] == _ABSENT))
+        near, nearby = self._nearby(side, absent, verdicts.near[passed : passed + len(absent)])
+        details = [wording.key_null(self._planned, side, null), near, candidates.details]
+        none = pa.nulls(len(null), pa.string())
         order = pa.array(_interleave(codes))
         told = codes.copy()
         told[codes == _FOUND] = np.where(candidates.not_chosen, _NOT_CHOSEN, _FOUND)
         return Reasons(
             pc.take(pa.array(_CODES, pa.string()), pa.array(told)),
             pc.take(pa.concat_arrays(details), order),
-            pc.take(pa.concat_arrays([none, candidates.closest]), order),
+            pc.take(pa.concat_arrays([none, nearby, candidates.closest]), order),
         )
+
+    def _near(self, side: Side, absent: pa.Table) -> Ints:
+        """Return for keys that nobody has where on the other side one is but for its spelling."""
+        found: Ints = np.full(len(absent), NONE, dtype=np.int64)
+        keys = self._planned.reason_keys
+        if len(absent) == 0 or not any(is_text(key.type) for key in keys):
+            return found
+        offered = self._key_table(side.other)
+        null_safe = [key.null_safe for key in keys]
+        ours, theirs = key_codes(
+            [loose(column) for column in absent.columns[: len(keys)]],
+            [loose(column) for column in offered.columns[: len(keys)]],
+            null_safe,
+        )
+        at = np.flatnonzero(theirs != NONE)
+        if len(at):
+            offers = by_primary_key(self._rows[side.other], Coded(at, theirs[at]))
+            codes, first = np.unique(offers.codes, return_index=True)
+            places = np.minimum(np.searchsorted(codes, ours), len(codes) - 1)
+            found = np.where(codes[places] == ours, offers.positions[first][places], NONE)
+        return found
+
+    def _nearby(self, side: Side, absent: pa.Table, near: Ints) -> tuple[pa.Array, pa.Array]:
+        """Return what is said of rows whose key nobody has, and the row that comes near or null."""
+        said = wording.key_not_found(self._planned, side, absent)
+        blank = pa.nulls(len(absent), pa.string())
+        known = near != NONE
+        if not known.any():
+            return said, blank
+        rows = self._rows[side.other].keys(near[known])
+        keys = self._key_table(side.other).take(pa.array(near[known]))
+        also = wording.key_near(self._planned, side, absent.filter(pa.array(known)), keys, rows)
+        extra = pc.replace_with_mask(blank, pa.array(known), also).fill_null("")
+        closest = pc.replace_with_mask(blank, pa.array(known), key_text(rows))
+        return pc.binary_join_element_wise(said, extra, ""), closest
 
     def _key_table(self, side: Side) -> pa.Table:
         """Return the keys of all rows of a side, in their order, as `__k0`, `__k1`, ..."""

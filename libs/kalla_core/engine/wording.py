@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.engine.near import differences
 from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.engine.visible import is_text, quoted, shown
 from kalla_core.evidence.keys import key_text
@@ -36,14 +37,44 @@ def key_null(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
 def key_not_found(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
     """Say which key nobody on the other side has."""
     other = side.other
-    pieces: list[pa.Array | str] = [f"No row of {planned.query.side(other).alias} has "]
+    alias = planned.query.side(other).alias
+    return _join([f"No row of {alias} has ", *_key(planned, other, keys), "."], len(keys))
+
+
+def key_near(
+    planned: Planned, side: Side, keys: pa.Table, others: pa.Table, rows: Sequence[pa.Array]
+) -> pa.Array:
+    """Say, after that, who has the key but for its spelling.
+
+    Args:
+        keys: has `__k0`... of the rows in question; `others` of a row near each.
+        rows: the primary keys of these.
+    """
+    count = len(planned.reason_keys)
+    found = differences(_columns(keys, count), _columns(others, count))
+    words = [
+        pc.if_else(pa.array(differs), spelling.value, pa.scalar(None, pa.string()))
+        for spelling, differs in found.items()
+    ]
+    but_for = _listed(words, len(keys), ", ")
+    but_for = pc.if_else(pc.equal(but_for, ""), "how it is written", but_for)
+    alias = planned.query.side(side.other).alias
+    pieces: list[pa.Array | str] = [f" Near in {alias}: ", row_names(rows), ", which has "]
+    pieces += _key(planned, side.other, others)
+    return _join([*pieces, ", the same but for ", but_for, "."], len(keys))
+
+
+def _key(planned: Planned, side: Side, keys: pa.Table) -> list[pa.Array | str]:
+    """Return pieces such as `k = 'A', j = 1`."""
+    pieces: list[pa.Array | str] = []
     for number, key in enumerate(planned.reason_keys):
-        pieces += [
-            ", " if number else "",
-            f"{key.text(other)} = ",
-            shown(keys.column(f"__k{number}")),
-        ]
-    return _join([*pieces, "."], len(keys))
+        name = f"{', ' if number else ''}{key.text(side)} = "
+        pieces += [name, shown(keys.column(f"__k{number}"))]
+    return pieces
+
+
+def _columns(keys: pa.Table, count: int) -> list[pa.Array]:
+    return [one_chunk(keys.column(f"__k{number}")) for number in range(count)]
 
 
 def predicate_failed(
@@ -73,7 +104,7 @@ def predicate_failed(
         )
         for condition, holds in zip(planned.conditions, held, strict=True)
     ]
-    why = _listed(failed, count)
+    why = _listed(failed, count, "; ")
     left_out = _NOT_CHOSEN + (", ".join(planned.beyond) or _UNTOLD) + "."
     why = pc.if_else(pc.equal(why, ""), left_out, why)
     other = planned.query.side(side.other).alias
@@ -91,8 +122,8 @@ def row_names(keys: Sequence[pa.Array]) -> pa.Array:
     return named.fill_null("null")
 
 
-def _listed(sentences: Sequence[pa.Array], count: int) -> pa.Array:
-    """Return those of `sentences` that each row has, with semicolons; empty where it has none.
+def _listed(sentences: Sequence[pa.Array], count: int, between: str) -> pa.Array:
+    """Return those of `sentences` that each row has, one after the other; empty where none.
 
     Arrow's own joining with `null_handling="skip"` gives fewer rows where some have none.
     """
@@ -100,7 +131,7 @@ def _listed(sentences: Sequence[pa.Array], count: int) -> pa.Array:
         return pa.repeat(pa.scalar(""), count)
     said = pa.repeat(pa.scalar(""), count)
     for sentence in sentences:
-        separator = pc.if_else(pc.equal(said, ""), "", "; ")
+        separator = pc.if_else(pc.equal(said, ""), "", between)
         longer = pc.binary_join_element_wise(said, separator, sentence, "")
         said = pc.if_else(pc.is_valid(sentence), longer, said)
     return said

@@ -58,10 +58,25 @@ def test_a_reference_once_normal_stays_as_it_is(texts: list[str]) -> None:
         ("Straße 007", "STRASSE7"),
         ("", ""),
         ("--", ""),
+        ("INV\u200b42\ufeff", "INV42"),
+        ("INV\u221242", "INV42"),
+        ("INV\u00ad\u2011\u2013\u2014\ufe63\uff0d\u207b42", "INV42"),
+        ("\uff29\uff2e\uff36\uff10\uff14\uff12", "INV42"),
+        ("caf\u00e9 1", "CAF\u00c91"),
+        ("cafe\u200b\u0301 1", "CAF\u00c91"),
     ],
 )
 def test_references_people_write(text: str, normal: str) -> None:
     assert call("norm_ref", pa.array([text])) == [normal]
+
+
+def test_composed_and_decomposed_are_one_and_once_normal_everything_stays() -> None:
+    every = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
+
+    normal = call("norm_ref", pa.array(every))
+
+    assert call("norm_ref", pa.array([unicodedata.normalize("NFD", c) for c in every])) == normal
+    assert call("norm_ref", pa.array(normal, pa.string())) == normal
 
 
 def test_all_white_space_and_punctuation_of_unicode_goes() -> None:

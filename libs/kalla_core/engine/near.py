@@ -1,0 +1,116 @@
+"""Keys that would be the same but for how they are written: blanks, case, leading zeros, form.
+
+Rows are cut into buckets by the loose form of their keys, so that whoever looks for a key that
+nobody has finds those that come near in the same bucket, whatever way a run takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from enum import StrEnum
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine.rows import Bools, one_chunk
+from kalla_core.engine.visible import is_text
+
+_UNSEEN = (
+    r"[\x00-\x08\x0e-\x1b\x7f\p{Cc}\p{Cf}\x{34f}\x{115f}\x{1160}\x{3164}"
+    r"\x{fe00}-\x{fe0f}\x{e0100}-\x{e01ef}]+"
+)
+_BLANKS = r"[\s\v\x1c-\x1f\x{85}\p{Z}]+"
+
+
+class Spelling(StrEnum):
+    """In what two keys may differ that are the same; the value is what a sentence calls it."""
+
+    FORM = "Unicode normal form"
+    BLANKS = "blanks"
+    UNSEEN = "invisible characters"
+    CASE = "case"
+    ZEROS = "leading zeros"
+
+
+def loose(column: pa.Array | pa.ChunkedArray, minding: Collection[Spelling] = ()) -> pa.Array:
+    """Return text without what spelling adds, as string; null stays null, other types as they are.
+
+    Args:
+        minding: what is left in nevertheless.
+    """
+    values = one_chunk(column)
+    if not is_text(values.type):
+        return values
+    text = values.cast(pa.string())
+    octets = _octets(text)
+    plain = bool((octets < 0x80).all())
+    for spelling, step in _STEPS:
+        if spelling not in minding and not (plain and _goes_without(spelling, octets)):
+            text = step(text)
+    return text
+
+
+def differences(some: Sequence[pa.Array], others: Sequence[pa.Array]) -> dict[Spelling, Bools]:
+    """Return in what the keys of pairs differ, for keys of one loose form.
+
+    Args:
+        some: the columns of the keys; `others` likewise.
+    """
+    found = {}
+    for spelling in Spelling:
+        differs: Bools = np.zeros(len(some[0]), dtype=np.bool_)
+        for a, b in zip(some, others, strict=True):
+            if is_text(a.type):
+                unlike = pc.not_equal(loose(a, {spelling}), loose(b, {spelling}))
+                differs |= np.asarray(unlike.fill_null(False))
+        found[spelling] = differs
+    return found
+
+
+def _octets(text: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    _, offsets, data = text.buffers()
+    if offsets is None or data is None or len(text) == 0:
+        return np.zeros(0, dtype=np.uint8)
+    ends = np.frombuffer(offsets, dtype=np.int32)
+    low, high = ends[text.offset], ends[text.offset + len(text)]
+    return np.frombuffer(data, dtype=np.uint8)[low:high]
+
+
+def _goes_without(spelling: Spelling, octets: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:
+    """Whether a step leaves ASCII text as it is; `octets` are all that occur."""
+    match spelling:
+        case Spelling.FORM:
+            return True
+        case Spelling.BLANKS | Spelling.UNSEEN:
+            return not bool(((octets <= 0x20) | (octets == 0x7F)).any())
+        case Spelling.CASE:
+            return not bool(((octets >= 0x61) & (octets <= 0x7A)).any())
+        case Spelling.ZEROS:
+            return not bool((octets == 0x30).any())
+
+
+def _composed(text: pa.Array) -> pa.Array:
+    return pc.utf8_normalize(text, "NFKC")
+
+
+def _without(pattern: str) -> Callable[[pa.Array], pa.Array]:
+    return lambda text: pc.replace_substring_regex(text, pattern, "")
+
+
+def _without_zeros(text: pa.Array) -> pa.Array:
+    """Drop the zeros that a text begins with; one that is all zeros keeps one."""
+    if not pc.any(pc.starts_with(text, "0")).as_py():
+        return text
+    short = pc.utf8_ltrim(text, "0")
+    return pc.if_else(pc.and_(pc.equal(short, ""), pc.not_equal(text, "")), "0", short)
+
+
+_STEPS: Sequence[tuple[Spelling, Callable[[pa.Array], pa.Array]]] = (
+    (Spelling.FORM, _composed),
+    (Spelling.BLANKS, _without(_BLANKS)),
+    (Spelling.UNSEEN, _without(_UNSEEN)),
+    (Spelling.CASE, pc.utf8_upper),
+    (Spelling.FORM, _composed),  # what stood between two characters is gone
+    (Spelling.ZEROS, _without_zeros),
+)
