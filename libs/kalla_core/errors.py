@@ -21,7 +21,6 @@ operator's (the system failed, exit code 3).
     │   ├── SourceNotFound           source_not_found
     │   ├── SourceUnreadable         source_unreadable     the data is not what it should be
     │   ├── DuplicateKeys            duplicate_keys        a key that must be unique is not
-    │   ├── TooManyPairs             too_many_pairs        far more matches than rows
     │   ├── OutputExists             output_exists
     │   ├── OutputInUse              output_in_use
     │   ├── OutputNotWritable        output_not_writable
@@ -195,12 +194,6 @@ class DuplicateKeys(UserError):
     """A key that has to be unique, because rows are told apart by it, is not."""
 
     code = "duplicate_keys"
-
-
-class TooManyPairs(UserError):
-    """Match SQL that brings out far more pairs than there are rows; the worst keys are named."""
-
-    code = "too_many_pairs"
 
 
 class OutputExists(UserError):

@@ -21,6 +21,7 @@ def assert_same(got: Ran, whole: Ran) -> None:
     assert got.matched.equals(whole.matched)
     for side in Side:
         assert got.unmatched[side].equals(whole.unmatched[side])
+        assert got.outcome.sides[side].several == whole.outcome.sides[side].several
 
 
 _WIDE_ROWS = 12_000

@@ -54,13 +54,16 @@ def _headline(metadata: RunMetadata) -> Text:
 
 
 def _counts(metadata: RunMetadata, aliases: dict[Side, str]) -> Table:
-    table = _table("side", "source", ">rows", ">matched", ">unmatched", ">match rate")
+    table = _table(
+        "side", "source", ">rows", ">matched", ">in several", ">unmatched", ">match rate"
+    )
     for side, summary in _sides(metadata):
         table.add_row(
             side.word,
             aliases[side],
             f"{summary.records:,}",
             f"{summary.matched:,}",
+            "-" if summary.several is None else f"{summary.several:,}",
             f"{summary.unmatched:,}",
             percent(summary.matched, summary.records),
         )

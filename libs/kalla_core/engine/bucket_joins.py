@@ -23,6 +23,7 @@ from kalla_core.engine.settled_joins import SettledJoins
 from kalla_core.engine.store import Plan, Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, Way, add_up
+from kalla_core.engine.uses import several
 from kalla_core.fragments.cut import bucket_count, coalesce
 from kalla_core.fragments.model import JoinFragment
 from kalla_core.matching.query import Side
@@ -104,10 +105,11 @@ class BucketJoins:
         return replace(totals, ways={**totals.ways, Way.DIVIDED: 1})
 
     def _joined(self, context: JoinContext, left: Rows, right: Rows, way: Way) -> MatchingTotals:
-        matched_left, matched_right = join(context, left, right)
+        uses = join(context, left, right)
         self.context.progress.add(rows=left.count + right.count, fragments=1)
         return MatchingTotals(
             {Side.LEFT: left.count, Side.RIGHT: right.count},
-            {Side.LEFT: matched_left, Side.RIGHT: matched_right},
+            {side: int(np.count_nonzero(one.matched)) for side, one in uses.items()},
+            {rows.side: several(rows, uses[rows.side].again) for rows in (left, right)},
             {way: 1},
         )

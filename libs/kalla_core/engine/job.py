@@ -27,7 +27,7 @@ from kalla_core.engine.census import KeyCensus, KeyCounts
 from kalla_core.engine.demands import planned_over
 from kalla_core.engine.disk_peak import DiskPeak
 from kalla_core.engine.join import JoinContext
-from kalla_core.engine.key_checks import check_keys, key_warnings
+from kalla_core.engine.key_checks import check_keys, key_warnings, several_warnings
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.late import LateJoin, narrowed, width_bytes
 from kalla_core.engine.matching_stage import run_matching
@@ -43,6 +43,7 @@ from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.fragments.model import Hold, ScanFragment
+from kalla_core.fragments.several import Several
 from kalla_core.matching.planned import Identification, Planned, Strategy, plan_match
 from kalla_core.matching.query import Side, TableShape
 from kalla_core.matching.session import SessionLimits
@@ -81,6 +82,7 @@ class SideOutcome:
     unmatched: int
     excluded: int | None
     keys: KeyCounts
+    several: Several
     identity: Mapping[str, Any]
 
 
@@ -356,6 +358,7 @@ class _Job:
                 unmatched=unmatched[side],
                 excluded=_excluded([part for part in scanned if part.side is side]),
                 keys=counts[side],
+                several=totals.several[side],
                 identity=self._sources[side].pinned.identity,
             )
             for side in Side
@@ -367,7 +370,11 @@ class _Job:
             files=files,
             durations=self._clock.seconds,
             joins={way.value: count for way, count in totals.ways.items()},
-            warnings=(*self._planned.warnings, *key_warnings(self._shapes(), counts)),
+            warnings=(
+                *self._planned.warnings,
+                *key_warnings(self._shapes(), counts),
+                *several_warnings(self._shapes(), totals.several),
+            ),
         )
 
 

@@ -21,6 +21,7 @@ from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.engine.uses import Uses
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.pairs import PairFrame, Pairs, expand
 from kalla_core.matching.planned import Planned, pair_frame
@@ -98,19 +99,24 @@ def _keys(planned: Planned, output: pa.RecordBatch, rows: Rows, at: Ints) -> lis
     return rows.keys(at) if places is None else [output.column(place) for place in places]
 
 
-def join(context: JoinContext, left: Rows, right: Rows) -> tuple[int, int]:
-    """Match and settle rows that decide for themselves; return distinct matched rows per side.
+def join(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
+    """Match and settle rows that decide for themselves; return in how many pairs each row is.
 
     Raises:
         InvalidSql, OutOfMemory: as `match` does.
     """
-    left_matched = np.zeros(left.count, dtype=np.bool_)
-    right_matched = np.zeros(right.count, dtype=np.bool_)
+    uses = matched_uses(context, left, right)
+    settle(context, left, right, uses[Side.LEFT].matched, uses[Side.RIGHT].matched)
+    return uses
+
+
+def matched_uses(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
+    """Write the pairs as `match` does; return in how many each row is."""
+    uses = {rows.side: Uses(rows.count) for rows in (left, right)}
     for at_left, at_right in match(context, left, right):
-        left_matched[at_left] = True
-        right_matched[at_right] = True
-    settle(context, left, right, left_matched, right_matched)
-    return int(left_matched.sum()), int(right_matched.sum())
+        uses[Side.LEFT].add(at_left)
+        uses[Side.RIGHT].add(at_right)
+    return uses
 
 
 def settle(

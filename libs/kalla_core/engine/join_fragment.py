@@ -21,10 +21,13 @@ from kalla_core.engine.totals import MatchingTotals
 from kalla_core.engine.wants import Inputs, counted, keys_of
 from kalla_core.fragments.outcome import JoinDone
 from kalla_core.fragments.remote import JoinWork
+from kalla_core.fragments.several import Several
 from kalla_core.matching.planned import Strategy
 from kalla_core.matching.query import Side
 
-MARKS_SCHEMA = pa.schema([("part", pa.uint32()), ("flags", pa.large_binary())])
+MARKS_SCHEMA = pa.schema(
+    [("part", pa.uint32()), ("flags", pa.large_binary()), ("again", pa.large_binary())]
+)
 """Of marks, in bucket 0 those of the left side and in bucket 1 those of the right."""
 
 MARKS_BUCKETS = {Side.LEFT: 0, Side.RIGHT: 1}
@@ -49,7 +52,8 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
             marks = joins.no_marks()
             way = joins.match(marks)
             matched = {side: marks[side].count for side in Side}
-            totals = MatchingTotals(_counted(store), matched, {way: 1})
+            later = dict.fromkeys(Side, Several())  # told by those that settle the rows
+            totals = MatchingTotals(_counted(store), matched, later, {way: 1})
             held_bytes = _hold(run, marks).stored_bytes
         else:
             totals = run_matching(context, store, run.keying, run.budget)
@@ -59,6 +63,7 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
         joined=totals.joined,
         matched=totals.matched,
         duplicate_keys=duplicates,
+        several=totals.several,
         ways={way.value: count for way, count in totals.ways.items()},
         fetched_bytes=run.fetched_bytes,
         held_bytes=held_bytes,
@@ -86,8 +91,8 @@ def _hold(run: RemoteRun, marks: Mapping[Side, GlobalMarks]) -> SpoolFile:
     writer = SpoolWriter(run.scratch / "marks", MARKS_SCHEMA, len(MARKS_BUCKETS), 1).open()
     try:
         for side, bucket in MARKS_BUCKETS.items():
-            for part, flags in marks[side].packed():
-                batch = pa.record_batch([[part], [flags]], schema=MARKS_SCHEMA)
+            for part, flags, again in marks[side].packed():
+                batch = pa.record_batch([[part], [flags], [again]], schema=MARKS_SCHEMA)
                 writer.append([batch], np.full(1, bucket))
         spooled = writer.finish()
     except BaseException:

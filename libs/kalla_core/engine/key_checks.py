@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from kalla_core.engine.census import KeyCounts
 from kalla_core.errors import DuplicateKeys
+from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side, TableShape
 
 Shapes = Mapping[Side, TableShape]
@@ -44,3 +45,17 @@ def key_warnings(shapes: Shapes, counts: Mapping[Side, KeyCounts]) -> list[str]:
                 f"The primary key ({key}) of {shape.alias} is null in {found.nulls} rows."
             )
     return warnings
+
+
+def several_warnings(shapes: Shapes, found: Mapping[Side, Several]) -> list[str]:
+    """Return sentences for the user about rows that are in two matches or more."""
+    return [
+        f"{_rows(found[side].rows, shape.alias)} in two or more matches, for example "
+        f"{', '.join(shape.primary_key)} = {found[side].example}."
+        for side, shape in shapes.items()
+        if found[side].rows
+    ]
+
+
+def _rows(count: int, alias: str) -> str:
+    return f"1 row of {alias} is" if count == 1 else f"{count:,} rows of {alias} are"

@@ -16,13 +16,14 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from kalla_core.engine.join import JoinContext, match, window
+from kalla_core.engine.join import JoinContext, matched_uses, window
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools
 from kalla_core.engine.scan import OpenSource
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.engine.totals import MatchingTotals, Way
+from kalla_core.engine.uses import several
 from kalla_core.fragments.model import ScanFragment
 from kalla_core.matching.mentions import mentioned_columns
 from kalla_core.matching.query import MatchQuery, Side, TableShape
@@ -59,13 +60,8 @@ class LateJoin:
     def run(self) -> MatchingTotals:
         """Write all pairs, then all unmatched rows."""
         left, right = self.store.rows(Side.LEFT), self.store.rows(Side.RIGHT)
-        matched = {
-            Side.LEFT: np.zeros(left.count, dtype=np.bool_),
-            Side.RIGHT: np.zeros(right.count, dtype=np.bool_),
-        }
-        for at_left, at_right in match(self.context, left, right):
-            matched[Side.LEFT][at_left] = True
-            matched[Side.RIGHT][at_right] = True
+        uses = matched_uses(self.context, left, right)
+        matched = {side: one.matched for side, one in uses.items()}
         threads, stop = self.context.limits.threads, self.context.stop
         explainer = Explainer(self.context.planned, left, right, threads)
         for side in Side:  # one after the other: both at once would need twice the memory
@@ -78,6 +74,7 @@ class LateJoin:
         return MatchingTotals(
             {Side.LEFT: left.count, Side.RIGHT: right.count},
             {side: int(np.count_nonzero(flags)) for side, flags in matched.items()},
+            {rows.side: several(rows, uses[rows.side].again) for rows in (left, right)},
             {Way.LATE: 1},
         )
 

@@ -180,6 +180,8 @@ def _summary(spec: SourceSpec, side: SideOutcome) -> SideSummary:
         excluded=side.excluded,
         duplicate_keys=side.keys.duplicates,
         null_keys=side.keys.nulls,
+        several=side.several.rows,
+        several_example=side.several.example,
         identity=side.identity,
     )
 

@@ -15,6 +15,7 @@ from kalla_core.engine.progress import Progress, Stage
 from kalla_core.error_json import error as error
 from kalla_core.error_json import error_json as error_json
 from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.recipe.write import to_document
@@ -57,7 +58,13 @@ def outcome(document: Mapping[str, Any]) -> JobOutcome:
     """Return what `outcome_json` described."""
     return JobOutcome(
         sides={
-            Side(name): SideOutcome(**{**side, "keys": KeyCounts(**side["keys"])})
+            Side(name): SideOutcome(
+                **{
+                    **side,
+                    "keys": KeyCounts(**side["keys"]),
+                    "several": Several(**side["several"]),
+                }
+            )
             for name, side in document["sides"].items()
         },
         extras=document["extras"],

@@ -28,7 +28,9 @@ def run_settle(run: RemoteRun, work: SettleWork, inputs: Inputs) -> SettleDone:
         _gather(marks, work, inputs)
         totals = joins.settle(marks)
         files = parts.finish()
-    return SettleDone(files, totals.joined, totals.matched, run.fetched_bytes)
+    return SettleDone(
+        files, totals.joined, totals.matched, run.fetched_bytes, several=totals.several
+    )
 
 
 def _gather(marks: Marks, work: SettleWork, inputs: Inputs) -> None:
@@ -36,6 +38,5 @@ def _gather(marks: Marks, work: SettleWork, inputs: Inputs) -> None:
         spool = Spool(MARKS_SCHEMA, (inputs[marks_of(place)],))
         for side in Side:
             for batch in spool.read([MARKS_BUCKETS[side]]):
-                parts, flags = batch.columns
-                for part, packed in zip(parts.to_pylist(), flags.to_pylist(), strict=True):
-                    marks[side].merge(part, packed)
+                for part, packed, again in zip(*batch.to_pydict().values(), strict=True):
+                    marks[side].merge(part, packed, again)

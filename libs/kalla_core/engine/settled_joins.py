@@ -22,8 +22,10 @@ from kalla_core.engine.rows import Ints, Rows
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, Way, add_up
+from kalla_core.engine.uses import several
 from kalla_core.fragments.cut import coalesce
 from kalla_core.fragments.model import SettleFragment
+from kalla_core.fragments.several import Several, together
 from kalla_core.matching.query import Side
 
 Marks = Mapping[Side, GlobalMarks]
@@ -117,10 +119,12 @@ class SettledJoins:
         flags = {rows.side: marks[rows.side].of(rows) for rows in (left, right)}
         settle(context, left, right, flags[Side.LEFT], flags[Side.RIGHT])
         matched = {side: int(np.count_nonzero(flags[side])) for side in Side}
-        return self._settled({Side.LEFT: left.count, Side.RIGHT: right.count}, matched)
+        found = {one.side: several(one, marks[one.side].again(one)) for one in (left, right)}
+        return self._settled({Side.LEFT: left.count, Side.RIGHT: right.count}, matched, found)
 
     def _settle_in_pieces(self, fragment: SettleFragment, marks: Marks) -> MatchingTotals:
         rows, matched = dict.fromkeys(Side, 0), dict.fromkeys(Side, 0)
+        found = dict.fromkeys(Side, Several())
         sql = self.context.planned.query.sql
         for side in Side:
             others = what_reasons_need(self.store, side.other, fragment.buckets, sql)
@@ -132,11 +136,17 @@ class SettledJoins:
                 write_unmatched(self.context, piece, ~flags, explainer)
                 rows[side] += piece.count
                 matched[side] += int(np.count_nonzero(flags))
-        return self._settled(rows, matched)
+                found[side] = together((found[side], several(piece, marks[side].again(piece))))
+        return self._settled(rows, matched, found)
 
-    def _settled(self, rows: Mapping[Side, int], matched: Mapping[Side, int]) -> MatchingTotals:
+    def _settled(
+        self,
+        rows: Mapping[Side, int],
+        matched: Mapping[Side, int],
+        found: Mapping[Side, Several],
+    ) -> MatchingTotals:
         self.context.progress.add(rows=sum(rows.values()), fragments=1)
-        return MatchingTotals(rows, matched)
+        return MatchingTotals(rows, matched, found)
 
     def _sizes(self, *sides: Side) -> Ints:
         """Return the bytes of each of the buckets, of these sides together."""

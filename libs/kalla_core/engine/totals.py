@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kalla_core.fragments.several import Several, together
 from kalla_core.matching.query import Side
 
 
@@ -27,11 +28,13 @@ class MatchingTotals:
     """Rows that entered joins, and distinct rows that are in a pair, per side.
 
     Attributes:
+        several: rows that are in two pairs or more.
         ways: how many joins there were of each kind.
     """
 
     joined: Mapping[Side, int]
     matched: Mapping[Side, int]
+    several: Mapping[Side, Several]
     ways: Mapping[Way, int] = field(default_factory=dict)
 
 
@@ -44,5 +47,6 @@ def add_up(totals: Iterable[MatchingTotals]) -> MatchingTotals:
     return MatchingTotals(
         {side: sum(total.joined[side] for total in listed) for side in Side},
         {side: sum(total.matched[side] for total in listed) for side in Side},
+        {side: together(total.several[side] for total in listed) for side in Side},
         dict(ways),
     )

@@ -44,6 +44,8 @@ class SideSummary:
         excluded: rows that the filters removed; None where the source itself applied them.
         duplicate_keys: rows whose primary key an earlier row has already.
         null_keys: rows with a null in their primary key.
+        several: distinct rows in two matches or more; None of runs that did not count them.
+        several_example: primary key of one of those.
         identity: what the source was, as its connector pinned it.
     """
 
@@ -55,6 +57,8 @@ class SideSummary:
     duplicate_keys: int
     null_keys: int
     identity: JsonObject
+    several: int | None = None
+    several_example: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +174,14 @@ def from_json(document: object) -> RunMetadata:
     return metadata
 
 
-def _side_json(side: Side, summary: SideSummary) -> dict[str, int | None]:
+def _side_json(side: Side, summary: SideSummary) -> dict[str, int | str | None]:
     return {
         f"matched_{side.word}_count": summary.matched,
         f"{side.word}_excluded_count": summary.excluded,
         f"{side.word}_duplicate_key_count": summary.duplicate_keys,
         f"{side.word}_null_key_count": summary.null_keys,
+        f"{side.word}_multiple_match_count": summary.several,
+        f"{side.word}_multiple_match_example": summary.several_example,
     }
 
 
@@ -195,6 +201,9 @@ class _Fields:
 
     def take_count_if_any(self, name: str) -> int | None:
         return None if self._document.get(name, 0) is None else self.take(name, int)
+
+    def take_if_any(self, name: str, kind: type[T]) -> T | None:
+        return None if self._document.get(name) is None else self.take(name, kind)
 
     def take_time(self, name: str) -> datetime:
         try:
@@ -236,6 +245,8 @@ def _read_side(side: Side, fields: _Fields, sources: _Fields) -> SideSummary:
         duplicate_keys=fields.take(f"{word}_duplicate_key_count", int),
         null_keys=fields.take(f"{word}_null_key_count", int),
         identity=sources.take(word, dict),
+        several=fields.take_if_any(f"{word}_multiple_match_count", int),
+        several_example=fields.take_if_any(f"{word}_multiple_match_example", str),
     )
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from kalla_core.errors import FetchFailed, KallaError
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 from kalla_core.fragments.cause import Cause, cause_of
+from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side
 
 SideCounts = Mapping[Side, int]
+SideSeveral = Mapping[Side, Several]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class JoinDone:
         joined: rows of the inputs, counted as they came out of the spool.
         matched: distinct rows in a pair; if rows are settled later, within this fragment.
         duplicate_keys: rows that repeat a primary key, in the census classes of this fragment.
+        several: rows in two pairs or more; none if rows are settled later.
         ways: how it was joined, `kalla_core.engine.totals.Way` to number.
         held_bytes: of the marks on disk, if rows are settled later.
     """
@@ -86,6 +89,7 @@ class JoinDone:
     fetched_bytes: int = 0
     spilled_bytes: int = 0
     held_bytes: int = 0
+    several: SideSeveral = field(default_factory=lambda: dict.fromkeys(Side, Several()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class SettleDone:
     Attributes:
         settled: rows looked at.
         matched: distinct rows with a mark, of those.
+        several: rows in two pairs or more, of those.
     """
 
     files: tuple[EvidencePart, ...]
@@ -102,6 +107,7 @@ class SettleDone:
     matched: SideCounts
     fetched_bytes: int = 0
     spilled_bytes: int = 0
+    several: SideSeveral = field(default_factory=lambda: dict.fromkeys(Side, Several()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ _COUNTS = {
     "matched_right_count": "matched_right",
     "total_left": "total_left",
     "total_right": "total_right",
+    "left_multiple_match_count": "several_left",
+    "right_multiple_match_count": "several_right",
 }
 
 
@@ -83,7 +85,7 @@ def job_of(document: Mapping[str, Any]) -> Job:
         attempt=document["attempt"],
         stage=document["stage"],
         stages=tuple(_stage_of(stage) for stage in document["stages"]),
-        counts=Counts(**{field: counts[name] for name, field in _COUNTS.items()}),
+        counts=Counts(**{field: counts.get(name) for name, field in _COUNTS.items()}),
         output_paths=dict(document["output_paths"]),
         error=None if error is None else _error_of(error),
         engine=document["engine"],

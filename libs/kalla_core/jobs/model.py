@@ -53,6 +53,7 @@ class Counts:
     Attributes:
         matched: pairs, as they are found.
         matched_left, matched_right: distinct source rows in a pair.
+        several_left, several_right: distinct source rows in two pairs or more.
     """
 
     matched: int | None = None
@@ -62,6 +63,8 @@ class Counts:
     matched_right: int | None = None
     total_left: int | None = None
     total_right: int | None = None
+    several_left: int | None = None
+    several_right: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from kalla_core.fragments.outcome import (
     ScanDone,
     SettleDone,
 )
+from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side
 from kalla_core.wire.attempts import attempt_message, attempt_of, error_of, failure_message
 from kalla_core.wire.generated import executors_pb2 as pb
@@ -136,6 +137,7 @@ def _join(done: JoinDone) -> pb.JoinDone:
         joined=_counts(done.joined),
         matched=_counts(done.matched),
         duplicate_keys=_counts(done.duplicate_keys),
+        several=_several(done.several),
         ways=done.ways,
         fetched_bytes=done.fetched_bytes,
         spilled_bytes=done.spilled_bytes,
@@ -149,6 +151,7 @@ def _join_of(message: pb.JoinDone) -> JoinDone:
         joined=_counts_of(message.joined),
         matched=_counts_of(message.matched),
         duplicate_keys=_counts_of(message.duplicate_keys),
+        several=_several_of(message.several),
         ways=dict(message.ways),
         fetched_bytes=message.fetched_bytes,
         spilled_bytes=message.spilled_bytes,
@@ -161,6 +164,7 @@ def _settle(done: SettleDone) -> pb.SettleDone:
         files=[_file(file) for file in done.files],
         settled=_counts(done.settled),
         matched=_counts(done.matched),
+        several=_several(done.several),
         fetched_bytes=done.fetched_bytes,
         spilled_bytes=done.spilled_bytes,
     )
@@ -171,6 +175,7 @@ def _settle_of(message: pb.SettleDone) -> SettleDone:
         files=tuple(_file_of(file) for file in message.files),
         settled=_counts_of(message.settled),
         matched=_counts_of(message.matched),
+        several=_several_of(message.several),
         fetched_bytes=message.fetched_bytes,
         spilled_bytes=message.spilled_bytes,
     )
@@ -221,3 +226,16 @@ def _counts(counts: Mapping[Side, int]) -> pb.SideCount:
 
 def _counts_of(message: pb.SideCount) -> Mapping[Side, int]:
     return {Side.LEFT: message.left, Side.RIGHT: message.right}
+
+
+def _several(found: Mapping[Side, Several]) -> pb.SideSeveral:
+    left, right = (pb.Several(rows=found[s].rows, example=found[s].example) for s in Side)
+    return pb.SideSeveral(left=left, right=right)
+
+
+def _several_of(message: pb.SideSeveral) -> Mapping[Side, Several]:
+    sides = {Side.LEFT: message.left, Side.RIGHT: message.right}
+    return {
+        side: Several(one.rows, one.example if one.HasField("example") else None)
+        for side, one in sides.items()
+    }

@@ -72,7 +72,6 @@ STATUSES: Mapping[str, Statuses] = {
     "source_not_found": _INVALID,
     "source_unreadable": _INVALID,
     "duplicate_keys": _INVALID,
-    "too_many_pairs": _INVALID,
     "output_exists": _CONFLICT,
     "output_in_use": _CONFLICT,
     "output_not_writable": _INVALID,

@@ -70,6 +70,10 @@ def test_the_fields_are_called_as_the_contract_says() -> None:
         "right_duplicate_key_count": 0,
         "left_null_key_count": 2,
         "right_null_key_count": 0,
+        "left_multiple_match_count": None,
+        "left_multiple_match_example": None,
+        "right_multiple_match_count": None,
+        "right_multiple_match_example": None,
         "engine": "local",
         "strategy": "copartition",
         "sources": {
@@ -115,6 +119,18 @@ def test_fields_that_are_not_known_are_left_alone() -> None:
     assert from_json(document) == METADATA
 
 
+def test_evidence_of_a_time_before_rows_in_several_matches_were_counted_is_read() -> None:
+    document = {k: v for k, v in to_json(METADATA).items() if "_multiple_match_" not in k}
+
+    assert from_json(document) == METADATA
+
+
+def test_rows_in_several_matches_come_back_as_they_were() -> None:
+    counted = replace(METADATA, left=replace(METADATA.left, several=2, several_example="INV-1"))
+
+    assert from_json(to_json(counted)) == counted
+
+
 @pytest.mark.parametrize("name", sorted(set(to_json(METADATA)) - {"left_excluded_count"}))
 @pytest.mark.parametrize("value", [None, True, [[]], {"a": "b"}, "x"])
 def test_a_field_that_is_missing_or_wrong_is_named(name: str, value: Any) -> None:
@@ -130,6 +146,8 @@ def from_json_takes(name: str, value: Any) -> bool:
     texts = {"run_id", "recipe_id", "status", "left_source", "right_source", "engine", "strategy"}
     return (
         (name in texts and isinstance(value, str))
+        or ("_multiple_match_" in name and value is None)
+        or (name.endswith("_example") and isinstance(value, str))
         or (name in {"durations_s", "versions"} and isinstance(value, dict))
         or (name == "warnings" and isinstance(value, list))
         or (name == "right_excluded_count" and value is None)

@@ -863,6 +863,56 @@ class SideCount(_message.Message):
 Global___SideCount: _TypeAlias = SideCount  # noqa: Y015
 
 @_typing.final
+class Several(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    EXAMPLE_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    """in two rows or more of matched"""
+    example: _builtins.str
+    """primary key of one"""
+    def __init__(
+        self,
+        *,
+        rows: _builtins.int = ...,
+        example: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_example", b"_example", "example", b"example"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_example", b"_example", "example", b"example", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__example: _TypeAlias = _typing.Literal["example"]  # noqa: Y015
+    _WhichOneofArgType__example: _TypeAlias = _typing.Literal["_example", b"_example"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__example) -> _WhichOneofReturnType__example | None: ...
+
+Global___Several: _TypeAlias = Several  # noqa: Y015
+
+@_typing.final
+class SideSeveral(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def left(self) -> Global___Several: ...
+    @_builtins.property
+    def right(self) -> Global___Several: ...
+    def __init__(
+        self,
+        *,
+        left: Global___Several | None = ...,
+        right: Global___Several | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SideSeveral: _TypeAlias = SideSeveral  # noqa: Y015
+
+@_typing.final
 class EvidenceFile(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -931,6 +981,7 @@ class JoinDone(_message.Message):
     FETCHED_BYTES_FIELD_NUMBER: _builtins.int
     SPILLED_BYTES_FIELD_NUMBER: _builtins.int
     HELD_BYTES_FIELD_NUMBER: _builtins.int
+    SEVERAL_FIELD_NUMBER: _builtins.int
     fetched_bytes: _builtins.int
     spilled_bytes: _builtins.int
     held_bytes: _builtins.int
@@ -955,6 +1006,10 @@ class JoinDone(_message.Message):
     def ways(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """how it was joined: kalla_core.engine.totals.Way"""
 
+    @_builtins.property
+    def several(self) -> Global___SideSeveral:
+        """empty with settle_later"""
+
     def __init__(
         self,
         *,
@@ -966,10 +1021,11 @@ class JoinDone(_message.Message):
         fetched_bytes: _builtins.int = ...,
         spilled_bytes: _builtins.int = ...,
         held_bytes: _builtins.int = ...,
+        several: Global___SideSeveral | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "joined", b"joined", "matched", b"matched"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "joined", b"joined", "matched", b"matched", "several", b"several"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "several", b"several", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -984,6 +1040,7 @@ class SettleDone(_message.Message):
     MATCHED_FIELD_NUMBER: _builtins.int
     FETCHED_BYTES_FIELD_NUMBER: _builtins.int
     SPILLED_BYTES_FIELD_NUMBER: _builtins.int
+    SEVERAL_FIELD_NUMBER: _builtins.int
     fetched_bytes: _builtins.int
     spilled_bytes: _builtins.int
     @_builtins.property
@@ -996,6 +1053,8 @@ class SettleDone(_message.Message):
     def matched(self) -> Global___SideCount:
         """distinct rows with a mark, of those looked at"""
 
+    @_builtins.property
+    def several(self) -> Global___SideSeveral: ...
     def __init__(
         self,
         *,
@@ -1004,10 +1063,11 @@ class SettleDone(_message.Message):
         matched: Global___SideCount | None = ...,
         fetched_bytes: _builtins.int = ...,
         spilled_bytes: _builtins.int = ...,
+        several: Global___SideSeveral | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["matched", b"matched", "settled", b"settled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["matched", b"matched", "settled", b"settled", "several", b"several"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fetched_bytes", b"fetched_bytes", "files", b"files", "matched", b"matched", "settled", b"settled", "spilled_bytes", b"spilled_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fetched_bytes", b"fetched_bytes", "files", b"files", "matched", b"matched", "settled", b"settled", "several", b"several", "spilled_bytes", b"spilled_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

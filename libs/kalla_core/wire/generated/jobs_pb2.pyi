@@ -789,6 +789,8 @@ class Counts(_message.Message):
     MATCHED_RIGHT_COUNT_FIELD_NUMBER: _builtins.int
     TOTAL_LEFT_FIELD_NUMBER: _builtins.int
     TOTAL_RIGHT_FIELD_NUMBER: _builtins.int
+    LEFT_MULTIPLE_MATCH_COUNT_FIELD_NUMBER: _builtins.int
+    RIGHT_MULTIPLE_MATCH_COUNT_FIELD_NUMBER: _builtins.int
     matched_count: _builtins.int
     unmatched_left_count: _builtins.int
     unmatched_right_count: _builtins.int
@@ -796,6 +798,9 @@ class Counts(_message.Message):
     matched_right_count: _builtins.int
     total_left: _builtins.int
     total_right: _builtins.int
+    left_multiple_match_count: _builtins.int
+    """rows in two matches or more"""
+    right_multiple_match_count: _builtins.int
     def __init__(
         self,
         *,
@@ -806,17 +811,23 @@ class Counts(_message.Message):
         matched_right_count: _builtins.int | None = ...,
         total_left: _builtins.int | None = ...,
         total_right: _builtins.int | None = ...,
+        left_multiple_match_count: _builtins.int | None = ...,
+        right_multiple_match_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_matched_count", b"_matched_count", "_matched_left_count", b"_matched_left_count", "_matched_right_count", b"_matched_right_count", "_total_left", b"_total_left", "_total_right", b"_total_right", "_unmatched_left_count", b"_unmatched_left_count", "_unmatched_right_count", b"_unmatched_right_count", "matched_count", b"matched_count", "matched_left_count", b"matched_left_count", "matched_right_count", b"matched_right_count", "total_left", b"total_left", "total_right", b"total_right", "unmatched_left_count", b"unmatched_left_count", "unmatched_right_count", b"unmatched_right_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_left_multiple_match_count", b"_left_multiple_match_count", "_matched_count", b"_matched_count", "_matched_left_count", b"_matched_left_count", "_matched_right_count", b"_matched_right_count", "_right_multiple_match_count", b"_right_multiple_match_count", "_total_left", b"_total_left", "_total_right", b"_total_right", "_unmatched_left_count", b"_unmatched_left_count", "_unmatched_right_count", b"_unmatched_right_count", "left_multiple_match_count", b"left_multiple_match_count", "matched_count", b"matched_count", "matched_left_count", b"matched_left_count", "matched_right_count", b"matched_right_count", "right_multiple_match_count", b"right_multiple_match_count", "total_left", b"total_left", "total_right", b"total_right", "unmatched_left_count", b"unmatched_left_count", "unmatched_right_count", b"unmatched_right_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_matched_count", b"_matched_count", "_matched_left_count", b"_matched_left_count", "_matched_right_count", b"_matched_right_count", "_total_left", b"_total_left", "_total_right", b"_total_right", "_unmatched_left_count", b"_unmatched_left_count", "_unmatched_right_count", b"_unmatched_right_count", "matched_count", b"matched_count", "matched_left_count", b"matched_left_count", "matched_right_count", b"matched_right_count", "total_left", b"total_left", "total_right", b"total_right", "unmatched_left_count", b"unmatched_left_count", "unmatched_right_count", b"unmatched_right_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_left_multiple_match_count", b"_left_multiple_match_count", "_matched_count", b"_matched_count", "_matched_left_count", b"_matched_left_count", "_matched_right_count", b"_matched_right_count", "_right_multiple_match_count", b"_right_multiple_match_count", "_total_left", b"_total_left", "_total_right", b"_total_right", "_unmatched_left_count", b"_unmatched_left_count", "_unmatched_right_count", b"_unmatched_right_count", "left_multiple_match_count", b"left_multiple_match_count", "matched_count", b"matched_count", "matched_left_count", b"matched_left_count", "matched_right_count", b"matched_right_count", "right_multiple_match_count", b"right_multiple_match_count", "total_left", b"total_left", "total_right", b"total_right", "unmatched_left_count", b"unmatched_left_count", "unmatched_right_count", b"unmatched_right_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__left_multiple_match_count: _TypeAlias = _typing.Literal["left_multiple_match_count"]  # noqa: Y015
+    _WhichOneofArgType__left_multiple_match_count: _TypeAlias = _typing.Literal["_left_multiple_match_count", b"_left_multiple_match_count"]  # noqa: Y015
     _WhichOneofReturnType__matched_count: _TypeAlias = _typing.Literal["matched_count"]  # noqa: Y015
     _WhichOneofArgType__matched_count: _TypeAlias = _typing.Literal["_matched_count", b"_matched_count"]  # noqa: Y015
     _WhichOneofReturnType__matched_left_count: _TypeAlias = _typing.Literal["matched_left_count"]  # noqa: Y015
     _WhichOneofArgType__matched_left_count: _TypeAlias = _typing.Literal["_matched_left_count", b"_matched_left_count"]  # noqa: Y015
     _WhichOneofReturnType__matched_right_count: _TypeAlias = _typing.Literal["matched_right_count"]  # noqa: Y015
     _WhichOneofArgType__matched_right_count: _TypeAlias = _typing.Literal["_matched_right_count", b"_matched_right_count"]  # noqa: Y015
+    _WhichOneofReturnType__right_multiple_match_count: _TypeAlias = _typing.Literal["right_multiple_match_count"]  # noqa: Y015
+    _WhichOneofArgType__right_multiple_match_count: _TypeAlias = _typing.Literal["_right_multiple_match_count", b"_right_multiple_match_count"]  # noqa: Y015
     _WhichOneofReturnType__total_left: _TypeAlias = _typing.Literal["total_left"]  # noqa: Y015
     _WhichOneofArgType__total_left: _TypeAlias = _typing.Literal["_total_left", b"_total_left"]  # noqa: Y015
     _WhichOneofReturnType__total_right: _TypeAlias = _typing.Literal["total_right"]  # noqa: Y015
@@ -826,11 +837,15 @@ class Counts(_message.Message):
     _WhichOneofReturnType__unmatched_right_count: _TypeAlias = _typing.Literal["unmatched_right_count"]  # noqa: Y015
     _WhichOneofArgType__unmatched_right_count: _TypeAlias = _typing.Literal["_unmatched_right_count", b"_unmatched_right_count"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__left_multiple_match_count) -> _WhichOneofReturnType__left_multiple_match_count | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__matched_count) -> _WhichOneofReturnType__matched_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__matched_left_count) -> _WhichOneofReturnType__matched_left_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__matched_right_count) -> _WhichOneofReturnType__matched_right_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__right_multiple_match_count) -> _WhichOneofReturnType__right_multiple_match_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__total_left) -> _WhichOneofReturnType__total_left | None: ...
     @_typing.overload

@@ -64,6 +64,8 @@ class CountsDocument(BaseModel):
     matched_right_count: int | None
     total_left: int | None
     total_right: int | None
+    left_multiple_match_count: int | None = Field(description="Rows in two matches or more.")
+    right_multiple_match_count: int | None
 
 
 class ExecutorShareDocument(BaseModel):

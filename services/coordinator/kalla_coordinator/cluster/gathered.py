@@ -11,7 +11,7 @@ from kalla_coordinator.cluster.run_state import RunState
 from kalla_core.engine.census import KeyCounts
 from kalla_core.engine.held_plan import HeldPlan
 from kalla_core.engine.job import JobOutcome, SideOutcome
-from kalla_core.engine.key_checks import check_keys, key_warnings
+from kalla_core.engine.key_checks import check_keys, key_warnings, several_warnings
 from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
@@ -24,6 +24,7 @@ from kalla_core.fragments.outcome import (
     ScanDone,
     SettleDone,
 )
+from kalla_core.fragments.several import together
 from kalla_core.matching.query import Side, TableShape
 
 T = TypeVar("T", bound=Outcome)
@@ -46,16 +47,17 @@ class Gathered:
     @property
     def parts(self) -> tuple[EvidencePart, ...]:
         """The part files that count, by output and then by fragment."""
-        every = [part for done in self._writers for part in done.files]
+        every = [part for done in self.writers for part in done.files]
         return tuple(part for name in OUTPUTS for part in every if output_of(part) == name)
 
     @property
     def fetched_bytes(self) -> int:
         """Bytes that went from executor to executor."""
-        return sum(done.fetched_bytes for done in self._writers)
+        return sum(done.fetched_bytes for done in self.writers)
 
     @property
-    def _writers(self) -> Sequence[JoinDone | SettleDone]:
+    def writers(self) -> Sequence[JoinDone | SettleDone]:
+        """All that wrote evidence."""
         return [*self.joins, *self.settles]
 
 
@@ -99,6 +101,7 @@ def outcome(
     """
     shapes = {side: _shape(plan, side) for side in Side}
     keys = {side: _keys(gathered, side) for side in Side}
+    found = {side: together(one.several[side] for one in gathered.writers) for side in Side}
     if plan.by_primary_key:
         check_keys(shapes, keys)
     ledgers = {side: _ledger(gathered, files, side) for side in Side}
@@ -111,6 +114,7 @@ def outcome(
                 unmatched=ledger.unmatched,
                 excluded=_excluded(gathered.scans[side]),
                 keys=keys[side],
+                several=found[side],
                 identity=plan.side(side).identity,
             )
             for side, ledger in ledgers.items()
@@ -120,7 +124,11 @@ def outcome(
         files=files,
         durations=durations,
         joins=_ways(gathered),
-        warnings=(*plan.warnings, *key_warnings(shapes, keys)),
+        warnings=(
+            *plan.warnings,
+            *key_warnings(shapes, keys),
+            *several_warnings(shapes, found),
+        ),
     )
 
 

@@ -41,6 +41,8 @@ def succeeded(metadata: RunMetadata, output_path: str) -> dict[str, Any]:
             matched_right=right.matched,
             total_left=left.records,
             total_right=right.records,
+            several_left=left.several,
+            several_right=right.several,
         ),
         "output_paths": output_paths(metadata, output_path),
         "strategy": metadata.strategy,
