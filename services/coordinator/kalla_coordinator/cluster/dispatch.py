@@ -13,12 +13,14 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster import members as m
 from kalla_coordinator.cluster import stages
 from kalla_coordinator.cluster.attempts import FragmentKey, Try
 from kalla_coordinator.cluster.counting import Counting, NoCounts
+from kalla_coordinator.cluster.infos import info_of
 from kalla_coordinator.cluster.placement import Seat, Wish, assign
 from kalla_coordinator.cluster.progress import Reports
 from kalla_coordinator.cluster.run_state import FINAL, RunState, ready
@@ -125,7 +127,7 @@ class Dispatcher:
 
     def infos(self) -> tuple[ExecutorInfo, ...]:
         """Return the executors that are registered, the oldest first."""
-        return tuple(_info(member) for member in self._members.of.values())
+        return tuple(info_of(member) for member in self._members.of.values())
 
     async def some_executor(self, patience: timedelta) -> bool:
         """Wait until there is an executor; False if none came in time."""
@@ -146,7 +148,11 @@ class Dispatcher:
         """Let time pass for the members, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_INTERVAL_S)
-            self._happens(m.Passed(self._now()))
+            self.look()
+
+    def look(self) -> None:
+        """Give up the members that have been out of touch for too long by now."""
+        self._happens(m.Passed(self._now()))
 
     # -- streams ---------------------------------------------------------------------------------
 
@@ -204,7 +210,13 @@ class Dispatcher:
         run.changed()
 
     def end(self, run: ActiveRun) -> None:
-        """Forget a run attempt, here and on all executors."""
+        """Forget a run attempt, here and on all executors, with all slots that it has.
+
+        Executors drop what they are told to forget without a word, and one that is frozen hears
+        of it later: who waited for their news would wait for ever.
+        """
+        for attempt in self._attempts_of(run):
+            self._lose(attempt)
         self._runs.pop(run.name, None)
         for executor in self._members.of:
             self._send(executor, ForgetJob(run.name.run_id, run.name.attempt))
@@ -213,7 +225,7 @@ class Dispatcher:
     async def quiet(self, run: ActiveRun, patience: timedelta) -> None:
         """Wait until nobody works on a run that is over, for so long at most."""
         until = self._loop.time() + patience.total_seconds()
-        while self._works_on(run) and self._loop.time() < until:
+        while self._attempts_of(run) and self._loop.time() < until:
             self._freed.clear()
             try:
                 async with asyncio.timeout_at(until):
@@ -221,11 +233,13 @@ class Dispatcher:
             except TimeoutError:
                 return
 
-    def _works_on(self, run: ActiveRun) -> bool:
-        return any(
-            (attempt.run_id, attempt.run_attempt) == (run.name.run_id, run.name.attempt)
-            for attempt in self._occupied
-        )
+    @property
+    def occupied(self) -> Mapping[AttemptId, str]:
+        """The executors whose slots are taken, by the attempt that has them; of known runs only."""
+        return MappingProxyType(self._occupied)
+
+    def _attempts_of(self, run: ActiveRun) -> list[AttemptId]:
+        return [attempt for attempt in self._occupied if self._run_of(attempt) is run]
 
     def _perform(self, run: ActiveRun, action: e.Action) -> None:
         match action:
@@ -328,7 +342,8 @@ class Dispatcher:
     def _joined(self, hello: Hello) -> None:
         self._forget_strangers(hello)
         for attempt in hello.running:
-            self._occupied[attempt] = hello.executor_id
+            if self._run_of(attempt) is not None:  # what is forgotten is never told of
+                self._occupied[attempt] = hello.executor_id
         for run in list(self._runs.values()):
             running = _of_run(run.name, hello.running)
             self.apply(run, e.ExecutorCame(hello.executor_id, running))
@@ -411,24 +426,6 @@ class Dispatcher:
         now = self._loop.time()
         able = [one for one in ready(run.state) if run.paused.get(one.key, 0.0) <= now]
         return Wish(job, run.state.busy, able)
-
-
-def _info(member: m.Member) -> ExecutorInfo:
-    hello, load = member.hello, member.load
-    return ExecutorInfo(
-        executor_id=hello.executor_id,
-        address=f"{hello.host}:{hello.port}",
-        version=hello.version,
-        state=member.state.value,
-        slots=hello.slots,
-        slots_busy=load.slots_busy,
-        registered_at=member.registered_at,
-        last_seen_at=member.seen_at,
-        memory_bytes=load.memory_bytes,
-        spool_bytes=load.spool_bytes,
-        fetched_bytes=load.fetched_bytes,
-        served_bytes=load.served_bytes,
-    )
 
 
 def _of_run(name: RunName, attempts: tuple[AttemptId, ...]) -> frozenset[Try]:
