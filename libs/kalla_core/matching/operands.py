@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 from datafusion import SessionContext, udf
 
-from kalla_core.errors import InvalidSql
+from kalla_core.errors import InvalidSql, TypesNotComparable
 from kalla_core.matching.arrow_types import UnknownType, parse_types
 from kalla_core.matching.exact import CALLS, COMPARISONS, OPERATIONS, Wrapping, wrapping
 from kalla_core.matching.lexer import Kind, Token
 from kalla_core.matching.operations import Operation, Range, operations
 from kalla_core.matching.planning import PlanningFailed, analysed
-from kalla_core.matching.text import Splice, spliced
+from kalla_core.matching.text import Splice, spliced, where
 
 MAX_OPERATIONS = 1000
 _SAFE_DIGITS = 9
@@ -52,12 +52,14 @@ def exact_splices(
 
     Raises:
         InvalidSql: there are too many operations.
+        TypesNotComparable: an integer is compared with a float where no plan shows it.
         PlanningFailed: DataFusion refuses the statement.
     """
+    compared = _NANOSECONDS in checked or _hides_comparisons(tokens)
     asked = [
         one
         for one in operations(tokens, CALLS)
-        if _may_need(tokens, one) and (one.name not in COMPARISONS or _NANOSECONDS in checked)
+        if _may_need(tokens, one) and (one.name not in COMPARISONS or compared)
     ]
     if len(asked) > MAX_OPERATIONS:
         raise InvalidSql(f"The SQL has more than {MAX_OPERATIONS} arithmetic operations.")
@@ -130,7 +132,37 @@ class _Probe:
             types = parse_types(listed)
         except UnknownType:
             return None
+        if one.name in COMPARISONS:
+            self._check_floats(one, types)
         return wrapping(one.name, types, self._places(one))
+
+    def _check_floats(self, one: Operation, types: Sequence[pa.DataType]) -> None:
+        """Refuse an integer that is no literal beside a float, also where no plan shows it."""
+        floats = [n for n, kind in enumerate(types) if pa.types.is_floating(kind)]
+        wholes = [
+            n
+            for n, kind in enumerate(types)
+            if pa.types.is_integer(kind) and not self._is_number(one.operands[n])
+        ]
+        if floats and wholes:
+            whole, single = (self._said(one.operands[found[0]]) for found in (wholes, floats))
+            what = (
+                f"{whole} is an integer and {single} is a floating-point number, so they cannot be "
+                "compared as they are"
+            )
+            remedy = (
+                f"; write CAST({single} AS DECIMAL(18, 2)) to compare exact numbers, or CAST the "
+                "other one AS DOUBLE."
+            )
+            at = self.tokens[one.place[0]].start
+            raise TypesNotComparable(**where(self.sql, at, what, remedy))
+
+    def _is_number(self, place: Range) -> bool:
+        tokens = self.tokens[place[0] : place[1]]
+        return all(token.kind is Kind.NUMBER or token.symbol("-", "+") for token in tokens)
+
+    def _said(self, place: Range) -> str:
+        return self.sql[self.tokens[place[0]].start : self.tokens[place[1] - 1].end]
 
     def _places(self, one: Operation) -> int | None:
         if len(one.operands) < 2:
@@ -209,7 +241,9 @@ def _scopes(tokens: Sequence[Token]) -> list[int]:
 def _may_need(tokens: Sequence[Token], one: Operation) -> bool:
     """Whether an operation may be inexact, judged without its types."""
     if one.name in COMPARISONS or one.name == "round":
-        return bool(one.operands)
+        return bool(one.operands) and not any(
+            tokens[first].word("any", "all", "some") for first, _ in one.operands
+        )
     if not one.operands or one.name not in OPERATIONS:
         return False
     alone = [tokens[first] for first, last in one.operands if last == first + 1]
@@ -219,6 +253,11 @@ def _may_need(tokens: Sequence[Token], one: Operation) -> bool:
     if len(numbers) < len(one.operands):
         return True
     return one.name != "negate" and any(len(number) > _SAFE_DIGITS for number in numbers)
+
+
+def _hides_comparisons(tokens: Sequence[Token]) -> bool:
+    """Whether comparisons may stand where no plan shows them: in sub-queries and FILTER."""
+    return sum(token.word("select", "filter") for token in tokens) > 1
 
 
 def _never_run(*_arrays: pa.Array) -> pa.Array:

@@ -171,6 +171,8 @@ def test_unlike_types_are_not_compared_in_silence(condition: str, words: tuple[s
         "nullif(l.id, l.rate) = 1",
         "exists (select 1 from payments p where p.fx = l.id)",
         "l.id = (select max(p.fx) from payments p)",
+        "1 = (select max(p.id) from payments p where p.fx = p.id)",
+        "1 = (select count(*) filter (where p.fx in (p.id)) from payments p)",
     ],
 )
 def test_an_integer_meets_no_float_which_might_stand_for_several(condition: str) -> None:
