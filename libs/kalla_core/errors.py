@@ -98,16 +98,40 @@ class Fault:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
+MOST_FAULTS = 100
+"""Faults that one answer lists; whoever mends so many has reason to ask again."""
+
+_LONGEST_PATH = 300
+_LONGEST_FAULT = 4000
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text`, or its beginning and how long it is in all."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+
+
+def _bounded(fault: Fault) -> Fault:
+    details = {
+        name: shortened(value, _LONGEST_FAULT) if isinstance(value, str) else value
+        for name, value in fault.details.items()
+    }
+    path = shortened(fault.path, _LONGEST_PATH)
+    return Fault(fault.code, path, shortened(fault.message, _LONGEST_FAULT), details)
+
+
 class RecipeInvalid(UserError):
-    """A recipe has faults; `faults` lists all of them."""
+    """A recipe has faults; `faults` lists them, `MOST_FAULTS` at most, long texts cut."""
 
     code = "invalid_recipe"
 
     def __init__(self, faults: Sequence[Fault], subject: str = "recipe") -> None:
-        lines = "\n".join(f"  {fault.path}: {fault.message}" for fault in faults)
+        told = [_bounded(fault) for fault in faults[:MOST_FAULTS]]
+        lines = "\n".join(f"  {fault.path}: {fault.message}" for fault in told)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        if len(told) < len(faults):
+            lines += f"\n  … and {len(faults) - len(told)} more"
         super().__init__(f"The {subject} has {count}:\n{lines}")
-        self.faults = tuple(faults)
+        self.faults = tuple(told)
         self.subject = subject
 
 

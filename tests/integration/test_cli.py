@@ -4,6 +4,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from tests.support.command import (
     names_below,
     write_csv,
 )
+from tests.support.coordinators import COMMAND
 
 OUTPUTS = {"matched.parquet", "unmatched_left.parquet", "unmatched_right.parquet", "metadata.json"}
 
@@ -201,6 +203,14 @@ def test_an_interrupted_run_leaves_nothing(
     assert "Traceback" not in err
     assert out == ""
     assert books.names() == before
+
+
+def test_services_tell_their_version() -> None:
+    done = subprocess.run(
+        [*COMMAND, "--version"], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (0, f"kallad {version('kalla')}\n")
 
 
 def test_help_and_version_do_not_load_the_engine(tmp_path: Path) -> None:

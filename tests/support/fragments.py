@@ -119,7 +119,7 @@ CONTEXTS = st.builds(
     staging=TEXTS,
 )
 TIMES_LEFT = st.none() | st.integers(1, 10**9).map(lambda ms: timedelta(milliseconds=ms))
-LAUNCHES = st.builds(Launch, ATTEMPTS, CONTEXTS, WORKS, TIMES_LEFT)
+LAUNCHES = st.builds(Launch, ATTEMPTS, CONTEXTS, WORKS, TIMES_LEFT, st.binary(max_size=32))
 
 SIDES = st.fixed_dictionaries({Side.LEFT: COUNTS, Side.RIGHT: COUNTS})
 SIZES = st.builds(BucketSize, st.integers(0, 4095), COUNTS, COUNTS, COUNTS)
@@ -164,6 +164,7 @@ FROM_EXECUTORS = (
         st.integers(1, 9),
         _several(ATTEMPTS),
         _several(ATTEMPTS),
+        st.binary(max_size=32),
     )
     | st.builds(Heartbeat, st.integers(0, 64), COUNTS, COUNTS, COUNTS, COUNTS)
     | st.builds(FragmentProgress, ATTEMPTS, COUNTS, COUNTS, COUNTS, COUNTS)
@@ -174,7 +175,6 @@ TO_EXECUTORS = (
     st.builds(
         Welcome,
         st.integers(1, 60_000).map(lambda ms: timedelta(milliseconds=ms)),
-        st.binary(max_size=32),
     )
     | st.builds(Refusal, TEXTS, TEXTS)
     | LAUNCHES

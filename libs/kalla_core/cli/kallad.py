@@ -7,8 +7,8 @@ that takes the typer app and adds to it, so that this library imports no service
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
-from typing import NoReturn, cast
+from importlib.metadata import entry_points, version
+from typing import Annotated, NoReturn, cast
 
 import typer
 
@@ -16,6 +16,13 @@ from kalla_core.cli import INTERRUPTED
 from kalla_core.cli.leaving import leaving
 
 GROUP = "kalla.services"
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and end, if that is wanted."""
+    if wanted:
+        typer.echo(f"kallad {version('kalla')}")
+        raise typer.Exit
 
 
 def make_app() -> typer.Typer:
@@ -30,7 +37,14 @@ def make_app() -> typer.Typer:
     )
 
     @app.callback()
-    def kallad() -> None:
+    def kallad(
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version", callback=show_version, is_eager=True, help="Show the version."
+            ),
+        ] = False,
+    ) -> None:
         """Start a service of Kalla."""
 
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):

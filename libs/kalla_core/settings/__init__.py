@@ -8,6 +8,7 @@
     client        whatever talks to a coordinator
     tokens        who may come in
     tls           certificates, and who is trusted to sign them
+    unknown       variables that are none of these
     s3            S3 and stores that speak its language
 
 The tables in the README are `settings_table()`.
@@ -31,6 +32,7 @@ from kalla_core.settings.s3 import S3Settings, load_s3_settings
 from kalla_core.settings.together import TogetherSettings
 
 __all__ = [
+    "KINDS",
     "ClientSettings",
     "CoordinatorSettings",
     "Declared",
@@ -55,6 +57,9 @@ _TABLES: tuple[tuple[str, type[Declared]], ...] = (
     ("S3, for whoever reads or writes there", S3Settings),
     ("`kalla` commands that talk to a coordinator", ClientSettings),
 )
+
+KINDS: tuple[type[Declared], ...] = tuple(kind for _, kind in _TABLES)
+"""All kinds of settings."""
 
 
 def settings_table() -> str:

@@ -264,6 +264,11 @@ def table(kind: type[Declared], leave_out: Collection[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
+def variables_of(kind: type[Declared]) -> tuple[str, ...]:
+    """Return the variables that settings of a kind are read from."""
+    return tuple(name for field in kind.model_fields.values() for name in _variables(field))
+
+
 def _invalid(
     kind: type[Declared], error: ValidationError, flags: Mapping[str, object]
 ) -> InvalidSetting:

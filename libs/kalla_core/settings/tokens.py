@@ -6,7 +6,7 @@ A line of a token file is `ROLE[,ROLE] TOKEN`, or a bare token, which may submit
 |------------|----------------------------------------------------------------------------|
 | `read`     | see jobs, their evidence, executors and metrics                            |
 | `submit`   | submit and cancel jobs; validate, explain and preview                      |
-| `admin`    | all of that, and use the folders of everybody's runs below the staging path |
+| `admin`    | all of that                                                                |
 | `executor` | register as an executor and be given fragments; nothing else               |
 """
 

@@ -31,6 +31,10 @@ from kalla_core.recipe.nearest import nearest
 FILE_SCHEME = "file"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SCHEME_OR_ALMOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
+_HOST_OF_FILE = re.compile(r"file://[^/]", re.IGNORECASE)
+_NO_PORT = re.compile(r"([^/?#:\[]*:)(?!\d*(?:[/?#,]|\Z))[^/?#]+")
+_OPTIONS_BEFORE = re.compile(r"[^?]*\?\w+=")
 _OPTION = r"(?:format|delimiter|null|header)=[^&]*"
 _KNOWN_QUERY = re.compile(rf"\?({_OPTION}(?:&{_OPTION})*)\Z", re.DOTALL)
 _QUERY = re.compile(r"[A-Za-z_]+=[^/&]*(?:&[A-Za-z_]+=[^/&]*)*")
@@ -156,8 +160,8 @@ def mask(uri: str) -> str:
 
     Errs on the side of hiding: in a URI that is not well formed, more may be masked.
     """
-    found = _SCHEME.match(uri)
-    if found is None or found[1].lower() == FILE_SCHEME:
+    found = _SCHEME_OR_ALMOST.match(uri)
+    if found is None or (found[1].lower() == FILE_SCHEME and not _HOST_OF_FILE.match(uri)):
         return uri
     head, rest = uri[: found.end()], uri[found.end() :]
     return head + _SECRET_OPTION.sub(rf"\1{_MASK}", _masked_password(rest))
@@ -180,7 +184,11 @@ def check_allowed(path: Path, allowed_roots: Sequence[Path] | None) -> None:
 
 def _masked_password(rest: str) -> str:
     before_query = rest.partition("?")[0]
-    at = before_query.rfind("@") if "@" in before_query else rest.rfind("@")
+    # An @ behind a question mark that no option follows is of a password that holds both.
+    options = _OPTIONS_BEFORE.match(rest) is not None
+    at = before_query.rfind("@") if options and "@" in before_query else rest.rfind("@")
+    if at < 0:
+        return _NO_PORT.sub(rf"\1{_MASK}", rest, count=1) if _NO_PORT.match(rest) else rest
     colon = rest.find(":", 0, max(at, 0))
     return rest if at < 0 or colon < 0 else f"{rest[: colon + 1]}{_MASK}{rest[at:]}"
 
@@ -199,10 +207,11 @@ def _decoded_path(location: str, uri: str) -> str:
     if path.startswith("//"):
         host, slash, rest = path[2:].partition("/")
         if host.lower() not in ("", "localhost"):
+            named = host.rpartition("@")[2].partition(":")[0]
             raise InvalidUri(
-                f"`{uri}` names the host {host}; a file is read from this machine only:"
+                f"`{mask(uri)}` names the host {named}; a file is read from this machine only:"
                 " file:///absolute/path.",
-                uri=uri,
+                uri=mask(uri),
             )
         path = slash + rest
     return unquote(path)

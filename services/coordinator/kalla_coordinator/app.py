@@ -54,6 +54,7 @@ from kalla_core.errors import InvalidSetting, OutputNotWritable, ShuttingDown
 from kalla_core.inspection.ask import INSPECT
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
+from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import CoordinatorSettings
 from kalla_core.settings.tokens import is_loopback, sends_tokens_openly
 from kalla_core.units import format_bytes
@@ -98,6 +99,7 @@ def run(settings: CoordinatorSettings) -> None:
         KallaError: it cannot start.
     """
     configure_logs(settings.log_level, settings.log_format)
+    warn_of_unknown_variables()
     asyncio.run(_until_told(settings))
 
 

@@ -18,6 +18,7 @@ from kalla_coordinator.app import Coordinator, coordinator
 from kalla_coordinator.fleet import Fleet, Restarts
 from kalla_core.errors import ExecutorLost, KallaError, ShuttingDown
 from kalla_core.observe.logs import configure_logs, get_logger
+from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import TogetherSettings
 
 _KALLAD = (sys.executable, "-c", "from kalla_core.cli.tied import main; main()")
@@ -32,6 +33,7 @@ def run(settings: TogetherSettings) -> None:
         KallaError: they cannot start.
     """
     configure_logs(settings.log_level, settings.log_format)
+    warn_of_unknown_variables()
     asyncio.run(_until_told(settings))
 
 

@@ -13,6 +13,7 @@ import os
 import secrets
 import signal
 import socket
+import stat
 import tempfile
 import uuid
 from contextlib import AsyncExitStack, suppress
@@ -28,6 +29,7 @@ from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.presence import Heartbeat, Hello, Welcome
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
+from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import ExecutorSettings
 from kalla_core.settings.tls import PeerTls, read_peer_tls
 from kalla_core.settings.tokens import executor_token, sends_tokens_openly
@@ -53,6 +55,7 @@ def run(settings: ExecutorSettings) -> None:
         KallaError: the coordinator refuses it.
     """
     configure_logs(settings.log_level, settings.log_format)
+    warn_of_unknown_variables()
     share = slot_share(settings.memory_limit_bytes, settings.slots)
     token = executor_token(settings)
     tls = read_peer_tls(settings)
@@ -63,7 +66,7 @@ def run(settings: ExecutorSettings) -> None:
             message="Tokens and rows travel without encryption: give --tls-cert, --tls-key and "
             "--tls-ca.",
         )
-    root = settings.spool_path or Path(tempfile.gettempdir()) / f"kalla-{os.getuid()}"
+    root = settings.spool_path or own_temporary_folder(Path(tempfile.gettempdir()), os.getuid())
     executor_id = f"{socket.gethostname().partition('.')[0]}-{uuid.uuid4().hex[:12]}"
     with (
         Nursery([child_module], slot_environment(share), Resting(settings.slots, None)) as nursery,
@@ -71,6 +74,25 @@ def run(settings: ExecutorSettings) -> None:
     ):
         nursery.open()
         asyncio.run(_Executor(settings, executor_id, share, token, tls, folder, nursery).serve())
+
+
+def own_temporary_folder(parent: Path, user: int) -> Path:
+    """Return the folder of a user below one that everybody writes in; nobody else may look into it.
+
+    Raises:
+        InvalidSetting: somebody else has made it, or it is a link.
+    """
+    folder = parent / f"kalla-{user}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != user:
+        raise InvalidSetting(
+            f"The spool folder {folder} belongs to somebody else, who could read what lies in it; "
+            "remove it, or name another one with --spool-path."
+        )
+    folder.chmod(0o700)
+    return folder
 
 
 class _Executor:

@@ -52,15 +52,24 @@ def test_an_output_lies_below_the_staging_path_or_where_it_is_allowed(tmp_path: 
     allowed = Allowed(tmp_path / "staging", roots=(tmp_path / "results",))
     wanted = {
         "mine": "staging/mine",
-        "runs/other": "staging/runs/other",
+        "runs/mine/again": "staging/runs/mine/again",
+        f"file://{tmp_path}/results/a%20b%25": "results/a b%",
         f"{tmp_path}/results/a": "results/a",
         f"file://{tmp_path}/results/b": "results/b",
     }
 
-    found = {one: allowed.output(request(output_path=one)) for one in wanted}
+    found = {one: allowed.output(request("mine", output_path=one)) for one in wanted}
 
     assert found == {one: str(tmp_path / path) for one, path in wanted.items()}
     assert allowed.output(request(output_path="s3://bucket/a")) == "s3://bucket/a"
+
+
+@pytest.mark.parametrize("output", ["runs/other", "runs/other/deeper", "runs/mine/../other"])
+def test_an_output_in_the_folder_of_another_run_is_refused(output: str, tmp_path: Path) -> None:
+    allowed = Allowed(tmp_path / "staging")
+
+    with pytest.raises(NotAllowed, match="another run"):
+        allowed.output(request("mine", output_path=output))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ none like that. Other options of Kalla's own are
 | `lock_timeout`      | seconds to wait for whoever changes the table's shape | 30      |
 | `max_connections`   | readers of a process at the same time                 | 8       |
 
-Everything else is libpq's, and so are the defaults of what is missing (`~/.pgpass`, `PGPASSWORD`).
+Of libpq's options those are taken that say where to connect, as whom and how safely; none that
+lets libpq write a file, load a library or call somebody else. The defaults of what is missing are
+libpq's (`~/.pgpass`, `PGPASSWORD`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from kalla_core.errors import InvalidUri
+from kalla_core.recipe.nearest import nearest
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.uri import check_allowed, mask
 
@@ -37,6 +40,21 @@ _OPTION = re.compile(r"([A-Za-z_]+)=(.*)", re.DOTALL)
 _NAME = r'(?:"((?:[^"]|"")+)"|([^".]+))'
 _TABLE = re.compile(rf"(?:{_NAME}\.)?{_NAME}")
 _FILES = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "passfile", "servicefile")
+
+_LIBPQ = frozenset(
+    (
+        *_FILES,
+        *("host", "hostaddr", "port", "user", "password", "dbname", "service", "options"),
+        *("application_name", "fallback_application_name", "client_encoding", "connect_timeout"),
+        *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+        *("tcp_user_timeout", "target_session_attrs", "load_balance_hosts", "require_auth"),
+        *("ssl", "sslmode", "sslnegotiation", "sslcompression", "sslsni", "sslpassword"),
+        *("sslcertmode", "ssl_min_protocol_version", "ssl_max_protocol_version"),
+        *("channel_binding", "requirepeer", "gssencmode", "krbsrvname"),
+    )
+)
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 
 _OWN = {"statement_timeout": 3600, "lock_timeout": 30, "max_connections": 8}
 _MOST = 10**6
@@ -96,6 +114,9 @@ def parse_postgres_uri(uri: str, access: SourceAccess) -> PostgresUri:
             check_allowed(Path(unquote(options[name])), access.allowed_roots)
     own = {name: _number(name, options.pop(name, None), uri) for name in _OWN}
     table = _table(options.pop("table", ""), uri)
+    for name in options:
+        if name not in _LIBPQ:
+            raise _invalid(uri, _unknown(name))
     merged = {**_LIBPQ_DEFAULTS, **options}
     query = "&".join(f"{name}={value}" for name, value in merged.items())
     return PostgresUri(
@@ -137,8 +158,17 @@ def _taken_apart(uri: str) -> re.Match[str]:
             " character of the user or the password that has a meaning in URIs (: / ? # [ ] @ %)"
             " is percent-encoded",
         )
+    _check_escapes(found["server"], found["path"] or "", uri)
     _check_server(found["server"], uri)
     return found
+
+
+def _check_escapes(server: str, path: str, uri: str) -> None:
+    """Find what libpq would complain about by quoting the whole URI."""
+    if _BROKEN_ESCAPE.search(uri):
+        raise _invalid(uri, "a % that does not begin an escape like %40 is itself written %25")
+    if _BLANK.search(server) or _BLANK.search(path):
+        raise _invalid(uri, "it holds a blank or a line break, which is written %20 or %0A")
 
 
 def _server_hosts(server: str) -> list[str]:
@@ -174,6 +204,12 @@ def _options(query: str, uri: str) -> dict[str, str]:
             raise _invalid(uri, f"it gives `{found[1]}` more than once")
         options[found[1]] = found[2]
     return options
+
+
+def _unknown(name: str) -> str:
+    close = nearest(name, sorted({*_LIBPQ, *_OWN, "table"}))
+    hint = f"did you mean `{close[0]}`" if close else "it is none that a source may set"
+    return f"of the option `{name}`, {hint}"
 
 
 def _number(name: str, value: str | None, uri: str) -> int:

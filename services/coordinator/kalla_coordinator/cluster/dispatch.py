@@ -336,7 +336,11 @@ class Dispatcher:
                 self._joined(hello)
             case m.Returned(hello):
                 self._returned(hello)
-            case m.Gone(executor, why):
+            case m.Gone(executor, why, planned):
+                if planned:
+                    get_logger().info("executor_left", executor=executor, why=why)
+                else:
+                    get_logger().warning("executor_lost", executor=executor, why=why)
                 self._gone(executor, why)
 
     def _joined(self, hello: Hello) -> None:
@@ -361,7 +365,6 @@ class Dispatcher:
         self._freed.set()
 
     def _gone(self, executor: str, why: str) -> None:
-        get_logger().warning("executor_lost", executor=executor, why=why)
         for attempt, where in list(self._occupied.items()):
             if where == executor:
                 self._lose(attempt)

@@ -174,10 +174,15 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """An executor is lost with all it had in hand and held."""
+    """An executor is gone with all it had in hand and held.
+
+    Attributes:
+        planned: it had said that it would go.
+    """
 
     executor: str
     why: str
+    planned: bool = False
 
 
 Action = Admit | Refuse | Close | Joined | Returned | Gone
@@ -236,7 +241,7 @@ def _broke(members: Members, event: Broke) -> Step:
     if member is None:
         return members, ()
     if member.draining:
-        gone = Gone(event.executor, "it was drained and has left")
+        gone = Gone(event.executor, "it was drained and has left", planned=True)
         return _without(members, event.executor), (gone,)
     return _with(members, replace(member, broken_at=event.at)), ()
 

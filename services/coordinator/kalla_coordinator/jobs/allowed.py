@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from kalla_core.errors import InvalidUri, NotAllowed
 from kalla_core.ids import RunId
@@ -65,12 +65,15 @@ class Allowed:
             return wanted
         if scheme_of(wanted) != LOCAL:
             raise _no_output(wanted)
-        text = urlsplit(wanted).path if wanted.startswith(f"{LOCAL}:/") else wanted
+        text = unquote(urlsplit(wanted).path) if wanted.startswith(f"{LOCAL}:/") else wanted
         path = _resolved(self.staging / text)
         if path is None:
             raise _no_output(wanted)
         if path in (self.staging, self.staging / RUNS) or self._is_own(path):
             raise NotAllowed(f"The output {wanted} is the coordinator's own.", path=wanted)
+        runs, own = self.staging / RUNS, self.default_output(request.run_id)
+        if path.is_relative_to(runs) and not path.is_relative_to(own):
+            raise NotAllowed(f"The output {wanted} lies in the folder of another run.", path=wanted)
         if not path.is_relative_to(self.staging):
             if not Path(text).is_absolute():
                 raise NotAllowed(

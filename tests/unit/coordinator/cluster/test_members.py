@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -159,3 +160,26 @@ def test_whoever_comes_goes_once_at_most_before_coming_again(
 
 def _fields(event: Event) -> dict[str, object]:
     return {name: getattr(event, name) for name in event.__slots__}
+
+
+def test_an_executor_that_said_it_would_go_is_not_lost_but_gone_as_planned() -> None:
+    _, actions = after(
+        registered(), Drains("a", StreamId(1), at(1)), Broke("a", StreamId(1), at(2))
+    )
+    _, silent = after(registered(), Broke("a", StreamId(1), at(1)), Passed(at(9)))
+
+    assert [action.planned for action in actions if isinstance(action, Gone)] == [True]
+    assert [action.planned for action in silent if isinstance(action, Gone)] == [False]
+
+
+def test_nobody_takes_the_id_of_a_member_without_its_secret() -> None:
+    mine = replace(hello(), secret=b"mine")
+    thief = replace(hello(), secret=b"a guess")
+    members, actions = after(
+        Registered(mine, StreamId(1), at(0)),
+        Broke("a", StreamId(1), at(1)),
+        Registered(thief, StreamId(2), at(2)),
+    )
+
+    assert [type(action) for action in actions] == [Refuse]
+    assert members.of["a"].hello == mine
