@@ -85,6 +85,28 @@ async def test_a_lost_snapshot_has_the_whole_run_start_again_under_a_new_one(
     assert has_the_rows_of(tmp_path / "out", books.run())
 
 
+async def test_a_snapshot_lost_after_all_rows_were_read_is_taken_anew_too(tmp_path: Path) -> None:
+    books, db = given(tmp_path), new_database()
+    recipe = in_database(books, db)
+    lost: list[int] = []
+
+    def lose_the_snapshot(launch: Launch) -> KallaError | None:
+        if launch.id.run_attempt == 1 and isinstance(launch.work, JoinWork):
+            db.end_others()
+            lost.append(launch.id.fragment)
+        return None
+
+    async with small_cluster(tmp_path / "spools") as (dispatcher, executors):
+        for executor in executors:
+            executor.sabotage = lose_the_snapshot
+        await run_on(dispatcher, recipe, tmp_path / "out")
+
+    launched = [launch for executor in executors for launch in executor.launched]
+    assert lost
+    assert {launch.id.run_attempt for launch in launched} == {1, 2}
+    assert has_the_rows_of(tmp_path / "out", books.run())
+
+
 async def test_parts_of_the_evidence_go_to_a_bucket_and_show_when_all_are_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,10 @@ _REFUSED = (
     "permission denied for database",
     "is not permitted to log in",
 )
-_POOLED = ("pgbouncer", "unsupported startup parameter", "prepared statement")
+_POOLED = ("pgbouncer", "unsupported startup parameter")
+_NO_SUCH_STATEMENT = ("26000", "42P05")
+"""A prepared statement is missing, or there already: another connection has it."""
+
 _MALFORMED = (
     "invalid URI",
     "invalid connection option",
@@ -73,7 +76,9 @@ def sentence(error: Error) -> str:
 def named(error: Error) -> KallaError:
     """Return the error that tells what happened."""
     state, said = error.sqlstate, sentence(error)
-    if any(word in said.lower() for word in _POOLED) or state == "26000":
+    server_said_so = state is not None or _CONNECT in str(error)
+    pooled = server_said_so and any(word in said.lower() for word in _POOLED)
+    if pooled or state in _NO_SUCH_STATEMENT:
         return InvalidUri(f"{POOLER} (It says: {said}.)")
     if _CONNECT in str(error):
         return _not_connected(said)

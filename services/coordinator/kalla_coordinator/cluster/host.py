@@ -153,12 +153,21 @@ class _Attempt:
                     raise _StartOver(end.error) if _worth_it(end.error, held) else end.error
             telling.all_of_it(run)
             metadata = await self._metadata(run.state, plan, output, telling)
-            await held.verify()
+            await self._verify(held)
             self.bound.reschedule(None)  # from the decision on nothing stops it
             await self.watch.decide_commit()
             await commit(output, metadata)
             telling.committed()
             return metadata
+
+    async def _verify(self, held: Holder) -> None:
+        """Look at the sources once more; a snapshot lost now is one that another attempt has."""
+        try:
+            await held.verify()
+        except KallaError as error:
+            if _worth_it(error, held):
+                raise _StartOver(error) from error
+            raise
 
     def _hold_order(self) -> HoldOrder:
         order = self.order
