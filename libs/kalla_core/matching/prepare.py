@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from datafusion import SessionContext
+from datafusion import LogicalPlan, SessionContext
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching import calls as own
@@ -28,7 +28,7 @@ from kalla_core.matching.literals import (
     moment_splices,
     number_splices,
 )
-from kalla_core.matching.null_safe import same_splices
+from kalla_core.matching.null_safe import check_null_safe, same_splices
 from kalla_core.matching.operands import exact_splices
 from kalla_core.matching.planning import (
     PlanningFailed,
@@ -155,7 +155,7 @@ def _prepared(statement: _Statement) -> PreparedSql:
     names, calls = own.resolve(session, query.sql, tokens, statement.calls, splices)
     text = spliced(query.sql, (*splices, *names))
     prepared = PreparedSql(text, calls, float_sums(session, written))
-    _check_plans(query, prepared)
+    _check_plans(query, prepared, written)
     return prepared
 
 
@@ -168,8 +168,8 @@ def _doubles(statement: _Statement) -> frozenset[Token]:
     return doubles_needed(sql, tokens, literals, casts, statement.casts)
 
 
-def _check_plans(query: MatchQuery, prepared: PreparedSql) -> None:
+def _check_plans(query: MatchQuery, prepared: PreparedSql, written: LogicalPlan) -> None:
     """Plan as a run does, so that what only the optimiser finds is found now."""
     session = full_session(query)
     register_calls(session, prepared)
-    analysed(session, prepared.text)
+    check_null_safe(written, analysed(session, prepared.text))

@@ -42,3 +42,13 @@ def test_same_takes_two_arguments(arguments: str) -> None:
 def test_its_name_is_among_those_that_are_proposed() -> None:
     with pytest.raises(InvalidSql, match="`same`"):
         prepare(query(f"{JOIN} sames(l.id, r.id)"))
+
+
+def test_an_equality_in_where_does_not_become_null_safe_beside_a_null_safe_join() -> None:
+    with pytest.raises(InvalidSql, match="Write the equality into the ON"):
+        planned(f"{JOIN} same(l.k, r.k) where l.grp = r.grp")
+
+    plan = planned(f"{JOIN} same(l.k, r.k) and l.grp = r.grp where l.cur = 'EUR'")
+
+    assert plan.strategy is Strategy.COPARTITION
+    assert not plan.nulls_together
