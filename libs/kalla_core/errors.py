@@ -16,6 +16,7 @@ operator's (the system failed, exit code 3).
     │   ├── InvalidFilter            invalid_filter
     │   ├── InvalidUri               invalid_uri
     │   ├── InvalidType              invalid_type          a `types` entry that names no type
+    │   ├── InvalidFormat            invalid_format        a `format` that the source cannot have
     │   ├── InvalidSetting           invalid_setting
     │   ├── ConnectorMissing         connector_missing     no connector for this kind of source
     │   ├── SourceNotFound           source_not_found
@@ -188,6 +189,12 @@ class InvalidType(UserError):
     """A `types` entry of a recipe that names no type."""
 
     code = "invalid_type"
+
+
+class InvalidFormat(UserError):
+    """A `format` of a recipe that does not go with its source."""
+
+    code = "invalid_format"
 
 
 class InvalidSetting(UserError):

@@ -17,11 +17,11 @@ from kalla_core.engine.demands import (
     column_faults,
     fault_of,
     located,
-    query_over,
+    plan_over,
     source_faults,
 )
-from kalla_core.errors import ConnectorMissing, Fault, KallaError, RecipeInvalid
-from kalla_core.matching.planned import Planned, plan_match
+from kalla_core.errors import ConnectorMissing, Fault, InvalidFormat, KallaError, RecipeInvalid
+from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
 from kalla_core.matching.statement import check_statement
 from kalla_core.recipe.checks import missing_uri
@@ -137,6 +137,7 @@ def _first_rows_fault(
 
 def _source_fault(error: KallaError, location: Location) -> Fault:
     about = "type" if isinstance(error, ConnectorMissing) else "uri"
+    about = "format" if isinstance(error, InvalidFormat) else about
     return fault_of(error, (*location, about))
 
 
@@ -150,6 +151,6 @@ def _plan(
             names = [side.value for side in Side] + [one.spec.alias for one in looked]
             check_statement(recipe.match_sql, names)
             return None, ()
-        return plan_match(query_over(recipe.match_sql, pinned, started_at)), ()
+        return plan_over(recipe.match_sql, pinned, started_at), ()
     except KallaError as error:
         return None, (fault_of(error, SQL),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from kalla_core.errors import TypesNotComparable
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe
@@ -109,3 +111,127 @@ def test_a_null_word_with_a_slash_in_it_is_an_option(tmp_path: Path, way: str) -
     _, pairs = run(recipe_of(tmp_path, right, on, source, WAYS[way]), tmp_path)
 
     assert pairs == [(1, 11)]
+
+
+AMOUNTS = "tolerance_match(l.amount, r.amount, 0.01)"
+DAYS = "date_within(l.d, r.d, 1)"
+SPELLINGS: dict[str, tuple[str, str, str, dict[str, Any], list[tuple[int, int]]]] = {
+    "european": (
+        "id;ref;amount\n11;A1;1.234,56\n12;A2;9,00\n13;A3;-950,00\n",
+        AMOUNTS,
+        "`1.234,56` in line 2 of right.csv",
+        {"decimal": ",", "thousands": "."},
+        [(1, 11), (2, 12), (3, 13)],
+    ),
+    "parentheses": (
+        "id,ref,amount\n11,A1,1234.56\n12,A2,9.00\n13,A3,(950.00)\n",
+        AMOUNTS,
+        "`(950.00)` in line 4 of right.csv",
+        {"amounts": "parentheses"},
+        [(1, 11), (2, 12), (3, 13)],
+    ),
+    "currency": (
+        "id,ref,amount\n11,A1,$1234.56\n12,A2,$9.00\n13,A3,-$950.00\n",
+        AMOUNTS,
+        "`$1234.56` in line 2 of right.csv",
+        {"amounts": "currency"},
+        [(1, 11), (2, 12), (3, 13)],
+    ),
+    "plus": (
+        "id,ref,amount\n11,A1,1234.56\n12,A2,+9.00\n13,A3,-950.00\n",
+        AMOUNTS,
+        "`+9.00` in line 3 of right.csv",
+        {"amounts": "plus"},
+        [(1, 11), (2, 12), (3, 13)],
+    ),
+    "a word among numbers": (
+        "id,ref,amount\n11,A1,1234.56\n12,A2,n/a\n13,A3,-950.00\n",
+        AMOUNTS,
+        "`n/a` in line 3 of right.csv",
+        {"null": "n/a"},
+        [(1, 11), (3, 13)],
+    ),
+    "day first": (
+        "id,ref,d\n11,A1,12/05/2026\n12,A2,18/05/2026\n13,A3,02/06/2026\n",
+        DAYS,
+        "`12/05/2026` in line 2 of right.csv",
+        {"date": "%d/%m/%Y"},
+        [(1, 11), (2, 12), (3, 13)],
+    ),
+    "a word among dates": (
+        "id,ref,d\n11,A1,12/05/2026\n12,A2,n/a\n13,A3,18/05/2026\n",
+        DAYS,
+        "`12/05/2026` in line 2 of right.csv",
+        {"date": "%d/%m/%Y", "null": "n/a"},
+        [(1, 11)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_the_error_names_the_value_and_the_format_that_reads_it(tmp_path: Path, name: str) -> None:
+    text, on, value, found, matched = SPELLINGS[name]
+    source = {"uri": "right.csv?delimiter=;" if ";" in text else "right.csv"}
+
+    with pytest.raises(TypesNotComparable) as caught:
+        run(recipe_of(tmp_path, text, on, source, {}), tmp_path)
+
+    assert f"text because of {value}" in str(caught.value)
+    assert f'"format": {json.dumps(found)} would read it' in str(caught.value)
+    for way, options in WAYS.items():
+        folder = tmp_path / way
+        folder.mkdir()
+        again = recipe_of(folder, text, on, {**source, "format": found}, options)
+        assert run(again, folder)[1] == matched
+
+
+def test_an_error_names_both_formats_where_only_the_author_can_know(tmp_path: Path) -> None:
+    text = "id,ref,d\n11,A1,05/12/2026\n12,A2,05/11/2026\n"
+
+    with pytest.raises(TypesNotComparable) as caught:
+        run(recipe_of(tmp_path, text, DAYS, {}, {}), tmp_path)
+
+    assert '"%d/%m/%Y"}' in str(caught.value)
+    assert '"%m/%d/%Y"}' in str(caught.value)
+    assert "only you can know" in str(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Account statement\nIBAN:,DE00 1234\n\nid,ref,amount\n11,A1,1234.56\n", {"header": 4}),
+        ("id,ref,amount\n11,A1,1234.56,\n12,A9,9.00,\n", {"trailing_delimiter": True}),
+        ("id,ref,amount\n11,A1,1234.56\nTotal,,1234.56\n", {"skip_last": 1}),
+    ],
+)
+def test_what_stands_around_the_rows_is_passed_over(
+    tmp_path: Path, text: str, found: dict[str, Any], way: str
+) -> None:
+    _, pairs = run(recipe_of(tmp_path, text, AMOUNTS, {"format": found}, WAYS[way]), tmp_path)
+
+    assert pairs == [(1, 11)]
+
+
+def test_a_double_name_is_a_warning_of_the_run(tmp_path: Path) -> None:
+    text = "id,ref,amount,amount\n11,A1,1,2\n"
+
+    metadata, pairs = run(recipe_of(tmp_path, text, "r.amount_2 = 2", {}, {}), tmp_path)
+
+    assert pairs == [(1, 11)]
+    assert any("`amount_2`" in warning for warning in metadata.warnings)
+    assert metadata.recipe["sources"]["right"].get("format") is None
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_csv_files_of_a_folder_are_united_by_name(tmp_path: Path, way: str) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "a.csv").write_text("id,ref,amount\n11,A1,1234.56\n")
+    (parts / "b.csv").write_text("note,amount,ref,id\nx,9,A2,12\n")
+
+    recipe = recipe_of(tmp_path, "", AMOUNTS, {"uri": "parts"}, WAYS[way])
+    metadata, pairs = run(recipe, tmp_path)
+
+    assert pairs == [(1, 11), (2, 12)]
+    assert any("a.csv` of 2 files has no column `note`" in one for one in metadata.warnings)

@@ -86,3 +86,5 @@ def _show(console: Console, uri: str, pinned: PinnedSource, table: pa.Table) -> 
     if left_out:
         names = ", ".join(f"{field.name} {type_word(field.type)}" for field in left_out)
         console.print(Text(f"More columns: {names}"))
+    for note in (*pinned.notes, *pinned.texts.values()):
+        console.print(Text(f"Note: {note}"))

@@ -7,12 +7,21 @@ somebody validated it before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
 
-from kalla_core.errors import Fault, InvalidSql, KallaError, RecipeInvalid, UnknownColumn
+from kalla_core.errors import (
+    Fault,
+    InvalidSql,
+    KallaError,
+    RecipeInvalid,
+    TypesNotComparable,
+    UnknownColumn,
+)
 from kalla_core.matching.planned import Planned, plan_match
 from kalla_core.matching.query import MatchQuery, TableShape
 from kalla_core.recipe.model import Recipe, SourceSpec
@@ -22,6 +31,7 @@ from kalla_core.sources.filters import filter_faults
 from kalla_core.sources.protocol import PinnedSource
 
 SQL: Location = ("match_sql",)
+_SHOWN_REASONS = 3
 
 
 def planned_over(recipe: Recipe, pinned: Sequence[PinnedSource], started_at: datetime) -> Planned:
@@ -42,7 +52,7 @@ def planned_over(recipe: Recipe, pinned: Sequence[PinnedSource], started_at: dat
         for fault in source_faults(source.spec, location, source.schema)
     ]
     try:
-        planned = plan_match(query_over(recipe.match_sql, pinned, started_at))
+        planned = plan_over(recipe.match_sql, pinned, started_at)
     except KallaError as error:
         if not faults:
             raise
@@ -58,6 +68,25 @@ def located(recipe: Recipe) -> Iterator[tuple[Location, SourceSpec]]:
     yield ("sources", "right"), recipe.right
     for index, extra in enumerate(recipe.extras):
         yield ("extras", index), extra
+
+
+def plan_over(sql: str, pinned: Sequence[PinnedSource], started_at: datetime) -> Planned:
+    """Plan match SQL over pinned sources: left, right, extras; their notes are warnings as well.
+
+    Raises:
+        KallaError: as `plan_match` does. Where types do not go together, it says what made the
+            columns text that the SQL names.
+    """
+    try:
+        planned = plan_match(query_over(sql, pinned, started_at))
+    except TypesNotComparable as error:
+        reasons = [one for source in pinned for one in _text_reasons(sql, source)]
+        if not reasons:
+            raise
+        message = " ".join([error.message, *reasons[:_SHOWN_REASONS]])
+        raise TypesNotComparable(message, **error.details) from error
+    notes = tuple(note for source in pinned for note in source.notes)
+    return replace(planned, warnings=(*notes, *planned.warnings)) if notes else planned
 
 
 def query_over(sql: str, pinned: Sequence[PinnedSource], started_at: datetime) -> MatchQuery:
@@ -86,6 +115,13 @@ def fault_of(error: KallaError, location: Location) -> Fault:
     if isinstance(error, InvalidSql) and error.line is not None:
         details |= {"line": error.line, "column": error.column}
     return Fault(error.code, path_text(location), error.message, details)
+
+
+def _text_reasons(sql: str, source: PinnedSource) -> Iterator[str]:
+    """Yield what made columns text that the SQL names and that look like something else."""
+    for column, reason in source.texts.items():
+        if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", sql, re.IGNORECASE):
+            yield f"In `{source.spec.alias}`, {reason}"
 
 
 def _shape(source: PinnedSource) -> TableShape:

@@ -54,4 +54,5 @@ def preview_document(preview: Preview) -> Json:
         "row_count": pinned.statistics.rows,
         "row_count_exact": pinned.statistics.exact,
         "rows": table.to_pylist(),
+        "notes": [*pinned.notes, *pinned.texts.values()],
     }

@@ -4,6 +4,8 @@ A document comes in as JSON and leaves as the frozen `model`, or as everything t
 it, all at once, each fault with the place it stands at (`sources.left.primary_key[0]`).
 
     model         the recipe as the rest of Kalla sees it
+    source_format how a source's text is written; format_document is its JSON
+    moment_formats `%d/%m/%Y` as a regular expression
     document      its JSON: names, types and bounds of each field, as pydantic models
     checks        what has to fit between fields: aliases, URIs and types, columns named once
     jsontext      reading JSON: where it breaks, fields that are there twice

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from kalla_core.errors import InvalidType
 from kalla_core.recipe.column_types import parse_type
+from kalla_core.recipe.format_document import FormatDocument
 from kalla_core.recipe.model import EngineChoice, FilterOp, SourceType
 
 MAX_PARTITIONS = 1024
@@ -123,6 +124,7 @@ class TableDocument(Strict):
     columns: Columns | None = Field(None, alias="schema")
     filters: list[FilterDocument] | None = None
     types: Types | None = None
+    format: FormatDocument | None = None
 
 
 class ExtraDocument(TableDocument):

@@ -27,7 +27,9 @@ _EXPECTED = {
     "model_type": "an object",
     "model_attributes_type": "an object",
 }
-_OWN_CODES = frozenset({"invalid_filter", "invalid_type", "invalid_uri", "invalid_run_id", "empty"})
+_OWN_CODES = frozenset(
+    {"invalid_filter", "invalid_format", "invalid_type", "invalid_uri", "invalid_run_id", "empty"}
+)
 
 
 def faults_of(error: ValidationError, model: type[BaseModel]) -> tuple[Fault, ...]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
+
 Scalar = str | int | float | bool
 
 
@@ -60,6 +62,7 @@ class SourceSpec:
         primary_key: the columns that identify a row; empty for extras.
         columns: the recipe's `schema`, columns that must exist; empty when not given.
         types: column to type text, as `decimal(12,2)`, for sources that have no types.
+        format: how the source's text is written.
     """
 
     alias: str
@@ -69,6 +72,7 @@ class SourceSpec:
     columns: tuple[str, ...] = ()
     filters: tuple[Filter, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    format: SourceFormat = AS_USUAL
 
 
 class EngineChoice(StrEnum):

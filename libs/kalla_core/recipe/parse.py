@@ -21,6 +21,7 @@ from kalla_core.recipe.document import (
     TableDocument,
 )
 from kalla_core.recipe.faults import faults_of
+from kalla_core.recipe.format_document import format_of
 from kalla_core.recipe.jsontext import read_json
 from kalla_core.recipe.model import EngineChoice, Filter, Options, Recipe, SourceSpec, SourceType
 from kalla_core.recipe.paths import DOCUMENT
@@ -102,6 +103,7 @@ def spec_of(
         columns=tuple(table.columns or ()),
         filters=tuple(_filter(one) for one in table.filters or ()),
         types=dict(table.types or {}),
+        format=format_of(table.format),
     )
 
 

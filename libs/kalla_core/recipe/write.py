@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from kalla_core.observe.secrets import mask_text
+from kalla_core.recipe.format_document import format_document
 from kalla_core.recipe.model import EngineChoice, Filter, Options, Recipe, SourceSpec
 from kalla_core.recipe.uris import LOCAL, scheme_of
 
@@ -64,6 +65,7 @@ def source_document(spec: SourceSpec, *, masked: bool = False) -> dict[str, Any]
             "schema": list(spec.columns),
             "filters": filter_documents(spec.filters),
             "types": dict(spec.types),
+            "format": dict(format_document(spec.format)),
         }
     )
 

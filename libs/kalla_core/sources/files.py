@@ -171,7 +171,7 @@ class FileConnector:
         resolved = replace(spec, uri=absolute(_uri(spec), Path.cwd()))
         uri = parse_file_uri(_uri(resolved))
         file_format, files = _of_format(self._store.list(uri.location), uri)
-        source = FileSource(self._store, files, uri.options, spec.types)
+        source = FileSource(self._store, files, uri.options, spec.types, spec.format)
         shape = self._formats[file_format].shape(source)
         return PinnedSource(
             spec=resolved,
@@ -184,7 +184,8 @@ class FileConnector:
     def _source(self, pinned: PinnedSource) -> FileSource:
         uri = parse_file_uri(_uri(pinned.spec))
         files = tuple(StoredFile.from_json(file) for file in pinned.identity["files"])
-        return FileSource(self._store, files, uri.options, pinned.spec.types)
+        spec = pinned.spec
+        return FileSource(self._store, files, uri.options, spec.types, spec.format)
 
     def _format(self, pinned: PinnedSource) -> FormatReader:
         return self._formats[FileFormat(pinned.detail["format"])]

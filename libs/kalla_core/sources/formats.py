@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.errors import SourceChanged
+from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.protocol import JsonObject, Part, PinnedSource, Statistics
 from kalla_core.sources.store import NO_PROMISE, ByteStore, Promise, StoredFile
@@ -23,12 +24,14 @@ class FileSource:
 
     Attributes:
         types: the recipe's `types`.
+        format: the recipe's `format`.
     """
 
     store: ByteStore
     files: tuple[StoredFile, ...]
     options: FileOptions
     types: Mapping[str, str]
+    format: SourceFormat = AS_USUAL
 
     def open(self, index: int, promise: Promise = NO_PROMISE) -> pa.NativeFile:
         """Open one of the files, unchanged; see `ByteStore.open`."""

@@ -74,7 +74,8 @@ class PinnedSource:
             which no row has a value, so that it has no type yet and fits every other.
         identity: what the snapshot's place is taken by (snapshot id; or files with size, mtime
             and ETag), as JSON, as it goes into metadata.json.
-        detail: whatever else the connector needs to read a part, as JSON.
+        detail: whatever else the connector needs to read a part, as JSON; `notes` and `texts` in it
+            are for people.
     """
 
     spec: SourceSpec
@@ -82,6 +83,17 @@ class PinnedSource:
     identity: JsonObject
     statistics: Statistics
     detail: JsonObject
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about what was read otherwise than one might think."""
+        return tuple(self.detail.get("notes", ()))
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """For columns that are text though they look like something else, what makes them so."""
+        found: Mapping[str, str] = self.detail.get("texts", {})
+        return found
 
 
 @dataclass(frozen=True, slots=True)

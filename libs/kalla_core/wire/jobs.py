@@ -142,6 +142,8 @@ def _source_document(source: jobs_pb2.Source, location: Sequence[str | int]) -> 
         ],
         "types": dict(source.types),
     }
+    if source.format_json:
+        document["format"] = _json(source.format_json, (*location, "format"))
     return {**document, "type": source.type} if source.type else document
 
 
@@ -167,6 +169,7 @@ def _source_message(source: Mapping[str, Any]) -> jobs_pb2.Source:
         uri=source.get("uri") or "",
         filters=filters,
         types=source.get("types") or {},
+        format_json=json.dumps(source["format"]) if source.get("format") else "",
     )
     message.schema.extend(source.get("schema") or ())
     return message

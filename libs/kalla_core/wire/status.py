@@ -67,6 +67,7 @@ STATUSES: Mapping[str, Statuses] = {
     "invalid_filter": _INVALID,
     "invalid_uri": _INVALID,
     "invalid_type": _INVALID,
+    "invalid_format": _INVALID,
     "invalid_setting": _INVALID,
     "connector_missing": _INVALID,
     "source_not_found": _INVALID,

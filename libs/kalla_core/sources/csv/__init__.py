@@ -1,19 +1,26 @@
 r"""CSV files: typed once, cut anywhere, read in parallel.
 
     dialect   what separates, quotes and ends; what stands for NULL
+    encodings which encodings are cut as they are
+    spelling  how values are written: `numbers`, `moments`; rewritten as documented, then cast
     quotes    where records begin: an exact, vectorised automaton over quotes
+    comments  what hides from it: comments, escaped signs
     records   record boundaries in a file or a stream
-    header    the column names
+    header    the column names; `footer` is where rows end
+    body      the files of a source
     sample    the rows that types are told from
     infer     from texts to types
+    texts     why a column is text that looks like something else
     block     bytes of whole records → one Arrow batch
-    locate    from a failure to line, column and remedy
+    united    batches of files with unlike columns in one schema
+    locate    from a failure to line, column and remedy; `faults` are its sentences
     format    all of it as a `FormatReader`
 
-**What is read.** UTF-8 with or without a byte order mark. Records end with `\n`, `\r\n` or `\r`;
-a quote opens a quoted field only at the field's start (elsewhere it is literal), `""` within one
-is a quote, what follows a closing quote is literal: the rules of Python's `csv` and of Arrow's
-reader. Blank lines are no rows. Empty unquoted is NULL, `""` is the empty string.
+**What is read**, unless the source's `format` says otherwise. UTF-8 with or without a byte order
+mark. Records end with `\n`, `\r\n` or `\r`; a quote opens a quoted field
+only at the field's start (elsewhere it is literal), `""` within one
+is a quote, text behind a closing quote is an error: the rules of Python's `csv` and of Arrow's
+reader, but strict. Blank lines are no rows. Empty unquoted is NULL, `""` is the empty string.
 
 **Parts.** A file is scanned once for quotes when it is cut, at memory speed where it has none;
 then each part is a list of exact offsets at which records begin; a range owns the records that

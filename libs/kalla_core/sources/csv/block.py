@@ -1,24 +1,23 @@
 """Bytes of whole records become one Arrow batch.
 
-Arrow's reader parses them, with all types given. Two kinds of column it first reads as text:
+Arrow's reader parses them, with all types given. Some kinds of column it first reads as text:
 integers, to be sure that nothing but digits was written (and, where the type was told from a
-sample, nothing but canonical digits: `00123` must not turn into 123), and decimals of more than
-38 digits, which it cannot read itself.
+sample, nothing but canonical digits: `00123` must not turn into 123), decimals of more than 38
+digits, which it cannot read itself, and what the source's `format` spells otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from kalla_core.sources.csv.dialect import BOM, Dialect
+from kalla_core.sources.csv.comments import without_comments
+from kalla_core.sources.csv.dialect import BOM, TRAILING, UTF8, Dialect
 
-_TRUE = ["true", "True", "TRUE"]
-_FALSE = ["false", "False", "FALSE"]
 _LARGEST_DIGIT = ord("9")
 _POWERS = [10**digits for digits in range(19)]
 
@@ -31,6 +30,7 @@ class BlockParser:
         dialect: how the file is written.
         canonical: integer columns in which only canonical digits are allowed.
         only: the columns to return, in the file's order; None for all.
+        currencies: what the amounts of a column are in, as it is written.
     """
 
     def __init__(
@@ -39,38 +39,43 @@ class BlockParser:
         dialect: Dialect,
         canonical: Collection[str] = (),
         only: Collection[str] | None = None,
+        currencies: Mapping[str, str] | None = None,
     ) -> None:
         names = schema.names if only is None else [name for name in schema.names if name in only]
         self.file_schema = schema
         self.schema = pa.schema([schema.field(name) for name in names])
         self.canonical = frozenset(canonical)
+        self.currencies = currencies or {}
+        self._dialect = dialect
         self._late = [
-            (index, field) for index, field in enumerate(self.schema) if _reads_as_text(field.type)
+            (index, field)
+            for index, field in enumerate(self.schema)
+            if self._reads_as_text(field.type)
         ]
-        self._names = schema.names
-        self._parse = pyarrow.csv.ParseOptions(delimiter=dialect.delimiter)
+        self._names = dialect.columns(schema.names)
+        self._parse = dialect.parse_options()
         self._convert = pyarrow.csv.ConvertOptions(
             column_types={
-                field.name: pa.string() if _reads_as_text(field.type) else field.type
+                field.name: pa.string() if self._reads_as_text(field.type) else field.type
                 for field in schema
-            },
-            include_columns=names,
+            }
+            | {TRAILING: pa.null()},
+            include_columns=dialect.columns(names),
             null_values=list(dialect.nulls),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
-            true_values=_TRUE,
-            false_values=_FALSE,
+            true_values=list(dialect.spelling.true_words),
+            false_values=list(dialect.spelling.false_words),
         )
 
     def parse(self, block: pa.Buffer) -> pa.RecordBatch:
         """Return the rows of a block that begins and ends with whole records.
 
         Raises:
-            pyarrow.ArrowInvalid: a record with another number of columns, or a value that does
-                not fit its type.
+            pyarrow.ArrowInvalid: a record with another number of columns, a value that does not fit
+                its type, or bytes that are none of the encoding.
         """
-        if bytes(memoryview(block)[: len(BOM)]) == BOM:
-            block = pa.py_buffer(b"\n" + block.to_pybytes())  # or Arrow would drop it
+        block = self._prepared(block)
         table = pyarrow.csv.read_csv(
             pa.BufferReader(block),
             read_options=pyarrow.csv.ReadOptions(
@@ -79,20 +84,39 @@ class BlockParser:
             parse_options=self._parse,
             convert_options=self._convert,
         )
-        arrays = [_one_chunk(column) for column in table.columns]
+        arrays = [_one_chunk(table.column(name)) for name in self.schema.names]
         for index, field in self._late:
             arrays[index] = self._typed(arrays[index], field)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
+    def _prepared(self, block: pa.Buffer) -> pa.Buffer:
+        if self._dialect.comment is not None:
+            block = pa.py_buffer(without_comments(block, self._dialect))
+        if self._dialect.encoding != UTF8:
+            try:
+                text = block.to_pybytes().decode(self._dialect.encoding)
+            except UnicodeDecodeError as cause:
+                raise pa.ArrowInvalid(str(cause)) from cause
+            block = pa.py_buffer(text.encode())
+        if bytes(memoryview(block)[: len(BOM)]) == BOM:
+            block = pa.py_buffer(b"\n" + block.to_pybytes())  # or Arrow would drop it
+        return block
+
+    def _reads_as_text(self, wanted: pa.DataType) -> bool:
+        rewritten = self._dialect.spelling.rewrites(wanted)
+        return bool(rewritten or pa.types.is_integer(wanted) or pa.types.is_decimal256(wanted))
+
     def _typed(self, texts: pa.StringArray, field: pa.Field) -> pa.Array:
+        if self._dialect.spelling.rewrites(field.type):
+            nulls = texts.null_count
+            currency = self.currencies.get(field.name)
+            texts = self._dialect.spelling.rewritten(texts, field.type, currency)
+            if texts.null_count != nulls:
+                raise pa.ArrowInvalid("a value is not written as the format says")
         values = pc.cast(texts, field.type)
         if pa.types.is_integer(field.type):
             check_digits(texts, values, canonical=field.name in self.canonical)
         return values
-
-
-def _reads_as_text(column_type: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(column_type) or pa.types.is_decimal256(column_type))
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.dialect import Dialect
+from kalla_core.sources.csv.footer import end_of_rows
 from kalla_core.sources.csv.header import Header, read_header
 from kalla_core.sources.formats import FileSource
 from kalla_core.sources.protocol import JsonObject
@@ -19,6 +20,8 @@ from kalla_core.sources.store import NO_PROMISE, Promise
 _GZIP_GUESS = 5
 """How much larger a gzip file is thought to be when it is unpacked; only sizes rest on it."""
 
+Read = Callable[[int], bytes]
+
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
@@ -26,27 +29,44 @@ class CsvFile:
 
     Attributes:
         index: which of the source's files.
-        start: offset of the first row, in the uncompressed bytes.
+        start: offset of the first row, in the bytes that are read: unpacked, transcoded.
+        end: offset likewise of the end of the last row; None for the file's own.
         size_bytes: of the file as it is stored.
         terminator: the byte that ends records.
-        gzip: whether it has to be unpacked; then only a stream, never cut.
+        streamed: whether its bytes have to be unpacked or transcoded; then it is never cut.
+        columns: those of the file, in its order.
     """
 
     index: int
     path: str
     start: int
+    end: int | None
     size_bytes: int
     terminator: int
-    gzip: bool
+    streamed: bool
+    columns: tuple[str, ...]
+
+    @property
+    def rows_end(self) -> int:
+        """Where the rows of a file end that can be cut."""
+        return self.size_bytes if self.end is None else self.end
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of rows; a guess if compressed."""
-        return self.size_bytes * _GZIP_GUESS if self.gzip else self.size_bytes - self.start
+        """Bytes of rows; a guess if they are packed."""
+        if self.streamed:
+            return self.size_bytes * (_GZIP_GUESS if is_gzip(self.path) else 1)
+        return self.rows_end - self.start
 
     def as_json(self) -> JsonObject:
-        """Return what `from_json` needs beside the pinned file."""
-        return {"start": self.start, "terminator": self.terminator, "gzip": self.gzip}
+        """Return what `of` needs beside the pinned file."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "terminator": self.terminator,
+            "streamed": self.streamed,
+            "columns": list(self.columns),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,82 +80,155 @@ class CsvSource:
     def stream(
         self, file: CsvFile, promise: Promise = NO_PROMISE
     ) -> AbstractContextManager[pa.NativeFile]:
-        """Open a file from its first byte, unpacked.
+        """Open a file from its first byte, unpacked and transcoded.
 
         Args:
             file: one of this source's.
             promise: what will be read of its stored bytes.
 
         Raises:
-            SourceUnreadable: on opening or in the context, bytes that cannot be unpacked.
+            SourceUnreadable: on opening or in the context, bytes that cannot be unpacked or
+                transcoded.
         """
-        return _opened(self.source, file.index, promise)
+        return _opened(self.source, file.index, self.dialect, promise)
+
+    @contextmanager
+    def rows(self, file: CsvFile, promise: Promise = NO_PROMISE) -> Iterator[Read]:
+        """Open a file at its first row; what is given reads up to so many bytes of rows.
+
+        Raises:
+            SourceUnreadable: as `stream` does.
+        """
+        with self.stream(file, promise) as stream:
+            stream.read(file.start)
+            left = None if file.end is None else file.end - file.start
+
+            def read(size: int = -1) -> bytes:
+                nonlocal left
+                if left is None:
+                    return bytes(stream.read() if size < 0 else stream.read(size))
+                data = bytes(stream.read(left if size < 0 else min(size, left)))
+                left -= len(data)
+                return data
+
+            yield read
 
     @staticmethod
     def of(source: FileSource, detail: Mapping[str, Any]) -> CsvSource:
         """Return the source that was pinned with `detail`."""
         files = tuple(
-            CsvFile(index=index, path=stored.path, size_bytes=stored.size_bytes, **found)
+            CsvFile(
+                index=index,
+                path=stored.path,
+                size_bytes=stored.size_bytes,
+                **{**found, "columns": tuple(found["columns"])},
+            )
             for index, (stored, found) in enumerate(
                 zip(source.files, detail["bodies"], strict=True)
             )
         )
-        return CsvSource(source, files, Dialect.of(source.options))
+        return CsvSource(source, files, Dialect.of(source.options, source.format))
 
 
-def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...]]:
-    """Read the header of every file; return the source and its column names.
+def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...], tuple[str, ...]]:
+    """Read the header of every file; return the source, its column names and notes.
+
+    Columns are united by name.
 
     Raises:
-        SourceUnreadable: see `read_header`; or files whose headers differ.
+        SourceUnreadable: see `read_header`; or files without headers that have unlike columns.
     """
-    dialect = Dialect.of(source.options)
+    dialect = Dialect.of(source.options, source.format)
     headers = [_header(source, index, dialect) for index in range(len(source.files))]
     files = tuple(
         CsvFile(
             index=index,
             path=stored.path,
             start=header.body_start,
+            end=_end(source, index, dialect, header, streamed=_is_streamed(stored.path, dialect)),
             size_bytes=stored.size_bytes,
             terminator=header.terminator,
-            gzip=_is_gzip(stored.path),
+            streamed=_is_streamed(stored.path, dialect),
+            columns=header.columns,
         )
         for index, (stored, header) in enumerate(zip(source.files, headers, strict=True))
     )
-    for file, header in zip(files, headers, strict=True):
-        if header.columns != headers[0].columns:
+    columns = tuple(dict.fromkeys(name for file in files for name in file.columns))
+    for file in files:
+        if dialect.header is False and file.columns != columns:
             raise SourceUnreadable(
-                f"`{file.path}` has the columns {', '.join(header.columns)}, but `{files[0].path}`"
-                f" has {', '.join(headers[0].columns)}; files of one source have the same, in the"
-                " same order.",
+                f"`{file.path}` has {len(file.columns)} columns, but another file of the source"
+                f" {len(columns)}; files without headers have the same.",
                 file=file.path,
             )
-    return CsvSource(source, files, dialect), headers[0].columns
+    notes = tuple(note for header in headers for note in header.notes)
+    return CsvSource(source, files, dialect), columns, notes + _missing(files, columns)
+
+
+def _missing(files: tuple[CsvFile, ...], columns: tuple[str, ...]) -> tuple[str, ...]:
+    notes = []
+    for name in columns:
+        lacking = [file.path for file in files if name not in file.columns]
+        if lacking:
+            others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            notes.append(
+                f"`{lacking[0]}`{others} of {len(files)} files has no column `{name}`; it is NULL"
+                " there."
+            )
+    return tuple(notes)
 
 
 def _header(source: FileSource, index: int, dialect: Dialect) -> Header:
-    with _opened(source, index) as stream:
+    with _opened(source, index, dialect) as stream:
         return read_header(stream, source.files[index].path, dialect)
+
+
+def _end(
+    source: FileSource, index: int, dialect: Dialect, header: Header, *, streamed: bool
+) -> int | None:
+    if not dialect.skip_last:
+        return None
+    with _opened(source, index, dialect) as stream:
+        size = None if streamed else source.files[index].size_bytes
+        return end_of_rows(stream, header.body_start, size, header.terminator, dialect.skip_last)
 
 
 @contextmanager
 def _opened(
-    source: FileSource, index: int, promise: Promise = NO_PROMISE
+    source: FileSource, index: int, dialect: Dialect, promise: Promise = NO_PROMISE
 ) -> Iterator[pa.NativeFile]:
     path = source.files[index].path
     with source.open(index, promise) as raw:
-        if not _is_gzip(path):
-            yield raw
-            return
         try:
-            with pa.CompressedInputStream(raw, "gzip") as unpacked:
-                yield unpacked
+            if is_gzip(path):
+                with pa.CompressedInputStream(raw, "gzip") as unpacked:
+                    yield _transcoded(unpacked, dialect)
+            else:
+                yield _transcoded(raw, dialect)
+        except UnicodeError as cause:
+            source.check_unchanged(index)
+            raise SourceUnreadable(
+                f"`{path}` is not {dialect.transcoded or dialect.encoding}: {cause}.", file=path
+            ) from cause
         except OSError as cause:
+            if not is_gzip(path):
+                raise
             source.check_unchanged(index)
             raise SourceUnreadable(
                 f"`{path}` is no whole gzip file: {cause}.", file=path
             ) from cause
 
 
-def _is_gzip(path: str) -> bool:
+def _transcoded(stream: pa.NativeFile, dialect: Dialect) -> pa.NativeFile:
+    if dialect.transcoded is None:
+        return stream
+    return pa.transcoding_input_stream(stream, dialect.transcoded, "utf-8")
+
+
+def _is_streamed(path: str, dialect: Dialect) -> bool:
+    return is_gzip(path) or dialect.transcoded is not None
+
+
+def is_gzip(path: str) -> bool:
+    """Return whether a file's name says that it is packed."""
     return path.lower().endswith(".gz")

@@ -44,7 +44,7 @@ def targets(files: Sequence[CsvFile], parts: int) -> list[list[Target]]:
     first = 0
     for file in files:
         span = (first, first + file.body_bytes)
-        if file.gzip:
+        if file.streamed:
             found.append([Target(file.start, _part_at(shares, first))])
         else:
             found.append(list(_targets(shares, span, file.start - first)))

@@ -1,15 +1,27 @@
-"""What separates, quotes and ends in one CSV source."""
+"""What separates, quotes and ends in one CSV source, and how its values are written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+import pyarrow.csv
+
+from kalla_core.errors import InvalidFormat
+from kalla_core.recipe.source_format import AS_USUAL, NO_QUOTE, SourceFormat
+from kalla_core.sources.csv.encodings import is_kept
+from kalla_core.sources.csv.spelling import AS_DOCUMENTED, Spelling
 from kalla_core.sources.uri import FileOptions
 
 QUOTE = ord('"')
 NEWLINE = ord("\n")
 RETURN = ord("\r")
 BOM = b"\xef\xbb\xbf"
+TRAILING = "__kalla_trailing"
+"""The column that a trailing delimiter makes; it is never delivered."""
+
+UTF8 = "utf-8"
+SkipRow = Callable[[pyarrow.csv.InvalidRow], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +32,15 @@ class Signs:
         delimiter: between fields.
         terminator: ends records.
         quote: around fields; None if there is none such.
+        escape: takes the meaning from the byte behind it.
+        comment: begins a line that is no record.
     """
 
     delimiter: int
     terminator: int
     quote: int | None = QUOTE
+    escape: int | None = None
+    comment: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +49,86 @@ class Dialect:
 
     Attributes:
         nulls: unquoted texts that mean NULL, the empty one among them.
-        header: whether the first record names the columns.
+        header: whether the first record names the columns, or the number of the line that does, or
+            what it starts with.
+        quote: None if there is none.
+        encoding: of the bytes that are cut and parsed; `transcoded` from another one before.
     """
 
-    delimiter: str
-    nulls: tuple[str, ...]
-    header: bool
+    delimiter: str = ","
+    nulls: tuple[str, ...] = ("",)
+    header: bool | int | str = True
+    quote: str | None = '"'
+    escape: str | None = None
+    comment: str | None = None
+    encoding: str = UTF8
+    transcoded: str | None = None
+    skip_first: int = 0
+    skip_last: int = 0
+    trailing: bool = False
+    spelling: Spelling = field(default=AS_DOCUMENTED)
 
     def signs(self, terminator: int) -> Signs:
         """Return the signs of a file whose records end with `terminator`."""
-        return Signs(ord(self.delimiter), terminator)
+        return Signs(
+            ord(self.delimiter),
+            terminator,
+            *(None if sign is None else ord(sign) for sign in self._optional),
+        )
+
+    def columns(self, names: Sequence[str]) -> list[str]:
+        """Return the columns that a parser sees where the source has `names`."""
+        return [*names, TRAILING] if self.trailing else list(names)
+
+    def parse_options(self, on_invalid: SkipRow | None = None) -> pyarrow.csv.ParseOptions:
+        """Return what Arrow's parser needs to know."""
+        return pyarrow.csv.ParseOptions(
+            delimiter=self.delimiter,
+            quote_char=self.quote or False,
+            double_quote=True,
+            escape_char=self.escape or False,
+            invalid_row_handler=on_invalid,
+        )
+
+    @property
+    def _optional(self) -> tuple[str | None, ...]:
+        return self.quote, self.escape, self.comment
 
     @staticmethod
-    def of(options: FileOptions) -> Dialect:
-        """Return the dialect that a URI's options ask for."""
-        return Dialect(options.delimiter, ("", *options.nulls), options.header)
+    def of(options: FileOptions, found: SourceFormat = AS_USUAL) -> Dialect:
+        """Return the dialect that a URI's options and a source's `format` ask for.
+
+        Raises:
+            InvalidFormat: they contradict each other.
+        """
+        for name, said, usual in (
+            ("delimiter", options.delimiter, ","),
+            ("header", options.header, True),
+        ):
+            formal = getattr(found, name)
+            if formal is not None and said not in (usual, formal):
+                raise InvalidFormat(
+                    f"The URI says one `{name}` and `format` another; say it once.", field=name
+                )
+        encoding = found.encoding or UTF8
+        delimiter = found.delimiter or options.delimiter
+        quote = None if found.quote == NO_QUOTE else found.quote or '"'
+        signs = (delimiter, quote, found.escape, found.comment)
+        kept = is_kept(encoding, [sign for sign in signs if sign is not None])
+        return Dialect(
+            delimiter=delimiter,
+            nulls=tuple(dict.fromkeys(("", *options.nulls, *found.nulls))),
+            header=options.header if found.header is None else found.header,
+            quote=quote,
+            escape=found.escape,
+            comment=found.comment,
+            encoding=encoding if kept else UTF8,
+            transcoded=None if kept else encoding,
+            skip_first=found.skip_first,
+            skip_last=found.skip_last,
+            trailing=found.trailing_delimiter,
+            spelling=Spelling.of(found),
+        )
 
 
 def terminator_of(head: bytes) -> int:

@@ -38,5 +38,6 @@ def broken_record(
     what = f"the record that begins here {broken.why}"
     if broken.at is not None:
         shown = short((text.decode(errors="replace").splitlines() or [""])[0])
-        what += f" in line {at}: `{shown}`; a quote within quotes is written twice"
+        what += f" in line {at}: `{shown}`; a quote within quotes is written twice,"
+        what += ' and where quotes mean nothing, "format": {"quote": "none"} says so'
     return at_line(path, line, what if what.endswith("?") else f"{what}.")

@@ -15,7 +15,7 @@ from kalla_core.recipe.nearest import suggestion
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource, open_csv_source
 from kalla_core.sources.csv.cut import BLOCK_BYTES, Block, Target, parts_of, targets
-from kalla_core.sources.csv.infer import infer_type
+from kalla_core.sources.csv.infer import Told, told_type
 from kalla_core.sources.csv.locate import explain_broken, explain_misfit
 from kalla_core.sources.csv.pick import cut_out, line_ends
 from kalla_core.sources.csv.records import (
@@ -26,6 +26,8 @@ from kalla_core.sources.csv.records import (
     record_starts,
 )
 from kalla_core.sources.csv.sample import Sample, take_sample
+from kalla_core.sources.csv.texts import text_reasons
+from kalla_core.sources.csv.united import selected, united
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
 from kalla_core.sources.marked import Flags
@@ -40,28 +42,33 @@ class CsvFormat:
 
     def shape(self, source: FileSource) -> Shape:
         """Read headers and a sample; fix the types."""
-        csv_source, columns = open_csv_source(source)
+        csv_source, columns, notes = open_csv_source(source)
         _check_types(source.types, columns)
         sample = take_sample(csv_source, columns)
-        schema = pa.schema(
-            [
-                (name, parse_type(source.types[name]))
-                if name in source.types
-                else (name, _type_of(sample, name))
-                for name in columns
-            ]
-        )
-        canonical = [
-            field.name
-            for field in schema
-            if pa.types.is_integer(field.type) and field.name not in source.types
+        spelling = csv_source.dialect.spelling
+        texts = {name: sample.rows.column(name) for name in columns}
+        told = {name: told_type(values, spelling) for name, values in texts.items()}
+        schema = pa.schema([(name, _type(source, sample, name, told[name])) for name in columns])
+        looked_at = [
+            name
+            for name in columns
+            if pa.types.is_string(schema.field(name).type) and name not in source.types
         ]
         return Shape(
             schema=schema,
             statistics=_statistics(csv_source, sample),
             detail={
                 "bodies": [file.as_json() for file in csv_source.files],
-                "canonical": canonical,
+                "canonical": [
+                    field.name
+                    for field in schema
+                    if pa.types.is_integer(field.type) and field.name not in source.types
+                ],
+                "currencies": {
+                    name: one.currency for name, one in told.items() if one.currency is not None
+                },
+                "notes": list(notes),
+                "texts": text_reasons(csv_source, sample, looked_at),
             },
         )
 
@@ -121,9 +128,25 @@ class _Reader:
         self, source: CsvSource, pinned: PinnedSource, columns: Collection[str] | None = None
     ) -> None:
         self._source = source
-        self._parser = BlockParser(
-            pinned.schema, source.dialect, pinned.detail["canonical"], columns
-        )
+        self._pinned = pinned
+        self._schema = selected(pinned.schema, columns)
+        self._parsers: dict[tuple[str, ...], BlockParser] = {}
+
+    def _parser(self, file: CsvFile) -> BlockParser:
+        found = self._parsers.get(file.columns)
+        if found is None:
+            names = [name for name in self._schema.names if name in file.columns]
+            found = self._parsers[file.columns] = BlockParser(
+                pa.schema([self._pinned.schema.field(name) for name in file.columns]),
+                self._source.dialect,
+                self._pinned.detail["canonical"],
+                names or file.columns[:1],  # rows are counted by some column
+                self._pinned.detail["currencies"],
+            )
+        return found
+
+    def _parse(self, file: CsvFile, block: pa.Buffer) -> pa.RecordBatch:
+        return united(self._parser(file).parse(block), self._schema)
 
     def planned(self, file: CsvFile, offsets: Sequence[int]) -> Iterator[pa.RecordBatch]:
         """Yield a batch for each block between `offsets`."""
@@ -135,7 +158,7 @@ class _Reader:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows that `flags` marks of the blocks between `offsets`."""
         for start, block in self._planned_blocks(file, offsets):
-            edges = line_ends(block, file.terminator)
+            edges = line_ends(block, self._source.dialect.signs(file.terminator))
             if edges is None:
                 for batch in self._parsed(file, start, block):
                     yield batch.filter(pa.array(flags.take(batch.num_rows)))
@@ -153,7 +176,7 @@ class _Reader:
         wanted: npt.NDArray[np.bool_],
     ) -> Iterator[pa.RecordBatch]:
         try:
-            yield self._parser.parse(cut_out(block, edges, wanted))
+            yield self._parse(file, cut_out(block, edges, wanted))
         except pa.ArrowInvalid:  # the whole block knows in which line
             for batch in self._parsed(file, start, block):
                 yield batch.filter(pa.array(wanted))
@@ -185,20 +208,19 @@ class _Reader:
     def _blocks(self, file: CsvFile, block_bytes: int, promise: Promise) -> Iterator[bytes]:
         signs = self._source.dialect.signs(file.terminator)
         try:
-            with self._source.stream(file, promise) as stream:
-                stream.read(file.start)
-                yield from record_blocks(stream.read, signs, block_bytes)
+            with self._source.rows(file, promise) as read:
+                yield from record_blocks(read, signs, block_bytes)
         except BrokenRecordError as broken:
             self._source.source.check_unchanged(file.index)
             raise explain_broken(self._source, file, broken) from None
 
     def _parsed(self, file: CsvFile, offset: int, block: pa.Buffer) -> Iterator[pa.RecordBatch]:
         try:
-            batch = self._parser.parse(block)
+            batch = self._parse(file, block)
         except pa.ArrowInvalid:
             self._source.source.check_unchanged(file.index)
             raise explain_misfit(
-                self._source, file, self._parser, offset, block.to_pybytes()
+                self._source, file, self._parser(file), offset, block.to_pybytes()
             ) from None
         if batch.num_rows:
             yield batch
@@ -207,23 +229,23 @@ class _Reader:
 def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Iterator[Block]:
     if not wanted:
         return
-    if file.gzip:
+    if file.streamed:
         if _has_rows(source, file):
             yield Block(file.index, wanted[0].part, None, None, file.body_bytes)
         return
     try:
-        with source.stream(file, Promise(((file.start, file.size_bytes),))) as stream:
+        with source.stream(file, Promise(((file.start, file.rows_end),))) as stream:
             starts = record_starts(
                 stream,
                 file.start,
-                file.size_bytes,
+                file.rows_end,
                 [target.offset for target in wanted[1:]],
                 source.dialect.signs(file.terminator),
             )
     except BrokenRecordError as broken:
         source.source.check_unchanged(file.index)
         raise explain_broken(source, file, broken) from None
-    edges = [file.start, *starts, file.size_bytes]
+    edges = [file.start, *starts, file.rows_end]
     _refuse_long_records(source, file, edges)
     for target, (start, end) in zip(wanted, pairwise(edges), strict=True):
         if start < end:
@@ -236,15 +258,15 @@ def _refuse_long_records(source: CsvSource, file: CsvFile, edges: Sequence[int])
 
 
 def _has_rows(source: CsvSource, file: CsvFile) -> bool:
-    with source.stream(file) as stream:
-        stream.read(file.start)
-        return bool(stream.read(1))
+    with source.rows(file) as read:
+        return bool(read(1))
 
 
-def _type_of(sample: Sample, column: str) -> pa.DataType:
+def _type(source: FileSource, sample: Sample, column: str, told: Told) -> pa.DataType:
     """Return a column's type; one of which nothing is known may hold anything, which is text."""
-    inferred = infer_type(sample.rows.column(column))
-    return pa.string() if pa.types.is_null(inferred) and not sample.whole else inferred
+    if column in source.types:
+        return parse_type(source.types[column])
+    return pa.string() if pa.types.is_null(told.type) and not sample.whole else told.type
 
 
 def _check_types(types: Mapping[str, str], columns: Sequence[str]) -> None:

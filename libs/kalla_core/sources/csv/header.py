@@ -5,20 +5,23 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import PurePath
 
 import pyarrow as pa
 
 from kalla_core.errors import SourceUnreadable
-from kalla_core.sources.csv.dialect import BOM, Dialect, terminator_of
+from kalla_core.sources.csv.dialect import BOM, UTF8, Dialect, terminator_of
 from kalla_core.sources.csv.faults import SHOWN, broken_record
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
 
 _HEAD_BYTES = 64 << 10
+_LONG_HEAD_BYTES = 4 << 20
 _FOREIGN = (
-    (b"\xff\xfe", "is UTF-16; save it as UTF-8"),
-    (b"\xfe\xff", "is UTF-16; save it as UTF-8"),
+    (b"\xff\xfe", 'is UTF-16; say so: "format": {"encoding": "utf-16"}'),
+    (b"\xfe\xff", 'is UTF-16; say so: "format": {"encoding": "utf-16"}'),
     (b"\x1f\x8b", "is compressed with gzip; let its name end in .csv.gz"),
     (b"PK\x03\x04", "is a zip archive or an Excel workbook, not CSV"),
     (b"PAR1", "is a Parquet file; let its name end in .parquet or add ?format=parquet"),
@@ -30,48 +33,115 @@ class Header:
     """What the beginning of a file tells.
 
     Attributes:
-        body_start: offset of the first record that is a row, in the uncompressed bytes.
+        body_start: offset of the first record that is a row, in the bytes that are read.
         terminator: the byte that ends records.
+        notes: which columns have other names than the file gives them.
     """
 
     columns: tuple[str, ...]
     body_start: int
     terminator: int
+    notes: tuple[str, ...] = ()
 
 
 def read_header(stream: pa.NativeFile, path: str, dialect: Dialect) -> Header:
     """Read column names from the start of a stream.
 
     Raises:
-        SourceUnreadable: an empty file, one that is no UTF-8 CSV, or columns without a name or
-            with the same.
+        SourceUnreadable: an empty file, one that is no CSV, or a header that is not there.
     """
-    head = stream.read(_HEAD_BYTES)
+    passes_over = dialect.skip_first or not isinstance(dialect.header, bool)
+    head = stream.read(_LONG_HEAD_BYTES if passes_over else _HEAD_BYTES)
     _refuse_foreign(head, path)
     terminator = terminator_of(head)
     skipped = len(BOM) if head.startswith(BOM) else 0
+    skipped = _first_line(head, skipped, terminator, path, dialect)
     try:
         record, start, end = _first_record(stream, head, skipped, dialect, terminator, path)
     except BrokenRecordError as broken:
-        raise _broken(head[skipped:], terminator, path, broken) from None
+        raise _broken(head, skipped, terminator, path, broken) from None
     fields = _fields(record, dialect, path)
-    if not dialect.header:
-        names = tuple(f"column_{number + 1}" for number in range(len(fields)))
+    if dialect.header is False:
+        width = len(fields) - int(dialect.trailing)
+        names = tuple(f"column_{number + 1}" for number in range(width))
         return Header(names, start, terminator)
-    _check_names(fields, path)
-    return Header(tuple(fields), end, terminator)
+    if dialect.trailing and len(fields) > 1 and not fields[-1].strip():
+        fields.pop()
+    names, notes = _named(fields, path)
+    return Header(names, end, terminator, notes)
+
+
+def _first_line(head: bytes, skipped: int, terminator: int, path: str, dialect: Dialect) -> int:
+    """Return where the line begins at which the header is looked for."""
+    lines = dialect.skip_first
+    if isinstance(dialect.header, int) and not isinstance(dialect.header, bool):
+        lines = max(lines, dialect.header - 1)
+    offset = skipped
+    for _ in range(lines):
+        offset = head.find(bytes([terminator]), offset) + 1
+        if not offset:
+            raise SourceUnreadable(
+                f"`{path}` has no line {lines + 1}, which is the first to be read.", file=path
+            )
+    if isinstance(dialect.header, str):
+        return _line_with(head, offset, terminator, path, dialect)
+    return offset
+
+
+def _line_with(head: bytes, offset: int, terminator: int, path: str, dialect: Dialect) -> int:
+    wanted = str(dialect.header)
+    quote = (dialect.quote or "").encode()
+    for line in head[offset:].split(bytes([terminator])):
+        text = line.lstrip(b" \t")
+        text = text.removeprefix(quote) if quote else text
+        if text.decode(dialect.encoding, "replace").startswith(wanted):
+            return offset
+        offset += len(line) + 1
+    raise SourceUnreadable(
+        f"No line of `{path}` starts with `{wanted}`, as `header` says.", file=path
+    )
+
+
+def _named(fields: list[str], path: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names that differ, and what was changed for that."""
+    taken = {name for name, count in Counter(fields).items() if name.strip() and count == 1}
+    seen: dict[str, int] = {}
+    names, changes = [], []
+    for position, field in enumerate(fields, 1):
+        if not field.strip():
+            name = _free(f"column_{position}", taken)
+            changes.append(f"column {position}, which has no name, is called `{name}`")
+        else:
+            seen[field] = seen.get(field, 0) + 1
+            name = field
+            if seen[field] > 1:
+                name = _free(f"{field}_{seen[field]}", taken)
+                changes.append(f"column {position}, another `{field}`, is called `{name}`")
+        taken.add(name)
+        names.append(name)
+    notes = (f"In `{PurePath(path).name}`, {'; '.join(changes)}.",) if changes else ()
+    return tuple(names), notes
+
+
+def _free(name: str, taken: set[str]) -> str:
+    stem, _, number = name.rpartition("_")
+    while name in taken:
+        number = str(int(number) + 1)
+        name = f"{stem}_{number}"
+    return name
 
 
 def _broken(
-    scanned: bytes, terminator: int, path: str, broken: BrokenRecordError
+    head: bytes, skipped: int, terminator: int, path: str, broken: BrokenRecordError
 ) -> SourceUnreadable:
-    """Return the error for a record among a file's first bytes."""
+    """Return the error for a record among a file's first bytes, offsets counted from `skipped`."""
 
     def line(offset: int) -> int:
-        return scanned.count(terminator, 0, offset) + 1
+        return head.count(terminator, 0, skipped + offset) + 1
 
     at = broken.at or 0
-    return broken_record(path, line(broken.offset or 0), broken, line(at), scanned[at : at + SHOWN])
+    text = head[skipped + at : skipped + at + SHOWN]
+    return broken_record(path, line(broken.offset or 0), broken, line(at), text)
 
 
 def _refuse_foreign(head: bytes, path: str) -> None:
@@ -91,10 +161,12 @@ def _first_record(
 
     offset = skipped
     signs = dialect.signs(terminator)
+    comment = dialect.comment.encode() if dialect.comment else None
     for block in record_blocks(read, signs, _HEAD_BYTES):
         for start, end in pairwise([0, *record_ends(block, signs)]):
-            if block[start:end].strip(b"\r\n"):
-                return block[start:end], offset + start, offset + end
+            record = block[start:end]
+            if record.strip(b"\r\n") and not (comment and record.startswith(comment)):
+                return record, offset + start, offset + end
         offset += len(block)
     raise SourceUnreadable(
         f"`{path}` is empty{': it has not even a header' if dialect.header else ''}.", file=path
@@ -103,13 +175,15 @@ def _first_record(
 
 def _fields(record: bytes, dialect: Dialect, path: str) -> list[str]:
     try:
-        text = record.decode()
+        text = record.decode(dialect.encoding)
     except UnicodeDecodeError:
-        raise SourceUnreadable(f"The header of `{path}` is not UTF-8.", file=path) from None
+        raise SourceUnreadable(
+            f"The header of `{path}` is not {_shown(dialect.encoding)}; `encoding` in the source's"
+            " `format` says what it is.",
+            file=path,
+        ) from None
     try:
-        lines = [
-            row for row in csv.reader(io.StringIO(text, ""), delimiter=dialect.delimiter) if row
-        ]
+        lines = [row for row in _python_rows(text, dialect) if row]
     except csv.Error as cause:
         raise SourceUnreadable(
             f"The header of `{path}` is unreadable: {cause}.", file=path
@@ -123,17 +197,15 @@ def _fields(record: bytes, dialect: Dialect, path: str) -> list[str]:
     return lines[0]
 
 
-def _check_names(names: list[str], path: str) -> None:
-    for position, name in enumerate(names):
-        if not name.strip():
-            raise SourceUnreadable(
-                f"Column {position + 1} of `{path}` has no name in the header.", file=path
-            )
-    for name, count in Counter(names).items():
-        if count > 1:
-            raise SourceUnreadable(
-                f"The header of `{path}` names the column `{name}` {count} times; names must"
-                " differ.",
-                file=path,
-                column=name,
-            )
+def _python_rows(text: str, dialect: Dialect) -> Iterable[list[str]]:
+    return csv.reader(
+        io.StringIO(text, ""),
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote or '"',
+        quoting=csv.QUOTE_NONE if dialect.quote is None else csv.QUOTE_MINIMAL,
+        escapechar=dialect.escape,
+    )
+
+
+def _shown(encoding: str) -> str:
+    return "UTF-8" if encoding == UTF8 else encoding

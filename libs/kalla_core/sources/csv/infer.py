@@ -21,12 +21,17 @@ type exactly (`1e3` is a decimal), but integers stay canonical, so that `00123` 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.recipe.column_types import MAX_DECIMAL_DIGITS, decimal_type
+from kalla_core.sources.csv.numbers import NumberForm
+from kalla_core.sources.csv.spelling import AS_DOCUMENTED, Spelling
 
-_BOOLEAN = r"\A(?:true|false|True|False|TRUE|FALSE)\z"
 _INTEGER = r"\A(?:0|-?[1-9][0-9]{0,17})\z"
 _NUMBER = r"\A-?(?:0|[1-9][0-9]{0,17}|(?:0|[1-9][0-9]*)?\.[0-9]+)\z"
 _DATE = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
@@ -38,27 +43,86 @@ _HEADROOM = ((15, 18), (38, 38), (MAX_DECIMAL_DIGITS, MAX_DECIMAL_DIGITS))
 """Digits that a sample may need at most, and the precision that it then gets."""
 
 
-def infer_type(values: pa.ChunkedArray) -> pa.DataType:
-    """Return the type of a column whose sample, as binary, is `values`; `null` of no values."""
-    present = values.drop_null().combine_chunks()
-    if isinstance(present, pa.ChunkedArray):
-        present = pa.concat_arrays(present.chunks) if present.num_chunks else pa.array([], "binary")
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a sample tells of a column: its type, and the currency its amounts are in."""
+
+    type: pa.DataType
+    currency: str | None = None
+
+
+def told_type(values: pa.ChunkedArray, spelling: Spelling = AS_DOCUMENTED) -> Told:
+    """Return what is told of a column whose sample, as binary, is `values`.
+
+    A column without values is of type `null`.
+    """
+    present = _one_array(values.drop_null())
     if len(present) == 0:
-        return pa.null()
-    if _all_match(present, _BOOLEAN):
-        return pa.bool_()
+        return Told(pa.null())
+    if _all_match(present, _any_of(spelling.true_words + spelling.false_words)):
+        return Told(pa.bool_())
+    if spelling.numbers is not None:
+        found = _formatted_number(pc.cast(present, pa.string()), spelling.numbers)
+    else:
+        found = Told(_number(present))
+    if not pa.types.is_string(found.type):
+        return found
+    return Told(_moment(present, spelling))
+
+
+def infer_type(values: pa.ChunkedArray) -> pa.DataType:
+    """Return the type of a column that is written as documented (see `told_type`)."""
+    return told_type(values).type
+
+
+def _one_array(values: pa.ChunkedArray) -> pa.Array:
+    combined = values.combine_chunks()
+    if isinstance(combined, pa.ChunkedArray):
+        chunks = combined.chunks
+        return pa.concat_arrays(chunks) if chunks else pa.array([], values.type)
+    return combined
+
+
+def _any_of(words: Sequence[str]) -> str:
+    return rf"\A(?:{'|'.join(re.escape(word) for word in dict.fromkeys(words))})\z"
+
+
+def _number(present: pa.Array) -> pa.DataType:
     if _all_match(present, _INTEGER):
         return pa.int64()
-    if _all_match(present, _NUMBER):
-        return _decimal(present)
+    return _decimal(present) if _all_match(present, _NUMBER) else pa.string()
+
+
+def _formatted_number(present: pa.Array, form: NumberForm) -> Told:
+    currencies = form.currencies(present)
+    currency = currencies[0] if currencies else None
+    for some in (present.slice(0, _GLANCE), present):
+        rewritten = form.rewritten(some, currency)
+        if rewritten.null_count:
+            return Told(pa.string())
+    return Told(_number(pc.cast(rewritten, pa.binary())), currency)
+
+
+def _moment(present: pa.Array, spelling: Spelling) -> pa.DataType:
     for pattern, candidate in (
         (_DATE, pa.date32()),
         (_TIMESTAMP, pa.timestamp("us")),
         (_ZONED, pa.timestamp("us", tz="UTC")),
     ):
-        if _all_match(present, pattern):
-            return candidate if _is_valid(present, candidate) else pa.string()
+        iso: pa.Array | None = present
+        if spelling.rewrites(candidate):
+            iso = _rewritten(present, candidate, spelling)
+        if iso is not None and _all_match(iso, pattern):
+            return candidate if _is_valid(iso, candidate) else pa.string()
     return pa.string()
+
+
+def _rewritten(present: pa.Array, candidate: pa.DataType, spelling: Spelling) -> pa.Array | None:
+    for some in (present.slice(0, _GLANCE), present):
+        texts = spelling.rewritten(pc.cast(some, pa.string()), candidate)
+        if texts.null_count:
+            return None
+    return pc.cast(texts, pa.binary())
 
 
 def _all_match(values: pa.Array, pattern: str) -> bool:

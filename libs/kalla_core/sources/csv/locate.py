@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.csv
@@ -11,11 +12,14 @@ from kalla_core.errors import SourceUnreadable
 from kalla_core.recipe.column_types import parse_type, type_word
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource
-from kalla_core.sources.csv.dialect import Dialect
+from kalla_core.sources.csv.dialect import BOM, TRAILING, UTF8, Dialect
 from kalla_core.sources.csv.faults import SHOWN, at_line, broken_record, short
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
+from kalla_core.sources.csv.sample import readable
 
 _CHUNK_BYTES = 1 << 20
+_HEAD_BYTES = 64 << 10
+_LOOKED_AT = 100
 _NUMBER = re.compile(r"-?(?=\.?\d)(\d*)(?:\.(\d+))?", re.ASCII)
 
 
@@ -34,7 +38,7 @@ def explain_misfit(
     ends = record_ends(block, source.dialect.signs(file.terminator))
     bad = _first_bad(parser, block, ends)
     start = ends[bad - 1] if bad else 0
-    line = _line_at(source, file, offset + start)
+    line = line_at(source, file, offset + start)
     return _Diagnosis(source, file, parser, line, block[start : ends[bad]]).error()
 
 
@@ -42,14 +46,14 @@ def explain_broken(source: CsvSource, file: CsvFile, broken: BrokenRecordError) 
     """Return the error for a record without an end; looks for its line if need be."""
     if broken.offset is None:
         broken = _found_again(source, file, broken)
-    line = _line_at(source, file, file.start + (broken.offset or 0))
+    line = line_at(source, file, file.start + (broken.offset or 0))
     if broken.at is None:
         return broken_record(file.path, line, broken)
     at = file.start + broken.at
     with source.stream(file) as stream:
         stream.read(at)
         text = stream.read(SHOWN)
-    return broken_record(file.path, line, broken, _line_at(source, file, at), text)
+    return broken_record(file.path, line, broken, line_at(source, file, at), text)
 
 
 def _first_bad(parser: BlockParser, block: bytes, ends: list[int]) -> int:
@@ -72,7 +76,7 @@ def _parses(parser: BlockParser, records: bytes) -> bool:
     return True
 
 
-def _line_at(source: CsvSource, file: CsvFile, offset: int) -> int:
+def line_at(source: CsvSource, file: CsvFile, offset: int) -> int:
     """Return the number of the line, from 1, that holds the byte at `offset`."""
     line = 1
     with source.stream(file) as stream:
@@ -85,9 +89,8 @@ def _line_at(source: CsvSource, file: CsvFile, offset: int) -> int:
 def _found_again(source: CsvSource, file: CsvFile, broken: BrokenRecordError) -> BrokenRecordError:
     """Return what is wrong, with offsets; reads the file once more."""
     offset = 0
-    with source.stream(file) as stream:
-        stream.read(file.start)
-        blocks = record_blocks(stream.read, source.dialect.signs(file.terminator), _CHUNK_BYTES)
+    with source.rows(file) as read:
+        blocks = record_blocks(read, source.dialect.signs(file.terminator), _CHUNK_BYTES)
         try:
             for block in blocks:
                 offset += len(block)
@@ -102,6 +105,7 @@ class _Diagnosis:
     def __init__(
         self, source: CsvSource, file: CsvFile, parser: BlockParser, line: int, record: bytes
     ) -> None:
+        self._source = source
         self._dialect = source.dialect
         self._types = source.source.types
         self._file = file
@@ -111,34 +115,58 @@ class _Diagnosis:
 
     def error(self) -> SourceUnreadable:
         try:
-            text = self._record.decode()
+            text = self._record.decode(self._dialect.encoding)
         except UnicodeDecodeError as cause:
-            return self._not_utf8(cause)
-        texts, unlike = _texts(self._record, self._parser.file_schema.names, self._dialect)
+            return self._not_text(cause)
+        record = readable(self._record, self._dialect)
+        texts, unlike = _texts(record, self._parser.file_schema.names, self._dialect)
         if unlike is not None:
             return self._unlike_columns(unlike, text)
+        if self._dialect.trailing and (more := texts.column(TRAILING)[0].as_py()):
+            return at_line(
+                self._file.path,
+                self._line,
+                f"`{short(more)}` stands behind the delimiter that ends the row.",
+            )
         for field in self._parser.schema:
             alone = BlockParser(
-                self._parser.file_schema, self._dialect, self._parser.canonical, only=[field.name]
+                self._parser.file_schema,
+                self._dialect,
+                self._parser.canonical,
+                only=[field.name],
+                currencies=self._parser.currencies,
             )
             if not _parses(alone, self._record):
                 return self._misfit(field, texts.column(field.name)[0].as_py() or "")
         return at_line(self._file.path, self._line, f"`{short(text)}` is unreadable.")
 
-    def _not_utf8(self, cause: UnicodeDecodeError) -> SourceUnreadable:
+    def _not_text(self, cause: UnicodeDecodeError) -> SourceUnreadable:
         line = self._line + self._record.count(self._file.terminator, 0, cause.start)
         byte = self._record[cause.start]
-        return at_line(
-            self._file.path, line, f"the byte 0x{byte:02x} is not UTF-8; save it as UTF-8."
+        encoding = self._dialect.encoding
+        what = (
+            'is not UTF-8; save it as UTF-8, or say what it is, as "format": {"encoding":'
+            ' "cp1252"}.'
+            if encoding == UTF8
+            else f"is not {encoding}."
         )
+        return at_line(self._file.path, line, f"the byte 0x{byte:02x} {what}")
 
     def _unlike_columns(self, count: int, text: str) -> SourceUnreadable:
         have = "1 column" if count == 1 else f"{count} columns"
         want = len(self._parser.file_schema)
-        where = "the header" if self._dialect.header else "the first line"
-        return at_line(
-            self._file.path, self._line, f"{have}, but {where} has {want}: `{short(text)}`."
-        )
+        where = "the header" if self._dialect.header is not False else "the first line"
+        what = f"{have}, but {where} has {want}: `{short(text)}`."
+        return at_line(self._file.path, self._line, what + self._remedy(count, text))
+
+    def _remedy(self, count: int, text: str) -> str:
+        ends = text.rstrip("\r\n").endswith(self._dialect.delimiter)
+        if ends and count == len(self._parser.file_schema) + 1:
+            return ' If every row ends so, say "format": {"trailing_delimiter": true}.'
+        line = header_line(self._source, self._file)
+        if line is not None:
+            return f' If the header is line {line}, say "format": {{"header": {line}}}.'
+        return ""
 
     def _misfit(self, field: pa.Field, value: str) -> SourceUnreadable:
         remedy = accepting_word(field.type, value)
@@ -182,7 +210,26 @@ def _wider_number(column_type: pa.DataType, before: str, behind: str) -> str | N
 
 def _accepts(word: str, value: str) -> bool:
     schema = pa.schema([("value", parse_type(word))])
-    return _parses(BlockParser(schema, Dialect(",", ("",), False)), f"{value}\n".encode())
+    return _parses(BlockParser(schema, Dialect(header=False)), f"{value}\n".encode())
+
+
+def header_line(source: CsvSource, file: CsvFile) -> int | None:
+    """Return the number of the first line with as many fields as most rows have.
+
+    None if that is the line which was taken for the header, or none at all.
+    """
+    with source.stream(file) as stream:
+        head = bytes(stream.read(_HEAD_BYTES))
+    lines = head.removeprefix(BOM).split(bytes([file.terminator]))[:_LOOKED_AT]
+    delimiter = source.dialect.delimiter.encode()
+    counts = [line.count(delimiter) for line in lines]
+    written = [count for line, count in zip(lines, counts, strict=True) if line.strip()]
+    if not written:
+        return None
+    usual = Counter(written).most_common(1)[0][0]
+    first = counts.index(usual) + 1
+    taken = head.count(file.terminator, 0, file.start)
+    return first if usual and first != taken else None
 
 
 def _texts(record: bytes, columns: list[str], dialect: Dialect) -> tuple[pa.Table, int | None]:
@@ -190,19 +237,16 @@ def _texts(record: bytes, columns: list[str], dialect: Dialect) -> tuple[pa.Tabl
     unlike: list[int] = []
 
     def note(row: pyarrow.csv.InvalidRow) -> str:
-        unlike.append(row.actual_columns)
+        unlike.append(row.actual_columns - int(dialect.trailing))
         return "skip"
 
+    names = dialect.columns(columns)
     texts = pyarrow.csv.read_csv(
         pa.BufferReader(record),
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, column_names=columns, block_size=len(record)
+            use_threads=False, column_names=names, block_size=max(len(record), 1)
         ),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=dialect.delimiter, invalid_row_handler=note
-        ),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(columns, pa.string())
-        ),
+        parse_options=dialect.parse_options(note),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
     )
     return texts, unlike[0] if unlike else None

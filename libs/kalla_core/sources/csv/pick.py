@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kalla_core.sources.csv.dialect import NEWLINE, QUOTE, RETURN
+from kalla_core.sources.csv.dialect import NEWLINE, RETURN, Signs
 
 Flags = npt.NDArray[np.bool_]
 
@@ -18,14 +18,18 @@ _BLANK_BYTES = 2
 """A line of so many bytes with its end may be none at all, and blank lines are no rows."""
 
 
-def line_ends(block: pa.Buffer, terminator: int) -> npt.NDArray[np.int32] | None:
+def line_ends(block: pa.Buffer, signs: Signs) -> npt.NDArray[np.int32] | None:
     """Return where the lines of a block begin, and where the last one ends.
 
     None where lines may not be records: a quote, a carriage return that ends no line, a line that
-    may be blank.
+    may be blank, signs that escape or begin comments.
     """
-    view = np.frombuffer(block, np.uint8)
-    if not len(view) or (view == QUOTE).any() or not _one_kind_of_end(view, terminator):
+    view, terminator = np.frombuffer(block, np.uint8), signs.terminator
+    if not len(view) or signs.escape is not None or signs.comment is not None:
+        return None
+    if (signs.quote is not None and (view == signs.quote).any()) or not _one_kind_of_end(
+        view, terminator
+    ):
         return None
     ends = np.flatnonzero(view == terminator) + 1
     last = [] if len(ends) and ends[-1] == len(view) else [len(view)]

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.errors import SourceChanged
+from kalla_core.sources.csv.comments import Veil
 from kalla_core.sources.csv.dialect import Signs
 from kalla_core.sources.csv.quotes import Bytes, Marks, QuoteScanner, TextBehindQuoteError
 
@@ -59,7 +60,7 @@ def record_starts(
         BrokenRecordError: the file ends within quotes, or has text behind a closing one.
         SourceChanged: it is shorter than `end`.
     """
-    scanner = QuoteScanner(signs, strict=True)
+    scanner, veil = QuoteScanner(signs, strict=True), _veil(signs)
     buffer = bytearray(SCAN_BYTES)
     view = np.frombuffer(buffer, np.uint8)
     starts: list[int] = []
@@ -70,6 +71,8 @@ def record_starts(
         if not size:
             raise SourceChanged("The file became shorter while it was read.")
         block = view[:size]
+        if veil is not None:
+            block[:] = veil.over(block)
         try:
             marks = _marks(scanner, buffer, block, signs)
         except TextBehindQuoteError:
@@ -101,13 +104,17 @@ def record_blocks(read: Callable[[int], bytes], signs: Signs, block_bytes: int) 
         BrokenRecordError: the stream ends within quotes or has text behind a closing one, or a
             record exceeds 256 MiB.
     """
-    scanner = QuoteScanner(signs, strict=True)
+    scanner, veil = QuoteScanner(signs, strict=True), _veil(signs)
     pending: list[bytes] = []
     offset = 0
     while chunk := read(block_bytes):
         block = np.frombuffer(chunk, np.uint8)
+        seen = chunk
+        if veil is not None:
+            block = veil.over(block)
+            seen = block.tobytes()
         try:
-            cut = _last_end(block, _marks(scanner, chunk, block, signs), signs.terminator)
+            cut = _last_end(block, _marks(scanner, seen, block, signs), signs.terminator)
         except TextBehindQuoteError as found:
             raise _text_behind(b"".join([*pending, chunk[: found.index]]), offset, signs) from None
         if cut is None:
@@ -127,11 +134,16 @@ def record_blocks(read: Callable[[int], bytes], signs: Signs, block_bytes: int) 
 
 def record_ends(block: bytes, signs: Signs) -> list[int]:
     """Return the offset just behind each record of a block that begins with a record's start."""
-    view = np.frombuffer(block, np.uint8)
+    view, veil = np.frombuffer(block, np.uint8), _veil(signs)
+    view = view if veil is None else veil.over(view)
     ends = np.flatnonzero(view == signs.terminator)
     outside = ends[~QuoteScanner(signs).advance(view).is_inside(ends)] + 1
     found: list[int] = outside.tolist()
     return found if found and found[-1] == len(block) else [*found, len(block)]
+
+
+def _veil(signs: Signs) -> Veil | None:
+    return None if signs.escape is None and signs.comment is None else Veil(signs)
 
 
 def _text_behind(before: bytes, offset: int, signs: Signs) -> BrokenRecordError:

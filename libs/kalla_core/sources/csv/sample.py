@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from kalla_core.sources.csv.body import CsvFile, CsvSource
+from kalla_core.sources.csv.comments import without_comments
+from kalla_core.sources.csv.dialect import UTF8, Dialect
 from kalla_core.sources.csv.records import record_ends
 
 HEAD_BYTES = 4 << 20
@@ -25,18 +27,30 @@ WINDOW_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Whole records of a file, from an offset in the bytes that are read."""
+
+    file: CsvFile
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """Rows of a source as they are written.
 
     Attributes:
-        rows: all columns as binary, null where the text means NULL.
+        rows: all columns as binary in UTF-8, null where the text means NULL.
         size_bytes: how many bytes of the source hold these rows.
         whole: whether these are all rows.
+        pieces: where the rows are from, in order; `counts` are how many each has.
     """
 
     rows: pa.Table
     size_bytes: int
     whole: bool
+    pieces: tuple[Piece, ...]
+    counts: tuple[int, ...]
 
 
 def take_sample(source: CsvSource, columns: tuple[str, ...]) -> Sample:
@@ -48,48 +62,52 @@ def take_sample(source: CsvSource, columns: tuple[str, ...]) -> Sample:
         head, whole = _head(source, source.files[0])
         pieces = [head, *_windows(source, head)]
     schema = pa.schema([(name, pa.binary()) for name in columns])
-    tables = [_texts(piece, source, columns) for piece in pieces]
-    rows = pa.concat_tables([schema.empty_table(), *tables])
-    return Sample(rows, sum(map(len, pieces)), whole)
+    tables = [_texts(piece, source) for piece in pieces]
+    rows = pa.concat_tables([schema.empty_table(), *tables], promote_options="default")
+    size = sum(len(piece.data) for piece in pieces)
+    counts = tuple(table.num_rows for table in tables)
+    return Sample(rows, size, whole, tuple(pieces), counts)
 
 
 def _fits(source: CsvSource) -> bool:
     size = sum(file.body_bytes for file in source.files)
-    return size <= HEAD_BYTES + WINDOWS * WINDOW_BYTES and not any(f.gzip for f in source.files)
+    streamed = any(file.streamed for file in source.files)
+    return size <= HEAD_BYTES + WINDOWS * WINDOW_BYTES and not streamed
 
 
-def _everything(source: CsvSource) -> Iterator[bytes]:
+def _everything(source: CsvSource) -> Iterator[Piece]:
     for file in source.files:
-        with source.stream(file) as stream:
-            stream.seek(file.start)
-            yield stream.read()
+        with source.rows(file) as read:
+            yield Piece(file, file.start, read(-1))
 
 
-def _head(source: CsvSource, file: CsvFile) -> tuple[bytes, bool]:
+def _head(source: CsvSource, file: CsvFile) -> tuple[Piece, bool]:
     """Return a file's first whole records, and whether they are all rows of the source."""
-    with source.stream(file) as stream:
-        stream.read(file.start)
-        data = bytes(stream.read(HEAD_BYTES))
-        if not stream.read(1):
-            return data, len(source.files) == 1
+    with source.rows(file) as read:
+        data = read(HEAD_BYTES)
+        if not read(1):
+            return Piece(file, file.start, data), len(source.files) == 1
     ends = record_ends(data, source.dialect.signs(file.terminator))
-    return (data[: ends[-2]] if len(ends) > 1 else b""), False
+    return Piece(file, file.start, data[: ends[-2]] if len(ends) > 1 else b""), False
 
 
-def _windows(source: CsvSource, head: bytes) -> Iterator[bytes]:
+def _windows(source: CsvSource, head: Piece) -> Iterator[Piece]:
     first = source.files[0]
-    cuttable = [file for file in source.files if not file.gzip]
+    cuttable = [file for file in source.files if not file.streamed]
     total = sum(file.body_bytes for file in cuttable)
-    skipped = 0 if first.gzip else min(HEAD_BYTES, first.body_bytes)
+    skipped = 0 if first.streamed else min(HEAD_BYTES, first.body_bytes)
     room = total - skipped - WINDOW_BYTES
     if room <= 0:
         return
-    long_texts = _breaks_within_quotes(head, source, first)
+    long_texts = _breaks_within_quotes(head.data, source, first)
+    quote = source.dialect.quote
     for window in range(1, WINDOWS + 1):
         file, offset = _locate(cuttable, skipped + room * window // WINDOWS)
-        rows = _window(source, file, offset)
-        if _begins_outside(rows, source.dialect.delimiter, long_texts=long_texts):
-            yield rows
+        start, rows = _window(source, file, offset)
+        if quote is None or _begins_outside(
+            rows, source.dialect.delimiter, quote, long_texts=long_texts
+        ):
+            yield Piece(file, start, rows)
 
 
 def _breaks_within_quotes(head: bytes, source: CsvSource, file: CsvFile) -> bool:
@@ -99,18 +117,18 @@ def _breaks_within_quotes(head: bytes, source: CsvSource, file: CsvFile) -> bool
     return head.count(file.terminator) > len(ends)
 
 
-def _begins_outside(rows: bytes, delimiter: str, *, long_texts: bool) -> bool:
+def _begins_outside(rows: bytes, delimiter: str, quote: str, *, long_texts: bool) -> bool:
     """Return whether bytes seem to begin outside quotes, judged by the first quote that shows it.
 
     Bytes without such a quote do. In a file with line breaks within quotes (`long_texts`) nothing
     but a first quote that plainly opens a field will do.
     """
-    separators = re.escape(delimiter.encode()) + rb"\r\n"
-    opening = rb'(?<=[%b])"(?=[^"%b])' % (separators, separators)
-    closing = rb'(?<=[^"%b])"(?=[%b])' % (separators, separators)
+    separators, sign = re.escape(delimiter.encode()) + rb"\r\n", re.escape(quote.encode())
+    opening = rb"(?<=[%b])%b(?=[^%b%b])" % (separators, sign, sign, separators)
+    closing = rb"(?<=[^%b%b])%b(?=[%b])" % (sign, separators, sign, separators)
     if long_texts:
-        return re.match(rb'[^"]*' + opening, rows) is not None
-    found = re.search(rb"(%b)|%b" % (opening, closing), rows) if b'"' in rows else None
+        return re.match(rb"[^%b]*" % sign + opening, rows) is not None
+    found = re.search(rb"(%b)|%b" % (opening, closing), rows) if quote.encode() in rows else None
     return found is None or found[1] is not None
 
 
@@ -121,48 +139,55 @@ def _locate(files: list[CsvFile], position: int) -> tuple[CsvFile, int]:
             return file, file.start + position
         position -= file.body_bytes
     last = files[-1]
-    return last, last.size_bytes
+    return last, last.rows_end
 
 
-def _window(source: CsvSource, file: CsvFile, offset: int) -> bytes:
+def _window(source: CsvSource, file: CsvFile, offset: int) -> tuple[int, bytes]:
+    """Return whole records and where they begin."""
     with source.stream(file) as stream:
         stream.seek(offset)
-        data = bytes(stream.read(WINDOW_BYTES))
+        data = bytes(stream.read(min(WINDOW_BYTES, file.rows_end - offset)))
     start = data.find(bytes([file.terminator])) + 1
     rows = data[start:] if start else b""
-    if not rows or offset + WINDOW_BYTES >= file.size_bytes:
-        return rows
+    if not rows or offset + WINDOW_BYTES >= file.rows_end:
+        return offset + start, rows
     ends = record_ends(rows, source.dialect.signs(file.terminator))
-    return rows[: ends[-2]] if len(ends) > 1 else b""
+    return offset + start, rows[: ends[-2]] if len(ends) > 1 else b""
 
 
-def _texts(rows: bytes, source: CsvSource, columns: tuple[str, ...]) -> pa.Table:
+def _texts(piece: Piece, source: CsvSource) -> pa.Table:
     """Parse rows without typing them; those with another number of columns are left out.
 
-    What is no UTF-8 is replaced: it is no number either, and reading will say in which line it is.
+    What is not of the encoding is replaced: it is no number either, and reading will say in which
+    line it is.
     """
-    dialect = source.dialect
-    rows = _valid_text(rows)
-    return pyarrow.csv.read_csv(
+    dialect, columns = source.dialect, piece.file.columns
+    rows = readable(piece.data, dialect)
+    table = pyarrow.csv.read_csv(
         pa.BufferReader(rows or b"\n"),
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, column_names=list(columns), block_size=max(len(rows), 1)
+            use_threads=False, column_names=dialect.columns(columns), block_size=max(len(rows), 1)
         ),
-        parse_options=pyarrow.csv.ParseOptions(
-            delimiter=dialect.delimiter, invalid_row_handler=lambda _: "skip"
-        ),
+        parse_options=dialect.parse_options(lambda _: "skip"),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types={name: pa.binary() for name in columns},
+            column_types={name: pa.binary() for name in dialect.columns(columns)},
             null_values=list(dialect.nulls),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),
     )
+    return table.select(list(columns))
 
 
-def _valid_text(rows: bytes) -> bytes:
+def readable(rows: bytes, dialect: Dialect) -> bytes:
+    """Return records in UTF-8, without comments; what is not of the encoding is replaced."""
+    if dialect.comment is not None:
+        rows = without_comments(pa.py_buffer(rows), dialect)
     try:
-        rows.decode()
+        text = rows.decode(dialect.encoding)
     except UnicodeDecodeError:
-        return rows.decode(errors="replace").encode()
-    return rows
+        text = rows.decode(dialect.encoding, "replace")
+    else:
+        if dialect.encoding == UTF8:
+            return rows
+    return text.encode()

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kalla_core.errors import InvalidType, SourceUnreadable
+from kalla_core.errors import InvalidFormat, InvalidType, SourceUnreadable
+from kalla_core.recipe.source_format import AS_USUAL
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
 from kalla_core.sources.marked import Flags
@@ -38,6 +39,10 @@ class ParquetFormat:
             raise InvalidType(
                 "Parquet files have types of their own; `types` is for CSV. Use a cast in the"
                 " match SQL."
+            )
+        if source.format != AS_USUAL:
+            raise InvalidFormat(
+                "Parquet files say themselves how they are read; `format` is for CSV."
             )
         schemas, groups = [], []
         for index in range(len(source.files)):

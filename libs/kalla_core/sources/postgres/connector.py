@@ -7,8 +7,9 @@ from contextlib import AbstractContextManager, closing, contextmanager
 
 import pyarrow as pa
 
-from kalla_core.errors import InvalidUri, SourceUnreadable
+from kalla_core.errors import InvalidFormat, InvalidUri, SourceUnreadable
 from kalla_core.recipe.model import SourceSpec
+from kalla_core.recipe.source_format import AS_USUAL
 from kalla_core.sources.filters import compile_filters
 from kalla_core.sources.naming import naming
 from kalla_core.sources.postgres import statements
@@ -163,6 +164,8 @@ class PostgresConnector:
         with naming(spec):
             if spec.uri is None:
                 raise InvalidUri("It has no uri.")
+            if spec.format != AS_USUAL:
+                raise InvalidFormat("A table has types of its own; `format` is for CSV.")
             return parse_postgres_uri(spec.uri, self._access)
 
     def _condition(self, pinned: PinnedSource, pin: Pin) -> str:

@@ -163,10 +163,13 @@ class Source(_message.Message):
     SCHEMA_FIELD_NUMBER: _builtins.int
     FILTERS_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
+    FORMAT_JSON_FIELD_NUMBER: _builtins.int
     alias: _builtins.str
     type: _builtins.str
     """empty: as the URI says"""
     uri: _builtins.str
+    format_json: _builtins.str
+    """how its text is written: the recipe's `format`, as JSON"""
     @_builtins.property
     def schema(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -182,10 +185,11 @@ class Source(_message.Message):
         schema: _abc.Iterable[_builtins.str] | None = ...,
         filters: _abc.Iterable[Global___Filter] | None = ...,
         types: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        format_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "filters", b"filters", "schema", b"schema", "type", b"type", "types", b"types", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "filters", b"filters", "format_json", b"format_json", "schema", b"schema", "type", b"type", "types", b"types", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

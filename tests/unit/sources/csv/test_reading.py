@@ -159,7 +159,9 @@ files = st.lists(
         start=st.integers(0, 50),
         size_bytes=st.integers(50, 10**8),
         terminator=st.just(10),
-        gzip=st.booleans(),
+        end=st.none(),
+        streamed=st.booleans(),
+        columns=st.just(("a",)),
     ),
     min_size=1,
     max_size=5,
@@ -175,7 +177,7 @@ def test_targets_ascend_through_files_and_parts_and_begin_each_file(
     for file, wanted in zip(some, found, strict=True):
         offsets = [target.offset for target in wanted]
         assert offsets == sorted(offsets)
-        assert file.gzip or all(file.start <= offset < file.size_bytes for offset in offsets)
+        assert file.streamed or all(file.start <= offset < file.size_bytes for offset in offsets)
         assert offsets[:1] == [file.start] or file.body_bytes == 0
     numbers = [target.part for wanted in found for target in wanted]
     assert numbers == sorted(numbers)

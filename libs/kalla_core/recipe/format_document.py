@@ -1,0 +1,157 @@
+"""The JSON of a source's `format`."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo
+
+from kalla_core.recipe.moment_formats import check_format
+from kalla_core.recipe.source_format import AS_USUAL, NO_QUOTE, AmountForm, SourceFormat
+
+MAX_SKIPPED = 1000
+_ALL = "all"
+_TAB = {"tab": "\t", "\\t": "\t"}
+
+
+def _wrong(reason: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid_format", "{reason}", {"reason": reason})
+
+
+def _sign(text: str) -> str:
+    sign = _TAB.get(text.lower(), text)
+    if len(sign) != 1 or not sign.isascii() or sign in "\r\n\0":
+        raise _wrong(f"Must be one ASCII character other than a line break, not {text!r}.")
+    return sign
+
+
+def _quote(text: str) -> str:
+    return text if text == NO_QUOTE else _sign(text)
+
+
+def _number_sign(text: str) -> str:
+    if len(text) != 1 or text.isalnum() or text in "+-()\r\n":
+        raise _wrong(f"Must be one character that is no part of numbers, not {text!r}.")
+    return text
+
+
+def _encoding(text: str) -> str:
+    try:
+        found = codecs.lookup(text)
+        "".encode(found.name)
+    except (LookupError, UnicodeError):
+        raise _wrong(
+            f"There is no encoding {text!r}; Python's names are taken, as utf-8, cp1252,"
+            " iso-8859-1, utf-16."
+        ) from None
+    return found.name
+
+
+def _moment(*, timed: bool) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        try:
+            check_format(text, timed=timed)
+        except ValueError as error:
+            raise _wrong(str(error)) from error
+        return text
+
+    return check
+
+
+def _header(value: object) -> object:
+    if isinstance(value, bool) or (isinstance(value, str) and value.strip()):
+        return value
+    if isinstance(value, int) and 1 <= value <= MAX_SKIPPED:
+        return value
+    raise _wrong(
+        f"Must be a line's number from 1 to {MAX_SKIPPED}, what that line starts with, true or"
+        " false."
+    )
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _forms(value: object) -> object:
+    return [form.value for form in AmountForm] if value == _ALL else _listed(value)
+
+
+Sign = Annotated[str, AfterValidator(_sign)]
+NumberSign = Annotated[str, AfterValidator(_number_sign)]
+Skipped = Annotated[int, Field(ge=0, le=MAX_SKIPPED)]
+Words = Annotated[list[str], BeforeValidator(_listed)]
+Dates = Annotated[
+    list[Annotated[str, AfterValidator(_moment(timed=False))]], BeforeValidator(_listed)
+]
+Timestamps = Annotated[
+    list[Annotated[str, AfterValidator(_moment(timed=True))]], BeforeValidator(_listed)
+]
+Forms = Annotated[list[Annotated[AmountForm, Field(strict=False)]], BeforeValidator(_forms)]
+
+
+class FormatDocument(BaseModel):
+    """How the text of a source is written."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    delimiter: Sign | None = None
+    quote: Annotated[str, AfterValidator(_quote)] | None = None
+    escape: Sign | None = None
+    encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    decimal: NumberSign | None = None
+    thousands: NumberSign | None = None
+    dates: Dates | None = Field(None, alias="date")
+    timestamps: Timestamps | None = Field(None, alias="timestamp")
+    true_words: Words | None = Field(None, alias="true")
+    false_words: Words | None = Field(None, alias="false")
+    nulls: Words | None = Field(None, alias="null")
+    comment: Sign | None = None
+    header: Annotated[Any, AfterValidator(_header)] = None
+    skip_first: Skipped = 0
+    skip_last: Skipped = 0
+    trailing_delimiter: bool = False
+    amounts: Forms | None = None
+
+    @field_validator("quote", "escape", "comment")
+    @classmethod
+    def _differs(cls, value: str | None, info: ValidationInfo) -> str | None:
+        taken = {name: info.data.get(name) for name in ("delimiter", "quote", "escape")}
+        for name, sign in taken.items():
+            if value is not None and value == sign and name != info.field_name:
+                raise _wrong(f"Must be another sign than `{name}`.")
+        return value
+
+    @field_validator("thousands")
+    @classmethod
+    def _is_not_decimal(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value == (info.data.get("decimal") or "."):
+            raise _wrong(
+                "Must be another sign than the one before the fraction, which is"
+                f" {info.data.get('decimal') or '.'!r}; set `decimal` too."
+            )
+        return value
+
+
+def format_of(document: FormatDocument | None) -> SourceFormat:
+    """Return the format that a document says."""
+    if document is None:
+        return AS_USUAL
+    lists = ("dates", "timestamps", "true_words", "false_words", "nulls", "amounts")
+    said = {name: getattr(document, name) for name in FormatDocument.model_fields}
+    return SourceFormat(**said | {name: tuple(said[name] or ()) for name in lists})
+
+
+def format_document(found: SourceFormat) -> Mapping[str, Any]:
+    """Return a format as a document; empty if it says nothing."""
+    document: dict[str, Any] = {}
+    for name, field in FormatDocument.model_fields.items():
+        value = getattr(found, name)
+        if value != getattr(AS_USUAL, name):
+            listed = list(value) if isinstance(value, tuple) else value
+            document[field.alias or name] = listed
+    return document

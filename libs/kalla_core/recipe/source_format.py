@@ -1,0 +1,61 @@
+"""How the text of a source is written: what a recipe says in a source's `format`.
+
+What it does not say is as the URI or the documentation has it. Pure values; the readers decide what
+they mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+NO_QUOTE = "none"
+"""What `quote` says where no sign opens a quoted field."""
+
+
+class AmountForm(StrEnum):
+    """Forms of numbers that only ledgers use."""
+
+    PARENTHESES = "parentheses"
+    TRAILING_MINUS = "trailing_minus"
+    CURRENCY = "currency"
+    PLUS = "plus"
+    BLANKS = "blanks"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFormat:
+    """How a CSV source is written; None and empty for what is not said.
+
+    Attributes:
+        quote: one character, or `none`.
+        encoding: as Python calls it.
+        decimal: the sign before the fraction.
+        thousands: the sign between groups of digits; a blank stands for all kinds of blanks.
+        dates: formats in the manner of strptime, the first that fits counts; `timestamps` alike.
+        header: the number of the line with the names, what it starts with, or whether there is one.
+        skip_first: lines at the beginning of each file that are passed over.
+        skip_last: lines at the end of each file, blank ones aside, that are passed over.
+        trailing_delimiter: whether each row ends with one delimiter more than it needs.
+    """
+
+    delimiter: str | None = None
+    quote: str | None = None
+    escape: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    dates: tuple[str, ...] = ()
+    timestamps: tuple[str, ...] = ()
+    true_words: tuple[str, ...] = ()
+    false_words: tuple[str, ...] = ()
+    nulls: tuple[str, ...] = ()
+    comment: str | None = None
+    header: bool | int | str | None = None
+    skip_first: int = 0
+    skip_last: int = 0
+    trailing_delimiter: bool = False
+    amounts: tuple[AmountForm, ...] = ()
+
+
+AS_USUAL = SourceFormat()
