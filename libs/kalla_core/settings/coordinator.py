@@ -119,6 +119,13 @@ class CoordinatorSettings(Serving):
         meaning="Hosts of databases, separated by commas, that jobs may read.",
         default=None,
     )
+    allowed_buckets: Listed | None = setting(
+        "KALLA_ALLOWED_BUCKETS",
+        flag="--allowed-buckets",
+        shown="all",
+        meaning="Buckets of S3, separated by commas, that jobs may read and write.",
+        default=None,
+    )
     callback_hosts: Listed | None = setting(
         "KALLA_CALLBACK_HOSTS",
         flag="--callback-hosts",

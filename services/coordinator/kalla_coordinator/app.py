@@ -265,6 +265,7 @@ def _allowed(settings: CoordinatorSettings) -> Allowed:
         roots=_roots(settings),
         hosts=_hosts(settings.allowed_hosts),
         callback_hosts=_hosts(settings.callback_hosts),
+        buckets=None if settings.allowed_buckets is None else frozenset(settings.allowed_buckets),
         env=frozenset(settings.allowed_env),
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kalla_coordinator.jobs.allowed import Allowed
-from kalla_core.errors import InvalidUri, NotAllowed
+from kalla_core.errors import InvalidUri, NotAllowed, RecipeInvalid
 from kalla_core.sources.access_json import access_json, access_of
 from kalla_core.sources.protocol import SourceAccess
 from tests.support.jobs import request
@@ -136,3 +136,29 @@ def test_those_who_read_the_sources_are_bound_as_well(tmp_path: Path) -> None:
     assert access_of(access_json(allowed.access)) == SourceAccess(
         (tmp_path, tmp_path / "in"), frozenset({"PGPASS"})
     )
+
+
+def test_only_listed_buckets_are_read_and_written() -> None:
+    bound = Allowed(Path("/staging"), buckets=frozenset({"books"}))
+
+    bound.check_sources(["s3://books/a.csv?format=csv", "a.csv"])
+    assert bound.output(request(output_path="s3://books/out")) == "s3://books/out"
+    for bucket in ("other", "books.other", "Books", "books?x"):
+        with pytest.raises(NotAllowed, match="--allowed-buckets"):
+            bound.output(request(output_path=f"s3://{bucket}/out"))
+    with pytest.raises(NotAllowed, match="--allowed-buckets"):
+        bound.check_sources(["s3://other/books/a.csv"])
+
+
+@pytest.mark.parametrize("source", ["", "runs", "runs/", "runs/mine/.."])
+def test_the_coordinators_own_folders_are_no_source(source: str, tmp_path: Path) -> None:
+    with pytest.raises(NotAllowed, match="own folder"):
+        Allowed(tmp_path).check_sources([f"{tmp_path}/{source}"])
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket/a", "http://app:0/hook", "http://app:99999/x", "ftp://app/x"]
+)
+def test_a_callback_that_can_never_be_called_is_refused(url: str) -> None:
+    with pytest.raises((InvalidUri, RecipeInvalid)):
+        Allowed(Path("/staging")).check(request(callback_url=url))

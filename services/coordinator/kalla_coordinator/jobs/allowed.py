@@ -37,6 +37,7 @@ class Allowed:
         hosts: hosts that sources may lie on; None for all.
         callback_hosts: hosts that are told; None for all.
         env: variables of the environment that sources may name.
+        buckets: of S3, for sources and outputs; None for all.
     """
 
     staging: Path
@@ -44,6 +45,7 @@ class Allowed:
     hosts: frozenset[str] | None = None
     callback_hosts: frozenset[str] | None = None
     env: frozenset[str] = frozenset()
+    buckets: frozenset[str] | None = None
 
     @property
     def access(self) -> SourceAccess:
@@ -62,6 +64,7 @@ class Allowed:
         if wanted is None:
             return str(self.default_output(request.run_id))
         if scheme_of(wanted) == "s3":
+            self._demand_bucket("output", wanted)
             return wanted
         if scheme_of(wanted) != LOCAL:
             raise _no_output(wanted)
@@ -91,8 +94,10 @@ class Allowed:
 
         Raises:
             NotAllowed: a host, a file or a variable of the environment that is not allowed.
-            InvalidUri: the URI of a database is malformed.
+            InvalidUri: the URI of a database or of a callback is malformed.
         """
+        if request.callback_url is not None:
+            _check_callback(request.callback_url)
         if self.callback_hosts is not None and request.callback_url is not None:
             host = (urlsplit(request.callback_url).hostname or "").lower()
             _demand("callback", host, self.callback_hosts)
@@ -105,6 +110,8 @@ class Allowed:
                 self._demand_not_own(uri)
                 continue
             check_secrets(uri, self.env)
+            if scheme_of(uri) == "s3":
+                self._demand_bucket("source", uri)
             if self.hosts is not None:
                 for host in sorted(_source_hosts(uri)):
                     _demand("source", host, self.hosts)
@@ -115,6 +122,8 @@ class Allowed:
             path = _resolved(Path(parse_file_uri(uri).location))
         except InvalidUri:
             return  # whoever reads it says what is wrong with it
+        if path in (self.staging, self.staging / RUNS):
+            raise NotAllowed(f"The source {uri} is the coordinator's own folder.", uri=uri)
         if path is not None and self._is_own(path):
             raise NotAllowed(f"The source {uri} is the coordinator's own.", uri=uri)
 
@@ -123,6 +132,16 @@ class Allowed:
         return path.is_relative_to(self.staging) and path.parts[len(own.parts) - 1].startswith(
             own.name
         )
+
+    def _demand_bucket(self, what: str, uri: str) -> None:
+        bucket = uri[len("s3://") :].partition("/")[0]
+        if self.buckets is not None and bucket not in self.buckets:
+            raise NotAllowed(
+                f"This coordinator may not reach the {what} bucket {bucket!r}; its operator may "
+                "list it in --allowed-buckets (KALLA_ALLOWED_BUCKETS).",
+                bucket=bucket,
+                setting="KALLA_ALLOWED_BUCKETS",
+            )
 
     def _demand_root(self, path: Path) -> None:
         if self.roots is not None and not any(path.is_relative_to(root) for root in self.roots):
@@ -158,6 +177,18 @@ def _source_hosts(uri: str) -> frozenset[str]:
     if scheme in ("postgres", "postgresql"):
         return hosts_of(uri)
     return frozenset({(urlsplit(uri).hostname or "").lower()})
+
+
+def _check_callback(url: str) -> None:
+    """Refuse what can never be called: better now than when the job has ended."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        shown = mask_text(url)
+        raise InvalidUri(f"A callback goes to http:// or https://, not to {shown}.", uri=shown)
 
 
 def _demand(what: str, host: str, allowed: frozenset[str]) -> None:
