@@ -22,7 +22,7 @@ from kalla_core.sources.parquet.groups import (
     few_valued,
     parts_of,
 )
-from kalla_core.sources.parquet.schema import conformed, unified
+from kalla_core.sources.parquet.schema import conformed, missing_notes, unified
 from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Part, PinnedSource, Statistics
 from kalla_core.sources.store import NO_PROMISE, Promise
 
@@ -49,12 +49,13 @@ class ParquetFormat:
             with _opened(source, index) as file:
                 schemas.append(file.schema_arrow)
                 groups.append(_sizes(file.metadata))
-        schema = unified(schemas, [file.path for file in source.files])
+        paths = [file.path for file in source.files]
+        schema = unified(schemas, paths)
         rows = sum(count for sizes in groups for count, _ in sizes)
         return Shape(
             schema=schema,
             statistics=Statistics(rows, int(rows * _row_bytes(source, schema)), exact=True),
-            detail={"groups": groups},
+            detail={"groups": groups, "notes": list(missing_notes(schemas, paths))},
         )
 
     def plan(self, source: FileSource, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:

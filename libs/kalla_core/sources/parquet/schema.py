@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.errors import SourceUnreadable
+from kalla_core.recipe.column_types import MAX_DECIMAL_DIGITS, decimal_type
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
@@ -45,28 +46,54 @@ def delivered_type(stored: pa.DataType) -> pa.DataType:
 
 
 def unified(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
-    """Return the schema that files of one source are delivered in: the first file's columns.
+    """Return the schema that files of one source are delivered in: their columns by name.
 
-    A column that is all NULL in some file takes the type it has in others.
+    A column that is all NULL in some file takes the type it has in others; integers, floats and
+    decimals become the widest there is of them.
 
     Raises:
-        SourceUnreadable: columns with the same name, or files with unlike columns.
+        SourceUnreadable: columns with the same name, or of types that do not go together.
     """
-    delivered = [{f.name: delivered_type(f.type) for f in schema} for schema in schemas]
     for schema, path in zip(schemas, paths, strict=True):
         _check_names(schema, path)
-    found = dict(delivered[0])
-    for columns, path in zip(delivered[1:], paths[1:], strict=True):
-        _check_same(found, columns, paths[0], path)
-        found |= {name: kind for name, kind in columns.items() if not pa.types.is_null(kind)}
-    return pa.schema(list(found.items()))
+    found: dict[str, tuple[pa.DataType, str]] = {}
+    for schema, path in zip(schemas, paths, strict=True):
+        for field in schema:
+            kind = delivered_type(field.type)
+            before, first = found.get(field.name, (pa.null(), path))
+            wider = _widened(before, kind)
+            if wider is None:
+                raise _unlike(field.name, (before, first), (kind, path))
+            found[field.name] = (wider, path if pa.types.is_null(before) else first)
+    return pa.schema([(name, kind) for name, (kind, _) in found.items()])
+
+
+def missing_notes(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence for each column that some files of a source do not have."""
+    notes = []
+    for name in dict.fromkeys(name for schema in schemas for name in schema.names):
+        lacking = [
+            path for schema, path in zip(schemas, paths, strict=True) if name not in schema.names
+        ]
+        if lacking:
+            others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            notes.append(
+                f"`{lacking[0]}`{others} of {len(paths)} files has no column `{name}`; it is NULL"
+                " there."
+            )
+    return tuple(notes)
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return a batch in the delivered schema, columns found by name; no copy where none differs."""
     if batch.schema.equals(schema):
         return batch
-    arrays = [_cast(batch.column(field.name), field.type) for field in schema]
+    arrays = [
+        _cast(batch.column(field.name), field.type)
+        if field.name in batch.schema.names
+        else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -101,23 +128,30 @@ def _check_names(schema: pa.Schema, path: str) -> None:
             )
 
 
-def _check_same(
-    first: dict[str, pa.DataType], other: dict[str, pa.DataType], first_path: str, path: str
-) -> None:
-    for name in (*first, *other):
-        if name not in first or name not in other:
-            has, lacks = (first_path, path) if name in first else (path, first_path)
-            raise SourceUnreadable(
-                f"`{has}` has the column `{name}`, `{lacks}` has not; files of one source have"
-                " the same columns.",
-                file=path,
-                column=name,
-            )
-        kinds = (first[name], other[name])
-        if kinds[0] != kinds[1] and not any(map(pa.types.is_null, kinds)):
-            raise SourceUnreadable(
-                f"The column `{name}` is {kinds[0]} in `{first_path}` but {kinds[1]} in `{path}`;"
-                " files of one source have the same types.",
-                file=path,
-                column=name,
-            )
+def _widened(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Return the type that holds the values of both exactly; None if there is none."""
+    types = pa.types
+    if one == other or types.is_null(other):
+        return one
+    if types.is_null(one):
+        return other
+    if all(types.is_signed_integer(kind) for kind in (one, other)) or all(
+        types.is_floating(kind) for kind in (one, other)
+    ):
+        return max(one, other, key=lambda kind: int(kind.bit_width))
+    if all(types.is_decimal(kind) for kind in (one, other)):
+        scale = max(one.scale, other.scale)
+        whole = max(one.precision - one.scale, other.precision - other.scale)
+        return decimal_type(whole + scale, scale) if whole + scale <= MAX_DECIMAL_DIGITS else None
+    return None
+
+
+def _unlike(
+    name: str, one: tuple[pa.DataType, str], other: tuple[pa.DataType, str]
+) -> SourceUnreadable:
+    return SourceUnreadable(
+        f"The column `{name}` is {one[0]} in `{one[1]}` but {other[0]} in `{other[1]}`, and no type"
+        " holds both exactly.",
+        file=other[1],
+        column=name,
+    )
