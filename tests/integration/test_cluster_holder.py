@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,14 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kalla_coordinator.cluster.holder import Holder, holding
-from kalla_core.engine.held_plan import HoldOrder, plan_json, plan_of
+from kalla_coordinator.cluster.holder import HOLDER, Holder, holding
+from kalla_core.engine.held_plan import HoldOrder, order_json, plan_json, plan_of
 from kalla_core.engine.merging import merged
+from kalla_core.engine.spawned import spawn
 from kalla_core.errors import Crashed, InvalidSql, SourceChanged
 from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.query import Side
 from kalla_core.matching.strategy import Strategy
-from kalla_core.recipe.model import Options
+from kalla_core.recipe.model import Options, SourceSpec, SourceType
+from tests.support.processes import ends_soon
 from tests.support.tables import Reconciliation
 
 STARTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -84,6 +89,26 @@ async def test_the_death_of_a_holder_is_told(tmp_path: Path, holder: Holder) -> 
     assert isinstance(await holder.lost, Crashed)
     with pytest.raises(Crashed):
         await holder.verify()
+
+
+def test_a_holder_whose_starter_is_gone_ends_while_it_still_plans(tmp_path: Path) -> None:
+    order = given(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        uri = f"postgres://u@127.0.0.1:{silent.getsockname()[1]}/db?table=t&sslmode=disable"
+        left = SourceSpec("l", SourceType.POSTGRES, uri, ("id",))
+        asked = order_json(replace(order, recipe=replace(order.recipe, left=left)))
+        process = spawn(HOLDER, {})
+        try:
+            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            connection, _ = silent.accept()  # it plans, and waits for a word of the server
+
+            process.stdin.close()
+
+            with connection:
+                assert ends_soon(process.pid)
+        finally:
+            process.end()
 
 
 def test_part_files_become_one_file_in_their_order(tmp_path: Path) -> None:

@@ -62,8 +62,7 @@ def serve(work: Callable[[dict[str, Any], IO[str]], None]) -> None:
     asked = sys.stdin.readline()
     if not asked:
         return  # started ahead of need, and not needed
-    further: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read_on, args=(further,), daemon=True).start()
+    further = further_lines()
     task = json.loads(asked)
     work(task, out)
     while task.get("stays") and _tidied(task.get("rest_bytes")):
@@ -136,6 +135,16 @@ def own_output() -> IO[str]:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return out
+
+
+def further_lines() -> queue.SimpleQueue[str]:
+    """Read on from standard input, whatever the process is at; where that ends, it exits at once.
+
+    Whoever started it is gone then, and nobody wants what it does.
+    """
+    further: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read_on, args=(further,), daemon=True).start()
+    return further
 
 
 def _read_on(further: queue.SimpleQueue[str]) -> None:

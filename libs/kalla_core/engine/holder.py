@@ -7,7 +7,7 @@ further lines say:
     verify    look whether the sources are what they were: `verified`, or `error`
     release   let go and end
 
-When standard input ends, whoever started it is gone, and it exits at once.
+When standard input ends, whoever started it is gone, and it exits at once, also while it plans.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import sys
 import traceback
 from collections.abc import Mapping
 from contextlib import ExitStack
+from queue import SimpleQueue
 from typing import IO, Any
 
 from kalla_core.engine import messages
-from kalla_core.engine.child import own_output, send
+from kalla_core.engine.child import further_lines, own_output, send
 from kalla_core.engine.demands import planned_over
 from kalla_core.engine.held_plan import HeldPlan, HoldOrder, order_of, plan_json
 from kalla_core.engine.scan import OpenSource
@@ -45,11 +46,12 @@ def main() -> None:
     asked = sys.stdin.readline()
     if not asked:
         return  # started ahead of need, and not needed
+    further = further_lines()
     try:
         with ExitStack() as pins:
             held = _Held(order_of(json.loads(asked)), pins)
             send(out, {"event": "planned", "plan": plan_json(held.plan())})
-            _obey(held, out)
+            _obey(held, further, out)
     except BaseException as error:  # a panic of the query engine is no Exception
         send(out, error_answer(error))
     os._exit(0)
@@ -63,15 +65,14 @@ def error_answer(error: BaseException) -> dict[str, Any]:
     return {"event": "error", **messages.error_json(error), "traceback": trace}
 
 
-def _obey(held: _Held, out: IO[str]) -> None:
-    for line in sys.stdin:
-        match json.loads(line)["do"]:
+def _obey(held: _Held, further: SimpleQueue[str], out: IO[str]) -> None:
+    while True:
+        match json.loads(further.get())["do"]:
             case "verify":
                 held.verify()
                 send(out, {"event": "verified"})
             case "release":
                 return
-    os._exit(1)  # whoever wants this is gone
 
 
 class _Held:

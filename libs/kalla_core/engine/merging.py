@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from kalla_core.engine.child import own_output, send
+from kalla_core.engine.child import further_lines, own_output, send
 from kalla_core.engine.holder import error_answer
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.evidence.metadata import WrittenFile
@@ -30,6 +30,7 @@ def main() -> None:
     asked = sys.stdin.readline()
     if not asked:
         return
+    further_lines()
     order = json.loads(asked)
     try:
         files = [

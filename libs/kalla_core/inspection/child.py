@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Mapping
 from typing import IO, Any
 
+from kalla_core.engine.child import further_lines
 from kalla_core.error_json import error_json
 from kalla_core.errors import EngineFailure, KallaError, OutOfMemory, RecipeInvalid
 from kalla_core.inspection.documents import (
@@ -34,7 +34,7 @@ def main() -> None:
     asked = sys.stdin.readline()
     if not asked:
         return  # started ahead of need, and not needed
-    threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
+    further_lines()
     text = json.dumps(_outcome(json.loads(asked)), default=str)
     try:
         out.write(text + "\n")
@@ -96,12 +96,6 @@ def _own_output() -> IO[str]:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return out
-
-
-def _exit_at_end_of_input() -> None:
-    while sys.stdin.readline():
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":
