@@ -240,6 +240,35 @@ async def test_who_cancels_a_run_has_it_stopped_and_its_output_as_it_was(
     assert all(not executor.folder.held() for executor in executors)
 
 
+async def test_a_run_cancelled_twice_in_a_row_is_forgotten_everywhere_too(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    dispatcher, executors = cluster
+    joining = asyncio.Event()
+
+    def note(launch: Launch) -> KallaError | None:
+        if isinstance(launch.work, JoinWork):
+            joining.set()
+        return None
+
+    for executor in executors:
+        executor.sabotage = note
+    running = asyncio.create_task(run_on(dispatcher, given(tmp_path).recipe(), tmp_path / "out"))
+    async with asyncio.timeout(60):
+        await joining.wait()
+        running.cancel()
+        for _ in range(2):  # it waits for its executors to fall quiet by then
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        occupied = dict(dispatcher.occupied)
+        while any(executor.running or executor.folder.held() for executor in executors):
+            await asyncio.sleep(0.01)
+
+    assert not occupied
+
+
 async def test_a_cancel_before_the_commit_wins(tmp_path: Path, cluster: Cluster) -> None:
     dispatcher, _ = cluster
 

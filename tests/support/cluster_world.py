@@ -47,6 +47,22 @@ class Executor:
     held: set[Try] = field(default_factory=set)
 
 
+def outcome_of(which: Try, buckets: int, bucket_bytes: int) -> Outcome:
+    """Return what an attempt that goes well tells; scans found so much in each bucket."""
+    match which.fragment.stage:
+        case StageName.PROVE:
+            return ProveDone(None)
+        case StageName.EXTRAS | StageName.SCAN:
+            sizes = tuple(
+                BucketSize(bucket, 10, bucket_bytes, bucket_bytes // 2) for bucket in range(buckets)
+            )
+            return ScanDone(100, 0, 0, sizes, 1)
+        case StageName.JOIN:
+            return JoinDone((), NONE, NONE, NONE)
+        case StageName.SETTLE:
+            return SettleDone((), NONE, NONE)
+
+
 @dataclass
 class World:
     """Plays one run; `chaos` is how many bad things may still happen."""
@@ -188,19 +204,7 @@ class World:
         self.ends(which, outcome)
 
     def outcome(self, which: Try) -> Outcome:
-        match which.fragment.stage:
-            case StageName.PROVE:
-                return ProveDone(None)
-            case StageName.EXTRAS | StageName.SCAN:
-                sizes = tuple(
-                    BucketSize(bucket, 10, self.bucket_bytes, self.bucket_bytes // 2)
-                    for bucket in range(self.buckets_of(which))
-                )
-                return ScanDone(100, 0, 0, sizes, 1)
-            case StageName.JOIN:
-                return JoinDone((), NONE, NONE, NONE)
-            case StageName.SETTLE:
-                return SettleDone((), NONE, NONE)
+        return outcome_of(which, self.buckets_of(which), self.bucket_bytes)
 
     def buckets_of(self, which: Try) -> int:
         return self.buckets_at_start[which]

@@ -13,7 +13,6 @@ import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster import members as m
@@ -21,6 +20,7 @@ from kalla_coordinator.cluster import stages
 from kalla_coordinator.cluster.attempts import FragmentKey, Try
 from kalla_coordinator.cluster.counting import Counting, NoCounts
 from kalla_coordinator.cluster.infos import info_of
+from kalla_coordinator.cluster.occupancy import Occupancy, run_of
 from kalla_coordinator.cluster.placement import Seat, Wish, assign
 from kalla_coordinator.cluster.progress import Reports
 from kalla_coordinator.cluster.run_state import FINAL, RunState, ready
@@ -110,7 +110,7 @@ class Dispatcher:
         self._lines: dict[m.StreamId, Line] = {}
         self._numbers = itertools.count(1)
         self._runs: dict[RunName, ActiveRun] = {}
-        self._occupied: dict[AttemptId, str] = {}
+        self._occupied = Occupancy()
         self._assigning = False
         self._freed = asyncio.Event()
 
@@ -210,14 +210,14 @@ class Dispatcher:
         run.changed()
 
     def end(self, run: ActiveRun) -> None:
-        """Forget a run attempt, here and on all executors, with all slots that it has.
+        """Forget a run attempt, here and on all executors; what it occupied goes with it.
 
-        Executors drop what they are told to forget without a word, and one that is frozen hears
-        of it later: who waited for their news would wait for ever.
+        An executor drops what it is told to forget without a word, so none is waited for: a slot
+        that is not empty yet lets the next fragment wait for it there.
         """
-        for attempt in self._attempts_of(run):
-            self._lose(attempt)
         self._runs.pop(run.name, None)
+        for attempt in self._occupied.of(run.name):
+            self._lose(attempt)
         for executor in self._members.of:
             self._send(executor, ForgetJob(run.name.run_id, run.name.attempt))
         self._assign_soon()
@@ -225,7 +225,7 @@ class Dispatcher:
     async def quiet(self, run: ActiveRun, patience: timedelta) -> None:
         """Wait until nobody works on a run that is over, for so long at most."""
         until = self._loop.time() + patience.total_seconds()
-        while self._attempts_of(run) and self._loop.time() < until:
+        while self._occupied.of(run.name) and self._loop.time() < until:
             self._freed.clear()
             try:
                 async with asyncio.timeout_at(until):
@@ -236,10 +236,7 @@ class Dispatcher:
     @property
     def occupied(self) -> Mapping[AttemptId, str]:
         """The executors whose slots are taken, by the attempt that has them; of known runs only."""
-        return MappingProxyType(self._occupied)
-
-    def _attempts_of(self, run: ActiveRun) -> list[AttemptId]:
-        return [attempt for attempt in self._occupied if self._run_of(attempt) is run]
+        return self._occupied.where
 
     def _perform(self, run: ActiveRun, action: e.Action) -> None:
         match action:
@@ -256,7 +253,7 @@ class Dispatcher:
             name: (member.hello.host, member.hello.port)
             for name, member in self._members.of.items()
         }
-        self._occupied[run.name.of(which)] = executor
+        self._occupied.take(run.name.of(which), executor)
         if which.attempt > 1:
             setback = run.state.fragments[which.fragment].setback
             self.counts.fragment_retried(which.fragment.stage.value, setback)
@@ -276,7 +273,7 @@ class Dispatcher:
             run.changed()
 
     def _ended(self, ended: FragmentEnded) -> None:
-        if self._occupied.pop(ended.id, None) is not None:
+        if self._occupied.leave(ended.id):
             self.counts.fragment_ended(ended.id.stage, ended.outcome)
         self._freed.set()
         self._assign_soon()
@@ -311,7 +308,7 @@ class Dispatcher:
         self._loop.call_later(pause, self._assign_soon)
 
     def _run_of(self, attempt: AttemptId) -> ActiveRun | None:
-        return self._runs.get(RunName(attempt.run_id, attempt.run_attempt))
+        return self._runs.get(run_of(attempt))
 
     # -- members ---------------------------------------------------------------------------------
 
@@ -346,8 +343,8 @@ class Dispatcher:
     def _joined(self, hello: Hello) -> None:
         self._forget_strangers(hello)
         for attempt in hello.running:
-            if self._run_of(attempt) is not None:  # what is forgotten is never told of
-                self._occupied[attempt] = hello.executor_id
+            if run_of(attempt) in self._runs:
+                self._occupied.take(attempt, hello.executor_id)
         for run in list(self._runs.values()):
             running = _of_run(run.name, hello.running)
             self.apply(run, e.ExecutorCame(hello.executor_id, running))
@@ -356,31 +353,29 @@ class Dispatcher:
 
     def _returned(self, hello: Hello) -> None:
         self._forget_strangers(hello)
-        for attempt, executor in list(self._occupied.items()):
-            if executor == hello.executor_id and attempt not in hello.running:
-                self._lose(attempt)
+        for attempt in self._occupied.on(hello.executor_id).difference(hello.running):
+            self._lose(attempt)
         for run in list(self._runs.values()):
             running, held = _of_run(run.name, hello.running), _of_run(run.name, hello.held)
             self.apply(run, e.ExecutorReturned(hello.executor_id, running, held))
         self._freed.set()
 
     def _gone(self, executor: str, why: str) -> None:
-        for attempt, where in list(self._occupied.items()):
-            if where == executor:
-                self._lose(attempt)
+        for attempt in self._occupied.on(executor):
+            self._lose(attempt)
         for run in list(self._runs.values()):
             self.apply(run, e.ExecutorLost(executor, why))
         self._freed.set()
 
     def _lose(self, attempt: AttemptId) -> None:
-        del self._occupied[attempt]
+        self._occupied.leave(attempt)
         self.counts.fragment_lost(attempt.stage)
 
     def _forget_strangers(self, hello: Hello) -> None:
         """Let an executor drop what it has of runs, or attempts at them, that are no more."""
         newest: dict[str, int] = {}
         for attempt in (*hello.running, *hello.held):
-            if RunName(attempt.run_id, attempt.run_attempt) not in self._runs:
+            if run_of(attempt) not in self._runs:
                 before = newest.get(attempt.run_id, 0)
                 newest[attempt.run_id] = max(before, attempt.run_attempt)
         for run_id, run_attempt in newest.items():
@@ -416,11 +411,8 @@ class Dispatcher:
                 self.apply(run, e.Granted(grant.key, grant.executor))
 
     def _seats(self) -> list[Seat]:
-        taken: dict[str, int] = {}
-        for executor in self._occupied.values():
-            taken[executor] = taken.get(executor, 0) + 1
         return [
-            Seat(name, member.hello.slots, max(member.hello.slots - taken.get(name, 0), 0))
+            Seat(name, member.hello.slots, max(member.hello.slots - self._occupied.taken(name), 0))
             for name, member in self._members.of.items()
             if member.open
         ]

@@ -187,15 +187,17 @@ class _Attempt:
         run = self.dispatcher.begin(
             self.name, begun(self._setup(plan, output)), launch_of, telling.changed
         )
-        telling.about(run)
         try:
+            telling.about(run)
             yield run
         finally:
-            if run.state.phase not in FINAL:
-                self.dispatcher.apply(run, e.Stopped(Cancelled("The run was cancelled.")))
-            telling.close()
-            await asyncio.shield(self.dispatcher.quiet(run, _QUIET))
-            self.dispatcher.end(run)
+            try:
+                if run.state.phase not in FINAL:
+                    self.dispatcher.apply(run, e.Stopped(Cancelled("The run was cancelled.")))
+                telling.close()
+                await self.dispatcher.quiet(run, _QUIET)
+            finally:  # also when it is cancelled once more while it waits
+                self.dispatcher.end(run)
 
     async def _brief(self, plan: HeldPlan, output: Output) -> Brief:
         brief = Brief(

@@ -1,0 +1,86 @@
+"""Many runs on executors that freeze, are cut off and return, in imagined time."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalla_coordinator.cluster import events as e
+from kalla_coordinator.cluster.attempts import RetryPolicy
+from kalla_coordinator.cluster.dispatch import ActiveRun, Dispatcher
+from kalla_coordinator.cluster.layout import Room, Shape
+from kalla_coordinator.cluster.run_state import FINAL, Setup, begun
+from kalla_coordinator.cluster.works import RunName
+from kalla_core.errors import Cancelled
+from kalla_core.fragments.remote import ScanWork
+from kalla_core.matching.query import Side
+from kalla_core.matching.strategy import Strategy
+from kalla_core.sources.protocol import Part
+from tests.support.cluster_time import TIMING, ImaginedExecutor, Site, ended, torment
+from tests.support.virtual_time import in_virtual_time
+
+MOST_OF_A_RUN_S = 300.0
+"""What a run may take at most while executors are away for a while, again and again."""
+
+MOST_OF_A_CALM_RUN_S = 90.0
+"""What a run may take once everybody is there: an executor that is silent is lost before."""
+
+
+def setup() -> Setup:
+    scans = tuple(ScanWork(side, Part(n, {}, 100)) for side in Side for n in range(2))
+    return Setup(
+        extras=(),
+        scans=scans,
+        shape=Shape(Strategy.COPARTITION, frozenset({Side.RIGHT}), spread=True),
+        room=Room(4, 1 << 30),
+        buckets=3,
+        policy=RetryPolicy(1000, 1000),
+    )
+
+
+def begin(site: Site, name: RunName) -> ActiveRun:
+    return site.dispatcher.begin(name, begun(setup()), site.launch_of(name), lambda: None)
+
+
+def finish(site: Site, run: ActiveRun) -> None:
+    if run.state.phase not in FINAL:
+        site.dispatcher.apply(run, e.Stopped(Cancelled("The run was cancelled.")))
+    site.dispatcher.end(run)
+
+
+async def plays(seed: int, cancelled_after: list[float]) -> None:
+    random = Random(seed)
+    site = Site(Dispatcher(TIMING, b"key"), random)
+    executors = [ImaginedExecutor(site, f"executor-{n}") for n in range(2)]
+    lives = [asyncio.create_task(one.live()) for one in executors]
+    watching = asyncio.create_task(site.dispatcher.watch_over())
+    torments = [asyncio.create_task(torment(one, random, 4)) for one in executors]
+
+    for number, seconds in enumerate(cancelled_after):
+        run = begin(site, RunName(f"run-{number}", 1))
+        await asyncio.wait({run.over}, timeout=min(seconds, MOST_OF_A_RUN_S))
+        assert seconds < MOST_OF_A_RUN_S or run.over.done(), "it makes no progress"
+        finish(site, run)
+        assert not site.dispatcher.occupied, "nobody runs, and something is occupied"
+    await asyncio.gather(*torments)
+    last = begin(site, RunName("run-last", 1))
+    async with asyncio.timeout(MOST_OF_A_CALM_RUN_S):
+        assert await last.over == e.Written()
+    finish(site, last)
+
+    assert not site.dispatcher.occupied
+    await ended(watching, *lives)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32),
+    cancelled_after=st.lists(st.one_of(st.floats(0.0, 12.0), st.just(MOST_OF_A_RUN_S)), max_size=5),
+)
+def test_a_job_that_can_run_ends_in_time_whoever_froze_or_was_cut_off_before(
+    seed: int, cancelled_after: list[float]
+) -> None:
+    in_virtual_time(plays(seed, cancelled_after))
