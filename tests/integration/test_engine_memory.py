@@ -11,9 +11,11 @@ from benchmarks.generate import generate
 from benchmarks.generate.dataset import Dataset
 from kalla_core.engine.budget import MIB
 from tests.support.cgroups import memory_box
-from tests.support.command import KALLA
+from tests.support.command import KALLA, write_csv
 
 SIZE = 300_000
+GROUPED = 2_000
+DAYS = 28
 LARGE = 5_000_000
 
 
@@ -25,6 +27,23 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return generate("one_to_one", LARGE, 7, tmp_path_factory.mktemp("large"), "parquet")
+
+
+def recipe_file(folder: Path, match_sql: str) -> Path:
+    """Write a recipe over `l.csv` and `r.csv` of a folder; return its path."""
+    sides = {"left": "l", "right": "r"}
+    recipe = {
+        "recipe_id": "groups",
+        "name": "Groups",
+        "match_sql": match_sql,
+        "sources": {
+            side: {"alias": name, "type": "file", "uri": f"{name}.csv", "primary_key": ["id"]}
+            for side, name in sides.items()
+        },
+    }
+    path = folder / "recipe.json"
+    path.write_text(json.dumps(recipe))
+    return path
 
 
 def boxed_run(dataset: Dataset, output: Path, limit_mib: int, *flags: str) -> int:
@@ -46,6 +65,36 @@ def test_a_run_through_the_spool_stays_within_its_limit(dataset: Dataset, tmp_pa
     rows = boxed_run(dataset, tmp_path / "out", 512, "--buckets", "16", "--partitions", "8")
 
     assert rows == SIZE
+
+
+@pytest.mark.parametrize(
+    "match_sql",
+    [
+        "SELECT x.day, x.total FROM (SELECT day, sum(amount) AS total FROM l GROUP BY day) x "
+        "JOIN (SELECT day, sum(amount) AS total FROM r GROUP BY day) y "
+        "ON x.day = y.day AND x.total = y.total",
+        "SELECT l.day FROM l JOIN r ON l.day = r.day GROUP BY l.day",
+    ],
+    ids=["totals", "folded"],
+)
+def test_groups_that_match_groups_are_paired_within_the_smallest_limit(
+    tmp_path: Path, match_sql: str
+) -> None:
+    days = [f"2026-02-{row % DAYS + 1:02d}" for row in range(GROUPED)]
+    amounts = [f"{row % 100}.00" for row in range(GROUPED)]
+    for side in ("l", "r"):
+        rows = map(",".join, zip(map(str, range(GROUPED)), days, amounts, strict=True))
+        write_csv(tmp_path / f"{side}.csv", "id,day,amount", list(rows))
+    recipe = recipe_file(tmp_path, match_sql)
+    command = [*KALLA, "run", str(recipe), "--output", str(tmp_path / "out"), "--json"]
+
+    with memory_box(512 * MIB) as box:
+        done = box.run([*command, "--memory-limit", "512MiB"], timeout_seconds=120)
+        kills = box.kills
+
+    sizes = [days.count(day) for day in set(days)]
+    assert (done.returncode, kills) == (0, 0), done.stderr
+    assert json.loads(done.stdout)["matched_count"] == sum(size * size for size in sizes)
 
 
 @pytest.mark.full

@@ -140,25 +140,28 @@ def settle(
 def stream_pairs(
     frame: PairFrame, planned: Planned, sources: Sources
 ) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
-    """Yield result batches with the pairs that each of their rows stands for.
+    """Yield batches of the user's columns with pairs that each of their rows stands for.
+
+    A batch may come again with more of its pairs.
 
     Raises:
         FailedOnValue: a value makes the SQL fail; it names the row of `sources` if it is found.
     """
     with naming_rows(planned, sources), query_errors():
-        stream = frame.frame.execute_stream()
-        for result in stream:
+        for result in frame.frame.execute_stream():
             batch = result.to_pyarrow()
-            pairs = expand(batch, frame)
-            if len(pairs):
-                yield batch, pairs
+            # The lists of row numbers stay behind: a row is repeated for each of its pairs.
+            output = batch.select(range(frame.columns))
+            for pairs in expand(batch, frame):
+                if len(pairs):
+                    yield output, pairs
 
 
-def rows_of(batch: pa.RecordBatch, pairs: Pairs) -> pa.RecordBatch:
+def rows_of(output: pa.RecordBatch, pairs: Pairs) -> pa.RecordBatch:
     """Return the result row of each pair."""
-    if np.array_equal(pairs.result_row, np.arange(batch.num_rows)):
-        return batch
-    return batch.take(pa.array(pairs.result_row))
+    if np.array_equal(pairs.result_row, np.arange(output.num_rows)):
+        return output
+    return output.take(pa.array(pairs.result_row))
 
 
 def _frame(context: JoinContext, left: Rows, right: Rows) -> PairFrame:

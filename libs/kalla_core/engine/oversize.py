@@ -133,7 +133,7 @@ class _Disk:
         read = {side: partial(_read, file) for side, file in sources.items()}
         for batch, pairs in stream_pairs(frame, self._context.planned, read):
             self._context.stop.check()
-            output = rows_of(batch, pairs).columns[: frame.columns]
+            output = rows_of(batch, pairs).columns
             numbers = (pa.array(pairs.left), pa.array(pairs.right))
             found = pa.RecordBatch.from_arrays([*output, *numbers], schema=self.pairs_schema)
             self._pair_bytes = max(self._pair_bytes, found.nbytes // len(pairs))

@@ -21,6 +21,9 @@ from datafusion import DataFrame
 from kalla_core.matching.origins import Collected, Origin, RowId
 from kalla_core.matching.query import Side
 
+MOST_PAIRS = 1 << 16
+"""How many pairs come at a time: groups that match groups have m x n of them."""
+
 Rows = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.uint64]
 
@@ -69,16 +72,72 @@ class _Named:
 _Flat = dict[Side, _Named]
 
 
-def expand(batch: pa.RecordBatch, pair_frame: PairFrame) -> Pairs:
-    """Return the pairs that the rows of `batch`, produced by `pair_frame`, stand for."""
+def expand(batch: pa.RecordBatch, pair_frame: PairFrame, most: int = MOST_PAIRS) -> Iterator[Pairs]:
+    """Yield the pairs that the rows of `batch`, produced by `pair_frame`, stand for.
+
+    Args:
+        most: pairs at a time. More come together only where the pairs of one result row have to
+            be told apart, or one row of a side has more partners than that.
+    """
     hidden = [batch.column(pair_frame.columns + i) for i in range(len(pair_frame.origins))]
     rows = np.arange(batch.num_rows, dtype=np.int64)
     if _is_plain(pair_frame.origins):
-        return _plain(pair_frame.origins, hidden, rows)
-    found = [part for part in _pairs(pair_frame.origins, hidden, rows) if len(part)]
-    if len(found) == 1 and not any(map(_has_pairs_within, pair_frame.origins)):
-        return found[0]  # one product of distinct numbers
-    return _distinct(_joined(found))
+        yield _plain(pair_frame.origins, hidden, rows)
+        return
+    product = _only_product(pair_frame.origins)
+    if product is not None:
+        left, right = (_flattened(pair_frame.origins[i], hidden[i], rows) for i in product)
+        yield from _in_pieces(left[Side.LEFT], right[Side.RIGHT], most)
+        return
+    for start, end in _windows(_most_pairs(pair_frame.origins, hidden, rows), most):
+        window = [value.slice(start, end - start) for value in hidden]
+        found = [part for part in _pairs(pair_frame.origins, window, rows[start:end]) if len(part)]
+        yield _distinct(_joined(found))
+
+
+def _only_product(origins: Sequence[Origin]) -> tuple[int, int] | None:
+    """Return the places of the only origins of each side; None if pairs come in more ways.
+
+    What one origin names of a side it names once, so that their product has no pair twice.
+    """
+    left, right = ([i for i, o in enumerate(origins) if side in o.sides] for side in Side)
+    if len(left) == 1 and len(right) == 1 and left != right:
+        return left[0], right[0]
+    return None
+
+
+def _most_pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) -> Rows:
+    """Return for each of `rows` how many pairs `_pairs` yields at most; `rows` ascend by one."""
+    if _is_plain(origins):
+        return np.ones(len(rows), dtype=np.int64)
+    here = rows - rows[:1]
+    total = np.zeros(len(rows), dtype=np.int64)
+    parts = zip(origins, values, strict=True) if len(origins) > 1 else ()
+    counts = [
+        {side: np.bincount(named.rows, minlength=len(rows)) for side, named in flat.items()}
+        for flat in (_flattened(origin, value, here) for origin, value in parts)
+    ]
+    for one, other in combinations(counts, 2):
+        total += one[Side.LEFT] * other[Side.RIGHT] + other[Side.LEFT] * one[Side.RIGHT]
+    for origin, value in zip(origins, values, strict=True):
+        if isinstance(origin, Collected) and _has_pairs_within(origin):
+            members, owners = _elements(origin, value)
+            each = np.arange(len(owners), dtype=np.int64)
+            within = _most_pairs(origin.members, members, each)
+            np.add.at(total, owners, within)
+    return total
+
+
+def _windows(sizes: Rows, most: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges that sum up to `most` or are of one size, and cover all sizes that are not 0."""
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = int(ends[start] - sizes[start])
+        end = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
+        if ends[end - 1] > before:
+            yield start, end
+        start = end
 
 
 def _is_plain(origins: Sequence[Origin]) -> bool:
@@ -190,6 +249,21 @@ def _product(left: _Named, right: _Named) -> Pairs:
     """Return every left number with every right number of the same row."""
     begin = np.searchsorted(right.rows, left.rows, side="left")
     partners = np.searchsorted(right.rows, left.rows, side="right") - begin
+    return _combined(left, right, begin, partners)
+
+
+def _in_pieces(left: _Named, right: _Named, most: int) -> Iterator[Pairs]:
+    """Yield what `_product` returns, about `most` pairs at a time."""
+    begin = np.searchsorted(right.rows, left.rows, side="left")
+    partners = np.searchsorted(right.rows, left.rows, side="right") - begin
+    for start, end in _windows(partners, most):
+        some = slice(start, end)
+        piece = _Named(left.rows[some], left.numbers[some])
+        yield _combined(piece, right, begin[some], partners[some])
+
+
+def _combined(left: _Named, right: _Named, begin: Rows, partners: Rows) -> Pairs:
+    """Return each left number with so many right numbers, from the place where they begin."""
     total = int(partners.sum())
     first = np.repeat(np.cumsum(partners) - partners, partners)
     within = np.arange(total, dtype=np.int64) - first

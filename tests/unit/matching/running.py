@@ -34,9 +34,10 @@ def pairs_and_rows(plan: Planned, sides: Sides, fx: pa.Table, threads: int = 1) 
     """Return, sorted, each pair's user columns as text with the two row numbers."""
     lines: list[Line] = []
     for batch, frame in _batches(plan, sides, fx, threads):
-        found = expand(batch, frame)
-        columns = [batch.column(i).take(pa.array(found.result_row)) for i in range(frame.columns)]
-        lines += _lines([*columns, pa.array(found.left), pa.array(found.right)])
+        for found in expand(batch, frame):
+            rows = pa.array(found.result_row)
+            columns = [batch.column(i).take(rows) for i in range(frame.columns)]
+            lines += _lines([*columns, pa.array(found.left), pa.array(found.right)])
     return sorted(lines)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -15,13 +16,27 @@ from kalla_core.matching.query import Side
 L, R = Side.LEFT, Side.RIGHT
 
 
-def expanded(origins: tuple[Origin, ...], columns: list[list[object]], start: int = 0) -> Pairs:
-    """Expand a batch with one user column before the hidden ones."""
+def expanded(
+    origins: tuple[Origin, ...], columns: list[list[object]], start: int = 0, most: int = 1 << 16
+) -> Pairs:
+    """Expand a batch with one user column before the hidden ones; all pieces after each other."""
+    found = pieces(origins, columns, start, most)
+    return Pairs(
+        np.concatenate([np.empty(0, np.int64), *(pairs.result_row for pairs in found)]),
+        np.concatenate([np.empty(0, np.uint64), *(pairs.left for pairs in found)]),
+        np.concatenate([np.empty(0, np.uint64), *(pairs.right for pairs in found)]),
+    )
+
+
+def pieces(
+    origins: tuple[Origin, ...], columns: list[list[object]], start: int, most: int
+) -> list[Pairs]:
     arrays = [pa.array(c, o.arrow_type) for o, c in zip(origins, columns, strict=True)]
     user = pa.array(range(len(columns[0])))
     names = [f"c{i}" for i in range(len(arrays) + 1)]
     batch = pa.RecordBatch.from_arrays([user, *arrays], names=names).slice(start)
-    return expand(batch, PairFrame(None, 1, origins))  # type: ignore[arg-type]
+    frame = PairFrame(None, 1, origins)  # type: ignore[arg-type]
+    return list(expand(batch, frame, most))
 
 
 def listed(pairs: Pairs) -> list[tuple[int, int, int]]:
@@ -87,6 +102,15 @@ def test_two_groups_pair_in_every_combination() -> None:
     assert listed(found) == [(0, 1, 8), (0, 1, 9), (0, 2, 8), (0, 2, 9)]
 
 
+def test_of_two_large_groups_no_more_pairs_than_asked_for_come_at_a_time() -> None:
+    origins = (Collected((RowId(L, "l"),), "a"), Collected((RowId(R, "r"),), "b"))
+
+    found = pieces(origins, [[list(range(50))], [list(range(40))]], 0, most=100)
+
+    assert sum(map(len, found)) == 50 * 40
+    assert max(map(len, found)) <= 100
+
+
 def test_a_list_beside_a_row_of_its_side_tells_nothing() -> None:
     row, folded = RowId(R, "r"), Collected((RowId(R, "g"),), "c")
 
@@ -148,13 +172,13 @@ def hidden_columns(draw: st.DrawFn) -> tuple[tuple[Origin, ...], list[list[objec
 
 
 @settings(max_examples=300, deadline=None)
-@given(hidden_columns())
-def test_pairs_are_what_the_definition_says(
-    hidden: tuple[tuple[Origin, ...], list[list[object]]],
+@given(hidden_columns(), st.sampled_from([1, 2, 5, 1 << 16]))
+def test_pairs_are_what_the_definition_says_however_many_come_at_a_time(
+    hidden: tuple[tuple[Origin, ...], list[list[object]]], most: int
 ) -> None:
     origins, columns = hidden
 
-    found = expanded(origins, columns)
+    found = expanded(origins, columns, most=most)
 
     wanted = [
         (row, *pair)
