@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
-from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, RetryPolicy, StageName
+from kalla_coordinator.cluster.attempts import (
+    Accepted,
+    Fragment,
+    FragmentKey,
+    RetryPolicy,
+    StageName,
+)
 from kalla_coordinator.cluster.layout import Layout, Room, Shape
+from kalla_coordinator.cluster.near import Near
 from kalla_coordinator.cluster.placement import Ready
 from kalla_core.errors import KallaError
 from kalla_core.fragments.outcome import ScanDone
 from kalla_core.fragments.remote import ScanWork
 from kalla_core.matching.query import Side
-
-Sizes = npt.NDArray[np.int64]
 
 
 class Phase(StrEnum):
@@ -70,6 +73,7 @@ class RunState:
         relaid: how often more buckets were taken.
         holder_error: why nobody holds the sources' snapshot any more.
         error: why it came to nothing.
+        near: where the inputs of joins lie, as last summed up.
     """
 
     setup: Setup
@@ -84,6 +88,7 @@ class RunState:
     relaid: int = 0
     holder_error: KallaError | None = None
     error: KallaError | None = None
+    near: Near = field(default_factory=Near, compare=False, repr=False)
 
     def of(self, stage: StageName) -> Iterator[Fragment]:
         """Yield the fragments of a stage in their order."""
@@ -146,9 +151,9 @@ def ready(state: RunState) -> list[Ready]:
         policy = state.setup.policy
         idle = [one for one in state.of(stage) if one.idle and not one.exhausted(policy)]
         if idle and wanted(state, stage) and inputs_available(state, stage):
-            near = stage in (StageName.JOIN, StageName.SETTLE)
-            held = _stored_by_executor(state) if near else {}
-            offered = [_ready(state, fragment, held) for fragment in idle]
+            if stage in (StageName.JOIN, StageName.SETTLE):
+                state.near.look_at(_held_scans(state), state.buckets)
+            offered = [_ready(state, fragment) for fragment in idle]
             found += sorted(offered, key=lambda one: (-one.weight_bytes, one.key.number))
     return found
 
@@ -171,7 +176,15 @@ def _joins_wait(state: RunState) -> bool:
     return wanted(state, StageName.JOIN) and _any_idle(state, StageName.JOIN)
 
 
-def _ready(state: RunState, fragment: Fragment, held: Mapping[str, Sizes]) -> Ready:
+def _held_scans(state: RunState) -> Iterator[Accepted]:
+    return (
+        fragment.accepted
+        for fragment in state.of(StageName.SCAN)
+        if fragment.accepted is not None and fragment.accepted.held
+    )
+
+
+def _ready(state: RunState, fragment: Fragment) -> Ready:
     key = fragment.key
     allowed = state.proven if state.setup.proofs else None
     match key.stage:
@@ -184,20 +197,8 @@ def _ready(state: RunState, fragment: Fragment, held: Mapping[str, Sizes]) -> Re
         case StageName.JOIN | StageName.SETTLE:
             laid = state.layout.joins if key.stage is StageName.JOIN else state.layout.settles
             one = laid[key.number]
-            chosen = list(one.buckets)
-            near = {name: int(sizes[chosen].sum()) for name, sizes in held.items()}
+            near = state.near.of(key, one)
             return Ready(key, one.weight_bytes, near, allowed, fragment.avoided)
-
-
-def _stored_by_executor(state: RunState) -> Mapping[str, Sizes]:
-    """Return what each executor has on disk of each bucket, in bytes."""
-    held: dict[str, Sizes] = defaultdict(lambda: np.zeros(state.buckets, dtype=np.int64))
-    for fragment in state.of(StageName.SCAN):
-        if fragment.accepted is not None and fragment.accepted.held:
-            sizes = held[fragment.accepted.executor]
-            for bucket in _scan_done(fragment).buckets:
-                sizes[bucket.bucket] += bucket.stored_bytes
-    return held
 
 
 def _scan_done(fragment: Fragment) -> ScanDone:
