@@ -1,6 +1,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kalla_core.errors import RecipeInvalid
@@ -231,3 +233,26 @@ def test_what_has_faults_cannot_be_demanded(recipe):
         validation.demand()
 
     assert refused.value.faults == validation.faults
+
+
+def test_a_key_without_an_order_is_a_fault_of_its_own_and_hides_no_other(recipe, tmp_path):
+    tags = pa.array([["a"], ["b"]], pa.list_(pa.string()))
+    table = pa.table({"invoice_id": ["INV-1", "INV-2"], "amount": [1, 2], "tags": tags})
+    pq.write_table(table, tmp_path / "invoices.parquet")
+    left = a_file(tmp_path / "invoices.parquet", "invoices", "tags")
+
+    faults = found(replace(recipe, left=left, match_sql=joined_on("l.nothing = r.reference")))
+
+    assert faults == {
+        "sources.left.primary_key[0]": "types_not_comparable",
+        "match_sql": "unknown_column",
+    }
+
+
+def test_a_result_that_no_file_can_hold_is_a_fault_of_the_sql(recipe):
+    sql = joined_on("l.invoice_id = r.reference").replace("SELECT", "SELECT INTERVAL '1 day' AS x,")
+
+    fault = only_fault(replace(recipe, match_sql=sql))
+
+    assert (fault.path, fault.code) == ("match_sql", "invalid_sql")
+    assert "'x'" in fault.message

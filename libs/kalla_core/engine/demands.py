@@ -22,6 +22,8 @@ from kalla_core.errors import (
     TypesNotComparable,
     UnknownColumn,
 )
+from kalla_core.evidence.schema import matched_layout, unmatched_layout
+from kalla_core.matching.identity import unfit_key
 from kalla_core.matching.planned import Planned, plan_match
 from kalla_core.matching.query import MatchQuery, TableShape
 from kalla_core.recipe.model import Recipe, SourceSpec
@@ -43,7 +45,7 @@ def planned_over(recipe: Recipe, pinned: Sequence[PinnedSource], started_at: dat
 
     Raises:
         RecipeInvalid: with every fault of the sources, and that of the match SQL.
-        KallaError: as `plan_match` does, where nothing but the match SQL is wrong.
+        KallaError: as `plan_over` does, where nothing but the match SQL is wrong.
     """
     places = [location for location, _ in located(recipe)]
     faults = [
@@ -74,6 +76,7 @@ def plan_over(sql: str, pinned: Sequence[PinnedSource], started_at: datetime) ->
     """Plan match SQL over pinned sources: left, right, extras; their notes are warnings as well.
 
     Raises:
+        InvalidSql: a column of the result has a type that Parquet cannot hold.
         KallaError: as `plan_match` does. Where types do not go together, it says what made the
             columns text that the SQL names.
     """
@@ -85,6 +88,7 @@ def plan_over(sql: str, pinned: Sequence[PinnedSource], started_at: datetime) ->
             raise
         message = " ".join([error.message, *reasons[:_SHOWN_REASONS]])
         raise TypesNotComparable(message, **error.details) from error
+    matched_layout(planned.output, planned.output_sides)
     notes = tuple(note for source in pinned for note in source.notes)
     return replace(planned, warnings=(*notes, *planned.warnings)) if notes else planned
 
@@ -104,9 +108,12 @@ def source_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> It
 
 
 def column_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
-    """Yield the columns that the recipe names and the source has not."""
+    """Yield the columns that the source has not, and those of types that will not do."""
     yield from _unknown_columns(spec.primary_key, (*location, "primary_key"), schema)
+    yield from _unfit_keys(spec.primary_key, (*location, "primary_key"), schema)
     yield from _unknown_columns(spec.columns, (*location, "schema"), schema)
+    if spec.primary_key:  # of an extra no row is written
+        yield from _unstorable(location, schema)
 
 
 def fault_of(error: KallaError, location: Location) -> Fault:
@@ -126,8 +133,12 @@ def _text_reasons(sql: str, source: PinnedSource) -> Iterator[str]:
 
 def _shape(source: PinnedSource) -> TableShape:
     spec, schema = source.spec, source.schema
-    # A key column that is not there is a fault already; planning goes on with the others.
-    key = tuple(column for column in spec.primary_key if column in schema.names)
+    # A key column that is not there, or can be none, is a fault already; planning goes on without.
+    key = tuple(
+        column
+        for column in spec.primary_key
+        if column in schema.names and unfit_key(column, schema.field(column).type) is None
+    )
     return TableShape(spec.alias, schema, key)
 
 
@@ -140,3 +151,17 @@ def _unknown_columns(
             message = f"There is no column `{column}`. {suggestion(column, schema.names)}"
             path = path_text((*location, index))
             yield Fault(UnknownColumn.code, path, message, {"column": column, "nearest": close})
+
+
+def _unfit_keys(columns: Sequence[str], location: Location, schema: pa.Schema) -> Iterator[Fault]:
+    for index, column in enumerate(columns):
+        unfit = unfit_key(column, schema.field(column).type) if column in schema.names else None
+        if unfit is not None:
+            yield fault_of(unfit, (*location, index))
+
+
+def _unstorable(location: Location, schema: pa.Schema) -> Iterator[Fault]:
+    try:
+        unmatched_layout(schema)
+    except KallaError as error:
+        yield fault_of(error, (*location, "uri"))

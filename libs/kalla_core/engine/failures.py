@@ -25,6 +25,9 @@ class FailedOnValue(InvalidSql):
 _CONSUMER = re.compile(r"Failed to allocate additional .*? for (\w+)")
 _DATA_FAULTS = ("Cast error", "Divide by zero", "Arithmetic overflow", "Overflow", "Parser error",
                 "Invalid argument", "Compute error", "Execution error")  # fmt: skip
+_NOT_IMPLEMENTED = re.compile(
+    r"(?:feature is not implemented: |Internal error: (?=[^\n]*not implemented))([^\n]*)"
+)
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 
 _REMEDY_OF_SORTS = "select fewer columns and join fewer tables in the match SQL"
@@ -43,6 +46,10 @@ def query_errors() -> Iterator[None]:
         if not _from_engine(error):
             raise
         raise _named(str(error)) from error
+    except BaseException as error:  # a panic is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _not_run(str(error).strip().splitlines()[0]) from error
 
 
 def _from_engine(error: Exception) -> bool:
@@ -64,7 +71,18 @@ def _named(text: str) -> KallaError:
         return OutOfDisk(f"No space left for what the query spills to disk ({first}).")
     if any(words in text for words in _DATA_FAULTS):
         return FailedOnValue(f"The match SQL failed on a value: {first}", reason=first)
+    missing = _NOT_IMPLEMENTED.search(text)
+    if missing:
+        return _not_run(missing.group(1))
     return EngineFailure(f"The query engine failed: {first}")
+
+
+def _not_run(what: str) -> InvalidSql:
+    """Return the refusal of SQL that has a plan but that the query engine has no way to run."""
+    return InvalidSql(
+        f"The query engine cannot run this match SQL: {what}. Write it without the function, "
+        "DISTINCT or ORDER BY that this is about."
+    )
 
 
 def _readable(text: str) -> str:

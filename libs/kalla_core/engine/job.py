@@ -38,14 +38,14 @@ from kalla_core.engine.spool import Spool
 from kalla_core.engine.store import HeldTooMuch, Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.engine.totals import MatchingTotals
-from kalla_core.errors import OutOfMemory
+from kalla_core.errors import KallaError, OutOfMemory
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.fragments.several import Several
 from kalla_core.matching.planned import Identification, Planned, Strategy, plan_match
-from kalla_core.matching.query import Side, TableShape
+from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.matching.session import SessionLimits
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.sources.pins import pinned_together
@@ -228,7 +228,7 @@ class _Job:
             size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
             for side, size in sizes.items()
         )
-        return plan_match(narrow) if expected <= most else None
+        return _planned_alike(narrow, self._planned) if expected <= most else None
 
     def _scan(self, planned: Planned, late: bool) -> _Gathered:
         budget, keying = self._spec.budget, Keying(planned)
@@ -381,6 +381,20 @@ class _Job:
 def _open(specs: Sequence[SourceSpec], access: SourceAccess, pins: ExitStack) -> list[OpenSource]:
     """Pin sources together, so that those of one database are seen at the same moment."""
     return [OpenSource(*pair) for pair in pins.enter_context(pinned_together(specs, access))]
+
+
+def _planned_alike(narrow: MatchQuery, wide: Planned) -> Planned | None:
+    """Return the plan over narrow tables, or None if it is not that over the wide ones.
+
+    A column can be meant without being named: `FROM left_src AS a(x, y, z)` gives new names to all
+    columns there are, by position.
+    """
+    try:
+        planned = plan_match(narrow)
+    except KallaError:
+        return None
+    same = planned.output == wide.output and planned.identification is wide.identification
+    return planned if same else None
 
 
 def _tell_spool(counter: ProgressCounter, spool: Spool) -> None:

@@ -275,6 +275,14 @@ def _not_supported(said: _Said, match: re.Match[str]) -> KallaError:
     return InvalidSql(**where(said.sql, said.place(name), what))
 
 
+def _correlated(said: _Said, match: re.Match[str]) -> KallaError:
+    return InvalidSql(
+        "A part of the SQL reads columns of a table outside it where that cannot be done: in "
+        "LATERAL or unnest(...) in FROM, or deep inside a sub-query. Put it into SELECT, as in "
+        "SELECT unnest(l.tags), or join without it."
+    )
+
+
 def _no_query(said: _Said, match: re.Match[str]) -> KallaError:
     what = "Match SQL is one SELECT, it only reads"
     return ForbiddenSql(**where(said.sql, said.tokens[0].start, what))
@@ -308,6 +316,7 @@ _TRANSLATIONS: tuple[tuple[re.Pattern[str], _Translate], ...] = tuple(
             _does_not_parse,
         ),
         (r"^RecursionLimitExceeded", _too_deep),
+        (r"does not support logical expression OuterReferenceColumn", _correlated),
         (
             r"No field named (?P<name>.+?)\.(?: Did you mean .*?)?"
             r"(?:\nColumn names are case.*?)?(?:\nValid fields are (?P<fields>.*))?$",

@@ -71,7 +71,9 @@ def _carried(
 ) -> Carried:
     keys = {side: query.side(side).primary_key for side in Side}
     try:
-        return Rebuilder(numbered, sides, keys).rebuild(plain.logical_plan())
+        carried = Rebuilder(numbered, sides, keys).rebuild(plain.logical_plan())
+        carried.frame.execution_plan()  # what can be planned cannot always be run
+        return carried
     except Exception as error:
         if type(error) is not Exception:  # DataFusion, refusing the rebuilt plan, raises just that
             raise

@@ -1,15 +1,17 @@
-"""Which output columns of a plan are, unchanged, columns of a source table."""
+"""Primary keys: which types they may have, and where a plan puts them out unchanged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
 from datafusion import Expr, LogicalPlan
 
+from kalla_core.errors import TypesNotComparable
 from kalla_core.matching import logical as lp
 from kalla_core.matching.expressions import position
-from kalla_core.matching.query import Side
+from kalla_core.matching.query import MatchQuery, Side
 
 _PICKS_A_ROW = {"first_value", "last_value"}
 
@@ -21,6 +23,36 @@ class SourceColumn:
     side: Side
     name: str
 
+
+def check_primary_keys(query: MatchQuery) -> None:
+    """Return if each column of both primary keys has a type that rows can be told apart by.
+
+    Raises:
+        TypesNotComparable: one of them has not; as `unfit_key`.
+    """
+    for side in Side:
+        shape = query.side(side)
+        for name in shape.primary_key:
+            refusal = unfit_key(name, shape.schema.field(name).type)
+            if refusal is not None:
+                raise refusal
+
+
+def unfit_key(name: str, data_type: pa.DataType) -> TypesNotComparable | None:
+    """Return why a column of this type cannot be part of a primary key, or None if it can."""
+    if pa.types.is_dictionary(data_type) or pa.types.is_run_end_encoded(data_type):
+        return unfit_key(name, data_type.value_type)
+    if not any(unfit(data_type) for unfit in _WITHOUT_TEXT):
+        return None
+    return TypesNotComparable(
+        f"The column `{name}` cannot be part of a primary key: it is of type {data_type}, which "
+        "has neither an order nor a text of its own. Name a column of text, numbers or dates.",
+        column=name,
+        type=str(data_type),
+    )
+
+
+_WITHOUT_TEXT = (pa.types.is_nested, pa.types.is_union, pa.types.is_interval)
 
 Traced = tuple[SourceColumn | None, ...]
 

@@ -17,17 +17,25 @@ MAX_WEIGHT = 600
 MAX_READS = 500
 """Tables and WITH queries read, those counted again that a WITH query reads."""
 
+MAX_ITEMS = 1000
+"""Names between commas, as after SELECT or in USING; the planner compares each with each."""
+MAX_TABLES = 50
+"""Tables between commas after FROM; each is a join."""
+MAX_CUBE = 10
+"""Columns of a CUBE, which makes a set of every choice of them."""
+
 _HARMLESS = frozenset(",.()")
 _WEIGHTS: Mapping[str, int] = {
     **dict.fromkeys(
         """
         and or not xor union intersect except case when is like ilike similar between in exists
-        cast try_cast collate div over
+        cast try_cast collate div over interval prior binary xor regexp rlike
         """.split(),  # noqa: SIM905
         1,
     ),
     "select": 5,
     "join": 8,
+    "zone": 8,  # AT TIME ZONE; each nests the one before, and is typed anew at every level
 }
 
 
@@ -48,7 +56,7 @@ def check_limits(sql: str, tokens: Sequence[Token]) -> None:
 
     Raises:
         InvalidSql: its brackets do not match or are too many, it has too many operators, or its
-            WITH queries multiply.
+            WITH queries multiply, or a list of it is too long.
     """
     _check_brackets(sql, tokens)
     weight = 0
@@ -57,11 +65,43 @@ def check_limits(sql: str, tokens: Sequence[Token]) -> None:
         if weight > MAX_WEIGHT:
             what = "The SQL is too large: too many operators, sub-queries and joins"
             raise InvalidSql(**where(sql, token.start, what))
+    _check_lists(sql, tokens)
     if _reads(tokens) > MAX_READS:
         raise InvalidSql(
             f"The WITH queries of the SQL read each other so often that more than {MAX_READS} "
             "tables would be read."
         )
+
+
+def _check_lists(sql: str, tokens: Sequence[Token]) -> None:
+    """Refuse what the planner multiplies or takes time squared for: names, tables, CUBE.
+
+    Lists of values, arguments and elements may be as long as the statement.
+    """
+    lists: list[tuple[int, str]] = [(0, _ANY)]
+    for at, token in enumerate(tokens):
+        if token.symbol(*OPENING):
+            before = tokens[at - 1].value if at and tokens[at - 1].kind is Kind.WORD else ""
+            lists.append((0, before if before in _LIMITED else _ANY))
+        elif token.symbol(*OPENING.values()):
+            lists.pop()
+        elif token.word(*_CLAUSES):
+            lists[-1] = (0, token.value)
+        elif token.symbol(","):
+            items, kind = lists[-1][0] + 1, lists[-1][1]
+            lists[-1] = (items, kind)
+            if kind in _LIMITED and items >= _LIMITED[kind]:
+                what = f"More than {_LIMITED[kind]:,} items after {kind.upper()}"
+                raise InvalidSql(**where(sql, token.start, what))
+
+
+_ANY = "values"
+_CLAUSES = ("select", "from", "where", "group", "partition", "order", "having", "window", "values")
+_LIMITED: Mapping[str, int] = {
+    **dict.fromkeys(("select", "group", "partition", "order", "window", "using"), MAX_ITEMS),
+    "from": MAX_TABLES,
+    "cube": MAX_CUBE,
+}
 
 
 def _check_brackets(sql: str, tokens: Sequence[Token]) -> None:

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from datafusion import Expr, LogicalPlan
+from datafusion import DataFrame, Expr, LogicalPlan
 from datafusion.expr import SortExpr
+
+from kalla_core.errors import InvalidSql
+from kalla_core.matching.session import new_session
 
 
 class JoinKind(StrEnum):
@@ -313,17 +316,25 @@ def _sorted(variant: Any, base: _Base) -> Operator:
 
 
 def _limited(variant: Any, base: _Base) -> Operator:
-    skip, fetch = variant.skip(), variant.fetch()
-    return Limited(
-        *base,
-        skip=0 if skip is None else _count(skip),
-        fetch=None if fetch is None else _count(fetch),
-    )
+    return Limited(*base, skip=_count(variant.skip()) or 0, fetch=_count(variant.fetch()))
 
 
-def _count(raw: Any) -> int:
-    value = raw if isinstance(raw, int) else as_expr(raw).python_value()
-    return int(value.as_py() if hasattr(value, "as_py") else value)
+def _count(raw: Any) -> int | None:
+    """Return the number that LIMIT or OFFSET says, by a literal or by a constant expression."""
+    if raw is None or isinstance(raw, int):
+        return raw
+    expr = as_expr(raw)
+    try:
+        value = _one_row().select(expr).to_pydict().popitem()[1][0]
+    except Exception as error:  # a sub-query, a column: DataFusion says so each in its own way
+        raise InvalidSql(
+            f"LIMIT and OFFSET take a constant number, as in LIMIT 10, not {expr.canonical_name()}."
+        ) from error
+    return None if value is None else int(value)
+
+
+def _one_row() -> DataFrame:
+    return new_session().sql("SELECT 1")
 
 
 def _united(_variant: Any, base: _Base) -> Operator:

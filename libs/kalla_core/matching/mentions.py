@@ -1,7 +1,8 @@
 """Which columns of a table match SQL can possibly read, told from its text.
 
-A superset, and cheap: a column that is read is named in the text, unless a wildcard or a NATURAL
-join stands for it.
+A superset, and cheap: a column that is read is named in the text, unless a wildcard, a NATURAL
+join or a query that begins with FROM stands for it. Where columns are renamed by position (`AS
+a(x, y)`) the narrow table does not plan, which whoever narrows has to expect.
 """
 
 from __future__ import annotations
@@ -12,20 +13,29 @@ from kalla_core.matching.lexer import Kind, Token, tokenize
 from kalla_core.matching.query import TableShape
 
 _AFTER_A_WILDCARD = ("from", "exclude", "except", "replace", "rename", "ilike", "union", "into")
+_BEFORE_A_QUERY = ("union", "all", "except", "intersect", "name")
 _BEFORE_A_WILDCARD = ("select", "distinct", "all")
 
 
 def mentioned_columns(sql: str, table: TableShape) -> frozenset[str]:
     """Return the columns of `table` that `sql` may read, and those of its primary key."""
     tokens = tokenize(sql)
-    if _is_natural(tokens) or any(_is_wildcard(tokens, at) for at in range(len(tokens))):
+    if _reads_all(tokens) or any(_is_wildcard(tokens, at) for at in range(len(tokens))):
         return frozenset(table.schema.names)
     named = {token.value for token in tokens if token.is_name}
     return frozenset(named.intersection(table.schema.names)) | frozenset(table.primary_key)
 
 
-def _is_natural(tokens: Sequence[Token]) -> bool:
-    return any(token.word("natural") for token in tokens)
+def _reads_all(tokens: Sequence[Token]) -> bool:
+    """Tell NATURAL, `TABLE t` and a query without SELECT, which gives all columns."""
+    return any(
+        token.word("natural", "table") or (token.word("from") and _begins_query(tokens, at))
+        for at, token in enumerate(tokens)
+    )
+
+
+def _begins_query(tokens: Sequence[Token], at: int) -> bool:
+    return at == 0 or tokens[at - 1].symbol("(") or tokens[at - 1].word(*_BEFORE_A_QUERY)
 
 
 def _is_wildcard(tokens: Sequence[Token], at: int) -> bool:

@@ -27,6 +27,7 @@ from kalla_core.matching.conditions import Checked, Condition
 from kalla_core.matching.expressions import column_refs
 from kalla_core.matching.forbidden import CLOCK
 from kalla_core.matching.identify import Identification, Identified, identified
+from kalla_core.matching.identity import check_primary_keys
 from kalla_core.matching.keys import Copartition, KeyComponent
 from kalla_core.matching.lineage import Column, Reader, tables_of
 from kalla_core.matching.origins import HIDDEN, RowId
@@ -40,6 +41,7 @@ from kalla_core.matching.session import new_session
 from kalla_core.matching.strategy import Choice, Strategy, choose, in_one_piece
 from kalla_core.matching.tables import register_shapes, table_names
 from kalla_core.matching.trace import Traced, Tracer
+from kalla_core.matching.views import without_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Planned:
 
     Attributes:
         output: the user's columns by position, exact types; names may repeat.
+        views: positions of columns that the plan gives as views of text or bytes, or nested with
+            such inside, and that are cast to the type in `output`.
         output_sides: the side that each of them is computed from; None if from both or neither.
         output_keys: for a side whose primary key stands in each result row, as it is in the source
             row that the result row is told to come from, the positions of its columns in `output`.
@@ -65,6 +69,7 @@ class Planned:
     query: MatchQuery
     prepared: PreparedSql
     output: pa.Schema
+    views: frozenset[int]
     output_sides: tuple[Side | None, ...]
     output_keys: Mapping[Side, tuple[int, ...]]
     choice: Choice
@@ -116,7 +121,8 @@ def plan_match(query: MatchQuery) -> Planned:
     Raises:
         InvalidSql: it does not parse or plan, or does more than read the job's tables.
         SidesNotIdentified: its result does not name a row of both sides.
-        TypesNotComparable: it compares values that have no common type.
+        TypesNotComparable: it compares values that have no common type, or a primary key has a
+            type that cannot be one.
         EngineFailure: the plan with row ids is not the user's plan.
     """
     moment = query.started_at if _CLOCK.search(query.sql) else None
@@ -144,6 +150,7 @@ _REMEMBERED = 8
 @lru_cache(_REMEMBERED)
 def _planned(asked: _Asked) -> Planned:
     query = asked.query
+    check_primary_keys(query)
     prepared = prepare(query)
     plain, numbered = new_session(), new_session()
     register_shapes(plain, query)
@@ -153,7 +160,8 @@ def _planned(asked: _Asked) -> Planned:
     sides = _sides(query)
     original = plain.sql(prepared.text)
     found = identified(original, numbered, query, sides)
-    output = _checked_output(original, found, numbered)
+    given = _checked_output(original, found, numbered)
+    output = pa.schema([column.with_type(without_views(column.type)) for column in given])
     reader = Reader(numbered)
     check_agreement(numbered, found.frame.optimized_logical_plan())
     traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())
@@ -166,6 +174,7 @@ def _planned(asked: _Asked) -> Planned:
         query=query,
         prepared=prepared,
         output=output,
+        views=frozenset(n for n, kind in enumerate(given.types) if kind != output.types[n]),
         output_sides=_output_sides(found.analysed, traced),
         output_keys=_output_keys(query, output, found, traced),
         choice=choice,
@@ -191,7 +200,12 @@ def pair_frame(planned: Planned, plain: SessionContext, numbered: SessionContext
     """
     original = plain.sql(planned.prepared.text)
     found = identified(original, numbered, planned.query, _sides(planned.query))
-    visible = _visible(found.frame)
+    visible = [
+        ref.cast(column.type).alias(column.name) if place in planned.views else ref
+        for place, (ref, column) in enumerate(
+            zip(_visible(found.frame), planned.output, strict=True)
+        )
+    ]
     hidden = [col(origin.column) for origin in found.origins]
     return PairFrame(found.frame.select(*visible, *hidden), len(visible), found.origins)
 

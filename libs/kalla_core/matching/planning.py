@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from datafusion import LogicalPlan, SessionContext, SQLOptions
 
 from kalla_core.matching.forbidden import take_away
@@ -91,6 +93,28 @@ def analysed(session: SessionContext, sql: str) -> LogicalPlan:
         return session.sql_with_options(sql, _QUERIES_ONLY).optimized_logical_plan()
     except BaseException as error:
         raise _failure(error) from None
+
+
+def check_runnable(session: SessionContext, sql: str) -> None:
+    """Return if `sql` can also be run: not all that can be planned can.
+
+    Raises:
+        PlanningFailed: as `analysed`; or an operator or expression of it has no implementation.
+    """
+    try:
+        frame = session.sql_with_options(sql, _QUERIES_ONLY)
+        frame.execution_plan()
+    except BaseException as error:
+        raise _failure(error) from None
+    try:
+        frame.collect()  # the tables are empty; many an aggregate only says now what it cannot do
+    except BaseException as error:
+        failure = _failure(error)
+        if not isinstance(failure, PlanningFailed) or _SAYS_SO.search(str(failure)):
+            raise failure from None
+
+
+_SAYS_SO = re.compile("feature is not implemented|panicked|assertion")
 
 
 def _failure(error: BaseException) -> BaseException:

@@ -33,6 +33,7 @@ from kalla_core.matching.operands import exact_splices
 from kalla_core.matching.planning import (
     PlanningFailed,
     analysed,
+    check_runnable,
     full_session,
     planning_session,
     raw,
@@ -169,7 +170,8 @@ def _doubles(statement: _Statement) -> frozenset[Token]:
 
 
 def _check_plans(query: MatchQuery, prepared: PreparedSql, written: LogicalPlan) -> None:
-    """Plan as a run does, so that what only the optimiser finds is found now."""
+    """Plan as a run does: what the optimiser finds, or what nobody can run, is found now."""
     session = full_session(query)
     register_calls(session, prepared)
     check_null_safe(written, analysed(session, prepared.text))
+    check_runnable(session, prepared.text)

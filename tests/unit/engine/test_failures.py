@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.engine.failures import query_errors
-from kalla_core.errors import EngineFailure, InvalidSql, KallaError, OutOfDisk, OutOfMemory
+from kalla_core.errors import InvalidSql, KallaError, OutOfDisk, OutOfMemory
 from kalla_core.matching.session import SessionLimits, new_session
 
 ROWS = pa.record_batch({"a": ["x", "1"], "n": [0, 1], "d": ["2026-01-01", "nope"]})
@@ -69,11 +69,11 @@ def test_no_space_to_spill_is_no_space() -> None:
         raise Exception(NO_SPACE)
 
 
-def test_what_datafusion_does_not_explain_is_a_failure_of_the_engine() -> None:
+def test_what_datafusion_has_no_way_to_run_is_refused_as_sql() -> None:
     error = failure("SELECT encode(a, a) FROM t")
 
-    assert type(error) is EngineFailure
-    assert error.message.startswith("The query engine failed: ")
+    assert type(error) is InvalidSql
+    assert error.message.startswith("The query engine cannot run this match SQL: ")
 
 
 @pytest.mark.parametrize("error", [KeyError("k"), ValueError("v"), InvalidSql("as it is")])
@@ -82,3 +82,11 @@ def test_what_is_not_from_the_engine_passes_unchanged(error: Exception) -> None:
         raise error
 
     assert raised.value is error
+
+
+def test_sql_that_makes_the_engine_panic_is_refused_as_sql() -> None:
+    session = new_session()
+    session.register_record_batches("t", [[pa.record_batch({"a": [1, 2], "b": [3, 4]})]])
+
+    with pytest.raises(InvalidSql, match="cannot run this match SQL"), query_errors():
+        session.sql("SELECT a, count(1 ORDER BY a, b) FROM t GROUP BY a").collect()

@@ -41,6 +41,12 @@ def pairs_and_rows(plan: Planned, sides: Sides, fx: pa.Table, threads: int = 1) 
     return sorted(lines)
 
 
+def run(plan: Planned, sides: Sides, fx: pa.Table) -> None:
+    """Run it to its end, pairs and all, whatever it gives."""
+    for batch, frame in _batches(plan, sides, fx, 1):
+        expand(batch, frame)
+
+
 def result_rows(plan: Planned, sides: Sides, fx: pa.Table) -> list[Line]:
     """Return, sorted, the user columns of all result rows, also of those without a pair."""
     lines: list[Line] = []

@@ -30,6 +30,10 @@ ALL = frozenset(TABLE.schema.names)
         ("SELECT count(*) FROM left_src l GROUP BY ref", {"id", "ref"}),
         ("SELECT l.amount * 2, 2 * (amount), (amount)*-1 FROM left_src l", {"id", "amount"}),
         ("SELECT amount*ref FROM left_src", {"id", "amount", "ref"}),
+        (
+            "SELECT DISTINCT ref FROM left_src WHERE id IS DISTINCT FROM amount",
+            {"id", "ref", "amount"},
+        ),
         ("WITH c AS (SELECT note AS n FROM left_src) SELECT n FROM c", {"id", "note"}),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_column_is_called_as_the_user_wrote_its_expression() -> None:
         "select l.id from left_src l, right_src r order by {call}",
         "select l.id from left_src l where exists (select 1 from right_src r where {call})",
         "select l.id from left_src l where l.id in (select r.id from right_src r where {call})",
-        "select (select max(r.id) from right_src r where {call} and r.id = l.id) from left_src l",
+        "select (select max(r.id) from right_src r, left_src l where {call}) from left_src x",
         "with m as (select {call} as ok from left_src l, right_src r) select 1 as x from m",
         "select 1 as x from (select {call} as ok from left_src l, right_src r) where ok",
         "select l.id from left_src l left join right_src r on l.id = r.id and {call}",
