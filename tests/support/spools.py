@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +56,8 @@ class Peer:
         place = Place(attempt(fragment), self.id, "127.0.0.1", self.server.port)
         return Want(place, SpoolKind.ROWS, buckets)
 
-    def request(self, *wants: Want, key: bytes = KEY, minutes: float = 5) -> Request:
-        expires = datetime.now(UTC) + timedelta(minutes=minutes)
-        ticket = sign(key, self.id, wants, expires)
+    def request(self, *wants: Want, key: bytes = KEY) -> Request:
+        ticket = sign(key, self.id, wants)
         return Request(self.id, "127.0.0.1", self.server.port, ticket, wants)
 
 

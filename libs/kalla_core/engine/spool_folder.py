@@ -13,9 +13,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -108,19 +108,16 @@ class SpoolFolder:
         with suppress(OSError):
             folder.rmdir()
 
-    def forget_older_than(self, age: timedelta) -> tuple[str, ...]:
-        """Remove run attempts in whose folder nothing was published for so long; which they were.
+    def runs(self) -> Mapping[Path, int]:
+        """Return the folders of run attempts, each with when something was last published in it.
 
-        Nobody came for them, or to say that they are over.
+        In nanoseconds of the file system's clock: good to see that something has changed.
         """
-        until = time.time() - age.total_seconds()
-        removed = []
+        found = {}
         for folder in list(self._held().glob("*/*")):
             with suppress(OSError):
-                if folder.stat().st_mtime < until:
-                    shutil.rmtree(folder, ignore_errors=True)
-                    removed.append(f"{folder.parent.name}/{folder.name}")
-        return tuple(removed)
+                found[folder] = folder.stat().st_mtime_ns
+        return found
 
     def bytes(self) -> int:
         """Return what lies here, published or not."""
@@ -134,6 +131,35 @@ class SpoolFolder:
 
     def _job(self, attempt: AttemptId) -> Path:
         return self._held() / attempt.run_id / str(attempt.run_attempt)
+
+
+@dataclass
+class Unvisited:
+    """Watches for run attempts that nobody comes for any more, or to say that they are over.
+
+    By a clock that nobody sets: a wall clock that is set forward makes nothing old.
+
+    Attributes:
+        now: seconds of that clock.
+    """
+
+    folder: SpoolFolder
+    now: Callable[[], float] = time.monotonic
+    _seen: dict[Path, tuple[int, float]] = field(default_factory=dict)
+
+    def forget(self, age: timedelta) -> tuple[str, ...]:
+        """Remove those in which nothing was published for so long; return which they were."""
+        now, removed = self.now(), []
+        before, self._seen = self._seen, {}
+        for folder, changed in self.folder.runs().items():
+            seen = before.get(folder)
+            since = now if seen is None or seen[0] != changed else seen[1]
+            if now - since > age.total_seconds():
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(f"{folder.parent.name}/{folder.name}")
+            else:
+                self._seen[folder] = (changed, since)
+        return tuple(removed)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from kalla_core.engine.children import private_bytes
 from kalla_core.engine.nursery import Nursery, Resting
-from kalla_core.engine.spool_folder import SpoolFolder, own_folder
+from kalla_core.engine.spool_folder import SpoolFolder, Unvisited, own_folder
 from kalla_core.errors import InvalidSetting
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.presence import Heartbeat, Hello, Welcome
@@ -222,9 +222,10 @@ class _Executor:
 
     async def _sweep(self) -> None:
         """Remove what nobody came for; a job that goes on for longer has it made again."""
+        unvisited = Unvisited(self._folder)
         while True:
             await asyncio.sleep(_SWEEP_INTERVAL_S)
-            removed = await asyncio.to_thread(self._folder.forget_older_than, _STALE)
+            removed = await asyncio.to_thread(unvisited.forget, _STALE)
             if removed:
                 get_logger().warning("stale_spools_removed", run_attempts=list(removed))
 

@@ -6,7 +6,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -96,9 +95,7 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
             FlightUnavailableError: too many others are served.
         """
         try:
-            wanted = read_ticket(
-                self._keys.good, self._executor_id, ticket.ticket, datetime.now(UTC)
-            )
+            wanted = read_ticket(self._keys.good, self._executor_id, ticket.ticket)
         except Unauthenticated as error:
             get_logger().warning("ticket_refused", peer=context.peer(), reason=error.message)
             raise flight.FlightUnauthenticatedError(error.message) from error

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from kalla_core.engine.children import Limits
 from kalla_core.engine.spawned import Start
@@ -44,7 +44,6 @@ from kalla_executor.metrics import ExecutorMetrics
 from kalla_executor.processes import SlotProcesses, leaves_nothing
 from kalla_executor.slots import SlotShare
 
-_TICKET_LIFE = timedelta(minutes=15)
 _DISK_INTERVAL_S = 1.0
 
 Tell = Callable[[FragmentProgress | FragmentEnded], None]
@@ -244,9 +243,8 @@ class Runner:
         return Limits(self._share.memory_bytes, _time_left(slot), slot.stop)
 
     def _tickets(self, launch: Launch) -> dict[str, bytes]:
-        expires = datetime.now(UTC) + _TICKET_LIFE
         return {
-            peer: sign(launch.spool_key, peer, mine, expires)
+            peer: sign(launch.spool_key, peer, mine)
             for peer, mine in by_executor(wants(launch.work)).items()
             if peer != self._executor_id
         }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kalla_core.engine.published import NotSpooled
-from kalla_core.engine.spool_folder import SpoolFolder, SpoolKind, own_folder, sweep
+from kalla_core.engine.spool_folder import SpoolFolder, SpoolKind, Unvisited, own_folder, sweep
 from kalla_core.fragments.attempt import AttemptId
 
 
@@ -54,12 +54,16 @@ def test_forgetting_what_was_never_here_is_fine(tmp_path: Path) -> None:
 def test_what_nobody_came_for_goes_by_age(tmp_path: Path) -> None:
     with own_folder(tmp_path, "me") as folder:
         hold(folder, attempt("old"), attempt("new"))
-        old = folder.file(attempt("old"), SpoolKind.ROWS).parent
-        os.utime(old, (0, 0))
+        os.utime(folder.file(attempt("old"), SpoolKind.ROWS).parent, (0, 0))
+        hours = iter([0, 1.5, 3])
+        unvisited = Unvisited(folder, lambda: next(hours) * 3600)
 
-        removed = folder.forget_older_than(timedelta(hours=1))
+        at_first = unvisited.forget(timedelta(hours=2))
+        os.utime(folder.file(attempt("new"), SpoolKind.ROWS).parent, (0, 1))
+        later = [unvisited.forget(timedelta(hours=2)) for _ in range(2)]
 
-        assert (removed, folder.held()) == (("old/1",), (attempt("new"),))
+        assert (at_first, later) == ((), [(), ("old/1",)])
+        assert folder.held() == (attempt("new"),)
 
 
 def test_scratch_is_gone_when_the_fragment_is(tmp_path: Path) -> None:

@@ -142,14 +142,6 @@ def test_a_ticket_that_was_changed_is_refused(tmp_path: Path) -> None:
         assert fault_of([changed], tmp_path) == FetchFault("peer", (attempt(0),))
 
 
-def test_a_ticket_is_good_for_a_while_only(tmp_path: Path) -> None:
-    with peer(tmp_path / "spool") as one:
-        old = one.request(one.want(0, None), minutes=-1)
-
-        with pytest.raises(FetchFailed, match="expired"):
-            fetch_all([old], tmp_path, lambda _: None)
-
-
 def test_a_ticket_for_another_executor_is_refused(tmp_path: Path) -> None:
     with peer(tmp_path / "spool", "one") as one, peer(tmp_path / "spool", "two") as two:
         for_one = one.request(one.want(0, None))

@@ -14,13 +14,13 @@ import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Protocol
 
 import httpx
 
 from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.callbacks.retry import RetryPolicy
+from kalla_coordinator.clock import SteadyClock
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.errors import StoreUnavailable
 from kalla_core.ids import RunId
@@ -69,7 +69,7 @@ class Outbox:
 
     Args:
         secret: signs the bodies.
-        chance: a source of chance, for tests.
+        chance: a source of chance, for tests; `clock` likewise.
     """
 
     def __init__(
@@ -79,12 +79,14 @@ class Outbox:
         secret: bytes | None = None,
         policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         chance: Callable[[], float] = random.random,
+        clock: SteadyClock | None = None,
     ) -> None:
         self._kept = kept
         self._metrics = metrics
         self._secret = secret
         self._policy = policy
         self._chance = chance
+        self._clock = clock or SteadyClock()
         self._numbers = itertools.count()
         self._receivers: dict[tuple[str, str], _Receiver] = {}
         self._told: dict[RunId, _Told] = {}
@@ -174,7 +176,7 @@ class Outbox:
             return
         failed = replace(delivery, failures=delivery.failures + 1)
         log = self._log.bind(run_id=delivery.run_id, url=delivery.url, cause=problem)
-        if self._policy.gives_up(datetime.now(UTC) - delivery.owed_since):
+        if self._policy.gives_up(self._clock.now() - delivery.owed_since):
             log.error("callback_given_up", failures=failed.failures)
             self._metrics.callbacks.labels("given_up").inc()
             await self._settle(delivery)

@@ -12,8 +12,9 @@ import hmac
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from kalla_coordinator.clock import SteadyClock
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster import members as m
 from kalla_coordinator.cluster import stages
@@ -105,7 +106,7 @@ class Dispatcher:
         self._timing = timing
         self._spool_key = spool_key
         self._loop = asyncio.get_running_loop()
-        self._started_at = datetime.now(UTC) - timedelta(seconds=self._loop.time())
+        self._clock = SteadyClock(monotonic=self._loop.time)
         self._members = m.Members()
         self._lines: dict[m.StreamId, Line] = {}
         self._numbers = itertools.count(1)
@@ -152,7 +153,7 @@ class Dispatcher:
 
     def look(self) -> None:
         """Give up the members that have been out of touch for too long by now."""
-        self._happens(m.Passed(self._now()))
+        self._happens(m.Passed(self._clock.now()))
 
     # -- streams ---------------------------------------------------------------------------------
 
@@ -160,17 +161,17 @@ class Dispatcher:
         """Take on a stream; what is to be sent on it comes into its outbox."""
         line = Line(m.StreamId(next(self._numbers)))
         self._lines[line.number] = line
-        self._happens(m.Registered(hello, line.number, self._now()))
+        self._happens(m.Registered(hello, line.number, self._clock.now()))
         return line
 
     def heard(self, executor: str, line: Line, said: FromExecutor) -> None:
         """Take what an executor says after its first message."""
         match said:
             case Heartbeat():
-                self._happens(m.Beat(executor, line.number, said, self._now()))
+                self._happens(m.Beat(executor, line.number, said, self._clock.now()))
             case Draining():
                 get_logger().info("executor_draining", executor=executor)
-                self._happens(m.Drains(executor, line.number, self._now()))
+                self._happens(m.Drains(executor, line.number, self._clock.now()))
             case FragmentProgress():
                 self._progressed(said)
             case FragmentEnded():
@@ -181,7 +182,7 @@ class Dispatcher:
     def disconnected(self, executor: str, line: Line) -> None:
         """Note that a stream has ended."""
         self._lines.pop(line.number, None)
-        self._happens(m.Broke(executor, line.number, self._now()))
+        self._happens(m.Broke(executor, line.number, self._clock.now()))
 
     def close(self) -> None:
         """End all streams."""
@@ -386,10 +387,6 @@ class Dispatcher:
         member = self._members.of.get(executor)
         if member is not None and member.stream in self._lines:
             self._lines[member.stream].send(said)
-
-    def _now(self) -> datetime:
-        """Return the time by a clock that nobody sets: an hour forward would lose all executors."""
-        return self._started_at + timedelta(seconds=self._loop.time())
 
     # -- slots -----------------------------------------------------------------------------------
 
