@@ -251,7 +251,7 @@ def test_primary_keys_need_not_be_unique_otherwise(tmp_path: Path, shape: str, w
 
     assert got.pairs == [("1", "2")] * 6
     assert [got.outcome.sides[side].keys.duplicates for side in Side] == [2, 1]
-    assert len(got.outcome.warnings) == 2
+    assert sum("is not unique" in warning for warning in got.outcome.warnings) == 2
 
 
 def test_a_value_that_makes_the_sql_fail_is_the_fault_of_sql_or_data(

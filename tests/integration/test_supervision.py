@@ -28,7 +28,7 @@ def nursery() -> Iterator[Nursery]:
 
 
 def request(books: Books, output: Path) -> RunRequest:
-    return RunRequest(load_recipe(books.write()), "run-1", output, 512 * MIB, 1)
+    return RunRequest(load_recipe(books.write()), "run-1", output, 512 * MIB, 1, alone=False)
 
 
 def no_progress(_progress: Progress) -> None:

@@ -16,12 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kalla_core.engine import messages
-from kalla_core.engine.budget import GIB, budget
+from kalla_core.engine.budget import GIB, MIB, budget
 from kalla_core.engine.children import RUN, Limits, private_bytes, running
 from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
 from kalla_core.engine.progress import OnProgress
 from kalla_core.engine.spawned import Start
-from kalla_core.errors import Crashed
+from kalla_core.errors import Crashed, InvalidSetting
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
 from kalla_core.evidence.output import claim_output
 from kalla_core.matching.query import Side
@@ -29,6 +29,9 @@ from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.uris import LOCAL, scheme_of
 from kalla_core.recipe.write import masked_uri, to_document
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
+
+_LEAST_BYTES = 224 * MIB
+"""Measured: a process of a run with everything imported, and room for its first rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def run_local(
             access=request.access,
         )
         limits = Limits(
-            memory_bytes=share.limit_bytes - (private_bytes(os.getpid()) if request.alone else 0),
+            memory_bytes=_for_the_work(share.limit_bytes) if request.alone else share.limit_bytes,
             timeout=request.timeout or request.recipe.options.timeout,
             stop=supervision.stop,
         )
@@ -112,6 +115,21 @@ def run_local(
         supervision.before_commit()
         claimed.commit(metadata)
     return metadata
+
+
+def _for_the_work(limit_bytes: int) -> int:
+    """Return what a limit leaves beside this process.
+
+    Raises:
+        InvalidSetting: less than the work needs before it holds any row.
+    """
+    own = private_bytes(os.getpid())
+    if limit_bytes - own < _LEAST_BYTES:
+        raise InvalidSetting(
+            f"The memory limit of {limit_bytes // MIB} MiB is for this process as well, which has "
+            f"{own // MIB} MiB; a run needs {_LEAST_BYTES // MIB} MiB beside it."
+        )
+    return limit_bytes - own
 
 
 def _work(

@@ -24,7 +24,7 @@ Way = Callable[[Recipe, Path], Awaitable[KallaError]]
 
 
 async def _locally(recipe: Recipe, folder: Path) -> KallaError:
-    request = RunRequest(recipe, "a-run", folder / "out", memory_limit_bytes=1 << 30, threads=2)
+    request = RunRequest(recipe, "a-run", folder / "out", 1 << 30, threads=2, alone=False)
     with pytest.raises(KallaError) as failed:
         run_local(request, lambda _: None)
     return failed.value

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kalla_core.engine.local import RunRequest, run_local
@@ -38,7 +39,7 @@ def strays() -> Callable[[], set[int]]:
 
 def request(books: Books, **changes: Any) -> RunRequest:
     recipe = load_recipe(books.write())
-    made = RunRequest(recipe, "a-run", books.folder / "out", memory_limit_bytes=GIB, threads=2)
+    made = RunRequest(recipe, "a-run", books.folder / "out", GIB, threads=2, alone=False)
     return replace(made, **changes)
 
 
@@ -121,3 +122,12 @@ def test_too_little_memory_for_the_program_itself_is_refused(books: Books) -> No
 
 def _ignore(_: Progress) -> None:
     return None
+
+
+def test_a_limit_that_this_process_has_used_up_is_refused_before_the_work(books: Books) -> None:
+    held = np.ones(400 << 20, dtype=np.uint8)
+
+    with pytest.raises(InvalidSetting, match="this process as well"):
+        run_local(request(books, memory_limit_bytes=512 << 20, alone=True), lambda _: None)
+
+    assert held.all()

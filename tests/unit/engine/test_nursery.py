@@ -295,7 +295,9 @@ class Started:
         return self.run_recipe(recipe, books.folder / f"out-{number}")
 
     def run_recipe(self, recipe: Recipe, output: Path) -> RunMetadata:
-        request = RunRequest(recipe, output.name, output, 2 << 30, threads=2, started_at=STARTED)
+        request = RunRequest(
+            recipe, output.name, output, 2 << 30, 2, started_at=STARTED, alone=False
+        )
         return run_local(request, lambda _: None, Supervision(start=self))
 
 
