@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
+from kalla_coordinator.api.documents import PreviewDocument
 from kalla_coordinator.jobs.allowed import Allowed
 from kalla_core.client import Client
 from kalla_core.engine.children import Limits
@@ -107,6 +108,39 @@ async def test_a_source_is_previewed_with_its_filters(client: Client, tmp_path: 
 
     assert [row["invoice_id"] for row in found["rows"]] == ["1", "2"]
     assert {"name": "invoice_id", "type": "text"} in found["columns"]
+
+
+async def test_a_preview_reads_a_source_with_the_format_it_is_given(
+    client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "ledger.csv"
+    file.write_text("id;paid;on\n1;1.234,50;31.12.2026\n2;;01.02.2027\n")
+    written = {"delimiter": ";", "decimal": ",", "thousands": ".", "date": "%d.%m.%Y"}
+
+    found = await client.preview(str(file), types={"id": "text"}, format=written)
+    bare = await client.preview(str(file), format={"delimiter": ";"})
+
+    assert found["rows"] == [
+        {"id": "1", "paid": "1234.50", "on": "2026-12-31"},
+        {"id": "2", "paid": None, "on": "2027-02-01"},
+    ]
+    assert {one["name"]: one["type"] for one in bare["columns"]}["paid"] == "text"
+    assert any("paid" in note and "thousands" in note for note in bare["notes"])
+    assert PreviewDocument.model_validate(bare, extra="forbid").notes == bare["notes"]
+
+
+async def test_a_wrong_format_of_a_preview_is_named_by_field(
+    client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("a;b\n1;2\n")
+
+    with pytest.raises(RecipeInvalid) as told:
+        await client.preview(
+            str(tmp_path / "a.csv"), format={"delimiter": ";;", "header": 0, "colour": "red"}
+        )
+
+    paths = {fault.path for fault in told.value.faults}
+    assert paths == {"format.delimiter", "format.header", "format.colour"}
 
 
 async def test_files_outside_what_is_allowed_are_not_looked_at(tmp_path: Path) -> None:

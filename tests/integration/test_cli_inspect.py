@@ -142,6 +142,19 @@ def test_a_preview_as_json_with_types_and_filters(books: Books) -> None:
     assert found["columns"][0] == {"name": "invoice_id", "type": "text"}
 
 
+@pytest.mark.parametrize("way", ["json", "file"])
+def test_a_preview_with_a_format(tmp_path: Path, way: str) -> None:
+    (tmp_path / "ledger.csv").write_text("id;paid\n1;1.234,50\n")
+    written = '{"delimiter": ";", "decimal": ",", "thousands": "."}'
+    (tmp_path / "format.json").write_text(written)
+    given = written if way == "json" else tmp_path / "format.json"
+
+    outcome = kalla("preview", tmp_path / "ledger.csv", "--json", "--format", given)
+
+    assert outcome.exit_code == 0, outcome.stderr
+    assert json.loads(outcome.stdout)["rows"] == [{"id": 1, "paid": "1234.50"}]
+
+
 def test_a_preview_of_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": [1, 2, 3]}), tmp_path / "numbers.parquet")
 
@@ -159,6 +172,10 @@ def test_a_preview_of_parquet(tmp_path: Path) -> None:
         (["--filter", "amount > 3"], "invalid_filter", "JSON"),
         (["--filter", '{"column": "amount", "op": "near", "value": 3}'], "invalid_setting", "near"),
         (["--filter", '{"column": "amount", "op": "gt", "value": "x"}'], "invalid_filter", "x"),
+        (["--format", '{"delimiter": ";;"}'], "invalid_setting", "format.delimiter: Must be one"),
+        (["--format", '{"delimiter": '], "invalid_setting", "--format takes JSON"),
+        (["--format", "nowhere.json"], "invalid_setting", "`nowhere.json` cannot be read"),
+        (["--format", "pyproject.toml"], "invalid_setting", "`pyproject.toml` holds none"),
     ],
 )
 def test_wrong_types_and_filters_are_errors(

@@ -205,6 +205,14 @@ def preview(
             "--filter", metavar="JSON", help='A filter, as {"column":"a","op":"gt","value":1}.'
         ),
     ] = None,
+    written: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FILE_OR_JSON",
+            help='How a CSV source is written, as {"delimiter":";","decimal":","}.',
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -214,7 +222,12 @@ def preview(
         from kalla_core.cli.preview import preview_source
 
         return preview_source(
-            uri, rows, types=tuple(types or ()), filters=tuple(filters or ()), as_json=as_json
+            uri,
+            rows,
+            types=tuple(types or ()),
+            filters=tuple(filters or ()),
+            written=written,
+            as_json=as_json,
         )
 
     _carry_out(action, debug)

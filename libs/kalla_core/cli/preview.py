@@ -22,9 +22,17 @@ from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.uris import resolve
 from kalla_core.sources.protocol import PinnedSource
 
+_FORMAT_TAKES = '--format takes JSON, as {"delimiter": ";", "decimal": ","}, or a file with it'
+
 
 def preview_source(
-    uri: str, rows: int, *, types: Sequence[str], filters: Sequence[str], as_json: bool
+    uri: str,
+    rows: int,
+    *,
+    types: Sequence[str],
+    filters: Sequence[str],
+    written: str | None,
+    as_json: bool,
 ) -> ExitCode:
     """Show columns, types and the first rows that pass the filters.
 
@@ -33,12 +41,13 @@ def preview_source(
         rows: how many rows at most.
         types: `COLUMN=TYPE` each.
         filters: JSON each, as in a recipe.
+        written: the source's `format` as in a recipe, JSON or the path of a file with it.
         as_json: print one JSON object instead of tables.
 
     Raises:
-        KallaError: the source, a type or a filter is wrong.
+        KallaError: the source, a type, a filter or the format is wrong.
     """
-    spec = _spec(uri, types, filters)
+    spec = _spec(uri, types, filters, written)
     found = preview(spec, rows)
     if as_json:
         print_json(preview_document(found))
@@ -47,10 +56,15 @@ def preview_source(
     return ExitCode.SUCCEEDED
 
 
-def _spec(uri: str, types: Sequence[str], filters: Sequence[str]) -> SourceSpec:
+def _spec(
+    uri: str, types: Sequence[str], filters: Sequence[str], written: str | None
+) -> SourceSpec:
     resolved = resolve(uri, Path.cwd())
     spec, faults = source_of(
-        resolved, dict(_type(one) for one in types), [_filter(one) for one in filters]
+        resolved,
+        dict(_type(one) for one in types),
+        [_filter(one) for one in filters],
+        None if written is None else _format(written),
     )
     if spec is None:
         raise InvalidSetting("\n".join(f"{fault.path}: {fault.message}" for fault in faults))
@@ -71,6 +85,28 @@ def _filter(text: str) -> object:
         raise InvalidFilter(
             '--filter takes JSON, as {"column": "amount", "op": "gt", "value": 100}, '
             f"and `{text}` is none: {error}."
+        ) from error
+
+
+def _format(text: str) -> object:
+    given = text if text.lstrip().startswith("{") else _read(Path(text))
+    try:
+        found = json.loads(given)
+    except ValueError as error:
+        raise InvalidSetting(
+            f"{_FORMAT_TAKES}, and `{text}` {'is' if given == text else 'holds'} none: {error}."
+        ) from error
+    if not isinstance(found, dict):
+        raise InvalidSetting(f"{_FORMAT_TAKES}; `{text}` holds no JSON object.")
+    return found
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(
+            f"{_FORMAT_TAKES}, and the file `{path}` cannot be read: {error}."
         ) from error
 
 

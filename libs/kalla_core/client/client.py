@@ -259,13 +259,22 @@ class Client:
         *,
         types: Mapping[str, str] | None = None,
         filters: Sequence[Mapping[str, Any]] = (),
+        format: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Return columns, types and first rows of a source that the coordinator reaches.
 
+        `types`, `filters` and `format` are as those of a source in a recipe.
+
         Raises:
-            KallaError: the source, a type or a filter is wrong.
+            KallaError: the source, a type, a filter or the format is wrong.
         """
-        body = {"uri": uri, "rows": rows, "types": dict(types or {}), "filters": list(filters)}
+        body = {
+            "uri": uri,
+            "rows": rows,
+            "types": dict(types or {}),
+            "filters": list(filters),
+            "format": None if format is None else dict(format),
+        }
         return dict(await self._calls.json("POST", "/api/sources/preview", body=body))
 
     async def executors(self) -> tuple[ExecutorInfo, ...]:

@@ -62,7 +62,9 @@ def answer(inspection: Inspection) -> dict[str, Any]:
             )
             return explanation_document(explanation)
         case Kind.PREVIEW:
-            spec = demand_source(document["uri"], document["types"], document["filters"])
+            spec = demand_source(
+                document["uri"], document["types"], document["filters"], document["format"]
+            )
             return preview_document(preview(spec, document["rows"], inspection.access))
 
 

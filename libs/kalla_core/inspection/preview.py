@@ -29,7 +29,10 @@ class Preview:
 
 
 def source_of(
-    uri: str, types: Mapping[str, object], filters: Sequence[object]
+    uri: str,
+    types: Mapping[str, object],
+    filters: Sequence[object],
+    written: object = None,
 ) -> tuple[SourceSpec | None, tuple[Fault, ...]]:
     """Return the source that a preview is of, or what is wrong with it.
 
@@ -37,6 +40,7 @@ def source_of(
         uri: as in a recipe, its path resolved.
         types: column to type word.
         filters: documents, as in a recipe.
+        written: the document of its `format`, as in a recipe; None for none.
     """
     document = {
         "alias": ALIAS,
@@ -44,18 +48,24 @@ def source_of(
         "uri": uri,
         "types": dict(types),
         "filters": list(filters),
+        "format": written,
     }
     shaped, faults = checked(document, ExtraDocument)
     return (None, faults) if shaped is None else (extra_specs([shaped])[0], ())
 
 
-def demand_source(uri: str, types: Mapping[str, object], filters: Sequence[object]) -> SourceSpec:
-    """Return the source that a preview is of.
+def demand_source(
+    uri: str,
+    types: Mapping[str, object],
+    filters: Sequence[object],
+    written: object = None,
+) -> SourceSpec:
+    """Return the source that a preview is of; its arguments are those of `source_of`.
 
     Raises:
         RecipeInvalid: with everything that is wrong.
     """
-    spec, faults = source_of(uri, types, filters)
+    spec, faults = source_of(uri, types, filters, written)
     if spec is None:
         raise RecipeInvalid(faults, "request")
     return spec

@@ -13,6 +13,7 @@ from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.footer import end_of_rows
 from kalla_core.sources.csv.header import Header, read_header
+from kalla_core.sources.folder_columns import missing_notes
 from kalla_core.sources.formats import FileSource
 from kalla_core.sources.protocol import JsonObject
 from kalla_core.sources.store import NO_PROMISE, Promise
@@ -162,20 +163,8 @@ def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...], tup
                 file=file.path,
             )
     notes = tuple(note for header in headers for note in header.notes)
-    return CsvSource(source, files, dialect), columns, notes + _missing(files, columns)
-
-
-def _missing(files: tuple[CsvFile, ...], columns: tuple[str, ...]) -> tuple[str, ...]:
-    notes = []
-    for name in columns:
-        lacking = [file.path for file in files if name not in file.columns]
-        if lacking:
-            others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            notes.append(
-                f"`{lacking[0]}`{others} of {len(files)} files has no column `{name}`; it is NULL"
-                " there."
-            )
-    return tuple(notes)
+    missing = missing_notes([file.columns for file in files], [file.path for file in files])
+    return CsvSource(source, files, dialect), columns, (*notes, *missing)
 
 
 def _header(source: FileSource, index: int, dialect: Dialect) -> Header:

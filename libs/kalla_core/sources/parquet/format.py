@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from kalla_core.errors import InvalidFormat, InvalidType, SourceUnreadable
 from kalla_core.recipe.source_format import AS_USUAL
 from kalla_core.sources.filters import RowFilter
+from kalla_core.sources.folder_columns import missing_notes
 from kalla_core.sources.formats import FileSource, Pruned, Shape
 from kalla_core.sources.marked import Flags
 from kalla_core.sources.parquet.groups import (
@@ -22,7 +23,7 @@ from kalla_core.sources.parquet.groups import (
     few_valued,
     parts_of,
 )
-from kalla_core.sources.parquet.schema import conformed, missing_notes, unified
+from kalla_core.sources.parquet.schema import conformed, unified
 from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Part, PinnedSource, Statistics
 from kalla_core.sources.store import NO_PROMISE, Promise
 
@@ -55,7 +56,10 @@ class ParquetFormat:
         return Shape(
             schema=schema,
             statistics=Statistics(rows, int(rows * _row_bytes(source, schema)), exact=True),
-            detail={"groups": groups, "notes": list(missing_notes(schemas, paths))},
+            detail={
+                "groups": groups,
+                "notes": list(missing_notes([schema.names for schema in schemas], paths)),
+            },
         )
 
     def plan(self, source: FileSource, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:

@@ -68,22 +68,6 @@ def unified(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
     return pa.schema([(name, kind) for name, (kind, _) in found.items()])
 
 
-def missing_notes(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> tuple[str, ...]:
-    """Return a sentence for each column that some files of a source do not have."""
-    notes = []
-    for name in dict.fromkeys(name for schema in schemas for name in schema.names):
-        lacking = [
-            path for schema, path in zip(schemas, paths, strict=True) if name not in schema.names
-        ]
-        if lacking:
-            others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            notes.append(
-                f"`{lacking[0]}`{others} of {len(paths)} files has no column `{name}`; it is NULL"
-                " there."
-            )
-    return tuple(notes)
-
-
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return a batch in the delivered schema, columns found by name; no copy where none differs."""
     if batch.schema.equals(schema):

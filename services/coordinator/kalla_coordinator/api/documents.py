@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kalla_core.inspection.preview import DEFAULT_ROWS, MAX_ROWS
 from kalla_core.jobs.model import JobStatus
 from kalla_core.recipe.document import FilterDocument, Text, Types
+from kalla_core.recipe.format_document import FormatDocument
 
 
 class ErrorDetails(BaseModel):
@@ -196,6 +197,7 @@ class PreviewRequest(BaseModel):
     rows: Annotated[int, Field(ge=1, le=MAX_ROWS)] = DEFAULT_ROWS
     types: Types = Field(default_factory=dict, description="Column to type word.")
     filters: list[FilterDocument] = Field(default_factory=list)
+    format: FormatDocument | None = Field(None, description="How a CSV source is written.")
 
 
 class ColumnDocument(BaseModel):
@@ -213,6 +215,10 @@ class PreviewDocument(BaseModel):
     row_count: int | None
     row_count_exact: bool
     rows: list[dict[str, Any]]
+    notes: list[str] = Field(
+        description="What is worth knowing of how it was read: columns renamed or filled, a value "
+        "that made a column text, and the format that would read it."
+    )
 
 
 class HealthDocument(BaseModel):

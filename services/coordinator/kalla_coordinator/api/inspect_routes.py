@@ -73,4 +73,8 @@ def _preview(document: object) -> Mapping[str, Any]:
     shaped, faults = checked(document, PreviewRequest)
     if shaped is None:
         raise RecipeInvalid(faults, "request")
-    return shaped.model_dump(mode="json")
+    # What a format does not say must stay unsaid: null is no value of all its fields.
+    written = shaped.format and shaped.format.model_dump(
+        mode="json", by_alias=True, exclude_unset=True
+    )
+    return shaped.model_dump(mode="json", exclude={"format"}) | {"format": written}
