@@ -147,3 +147,12 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:  # no such hierarchy, or not for us: it limits nothing that we can see
         return ""
+
+
+def give_new_files(mode: int) -> None:
+    """Let this process, and those it starts from now on, give what they make no more than `mode`.
+
+    Folders may be entered by whoever may read the files. By the mask of the process, so that no
+    writer can forget it.
+    """
+    os.umask(0o777 & ~(mode | mode >> 2 & 0o111))

@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them."""
+"""Sizes, durations and modes of files as people write them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ _MICROSECONDS: Mapping[str, int] = {
 _STEP = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhd])", re.ASCII)
 _PLAIN_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _MAX_BYTES = 2**63 - 1
+
+PRIVATE_MODE = "0600"
+"""The mode of a file that only its owner reads."""
+
+_MODE = re.compile(r"(?:0o?)?([0-7]{3})", re.ASCII)
+_OWNERS_MODE = 0o600
+_ANY_MODE = 0o666
 
 
 def parse_size_bytes(text: str) -> int:
@@ -73,3 +80,20 @@ def parse_duration(text: str) -> timedelta:
 def _steps(text: str) -> list[tuple[str, str, str]]:
     found = [(step[0], step[1], step[2]) for step in _STEP.finditer(text)]
     return found if "".join(step for step, _, _ in found) == text else []
+
+
+def parse_mode(text: str) -> int:
+    """Read the mode of a file in octal, like `0640`.
+
+    Raises:
+        ValueError: anything else, or one in which the owner may not read and write, or somebody
+            may execute; the message is a sentence.
+    """
+    found = _MODE.fullmatch(text.strip())
+    mode = None if found is None else int(found[1], 8)
+    if mode is None or mode & _OWNERS_MODE != _OWNERS_MODE or mode & ~_ANY_MODE:
+        raise ValueError(
+            "a mode is 0600, or with more for the group and others to read (4) and write (2), "
+            "like 0640"
+        )
+    return mode

@@ -14,6 +14,7 @@ from kalla_core.recipe.model import EngineChoice
 from kalla_core.recipe.parse import load_recipe
 from tests.support.certificates import make_certificates
 from tests.support.metrics import scrape
+from tests.support.modes import modes_below
 from tests.support.real_cluster import real_cluster
 
 GUEST = "cluster-token"
@@ -44,9 +45,13 @@ def test_executors_register_shuffle_and_write_over_tls(tmp_path: Path) -> None:
 
         job = asyncio.run(run())
         executors = cluster.service.events("executor_started")
-        counted = [scrape(f"http://127.0.0.1:{one['http_port']}") for one in executors]
+        counted = [
+            scrape(f"https://localhost:{one['http_port']}", GUEST, certificates.authority)
+            for one in executors
+        ]
 
     report = check(tmp_path / "out", dataset.truth)
     assert job["status"] == "succeeded", json.dumps(job, default=str)
     assert report.ok, str(report)
+    assert modes_below(tmp_path / "out") == (frozenset({0o600}), frozenset({0o700}))
     assert job["shuffled"] == sum(one["kalla_fetched_bytes_total"] for one in counted) != 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -27,6 +30,9 @@ def scraped(text: str) -> Scrape:
     return found
 
 
-def scrape(url: str) -> Scrape:
-    """Return the samples of a service."""
-    return scraped(httpx.get(f"{url}/metrics", timeout=30).raise_for_status().text)
+def scrape(url: str, token: str | None = None, authority: Path | None = None) -> Scrape:
+    """Return the samples of a service, which may ask for a token and speak TLS."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    trusted = True if authority is None else ssl.create_default_context(cafile=authority)
+    answer = httpx.get(f"{url}/metrics", headers=headers, verify=trusted, timeout=30)
+    return scraped(answer.raise_for_status().text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kalla_core.cli.remote_app import remote_commands
+from kalla_core.cli.remote_app import EvidenceMode, Quiet, remote_commands
 
 if TYPE_CHECKING:
     from kalla_core.cli.failures import ExitCode
@@ -113,8 +113,10 @@ def run(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the evidence of another run in DIR.")
     ] = False,
+    evidence_mode: EvidenceMode = None,
     log_level: LogLevel = None,
     log_format: LogFormat = None,
+    quiet: Quiet = False,
     fail_on_unmatched: Annotated[
         bool, typer.Option("--fail-on-unmatched", help="Exit with 1 if any row is unmatched.")
     ] = False,
@@ -124,8 +126,10 @@ def run(
     """Match the two sources of RECIPE and write the evidence."""
 
     def action() -> ExitCode:
+        from kalla_core.cli.environment import keep_evidence_private
         from kalla_core.engine.children import RUN, warm_up
 
+        keep_evidence_private(evidence_mode)
         if coordinator is None:
             warm_up(RUN)  # it loads while this process does
         from kalla_core.cli.run import RunFlags, run_recipe
@@ -144,6 +148,7 @@ def run(
             overwrite=overwrite,
             fail_on_unmatched=fail_on_unmatched,
             as_json=as_json,
+            quiet=quiet,
         )
         return run_recipe(recipe, flags)
 
@@ -254,8 +259,10 @@ def demo(
 
 
 def _carry_out(action: Callable[[], ExitCode], debug: bool) -> None:
+    from kalla_core.cli.environment import warn_of_unknown_variables
     from kalla_core.cli.failures import guarded
 
+    warn_of_unknown_variables()
     raise typer.Exit(guarded(action, debug=debug))
 
 

@@ -37,8 +37,15 @@ def fraction(progress: Progress) -> float | None:
 
 
 @contextmanager
-def watching(console: Console, run_id: RunId) -> Iterator[OnProgress]:
-    """Show what is reported until the context ends; reports may come from any thread."""
+def watching(console: Console, run_id: RunId, *, quiet: bool = False) -> Iterator[OnProgress]:
+    """Show what is reported until the context ends; reports may come from any thread.
+
+    Args:
+        quiet: show nothing.
+    """
+    if quiet:
+        yield lambda _: None
+        return
     if console.is_terminal:
         with BarsView(console) as bars:
             yield bars.show

@@ -89,17 +89,17 @@ def status(
     return ExitCode.SUCCEEDED
 
 
-def watch(coordinator: str | None, run_id: str, *, as_json: bool) -> ExitCode:
+def watch(coordinator: str | None, run_id: str, *, as_json: bool, quiet: bool = False) -> ExitCode:
     """Show how a job goes on until it has ended, and end as a run of it would.
 
     Raises:
         KallaError: why the job failed; or there is none, or the coordinator does not answer.
     """
     known = parse_run_id(run_id)
-    job = with_client(coordinator, lambda client: follow(client, known))
+    job = with_client(coordinator, lambda client: follow(client, known, quiet=quiet))
     if as_json:
         print_json(job_document(job))
-    else:
+    elif not quiet:
         standard_output().print(job_lines(job))
     demand_success(job)
     return ExitCode.SUCCEEDED
@@ -121,7 +121,13 @@ def cancel(coordinator: str | None, run_id: str, *, as_json: bool) -> ExitCode:
 
 
 def fetch(
-    coordinator: str | None, run_id: str, output: Path | None, *, overwrite: bool, as_json: bool
+    coordinator: str | None,
+    run_id: str,
+    output: Path | None,
+    *,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool = False,
 ) -> ExitCode:
     """Fetch the evidence of a job and show what it says.
 
@@ -139,7 +145,7 @@ def fetch(
     )
     if as_json:
         print_json(to_json(metadata))
-    else:
+    elif not quiet:
         show_summary(standard_output(), metadata, folder)
     return ExitCode.SUCCEEDED
 
@@ -206,10 +212,10 @@ def _cancelled_when_told_to_end(told: list[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-async def follow(client: Client, run_id: RunId) -> Job:
-    """Show the changes of a job on standard error; return it once it has ended."""
+async def follow(client: Client, run_id: RunId, *, quiet: bool = False) -> Job:
+    """Show the changes of a job on standard error, unless `quiet`; return it once it has ended."""
     last: Job | None = None
-    with show_changes(standard_error(), run_id) as show:
+    with show_changes(standard_error(), run_id, quiet=quiet) as show:
         async for job in client.watch(run_id):
             last = job
             show(job)

@@ -25,6 +25,19 @@ RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run id of a jo
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
+EvidenceMode = Annotated[
+    str | None,
+    typer.Option(
+        "--evidence-mode",
+        metavar="MODE",
+        help="Mode of the files of the evidence, in octal. [default: 0600]",
+    ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Show no progress and no summary; errors are told."),
+]
+
 
 def remote_commands(app: typer.Typer, carry_out: CarryOut) -> None:
     """Add the commands to an application; `carry_out` ends the process with their exit code."""
@@ -103,14 +116,18 @@ def _add_status(app: typer.Typer, carry_out: CarryOut) -> None:
 def _add_watch(app: typer.Typer, carry_out: CarryOut) -> None:
     @app.command()
     def watch(
-        run_id: RunId, coordinator: Coordinator = None, as_json: Json = False, debug: Debug = False
+        run_id: RunId,
+        coordinator: Coordinator = None,
+        quiet: Quiet = False,
+        as_json: Json = False,
+        debug: Debug = False,
     ) -> None:
         """Watch a job until it has ended; the exit code is that of a run."""
 
         def action() -> ExitCode:
             from kalla_core.cli.remote import watch
 
-            return watch(coordinator, run_id, as_json=as_json)
+            return watch(coordinator, run_id, as_json=as_json, quiet=quiet)
 
         carry_out(action, debug)
 
@@ -147,15 +164,21 @@ def _add_fetch(app: typer.Typer, carry_out: CarryOut) -> None:
         overwrite: Annotated[
             bool, typer.Option("--overwrite", help="Replace the evidence of another run in DIR.")
         ] = False,
+        evidence_mode: EvidenceMode = None,
+        quiet: Quiet = False,
         as_json: Json = False,
         debug: Debug = False,
     ) -> None:
         """Fetch the evidence of a job, checked by its hashes."""
 
         def action() -> ExitCode:
+            from kalla_core.cli.environment import keep_evidence_private
             from kalla_core.cli.remote import fetch
 
-            return fetch(coordinator, run_id, output, overwrite=overwrite, as_json=as_json)
+            keep_evidence_private(evidence_mode)
+            return fetch(
+                coordinator, run_id, output, overwrite=overwrite, as_json=as_json, quiet=quiet
+            )
 
         carry_out(action, debug)
 

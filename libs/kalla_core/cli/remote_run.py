@@ -22,9 +22,15 @@ _CANCEL_PATIENCE_S = 10.0
 
 
 def reconcile_remotely(
-    coordinator: str, recipe: Recipe, run_id: RunId, output: Path, *, overwrite: bool
+    coordinator: str,
+    recipe: Recipe,
+    run_id: RunId,
+    output: Path,
+    *,
+    overwrite: bool,
+    quiet: bool = False,
 ) -> RunMetadata:
-    """Let a coordinator run a recipe, show its progress, and fetch its evidence.
+    """Let a coordinator run a recipe, show its progress unless `quiet`, and fetch its evidence.
 
     Raises:
         KallaError: what went wrong; no evidence was left in `output`.
@@ -37,7 +43,7 @@ def reconcile_remotely(
         await client.submit(recipe, run_id)
         log.info("run_submitted", recipe_id=recipe.recipe_id, coordinator=coordinator)
         try:
-            demand_success(await follow(client, run_id))
+            demand_success(await follow(client, run_id, quiet=quiet))
         except asyncio.CancelledError:
             await _cancel(client, run_id)
             raise

@@ -43,6 +43,7 @@ class RunFlags:
     overwrite: bool = False
     fail_on_unmatched: bool = False
     as_json: bool = False
+    quiet: bool = False
 
 
 def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
@@ -57,7 +58,7 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
         log_level=flags.log_level,
         log_format=flags.log_format,
     )
-    start_logs(settings)
+    start_logs(settings, quiet=flags.quiet)
     recipe = read_recipe(path, _overrides(flags))
     run_id = new_run_id()
     output = flags.output or default_output(recipe, run_id, datetime.now(UTC))
@@ -65,24 +66,37 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     if flags.coordinator is None:
         _refuse_cluster(recipe)
         validate_recipe(recipe).demand()
-        metadata = reconcile(recipe, run_id, output, settings, overwrite=overwrite)
+        metadata = reconcile(
+            recipe, run_id, output, settings, overwrite=overwrite, quiet=flags.quiet
+        )
     else:
         _refuse_local(flags)
         metadata = reconcile_remotely(
-            flags.coordinator, recipe, run_id, _folder(output), overwrite=overwrite
+            flags.coordinator,
+            recipe,
+            run_id,
+            _folder(output),
+            overwrite=overwrite,
+            quiet=flags.quiet,
         )
     if flags.as_json:
         print_json(to_json(metadata))
-    else:
+    elif not flags.quiet:
         show_summary(standard_output(), metadata, output)
     left_over = metadata.left.unmatched or metadata.right.unmatched
     return ExitCode.UNMATCHED if flags.fail_on_unmatched and left_over else ExitCode.SUCCEEDED
 
 
 def reconcile(
-    recipe: Recipe, run_id: RunId, output: str | Path, settings: Settings, *, overwrite: bool
+    recipe: Recipe,
+    run_id: RunId,
+    output: str | Path,
+    settings: Settings,
+    *,
+    overwrite: bool,
+    quiet: bool = False,
 ) -> RunMetadata:
-    """Run a recipe on this machine and show its progress on standard error.
+    """Run a recipe on this machine and, unless `quiet`, show its progress on standard error.
 
     Raises:
         KallaError: what went wrong; no evidence was left.
@@ -98,7 +112,7 @@ def reconcile(
     log = get_logger(run_id=run_id)
     log.info("run_started", recipe_id=recipe.recipe_id, output=str(output))
     try:
-        with watching(standard_error(), run_id) as on_progress:
+        with watching(standard_error(), run_id, quiet=quiet) as on_progress:
             metadata = run_local(request, on_progress)
     except KallaError as error:
         log.info("run_failed", code=error.code)  # the paragraph says the rest
@@ -107,11 +121,11 @@ def reconcile(
     return metadata
 
 
-def start_logs(settings: Settings) -> None:
-    """Set up logs; beside the bars of a terminal only warnings, unless more is asked for."""
+def start_logs(settings: Settings, *, quiet: bool = False) -> None:
+    """Set up logs; if `quiet` or beside the bars of a terminal only warnings, unless asked for."""
     asked = "log_level" in settings.model_fields_set
-    quiet = standard_error().is_terminal and not asked
-    configure_logs(LogLevel.WARNING if quiet else settings.log_level, settings.log_format)
+    fewer = (quiet or standard_error().is_terminal) and not asked
+    configure_logs(LogLevel.WARNING if fewer else settings.log_level, settings.log_format)
 
 
 def default_output(recipe: Recipe, run_id: RunId, now: datetime) -> Path:

@@ -30,8 +30,11 @@ _STYLES = {
 
 
 @contextmanager
-def show_changes(console: Console, run_id: RunId) -> Iterator[ShowJob]:
-    """Show a job as it changes, until the context ends."""
+def show_changes(console: Console, run_id: RunId, *, quiet: bool = False) -> Iterator[ShowJob]:
+    """Show a job as it changes, until the context ends; nothing of it if `quiet`."""
+    if quiet:
+        yield lambda _: None
+        return
     if console.is_terminal:
         table = ExecutorsTable()
         with BarsView(console) as bars:

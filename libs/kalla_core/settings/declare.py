@@ -70,6 +70,10 @@ def _level(value: object) -> object:
     return _LEVEL_WORDS.get(word, word)
 
 
+def _mode(value: object) -> object:
+    return units.parse_mode(value) if isinstance(value, str) else value
+
+
 def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
@@ -86,6 +90,7 @@ def _listed(value: object) -> object:
 
 Bytes = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Mode = Annotated[int, BeforeValidator(_mode)]
 Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
@@ -161,6 +166,14 @@ class Working(Declared):
         default_factory=machine.cores,
         ge=1,
         le=1024,
+    )
+    evidence_mode: Mode = setting(
+        "KALLA_EVIDENCE_MODE",
+        flag="--evidence-mode",
+        shown=units.PRIVATE_MODE,
+        meaning="Mode of the files that are written, in octal; folders may be entered by whoever "
+        "may read them. The coordinator and its executors need the same.",
+        default=units.parse_mode(units.PRIVATE_MODE),
     )
 
 

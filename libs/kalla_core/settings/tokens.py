@@ -13,12 +13,19 @@ A line of a token file is `ROLE[,ROLE] TOKEN`, or a bare token, which may submit
 from __future__ import annotations
 
 import hashlib
+import hmac
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from kalla_core.errors import InvalidSetting
+from kalla_core.errors import InvalidSetting, Unauthenticated
 from kalla_core.settings.declare import Serving
+
+CHALLENGE = 'Bearer realm="kalla"'
+"""What `WWW-Authenticate` says to whoever sent no token."""
+
+_SCHEME = "bearer "
 
 
 class Role(StrEnum):
@@ -81,6 +88,26 @@ def read_tokens(settings: Serving) -> tuple[Token, ...]:
     if not tokens:
         raise InvalidSetting(f"The token file {settings.token_file} holds no token.")
     return tokens
+
+
+def tokens_sent(accepted: Sequence[Token], authorization: str | None) -> tuple[Token, ...]:
+    """Return those of the tokens that a caller sent: one, or as many lines as repeat it.
+
+    Args:
+        authorization: the header or metadata of that name, `Bearer TOKEN`.
+
+    Raises:
+        Unauthenticated: no token was sent, or a wrong one.
+    """
+    if authorization is None or not authorization.lower().startswith(_SCHEME):
+        raise Unauthenticated("Send a token of this service: `Authorization: Bearer TOKEN`.")
+    sent = authorization[len(_SCHEME) :].strip().encode(errors="surrogateescape")
+    # All are compared, each in constant time: how long it takes tells nothing.
+    equal = [hmac.compare_digest(sent, token.text.encode()) for token in accepted]
+    found = tuple(token for token, same in zip(accepted, equal, strict=True) if same)
+    if not found:
+        raise Unauthenticated("This service does not know the token that was sent.")
+    return found
 
 
 def executor_token(settings: Serving) -> str | None:

@@ -46,6 +46,7 @@ from kalla_coordinator.jobs.retention import keep_tidy
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import open_store
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
+from kalla_core import machine
 from kalla_core.engine.budget import SMALLEST_LIMIT
 from kalla_core.engine.children import RUN
 from kalla_core.engine.local import child_environment
@@ -100,6 +101,7 @@ def run(settings: CoordinatorSettings) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     warn_of_unknown_variables()
+    machine.give_new_files(settings.evidence_mode)
     asyncio.run(_until_told(settings))
 
 

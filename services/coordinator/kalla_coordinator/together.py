@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from kalla_coordinator.app import Coordinator, coordinator
 from kalla_coordinator.fleet import Fleet, Restarts
+from kalla_core import machine
 from kalla_core.errors import ExecutorLost, KallaError, ShuttingDown
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.variables import warn_of_unknown_variables
@@ -34,6 +35,7 @@ def run(settings: TogetherSettings) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     warn_of_unknown_variables()
+    machine.give_new_files(settings.evidence_mode)
     asyncio.run(_until_told(settings))
 
 
@@ -103,6 +105,7 @@ def _flags(settings: TogetherSettings, coordinator_port: int, memory_bytes: int)
         "--http-port": 0,
         "--slots": max(settings.slots // settings.executors, 1),
         "--memory-limit": memory_bytes,
+        "--evidence-mode": f"{settings.evidence_mode:04o}",
         "--log-level": settings.log_level.value,
         "--token-file": settings.token_file,
         "--tls-cert": settings.tls_cert_file,

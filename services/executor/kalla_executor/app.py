@@ -21,6 +21,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
+from kalla_core import machine
 from kalla_core.engine.children import private_bytes
 from kalla_core.engine.nursery import Nursery, Resting
 from kalla_core.engine.spool_folder import SpoolFolder, Unvisited, own_folder
@@ -32,7 +33,7 @@ from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import ExecutorSettings
 from kalla_core.settings.tls import PeerTls, read_peer_tls
-from kalla_core.settings.tokens import executor_token, sends_tokens_openly
+from kalla_core.settings.tokens import executor_token, read_tokens, sends_tokens_openly
 from kalla_core.sources.protocol import SourceAccess
 from kalla_executor.child import __name__ as child_module
 from kalla_executor.flight import SpoolKeys, SpoolServer
@@ -56,6 +57,7 @@ def run(settings: ExecutorSettings) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     warn_of_unknown_variables()
+    machine.give_new_files(settings.evidence_mode)
     share = slot_share(settings.memory_limit_bytes, settings.slots)
     token = executor_token(settings)
     tls = read_peer_tls(settings)
@@ -109,6 +111,7 @@ class _Executor:
         self._settings = settings
         self._id = executor_id
         self._share = share
+        self._tls = tls
         self._folder = folder
         self._nursery = nursery
         self._metrics = ExecutorMetrics()
@@ -208,8 +211,9 @@ class _Executor:
             listening = bound_socket(settings.bind_host, settings.http_port)
         except OSError as error:
             raise _not_bound("--http-port", settings.http_port, error) from error
-        app = web_app(self._metrics, self._why_not_ready)
-        web = asyncio.create_task(serve_web(app, listening))
+        app = web_app(self._metrics, self._why_not_ready, read_tokens(settings))
+        certificate = None if self._tls is None else self._tls.certificate
+        web = asyncio.create_task(serve_web(app, listening, certificate))
         stack.callback(listening.close)
         stack.push_async_callback(cancelled, web)
         address = f"{_bracketed(settings.bind_host)}:{settings.grpc_port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import grpc
@@ -15,6 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from kalla_core.error_json import answer
+from kalla_core.errors import Unauthenticated
+from kalla_core.settings.tls import Certificate
+from kalla_core.settings.tokens import CHALLENGE, Token, tokens_sent
 from kalla_executor.metrics import ExecutorMetrics
 
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -28,8 +32,14 @@ class _Quiet(uvicorn.Server):
         yield
 
 
-def web_app(metrics: ExecutorMetrics, why_not_ready: Callable[[], str | None]) -> Starlette:
-    """Return `/health`, `/ready` and `/metrics`."""
+def web_app(
+    metrics: ExecutorMetrics, why_not_ready: Callable[[], str | None], tokens: Sequence[Token]
+) -> Starlette:
+    """Return `/health` and `/ready`, for everybody, and `/metrics`.
+
+    Args:
+        tokens: any of them lets a caller see the metrics; with none nobody is asked.
+    """
 
     def alive(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -40,7 +50,13 @@ def web_app(metrics: ExecutorMetrics, why_not_ready: Callable[[], str | None]) -
             return JSONResponse({"status": "ready"})
         return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
 
-    def measured(_: Request) -> Response:
+    def measured(request: Request) -> Response:
+        try:
+            if tokens:
+                tokens_sent(tokens, request.headers.get("authorization"))
+        except Unauthenticated as error:
+            challenge = {"WWW-Authenticate": CHALLENGE}
+            return JSONResponse({"error": answer(error)}, 401, challenge)
         return Response(metrics.text(), media_type=_METRICS)
 
     return Starlette(
@@ -48,9 +64,18 @@ def web_app(metrics: ExecutorMetrics, why_not_ready: Callable[[], str | None]) -
     )
 
 
-async def serve_web(app: Starlette, listening: socket.socket) -> None:
-    """Serve on a bound socket until cancelled."""
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+async def serve_web(
+    app: Starlette, listening: socket.socket, certificate: Certificate | None
+) -> None:
+    """Serve on a bound socket until cancelled; with a certificate only TLS is spoken."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ssl_certfile=None if certificate is None else certificate.chain_file,
+        ssl_keyfile=None if certificate is None else certificate.key_file,
+    )
     server = _Quiet(config)
     try:
         await server.serve(sockets=[listening])

@@ -10,12 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from kalla_coordinator.api.auth import CHALLENGE
 from kalla_core.error_json import answer
 from kalla_core.errors import KallaError
 from kalla_core.observe.logs import get_logger
 from kalla_core.observe.secrets import mask
 from kalla_core.recipe.paths import path_text
+from kalla_core.settings.tokens import CHALLENGE
 from kalla_core.wire.status import http_status, retry_after_s
 
 _WORDS = {404: "not_found", 405: "method_not_allowed", 406: "not_acceptable"}

@@ -6,16 +6,12 @@ no tokens everybody may do everything, which is for the machine itself only.
 
 from __future__ import annotations
 
-import hmac
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from kalla_coordinator.jobs.caller import ANYBODY, Caller
-from kalla_core.errors import NotAllowed, Unauthenticated
-from kalla_core.settings.tokens import Role, Token
-
-_SCHEME = "bearer "
-CHALLENGE = 'Bearer realm="kalla"'
+from kalla_core.errors import NotAllowed
+from kalla_core.settings.tokens import Role, Token, tokens_sent
 
 caller: ContextVar[Caller] = ContextVar("caller", default=ANYBODY)
 """Who is behind the call that is being answered; set by whoever lets it pass."""
@@ -40,16 +36,7 @@ class Tokens:
         """
         if not self.accepted:
             return ANYBODY
-        if authorization is None or not authorization.lower().startswith(_SCHEME):
-            raise Unauthenticated(
-                "Send a token of this coordinator: `Authorization: Bearer TOKEN`."
-            )
-        sent = authorization[len(_SCHEME) :].strip().encode(errors="surrogateescape")
-        # All are compared, each in constant time: how long it takes tells nothing.
-        equal = [hmac.compare_digest(sent, token.text.encode()) for token in self.accepted]
-        found = [token for token, same in zip(self.accepted, equal, strict=True) if same]
-        if not found:
-            raise Unauthenticated("This coordinator does not know the token that was sent.")
+        found = tokens_sent(self.accepted, authorization)
         if role is not None and not any(token.may(role) for token in found):
             raise NotAllowed(
                 f"The token that was sent is not good for this; it needs the role {role.value}.",
