@@ -23,9 +23,10 @@ def main() -> NoReturn:
 
 
 def _kalla() -> None:
-    from kalla_core.cli.app import app
+    from kalla_core.cli import app
 
-    app(prog_name="kalla")
+    app.may_fork = True
+    app.app(prog_name="kalla")
 
 
 def _open_closed_streams() -> None:

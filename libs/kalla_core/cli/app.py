@@ -26,6 +26,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
+may_fork = False
+"""Whether the process is the command's alone, and of one thread; `main` says so."""
+
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a JSON file.")]
 Set = Annotated[
     list[str] | None,
@@ -166,7 +169,7 @@ def validate(
 
         return validate_file(recipe, tuple(overrides or ()), as_json=as_json)
 
-    _carry_out(action, debug)
+    _look(action, debug)
 
 
 @app.command()
@@ -189,7 +192,7 @@ def explain(
             recipe, tuple(overrides or ()), memory_limit, verbose=verbose, as_json=as_json
         )
 
-    _carry_out(action, debug)
+    _look(action, debug)
 
 
 @app.command()
@@ -235,7 +238,7 @@ def preview(
             as_json=as_json,
         )
 
-    _carry_out(action, debug)
+    _look(action, debug)
 
 
 @app.command()
@@ -256,6 +259,16 @@ def demo(
         return show_demo(folder, cluster=cluster)
 
     _carry_out(action, debug)
+
+
+def _look(action: Callable[[], ExitCode], debug: bool) -> None:
+    """Carry out a command that reads sources: where that may bring the process down, in another."""
+    from kalla_core.cli.apart import apart
+    from kalla_core.cli.failures import guarded
+
+    if not may_fork:
+        _carry_out(action, debug)
+    _carry_out(lambda: apart(lambda: guarded(action, debug=debug)), debug)
 
 
 def _carry_out(action: Callable[[], ExitCode], debug: bool) -> None:

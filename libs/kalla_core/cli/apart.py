@@ -1,0 +1,65 @@
+"""Commands that read other people's files, in a process of their own.
+
+A damaged Parquet file can bring down the process that reads it, or have it take all memory. The
+process that was started does not read any; it says what became of the one that did.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from kalla_core.cli import INTERRUPTED
+from kalla_core.cli.failures import ExitCode
+from kalla_core.cli.leaving import leaving
+from kalla_core.engine.children import private_bytes
+from kalla_core.errors import OutOfMemory, SourceUnreadable
+from kalla_core.machine import memory_bytes
+
+MOST_BYTES = 1 << 30
+_LOOK_INTERVAL_S = 0.02
+
+
+def apart(action: Callable[[], ExitCode]) -> ExitCode:
+    """Carry out a command in a fork of this process, which has to be of one thread.
+
+    Raises:
+        SourceUnreadable: what it read brought it down.
+        OutOfMemory: it took more memory than any answer needs.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that waits is told, and tells
+        leaving(lambda: sys.exit(action()), INTERRUPTED)
+    try:
+        return _watched(child, min(MOST_BYTES, memory_bytes()))
+    finally:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _watched(child: int, most_bytes: int) -> ExitCode:
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        if private_bytes(child) > most_bytes:
+            raise OutOfMemory(
+                f"Looking at the source took more than {most_bytes >> 20} MiB, and was stopped: "
+                "the file is damaged, or its rows are too large to be shown."
+            )
+        time.sleep(_LOOK_INTERVAL_S)
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return ExitCode(code)
+    name = signal.Signals(-code).name
+    raise SourceUnreadable(
+        f"The process that looked at the source was brought down by {name}: the file is damaged."
+    )
