@@ -62,6 +62,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+_LONGEST_MESSAGE = 1 << 19
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text`, or its beginning and how long it is in all."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+
 
 class KallaError(Exception):
     """Base of all; `str()` is one readable sentence or paragraph without secrets."""
@@ -70,6 +77,7 @@ class KallaError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, **details: object) -> None:
+        message = shortened(message, _LONGEST_MESSAGE)
         super().__init__(message)
         self.message = message
         self.details: Mapping[str, object] = details
@@ -104,11 +112,6 @@ MOST_FAULTS = 100
 
 _LONGEST_PATH = 300
 _LONGEST_FAULT = 4000
-
-
-def shortened(text: str, most: int) -> str:
-    """Return `text`, or its beginning and how long it is in all."""
-    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def _bounded(fault: Fault) -> Fault:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kalla_core.errors import Fault
+from kalla_core.recipe.document import MAX_EXTRAS
 from kalla_core.recipe.model import SourceType
 from kalla_core.recipe.paths import Location, path_text
 from kalla_core.recipe.uris import contradiction
@@ -92,9 +93,9 @@ def alias_faults(document: object, places: Sequence[Place]) -> Iterator[Fault]:
 
 
 def extra_places(document: object) -> Iterable[Place]:
-    """Yield the places of the extras, however many there are."""
+    """Return the places of the extras, as many as a recipe may have."""
     extras = value_at(document, ("extras",))
-    count = len(extras) if isinstance(extras, list) else 0
+    count = min(len(extras), MAX_EXTRAS) if isinstance(extras, list) else 0
     return [Place(("extras", index)) for index in range(count)]
 
 

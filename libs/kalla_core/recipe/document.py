@@ -30,11 +30,35 @@ MAX_BUCKETS = 4096
 MAX_TIMEOUT_S = 366 * 86400
 MIN_TIMEOUT_S = 0.001
 
+# Far more than anybody writes, and little enough to be looked at in a moment.
+MAX_TEXT = 4096
+MAX_URI = 8192
+MAX_SQL = 1 << 18
+MAX_PROSE = 1 << 16
+MAX_COLUMNS = 10_000
+MAX_FILTERS = 1000
+MAX_EXTRAS = 64
+
 
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("empty", "Must not be empty.")
     return text
+
+
+def at_most(count: int) -> BeforeValidator:
+    """Refuse a longer list before its items are looked at, each of which may have faults."""
+
+    def check(value: object) -> object:
+        if isinstance(value, list | tuple) and len(value) > count:
+            raise PydanticCustomError(
+                "out_of_range",
+                "Takes {count} at most, not {found}.",
+                {"count": count, "found": len(value)},
+            )
+        return value
+
+    return BeforeValidator(check)
 
 
 def _automatic(value: object) -> object:
@@ -49,12 +73,15 @@ def _column_type(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_not_blank)]
-Columns = list[Text]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_not_blank)]
+Uri = Annotated[str, Field(max_length=MAX_URI), AfterValidator(_not_blank)]
+Sql = Annotated[str, Field(max_length=MAX_SQL), AfterValidator(_not_blank)]
+Prose = Annotated[str, Field(max_length=MAX_PROSE)]
+Columns = Annotated[list[Text], at_most(MAX_COLUMNS)]
 PrimaryKey = Annotated[Columns, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=MAX_BUCKETS)]
 Buckets = Annotated[Count | None, BeforeValidator(_automatic)]
-Types = dict[Text, Annotated[str, AfterValidator(_column_type)]]
+Types = dict[Text, Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_column_type)]]
 # A word of JSON becomes a member of an enumeration; strict would ask for the member itself.
 Engine = Annotated[EngineChoice, Field(strict=False)]
 Operator = Annotated[FilterOp, Field(strict=False)]
@@ -104,6 +131,8 @@ def _scalar(value: object, sentence: str) -> object:
         )
     if not isinstance(value, str | int | float | bool):
         raise _bad_value(sentence)
+    if isinstance(value, str) and len(value) > MAX_PROSE:
+        raise _bad_value(f"A text takes {MAX_PROSE} characters at most, not {len(value)}.")
     if isinstance(value, float) and not _is_finite(value):
         raise _bad_value("NaN and infinity are no values.")
     return value
@@ -122,7 +151,7 @@ class TableDocument(Strict):
 
     alias: Text
     columns: Columns | None = Field(None, alias="schema")
-    filters: list[FilterDocument] | None = None
+    filters: Annotated[list[FilterDocument] | None, at_most(MAX_FILTERS)] = None
     types: Types | None = None
     format: FormatDocument | None = None
 
@@ -131,7 +160,7 @@ class ExtraDocument(TableDocument):
     """A small lookup table beside the two sources."""
 
     type: Kind
-    uri: Text | None = None
+    uri: Uri | None = None
 
 
 class SourceDocument(ExtraDocument):
@@ -163,9 +192,9 @@ class RecipeDocument(Strict):
 
     recipe_id: Text
     name: Text
-    description: str | None = None
-    match_sql: Text
-    match_description: str | None = None
+    description: Prose | None = None
+    match_sql: Sql
+    match_description: Prose | None = None
     sources: SourcesDocument
-    extras: list[ExtraDocument] | None = None
+    extras: Annotated[list[ExtraDocument] | None, at_most(MAX_EXTRAS)] = None
     options: OptionsDocument | None = None

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from kalla_core.errors import Fault
-from kalla_core.recipe.nearest import listed, nearest, suggestion
+from kalla_core.recipe.nearest import MOST_SUGGESTED, listed, nearest, suggestion
 from kalla_core.recipe.paths import Location, path_text
 from kalla_core.recipe.shape import fields_at
 
@@ -28,17 +28,29 @@ _EXPECTED = {
     "model_attributes_type": "an object",
 }
 _OWN_CODES = frozenset(
-    {"invalid_filter", "invalid_format", "invalid_type", "invalid_uri", "invalid_run_id", "empty"}
+    {
+        "invalid_filter",
+        "invalid_format",
+        "invalid_type",
+        "invalid_uri",
+        "invalid_run_id",
+        "empty",
+        "out_of_range",
+    }
 )
 
 
 def faults_of(error: ValidationError, model: type[BaseModel]) -> tuple[Fault, ...]:
     """Return a fault per error, in the order of the document's fields."""
-    return tuple(_fault(one, model) for one in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    return tuple(_fault(one, model, i < MOST_SUGGESTED) for i, one in enumerate(found))
 
 
-def _fault(error: ErrorDetails, model: type[BaseModel]) -> Fault:
+def _fault(error: ErrorDetails, model: type[BaseModel], suggests: bool) -> Fault:
     kind, location = error["type"], tuple(step for step in error["loc"] if step != "[key]")
+    if kind == "extra_forbidden" and not suggests:
+        message = f"There is no field `{location[-1]}` here."
+        return Fault("unknown_field", path_text(location), message)
     if kind == "extra_forbidden":
         return _unknown_field(location, model)
     code, message = _describe(kind, error)
@@ -75,6 +87,12 @@ def _choice(context: Mapping[str, Any], value: object) -> str:
 _SENTENCES: Mapping[str, tuple[str, Callable[[Mapping[str, Any], object], str]]] = {
     "missing": ("missing", lambda _context, _value: "This field is missing."),
     "too_short": ("empty", lambda context, _: _at_least(context["min_length"])),
+    "string_too_long": (
+        "out_of_range",
+        lambda context, value: (
+            f"Takes {context['max_length']} characters at most, not {len(str(value))}."
+        ),
+    ),
     "too_long": ("out_of_range", lambda context, _: f"Takes {context['max_length']} at most."),
     "greater_than_equal": (
         "out_of_range",

@@ -28,17 +28,23 @@ from kalla_core.recipe.checks import (
     value_at,
 )
 from kalla_core.recipe.document import (
+    MAX_EXTRAS,
+    MAX_TEXT,
     ExtraDocument,
     Kind,
     OptionsDocument,
     PrimaryKey,
+    Prose,
+    Sql,
     Strict,
     TableDocument,
     Text,
+    Uri,
+    at_most,
 )
 from kalla_core.recipe.jsontext import read_json
 from kalla_core.recipe.model import Recipe, SourceSpec
-from kalla_core.recipe.nearest import suggestion
+from kalla_core.recipe.nearest import MOST_SUGGESTED, suggestion
 from kalla_core.recipe.parse import checked, extra_specs, options_of, parse_document, spec_of
 from kalla_core.recipe.paths import DOCUMENT, path_text
 from kalla_core.recipe.uris import type_of
@@ -113,8 +119,10 @@ def _web_address(text: str) -> str:
 
 class _RequestDocument(Strict):
     run_id: Annotated[str, AfterValidator(_run_id)]
-    output_path: Text | None = None
-    callback_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    output_path: Uri | None = None
+    callback_url: (
+        Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_web_address)] | None
+    ) = None
 
 
 class _WholeDocument(_RequestDocument):
@@ -122,19 +130,19 @@ class _WholeDocument(_RequestDocument):
 
 
 class _SourcePart(TableDocument):
-    uri: Text
+    uri: Uri
     type: Kind | None = None
 
 
 class _PartsDocument(_RequestDocument):
     recipe_id: Text | None = None
     name: Text | None = None
-    description: str | None = None
-    match_sql: Text
-    match_description: str | None = None
+    description: Prose | None = None
+    match_sql: Sql
+    match_description: Prose | None = None
     sources: Annotated[list[_SourcePart], Field(min_length=2, max_length=2)]
     primary_keys: dict[Text, PrimaryKey]
-    extras: list[ExtraDocument] | None = None
+    extras: Annotated[list[ExtraDocument] | None, at_most(MAX_EXTRAS)] = None
     options: OptionsDocument | None = None
 
 
@@ -214,11 +222,14 @@ def _key_faults(document: object) -> Iterator[Fault]:
     if not isinstance(keys, Mapping):
         return
     sides = [_names(document, place) for place in _PLACES]
+    known = [one for side in sides for one in side]
+    strange = 0
     for name, columns in keys.items():
         yield from repeated_columns(columns, ("primary_keys", name))
-        if not any(name in side for side in sides):
-            known = [one for side in sides for one in side]
-            message = f"There is no source `{name}`. {suggestion(str(name), known)}"
+        if name not in known:
+            strange += 1
+            meant = suggestion(str(name), known) if strange <= MOST_SUGGESTED else ""
+            message = f"There is no source `{name}`. {meant}".rstrip()
             yield Fault("unknown_field", path_text(("primary_keys", name)), message)
     for side in sides:
         if not any(name in keys for name in side):

@@ -15,6 +15,10 @@ from kalla_core.recipe.paths import DOCUMENT, Location, path_text
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+MOST_FIELDS = 10_000
+"""Fields of one object: a table has no more columns."""
+
+
 class _Object(dict[str, object]):
     """A JSON object that remembers the names it was given more than once."""
 
@@ -58,6 +62,9 @@ def _broken(reason: str, **details: object) -> RecipeInvalid:
 
 
 def _object(pairs: list[tuple[str, object]]) -> _Object:
+    if len(pairs) > MOST_FIELDS:
+        message = f"An object has {len(pairs)} fields; {MOST_FIELDS} are the most that one takes."
+        raise RecipeInvalid([Fault("out_of_range", DOCUMENT, message)])
     result = _Object(pairs)
     if len(result) < len(pairs):
         times = Counter(name for name, _ in pairs)

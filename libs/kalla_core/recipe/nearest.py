@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+MOST_SUGGESTED = 20
+"""Names of one document that are looked up, which takes time; there may be thousands."""
+
+_LONGEST = 128
 _HOW_MANY = 3
 _SHOWN = 12
 
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return up to three of `names` that are spelled most like `name`, best first, any case."""
+    """Return up to three of `names` that are spelled most like `name`, best first, any case.
+
+    None for a name that is longer than names are: what that takes grows with its square.
+    """
+    if len(name) > _LONGEST:
+        return ()
     by_fold: dict[str, list[str]] = {}
     for candidate in names:
         by_fold.setdefault(candidate.casefold(), []).append(candidate)

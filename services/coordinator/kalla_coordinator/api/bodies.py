@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from fastapi import Request
 
 from kalla_core.errors import RecipeInvalid, RequestRefused, RequestTooLarge
 from kalla_core.recipe.jsontext import read_json
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 MAX_BODY_BYTES = 1 << 20
+SMALL_BYTES = 1 << 14
 BODY_PATIENCE_S = 30.0
 
 
@@ -39,17 +45,29 @@ async def body_of(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-async def json_of(request: Request) -> object:
-    """Return the body of a request, which is JSON.
+async def made_of(request: Request, make: Callable[[object], T]) -> T:
+    """Return what is made of the JSON in the body of a request.
 
     Raises:
-        RecipeInvalid: it is no JSON, or a field is there twice.
+        RecipeInvalid: it is no JSON, a field is there twice, or it cannot be made.
         RequestTooLarge, RequestRefused: as `body_of`.
     """
-    document, repeated = read_json(await body_of(request))
+    body = await body_of(request)
+    return await aside(len(body), _made, body, make)
+
+
+async def aside(size_bytes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what `work` makes of what a caller sent; unless that is small, not on the loop."""
+    if size_bytes <= SMALL_BYTES:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
+
+
+def _made(body: bytes, make: Callable[[object], T]) -> T:
+    document, repeated = read_json(body)
     if repeated:
         raise RecipeInvalid(repeated, "request")
-    return document
+    return make(document)
 
 
 def _too_large() -> RequestTooLarge:

@@ -12,6 +12,7 @@ from grpc_health.v1 import _async as aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from kalla_coordinator.api.bodies import aside
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.guard import ErrorGuard, TokenGuard
 from kalla_coordinator.api.watching import updates
@@ -106,7 +107,9 @@ class _Jobs(jobs_pb2_grpc.JobsServicer):
     async def SubmitJob(  # noqa: N802 - as the proto has it
         self, request: jobs_pb2.SubmitJobRequest, _: Context
     ) -> jobs_pb2.SubmitJobResponse:
-        job = await self._api.service.submit(jobs.submit_request(request))
+        job = await self._api.service.submit(
+            await aside(request.ByteSize(), jobs.submit_request, request)
+        )
         return jobs_pb2.SubmitJobResponse(run_id=job.run_id, status="accepted")
 
     async def GetJob(  # noqa: N802
@@ -140,7 +143,7 @@ class _Jobs(jobs_pb2_grpc.JobsServicer):
     async def ExplainJob(  # noqa: N802
         self, request: jobs_pb2.ExplainJobRequest, _: Context
     ) -> jobs_pb2.ExplainJobResponse:
-        recipe = jobs.explain_request(request)
+        recipe = await aside(request.ByteSize(), jobs.explain_request, request)
         found = await self._api.inspector.ask(Kind.EXPLAIN, to_document(recipe))
         return jobs.explanation_message(found)
 

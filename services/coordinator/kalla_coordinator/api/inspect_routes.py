@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from kalla_coordinator.api.bodies import json_of
+from kalla_coordinator.api.bodies import made_of
 from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.documents import (
     ExplanationDocument,
@@ -21,6 +21,7 @@ from kalla_coordinator.api.requests import PREVIEW_BODY, RECIPE_BODY
 from kalla_core.errors import RecipeInvalid
 from kalla_core.inspection.documents import validation_document
 from kalla_core.inspection.request import Kind
+from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import checked, parse_document
 from kalla_core.recipe.write import to_document
 from kalla_core.validate import Validation
@@ -39,11 +40,9 @@ def inspect_routes(api: Api) -> APIRouter:
     )
     async def validate(request: Request) -> Response:
         """Check a recipe against its sources, and list everything that is wrong with it."""
-        document = await json_of(request)
-        try:
-            recipe = parse_document(document)
-        except RecipeInvalid as error:
-            return JSONResponse(validation_document(Validation(error.faults, (), {}, None)))
+        recipe = await made_of(request, _recipe_or_faults)
+        if isinstance(recipe, RecipeInvalid):
+            return JSONResponse(validation_document(Validation(recipe.faults, (), {}, None)))
         return JSONResponse(await api.inspector.ask(Kind.VALIDATE, to_document(recipe)))
 
     @routes.post(
@@ -53,7 +52,7 @@ def inspect_routes(api: Api) -> APIRouter:
     )
     async def explain(request: Request) -> Response:
         """Say how a recipe would be run, and why so."""
-        recipe = parse_document(await json_of(request))
+        recipe = await made_of(request, parse_document)
         return JSONResponse(await api.inspector.ask(Kind.EXPLAIN, to_document(recipe)))
 
     @routes.post(
@@ -63,10 +62,17 @@ def inspect_routes(api: Api) -> APIRouter:
     )
     async def preview(request: Request) -> Response:
         """Show the columns, the types and the first rows of a source, filters applied."""
-        asked = _preview(await json_of(request))
+        asked = await made_of(request, _preview)
         return JSONResponse(await api.inspector.ask(Kind.PREVIEW, asked))
 
     return routes
+
+
+def _recipe_or_faults(document: object) -> Recipe | RecipeInvalid:
+    try:
+        return parse_document(document)
+    except RecipeInvalid as error:
+        return error
 
 
 def _preview(document: object) -> Mapping[str, Any]:

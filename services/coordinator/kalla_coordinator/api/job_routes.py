@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from kalla_coordinator.api.bodies import body_of
+from kalla_coordinator.api.bodies import aside, body_of
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import (
     AcceptedDocument,
@@ -28,7 +27,6 @@ from kalla_core.jobs.model import JobStatus
 from kalla_core.recipe.job import parse_job_request
 
 MAX_PAGE = 500
-_LONG_BODY_BYTES = 1 << 16
 _EVENT_STREAM = "text/event-stream"
 
 
@@ -49,10 +47,7 @@ def job_routes(api: Api) -> APIRouter:
         request with the same `run_id` is a conflict.
         """
         body = await body_of(request)
-        if len(body) > _LONG_BODY_BYTES:
-            asked = await asyncio.to_thread(parse_job_request, body)
-        else:
-            asked = parse_job_request(body)
+        asked = await aside(len(body), parse_job_request, body)
         job = await api.service.submit(asked)
         return JSONResponse({"run_id": job.run_id, "status": "accepted"}, 202)
 

@@ -1,0 +1,119 @@
+"""Bodies that are made to be much work: each is refused, and none keeps the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kalla_coordinator.api.bodies import MAX_BODY_BYTES
+from tests.support.api import Served, served
+from tests.support.recipe_documents import changed
+
+MOST_LOOP_S = 0.15
+MOST_ANSWER_BYTES = 600_000
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path) as one:
+        yield one
+
+
+@dataclass
+class Longest:
+    """The most that the loop's thread computed between two turns of a task of its own."""
+
+    cpu_s: float = 0.0
+
+
+@asynccontextmanager
+async def loop_watched() -> AsyncIterator[Longest]:
+    longest = Longest()
+
+    async def watch() -> None:
+        before = time.thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = time.thread_time()
+            longest.cpu_s, before = max(longest.cpu_s, now - before), now
+
+    task = asyncio.create_task(watch())
+    try:
+        yield longest
+    finally:
+        task.cancel()
+
+
+def _recipe(**changes: Any) -> dict[str, Any]:
+    return {**changed(), **changes}
+
+
+def _left(**changes: Any) -> dict[str, Any]:
+    recipe = changed()
+    recipe["sources"]["left"] |= changes
+    return recipe
+
+
+def _hostile() -> Mapping[str, bytes]:
+    long = "a" * 900_000
+    documents: dict[str, Any] = {
+        "uri": _left(uri=long),
+        "masked": _left(uri="postgres://u:" + "a:@" * 300_000),
+        "alias": _left(alias=long),
+        "names": _recipe(**{f"recipe_ids{i}": 1 for i in range(9_000)}),
+        "more names": _recipe(**{f"n{i}": 1 for i in range(60_000)}),
+        "one name": _recipe(**{"r" * 900_000: 1}),
+        "sql": _recipe(match_sql="SELECT " + "(" * 900_000),
+        "filters": _left(filters=[1] * 300_000),
+        "columns": _left(schema=[1] * 300_000),
+        "keys": _left(primary_key=[""] * 200_000),
+        "extras": _recipe(extras=[{}] * 200_000),
+        "types": _left(types={f"c{i}": "decima" for i in range(9_000)}),
+        "choice": _recipe(options={"engine": long}),
+        "prose": _recipe(description=long),
+    }
+    texts = {name: json.dumps(document).encode() for name, document in documents.items()}
+    return {
+        **texts,
+        "depth": b"[" * 1_000_000,
+        "numbers": b"[" + b"1," * 500_000 + b"1]",
+        "digits": b"9" * 1_000_000,
+        "twice": b"{" + b'"a":1,' * 9_000 + b'"a":1}',
+    }
+
+
+HOSTILE = _hostile()
+
+
+@pytest.mark.parametrize("path", ["/api/jobs", "/api/validate"])
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_no_body_keeps_the_loop_or_has_a_long_answer(
+    api: Served, name: str, path: str
+) -> None:
+    body = HOSTILE[name]
+    if path == "/api/jobs" and body.startswith(b'{"'):
+        body = b'{"run_id":"' + b"r" * 100 + b'","recipe":' + body + b"}"
+    assert len(body) <= MAX_BODY_BYTES
+
+    async with loop_watched() as longest:
+        answer = await api.http.post(path, content=body, timeout=60)
+
+    refused = answer.status_code in (400, 413, 422) or answer.json()["valid"] is False
+    assert refused, answer.text[:500]
+    assert len(answer.content) < MOST_ANSWER_BYTES
+    assert longest.cpu_s < MOST_LOOP_S
+
+
+async def test_a_text_that_is_too_long_is_refused_with_its_length(api: Served) -> None:
+    answer = await api.http.post("/api/validate", content=HOSTILE["uri"])
+
+    told = [fault["message"] for fault in answer.json()["faults"]]
+    assert told[0] == "Takes 8192 characters at most, not 900000."
