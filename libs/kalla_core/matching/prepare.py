@@ -21,7 +21,7 @@ from kalla_core.matching.comparable import check_comparisons, doubles_needed, hi
 from kalla_core.matching.faults import check_tables_read, fault, functions_of
 from kalla_core.matching.forbidden import take_away
 from kalla_core.matching.grouping import bracket_splices, bracketed
-from kalla_core.matching.lexer import Token
+from kalla_core.matching.lexer import Token, tokenize
 from kalla_core.matching.literals import (
     clock_splices,
     decimal_literals,
@@ -41,7 +41,8 @@ from kalla_core.matching.planning import (
 from kalla_core.matching.query import MatchQuery
 from kalla_core.matching.sites import CallSite
 from kalla_core.matching.statement import check_text
-from kalla_core.matching.text import Splice, spliced
+from kalla_core.matching.sub_queries import check_sub_queries, refusal
+from kalla_core.matching.text import Splice, original_offset, spliced
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ def _prepared(statement: _Statement) -> PreparedSql:
         statement = statement.with_exact(none)
         written = raw(session, statement.text(none))
     check_tables_read(query, tokens, written)
+    _check_sub_queries(statement)
     doubles = _doubles(statement)
     checked = analysed(session, statement.text(doubles)).display_indent()
     splices = statement.with_exact(doubles, checked).splices(doubles)
@@ -158,6 +160,21 @@ def _prepared(statement: _Statement) -> PreparedSql:
     prepared = PreparedSql(text, calls, float_sums(session, written))
     _check_plans(query, prepared, written)
     return prepared
+
+
+def _check_sub_queries(statement: _Statement) -> None:
+    def stands_alone(sql: str) -> bool:
+        try:
+            raw(statement.session, sql)
+        except PlanningFailed:
+            return False
+        return True
+
+    text = statement.text(frozenset())
+    if found := check_sub_queries(text, tokenize(text), stands_alone):
+        offset, what, remedy = found
+        place = original_offset(statement.splices(frozenset()), offset)
+        raise refusal(statement.query.sql, place, what, remedy)
 
 
 def _doubles(statement: _Statement) -> frozenset[Token]:
