@@ -7,6 +7,9 @@ can hold is an error. The result has the name it would have had, because names l
 It gives `round` another type in the plan that runs than in the one whose types were checked, so
 that what is compared with it never is equal, and compares dates with timestamps in nanoseconds,
 which end in 2262. A cast settles both.
+
+A column without any value has the type NULL, which fits anything; some functions do not take it,
+and some say so only in a run. A cast gives them what they take, and they answer NULL.
 """
 
 from __future__ import annotations
@@ -35,6 +38,15 @@ COMPARISONS = frozenset(
      "is not distinct from"}
 )  # fmt: skip
 CALLS = frozenset({"sum", "round", "abs"})
+_OF_NULL: Mapping[str, str] = {
+    "sum": _INTEGER, "round": _INTEGER, "abs": _INTEGER, "trunc": "DOUBLE", "to_hex": _INTEGER,
+    "date_trunc": MOMENT, "datetrunc": MOMENT, "date_part": MOMENT, "datepart": MOMENT,
+    "extract": MOMENT,
+}  # fmt: skip
+"""What functions take in the place of a value whose type is NULL."""
+
+CALLS_OF_NULL = frozenset(_OF_NULL) | CALLS
+"""The calls to look at where a value may be of type NULL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,8 @@ def wrapping(name: str, types: _Types, places: int | None = 0) -> Wrapping | Non
         types: of its operands; of a call only of the first one.
         places: to which `round` rounds; None if that is not known before a run.
     """
+    if name in CALLS_OF_NULL and pa.types.is_null(types[0]):
+        return Wrapping(None, (_OF_NULL[name],))
     if name == "round":
         return _rounded(types[0], places)
     if name in COMPARISONS:

@@ -17,7 +17,14 @@ from datafusion import SessionContext, udf
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
 from kalla_core.matching.arrow_types import UnknownType, parse_types
-from kalla_core.matching.exact import CALLS, COMPARISONS, OPERATIONS, Wrapping, wrapping
+from kalla_core.matching.exact import (
+    CALLS,
+    CALLS_OF_NULL,
+    COMPARISONS,
+    OPERATIONS,
+    Wrapping,
+    wrapping,
+)
 from kalla_core.matching.lexer import Kind, Token
 from kalla_core.matching.operations import Operation, Range, operations
 from kalla_core.matching.planning import PlanningFailed, analysed
@@ -40,6 +47,8 @@ def exact_splices(
     tokens: Sequence[Token],
     splices: Sequence[Splice],
     checked: str,
+    *,
+    untyped: bool = False,
 ) -> tuple[Splice, ...]:
     """Return the casts to put into a statement, to be applied before `splices`.
 
@@ -49,6 +58,7 @@ def exact_splices(
         tokens: of `sql`, and brackets of no width that are to be put in with the casts.
         splices: what else has to be put in for the statement to plan.
         checked: the text of its plan with its types checked.
+        untyped: whether values may be of type NULL.
 
     Raises:
         InvalidSql: there are too many operations.
@@ -58,7 +68,7 @@ def exact_splices(
     compared = _NANOSECONDS in checked or _hides_comparisons(tokens)
     asked = [
         one
-        for one in operations(tokens, CALLS)
+        for one in operations(tokens, CALLS_OF_NULL if untyped else CALLS)
         if _may_need(tokens, one) and (one.name not in COMPARISONS or compared)
     ]
     if len(asked) > MAX_OPERATIONS:
@@ -79,14 +89,15 @@ class _Probe:
         waiting = self._named()
         settled: dict[Operation, Wrapping] = {}
         for name, group in waiting.items():
-            arity = 1 if group[0].name in CALLS else len(group[0].operands)
+            # One argument more than it is called with: so it does not take NULLs either.
+            arity = 1 + (1 if group[0].name in CALLS_OF_NULL else len(group[0].operands))
             self.session.register_udf(
                 udf(_never_run, [_UNLIKE_ANY] * arity, pa.bool_(), "immutable", name)
             )
         while waiting:
             refusal = self._refusal(waiting, settled)
             if refusal is None:
-                break  # what is left has no types but null, or is never planned
+                break  # what is left is never planned
             for one in waiting.pop(refusal["name"]):
                 found = self._wrapping(one, refusal["types"])
                 if found is not None:
@@ -200,7 +211,7 @@ def _stand_in(
     tokens: Sequence[Token], one: Operation, name: str, pieces: _Pieces
 ) -> Iterator[Splice]:
     """Put a call of a stand-in in the place of an operation, around the operand of a call."""
-    if one.name in CALLS:
+    if one.name in CALLS_OF_NULL:
         pieces.around(one.operands[0], f"{name}(", ")")
         return
     pieces.around(one.place, f"{name}(", "" if one.name == "in" else ")")
@@ -240,7 +251,7 @@ def _scopes(tokens: Sequence[Token]) -> list[int]:
 
 def _may_need(tokens: Sequence[Token], one: Operation) -> bool:
     """Whether an operation may be inexact, judged without its types."""
-    if one.name in COMPARISONS or one.name == "round":
+    if one.name in COMPARISONS or one.name in CALLS_OF_NULL - OPERATIONS:
         return bool(one.operands) and not any(
             tokens[first].word("any", "all", "some") for first, _ in one.operands
         )

@@ -26,7 +26,8 @@ class Operation:
         name: the operator; `negate` for a minus before one operand, `between` and `in` in words,
             for a call the function's name.
         place: tokens from the first to the last of it, clauses such as OVER included.
-        operands: in order; those of a call without DISTINCT and ORDER BY.
+        operands: in order; those of a call without DISTINCT and ORDER BY, and of one that takes a
+            part of a moment that moment alone.
     """
 
     name: str
@@ -65,6 +66,7 @@ _NO_OPERAND = frozenset(
 _CALLED_ALSO = frozenset({"left", "right"})
 _LITERAL_TYPES = frozenset({"date", "interval", "time", "timestamp"})
 _UNITS = frozenset({"year", "month", "week", "day", "hour", "minute", "second", "quarter"})
+_PARTS_OF_MOMENTS = frozenset({"date_trunc", "datetrunc", "date_part", "datepart", "extract"})
 _CLAUSES = ("filter", "over", "within", "ignore", "respect")
 
 
@@ -232,8 +234,17 @@ class _Search:
                 )
                 for start, stop in self._listed(opened + 1, closed)
             )
+            if name.value in _PARTS_OF_MOMENTS:
+                operands = self._moment(operands)
             self.found.append(Operation(name.value, (first, end), operands))
         return end
+
+    def _moment(self, operands: tuple[Range, ...]) -> tuple[Range, ...]:
+        if len(operands) != 1:
+            return operands[1:2]
+        ((first, last),) = operands
+        after = [at + 1 for at in range(first, last) if self._tokens[at].word("from")]
+        return ((after[0], last),) if after else ()
 
     def _clauses(self, at: int, last: int) -> int:
         while at < last and self._tokens[at].word(*_CLAUSES):

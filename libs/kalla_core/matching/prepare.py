@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
 from datafusion import LogicalPlan, SessionContext
 
 from kalla_core.errors import InvalidSql
@@ -138,8 +139,22 @@ class _Statement:
         """Return the statement with the casts that make it exact."""
         plain = replace(self, exact=())
         splices = plain.splices(doubles)
-        found = exact_splices(self.session, self.query.sql, self.bracketed, splices, checked)
+        found = exact_splices(
+            self.session,
+            self.query.sql,
+            self.bracketed,
+            splices,
+            checked,
+            untyped=self._is_untyped(),
+        )
         return replace(self, exact=found)
+
+    def _is_untyped(self) -> bool:
+        """Whether values may be of type NULL: those of a column without any, or a literal."""
+        tables = (self.query.left, self.query.right, *self.query.extras)
+        return any(token.word("null") for token in self.tokens) or any(
+            pa.types.is_null(field.type) for table in tables for field in table.schema
+        )
 
 
 def _prepared(statement: _Statement) -> PreparedSql:

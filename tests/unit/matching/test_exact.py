@@ -324,3 +324,42 @@ def test_the_end_of_all_dates_is_a_date_like_others(condition: str) -> None:
     sql = f"select l.id as x from left_src l join right_src r on l.id = r.id and {condition}"
 
     assert evaluated(sql, left, right) == [{"x": 1}]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "sum(e)", "sum(distinct e)", "sum(e) filter (where id > 0)", "sum(-e)", "sum(abs(e))",
+        "sum(e) + 1", "sum(case when id = 1 then e end)", "sum(e) over (partition by id)",
+    ],
+)  # fmt: skip
+def test_a_sum_of_a_column_without_any_value_is_null(expression: str) -> None:
+    table = pa.table({"id": [1, 2], "e": pa.nulls(2)})
+
+    rows = evaluated(f"select {expression} as x from left_src", table)
+
+    assert {row["x"] for row in rows} == {None}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "abs(e)", "round(e)", "round(e, 2)", "trunc(e)", "to_hex(e)", "date_trunc('month', e)",
+        "date_part('month', e)", "extract(year from e)", "extract(year from e) + 1",
+        "extract(year from e + interval '1 day')", "date_trunc('month', null)",
+        "e + interval '1 day'",
+    ],
+)  # fmt: skip
+def test_a_function_of_a_value_without_a_type_is_null(expression: str) -> None:
+    assert value(expression, e=pa.nulls(1)) is None
+
+
+def test_what_has_a_type_beside_a_column_without_any_value_is_computed_as_ever() -> None:
+    columns = {"e": pa.nulls(1), "d": pa.array([dt.date(2026, 5, 31)]), "n": pa.array([-7])}
+
+    assert value("extract(month from d)", **columns) == 5
+    assert value("date_trunc('month', d)", **columns) in (
+        dt.date(2026, 5, 1),
+        dt.datetime(2026, 5, 1),
+    )
+    assert value("abs(n) + coalesce(sum(e) over (), 0)", **columns) == 7
