@@ -71,6 +71,7 @@ def test_a_message_asks_for_the_same_as_the_json_it_mirrors(tmp_path: Path) -> N
         callback_url="http://app/x",
     )
     whole["sources"][0]["filters"] = filters
+    whole["sources"][1]["format"] = {"delimiter": "tab", "null": ["-", ""], "header": True}
 
     for request in (whole, parts("run-1"), {"run_id": "run-3", "recipe": recipe}):
         assert submit_request(submit_message(request)) == parse_job_request(request)

@@ -75,6 +75,32 @@ def test_a_source_in_a_bucket_is_previewed_and_validated(
     assert checked.exit_code == 0, checked.err
 
 
+def test_a_source_in_a_bucket_is_read_with_its_format(bucket: TestBucket, tmp_path: Path) -> None:
+    told = "Ledger\npayment_id;reference;paid\nP-1;I-1;1.010,01-\nP-2;\u20ac;25,00\nTotal;;2\n"
+    bucket.put("in/ledger.csv", told.encode("cp1252"))
+    bucket.put("in/invoices.csv", b"invoice_id,amount\nI-1,-1010.00\nI-2,25.00\n")
+    path = write_recipe(tmp_path, bucket)
+    recipe = json.loads(path.read_text())
+    written = {
+        "delimiter": ";", "encoding": "cp1252", "decimal": ",", "thousands": ".",
+        "amounts": "trailing_minus", "skip_first": 1, "skip_last": 1,
+    }  # fmt: skip
+    uri = f"s3://{bucket.name}/in/ledger.csv"
+    recipe["sources"]["right"] |= {"uri": uri, "format": written}
+    path.write_text(json.dumps(recipe))
+
+    done = kalla("run", path, "--output", "out", cwd=tmp_path)
+    shown = kalla("preview", uri, "--json", "--format", json.dumps(written), cwd=tmp_path)
+
+    assert done.exit_code == 0, done.err
+    pairs = pq.read_table(tmp_path / "out" / "matched.parquet").to_pylist()
+    assert [(row["invoice_id"], row["payment_id"]) for row in pairs] == [("I-1", "P-1")]
+    assert [(row["reference"], row["paid"]) for row in json.loads(shown.out)["rows"]] == [
+        ("I-1", "-1010.01"),
+        ("\u20ac", "25.00"),
+    ]
+
+
 def test_what_is_not_there_is_named_with_its_source_and_leaves_nothing(
     bucket: TestBucket, tmp_path: Path
 ) -> None:

@@ -63,7 +63,7 @@ def _moment(*, timed: bool) -> Callable[[str], str]:
 
 
 def _header(value: object) -> object:
-    if isinstance(value, bool) or (isinstance(value, str) and value.strip()):
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and value.strip()):
         return value
     if isinstance(value, int) and 1 <= value <= MAX_SKIPPED:
         return value
