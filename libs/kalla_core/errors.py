@@ -22,6 +22,7 @@ operator's (the system failed, exit code 3).
     │   ├── SourceNotFound           source_not_found
     │   ├── SourceUnreadable         source_unreadable     the data is not what it should be
     │   ├── DuplicateKeys            duplicate_keys        a key that must be unique is not
+    │   ├── TooManyPairs             too_many_pairs        a key matches far too often
     │   ├── OutputExists             output_exists
     │   ├── OutputInUse              output_in_use
     │   ├── OutputNotWritable        output_not_writable
@@ -228,6 +229,12 @@ class DuplicateKeys(UserError):
     """A key that has to be unique, because rows are told apart by it, is not."""
 
     code = "duplicate_keys"
+
+
+class TooManyPairs(UserError):
+    """The match SQL makes more pairs than the run may have."""
+
+    code = "too_many_pairs"
 
 
 class OutputExists(UserError):

@@ -27,7 +27,7 @@ def slow(recipe: dict[str, object]) -> dict[str, object]:
     left = "left_src"
     joins = " ".join(f"CROSS JOIN {left} x{n}" for n in range(14))
     sql = f"SELECT l.invoice_id, r.payment_id FROM {left} l JOIN right_src r ON true {joins}"
-    return {**recipe, "match_sql": sql}
+    return {**recipe, "match_sql": sql, "options": {"max_pairs_per_row": 10**9}}
 
 
 async def until(client: httpx.AsyncClient, run_id: str, *statuses: str) -> dict[str, object]:
@@ -92,7 +92,9 @@ async def test_a_cancelled_job_stops_within_two_seconds_and_leaves_nothing(
 
 
 async def test_a_deadline_ends_a_job(books: Books, tmp_path: Path) -> None:
-    recipe = slow(to_document(load_recipe(books.write()))) | {"options": {"timeout_s": 1}}
+    recipe = slow(to_document(load_recipe(books.write()))) | {
+        "options": {"timeout_s": 1, "max_pairs_per_row": 10**9}
+    }
     with coordinator_process(tmp_path / "staging") as process:
         async with httpx.AsyncClient(base_url=process.url) as client:
             await client.post("/api/jobs", json={"run_id": "r", "recipe": recipe})

@@ -39,6 +39,7 @@ DOCUMENT: dict[str, Any] = {
         "timeout_s": 3600,
         "overwrite": False,
         "single_file": True,
+        "max_pairs_per_row": 1000,
     },
 }
 ABSENT = object()

@@ -40,6 +40,7 @@ OPTIONS = st.builds(
     timeout=st.none() | st.integers(1, 86_400_000).map(lambda ms: timedelta(milliseconds=ms)),
     overwrite=st.booleans(),
     single_file=st.booleans(),
+    max_pairs_per_row=st.none() | st.integers(1, 10**9),
 )
 
 

@@ -31,6 +31,7 @@ from kalla_core.engine.key_checks import check_keys, key_warnings, several_warni
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.late import LateJoin, narrowed, width_bytes
 from kalla_core.engine.matching_stage import run_matching
+from kalla_core.engine.pair_bound import PairBound, most_pairs
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.scan import OpenSource, ScanContext, Scanned, scan_all
 from kalla_core.engine.sinks import EvidenceSinks, whole_outputs
@@ -301,7 +302,8 @@ class _Job:
         sinks: EvidenceSinks,
     ) -> MatchingTotals:
         budget, store = self._spec.budget, gathered.store
-        first = Progress(Stage.MATCHING, rows_total=sum(store.row_count(side) for side in Side))
+        rows = sum(store.row_count(side) for side in Side)
+        first = Progress(Stage.MATCHING, rows_total=rows)
         context = JoinContext(
             planned=gathered.planned,
             extras=extras,
@@ -312,6 +314,7 @@ class _Job:
             ),
             sinks=sinks,
             progress=ProgressCounter(first, self._on_progress),
+            bound=PairBound(most_pairs(self._spec.recipe.options, rows), rows),
         )
         if gathered.late:
             return LateJoin(context, store, self._sources, self._fragments).run()

@@ -17,11 +17,13 @@ import pyarrow as pa
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.culprit import Sources, naming_rows
 from kalla_core.engine.failures import query_errors
+from kalla_core.engine.pair_bound import PairBound, too_many, worst_keys
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.engine.uses import Uses
+from kalla_core.errors import TooManyPairs
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.pairs import PairFrame, Pairs, expand
 from kalla_core.matching.planned import Planned, pair_frame
@@ -53,6 +55,7 @@ class JoinContext:
         extras: batches of each extra, by alias.
         limits: of the session that runs the match SQL.
         progress: of the matching stage.
+        bound: of the pairs of the whole run.
         stop: set once any fragment of the run fails.
     """
 
@@ -61,6 +64,7 @@ class JoinContext:
     limits: SessionLimits
     sinks: Sinks
     progress: ProgressCounter
+    bound: PairBound
     stop: Stop = field(default_factory=Stop)
 
     def one_thread(self, budget: Budget) -> JoinContext:
@@ -76,12 +80,14 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
 
     Raises:
         InvalidSql: a value makes the SQL fail (a cast, a division by zero).
+        TooManyPairs: there are more than the run may have.
         OutOfMemory: an operator needs more than its share.
     """
     sources = {left.side: lambda: left.batches, right.side: lambda: right.batches}
     frame = _frame(context, left, right)
     for batch, pairs in stream_pairs(frame, context.planned, sources):
         context.stop.check()
+        _bounded(context, len(pairs), left, right)
         at_left, at_right = left.positions(pairs.left), right.positions(pairs.right)
         output = rows_of(batch, pairs)
         context.sinks.matched(
@@ -91,6 +97,15 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
         )
         context.progress.add(matched=len(pairs))
         yield at_left, at_right
+
+
+def _bounded(context: JoinContext, pairs: int, left: Rows, right: Rows) -> None:
+    """Count pairs; who goes beyond the bound is told which keys of these rows have the most."""
+    try:
+        context.bound.add(pairs)
+    except TooManyPairs:
+        worst = worst_keys(context.planned, {left.side: left.batches, right.side: right.batches})
+        raise too_many(context.bound.most, context.bound.rows, worst) from None
 
 
 def _keys(planned: Planned, output: pa.RecordBatch, rows: Rows, at: Ints) -> list[pa.Array]:

@@ -45,7 +45,7 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
     decides = run.planned.strategy is Strategy.COPARTITION and not work.settle_later
     store = run.store(work, inputs, numbers=not decides)
     with writing_parts(run, PAIRS if work.settle_later else ALL) as parts:
-        context = run.join_context(parts.sinks, extras)
+        context = run.join_context(parts.sinks, extras, work.inputs)
         held_bytes = 0
         if work.settle_later:
             joins = SettledJoins(context, store, tuple(range(store.buckets)), run.budget)

@@ -17,9 +17,10 @@ import pyarrow as pa
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.join import JoinContext, rows_of, stream_pairs
+from kalla_core.engine.pair_bound import too_many, worst_keys
 from kalla_core.engine.rows import IdArray
 from kalla_core.engine.store import Store
-from kalla_core.errors import OutOfMemory
+from kalla_core.errors import OutOfMemory, TooManyPairs
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.matching.pairs import PairFrame
 from kalla_core.matching.planned import pair_frame
@@ -61,6 +62,7 @@ def match_from_disk(
     try:
         pairs = disk.write_pairs(sources)
     except OutOfMemory:  # once more with less: nothing has come of it yet
+        disk.take_back()
         disk = disk.frugal()
         pairs = disk.write_pairs(sources)
     yield from disk.matched(sources, pairs)
@@ -89,6 +91,11 @@ class _Disk:
         self._context = context
         self._folder = folder
         self._pair_bytes = 0
+        self._pairs_made = 0
+
+    def take_back(self) -> None:
+        """Let the pairs that were made so far not count."""
+        self._context.bound.add(-self._pairs_made)
 
     def frugal(self) -> _Disk:
         """Return the same with all that sorts hold at once as little as can be."""
@@ -133,11 +140,22 @@ class _Disk:
         read = {side: partial(_read, file) for side, file in sources.items()}
         for batch, pairs in stream_pairs(frame, self._context.planned, read):
             self._context.stop.check()
+            self._bounded(len(pairs), sources)
             output = rows_of(batch, pairs).columns
             numbers = (pa.array(pairs.left), pa.array(pairs.right))
             found = pa.RecordBatch.from_arrays([*output, *numbers], schema=self.pairs_schema)
             self._pair_bytes = max(self._pair_bytes, found.nbytes // len(pairs))
             yield found
+
+    def _bounded(self, pairs: int, sources: Mapping[Side, ArrowFile]) -> None:
+        bound = self._context.bound
+        self._pairs_made += pairs
+        try:
+            bound.add(pairs)
+        except TooManyPairs:
+            rows = {side: _read(file) for side, file in sources.items()}
+            worst = worst_keys(self._context.planned, rows)
+            raise too_many(bound.most, bound.rows, worst) from None
 
     def matched(
         self, sources: Mapping[Side, ArrowFile], pairs: ArrowFile

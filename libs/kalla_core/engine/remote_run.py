@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from kalla_core.engine.budget import Budget
 from kalla_core.engine.demands import query_over
 from kalla_core.engine.join import JoinContext, Sinks
 from kalla_core.engine.keying import Keying
+from kalla_core.engine.pair_bound import PairBound, most_pairs
 from kalla_core.engine.progress import Progress, ProgressCounter, Stage
 from kalla_core.engine.scan import OpenSource
 from kalla_core.engine.spool import Spool
@@ -111,9 +112,16 @@ class RemoteRun:
             held[pinned.spec.alias] = list(spool.read([0]))
         return held
 
-    def join_context(self, sinks: Sinks, extras: Mapping[str, list[pa.RecordBatch]]) -> JoinContext:
-        """Return what the joins of this fragment share."""
+    def join_context(
+        self, sinks: Sinks, extras: Mapping[str, list[pa.RecordBatch]], inputs: Sequence[SpoolInput]
+    ) -> JoinContext:
+        """Return what the joins of this fragment share.
+
+        Args:
+            inputs: all parts of both sides, of which this fragment has some buckets.
+        """
         budget = self.budget
+        rows = sum(one.rows for one in inputs if isinstance(one.table, Side))
         return JoinContext(
             planned=self.planned,
             extras=extras,
@@ -124,6 +132,7 @@ class RemoteRun:
             ),
             sinks=sinks,
             progress=self.counter(Stage.MATCHING),
+            bound=PairBound(most_pairs(self.job.recipe.options, rows), rows),
         )
 
     def _report(self, progress: Progress) -> None:

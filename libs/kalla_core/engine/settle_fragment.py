@@ -22,7 +22,7 @@ def run_settle(run: RemoteRun, work: SettleWork, inputs: Inputs) -> SettleDone:
     """
     store = run.store(work, inputs, numbers=True)
     with writing_parts(run, UNMATCHED_ROWS) as parts:
-        context = run.join_context(parts.sinks, {})
+        context = run.join_context(parts.sinks, {}, work.inputs)
         joins = SettledJoins(context, store, work.buckets, run.budget)
         marks = joins.no_marks()
         _gather(marks, work, inputs)

@@ -25,6 +25,7 @@ from kalla_core.recipe.column_types import parse_type
 from kalla_core.recipe.format_document import FormatDocument
 from kalla_core.recipe.model import EngineChoice, FilterOp, SourceType
 
+MAX_PAIRS_PER_ROW = 1_000_000_000
 MAX_PARTITIONS = 1024
 MAX_BUCKETS = 4096
 MAX_TIMEOUT_S = 366 * 86400
@@ -185,6 +186,7 @@ class OptionsDocument(Strict):
     timeout_s: Annotated[float | None, Field(ge=MIN_TIMEOUT_S, le=MAX_TIMEOUT_S)] = None
     overwrite: bool | None = None
     single_file: bool | None = None
+    max_pairs_per_row: Annotated[int | None, Field(ge=1, le=MAX_PAIRS_PER_ROW)] = None
 
 
 class RecipeDocument(Strict):

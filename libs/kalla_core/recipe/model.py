@@ -87,9 +87,12 @@ class EngineChoice(StrEnum):
 class Options:
     """How a run is carried out; none of it changes the rows of the evidence.
 
+    More pairs than `max_pairs_per_row` for each row of both sides, and than a million, stop a run.
+
     Attributes:
         partitions: parts per source; None lets the engine choose.
         buckets: hash classes; None (`auto`) lets the engine choose.
+        max_pairs_per_row: None for the usual bound.
     """
 
     engine: EngineChoice = EngineChoice.AUTO
@@ -98,6 +101,7 @@ class Options:
     timeout: timedelta | None = None
     overwrite: bool = False
     single_file: bool = False
+    max_pairs_per_row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

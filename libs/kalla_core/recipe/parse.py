@@ -137,6 +137,7 @@ def options_of(document: OptionsDocument | None) -> Options:
         timeout=None if seconds is None else timedelta(seconds=seconds),
         overwrite=bool(document.overwrite),
         single_file=bool(document.single_file),
+        max_pairs_per_row=document.max_pairs_per_row,
     )
 
 

@@ -93,6 +93,7 @@ def options_document(options: Options) -> dict[str, Any]:
             "timeout_s": None if options.timeout is None else _seconds(options.timeout),
             "overwrite": options.overwrite,
             "single_file": options.single_file,
+            "max_pairs_per_row": options.max_pairs_per_row,
         }
     )
 

@@ -155,6 +155,9 @@ def _options_document(options: jobs_pb2.Options) -> Json:
         "partitions": options.partitions if options.HasField("partitions") else None,
         "buckets": options.buckets if options.HasField("buckets") else None,
         "timeout_s": options.timeout_s if options.HasField("timeout_s") else None,
+        "max_pairs_per_row": options.max_pairs_per_row
+        if options.HasField("max_pairs_per_row")
+        else None,
     }
 
 

@@ -69,6 +69,7 @@ STATUSES: Mapping[str, Statuses] = {
     "invalid_type": _INVALID,
     "invalid_format": _INVALID,
     "invalid_setting": _INVALID,
+    "too_many_pairs": _INVALID,
     "connector_missing": _INVALID,
     "source_not_found": _INVALID,
     "source_unreadable": _INVALID,

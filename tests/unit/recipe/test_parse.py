@@ -48,6 +48,7 @@ def test_a_recipe_becomes_the_frozen_model():
             partitions=4,
             timeout=timedelta(hours=1),
             single_file=True,
+            max_pairs_per_row=1000,
         ),
     )
 

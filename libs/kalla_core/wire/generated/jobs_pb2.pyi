@@ -251,6 +251,7 @@ class Options(_message.Message):
     TIMEOUT_S_FIELD_NUMBER: _builtins.int
     OVERWRITE_FIELD_NUMBER: _builtins.int
     SINGLE_FILE_FIELD_NUMBER: _builtins.int
+    MAX_PAIRS_PER_ROW_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """empty: auto"""
     partitions: _builtins.int
@@ -259,6 +260,8 @@ class Options(_message.Message):
     timeout_s: _builtins.float
     overwrite: _builtins.bool
     single_file: _builtins.bool
+    max_pairs_per_row: _builtins.int
+    """absent: the usual bound"""
     def __init__(
         self,
         *,
@@ -268,19 +271,24 @@ class Options(_message.Message):
         timeout_s: _builtins.float | None = ...,
         overwrite: _builtins.bool = ...,
         single_file: _builtins.bool = ...,
+        max_pairs_per_row: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_buckets", b"_buckets", "_partitions", b"_partitions", "_timeout_s", b"_timeout_s", "buckets", b"buckets", "partitions", b"partitions", "timeout_s", b"timeout_s"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_buckets", b"_buckets", "_max_pairs_per_row", b"_max_pairs_per_row", "_partitions", b"_partitions", "_timeout_s", b"_timeout_s", "buckets", b"buckets", "max_pairs_per_row", b"max_pairs_per_row", "partitions", b"partitions", "timeout_s", b"timeout_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_buckets", b"_buckets", "_partitions", b"_partitions", "_timeout_s", b"_timeout_s", "buckets", b"buckets", "engine", b"engine", "overwrite", b"overwrite", "partitions", b"partitions", "single_file", b"single_file", "timeout_s", b"timeout_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_buckets", b"_buckets", "_max_pairs_per_row", b"_max_pairs_per_row", "_partitions", b"_partitions", "_timeout_s", b"_timeout_s", "buckets", b"buckets", "engine", b"engine", "max_pairs_per_row", b"max_pairs_per_row", "overwrite", b"overwrite", "partitions", b"partitions", "single_file", b"single_file", "timeout_s", b"timeout_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__buckets: _TypeAlias = _typing.Literal["buckets"]  # noqa: Y015
     _WhichOneofArgType__buckets: _TypeAlias = _typing.Literal["_buckets", b"_buckets"]  # noqa: Y015
+    _WhichOneofReturnType__max_pairs_per_row: _TypeAlias = _typing.Literal["max_pairs_per_row"]  # noqa: Y015
+    _WhichOneofArgType__max_pairs_per_row: _TypeAlias = _typing.Literal["_max_pairs_per_row", b"_max_pairs_per_row"]  # noqa: Y015
     _WhichOneofReturnType__partitions: _TypeAlias = _typing.Literal["partitions"]  # noqa: Y015
     _WhichOneofArgType__partitions: _TypeAlias = _typing.Literal["_partitions", b"_partitions"]  # noqa: Y015
     _WhichOneofReturnType__timeout_s: _TypeAlias = _typing.Literal["timeout_s"]  # noqa: Y015
     _WhichOneofArgType__timeout_s: _TypeAlias = _typing.Literal["_timeout_s", b"_timeout_s"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__buckets) -> _WhichOneofReturnType__buckets | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_pairs_per_row) -> _WhichOneofReturnType__max_pairs_per_row | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__partitions) -> _WhichOneofReturnType__partitions | None: ...
     @_typing.overload

@@ -12,6 +12,7 @@ from kalla_core.engine.census import KeyCounts
 from kalla_core.engine.held_plan import HeldPlan
 from kalla_core.engine.job import JobOutcome, SideOutcome
 from kalla_core.engine.key_checks import check_keys, key_warnings, several_warnings
+from kalla_core.engine.pair_bound import most_pairs, too_many
 from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
@@ -26,6 +27,7 @@ from kalla_core.fragments.outcome import (
 )
 from kalla_core.fragments.several import together
 from kalla_core.matching.query import Side, TableShape
+from kalla_core.recipe.model import Options
 
 T = TypeVar("T", bound=Outcome)
 
@@ -89,6 +91,7 @@ def outcome(
     plan: HeldPlan,
     files: tuple[WrittenFile, ...],
     durations: Mapping[str, float],
+    options: Options,
 ) -> JobOutcome:
     """Return what the run did, once it is proved that every row is accounted for.
 
@@ -97,6 +100,7 @@ def outcome(
 
     Raises:
         DuplicateKeys: rows are told apart by a primary key that is not unique.
+        TooManyPairs: all fragments together made more than the run may have.
         AccountingFailed: rows in and rows out do not add up.
     """
     shapes = {side: _shape(plan, side) for side in Side}
@@ -105,6 +109,7 @@ def outcome(
     if plan.by_primary_key:
         check_keys(shapes, keys)
     ledgers = {side: _ledger(gathered, files, side) for side in Side}
+    _check_pairs(options, files, sum(ledger.scanned for ledger in ledgers.values()))
     prove(*ledgers.values())
     return JobOutcome(
         sides={
@@ -130,6 +135,12 @@ def outcome(
             *several_warnings(shapes, found),
         ),
     )
+
+
+def _check_pairs(options: Options, files: Sequence[WrittenFile], rows: int) -> None:
+    most = most_pairs(options, rows)
+    if rows_in(files, MATCHED) > most:
+        raise too_many(most, rows)
 
 
 def _accepted(state: RunState, stage: StageName, kind: type[T]) -> Iterator[T]:

@@ -248,7 +248,7 @@ class _Attempt:
         files = await collected(output, gathered.parts)
         if order.recipe.options.single_file:
             files = await merge(output, files, self.settings.start)
-        done = outcome(gathered, plan, files, telling.durations)
+        done = outcome(gathered, plan, files, telling.durations, order.recipe.options)
         request = RunRequest(order.recipe, order.run_id, output.location, 0, 0)
         metadata = run_metadata(request, order.started_at, done)
         return replace(metadata, engine=ClusterHost.name, matched_count=rows_in(files, MATCHED))
