@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any, Never, TextIO, cast
@@ -20,6 +21,7 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger, Processor
 
+from kalla_core.observe.repeats import Repeats
 from kalla_core.observe.secrets import mask
 from kalla_core.settings import LogFormat, LogLevel
 
@@ -57,16 +59,27 @@ def configure_logs(
 
 
 class _Others(logging.Handler):
-    """Lets what libraries log by Python's own logging come out as our lines do, masked."""
+    """Lets what libraries log by Python's own logging come out as our lines do, masked.
+
+    What a library says again and again, as when there are no descriptors left, is said less often.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._repeats = Repeats()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; the logger's name tells whose it is."""
+        missed = self._repeats.held_back((record.name, record.msg), time.monotonic())
+        if missed is None:
+            return
         try:
             get_logger().log(
                 record.levelno,
                 "library_log",
                 library=record.name,
                 message=record.getMessage(),
+                **({"held_back": missed} if missed else {}),
                 **({"exc_info": record.exc_info} if record.exc_info else {}),
             )
         except Exception:  # as handlers do: a line that cannot be written must not end its caller

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from kalla_core.errors import RecipeInvalid, RequestRefused, RequestTooLarge
 from kalla_core.recipe.jsontext import read_json
@@ -42,6 +43,8 @@ async def body_of(request: Request) -> bytes:
         raise RequestRefused(
             f"The body of the request did not arrive within {BODY_PATIENCE_S:g} seconds."
         ) from None
+    except ClientDisconnect:
+        raise RequestRefused("The body of the request was cut off by its sender.") from None
     return b"".join(pieces)
 
 

@@ -18,6 +18,11 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from kalla_coordinator.api.auth import Tokens
+from kalla_coordinator.api.connections import (
+    HEADERS_PATIENCE_S,
+    bounded_http,
+    most_connections,
+)
 from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.flight import FlightServer
 from kalla_coordinator.api.grpc import ExtraServicer, GrpcServer
@@ -142,7 +147,7 @@ async def _http(
 ) -> AsyncIterator[None]:
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=bounded_http(HEADERS_PATIENCE_S, most_connections()),
         ws="none",
         lifespan="off",
         log_config=None,
