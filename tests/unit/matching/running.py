@@ -44,7 +44,8 @@ def pairs_and_rows(plan: Planned, sides: Sides, fx: pa.Table, threads: int = 1) 
 def run(plan: Planned, sides: Sides, fx: pa.Table) -> None:
     """Run it to its end, pairs and all, whatever it gives."""
     for batch, frame in _batches(plan, sides, fx, 1):
-        expand(batch, frame)
+        for _ in expand(batch, frame):
+            pass
 
 
 def result_rows(plan: Planned, sides: Sides, fx: pa.Table) -> list[Line]:
