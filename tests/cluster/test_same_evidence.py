@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from benchmarks.check import check
@@ -96,6 +97,40 @@ def test_every_shape_has_the_same_evidence_on_a_cluster(
     cluster: Cluster, shape: Shape, tmp_path: Path
 ) -> None:
     the_evidence_is_the_same(cluster, given(tmp_path, shape), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sql", "code"),
+    [
+        (
+            "SELECT id, rid FROM (SELECT l.id, r.id rid, row_number() OVER (PARTITION BY l.k "
+            "ORDER BY l.id, r.id) n FROM l JOIN r ON l.k = r.k AND l.m <= r.n) p WHERE n = 1",
+            "not_chosen",
+        ),
+        ("SELECT l.id, r.id rid FROM l JOIN r ON l.k = r.k AND l.m < r.n", "key_not_found"),
+        (
+            "WITH x AS (SELECT * FROM l WHERE m < 3) SELECT x.id, r.id rid FROM x "
+            "JOIN r ON lpad(CAST(CAST(x.k AS INT) AS VARCHAR), 3, '0') = r.k AND x.m < r.n",
+            "predicate_failed",
+        ),
+    ],
+    ids=["chosen by a window", "near keys", "conversions under a filter"],
+)
+def test_reasons_are_the_same_on_a_cluster(
+    cluster: Cluster, sql: str, code: str, tmp_path: Path
+) -> None:
+    books = Reconciliation(tmp_path, sql)
+    ids = list(range(60))
+    ours = ["n/a" if n % 7 == 3 else str(n % 20) for n in ids]
+    theirs = [f"{n % 25:03}" if n % 2 else f"{n % 25} " if n % 3 else str(n % 25) for n in ids]
+    marks = [3 if key == "n/a" else n % 3 for n, key in zip(ids, ours, strict=True)]
+    books.put("left", pa.table({"id": ids, "k": ours, "m": marks}))
+    books.put("right", pa.table({"id": ids, "k": theirs, "n": [n % 4 for n in ids]}))
+
+    the_evidence_is_the_same(cluster, books, tmp_path)
+
+    told = [reason for side in Side for reason in books.run().reasons(side).values()]
+    assert code in {reason for reason, _, _ in told}
 
 
 @pytest.fixture(scope="module", params=[1, 5])

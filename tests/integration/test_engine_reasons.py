@@ -370,3 +370,39 @@ def test_a_key_that_is_there_but_for_its_spelling_is_shown(
     assert reasons[Side.RIGHT][12][2] == "200"
     assert reasons[Side.RIGHT][14][2] is None
     assert reasons[Side.LEFT][0] == not_found("r has k = 'other 0', j = 7")
+
+
+@pytest.mark.parametrize(
+    ("key", "texts", "there", "missing"),
+    [
+        (
+            "to_date(x.k) = to_date(r.k)",
+            ["2026-01-02", "2026-02-03", "n/a"],
+            "2026-01-02",
+            "2026-02-03",
+        ),
+        (
+            "lpad(CAST(CAST(x.k AS INT) AS VARCHAR), 5, '0') = r.k",
+            ["42", "7", "n/a"],
+            "00042",
+            "00007",
+        ),
+    ],
+)
+def test_a_key_by_a_conversion_that_fails_for_rows_left_out(
+    tmp_path: Path, key: str, texts: list[str], there: str, missing: str
+) -> None:
+    left = {"id": [1, 2, 3], "k": texts, "on": [True, True, False]}
+    right = {"id": [11], "k": [there], "n": [5]}
+    cte = "WITH x AS (SELECT * FROM l WHERE l.on)"
+
+    reasons = reasons_of(
+        tmp_path, f"{cte} SELECT x.id, r.id rid FROM x JOIN r ON {key} AND r.n < 5", left, right
+    )
+
+    says = "r.n < 5 does not hold: r.n = 5"
+    assert reasons[Side.LEFT][1] == failed(11, "r", says)
+    assert reasons[Side.LEFT][2][0] == "key_not_found"
+    assert missing in reasons[Side.LEFT][2][1]
+    assert reasons[Side.LEFT][3][0] == "key_null"
+    assert reasons[Side.RIGHT][11][0] == "predicate_failed"

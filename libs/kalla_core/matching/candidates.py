@@ -10,13 +10,12 @@ import pyarrow as pa
 from datafusion import Expr, LogicalPlan
 
 from kalla_core.matching.copartition import ANY_SCAN, at_scan, bases
-from kalla_core.matching.expressions import uncast
 from kalla_core.matching.keys import KeyComponent, SideKey
 from kalla_core.matching.lineage import Reader, Symbol
 from kalla_core.matching.lossless import common_type
 from kalla_core.matching.query import Side
 from kalla_core.matching.routes import NoRoute, Route, Selected, routes_to, source
-from kalla_core.matching.totality import never_fails, tolerant
+from kalla_core.matching.totality import guarded, tolerant
 from kalla_core.matching.trace import Equality, Traced, Tracer
 from kalla_core.matching.wording import spoken, worded
 
@@ -153,12 +152,15 @@ class _Lowering:
         end = route.follow(source(self.reader.session, route.side)).logical_plan()
         if not self._is(symbol, end, expr, route.side):
             return None
-        if route.shielded and not self._never_fails(route, end, expr):
-            self.refusals.append(
-                f"{worded(expr)} is no key: it could fail for a row that the SQL leaves out."
-            )
-            return None
         value = tolerant(expr, end, self.reader)
+        if route.shielded:
+            safe_route, safe_value = self._guarded(route), guarded(value, end, self.reader)
+            if safe_route is None or safe_value is None:
+                self.refusals.append(
+                    f"{worded(expr)} is no key: it could fail for a row that the SQL leaves out."
+                )
+                return None
+            route, value = safe_route, safe_value
         if self.reader.type_of(value, end) != agreed:
             value = value.try_cast(agreed)
         return SideKey(symbol, route, value, spoken(symbol))
@@ -179,13 +181,22 @@ class _Lowering:
                 route = replace(route, steps=steps)
         return route
 
-    def _never_fails(self, route: Route, end: LogicalPlan, expr: Expr) -> bool:
-        return never_fails(uncast(expr), end, self.reader) and all(
-            never_fails(inner, self._below(route, index), self.reader)
-            for index, step in enumerate(route.steps)
-            if isinstance(step, Selected)
-            for inner in step.exprs
-        )
+    def _guarded(self, route: Route) -> Route | None:
+        """Return `route` with steps that give null where they would fail, if that can be had."""
+        for index, step in enumerate(route.steps):
+            if isinstance(step, Selected):
+                below = self._below(route, index)
+                exprs = [guarded(expr, below, self.reader) for expr in step.exprs]
+                named = tuple(
+                    _named_alike(expr, original)
+                    for expr, original in zip(exprs, step.exprs, strict=True)
+                    if expr is not None
+                )
+                if len(named) < len(exprs):
+                    return None
+                steps = (*route.steps[:index], Selected(named), *route.steps[index + 1 :])
+                route = replace(route, steps=steps)
+        return route
 
     def _below(self, route: Route, index: int) -> LogicalPlan:
         frame = source(self.reader.session, route.side)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 from datafusion import Expr, LogicalPlan
+from datafusion import functions as f
 
 from kalla_core.matching.expressions import OpaqueExpression, operands, walk
 from kalla_core.matching.lineage import Reader
@@ -27,6 +28,15 @@ _KINDS = frozenset(
     IsNull IsTrue IsUnknown Like Literal Negative Not TryCast
     """.split()  # noqa: SIM905 - a list of words
 )
+_READ_TEXT = frozenset(
+    """
+    to_date to_timestamp to_timestamp_micros to_timestamp_millis to_timestamp_nanos
+    to_timestamp_seconds
+    """.split()  # noqa: SIM905 - a list of words
+)
+"""Functions that, of one text, give what a cast to their type gives, or fail."""
+_LAZY_FUNCTIONS = frozenset({"coalesce", "ifnull", "nvl", "nvl2"})
+_LAZY_OPERATORS = frozenset({"AND", "OR"})
 _MAY_OVERFLOW = {"+", "-", "*"}
 _MAY_DIVIDE_BY_ZERO = {"/", "%"}
 
@@ -51,6 +61,51 @@ def never_fails(expr: Expr, plan: LogicalPlan, reader: Reader) -> bool:
         return all(_total(part, plan, reader) for part in walk(expr))
     except OpaqueExpression:
         return False
+
+
+def guarded(expr: Expr, plan: LogicalPlan, reader: Reader) -> Expr | None:
+    """Return `expr`, null for rows for which it would fail; None if that cannot be had.
+
+    The parts that may fail are tried first, inner ones before outer ones, and the whole is only
+    asked for where all of them succeed.
+    """
+    if never_fails(expr, plan, reader):
+        return expr
+    try:
+        parts = tuple(walk(expr))
+        # What is asked for some rows only must not be tried for others: they have a value.
+        if any(map(_is_lazy, parts)):
+            return None
+        risky = [part for part in parts if not _total(part, plan, reader)]
+        for part in risky:  # from the outermost to the innermost, which is then tried first
+            attempt = _attempt(part, plan, reader)
+            if attempt is None:
+                return None
+            given = operands(part)[0]
+            expr = f.when(given.is_null() | attempt.is_not_null(), expr).end()
+    except OpaqueExpression:
+        return None
+    return expr
+
+
+def _attempt(expr: Expr, plan: LogicalPlan, reader: Reader) -> Expr | None:
+    """Return the conversion `expr` so that it gives null where it fails; None if it is none."""
+    given = operands(expr)
+    if expr.variant_name() == "ScalarFunction":
+        reads_text = expr.rex_call_operator() in _READ_TEXT and len(given) == 1
+        if not reads_text or not is_text(reader.type_of(given[0], plan)):
+            return None
+    elif expr.variant_name() != "Cast":
+        return None
+    return given[0].try_cast(reader.type_of(expr, plan))
+
+
+def _is_lazy(expr: Expr) -> bool:
+    """Whether `expr` may leave parts of it unasked for some rows."""
+    kind = expr.variant_name()
+    if kind == "ScalarFunction":
+        return expr.rex_call_operator() in _LAZY_FUNCTIONS
+    return kind == "Case" or (kind == "BinaryExpr" and expr.rex_call_operator() in _LAZY_OPERATORS)
 
 
 def _total(expr: Expr, plan: LogicalPlan, reader: Reader) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
@@ -129,6 +130,45 @@ def test_a_cast_inside_a_sub_query_gives_null_too() -> None:
     )
 
     assert found.column("__k0").to_pylist() == [None, 7]
+
+
+@pytest.mark.parametrize(
+    ("key", "texts", "keys"),
+    [
+        ("to_date(r.sref) = to_date(l.ref)", ["2026-01-02", "x", None], [date(2026, 1, 2)]),
+        (
+            "lpad(cast(cast(r.sref as int) as varchar), 5, '0') = l.ref",
+            ["42", "x", None],
+            ["00042"],
+        ),
+        (
+            "cast(cast(r.sref as date) as varchar) = l.ref",
+            ["2026-01-02", "2026-13-02", ""],
+            ["2026-01-02"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("inner", [False, True], ids=["in the join", "below the filter"])
+def test_a_conversion_that_fails_behind_a_filter_gives_null(
+    key: str, texts: list[str | None], keys: list[object], inner: bool
+) -> None:
+    theirs, ours = key.split(" = ")
+    sql = f"select l.id from left_src l join (select * from right_src where id > 0) r on {key}"
+    if inner:
+        made = f"select {theirs} v from right_src r where r.id > 0"
+        sql = f"select l.id from left_src l join ({made}) s on s.v = {ours}"
+
+    found = keys_of(sql, Side.RIGHT, [{"sref": text} for text in texts])
+
+    assert found.column("__k0").to_pylist() == [*keys, None, None]
+
+
+def test_a_conversion_that_a_case_asks_for_some_rows_only_is_refused() -> None:
+    guarded = "case when r.sref like '1%' then cast(r.sref as int) else 0 end"
+
+    plan = planned(f"{JOIN} l.k = {guarded} where r.grp > 0")
+
+    assert plan.reason_keys == ()
 
 
 def test_a_key_that_could_fail_behind_a_filter_is_refused_with_the_reason() -> None:
