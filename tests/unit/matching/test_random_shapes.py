@@ -52,8 +52,9 @@ def check(sql: str, data: Tables, sides: Sides) -> None:
     except SidesNotIdentified:
         return
     except InvalidSql as refused:
-        assert any(words in refused.message for words in REFUSED), refused.message
-        return
+        if any(words in refused.message for words in REFUSED):
+            return
+        raise
     whole = pairs_and_rows(plan, sides, data.fx)
     ways = [pieces(sides, side, 3) for side in plan.replicable]
     if plan.copartition is not None:
