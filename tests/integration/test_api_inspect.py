@@ -12,6 +12,7 @@ import pytest
 
 from kalla_coordinator.api.documents import PreviewDocument
 from kalla_coordinator.jobs.allowed import Allowed
+from kalla_coordinator.jobs.outputs import Outputs
 from kalla_core.client import Client
 from kalla_core.engine.children import Limits
 from kalla_core.errors import DeadlineExceeded, NotAllowed, OutOfMemory, RecipeInvalid
@@ -20,6 +21,7 @@ from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
 from tests.support.api import Served, absolute_recipe, served
 from tests.support.books import make_books
 from tests.support.command import kalla
+from tests.support.jobs import Remembered
 from tests.support.processes import children_of
 
 
@@ -164,7 +166,7 @@ async def test_hosts_that_are_not_allowed_are_not_asked(tmp_path: Path) -> None:
     recipe["sources"]["right"] |= {"type": "postgres", "uri": elsewhere}
     allowed = Allowed(tmp_path, hosts=frozenset({"db"}))
 
-    async with served(tmp_path, check_sources=allowed.check_sources) as api:
+    async with served(tmp_path, check_sources=Outputs(allowed, Remembered()).readable) as api:
         answers = [
             await api.http.post("/api/validate", json=recipe),
             await api.http.post("/api/explain", json=recipe),
@@ -186,7 +188,7 @@ async def test_no_secret_of_the_coordinator_goes_to_a_host_that_a_caller_names(
 ) -> None:
     monkeypatch.setenv("KALLA_OWN_SECRET", "for-nobody")
     allowed = Allowed(tmp_path)
-    check = allowed.check_sources if checked else None
+    check = Outputs(allowed, Remembered()).readable if checked else None
     recipe = absolute_recipe(make_books(tmp_path))
 
     async with (

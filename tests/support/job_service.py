@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from kalla_coordinator.jobs.caller import STRANGER, Caller
 from kalla_core.errors import (
     InvalidSetting,
     JobConflict,
@@ -53,7 +54,7 @@ class MemoryJobs:
     requests: dict[str, JobRequest] = field(default_factory=dict)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def submit(self, request: JobRequest) -> Job:
+    async def submit(self, request: JobRequest, caller: Caller = STRANGER) -> Job:
         self._check()
         if request.run_id in self.jobs:
             if self.requests[request.run_id] != request:

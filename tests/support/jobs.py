@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.host import RunOrder, Watch
 from kalla_coordinator.jobs.ledger import Ledger
 from kalla_coordinator.jobs.model import Job
+from kalla_coordinator.jobs.outputs import Outputs, Owners
 from kalla_coordinator.jobs.recovery import FindEvidence, find_evidence, look_further, recover
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import JobStore, open_store
@@ -29,6 +30,16 @@ from kalla_core.ids import RunId
 from kalla_core.recipe.job import JobRequest, parse_job_request
 
 PATIENCE_S = 20
+
+
+@dataclass
+class Remembered:
+    """Who made which outputs, as the test says."""
+
+    made: dict[str, set[str]] = field(default_factory=dict)
+
+    async def owners(self, places: Collection[str]) -> Owners:
+        return {place: self.made[place] for place in places if place in self.made}
 
 
 def request(run_id: str = "run-1", sql: str = "SELECT 1", **more: Any) -> JobRequest:
@@ -136,7 +147,7 @@ async def office(
         unseen = await recover(store, runner, find)
         looking = asyncio.create_task(look_further(runner, unseen, find, look_again_s=0.01))
         try:
-            yield Office(Desk(store, runner, Allowed(staging)), store, metrics)
+            yield Office(Desk(store, runner, Outputs(Allowed(staging), store)), store, metrics)
         finally:
             runner.draining = True
             tasks = [*runner._tasks, looking]  # as a crash: nobody writes anything down

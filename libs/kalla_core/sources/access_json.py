@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ def access_json(access: SourceAccess) -> dict[str, Any]:
     """Return what may be reached as JSON."""
     roots, env = access.allowed_roots, access.allowed_env
     return {
-        "roots": None if roots is None else [str(root) for root in roots],
+        "roots": None if roots is None else _texts(roots),
         "env": None if env is None else sorted(env),
+        "closed": _texts(access.closed),
+        "opened": _texts(access.opened),
+        "secrets": _texts(access.secrets),
     }
 
 
@@ -22,6 +25,17 @@ def access_of(document: Mapping[str, Any]) -> SourceAccess:
     """Return what `access_json` described."""
     roots, env = document["roots"], document["env"]
     return SourceAccess(
-        allowed_roots=None if roots is None else tuple(Path(root) for root in roots),
+        allowed_roots=None if roots is None else _paths(roots),
         allowed_env=None if env is None else frozenset(env),
+        closed=_paths(document["closed"]),
+        opened=_paths(document["opened"]),
+        secrets=_paths(document["secrets"]),
     )
+
+
+def _texts(paths: Sequence[Path]) -> list[str]:
+    return [str(path) for path in paths]
+
+
+def _paths(texts: Sequence[str]) -> tuple[Path, ...]:
+    return tuple(Path(text) for text in texts)

@@ -38,10 +38,16 @@ class SourceAccess:
     Attributes:
         allowed_roots: folders below which local files may be read; None for everywhere.
         allowed_env: variables that a URI may name as `${env:NAME}`; None for all.
+        closed: folders below which no file is a source, wherever the roots lie.
+        opened: folders in closed ones that are sources all the same.
+        secrets: files that are none, whatever names they have; they need not be there.
     """
 
     allowed_roots: tuple[Path, ...] | None = None
     allowed_env: frozenset[str] | None = None
+    closed: tuple[Path, ...] = ()
+    opened: tuple[Path, ...] = ()
+    secrets: tuple[Path, ...] = ()
 
 
 EVERYTHING = SourceAccess()

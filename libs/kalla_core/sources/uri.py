@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -165,21 +165,6 @@ def mask(uri: str) -> str:
         return uri
     head, rest = uri[: found.end()], uri[found.end() :]
     return head + _SECRET_OPTION.sub(rf"\1{_MASK}", _masked_password(rest))
-
-
-def check_allowed(path: Path, allowed_roots: Sequence[Path] | None) -> None:
-    """Check that `path`, symbolic links followed, lies below an allowed root; None allows all.
-
-    Raises:
-        InvalidUri: it does not.
-    """
-    if allowed_roots is None:
-        return
-    real = path.resolve()
-    if not any(real.is_relative_to(root.resolve()) for root in allowed_roots):
-        raise InvalidUri(
-            f"`{path}` lies outside the folders that may be read here.", path=str(path)
-        )
 
 
 def _masked_password(rest: str) -> str:

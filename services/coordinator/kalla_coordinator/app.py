@@ -41,6 +41,7 @@ from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.ledger import Ledger
 from kalla_coordinator.jobs.local_host import LocalHost, job_memory_bytes
 from kalla_coordinator.jobs.niceness import giving_way
+from kalla_coordinator.jobs.outputs import Outputs
 from kalla_coordinator.jobs.recovery import look_further, recover
 from kalla_coordinator.jobs.retention import keep_tidy
 from kalla_coordinator.jobs.runner import Runner
@@ -57,6 +58,7 @@ from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import CoordinatorSettings
+from kalla_core.settings.secret_files import secret_files
 from kalla_core.settings.tokens import is_loopback, sends_tokens_openly
 from kalla_core.units import format_bytes
 
@@ -189,7 +191,9 @@ async def coordinator(
             host, ClusterHost(dispatcher, cluster), dispatcher, settings.smallest_cluster_bytes
         )
         runner = Runner(Ledger(store, outbox), engines, metrics, places)
-        desk = Desk(store, runner, allowed)
+        outputs = Outputs(allowed, store)
+        stack.callback(outputs.close)
+        desk = Desk(store, runner, outputs)
         for delivery in await store.owed():
             outbox.owe(delivery)
         stack.push_async_callback(_stop_now, runner)
@@ -205,7 +209,7 @@ async def coordinator(
                 registry=metrics.registry,
                 listener=listener,
                 access=allowed.access,
-                check_sources=allowed.check_sources,
+                check_sources=outputs.readable,
                 extra_servicers=[ExtraServicer(SERVICE, partial(add_executors, dispatcher))],
                 start_child=start,
             )
@@ -269,7 +273,13 @@ def _allowed(settings: CoordinatorSettings) -> Allowed:
         callback_hosts=_hosts(settings.callback_hosts),
         buckets=None if settings.allowed_buckets is None else frozenset(settings.allowed_buckets),
         env=frozenset(settings.allowed_env),
+        secrets=_secret_files(settings),
     )
+
+
+def _secret_files(settings: CoordinatorSettings) -> tuple[Path, ...]:
+    own = settings.callback_secret_file
+    return secret_files(settings) + (() if own is None else (own.absolute(),))
 
 
 def _roots(settings: CoordinatorSettings) -> tuple[Path, ...] | None:

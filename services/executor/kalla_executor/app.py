@@ -32,6 +32,7 @@ from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import ExecutorSettings
+from kalla_core.settings.secret_files import secret_files
 from kalla_core.settings.tls import PeerTls, read_peer_tls
 from kalla_core.settings.tokens import executor_token, read_tokens, sends_tokens_openly
 from kalla_core.sources.protocol import SourceAccess
@@ -144,7 +145,7 @@ class _Executor:
             self._tell,
             settings.spool_limit_bytes,
             authorities,
-            SourceAccess(allowed_env=frozenset(settings.allowed_env)),
+            _access(settings, folder),
         )
         self._presence = Presence(
             f"{_bracketed(settings.coordinator_host)}:{settings.coordinator_port}",
@@ -268,6 +269,15 @@ class _Executor:
             fetched_bytes=_count(self._metrics, "kalla_fetched_bytes_total"),
             served_bytes=_count(self._metrics, "kalla_served_bytes_total"),
         )
+
+
+def _access(settings: ExecutorSettings, folder: SpoolFolder) -> SourceAccess:
+    """Return what fragments may read here: whether a job may was asked where it was planned."""
+    return SourceAccess(
+        allowed_env=frozenset(settings.allowed_env),
+        closed=(folder.path, Path("/proc")),
+        secrets=secret_files(settings),
+    )
 
 
 def _count(metrics: ExecutorMetrics, name: str) -> int:

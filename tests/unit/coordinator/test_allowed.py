@@ -9,7 +9,6 @@ import pytest
 from kalla_coordinator.jobs.allowed import Allowed
 from kalla_core.errors import InvalidUri, NotAllowed, RecipeInvalid
 from kalla_core.sources.access_json import access_json, access_of
-from kalla_core.sources.protocol import SourceAccess
 from tests.support.jobs import request
 
 ALLOWED = Allowed(Path("/staging"), hosts=frozenset({"host"}), callback_hosts=frozenset({"app"}))
@@ -131,11 +130,19 @@ def test_in_a_path_nothing_stands_for_a_variable() -> None:
 
 
 def test_those_who_read_the_sources_are_bound_as_well(tmp_path: Path) -> None:
-    allowed = Allowed(tmp_path, roots=(tmp_path / "in",), env=frozenset({"PGPASS"}))
-
-    assert access_of(access_json(allowed.access)) == SourceAccess(
-        (tmp_path, tmp_path / "in"), frozenset({"PGPASS"})
+    allowed = Allowed(
+        tmp_path, roots=(tmp_path / "in",), env=frozenset({"PGPASS"}), secrets=(tmp_path / "token",)
     )
+
+    found = access_of(access_json(allowed.access))
+
+    assert found == allowed.access
+    assert (found.allowed_roots, found.allowed_env) == (
+        (tmp_path, tmp_path / "in"),
+        frozenset({"PGPASS"}),
+    )
+    assert tmp_path / "runs" in found.closed
+    assert {tmp_path / "jobs.sqlite-wal", tmp_path / "token"} <= {*found.secrets}
 
 
 def test_only_listed_buckets_are_read_and_written() -> None:
@@ -148,6 +155,23 @@ def test_only_listed_buckets_are_read_and_written() -> None:
             bound.output(request(output_path=f"s3://{bucket}/out"))
     with pytest.raises(NotAllowed, match="--allowed-buckets"):
         bound.check_sources(["s3://other/books/a.csv"])
+
+
+@pytest.mark.parametrize("uri", ["/proc/self/environ?format=csv", "/dev/fd/../environ"])
+def test_what_the_kernel_tells_of_processes_is_no_source(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(NotAllowed):
+        Allowed(tmp_path).check_sources([uri])
+
+
+@pytest.mark.parametrize("name", ["jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm", "token"])
+def test_a_hard_link_to_a_secret_is_as_secret(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("admin TOKEN")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").hardlink_to(tmp_path / name)
+    allowed = Allowed(tmp_path, secrets=(tmp_path / "token",))
+
+    with pytest.raises(NotAllowed):
+        allowed.check_sources([f"{tmp_path}/in/a.csv"])
 
 
 @pytest.mark.parametrize("source", ["", "runs", "runs/", "runs/mine/.."])

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from kalla_coordinator.jobs.caller import ANYBODY
 from kalla_coordinator.jobs.host import RunOrder, Watch
 from kalla_coordinator.jobs.model import JobStatus
+from kalla_coordinator.jobs.outputs import Terms
 from kalla_coordinator.jobs.record import request_text
 from kalla_core.errors import (
     Crashed,
@@ -54,7 +56,7 @@ async def test_a_job_that_is_on_disk_against_the_word_of_the_store_runs_when_ask
     tmp_path: Path,
 ) -> None:
     async with office(tmp_path, PuppetHost(free=True)) as here:
-        record = here.desk._record(request(), request_text(request()))
+        record = here.desk._record(request(), request_text(request()), Terms("/out", ()), ANYBODY)
         await here.store.add(record)
 
         await here.desk.submit(request())

@@ -42,7 +42,7 @@ async def store(database_url: str | None, tmp_path: Path) -> AsyncIterator[JobSt
     async with open_store(database_url, tmp_path) as store:
         yield store
         for job in (await store.page(None, 1000, None)).jobs:
-            await store.forget(job.run_id)
+            await store.forget(job.run_id, job.output_path)
         for owed in await store.owed():
             await store.settle(owed)
 
@@ -209,6 +209,59 @@ async def test_the_next_process_finds_everything(database_url: str | None, tmp_p
         await store.forget(RunId("kept"))
 
     assert found == record("kept")
+
+
+async def test_whose_an_output_is_outlives_its_job_unless_it_goes_with_it(store: JobStore) -> None:
+    places = {"/whose", "s3://books/a"}
+    for name, output, token in (
+        ("a", "/whose", "one"),
+        ("b", "/whose", "two"),
+        ("c", "/whose", "two"),
+        ("d", "s3://books/a/", "one"),
+    ):
+        made = record(name)
+        job = replace(made.job, output_path=output)
+        await store.add(replace(made, job=job, submitter=token, reads=("/runs/x",)))
+
+    found = await store.find(RunId("d"))
+    known = await store.owners({*places, "/elsewhere"})
+    await store.forget(RunId("a"))
+    later = await store.owners(places)
+    await store.forget(RunId("d"), "s3://books/a/")
+    await store.forget(RunId("b"), "/whose")
+
+    assert found is not None
+    assert (found.submitter, found.reads) == ("one", ("/runs/x",))
+    assert known == later == {"/whose": {"one", "two"}, "s3://books/a": {"one"}}
+    assert await store.owners(places) == {}
+
+
+async def test_tables_of_an_older_version_are_brought_up_to_date(
+    database_url: str | None, tmp_path: Path
+) -> None:
+    from sqlalchemy import text
+
+    new = replace(record("new"), submitter="one")
+    made = replace(new, job=replace(new.job, output_path="/newer"))
+    async with open_store(database_url, tmp_path) as store:
+        await store.add(record("old"))
+        async with store._engine.begin() as connection:
+            schema = "" if database_url is None else "kalla."
+            await connection.execute(text(f"DROP TABLE {schema}outputs"))
+            await connection.execute(text(f"UPDATE {schema}kalla_schema SET version = 2"))
+            older = """UPDATE {}jobs SET document = replace(replace(document,
+                '"submitter":"",', ''), '"reads":[],', '')"""
+            await connection.execute(text(older.format(schema)))
+
+    async with open_store(database_url, tmp_path) as store:
+        await store.add(made)
+        found = [await store.find(RunId(name)) for name in ("old", "new")]
+        owners = await store.owners({"/newer"})
+        for name in ("old", "new"):
+            await store.forget(RunId(name), "/newer")
+
+    assert found == [record("old"), made]
+    assert owners == {"/newer": {"one"}}
 
 
 async def test_many_writers_share_their_commits(store: JobStore) -> None:

@@ -27,8 +27,9 @@ from urllib.parse import unquote
 
 from kalla_core.errors import InvalidUri
 from kalla_core.recipe.nearest import nearest
+from kalla_core.sources.doors import check_reachable
 from kalla_core.sources.protocol import SourceAccess
-from kalla_core.sources.uri import check_allowed, mask
+from kalla_core.sources.uri import mask
 
 _URI = re.compile(
     r"(?P<scheme>postgres(?:ql)?)://(?P<server>[^/?#]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?",
@@ -111,7 +112,7 @@ def parse_postgres_uri(uri: str, access: SourceAccess) -> PostgresUri:
     options = _options(found["query"] or "", uri)
     for name in _FILES:
         if name in options and options[name] not in ("", "system"):
-            check_allowed(Path(unquote(options[name])), access.allowed_roots)
+            _check_file(unquote(options[name]), access)
     own = {name: _number(name, options.pop(name, None), uri) for name in _OWN}
     table = _table(options.pop("table", ""), uri)
     for name in options:
@@ -204,6 +205,13 @@ def _options(query: str, uri: str) -> dict[str, str]:
             raise _invalid(uri, f"it gives `{found[1]}` more than once")
         options[found[1]] = found[2]
     return options
+
+
+def _check_file(name: str, access: SourceAccess) -> None:
+    try:
+        check_reachable(Path(name).absolute(), access)
+    except OSError as error:
+        raise InvalidUri(f"`{name}` cannot be read: {error.strerror}.", path=name) from None
 
 
 def _unknown(name: str) -> str:

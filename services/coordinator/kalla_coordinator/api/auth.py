@@ -9,11 +9,11 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from kalla_coordinator.jobs.caller import ANYBODY, Caller
+from kalla_coordinator.jobs.caller import ANYBODY, STRANGER, Caller
 from kalla_core.errors import NotAllowed
 from kalla_core.settings.tokens import Role, Token, tokens_sent
 
-caller: ContextVar[Caller] = ContextVar("caller", default=ANYBODY)
+caller: ContextVar[Caller] = ContextVar("caller", default=STRANGER)
 """Who is behind the call that is being answered; set by whoever lets it pass."""
 
 

@@ -12,6 +12,7 @@ from grpc_health.v1 import _async as aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from kalla_coordinator.api.auth import caller
 from kalla_coordinator.api.bodies import aside
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.guard import ErrorGuard, TokenGuard
@@ -108,7 +109,7 @@ class _Jobs(jobs_pb2_grpc.JobsServicer):
         self, request: jobs_pb2.SubmitJobRequest, _: Context
     ) -> jobs_pb2.SubmitJobResponse:
         job = await self._api.service.submit(
-            await aside(request.ByteSize(), jobs.submit_request, request)
+            await aside(request.ByteSize(), jobs.submit_request, request), caller.get()
         )
         return jobs_pb2.SubmitJobResponse(run_id=job.run_id, status="accepted")
 

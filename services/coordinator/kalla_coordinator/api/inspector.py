@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+from kalla_coordinator.api.auth import caller
+from kalla_coordinator.jobs.caller import Caller
 from kalla_core.engine.children import Limits, running
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import QueueFull, ShuttingDown
@@ -19,8 +22,11 @@ from kalla_core.settings import CoordinatorSettings
 from kalla_core.sources.protocol import SourceAccess
 
 LIMITS = Limits(memory_bytes=512 << 20, timeout=timedelta(seconds=30))
-CheckSources = Callable[[Iterable[str]], None]
-"""Raises `NotAllowed` for the URIs of sources that may not be read."""
+CheckSources = Callable[[Iterable[str], Caller], Awaitable[tuple[str, ...]]]
+"""Raises `NotAllowed` for the URIs of sources that a caller may not read.
+
+Returns the folders of runs that the others lie in.
+"""
 
 AT_ONCE = 2
 WAITING = 30
@@ -62,8 +68,10 @@ class Inspector:
         """
         if self._closed:
             raise ShuttingDown("The coordinator is shutting down.")
+        access = self._access
         if self._check is not None:
-            self._check(_uris(document))
+            opened = await self._check(_uris(document), caller.get())
+            access = replace(access, opened=tuple(Path(folder) for folder in opened))
         if len(self._asked) >= AT_ONCE + WAITING:
             raise QueueFull("Too many recipes and sources are being looked at; try again.")
         inspection = Inspection(
@@ -71,7 +79,7 @@ class Inspector:
             document,
             self._settings.memory_limit_bytes // self._settings.max_jobs,
             self._settings.slots,
-            self._access,
+            access,
         )
         stop = threading.Event()
         self._asked.add(stop)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from kalla_coordinator.api.auth import caller
 from kalla_coordinator.api.bodies import aside, body_of
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import (
@@ -48,7 +49,7 @@ def job_routes(api: Api) -> APIRouter:
         """
         body = await body_of(request)
         asked = await aside(len(body), parse_job_request, body)
-        job = await api.service.submit(asked)
+        job = await api.service.submit(asked, caller.get())
         return JSONResponse({"run_id": job.run_id, "status": "accepted"}, 202)
 
     @routes.get("", responses={200: {"model": JobPageDocument}, **errors(422, 503)})

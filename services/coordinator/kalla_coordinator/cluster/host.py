@@ -172,7 +172,7 @@ class _Attempt:
     def _hold_order(self) -> HoldOrder:
         order = self.order
         slots = max(self.dispatcher.slots(), 1)
-        return HoldOrder(order.recipe, order.started_at, slots, self.settings.access)
+        return HoldOrder(order.recipe, order.started_at, slots, order.opening(self.settings.access))
 
     @asynccontextmanager
     async def _under_way(

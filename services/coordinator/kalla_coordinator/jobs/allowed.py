@@ -1,18 +1,21 @@
-"""What a request may name: outputs, sources, callbacks. Pure, but for where links lead."""
+"""What a request may name: outputs, sources, callbacks. Pure, but for looking at files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from kalla_coordinator.jobs.outputs import Lying, places_around
 from kalla_core.errors import InvalidUri, NotAllowed
 from kalla_core.ids import RunId
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.job import JobRequest
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.uris import LOCAL, scheme_of
+from kalla_core.sources.doors import check_reachable, real_path
 from kalla_core.sources.postgres.uri import hosts_of
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.uri import check_secrets, parse_file_uri
@@ -27,6 +30,10 @@ LOCK = f"{STORE}.lock"
 """File beside it that its owner holds a lock on."""
 
 
+_STORE_FILES = tuple(f"{STORE}{end}" for end in ("", "-wal", "-shm", "-journal", ".lock"))
+_OF_PROCESSES = Path("/proc")
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """What this coordinator lets jobs reach.
@@ -38,6 +45,7 @@ class Allowed:
         callback_hosts: hosts that are told; None for all.
         env: variables of the environment that sources may name.
         buckets: of S3, for sources and outputs; None for all.
+        secrets: files that hold secrets of the service, beside the job store.
     """
 
     staging: Path
@@ -46,12 +54,18 @@ class Allowed:
     callback_hosts: frozenset[str] | None = None
     env: frozenset[str] = frozenset()
     buckets: frozenset[str] | None = None
+    secrets: tuple[Path, ...] = ()
 
     @property
     def access(self) -> SourceAccess:
-        """What those who read sources may reach."""
-        roots = None if self.roots is None else (self.staging, *self.roots)
-        return SourceAccess(roots, self.env)
+        """What those who read sources may reach; folders of runs are opened job by job."""
+        store = (self.staging / name for name in _STORE_FILES)
+        return SourceAccess(
+            allowed_roots=None if self.roots is None else (self.staging, *self.roots),
+            allowed_env=self.env,
+            closed=(self.staging / RUNS, _OF_PROCESSES),
+            secrets=(*store, *self.secrets),
+        )
 
     def output(self, request: JobRequest) -> str:
         """Return where the evidence of a job goes: a path, or an `s3://` prefix.
@@ -89,8 +103,11 @@ class Allowed:
         """Return the folder of a job that names none."""
         return self.staging / RUNS / run_id
 
-    def check(self, request: JobRequest) -> None:
+    def check(self, request: JobRequest) -> tuple[Lying, ...]:
         """Refuse what leads to other hosts, to the coordinator's own files or to its secrets.
+
+        Returns:
+            Where the sources lie; whether the caller may read that is `Outputs` to say.
 
         Raises:
             NotAllowed: a host, a file or a variable of the environment that is not allowed.
@@ -101,31 +118,41 @@ class Allowed:
         if self.callback_hosts is not None and request.callback_url is not None:
             host = (urlsplit(request.callback_url).hostname or "").lower()
             _demand("callback", host, self.callback_hosts)
-        self.check_sources(_uris(request.recipe))
+        return self.check_sources(_uris(request.recipe))
 
-    def check_sources(self, uris: Iterable[str]) -> None:
-        """Refuse sources on other hosts, the job store and secrets; raises as `check`."""
+    def check_sources(self, uris: Iterable[str]) -> tuple[Lying, ...]:
+        """Refuse sources on other hosts, the job store and secrets; as `check`."""
+        lying: list[Lying] = []
         for uri in uris:
             if scheme_of(uri) == LOCAL:
-                self._demand_not_own(uri)
+                lying += self._local(uri)
                 continue
             check_secrets(uri, self.env)
             if scheme_of(uri) == "s3":
                 self._demand_bucket("source", uri)
+                lying += _in_bucket(uri)
             if self.hosts is not None:
                 for host in sorted(_source_hosts(uri)):
                     _demand("source", host, self.hosts)
+        return tuple(lying)
 
-    def _demand_not_own(self, uri: str) -> None:
-        """Refuse the job store: it holds the requests of all, with their passwords."""
+    def _local(self, uri: str) -> list[Lying]:
+        """Refuse what is the service's own: the requests of all, with their passwords, say."""
         try:
-            path = _resolved(Path(parse_file_uri(uri).location))
-        except InvalidUri:
-            return  # whoever reads it says what is wrong with it
-        if path in (self.staging, self.staging / RUNS):
+            path = Path(parse_file_uri(uri).location).absolute()
+            real = real_path(path)
+        except (InvalidUri, OSError, ValueError):
+            return []  # whoever reads it says what is wrong with it
+        runs = self.staging / RUNS
+        if real in (self.staging, runs):
             raise NotAllowed(f"The source {uri} is the coordinator's own folder.", uri=uri)
-        if path is not None and self._is_own(path):
+        if self._is_own(real):
             raise NotAllowed(f"The source {uri} is the coordinator's own.", uri=uri)
+        run = runs / real.relative_to(runs).parts[0] if real.is_relative_to(runs) else None
+        with suppress(OSError):
+            opened = () if run is None else (run,)
+            check_reachable(real, replace(self.access, allowed_roots=None, opened=opened))
+        return [Lying(uri, places_around(str(real)), None if run is None else str(run))]
 
     def _is_own(self, path: Path) -> bool:
         own = self.staging / STORE
@@ -163,6 +190,13 @@ def _resolved(path: Path) -> Path | None:
 def _no_output(wanted: str) -> InvalidUri:
     shown = mask_text(wanted)
     return InvalidUri(f"An output is a folder or s3://bucket/prefix, not {shown}.", uri=shown)
+
+
+def _in_bucket(uri: str) -> list[Lying]:
+    try:
+        return [Lying(uri, places_around(parse_file_uri(uri).location))]
+    except InvalidUri:
+        return []  # whoever reads it says what is wrong with it
 
 
 def _uris(recipe: Recipe) -> list[str]:

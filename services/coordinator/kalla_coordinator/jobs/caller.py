@@ -17,6 +17,14 @@ class Caller:
     name: str | None
     admin: bool = False
 
+    @property
+    def everybody(self) -> bool:
+        """Whether the outputs of all are this caller's."""
+        return self.admin or self.name is None
+
 
 ANYBODY = Caller(None)
 """Whoever calls a coordinator that asks for no token."""
+
+STRANGER = Caller("nobody")
+"""Somebody of whom nothing is known, and to whom nothing belongs."""

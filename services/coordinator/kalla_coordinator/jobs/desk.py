@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from kalla_coordinator.jobs import admission
-from kalla_coordinator.jobs.allowed import Allowed
+from kalla_coordinator.jobs.caller import STRANGER, Caller
 from kalla_coordinator.jobs.life import CancelAsked, Queued, RefuseCancel
 from kalla_coordinator.jobs.live import LiveJob, watch
 from kalla_coordinator.jobs.model import ExecutorInfo, Job, JobPage, JobStatus, Readiness
+from kalla_coordinator.jobs.outputs import Outputs, Terms
 from kalla_coordinator.jobs.record import JobRecord, fingerprint, request_text
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import JobStore
@@ -38,25 +39,27 @@ class Desk:
 
     store: JobStore
     runner: Runner
-    allowed: Allowed
+    outputs: Outputs
     _arriving: dict[RunId, asyncio.Event] = field(default_factory=dict)
     _submissions: set[asyncio.Task[Job]] = field(default_factory=set)
     _last: datetime = _LONG_AGO
 
-    async def submit(self, request: JobRequest) -> Job:
+    async def submit(self, request: JobRequest, caller: Caller = STRANGER) -> Job:
         """Store a job and return it; see `JobService`."""
         # A caller who goes away meanwhile must not leave a job on disk that nobody runs.
-        submission = asyncio.create_task(self._in_turn(request), name=f"submit-{request.run_id}")
+        submission = asyncio.create_task(
+            self._in_turn(request, caller), name=f"submit-{request.run_id}"
+        )
         self._submissions.add(submission)
         submission.add_done_callback(self._submissions.discard)
         return await asyncio.shield(submission)
 
-    async def _in_turn(self, request: JobRequest) -> Job:
+    async def _in_turn(self, request: JobRequest, caller: Caller) -> Job:
         while (other := self._arriving.get(request.run_id)) is not None:
             await other.wait()  # two requests of one run id: the second sees what the first made
         arrived = self._arriving[request.run_id] = asyncio.Event()
         try:
-            return await self._submit(request)
+            return await self._submit(request, caller)
         finally:
             del self._arriving[request.run_id]
             arrived.set()
@@ -112,12 +115,15 @@ class Desk:
         """Return the executors that are registered; see `JobService`."""
         return self.runner.engines.executors.infos()
 
-    async def _submit(self, request: JobRequest) -> Job:
+    async def _submit(self, request: JobRequest, caller: Caller) -> Job:
         text = request_text(request)
-        known = await self._known(request)
+        found = await self._known_or_terms(request, caller)
+        known = found if isinstance(found, JobRecord) else None
         if known is None and self.runner.draining:
             raise ShuttingDown("The coordinator is shutting down; submit to the next one.")
-        record = known or self._record(request, text)
+        record = (
+            found if isinstance(found, JobRecord) else self._record(request, text, found, caller)
+        )
         if self._has_place(request.run_id, text, known):
             earlier = await self._add(record)
             if earlier is None:
@@ -133,24 +139,25 @@ class Desk:
             self.runner.take(LiveJob(record, request))
         return record.job
 
-    async def _known(self, request: JobRequest) -> JobRecord | None:
+    async def _known_or_terms(self, request: JobRequest, caller: Caller) -> JobRecord | Terms:
         """Return the job of a run id, where that must be known before a job is stored.
 
-        Else the store tells it when the job is added, which saves one question to it.
+        Else what the new one may do: the store tells when it is added whether there is another,
+        which saves one question to it.
         """
         live = self.runner.live.get(request.run_id)
         if live is not None:
             return live.record
         try:
-            self.allowed.check(request)
+            terms = await self.outputs.terms(request, caller)
         except KallaError:
             known = await self.store.find(request.run_id)
             if known is None:
                 raise
             return known
         if self.runner.places.full or self.runner.draining:
-            return await self.store.find(request.run_id)
-        return None
+            return await self.store.find(request.run_id) or terms
+        return terms
 
     def _has_place(self, run_id: RunId, text: str, known: JobRecord | None) -> bool:
         """Give a new job its place; False for one that is known, whose request is the same.
@@ -187,15 +194,22 @@ class Desk:
             raise JobNotFound(f"There is no job of the run id {run_id}.", run_id=run_id)
         return record
 
-    def _record(self, request: JobRequest, text: str) -> JobRecord:
+    def _record(self, request: JobRequest, text: str, terms: Terms, caller: Caller) -> JobRecord:
         job = Job(
             run_id=request.run_id,
             recipe_id=request.recipe.recipe_id,
             status=JobStatus.QUEUED,
             accepted_at=self._now_in_order(),
-            output_path=self.allowed.output(request),
+            output_path=terms.output,
         )
-        return JobRecord(job, Queued(), text, request.callback_url)
+        return JobRecord(
+            job,
+            Queued(),
+            text,
+            request.callback_url,
+            submitter=caller.name or "",
+            reads=terms.reads,
+        )
 
     def _now_in_order(self) -> datetime:
         """Return a time later than that of the job before, so that jobs are listed in order."""

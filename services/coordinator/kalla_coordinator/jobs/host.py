@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from kalla_coordinator.jobs.model import ExecutorShare
@@ -12,6 +13,7 @@ from kalla_core.engine.progress import Progress
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.ids import RunId
 from kalla_core.recipe.model import Recipe
+from kalla_core.sources.protocol import SourceAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class RunOrder:
         started_at: start of this attempt; `now()` in the match SQL.
         deadline: when it has to have ended; None for no bound.
         overwrite: replace complete evidence of another run.
+        reads: folders of other runs that its sources may lie in.
     """
 
     run_id: RunId
@@ -32,6 +35,11 @@ class RunOrder:
     started_at: datetime
     deadline: datetime | None
     overwrite: bool
+    reads: tuple[str, ...] = ()
+
+    def opening(self, access: SourceAccess) -> SourceAccess:
+        """Return what its sources may reach, where others may reach `access`."""
+        return replace(access, opened=tuple(Path(folder) for folder in self.reads))
 
 
 @dataclass(frozen=True, slots=True)

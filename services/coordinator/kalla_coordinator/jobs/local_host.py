@@ -99,7 +99,7 @@ class LocalHost:
             run_attempt=order.run_attempt,
             started_at=order.started_at,
             timeout=timeout,
-            access=self._access,
+            access=order.opening(self._access),
             alone=False,
         )
 

@@ -35,6 +35,9 @@ class JobRecord:
         request: canonical JSON of the request, secrets included; never shown.
         callback_url: who is told; None for nobody.
         told: sequence of the last callback.
+        submitter: name of the token that submitted it, to which its output belongs; empty
+            without tokens.
+        reads: folders of other runs that it may read.
     """
 
     job: Job
@@ -42,6 +45,8 @@ class JobRecord:
     request: str
     callback_url: str | None = None
     told: int = 0
+    submitter: str = ""
+    reads: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -93,7 +98,7 @@ def row_of(record: JobRecord) -> dict[str, Any]:
         "callback_url": record.callback_url,
         "request": record.request,
         "fingerprint": record.fingerprint,
-        "document": json.dumps(_document(job), separators=(",", ":")),
+        "document": json.dumps(_document(record), separators=(",", ":")),
     }
 
 
@@ -101,7 +106,16 @@ def record_of(row: Row) -> JobRecord:
     """Return the record of a row."""
     job = job_of(row)
     state = _state(row["phase"], row["attempt"], job.error)
-    return JobRecord(job, state, row["request"], row["callback_url"], row["told"])
+    document = json.loads(row["document"])
+    return JobRecord(
+        job,
+        state,
+        row["request"],
+        row["callback_url"],
+        row["told"],
+        document.get("submitter", ""),
+        tuple(document.get("reads", ())),
+    )
 
 
 def job_of(row: Row) -> Job:
@@ -130,8 +144,11 @@ def job_of(row: Row) -> Job:
     )
 
 
-def _document(job: Job) -> dict[str, Any]:
+def _document(record: JobRecord) -> dict[str, Any]:
+    job = record.job
     return {
+        "submitter": record.submitter,
+        "reads": record.reads,
         "output_path": job.output_path,
         "started_at": None if job.started_at is None else micros(job.started_at),
         "stage": job.stage,

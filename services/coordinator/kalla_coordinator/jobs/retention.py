@@ -59,7 +59,7 @@ async def remove_old(store: JobStore, allowed: Allowed, before: datetime) -> int
         folder = _own_evidence(job, allowed)
         if folder is not None:
             await asyncio.to_thread(shutil.rmtree, folder, True)
-        await store.forget(job.run_id)
+        await store.forget(job.run_id, None if folder is None else job.output_path)
         get_logger().info("job_forgotten", run_id=job.run_id)
     return len(jobs)
 

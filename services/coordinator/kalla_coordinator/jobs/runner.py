@@ -233,6 +233,7 @@ class Runner:
             started_at=now,
             deadline=None if timeout is None else now + timeout,
             overwrite=recipe.options.overwrite,
+            reads=live.record.reads,
         )
         return await host.run(order, self._watch(live, attempt))
 

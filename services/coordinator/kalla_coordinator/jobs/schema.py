@@ -46,10 +46,19 @@ DELIVERIES = Table(
 OWNER = Table("owner", METADATA, Column("name", Text, nullable=False))
 """The coordinator that had the store last; one row."""
 
+OUTPUTS = Table(
+    "outputs",
+    METADATA,
+    Column("place", Text, primary_key=True),
+    Column("submitter", Text, primary_key=True),
+)
+"""Who has made what; it outlives the job where the caller named the place."""
+
 # Each entry leads from the version before it; what has landed is never changed.
 _MIGRATIONS = (
     (CreateTable(JOBS), CreateTable(DELIVERIES), CreateIndex(_BY_TIME), CreateIndex(_BY_STATUS)),
     (CreateTable(OWNER),),
+    (CreateTable(OUTPUTS),),
 )
 
 

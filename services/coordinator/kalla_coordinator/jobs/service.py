@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from kalla_coordinator.jobs.caller import STRANGER, Caller
 from kalla_coordinator.jobs.model import ExecutorInfo, Job, JobPage, JobStatus, Readiness
 from kalla_core.ids import RunId
 from kalla_core.recipe.job import JobRequest
@@ -16,15 +17,19 @@ class JobService(Protocol):
     `StoreUnavailable` may come from every method that reads or writes jobs.
     """
 
-    async def submit(self, request: JobRequest) -> Job:
+    async def submit(self, request: JobRequest, caller: Caller = STRANGER) -> Job:
         """Store a job and return it; the same request again returns the job it made.
+
+        Args:
+            request: what is asked for.
+            caller: to whom the output will belong, and whose sources are read.
 
         Raises:
             JobConflict: another request has this run id.
             QueueFull: too many jobs wait; carries `retry_after_s`.
             ShuttingDown: no new jobs any more.
             KallaError: whatever else is wrong with the request (an output path or callback host
-                that is not allowed, ...).
+                that is not allowed, evidence of another's run as a source, ...).
         """
         ...
 

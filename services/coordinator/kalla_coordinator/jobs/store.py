@@ -11,7 +11,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from kalla_coordinator.jobs.model import Job, JobPage, JobStatus
 from kalla_coordinator.jobs.moments import micros, moment_of
 from kalla_coordinator.jobs.ownership import Ownership, Waiting, wait_for_turn
 from kalla_coordinator.jobs.record import JobRecord, job_of, record_of, row_of
-from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, migrate
+from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, OUTPUTS, migrate
 from kalla_coordinator.jobs.writer import GroupWriter
 from kalla_coordinator.jobs.writes import (
     add_jobs,
@@ -56,7 +56,7 @@ class JobStore:
 
     async def add(self, record: JobRecord) -> JobRecord | None:
         """Keep a new job; return the one that has its run id already, which stays as it is."""
-        return await self._writer.write(add_jobs, row_of(record))
+        return await self._writer.write(add_jobs, record)
 
     async def put(self, record: JobRecord, owed: Delivery | None = None) -> None:
         """Keep a job's new state and, in the same transaction, what is owed because of it."""
@@ -135,9 +135,19 @@ class JobStore:
             rows = (await connection.execute(query)).mappings().all()
         return tuple(job_of(row) for row in rows)
 
-    async def forget(self, run_id: RunId) -> None:
-        """Remove a job."""
-        await self._writer.write(forget_jobs, run_id)
+    async def forget(self, run_id: RunId, output: str | None = None) -> None:
+        """Remove a job; `output` is the place of its evidence if that is gone as well."""
+        await self._writer.write(forget_jobs, (run_id, output))
+
+    async def owners(self, places: Collection[str]) -> dict[str, set[str]]:
+        """Return the tokens that submitted jobs whose outputs lie in these places, by place."""
+        query = select(OUTPUTS).where(OUTPUTS.c.place.in_(sorted(places)))
+        async with self._reading() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        owners: dict[str, set[str]] = {}
+        for row in rows:
+            owners.setdefault(row["place"], set()).add(row["submitter"])
+        return owners
 
     async def lost(self) -> None:
         """Return once another coordinator owns the store: whoever worked from it has to end.

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.jobs.moments import micros
-from kalla_coordinator.jobs.record import JobRecord, record_of
-from kalla_coordinator.jobs.schema import DELIVERIES, JOBS
+from kalla_coordinator.jobs.outputs import place_of
+from kalla_coordinator.jobs.record import JobRecord, record_of, row_of
+from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, OUTPUTS
 from kalla_core.ids import RunId
 
 Row = dict[str, Any]
@@ -27,6 +28,11 @@ _UPDATE_JOBS = (
     .values({name: bindparam(name) for name in _CHANGING})
 )
 _DELETE_JOBS = JOBS.delete().where(JOBS.c.run_id == bindparam("which"))
+_OUTPUTS_AT = select(OUTPUTS.c.place, OUTPUTS.c.submitter).where(
+    OUTPUTS.c.place.in_(bindparam("places", expanding=True))
+)
+_INSERT_OUTPUTS = OUTPUTS.insert()
+_DELETE_OUTPUTS = OUTPUTS.delete().where(OUTPUTS.c.place == bindparam("which"))
 _INSERT_DELIVERIES = DELIVERIES.insert()
 _THIS = and_(
     DELIVERIES.c.run_id == bindparam("which"), DELIVERIES.c.sequence == bindparam("which_sequence")
@@ -35,15 +41,32 @@ _DELETE_DELIVERIES = DELIVERIES.delete().where(_THIS)
 _COUNT_FAILURES = DELIVERIES.update().where(_THIS).values(failures=bindparam("failures"))
 
 
-async def add_jobs(connection: AsyncConnection, rows: Sequence[Row]) -> list[JobRecord | None]:
-    """Insert jobs; return for each the one that had its run id before, and keeps it."""
-    run_ids = [row["run_id"] for row in rows]
+async def add_jobs(
+    connection: AsyncConnection, records: Sequence[JobRecord]
+) -> list[JobRecord | None]:
+    """Insert jobs and whose their outputs are; return for each the one that had its run id before.
+
+    Those keep it.
+    """
+    run_ids = [record.job.run_id for record in records]
     found = (await connection.execute(_TAKEN, {"run_ids": run_ids})).mappings().all()
     taken = {row["run_id"]: record_of(row) for row in found}
-    new = [row for row in rows if row["run_id"] not in taken]
+    new = [record for record in records if record.job.run_id not in taken]
     if new:
-        await connection.execute(_INSERT_JOBS, new)
+        await connection.execute(_INSERT_JOBS, [row_of(record) for record in new])
+        await _add_outputs(connection, new)
     return [taken.get(run_id) for run_id in run_ids]
+
+
+async def _add_outputs(connection: AsyncConnection, records: Sequence[JobRecord]) -> None:
+    wanted = {(place_of(one.job.output_path), one.submitter) for one in records}
+    places = sorted({place for place, _ in wanted})
+    known = (await connection.execute(_OUTPUTS_AT, {"places": places})).mappings().all()
+    missing = sorted(wanted - {(row["place"], row["submitter"]) for row in known})
+    if missing:
+        await connection.execute(
+            _INSERT_OUTPUTS, [{"place": place, "submitter": name} for place, name in missing]
+        )
 
 
 async def put_jobs(
@@ -60,10 +83,15 @@ async def put_jobs(
     return [None] * len(puts)
 
 
-async def forget_jobs(connection: AsyncConnection, run_ids: Sequence[RunId]) -> list[None]:
-    """Delete jobs."""
-    await connection.execute(_DELETE_JOBS, [{"which": run_id} for run_id in run_ids])
-    return [None] * len(run_ids)
+async def forget_jobs(
+    connection: AsyncConnection, jobs: Sequence[tuple[RunId, str | None]]
+) -> list[None]:
+    """Delete jobs, and whose the outputs are that have gone with them."""
+    await connection.execute(_DELETE_JOBS, [{"which": run_id} for run_id, _ in jobs])
+    gone = [{"which": place_of(output)} for _, output in jobs if output is not None]
+    if gone:
+        await connection.execute(_DELETE_OUTPUTS, gone)
+    return [None] * len(jobs)
 
 
 async def settle_deliveries(
