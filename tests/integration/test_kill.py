@@ -226,6 +226,37 @@ def test_a_request_to_end_is_answered_with_one_sentence(
     ]
 
 
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("with the folder claimed", signal.SIGTERM),
+        ("with a child", signal.SIGINT),
+        ("when matching", signal.SIGINT),
+    ],
+)
+def test_a_storm_of_requests_to_end_is_answered_with_one_sentence_and_leaves_no_trace(
+    dataset: Dataset, tmp_path: Path, moment: str, number: signal.Signals
+) -> None:
+    with started(dataset, tmp_path) as run:
+        run.reaches(MOMENTS[moment])
+        sent = 0
+        while run.process.poll() is None and sent < 2_000:
+            run.process.send_signal(number)
+            sent += 1
+            select.select([], [], [], 0.001)
+        code = run.ended()
+        assert run.process.stderr is not None
+        said = (bytes(run.said) + run.process.stderr.read()).decode()
+
+    word = "Interrupted" if number == signal.SIGINT else "Terminated"
+    assert sent > 2
+    assert code == (130 if number == signal.SIGINT else 143)
+    assert [line for line in said.splitlines() if not line.startswith("{")] == [
+        f"{word}: nothing was left behind."
+    ]
+    assert names_below(tmp_path) == set()
+
+
 def test_the_death_of_the_child_is_told_as_what_it_is(dataset: Dataset, tmp_path: Path) -> None:
     with started(dataset, tmp_path) as run:
         run.reaches(MOMENTS["when matching"])

@@ -16,9 +16,12 @@ INTERRUPTED = 130
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
-    from kalla_core.cli.leaving import leaving
+    from kalla_core.cli.interrupts import heed
 
     _open_closed_streams()
+    heed()
+    from kalla_core.cli.leaving import leaving
+
     leaving(_kalla, INTERRUPTED)
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import errno
-import signal
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from enum import IntEnum
-from types import FrameType
-from typing import NoReturn
 
 from kalla_core.cli.console import write_line
+from kalla_core.cli.interrupts import Terminated, unwinding
 from kalla_core.errors import Fault, KallaError, OutputExists, RecipeInvalid, SystemFailure
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.paths import DOCUMENT
@@ -33,17 +30,13 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-class Terminated(KeyboardInterrupt):
-    """Somebody asked the process to end (SIGTERM, SIGHUP); unwinds as Ctrl-C does."""
-
-
 def guarded(action: Callable[[], ExitCode], *, debug: bool) -> ExitCode:
     """Carry out a command; whatever it raises becomes a paragraph on standard error.
 
     With `debug` the traceback comes before it.
     """
     try:
-        with _termination_unwinds():
+        with unwinding():
             return action()
     except KeyboardInterrupt as stop:
         ended = isinstance(stop, Terminated)
@@ -105,19 +98,3 @@ def _say(head: str, message: str) -> None:
 def _wrapped(line: str) -> str:
     indent = " " * (len(line) - len(line.lstrip()))
     return textwrap.fill(line, _WIDEST, subsequent_indent=indent, break_long_words=False)
-
-
-@contextmanager
-def _termination_unwinds() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP end the process as Ctrl-C does, cleaning up on the way."""
-    signals = [signal.SIGTERM, signal.SIGHUP] if hasattr(signal, "SIGHUP") else [signal.SIGTERM]
-    before = {number: signal.signal(number, _terminate) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(number)

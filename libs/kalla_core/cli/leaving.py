@@ -12,9 +12,12 @@ import atexit
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
+
+from kalla_core.cli.interrupts import SIGNALS
 
 
 def leaving(command: Callable[[], object], interrupted: int) -> NoReturn:
@@ -34,12 +37,29 @@ def leaving(command: Callable[[], object], interrupted: int) -> NoReturn:
     except BaseException:
         sys.excepthook(*sys.exc_info())
         code = 1
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads any more, or it is closed
             stream.flush()
     os._exit(code)
+
+
+def leave_within(seconds: float, event: str) -> None:
+    """End this process after so long with exit code 1 and this event in its log.
+
+    For one that is told to end, and may hang in a thread that nothing reaches.
+    """
+    from kalla_core.observe.logs import get_logger  # heavy, and `kalla --help` needs none of it
+
+    def leave() -> None:
+        get_logger().error(event, seconds=seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def _code(end: SystemExit) -> int:

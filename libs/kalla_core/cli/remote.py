@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from kalla_core.cli.console import print_json, standard_error, standard_output
-from kalla_core.cli.failures import ExitCode, Terminated
+from kalla_core.cli.failures import ExitCode
+from kalla_core.cli.interrupts import SIGNALS, Stops, Terminated
 from kalla_core.cli.jobs_table import executors_table, job_lines, jobs_table
 from kalla_core.cli.watching import show_changes
 from kalla_core.client import Client
@@ -182,12 +183,12 @@ def with_client(coordinator: str | None, action: Callable[[Client], Awaitable[T]
     try:
         return asyncio.run(carry_out())
     except asyncio.CancelledError:
-        raise (Terminated if told else KeyboardInterrupt) from None
+        raise (KeyboardInterrupt if told == [signal.SIGINT] else Terminated) from None
 
 
 @contextmanager
 def _cancelled_when_told_to_end(told: list[int]) -> Iterator[None]:
-    """Let SIGTERM and SIGHUP cancel the task, as asyncio lets Ctrl-C, so that it can clean up.
+    """Let the first request to end cancel the task, so that it can clean up.
 
     An exception from a handler, as elsewhere, could come up in the middle of any step of it.
     """
@@ -195,13 +196,16 @@ def _cancelled_when_told_to_end(told: list[int]) -> Iterator[None]:
         yield
         return
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    stops = Stops()
 
     def end(number: int) -> None:
-        told.append(number)
-        if task is not None:
-            task.cancel()
+        if stops.is_first(number):
+            told.append(number)
+            if task is not None:
+                task.cancel()
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    handled = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: now for number, now in handled.items() if now is not signal.SIG_IGN}
     for number in before:
         loop.add_signal_handler(number, end, number)
     try:

@@ -17,8 +17,8 @@ import gc
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -48,6 +48,7 @@ from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import open_store
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core import machine
+from kalla_core.cli.leaving import leave_within
 from kalla_core.engine.budget import SMALLEST_LIMIT
 from kalla_core.engine.children import RUN
 from kalla_core.engine.local import child_environment
@@ -64,6 +65,9 @@ from kalla_core.units import format_bytes
 
 _FORKED = (RUN[-1], INSPECT[-1], HOLDER[-1], MERGING[-1])
 """Modules whose children start by fork."""
+
+_LATEST_END_S = 120.0
+"""After the grace period; a call that never returns, to a folder that is away, must not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,16 @@ def run(settings: CoordinatorSettings) -> None:
 
 async def _until_told(settings: CoordinatorSettings) -> None:
     loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        told.set()
+        leave_within(settings.grace.total_seconds() + _LATEST_END_S, "coordinator_did_not_end")
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, tell)
     try:
         await _serve(settings, told)
-    except ShuttingDown:
+    except (ShuttingDown, asyncio.CancelledError):
         if not told.is_set():
             raise
     get_logger().info("coordinator_stopped")
@@ -121,7 +130,9 @@ async def _until_told(settings: CoordinatorSettings) -> None:
 
 async def _serve(settings: CoordinatorSettings, told: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
-    async with coordinator(settings, told) as running:
+    async with AsyncExitStack() as stack:
+        with _given_up_when(told):
+            running = await stack.enter_async_context(coordinator(settings, told))
         ports = running.ports
         # What is there by now stays; to look through it again and again would hold the loop up.
         gc.freeze()
@@ -137,6 +148,23 @@ async def _serve(settings: CoordinatorSettings, told: asyncio.Event) -> None:
             loop.remove_signal_handler(number)  # the next one ends the process
         get_logger().info("coordinator_draining", running=len(running.desk.runner.places.running))
         await running.desk.runner.drain(settings.grace)
+
+
+@contextmanager
+def _given_up_when(told: asyncio.Event) -> Iterator[None]:
+    """Cancel this task if it is told to end within the block, whatever it waits for there."""
+    this = asyncio.current_task()
+
+    async def listen() -> None:
+        await told.wait()
+        if this is not None:
+            this.cancel()
+
+    listening = asyncio.create_task(listen(), name="told-to-end")
+    try:
+        yield
+    finally:
+        listening.cancel()
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kalla_core import machine
+from kalla_core.cli.leaving import leave_within
 from kalla_core.engine.children import private_bytes
 from kalla_core.engine.nursery import Nursery, Resting
 from kalla_core.engine.spool_folder import SpoolFolder, Unvisited, own_folder
@@ -44,6 +45,7 @@ from kalla_executor.probes import bound_socket, cancelled, serve_health, serve_w
 from kalla_executor.runner import Runner
 from kalla_executor.slots import SlotShare, slot_environment, slot_share
 
+_LATEST_END_S = 120.0
 _SAY_PATIENCE = timedelta(seconds=3)
 _STALE = timedelta(hours=24)
 _SWEEP_INTERVAL_S = 600.0
@@ -169,7 +171,7 @@ class _Executor:
             http_port, grpc_port = await self._probes(stack)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._draining.set)
+                loop.add_signal_handler(number, self._told)
             staying = asyncio.create_task(self._presence.stay())
             chores = [
                 asyncio.create_task(self._runner.watch_disk()),
@@ -192,6 +194,11 @@ class _Executor:
             if staying.done():
                 staying.result()  # refused
             await self._drain(loop)
+
+    def _told(self) -> None:
+        self._draining.set()
+        grace = self._settings.grace.total_seconds()
+        leave_within(grace + _LATEST_END_S, "executor_did_not_end")
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         get_logger().info("executor_draining", in_hand=len(self._runner.in_hand))

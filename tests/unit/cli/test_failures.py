@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from kalla_core.cli.failures import ExitCode, guarded
+from kalla_core.cli.interrupts import SIGNALS
 from kalla_core.errors import Fault, OutOfMemory, RecipeInvalid, UnknownColumn
 
 
@@ -91,7 +92,12 @@ def test_a_request_to_terminate_unwinds_what_is_running(capsys: pytest.CaptureFi
             unwound.append("cleaned up")
         return ExitCode.SUCCEEDED
 
-    code = guarded(action, debug=False)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        code = guarded(action, debug=False)
+    finally:  # the process of a command would end now
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     assert code == ExitCode.TERMINATED
     assert unwound == ["cleaned up"]

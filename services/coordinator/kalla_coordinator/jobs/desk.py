@@ -107,8 +107,8 @@ class Desk:
         try:
             async with asyncio.timeout(_CHECK_PATIENCE_S):
                 await self.store.check()
-        except (StoreUnavailable, TimeoutError):
-            return Readiness(False, "store_unavailable: the job store does not answer")
+        except (StoreUnavailable, ShuttingDown, TimeoutError):
+            return Readiness(False, "store_unavailable: the job store cannot be written")
         return Readiness(True)
 
     async def executors(self) -> tuple[ExecutorInfo, ...]:

@@ -15,7 +15,7 @@ from typing import Protocol
 from kalla_coordinator.jobs.life import Queued, Recovered
 from kalla_coordinator.jobs.live import LiveJob
 from kalla_coordinator.jobs.record import JobRecord, request_of
-from kalla_coordinator.jobs.runner import Runner, patiently
+from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.stages import succeeded
 from kalla_coordinator.jobs.store import JobStore
 from kalla_core.errors import KallaError, OutputUnavailable, RequestRefused
@@ -99,7 +99,7 @@ async def _look(
     job = live.job
     fields = {} if metadata is None else succeeded(metadata, job.output_path)
     event = Recovered(metadata is not None)
-    await patiently(lambda: runner.ledger.apply(live, event, **fields))
+    await runner.patience.insist(lambda: runner.ledger.apply(live, event, **fields))
     get_logger().info(
         "job_recovered",
         run_id=job.run_id,

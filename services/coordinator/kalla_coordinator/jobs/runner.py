@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 from kalla_coordinator.jobs import admission
 from kalla_coordinator.jobs.admission import Places
@@ -35,6 +33,7 @@ from kalla_coordinator.jobs.life import (
 )
 from kalla_coordinator.jobs.live import LiveJob
 from kalla_coordinator.jobs.model import ExecutorShare, JobError, JobStatus
+from kalla_coordinator.jobs.patience import StorePatience
 from kalla_coordinator.jobs.stages import succeeded, with_progress
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.engine.progress import Progress
@@ -51,12 +50,11 @@ from kalla_core.ids import RunId
 from kalla_core.observe.logs import get_logger, log_context
 from kalla_core.observe.secrets import mask, mask_text
 
-_STORE_RETRY_S = 1.0
+_STORE_PATIENCE_S = 5.0
 _HANDING_OVER_S = 60.0
+_CANCEL_PATIENCE_S = 5.0
 _FIRST_GUESS_S = 5.0
 _SMOOTHING = 0.2
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -77,6 +75,7 @@ class Runner:
         places: who runs and who waits.
         live: jobs that are not over.
         draining: no job is started any more.
+        patience: with the job store.
     """
 
     ledger: Ledger
@@ -85,6 +84,7 @@ class Runner:
     places: Places
     live: dict[RunId, LiveJob] = field(default_factory=dict)
     draining: bool = False
+    patience: StorePatience = field(default_factory=StorePatience)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _handing_over: bool = False
     _pace: _Pace = field(default_factory=_Pace)
@@ -136,13 +136,17 @@ class Runner:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace.total_seconds())
         self._handing_over = True
+        self.patience.ends_in(_STORE_PATIENCE_S)
         for live in self.live.values():
             if live.work is not None and not isinstance(live.record.state, Committing):
                 live.work.cancel()
         if self._tasks:
             _, left = await asyncio.wait(self._tasks, timeout=_HANDING_OVER_S)
-            if left:  # the store does not answer; the next start finds out what became of them
+            if left:  # they do not come to an end; the next start finds out what became of them
                 get_logger().error("jobs_not_handed_over", jobs=len(left))
+                for task in left:
+                    task.cancel()
+                await asyncio.wait(left, timeout=_CANCEL_PATIENCE_S)
 
     def _line_up(self, live: LiveJob) -> None:
         self.live[live.job.run_id] = live
@@ -157,6 +161,8 @@ class Runner:
         with log_context(run_id=live.job.run_id):
             try:
                 await self._attempt(live)
+            except StoreUnavailable:
+                get_logger().error("job_not_handed_over")  # the next start finds out about it
             except Exception:  # what is not foreseen costs this job its slot, not the service
                 get_logger().exception("job_lost_its_way")
                 await self._give_up(live)
@@ -207,6 +213,8 @@ class Runner:
                 raise  # this very task is ended, with the process
             return WorkFailed(attempt, _told(Cancelled("The job was cancelled."), live)), {}
         except KallaError as error:
+            if self._handing_over and isinstance(error, StoreUnavailable):
+                return HandedOver(attempt), {"stage": None}  # it could not ask for its commit
             return WorkFailed(attempt, _told(error, live)), {}
         except Exception as error:
             get_logger().exception("host_failed")
@@ -258,7 +266,7 @@ class Runner:
         return Watch(progress, planned, worked_on_by, decide_commit)
 
     async def _applied(self, live: LiveJob, event: Event, **fields: object) -> tuple[Action, ...]:
-        return await patiently(lambda: self.ledger.apply(live, event, **fields))
+        return await self.patience.insist(lambda: self.ledger.apply(live, event, **fields))
 
     def _over(self, live: LiveJob) -> None:
         """Count a job that has ended, and keep it no longer."""
@@ -292,15 +300,6 @@ class Runner:
     def _count(self) -> None:
         self.metrics.active.set(len(self.places.running))
         self.metrics.queued.set(len(self.places.waiting))
-
-
-async def patiently(write: Callable[[], Awaitable[T]]) -> T:
-    """Do what needs the store, again and again while that does not answer."""
-    while True:
-        try:
-            return await write()
-        except StoreUnavailable:
-            await asyncio.sleep(_STORE_RETRY_S)
 
 
 def _told(error: KallaError, live: LiveJob) -> JobError:

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -25,6 +25,7 @@ from kalla_coordinator.jobs.database import open_engine
 from kalla_coordinator.jobs.model import Job, JobPage, JobStatus
 from kalla_coordinator.jobs.moments import micros, moment_of
 from kalla_coordinator.jobs.ownership import Ownership, Waiting, wait_for_turn
+from kalla_coordinator.jobs.probe import Probe
 from kalla_coordinator.jobs.record import JobRecord, job_of, record_of, row_of
 from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, OUTPUTS, migrate
 from kalla_coordinator.jobs.writer import GroupWriter
@@ -35,6 +36,7 @@ from kalla_coordinator.jobs.writes import (
     look,
     put_jobs,
     settle_deliveries,
+    touch,
 )
 from kalla_core.errors import InvalidSetting, ShuttingDown, StoreUnavailable
 from kalla_core.ids import RunId
@@ -53,6 +55,7 @@ class JobStore:
         self._engine = engine
         self._ownership = ownership
         self._writer = writer
+        self._probe = Probe(lambda: writer.write(touch, None))
 
     async def add(self, record: JobRecord) -> JobRecord | None:
         """Keep a new job; return the one that has its run id already, which stays as it is."""
@@ -161,9 +164,8 @@ class JobStore:
                 await self._writer.write(look, None)
 
     async def check(self) -> None:
-        """Raise `StoreUnavailable` unless the store answers."""
-        async with self._reading() as connection:
-            await connection.execute(select(func.count()).select_from(select(1).subquery()))
+        """Raise `StoreUnavailable` or `ShuttingDown` unless the store can be written."""
+        await self._probe.check()
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:

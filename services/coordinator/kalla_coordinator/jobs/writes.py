@@ -12,7 +12,7 @@ from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.jobs.moments import micros
 from kalla_coordinator.jobs.outputs import place_of
 from kalla_coordinator.jobs.record import JobRecord, record_of, row_of
-from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, OUTPUTS
+from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, OUTPUTS, VERSION
 from kalla_core.ids import RunId
 
 Row = dict[str, Any]
@@ -122,6 +122,12 @@ def _delivery_row(delivery: Delivery) -> Row:
         "owed_since": micros(delivery.owed_since),
         "failures": delivery.failures,
     }
+
+
+async def touch(connection: AsyncConnection, wanted: Sequence[None]) -> Sequence[None]:
+    """Write what is there already: that it goes to disk shows that other writes would."""
+    await connection.execute(VERSION.update().values(version=VERSION.c.version))
+    return wanted
 
 
 async def look(connection: AsyncConnection, wanted: Sequence[None]) -> Sequence[None]:
