@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.crowds import crowds_of
 from kalla_core.engine.join import JoinContext, join
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.rows import Rows
@@ -112,4 +113,5 @@ class BucketJoins:
             {side: int(np.count_nonzero(one.matched)) for side, one in uses.items()},
             {rows.side: several(rows, uses[rows.side].again) for rows in (left, right)},
             {way: 1},
+            crowds_of(context.planned, [(rows, uses[rows.side].again) for rows in (left, right)]),
         )

@@ -27,7 +27,12 @@ from kalla_core.engine.census import KeyCensus, KeyCounts
 from kalla_core.engine.demands import planned_over
 from kalla_core.engine.disk_peak import DiskPeak
 from kalla_core.engine.join import JoinContext
-from kalla_core.engine.key_checks import check_keys, key_warnings, several_warnings
+from kalla_core.engine.key_checks import (
+    check_keys,
+    crowd_warnings,
+    key_warnings,
+    several_warnings,
+)
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.late import LateJoin, narrowed, width_bytes
 from kalla_core.engine.matching_stage import run_matching
@@ -376,6 +381,7 @@ class _Job:
             warnings=(
                 *self._planned.warnings,
                 *key_warnings(self._shapes(), counts),
+                *crowd_warnings(self._shapes(), totals.crowds, files[0].rows),
                 *several_warnings(self._shapes(), totals.several),
             ),
         )

@@ -64,6 +64,7 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
         matched=totals.matched,
         duplicate_keys=duplicates,
         several=totals.several,
+        crowds=totals.crowds,
         ways={way.value: count for way, count in totals.ways.items()},
         fetched_bytes=run.fetched_bytes,
         held_bytes=held_bytes,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kalla_core.engine.census import KeyCounts
 from kalla_core.errors import DuplicateKeys
+from kalla_core.fragments.crowd import Crowd, telling
 from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side, TableShape
 
@@ -55,6 +56,31 @@ def several_warnings(shapes: Shapes, found: Mapping[Side, Several]) -> list[str]
         for side, shape in shapes.items()
         if found[side].rows
     ]
+
+
+def crowd_warnings(shapes: Shapes, crowds: Iterable[Crowd], matches: int) -> list[str]:
+    """Return sentences for the user about keys that too many rows share.
+
+    Args:
+        matches: rows of `matched` in the whole run.
+    """
+    return [_crowd_warning(shapes, crowd) for crowd in telling(crowds, matches)]
+
+
+def _crowd_warning(shapes: Shapes, crowd: Crowd) -> str:
+    rows = " and ".join(
+        f"{count:,} rows of {shapes[side].alias}"
+        for side, count in ((Side.LEFT, crowd.left), (Side.RIGHT, crowd.right))
+    )
+    if crowd.placeholder:
+        return (
+            f"The key {crowd.key} looks like a placeholder: {rows} have it and are in two or more "
+            "matches. Keep it out of the key, for example with nullif or a filter."
+        )
+    return (
+        f"The key {crowd.key} hardly tells rows apart: {rows} have it and are in two or more "
+        "matches, a good part of all matches."
+    )
 
 
 def _rows(count: int, alias: str) -> str:

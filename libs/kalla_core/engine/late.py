@@ -16,6 +16,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
+from kalla_core.engine.crowds import crowds_of
 from kalla_core.engine.join import JoinContext, matched_uses, window
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools
@@ -76,6 +77,9 @@ class LateJoin:
             {side: int(np.count_nonzero(flags)) for side, flags in matched.items()},
             {rows.side: several(rows, uses[rows.side].again) for rows in (left, right)},
             {Way.LATE: 1},
+            crowds_of(
+                self.context.planned, [(rows, uses[rows.side].again) for rows in (left, right)]
+            ),
         )
 
     def _deliver(

@@ -35,12 +35,12 @@ def what_reasons_need(store: Store, side: Side, buckets: tuple[int, ...], sql: s
     """Return the rows of some buckets; columns that the match SQL does not read are null."""
     shape = store.shapes[side]
     needed = mentioned_columns(sql, shape) | {ROW}
-    blanks = _Blanks()
+    blanks = Blanks()
     narrow = [blanks.instead(batch, needed) for batch in store.stream(side, buckets)]
     return without_ids(side, shape, narrow)
 
 
-class _Blanks:
+class Blanks:
     """Arrays of nulls, which many batches share."""
 
     def __init__(self) -> None:

@@ -29,7 +29,12 @@ def run_settle(run: RemoteRun, work: SettleWork, inputs: Inputs) -> SettleDone:
         totals = joins.settle(marks)
         files = parts.finish()
     return SettleDone(
-        files, totals.joined, totals.matched, run.fetched_bytes, several=totals.several
+        files,
+        totals.joined,
+        totals.matched,
+        run.fetched_bytes,
+        several=totals.several,
+        crowds=totals.crowds,
     )
 
 

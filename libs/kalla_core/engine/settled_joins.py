@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.crowds import Crowds, crowds_of
 from kalla_core.engine.join import JoinContext, match, settle, write_unmatched
 from kalla_core.engine.marks import GlobalMarks
 from kalla_core.engine.oversize import match_from_disk
@@ -23,6 +24,7 @@ from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, Way, add_up
 from kalla_core.engine.uses import several
+from kalla_core.fragments.crowd import Crowd
 from kalla_core.fragments.cut import coalesce
 from kalla_core.fragments.model import SettleFragment
 from kalla_core.fragments.several import Several, together
@@ -119,12 +121,16 @@ class SettledJoins:
         flags = {rows.side: marks[rows.side].of(rows) for rows in (left, right)}
         settle(context, left, right, flags[Side.LEFT], flags[Side.RIGHT])
         matched = {side: int(np.count_nonzero(flags[side])) for side in Side}
-        found = {one.side: several(one, marks[one.side].again(one)) for one in (left, right)}
-        return self._settled({Side.LEFT: left.count, Side.RIGHT: right.count}, matched, found)
+        again = {one.side: marks[one.side].again(one) for one in (left, right)}
+        found = {one.side: several(one, again[one.side]) for one in (left, right)}
+        crowds = crowds_of(context.planned, [(one, again[one.side]) for one in (left, right)])
+        rows = {Side.LEFT: left.count, Side.RIGHT: right.count}
+        return self._settled(rows, matched, found, crowds)
 
     def _settle_in_pieces(self, fragment: SettleFragment, marks: Marks) -> MatchingTotals:
         rows, matched = dict.fromkeys(Side, 0), dict.fromkeys(Side, 0)
         found = dict.fromkeys(Side, Several())
+        crowds = Crowds(self.context.planned)
         sql = self.context.planned.query.sql
         for side in Side:
             others = what_reasons_need(self.store, side.other, fragment.buckets, sql)
@@ -136,17 +142,20 @@ class SettledJoins:
                 write_unmatched(self.context, piece, ~flags, explainer)
                 rows[side] += piece.count
                 matched[side] += int(np.count_nonzero(flags))
-                found[side] = together((found[side], several(piece, marks[side].again(piece))))
-        return self._settled(rows, matched, found)
+                again = marks[side].again(piece)
+                found[side] = together((found[side], several(piece, again)))
+                crowds.add(piece, again)
+        return self._settled(rows, matched, found, crowds.largest())
 
     def _settled(
         self,
         rows: Mapping[Side, int],
         matched: Mapping[Side, int],
         found: Mapping[Side, Several],
+        crowds: tuple[Crowd, ...],
     ) -> MatchingTotals:
         self.context.progress.add(rows=sum(rows.values()), fragments=1)
-        return MatchingTotals(rows, matched, found)
+        return MatchingTotals(rows, matched, found, crowds=crowds)
 
     def _sizes(self, *sides: Side) -> Ints:
         """Return the bytes of each of the buckets, of these sides together."""

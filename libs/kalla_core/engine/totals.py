@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from kalla_core.fragments.crowd import Crowd, largest
 from kalla_core.fragments.several import Several, together
 from kalla_core.matching.query import Side
 
@@ -30,12 +31,14 @@ class MatchingTotals:
     Attributes:
         several: rows that are in two pairs or more.
         ways: how many joins there were of each kind.
+        crowds: the largest of them.
     """
 
     joined: Mapping[Side, int]
     matched: Mapping[Side, int]
     several: Mapping[Side, Several]
     ways: Mapping[Way, int] = field(default_factory=dict)
+    crowds: tuple[Crowd, ...] = ()
 
 
 def add_up(totals: Iterable[MatchingTotals]) -> MatchingTotals:
@@ -49,4 +52,5 @@ def add_up(totals: Iterable[MatchingTotals]) -> MatchingTotals:
         {side: sum(total.matched[side] for total in listed) for side in Side},
         {side: together(total.several[side] for total in listed) for side in Side},
         dict(ways),
+        largest(crowd for total in listed for crowd in total.crowds),
     )

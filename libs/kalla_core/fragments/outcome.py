@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kalla_core.errors import FetchFailed, KallaError
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 from kalla_core.fragments.cause import Cause, cause_of
+from kalla_core.fragments.crowd import Crowd
 from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side
 
@@ -77,6 +78,7 @@ class JoinDone:
         matched: distinct rows in a pair; if rows are settled later, within this fragment.
         duplicate_keys: rows that repeat a primary key, in the census classes of this fragment.
         several: rows in two pairs or more; none if rows are settled later.
+        crowds: the largest; none if rows are settled later.
         ways: how it was joined, `kalla_core.engine.totals.Way` to number.
         held_bytes: of the marks on disk, if rows are settled later.
     """
@@ -90,6 +92,7 @@ class JoinDone:
     spilled_bytes: int = 0
     held_bytes: int = 0
     several: SideSeveral = field(default_factory=lambda: dict.fromkeys(Side, Several()))
+    crowds: tuple[Crowd, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class SettleDone:
         settled: rows looked at.
         matched: distinct rows with a mark, of those.
         several: rows in two pairs or more, of those.
+        crowds: the largest, of those.
     """
 
     files: tuple[EvidencePart, ...]
@@ -108,6 +112,7 @@ class SettleDone:
     fetched_bytes: int = 0
     spilled_bytes: int = 0
     several: SideSeveral = field(default_factory=lambda: dict.fromkeys(Side, Several()))
+    crowds: tuple[Crowd, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

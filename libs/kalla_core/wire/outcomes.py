@@ -7,6 +7,7 @@ from typing import assert_never
 
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.cause import Cause
+from kalla_core.fragments.crowd import Crowd
 from kalla_core.fragments.outcome import (
     BucketSize,
     EvidencePart,
@@ -138,6 +139,7 @@ def _join(done: JoinDone) -> pb.JoinDone:
         matched=_counts(done.matched),
         duplicate_keys=_counts(done.duplicate_keys),
         several=_several(done.several),
+        crowds=[_crowd(crowd) for crowd in done.crowds],
         ways=done.ways,
         fetched_bytes=done.fetched_bytes,
         spilled_bytes=done.spilled_bytes,
@@ -152,6 +154,7 @@ def _join_of(message: pb.JoinDone) -> JoinDone:
         matched=_counts_of(message.matched),
         duplicate_keys=_counts_of(message.duplicate_keys),
         several=_several_of(message.several),
+        crowds=tuple(_crowd_of(crowd) for crowd in message.crowds),
         ways=dict(message.ways),
         fetched_bytes=message.fetched_bytes,
         spilled_bytes=message.spilled_bytes,
@@ -165,6 +168,7 @@ def _settle(done: SettleDone) -> pb.SettleDone:
         settled=_counts(done.settled),
         matched=_counts(done.matched),
         several=_several(done.several),
+        crowds=[_crowd(crowd) for crowd in done.crowds],
         fetched_bytes=done.fetched_bytes,
         spilled_bytes=done.spilled_bytes,
     )
@@ -176,6 +180,7 @@ def _settle_of(message: pb.SettleDone) -> SettleDone:
         settled=_counts_of(message.settled),
         matched=_counts_of(message.matched),
         several=_several_of(message.several),
+        crowds=tuple(_crowd_of(crowd) for crowd in message.crowds),
         fetched_bytes=message.fetched_bytes,
         spilled_bytes=message.spilled_bytes,
     )
@@ -239,3 +244,13 @@ def _several_of(message: pb.SideSeveral) -> Mapping[Side, Several]:
         side: Several(one.rows, one.example if one.HasField("example") else None)
         for side, one in sides.items()
     }
+
+
+def _crowd(crowd: Crowd) -> pb.Crowd:
+    return pb.Crowd(
+        key=crowd.key, left=crowd.left, right=crowd.right, placeholder=crowd.placeholder
+    )
+
+
+def _crowd_of(message: pb.Crowd) -> Crowd:
+    return Crowd(message.key, message.left, message.right, message.placeholder)

@@ -913,6 +913,39 @@ class SideSeveral(_message.Message):
 Global___SideSeveral: _TypeAlias = SideSeveral  # noqa: Y015
 
 @_typing.final
+class Crowd(_message.Message):
+    """A key that rows of both sides share which are in several matches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    PLACEHOLDER_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """in words, with its value"""
+    left: _builtins.int
+    """rows"""
+    right: _builtins.int
+    placeholder: _builtins.bool
+    """its value stands for no value"""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        left: _builtins.int = ...,
+        right: _builtins.int = ...,
+        placeholder: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "left", b"left", "placeholder", b"placeholder", "right", b"right"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Crowd: _TypeAlias = Crowd  # noqa: Y015
+
+@_typing.final
 class EvidenceFile(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -982,6 +1015,7 @@ class JoinDone(_message.Message):
     SPILLED_BYTES_FIELD_NUMBER: _builtins.int
     HELD_BYTES_FIELD_NUMBER: _builtins.int
     SEVERAL_FIELD_NUMBER: _builtins.int
+    CROWDS_FIELD_NUMBER: _builtins.int
     fetched_bytes: _builtins.int
     spilled_bytes: _builtins.int
     held_bytes: _builtins.int
@@ -1010,6 +1044,10 @@ class JoinDone(_message.Message):
     def several(self) -> Global___SideSeveral:
         """empty with settle_later"""
 
+    @_builtins.property
+    def crowds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Crowd]:
+        """the largest; none with settle_later"""
+
     def __init__(
         self,
         *,
@@ -1022,10 +1060,11 @@ class JoinDone(_message.Message):
         spilled_bytes: _builtins.int = ...,
         held_bytes: _builtins.int = ...,
         several: Global___SideSeveral | None = ...,
+        crowds: _abc.Iterable[Global___Crowd] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "joined", b"joined", "matched", b"matched", "several", b"several"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "several", b"several", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crowds", b"crowds", "duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "several", b"several", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1041,6 +1080,7 @@ class SettleDone(_message.Message):
     FETCHED_BYTES_FIELD_NUMBER: _builtins.int
     SPILLED_BYTES_FIELD_NUMBER: _builtins.int
     SEVERAL_FIELD_NUMBER: _builtins.int
+    CROWDS_FIELD_NUMBER: _builtins.int
     fetched_bytes: _builtins.int
     spilled_bytes: _builtins.int
     @_builtins.property
@@ -1055,6 +1095,8 @@ class SettleDone(_message.Message):
 
     @_builtins.property
     def several(self) -> Global___SideSeveral: ...
+    @_builtins.property
+    def crowds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Crowd]: ...
     def __init__(
         self,
         *,
@@ -1064,10 +1106,11 @@ class SettleDone(_message.Message):
         fetched_bytes: _builtins.int = ...,
         spilled_bytes: _builtins.int = ...,
         several: Global___SideSeveral | None = ...,
+        crowds: _abc.Iterable[Global___Crowd] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["matched", b"matched", "settled", b"settled", "several", b"several"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fetched_bytes", b"fetched_bytes", "files", b"files", "matched", b"matched", "settled", b"settled", "several", b"several", "spilled_bytes", b"spilled_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crowds", b"crowds", "fetched_bytes", b"fetched_bytes", "files", b"files", "matched", b"matched", "settled", b"settled", "several", b"several", "spilled_bytes", b"spilled_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,7 +11,12 @@ from kalla_coordinator.cluster.run_state import RunState
 from kalla_core.engine.census import KeyCounts
 from kalla_core.engine.held_plan import HeldPlan
 from kalla_core.engine.job import JobOutcome, SideOutcome
-from kalla_core.engine.key_checks import check_keys, key_warnings, several_warnings
+from kalla_core.engine.key_checks import (
+    check_keys,
+    crowd_warnings,
+    key_warnings,
+    several_warnings,
+)
 from kalla_core.engine.pair_bound import most_pairs, too_many
 from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.accounting import Ledger, prove
@@ -106,6 +111,7 @@ def outcome(
     shapes = {side: _shape(plan, side) for side in Side}
     keys = {side: _keys(gathered, side) for side in Side}
     found = {side: together(one.several[side] for one in gathered.writers) for side in Side}
+    crowds = [crowd for one in gathered.writers for crowd in one.crowds]
     if plan.by_primary_key:
         check_keys(shapes, keys)
     ledgers = {side: _ledger(gathered, files, side) for side in Side}
@@ -132,6 +138,7 @@ def outcome(
         warnings=(
             *plan.warnings,
             *key_warnings(shapes, keys),
+            *crowd_warnings(shapes, crowds, rows_in(files, MATCHED)),
             *several_warnings(shapes, found),
         ),
     )
