@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from kalla_core.engine.budget import Budget
 from kalla_core.errors import InvalidSql, RecipeInvalid
 from tests.support.runs import AMPLE
 from tests.support.tables import Ran, Reconciliation, run_recipe
@@ -148,3 +151,25 @@ def test_a_primary_key_that_is_a_list_is_refused_before_anything_is_read(tmp_pat
 
     with pytest.raises(RecipeInvalid, match="`tags` cannot be part of a primary key"):
         run_recipe(made_of_lists, tmp_path)
+
+
+@pytest.mark.parametrize("share", [AMPLE, NARROW], ids=["all columns", "fewer columns"])
+@pytest.mark.parametrize("buckets", [1, 5])
+def test_written_moments_and_rounded_decimals_are_keys_and_keep_their_names(
+    tmp_path: Path, share: Budget, buckets: int
+) -> None:
+    made = Reconciliation(
+        tmp_path,
+        "SELECT l.id, r.id rid, CAST(l.at AS VARCHAR), l.part::bigint "
+        "FROM l JOIN r ON CAST(l.at AS VARCHAR) = r.at AND CAST(l.part AS BIGINT) = r.id",
+    )
+    moments = [datetime(2026, 1, 1, 0, n, 0, 500000) for n in range(ROWS)]
+    halves = pa.array([Decimal(n) - Decimal("0.5") for n in range(ROWS)], pa.decimal128(12, 2))
+    texts = [f"2026-01-01 00:{n:02}:00.5" for n in range(ROWS)]
+    made.put("left", table().append_column("at", pa.array(moments)).append_column("part", halves))
+    made.put("right", table().append_column("at", pa.array(texts)))
+
+    got = made.run(share, buckets=buckets)
+
+    assert sorted(got.pairs) == sorted((str(n), str(n)) for n in range(1, ROWS))
+    assert {"l.at", "l.part"} <= set(got.matched.schema.names)

@@ -21,6 +21,7 @@ SPARSE = "WITH (fillfactor = 10)"
 
 _TYPES = {
     pa.int64(): "bigint",
+    pa.int32(): "integer",
     pa.string(): "text",
     pa.date32(): "date",
     pa.timestamp("us"): "timestamp",

@@ -5,7 +5,8 @@
     planned     everything below, for the engine                            -> Planned
 
 Before it is planned, `operations` finds arithmetic and comparisons in the text, `operands` asks
-DataFusion for their types, and `exact` says which casts keep them from wrapping. `casts` and
+DataFusion for their types, and `exact` says which casts keep them from wrapping, `conversions` what
+written casts need. `patterns` writes SIMILAR TO and ESCAPE otherwise. `casts` and
 `comparable` refuse what would compare only after a cast that nobody wrote, and `agreement` whatever
 is compared as two types in the plan that runs. `fallible` is asked when a value made it fail.
 

@@ -34,6 +34,7 @@ _PLAIN = {
     "BinaryView": pa.binary_view(),
     "Date32": pa.date32(),
     "Date64": pa.date64(),
+    "Interval(MonthDayNano)": pa.month_day_nano_interval(),
 }
 _DECIMALS = {
     "Decimal32": pa.decimal32,

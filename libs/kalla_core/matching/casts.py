@@ -13,6 +13,7 @@ import pyarrow as pa
 from datafusion import Expr, LogicalPlan, SessionContext, lit
 
 from kalla_core.matching.arrow_types import UnknownType, parse_type
+from kalla_core.matching.conversions import unwritten
 from kalla_core.matching.logical import (
     Aggregated,
     Filtered,
@@ -116,7 +117,7 @@ def shown(expr: Expr) -> str:
     while _is_cast(expr) or expr.variant_name() == "Alias":
         expr = direct_parts(expr)[0]
     name = _TEXT_LITERAL.sub(r"'\1'", _INNER_NAME.sub(r"\1", expr.canonical_name()))
-    name = _TYPED_LITERAL.sub(r"\1", name)
+    name = unwritten(_TYPED_LITERAL.sub(r"\1", name))
     for start in reversed([found.end() for found in _CAST.finditer(name)]):
         name = _without_cast(name, start)
     return name.replace("(<subquery>)", "a sub-query")

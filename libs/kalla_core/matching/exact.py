@@ -8,18 +8,23 @@ It gives `round` another type in the plan that runs than in the one whose types 
 that what is compared with it never is equal, and compares dates with timestamps in nanoseconds,
 which end in 2262. A cast settles both.
 
+Quotients and averages of decimals it gives four digits more than the dividend has; a dividend of
+more digits gives as many as PostgreSQL, sixteen, or twelve where 38 digits hold no more. A date
+beside an interval of hours stays a date with it, without the hours; as a timestamp it keeps them.
+
 A column without any value has the type NULL, which fits anything; some functions do not take it,
 and some say so only in a run. A cast gives them what they take, and they answer NULL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 
 import pyarrow as pa
 
+from kalla_core.matching.conversions import CONVERSIONS, converted
 from kalla_core.matching.lossless import is_text
+from kalla_core.matching.wrapping import Wrapping, cast_if, cast_to
 
 MOMENT = "TIMESTAMP(6)"
 """Timestamps in microseconds, which reach from 290,000 years before Christ to as long after."""
@@ -30,6 +35,7 @@ _DIGITS = {
     pa.uint8(): 3, pa.uint16(): 5, pa.uint32(): 10, pa.uint64(): 20,
 }  # fmt: skip
 _MOST_DIGITS, _WIDE_DIGITS = 38, 76
+_QUOTIENT_SCALE, _LEAST_QUOTIENT_SCALE, _DIVISION_ADDS = 16, 12, 4
 _SUMMED_DIGITS = 10
 """How many digits a sum may have more than what it adds: ten thousand million rows."""
 
@@ -37,7 +43,7 @@ COMPARISONS = frozenset(
     {"=", "==", "<>", "!=", "<", "<=", ">", ">=", "between", "in", "is distinct from",
      "is not distinct from"}
 )  # fmt: skip
-CALLS = frozenset({"sum", "round", "abs"})
+CALLS = frozenset({"sum", "round", "abs", "avg"})
 _OF_NULL: Mapping[str, str] = {
     "sum": _INTEGER, "round": _INTEGER, "abs": _INTEGER, "trunc": "DOUBLE", "to_hex": _INTEGER,
     "date_trunc": MOMENT, "datetrunc": MOMENT, "date_part": MOMENT, "datepart": MOMENT,
@@ -49,27 +55,26 @@ CALLS_OF_NULL = frozenset(_OF_NULL) | CALLS
 """The calls to look at where a value may be of type NULL."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wrapping:
-    """Casts to put around an operation and around its operands; None leaves something as it is."""
-
-    whole: str | None
-    operands: tuple[str | None, ...]
-
-
 _Types = tuple[pa.DataType, ...]
 
 
-def wrapping(name: str, types: _Types, places: int | None = 0) -> Wrapping | None:
+def wrapping(
+    name: str, types: _Types, places: int | None = 0, *, hours: bool = False
+) -> Wrapping | None:
     """Return what makes an operation exact; None if it is so already.
 
     Args:
-        name: as `Operation` has it.
+        name: as `Operation` or `conversions` has it.
         types: of its operands; of a call only of the first one.
         places: to which `round` rounds; None if that is not known before a run.
+        hours: whether an interval among the operands may have parts of a day.
     """
-    if name in CALLS_OF_NULL and pa.types.is_null(types[0]):
-        return Wrapping(None, (_OF_NULL[name],))
+    if name in _OF_NULL and pa.types.is_null(types[0]):
+        return Wrapping(None, (cast_to(_OF_NULL[name]),))
+    if name in CONVERSIONS:
+        return converted(name, types[0])
+    if hours and name in ("+", "-") and any(map(pa.types.is_interval, types)):
+        return _casts(MOMENT if pa.types.is_date(kind) else None for kind in types)
     if name == "round":
         return _rounded(types[0], places)
     if name in COMPARISONS:
@@ -85,15 +90,15 @@ def _arithmetic(types: _Types) -> Wrapping | None:
     # Days beyond 32 bits would wrap where they become an interval.
     days = tuple("INT" if kind == pa.int64() else None for kind in types)
     dated = pa.types.is_date(left) or pa.types.is_date(right)
-    return Wrapping(None, days) if dated and any(days) else None
+    return _casts(days) if dated else None
 
 
 def _integers(types: _Types) -> Wrapping | None:
     if pa.uint64() not in types:
-        return Wrapping(_INTEGER, tuple(map(_whole, types)))
+        return Wrapping(cast_to(_INTEGER), tuple(cast_to(_whole(kind)) for kind in types))
     # DataFusion itself takes decimals where an unsigned integer meets one with a sign.
     unsigned = all(pa.types.is_unsigned_integer(kind) for kind in types)
-    return Wrapping(None, tuple(map(_whole, types))) if unsigned else None
+    return _casts(map(_whole, types)) if unsigned else None
 
 
 def _whole(integer: pa.DataType) -> str:
@@ -104,33 +109,83 @@ def _negated(types: _Types) -> Wrapping | None:
     (operand,) = types
     if operand not in _DIGITS:
         return None
-    return Wrapping(None if operand == pa.uint64() else _INTEGER, (_whole(operand),))
+    return _as_decimal(operand)
 
 
 def _summed(types: _Types) -> Wrapping | None:
     (operand,) = types
     if operand in _DIGITS:
-        return Wrapping(None if operand == pa.uint64() else _INTEGER, (_whole(operand),))
+        return _as_decimal(operand)
     if pa.types.is_decimal(operand) and operand.precision > _MOST_DIGITS - _SUMMED_DIGITS:
         wide = f"DECIMAL({_WIDE_DIGITS}, {operand.scale})"
         narrow = f"DECIMAL({max(_MOST_DIGITS, operand.precision)}, {operand.scale})"
-        return Wrapping(narrow, (wide,))
+        return Wrapping(cast_to(narrow), (cast_to(wide),))
     return None
+
+
+def _as_decimal(integer: pa.DataType) -> Wrapping:
+    whole = None if integer == pa.uint64() else _INTEGER
+    return Wrapping(cast_if(whole), (cast_to(_whole(integer)),))
+
+
+def _divided(types: _Types) -> Wrapping | None:
+    left, right = map(_decimal, types)
+    if left is None or right is None or not any(map(pa.types.is_decimal, types)):
+        return None
+    return _more_digits(left, right.scale)
+
+
+def _averaged(types: _Types) -> Wrapping | None:
+    (operand,) = types
+    return _more_digits(operand, _SUMMED_DIGITS) if pa.types.is_decimal128(operand) else None
+
+
+def _more_digits(dividend: pa.DataType, taken: int) -> Wrapping | None:
+    """Return the cast of a dividend that gives its quotient enough digits.
+
+    Args:
+        dividend: a decimal.
+        taken: how many of 38 digits the division needs beside those of the dividend and of the
+            quotient.
+    """
+    whole = dividend.precision - dividend.scale
+    room = min(_QUOTIENT_SCALE, _MOST_DIGITS - whole - taken)
+    scale = max(room, _LEAST_QUOTIENT_SCALE) - _DIVISION_ADDS
+    if scale <= dividend.scale:
+        return None
+    if room < _LEAST_QUOTIENT_SCALE:
+        narrow = cast_to(f"DECIMAL({_MOST_DIGITS}, {_LEAST_QUOTIENT_SCALE})")
+        return Wrapping(narrow, (cast_to(f"DECIMAL({_WIDE_DIGITS}, {scale})"), None))
+    return Wrapping(None, (cast_to(f"DECIMAL({whole + scale}, {scale})"), None))
+
+
+def _decimal(kind: pa.DataType) -> pa.DataType | None:
+    """Return the decimal as which a number is divided; None for what is none."""
+    if kind in _DIGITS:
+        return pa.decimal128(_DIGITS[kind], 0)
+    return kind if pa.types.is_decimal128(kind) else None
+
+
+def _casts(casts: Iterable[str | None]) -> Wrapping | None:
+    around = tuple(map(cast_if, casts))
+    return Wrapping(None, around) if any(around) else None
 
 
 def _absolute(types: _Types) -> Wrapping | None:
     (operand,) = types
     narrow = operand in _DIGITS and operand not in (pa.int64(), pa.uint64())
-    return Wrapping(None, (_INTEGER,)) if narrow else None
+    return _casts([_INTEGER]) if narrow else None
 
 
 _RULES: Mapping[str, Callable[[_Types], Wrapping | None]] = {
     "+": _arithmetic,
     "-": _arithmetic,
     "*": _arithmetic,
+    "/": _divided,
     "negate": _negated,
     "sum": _summed,
     "abs": _absolute,
+    "avg": _averaged,
 }
 
 
@@ -144,12 +199,11 @@ def _rounded(operand: pa.DataType, places: int | None) -> Wrapping | None:
     most = _WIDE_DIGITS if pa.types.is_decimal256(operand) else _MOST_DIGITS
     scale = operand.scale if places is None else max(0, min(places, operand.scale))
     digits = max(operand.precision, operand.precision - operand.scale + 1 + scale)
-    return Wrapping(f"DECIMAL({min(most, digits)}, {scale})", (None,))
+    return Wrapping(cast_to(f"DECIMAL({min(most, digits)}, {scale})"), (None,))
 
 
 def _compared(types: _Types) -> Wrapping | None:
     moments = [kind for kind in types if pa.types.is_timestamp(kind)]
     if not moments or any(kind.tz is not None or kind.unit == "ns" for kind in moments):
         return None
-    casts = tuple(MOMENT if pa.types.is_date(kind) or is_text(kind) else None for kind in types)
-    return Wrapping(None, casts) if any(casts) else None
+    return _casts(MOMENT if pa.types.is_date(kind) or is_text(kind) else None for kind in types)

@@ -17,18 +17,20 @@ from datafusion import SessionContext, udf
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
 from kalla_core.matching.arrow_types import UnknownType, parse_types
+from kalla_core.matching.conversions import CALLS as CASTS
+from kalla_core.matching.conversions import CONVERSIONS, conversions
 from kalla_core.matching.exact import (
     CALLS,
     CALLS_OF_NULL,
     COMPARISONS,
     OPERATIONS,
-    Wrapping,
     wrapping,
 )
 from kalla_core.matching.lexer import Kind, Token
 from kalla_core.matching.operations import Operation, Range, operations
 from kalla_core.matching.planning import PlanningFailed, analysed
 from kalla_core.matching.text import Splice, spliced, where
+from kalla_core.matching.wrapping import Wrapping
 
 MAX_OPERATIONS = 1000
 _SAFE_DIGITS = 9
@@ -37,7 +39,11 @@ _REFUSED = re.compile(
     rf"call to '(?P<name>{_STAND_IN}\d+)' function: coercion from (?P<types>.*?) to the signature",
     re.DOTALL,
 )
-_NANOSECONDS = "AS Timestamp(ns"
+_NANOSECONDS, _TEXT = "AS Timestamp(ns", "AS Utf8"
+_OF_ONE = CALLS_OF_NULL | CONVERSIONS
+"""Operations of which only the type of their first operand counts."""
+
+_DAYS = re.compile(r"[-+\d\s]|(?:year|yr|mon|month|week|day|quarter|y|w|d)s?\b", re.IGNORECASE)
 _UNLIKE_ANY = pa.struct([pa.field("__kalla", pa.int8())])
 
 
@@ -65,10 +71,12 @@ def exact_splices(
         TypesNotComparable: an integer is compared with a float where no plan shows it.
         PlanningFailed: DataFusion refuses the statement.
     """
-    compared = _NANOSECONDS in checked or _hides_comparisons(tokens)
+    hidden = _hides_expressions(tokens)
+    compared = hidden or _NANOSECONDS in checked or any(t.word("interval") for t in tokens)
+    found = operations(tokens, CASTS | (CALLS_OF_NULL if untyped else CALLS))
     asked = [
         one
-        for one in operations(tokens, CALLS_OF_NULL if untyped else CALLS)
+        for one in conversions(tokens, found, moments=hidden or _TEXT in checked)
         if _may_need(tokens, one) and (one.name not in COMPARISONS or compared)
     ]
     if len(asked) > MAX_OPERATIONS:
@@ -90,7 +98,7 @@ class _Probe:
         settled: dict[Operation, Wrapping] = {}
         for name, group in waiting.items():
             # One argument more than it is called with: so it does not take NULLs either.
-            arity = 1 + (1 if group[0].name in CALLS_OF_NULL else len(group[0].operands))
+            arity = 1 + (1 if group[0].name in _OF_ONE else len(group[0].operands))
             self.session.register_udf(
                 udf(_never_run, [_UNLIKE_ANY] * arity, pa.bool_(), "immutable", name)
             )
@@ -145,7 +153,7 @@ class _Probe:
             return None
         if one.name in COMPARISONS:
             self._check_floats(one, types)
-        return wrapping(one.name, types, self._places(one))
+        return wrapping(one.name, types, self._places(one), hours=self._has_hours(one))
 
     def _check_floats(self, one: Operation, types: Sequence[pa.DataType]) -> None:
         """Refuse an integer that is no literal beside a float, also where no plan shows it."""
@@ -174,6 +182,16 @@ class _Probe:
 
     def _said(self, place: Range) -> str:
         return self.sql[self.tokens[place[0]].start : self.tokens[place[1] - 1].end]
+
+    def _has_hours(self, one: Operation) -> bool:
+        """Whether what is added may have parts of a day: all but intervals of whole ones."""
+        words = [
+            self.tokens[at].value
+            for first, last in one.operands
+            if self.tokens[first].word("interval")
+            for at in range(first + 1, last)
+        ]
+        return not words or any(_DAYS.sub("", word) for word in words)
 
     def _places(self, one: Operation) -> int | None:
         if len(one.operands) < 2:
@@ -211,7 +229,7 @@ def _stand_in(
     tokens: Sequence[Token], one: Operation, name: str, pieces: _Pieces
 ) -> Iterator[Splice]:
     """Put a call of a stand-in in the place of an operation, around the operand of a call."""
-    if one.name in CALLS_OF_NULL:
+    if one.name in _OF_ONE:
         pieces.around(one.operands[0], f"{name}(", ")")
         return
     pieces.around(one.place, f"{name}(", "" if one.name == "in" else ")")
@@ -224,11 +242,11 @@ def _stand_in(
 
 
 def _wrap(one: Operation, found: Wrapping, pieces: _Pieces) -> None:
-    for place, cast in zip(one.operands, found.operands, strict=False):
-        if cast is not None:
-            pieces.around(place, "CAST(", f" AS {cast})")
+    for place, around in zip(one.operands, found.operands, strict=False):
+        if around is not None:
+            pieces.around(place, *around)
     if found.whole is not None:
-        pieces.around(one.place, "CAST(", f" AS {found.whole})")
+        pieces.around(one.place, *found.whole)
 
 
 def _scopes(tokens: Sequence[Token]) -> list[int]:
@@ -251,6 +269,8 @@ def _scopes(tokens: Sequence[Token]) -> list[int]:
 
 def _may_need(tokens: Sequence[Token], one: Operation) -> bool:
     """Whether an operation may be inexact, judged without its types."""
+    if one.name in CONVERSIONS:
+        return True
     if one.name in COMPARISONS or one.name in CALLS_OF_NULL - OPERATIONS:
         return bool(one.operands) and not any(
             tokens[first].word("any", "all", "some") for first, _ in one.operands
@@ -260,14 +280,14 @@ def _may_need(tokens: Sequence[Token], one: Operation) -> bool:
     alone = [tokens[first] for first, last in one.operands if last == first + 1]
     numbers = [token.value.lower() for token in alone if token.kind is Kind.NUMBER]
     if any("." in number or ("e" in number and "x" not in number) for number in numbers):
-        return False  # decimals and doubles do not wrap
+        return one.name == "/"  # decimals and doubles do not wrap
     if len(numbers) < len(one.operands):
         return True
-    return one.name != "negate" and any(len(number) > _SAFE_DIGITS for number in numbers)
+    return one.name not in ("negate", "/") and any(len(number) > _SAFE_DIGITS for number in numbers)
 
 
-def _hides_comparisons(tokens: Sequence[Token]) -> bool:
-    """Whether comparisons may stand where no plan shows them: in sub-queries and FILTER."""
+def _hides_expressions(tokens: Sequence[Token]) -> bool:
+    """Whether expressions may stand where no plan shows them: in sub-queries and FILTER."""
     return sum(token.word("select", "filter") for token in tokens) > 1
 
 

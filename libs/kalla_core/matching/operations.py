@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from kalla_core.matching.lexer import Kind, Token
 from kalla_core.matching.sites import closing
 
+CAST, TRY_CAST = "cast", "try_cast"
+
 Range = tuple[int, int]
 """Indices of tokens, `[first, last)`."""
 
@@ -24,10 +26,10 @@ class Operation:
 
     Attributes:
         name: the operator; `negate` for a minus before one operand, `between` and `in` in words,
-            for a call the function's name.
+            for a call the function's name, `cast` also for `::`.
         place: tokens from the first to the last of it, clauses such as OVER included.
         operands: in order; those of a call without DISTINCT and ORDER BY, and of one that takes a
-            part of a moment that moment alone.
+            part of a moment that moment alone; of a cast its value and its type.
     """
 
     name: str
@@ -177,7 +179,7 @@ class _Search:
                 self.found.append(Operation("negate", (first, end), ((first + 1, end),)))
             return end if end > first + 1 else first
         end = self._primary(first, last)
-        return self._suffixes(end, last) if end > first else first
+        return self._suffixes(first, end, last) if end > first else first
 
     def _primary(self, first: int, last: int) -> int:
         token = self._tokens[first]
@@ -236,8 +238,17 @@ class _Search:
             )
             if name.value in _PARTS_OF_MOMENTS:
                 operands = self._moment(operands)
+            elif name.value in (CAST, TRY_CAST):
+                operands = self._parted(opened + 1, closed)
             self.found.append(Operation(name.value, (first, end), operands))
         return end
+
+    def _parted(self, first: int, last: int) -> tuple[Range, ...]:
+        """Return the value and the type around the AS of a cast."""
+        at = first
+        while at < last and not self._tokens[at].word("as"):
+            at = closing(self._tokens, at) + 1 if self._tokens[at].symbol("(", "[", "{") else at + 1
+        return ((first, min(at, last)), (min(at + 1, last), last))
 
     def _moment(self, operands: tuple[Range, ...]) -> tuple[Range, ...]:
         if len(operands) != 1:
@@ -258,16 +269,21 @@ class _Search:
             at = self._brackets(bracket, last)
         return at
 
-    def _suffixes(self, at: int, last: int) -> int:
+    def _suffixes(self, first: int, at: int, last: int) -> int:
         """Return the end of casts with `::`, subscripts, AT TIME ZONE and COLLATE."""
+        zoned = False  # what follows the zone is a cast of the zone
         while at < last:
             token = self._tokens[at]
             words = [one.value for one in self._tokens[at : min(at + 3, last)]]
             if words[:2] == [":", ":"]:
-                at = self._type(at + 2, last)
+                value, at = at, self._type(at + 2, last)
+                if CAST in self._calls and not zoned:
+                    operands = ((first, value), (value + 2, at))
+                    self.found.append(Operation(CAST, (first, at), operands))
             elif token.symbol("["):
                 at = self._brackets(at, last)
             elif words == ["at", "time", "zone"]:
+                zoned = True
                 at = self._primary(at + 3, last) if at + 3 < last else last
             elif token.word("collate"):
                 at = min(at + 2, last)

@@ -161,7 +161,12 @@ def _planned(asked: _Asked) -> Planned:
     original = plain.sql(prepared.text)
     found = identified(original, numbered, query, sides)
     given = _checked_output(original, found, numbered)
-    output = pa.schema([column.with_type(without_views(column.type)) for column in given])
+    output = pa.schema(
+        [
+            pa.field(name, without_views(column.type), column.nullable)
+            for name, column in zip(prepared.names, given, strict=True)
+        ]
+    )
     reader = Reader(numbered)
     check_agreement(numbered, found.frame.optimized_logical_plan())
     traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())

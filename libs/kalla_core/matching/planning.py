@@ -83,6 +83,11 @@ def raw(session: SessionContext, sql: str) -> LogicalPlan:
         raise _failure(error) from None
 
 
+def column_names(session: SessionContext, plan: LogicalPlan) -> tuple[str, ...]:
+    """Return the names of the columns of a plan that `session` made."""
+    return tuple(session.create_dataframe_from_logical_plan(plan).schema().names)
+
+
 def analysed(session: SessionContext, sql: str) -> LogicalPlan:
     """Return the plan of `sql` with its types checked, optimised as far as `session` does so.
 

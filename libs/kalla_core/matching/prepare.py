@@ -31,10 +31,12 @@ from kalla_core.matching.literals import (
 )
 from kalla_core.matching.null_safe import check_null_safe, same_splices
 from kalla_core.matching.operands import exact_splices
+from kalla_core.matching.patterns import pattern_splices
 from kalla_core.matching.planning import (
     PlanningFailed,
     analysed,
     check_runnable,
+    column_names,
     full_session,
     planning_session,
     raw,
@@ -53,11 +55,13 @@ class PreparedSql:
     Attributes:
         text: the SQL to plan; the user's own but for a few tokens.
         calls: the variants of Kalla's functions it calls.
+        names: of its columns, as the user's own SQL would have them.
         warnings: sentences for the user.
     """
 
     text: str
     calls: tuple[Call, ...]
+    names: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -119,6 +123,7 @@ class _Statement:
         return (
             *self.exact,
             *same_splices(self.query.sql, self.tokens),
+            *pattern_splices(self.query.sql, self.tokens),
             *clock_splices(self.tokens, self.query.started_at),
             *moment_splices(self.tokens),
             *number_splices(self.query.sql, self.tokens, doubles),
@@ -170,9 +175,10 @@ def _prepared(statement: _Statement) -> PreparedSql:
     doubles = _doubles(statement)
     checked = analysed(session, statement.text(doubles)).display_indent()
     splices = statement.with_exact(doubles, checked).splices(doubles)
-    names, calls = own.resolve(session, query.sql, tokens, statement.calls, splices)
-    text = spliced(query.sql, (*splices, *names))
-    prepared = PreparedSql(text, calls, float_sums(session, written))
+    renamed, calls = own.resolve(session, query.sql, tokens, statement.calls, splices)
+    text = spliced(query.sql, (*splices, *renamed))
+    names = column_names(session, written)
+    prepared = PreparedSql(text, calls, names, float_sums(session, written))
     _check_plans(query, prepared, written)
     return prepared
 

@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from datafusion import Expr
 
+from kalla_core.matching.conversions import unwritten
 from kalla_core.matching.lineage import HOLE, Call, Column, Constant, Symbol
 
 _STRING = re.compile(r'(?:LargeUtf8|Utf8View|Utf8)\("((?:[^"\\]|\\.)*)"\)')
@@ -18,23 +19,27 @@ _VARIANT = re.compile(r"\b([a-z_]+)__\d+\(")
 
 def worded(expr: Expr) -> str:
     """Return `expr` with literals and function names as in SQL."""
-    return _polished(expr.canonical_name())
+    return unwritten(_polished(expr.canonical_name()))
 
 
 def spoken(symbol: Symbol) -> str:
     """Return a value of a source over the columns of the source, as in SQL."""
+    return unwritten(_spoken(symbol))
+
+
+def _spoken(symbol: Symbol) -> str:
     match symbol:
         case Column():
             return symbol.name
         case Constant():
             return _polished(symbol.text)
         case Call(kind="Cast", text="int64", parts=(Call(kind="BinaryExpr" | "Negative"),)):
-            return spoken(symbol.parts[0])  # which holds arithmetic to what integers can be
+            return _spoken(symbol.parts[0])  # which holds arithmetic to what integers can be
         case Call(kind="Cast"):
-            return f"CAST({spoken(symbol.parts[0])} AS {symbol.text})"
+            return f"CAST({_spoken(symbol.parts[0])} AS {symbol.text})"
         case Call():
             pieces = _polished(symbol.text).split(HOLE)
-            parts = map(spoken, symbol.parts)
+            parts = map(_spoken, symbol.parts)
             return "".join(a + b for a, b in zip_longest(pieces, parts, fillvalue=""))
         case _:
             return "..."

@@ -27,7 +27,7 @@ def types_of(sql: str) -> list[tuple[pa.DataType, ...]]:
 def test_sql_without_anything_special_stays_as_it_is() -> None:
     sql = "SELECT l.id,\n\tr.id AS rid -- now()\nFROM left_src  l JOIN right_src r ON l.id = r.id"
 
-    assert prepared(sql) == PreparedSql(sql, ())
+    assert prepared(sql) == PreparedSql(sql, (), ("id", "rid"))
 
 
 def test_a_call_is_typed_exactly_and_keeps_its_name() -> None:
