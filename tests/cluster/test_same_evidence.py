@@ -113,8 +113,13 @@ def test_every_shape_has_the_same_evidence_on_a_cluster(
             "JOIN r ON lpad(CAST(CAST(x.k AS INT) AS VARCHAR), 3, '0') = r.k AND x.m < r.n",
             "predicate_failed",
         ),
+        (
+            "SELECT l.id, r.id rid FROM l JOIN r ON l.k = r.k AND l.m < r.n UNION "
+            "SELECT l.id, r.id rid FROM l JOIN r ON l.id = r.id + 7 AND l.m < r.n - 2",
+            "predicate_failed",
+        ),
     ],
-    ids=["chosen by a window", "near keys", "conversions under a filter"],
+    ids=["chosen by a window", "near keys", "conversions under a filter", "branches of a UNION"],
 )
 def test_reasons_are_the_same_on_a_cluster(
     cluster: Cluster, sql: str, code: str, tmp_path: Path

@@ -188,7 +188,8 @@ class _Cluster:
         whole = frozenset({min(self.planned.replicable)})
         buckets = range(self.layout.buckets)
         works = [JoinWork(deal, whole, True, inputs) for deal in _dealt(buckets, self.layout.joins)]
-        self._settle_all(inputs, _dealt(buckets, self.layout.settles), self._join_all(works))
+        settles = 1 if self.planned.scattered else self.layout.settles
+        self._settle_all(inputs, _dealt(buckets, settles), self._join_all(works))
 
     def _join_all(self, works: Sequence[JoinWork], stage: str = "join") -> list[Place]:
         classes = _dealt(range(CENSUS_CLASSES), len(works))

@@ -65,16 +65,19 @@ def show_explanation(console: Console, explanation: Explanation, *, verbose: boo
 
 
 def _keys(planned: Planned) -> Table:
-    """Return what must be equal and what else must hold, a row each."""
+    """Return what must be equal and what else must hold, a row each, rule by rule."""
     left, right = (planned.query.side(side).alias for side in Side)
     table = Table.grid(padding=(0, 2))
-    for number, key in enumerate(planned.reason_keys):
-        head = "equal" if number == 0 else ""
-        text = f"{key.text(Side.LEFT)} of {left} = {key.text(Side.RIGHT)} of {right}"
-        table.add_row(Text(head, style="dim"), Text(text))
-    for number, condition in enumerate(planned.conditions):
-        head = "and then" if number == 0 else ""
-        table.add_row(Text(head, style="dim"), Text(condition.text))
+    for rule in planned.rules:
+        if rule.name:
+            table.add_row(Text("rule", style="dim"), Text(rule.name))
+        for number, key in enumerate(rule.keys):
+            head = "equal" if number == 0 else ""
+            text = f"{key.text(Side.LEFT)} of {left} = {key.text(Side.RIGHT)} of {right}"
+            table.add_row(Text(head, style="dim"), Text(text))
+        for number, condition in enumerate(rule.conditions):
+            head = "and then" if number == 0 else ""
+            table.add_row(Text(head, style="dim"), Text(condition.text))
     return table
 
 

@@ -16,7 +16,7 @@ from kalla_core.engine.failures import query_errors
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.errors import InvalidSql
 from kalla_core.evidence.keys import key_text
-from kalla_core.matching.planned import Planned, condition_frame, measure_frame
+from kalla_core.matching.planned import Planned, Rule, condition_frame, measure_frame
 from kalla_core.matching.query import ROW, Side
 from kalla_core.matching.session import new_session
 from kalla_core.matching.tables import register_side
@@ -55,10 +55,10 @@ class Candidates:
     """What is said of each wanted row: Utf8, none of them null.
 
     Attributes:
-        not_chosen: where every condition on the pair holds, and the match SQL chooses among pairs.
+        missed: how many conditions on the pair do not hold.
     """
 
-    not_chosen: Bools
+    missed: Ints
     details: pa.Array
     closest: pa.Array
 
@@ -72,7 +72,13 @@ class Coded:
 
 
 def choose_candidates(
-    planned: Planned, side: Side, rows: Rows, others: Rows, wanted: Coded, offered: Coded
+    planned: Planned,
+    rule: Rule,
+    side: Side,
+    rows: Rows,
+    others: Rows,
+    wanted: Coded,
+    offered: Coded,
 ) -> Choice:
     """Return the closest candidate of each wanted row.
 
@@ -83,26 +89,26 @@ def choose_candidates(
     if len(wanted.codes) == 0:
         none = np.zeros(0, dtype=np.int64)
         return Choice(none, none, none)
-    return _Search(planned, side, rows, others).run(wanted, offered)
+    return _Search(planned, rule, side, rows, others).run(wanted, offered)
 
 
 def describe_candidates(
-    planned: Planned, side: Side, rows: Rows, others: Rows, choice: Choice
+    planned: Planned, rule: Rule, side: Side, rows: Rows, others: Rows, choice: Choice
 ) -> Candidates:
     """Say which candidate each row has, and what keeps the two from matching."""
     if len(choice.wanted) == 0:
         none = pa.array([], pa.string())
-        return Candidates(np.zeros(0, dtype=np.bool_), none, none)
-    wanted = rows.take(choice.wanted, _compared(planned, side))
-    chosen = others.take(choice.chosen, _compared(planned, side.other))
+        return Candidates(np.zeros(0, dtype=np.int64), none, none)
+    wanted = rows.take(choice.wanted, _compared(rule, side))
+    chosen = others.take(choice.chosen, _compared(rule, side.other))
     keys = others.keys(choice.chosen)
-    held = _hold(planned, side, wanted, chosen)
+    held = _hold(planned, rule, side, wanted, chosen)
     left, right = (wanted, chosen) if side is Side.LEFT else (chosen, wanted)
     details = wording.predicate_failed(
-        planned, side, left, right, held, wording.row_names(keys), choice.sizes, CAP
+        planned, rule, side, left, right, held, wording.row_names(keys), choice.sizes, CAP
     )
-    not_chosen = _all_hold(held, len(wanted)) & planned.chooses
-    return Candidates(not_chosen, details, key_text(keys).fill_null("null"))
+    missed = len(held) - _how_many_hold(held, len(wanted))
+    return Candidates(missed, details, key_text(keys).fill_null("null"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +142,9 @@ class _Tried:
 
 
 class _Search:
-    def __init__(self, planned: Planned, side: Side, rows: Rows, others: Rows) -> None:
+    def __init__(self, planned: Planned, rule: Rule, side: Side, rows: Rows, others: Rows) -> None:
         self._planned = planned
+        self._rule = rule
         self._side = side
         self._rows = rows
         self._others = others
@@ -158,25 +165,25 @@ class _Search:
 
     def _closest(self, wanted: Coded, offers: Coded) -> tuple[Ints, Ints]:
         """Return the closest offer of rows that have several, and how many if `CAP` were tried."""
-        ours = self._rows.take(wanted.positions, _compared(self._planned, self._side))
-        theirs = self._others.take(offers.positions, _compared(self._planned, self._side.other))
+        ours = self._rows.take(wanted.positions, _compared(self._rule, self._side))
+        theirs = self._others.take(offers.positions, _compared(self._rule, self._side.other))
         choice = self._measured(ours, wanted.codes, theirs, offers.codes)
         sizes = np.zeros(len(choice), dtype=np.int64)
         left_over = np.flatnonzero(choice == NONE)
         pairs = _Pairs(ours, wanted.codes, theirs, offers.codes)
         for tried in self._tried(pairs, left_over, CAP):
             choice[tried.at], sizes[tried.at] = tried.best, tried.offers
-        if self._planned.beyond or self._planned.chooses:
+        if self._rule.beyond or self._rule.chooses:
             for tried in self._tried(pairs, self._apart(pairs, choice), _MORE):
-                found = tried.held == len(self._planned.conditions)
+                found = tried.held == len(self._rule.conditions)
                 choice[tried.at[found]], sizes[tried.at[found]] = tried.best[found], 0
         return offers.positions[choice], sizes
 
     def _apart(self, pairs: _Pairs, choice: Ints) -> Ints:
         """Return the wanted rows whose choice some condition keeps apart from them."""
         chosen = pairs.offered.take(pa.array(choice))
-        held = _hold(self._planned, self._side, pairs.wanted, chosen)
-        return np.flatnonzero(~_all_hold(held, len(choice)))
+        held = _hold(self._planned, self._rule, self._side, pairs.wanted, chosen)
+        return np.flatnonzero(_how_many_hold(held, len(choice)) < len(held))
 
     def _measured(
         self, wanted: pa.Table, wanted_codes: Ints, offered: pa.Table, offered_codes: Ints
@@ -192,7 +199,7 @@ class _Search:
     def _measure(self, table: pa.Table, side: Side) -> pa.Array | None:
         session = new_session()
         register_side(session, self._planned.query, side, _numbered(table))
-        frame = measure_frame(self._planned, session, side)
+        frame = measure_frame(self._planned, self._rule, session, side)
         if frame is None:
             return None
         try:
@@ -214,14 +221,12 @@ class _Search:
             pair_rows = pa.array(np.repeat(at, counts))
             held = _hold(
                 self._planned,
+                self._rule,
                 self._side,
                 pairs.wanted.take(pair_rows),
                 pairs.offered.take(pa.array(pair_offers)),
             )
-            good = sum(
-                (column.astype(np.int64) for column in held), np.zeros(len(offset), np.int64)
-            )
-            score = good * (most + 1) + (most - offset)
+            score = _how_many_hold(held, len(offset)) * (most + 1) + (most - offset)
             best = np.maximum.reduceat(score, np.cumsum(counts) - counts)
             chosen = start[low:high] + (most - best % (most + 1))
             yield _Tried(at, chosen, best // (most + 1), (end - start)[low:high])
@@ -250,32 +255,31 @@ def _only(rows: Coded, which: Bools | Ints) -> Coded:
     return Coded(rows.positions[which], rows.codes[which])
 
 
-def _compared(planned: Planned, side: Side) -> frozenset[str]:
+def _compared(rule: Rule, side: Side) -> frozenset[str]:
     """Return the columns of a side that conditions read."""
     if side is Side.LEFT:
-        return frozenset(name for c in planned.conditions for name in c.left_columns)
-    return frozenset(name for c in planned.conditions for name in c.right_columns)
+        return frozenset(name for c in rule.conditions for name in c.left_columns)
+    return frozenset(name for c in rule.conditions for name in c.right_columns)
 
 
-def _hold(planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table) -> list[Bools]:
+def _hold(
+    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
+) -> list[Bools]:
     """Tell for each condition which pairs of rows it holds for; null is no."""
-    if not planned.conditions:
+    if not rule.conditions:
         return []
     try:
-        return _evaluated(planned, side, wanted, chosen)
+        return _evaluated(planned, rule, side, wanted, chosen)
     except InvalidSql:
-        return _hold_one_by_one(planned, side, wanted, chosen)
+        return _hold_one_by_one(planned, rule, side, wanted, chosen)
 
 
-def _all_hold(held: Sequence[Bools], count: int) -> Bools:
-    everywhere: Bools = np.ones(count, dtype=np.bool_)
-    for holds in held:
-        everywhere &= holds
-    return everywhere
+def _how_many_hold(held: Sequence[Bools], count: int) -> Ints:
+    return sum((holds.astype(np.int64) for holds in held), np.zeros(count, dtype=np.int64))
 
 
 def _hold_one_by_one(
-    planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table
+    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
 ) -> list[Bools]:
     """Do the same where a condition fails, as `a / b < 2` does beside `b <> 0`.
 
@@ -283,11 +287,11 @@ def _hold_one_by_one(
     held against it.
     """
     held: list[Bools] = []
-    fails: dict[int, Planned] = {}
-    for number, checked in enumerate(planned.checked):
-        one = replace(planned, checked=(checked,))
+    fails: dict[int, Rule] = {}
+    for number, checked in enumerate(rule.checked):
+        one = replace(rule, checked=(checked,))
         try:
-            held += _evaluated(one, side, wanted, chosen)
+            held += _evaluated(planned, one, side, wanted, chosen)
         except InvalidSql:
             held.append(np.ones(len(wanted), dtype=np.bool_))
             fails[number] = one
@@ -295,17 +299,19 @@ def _hold_one_by_one(
     for number, one in fails.items():
         some = (table.filter(pa.array(shown)) for table in (wanted, chosen))
         with suppress(InvalidSql):
-            (held[number][shown],) = _evaluated(one, side, *some)
+            (held[number][shown],) = _evaluated(planned, one, side, *some)
     return held
 
 
-def _evaluated(planned: Planned, side: Side, wanted: pa.Table, chosen: pa.Table) -> list[Bools]:
+def _evaluated(
+    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
+) -> list[Bools]:
     session = new_session()
     register_side(session, planned.query, side, _numbered(wanted))
     register_side(session, planned.query, side.other, _numbered(chosen))
     with query_errors():
-        table = _in_row_order(condition_frame(planned, session).to_arrow_table())
-    columns = [table.column(f"c{n}") for n in range(len(planned.conditions))]
+        table = _in_row_order(condition_frame(planned, rule, session).to_arrow_table())
+    columns = [table.column(f"c{n}") for n in range(len(rule.conditions))]
     return [_bools(column) for column in columns]
 
 

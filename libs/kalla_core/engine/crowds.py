@@ -79,7 +79,8 @@ class Crowds:
         fewest = pc.min_element_wise(table.column(Side.LEFT.word), table.column(Side.RIGHT.word))
         many = fewest.to_numpy() >= FEWEST_ROWS
         known = nothing & (many | (len(self._names) == 1))
-        other = many & ~nothing & (not self.planned.chooses)
+        chosen = any(rule.chooses for rule in self.planned.rules)
+        other = many & ~nothing & (not chosen)
         said = self._said(table)
         return (*_crowds(said, known, True), *_crowds(said, other, False))
 

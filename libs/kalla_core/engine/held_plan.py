@@ -44,6 +44,7 @@ class HeldPlan:
 
     Attributes:
         scans: the parts of both sides, which take turns; `extras` likewise of the extras.
+        scattered: unmatched rows can only be explained with all rows at hand.
         by_primary_key: rows are told apart by it, so it has to be unique.
         warnings: of the match SQL and its plan.
     """
@@ -55,6 +56,7 @@ class HeldPlan:
     extra_scans: tuple[ScanWork, ...]
     strategy: Strategy
     replicable: frozenset[Side]
+    scattered: bool
     by_primary_key: bool
     warnings: tuple[str, ...]
 
@@ -100,6 +102,7 @@ def plan_json(plan: HeldPlan) -> Json:
         "extra_scans": [_scan_json(scan) for scan in plan.extra_scans],
         "strategy": plan.strategy.value,
         "replicable": sorted(side.value for side in plan.replicable),
+        "scattered": plan.scattered,
         "by_primary_key": plan.by_primary_key,
         "warnings": list(plan.warnings),
     }
@@ -115,6 +118,7 @@ def plan_of(document: Mapping[str, Any]) -> HeldPlan:
         extra_scans=tuple(_scan_of(scan) for scan in document["extra_scans"]),
         strategy=Strategy(document["strategy"]),
         replicable=frozenset(Side(side) for side in document["replicable"]),
+        scattered=document["scattered"],
         by_primary_key=document["by_primary_key"],
         warnings=tuple(document["warnings"]),
     )

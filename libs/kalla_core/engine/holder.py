@@ -105,6 +105,7 @@ class _Held:
             ),
             strategy=planned.strategy,
             replicable=planned.replicable,
+            scattered=planned.scattered,
             by_primary_key=planned.identification is not Identification.ROW_IDS,
             warnings=planned.warnings,
         )

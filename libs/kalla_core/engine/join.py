@@ -47,6 +47,22 @@ class Sinks(Protocol):
         ...
 
 
+class Explains(Protocol):
+    """Explains the unmatched rows of both sides of some rows; see `Explainer`."""
+
+    def prepare(self) -> None:
+        """Do what is to be done once, before two threads ask."""
+        ...
+
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so."""
+        ...
+
+    def of(self, side: Side, start: int, count: int) -> Reasons:
+        """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class JoinContext:
     """What all joins of a run share.
@@ -121,7 +137,8 @@ def join(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
         InvalidSql, OutOfMemory: as `match` does.
     """
     uses = matched_uses(context, left, right)
-    settle(context, left, right, uses[Side.LEFT].matched, uses[Side.RIGHT].matched)
+    matched = {side: one.matched for side, one in uses.items()}
+    settle(context, Explainer(context.planned, left, right), left, right, matched)
     return uses
 
 
@@ -135,19 +152,21 @@ def matched_uses(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side,
 
 
 def settle(
-    context: JoinContext, left: Rows, right: Rows, left_matched: Bools, right_matched: Bools
+    context: JoinContext,
+    explains: Explains,
+    left: Rows,
+    right: Rows,
+    matched: Mapping[Side, Bools],
 ) -> None:
     """Write the rows that are not matched, with their reasons; both sides at the same time.
 
     Args:
-        left_matched: for each row of `left`, whether it is in a pair anywhere.
-        right_matched: likewise.
+        matched: for each row of a side, whether it is in a pair anywhere.
     """
-    explainer = Explainer(context.planned, left, right)
-    explainer.prepare()
+    explains.prepare()
     tasks = [
-        partial(write_unmatched, context, rows, ~matched, explainer)
-        for rows, matched in ((left, left_matched), (right, right_matched))
+        partial(write_unmatched, context, rows, ~matched[rows.side], explains)
+        for rows in (left, right)
     ]
     run_all(tasks, min(context.limits.threads, 2), context.stop)
 
@@ -193,14 +212,12 @@ def _session(context: JoinContext, left: TableData, right: TableData) -> Any:
     return session
 
 
-def write_unmatched(
-    context: JoinContext, rows: Rows, unmatched: Bools, explainer: Explainer
-) -> None:
+def write_unmatched(context: JoinContext, rows: Rows, unmatched: Bools, explains: Explains) -> None:
     """Write the rows that `unmatched` marks, with their reasons."""
     if not unmatched.any():
         return
-    explainer.judge(rows.side, unmatched)
-    reasons = explainer.of(rows.side, 0, int(unmatched.sum()))
+    explains.judge(rows.side, unmatched)
+    reasons = explains.of(rows.side, 0, int(unmatched.sum()))
     written = 0
     for batch, start in zip(rows.batches, rows.starts, strict=True):
         kept = batch.filter(pa.array(unmatched[start : start + batch.num_rows]))

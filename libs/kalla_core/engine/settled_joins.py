@@ -6,7 +6,7 @@ rows, and when all have ended, bucket by bucket, the rows without a mark are wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,12 +14,13 @@ import numpy as np
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.crowds import Crowds, crowds_of
-from kalla_core.engine.join import JoinContext, match, settle, write_unmatched
+from kalla_core.engine.join import Explains, JoinContext, match, settle, write_unmatched
 from kalla_core.engine.marks import GlobalMarks
 from kalla_core.engine.oversize import match_from_disk
 from kalla_core.engine.pieces import pieces, what_reasons_need
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Ints, Rows
+from kalla_core.engine.scattered import Recalled, Scattered
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, Way, add_up
@@ -31,6 +32,8 @@ from kalla_core.fragments.several import Several, together
 from kalla_core.matching.query import Side
 
 Marks = Mapping[Side, GlobalMarks]
+Explaining = Callable[[Sequence[int], Rows, Rows], Explains]
+"""Given some buckets and their rows of both sides, returns who explains those without a mark."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,20 @@ class SettledJoins:
             marks[Side.RIGHT].set(right)
 
     def settle(self, marks: Marks) -> MatchingTotals:
-        """Write all rows without a mark: small groups side by side, then larger ones, one by one.
+        """Write all rows without a mark; of all buckets where the rules' keys lie across them.
 
         The totals have the rows that were looked at, and how many of them are marked.
         """
+        if not self.context.planned.scattered:
+            return self._settle_all(marks, self._explainer)
+        with Scattered(self.context, self.store, self.budget, marks).judged() as said:
+            return self._settle_all(marks, partial(Recalled, said))
+
+    def _explainer(self, _: Sequence[int], left: Rows, right: Rows) -> Explains:
+        return Explainer(self.context.planned, left, right)
+
+    def _settle_all(self, marks: Marks, explaining: Explaining) -> MatchingTotals:
+        """Settle small groups side by side, then larger ones, one by one."""
         sizes = dict(zip(self.buckets, self._sizes(*Side).tolist(), strict=True))
         groups = {
             SettleFragment(group): sum(sizes[bucket] for bucket in group)
@@ -105,21 +118,25 @@ class SettledJoins:
         small = [f for f, size in groups.items() if size <= self.budget.join_bytes]
         large = {f: size for f, size in groups.items() if size > self.budget.join_bytes}
         context = self.context.one_thread(self.budget)
-        tasks = [partial(self._settle, context, fragment, marks) for fragment in small]
+        tasks = [partial(self._settle, context, fragment, marks, explaining) for fragment in small]
         done = run_all(tasks, self.budget.threads, context.stop)
         for fragment, size in large.items():
             if size <= self.budget.whole_bytes:
-                done.append(self._settle(self.context, fragment, marks))
+                done.append(self._settle(self.context, fragment, marks, explaining))
             else:
-                done.append(self._settle_in_pieces(fragment, marks))
+                done.append(self._settle_in_pieces(fragment, marks, explaining))
         return add_up(done)
 
     def _settle(
-        self, context: JoinContext, fragment: SettleFragment, marks: Marks
+        self,
+        context: JoinContext,
+        fragment: SettleFragment,
+        marks: Marks,
+        explaining: Explaining,
     ) -> MatchingTotals:
         left, right = (self.store.rows(side, fragment.buckets) for side in Side)
         flags = {rows.side: marks[rows.side].of(rows) for rows in (left, right)}
-        settle(context, left, right, flags[Side.LEFT], flags[Side.RIGHT])
+        settle(context, explaining(fragment.buckets, left, right), left, right, flags)
         matched = {side: int(np.count_nonzero(flags[side])) for side in Side}
         again = {one.side: marks[one.side].again(one) for one in (left, right)}
         found = {one.side: several(one, again[one.side]) for one in (left, right)}
@@ -127,7 +144,9 @@ class SettledJoins:
         rows = {Side.LEFT: left.count, Side.RIGHT: right.count}
         return self._settled(rows, matched, found, crowds)
 
-    def _settle_in_pieces(self, fragment: SettleFragment, marks: Marks) -> MatchingTotals:
+    def _settle_in_pieces(
+        self, fragment: SettleFragment, marks: Marks, explaining: Explaining
+    ) -> MatchingTotals:
         rows, matched = dict.fromkeys(Side, 0), dict.fromkeys(Side, 0)
         found = dict.fromkeys(Side, Several())
         crowds = Crowds(self.context.planned)
@@ -137,9 +156,9 @@ class SettledJoins:
             for piece in pieces(self.store, side, fragment.buckets, self.budget.join_bytes):
                 self.context.stop.check()
                 left, right = (piece, others) if side is Side.LEFT else (others, piece)
-                explainer = Explainer(self.context.planned, left, right)
+                explains = explaining(fragment.buckets, left, right)
                 flags = marks[side].of(piece)
-                write_unmatched(self.context, piece, ~flags, explainer)
+                write_unmatched(self.context, piece, ~flags, explains)
                 rows[side] += piece.count
                 matched[side] += int(np.count_nonzero(flags))
                 again = marks[side].again(piece)

@@ -12,7 +12,7 @@ from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.engine.visible import is_text, quoted, shown
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.conditions import Condition
-from kalla_core.matching.planned import Planned
+from kalla_core.matching.planned import Planned, Rule
 from kalla_core.matching.query import Side
 
 NO_EQUALITY_KEY = "No row of the other side satisfies the match SQL, which has no equality key."
@@ -24,25 +24,30 @@ _NOT_CHOSEN = (
 _UNTOLD = "what two rows alone cannot tell"
 
 
-def key_null(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
+def key_null(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
     """Say which key is null; `keys` has `__k0`... of the rows in question."""
     sentence = pa.nulls(len(keys), pa.string())
-    for number in reversed(range(len(planned.reason_keys))):
-        name = planned.reason_keys[number].text(side)
+    for number in reversed(range(len(rule.keys))):
+        name = rule.keys[number].text(side)
         is_null = keys.column(f"__k{number}").combine_chunks().is_null()
         sentence = pc.if_else(is_null, f"{name} is null, and null equals nothing.", sentence)
     return one_chunk(sentence)
 
 
-def key_not_found(planned: Planned, side: Side, keys: pa.Table) -> pa.Array:
+def key_not_found(planned: Planned, rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
     """Say which key nobody on the other side has."""
     other = side.other
     alias = planned.query.side(other).alias
-    return _join([f"No row of {alias} has ", *_key(planned, other, keys), "."], len(keys))
+    return _join([f"No row of {alias} has ", *_key(rule, other, keys), "."], len(keys))
 
 
 def key_near(
-    planned: Planned, side: Side, keys: pa.Table, others: pa.Table, rows: Sequence[pa.Array]
+    planned: Planned,
+    rule: Rule,
+    side: Side,
+    keys: pa.Table,
+    others: pa.Table,
+    rows: Sequence[pa.Array],
 ) -> pa.Array:
     """Say, after that, who has the key but for its spelling.
 
@@ -50,7 +55,7 @@ def key_near(
         keys: has `__k0`... of the rows in question; `others` of a row near each.
         rows: the primary keys of these.
     """
-    count = len(planned.reason_keys)
+    count = len(rule.keys)
     found = differences(_columns(keys, count), _columns(others, count))
     words = [
         pc.if_else(pa.array(differs), spelling.value, pa.scalar(None, pa.string()))
@@ -60,14 +65,14 @@ def key_near(
     but_for = pc.if_else(pc.equal(but_for, ""), "how it is written", but_for)
     alias = planned.query.side(side.other).alias
     pieces: list[pa.Array | str] = [f" Near in {alias}: ", row_names(rows), ", which has "]
-    pieces += _key(planned, side.other, others)
+    pieces += _key(rule, side.other, others)
     return _join([*pieces, ", the same but for ", but_for, "."], len(keys))
 
 
-def _key(planned: Planned, side: Side, keys: pa.Table) -> list[pa.Array | str]:
+def _key(rule: Rule, side: Side, keys: pa.Table) -> list[pa.Array | str]:
     """Return pieces such as `k = 'A', j = 1`."""
     pieces: list[pa.Array | str] = []
-    for number, key in enumerate(planned.reason_keys):
+    for number, key in enumerate(rule.keys):
         name = f"{', ' if number else ''}{key.text(side)} = "
         pieces += [name, shown(keys.column(f"__k{number}"))]
     return pieces
@@ -79,6 +84,7 @@ def _columns(keys: pa.Table, count: int) -> list[pa.Array]:
 
 def predicate_failed(
     planned: Planned,
+    rule: Rule,
     side: Side,
     left: pa.Table,
     right: pa.Table,
@@ -102,10 +108,10 @@ def predicate_failed(
             _failure(planned, condition, left, right),
             pa.scalar(None, pa.string()),
         )
-        for condition, holds in zip(planned.conditions, held, strict=True)
+        for condition, holds in zip(rule.conditions, held, strict=True)
     ]
     why = _listed(failed, count, "; ")
-    left_out = _NOT_CHOSEN + (", ".join(planned.beyond) or _UNTOLD) + "."
+    left_out = _NOT_CHOSEN + (", ".join(rule.beyond) or _UNTOLD) + "."
     why = pc.if_else(pc.equal(why, ""), left_out, why)
     other = planned.query.side(side.other).alias
     said = _join([f"Closest in {other}: ", names, ". ", why], count)

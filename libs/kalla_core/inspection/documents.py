@@ -7,6 +7,7 @@ from typing import Any
 from kalla_core.error_json import fault_json
 from kalla_core.inspection.explain import Explanation
 from kalla_core.inspection.preview import Preview
+from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.column_types import type_word
@@ -36,13 +37,19 @@ def explanation_document(explanation: Explanation) -> Json:
         "why": list(planned.why),
         "identification": planned.identification.value,
         "keys": [{side.word: key.text(side) for side in Side} for key in planned.reason_keys],
-        "conditions": [condition.text for condition in planned.conditions],
+        "conditions": _conditions(planned),
         "buckets": explanation.buckets,
         "arrow_bytes": explanation.arrow_bytes,
         "memory_limit_bytes": explanation.memory_limit_bytes,
         "warnings": list(planned.warnings),
         "plan": planned.plan_text,
     }
+
+
+def _conditions(planned: Planned) -> list[str]:
+    """Return the conditions that every pair fulfils, by whichever rule it is one."""
+    first, *others = ([one.text for one in rule.conditions] for rule in planned.rules)
+    return [text for text in first if all(text in other for other in others)]
 
 
 def preview_document(preview: Preview) -> Json:

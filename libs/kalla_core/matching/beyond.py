@@ -1,7 +1,7 @@
 """What match SQL does beyond comparing two rows, in words.
 
-Windows, sums, DISTINCT, LIMIT and second passes look at other rows too, so they may leave out a
-pair of which every condition holds.
+Windows, sums, LIMIT and second passes look at other rows too, so they may leave out a pair of
+which every condition holds. DISTINCT and UNION do not: the row that is left stands for all pairs.
 """
 
 from __future__ import annotations
@@ -62,10 +62,6 @@ def _values(node: lp.Operator) -> Iterator[str]:
 
 def _steps(node: lp.Operator) -> Iterator[str]:
     match node:
-        case lp.Aggregated() if not _visible(node):
-            yield "DISTINCT"
-        case lp.Deduplicated():
-            yield "DISTINCT"
         case lp.Limited() | lp.Sorted(fetch=int()) | lp.Scan(fetch=int()):
             yield "LIMIT"
         case lp.Joined() if node.kind.one_sided:

@@ -46,6 +46,11 @@ class KeyComponent:
     type: pa.DataType
     null_safe: bool = False
 
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """What must be equal to what; two components that ask the same have the same."""
+        return self.left.symbol, self.right.symbol, self.type, self.null_safe
+
     def side(self, side: Side) -> SideKey:
         """Return the component on one side."""
         return self.left if side is Side.LEFT else self.right

@@ -10,7 +10,7 @@ Only the query travels between processes; each plans it anew and gets the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -21,9 +21,8 @@ from datafusion import DataFrame, Expr, SessionContext, col
 from kalla_core.errors import EngineFailure
 from kalla_core.matching import conditions, keys
 from kalla_core.matching.agreement import check_agreement
-from kalla_core.matching.beyond import beyond_pairs, chooses
 from kalla_core.matching.candidates import candidates
-from kalla_core.matching.conditions import Checked, Condition
+from kalla_core.matching.conditions import Condition
 from kalla_core.matching.expressions import column_refs
 from kalla_core.matching.forbidden import CLOCK
 from kalla_core.matching.identify import Identification, Identified, identified
@@ -35,8 +34,8 @@ from kalla_core.matching.pairs import PairFrame
 from kalla_core.matching.pairwise import Pairwise
 from kalla_core.matching.prepare import PreparedSql, prepare, register_calls
 from kalla_core.matching.query import ROW, MatchQuery, Side
-from kalla_core.matching.requirements import Requirement, requirements
 from kalla_core.matching.routes import source
+from kalla_core.matching.rules import Rule, RuleFinder
 from kalla_core.matching.session import new_session
 from kalla_core.matching.strategy import Choice, Strategy, choose, in_one_piece
 from kalla_core.matching.tables import register_shapes, table_names
@@ -57,11 +56,10 @@ class Planned:
             row that the result row is told to come from, the positions of its columns in `output`.
         choice: how it may be cut, with the reasons.
         identification: what names the source rows of a result row.
-        reason_keys: the equalities that every pair fulfils and that can be computed from a single
-            row of each source; those of the copartition if there is one; may be empty.
-        checked: the conditions beside the keys, and how to evaluate them.
-        beyond: what the match SQL does that no pair alone can tell, in words.
-        chooses: it may leave out a pair because of other rows, as windows and sums do.
+        reason_keys: the equalities that every pair fulfils of a rule that has keys, and that can
+            be computed from a single row of each source; those of the copartition if there is
+            one; may be empty.
+        rules: what tells why a row is in no pair, at least one.
         warnings: sentences for the user, of the SQL and of its plan.
         plan_text: the optimised plan that will run.
     """
@@ -75,9 +73,7 @@ class Planned:
     choice: Choice
     identification: Identification
     reason_keys: tuple[KeyComponent, ...]
-    checked: tuple[Checked, ...]
-    beyond: tuple[str, ...]
-    chooses: bool
+    rules: tuple[Rule, ...]
     warnings: tuple[str, ...]
     plan_text: str
 
@@ -107,9 +103,9 @@ class Planned:
         return self.choice.why
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """The conditions on a pair beside the keys."""
-        return tuple(one.condition for one in self.checked)
+    def scattered(self) -> bool:
+        """Whether rows of one key of some rule may lie in different buckets."""
+        return not self.reason_keys and any(rule.keys for rule in self.rules)
 
 
 def plan_match(query: MatchQuery) -> Planned:
@@ -172,9 +168,8 @@ def _planned(asked: _Asked) -> Planned:
     traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())
     possible = candidates(traced, reader, sides)
     choice = in_one_piece() if found.chance else choose(traced, possible, sides)
-    required = tuple(requirements(traced))
-    reason_keys = _reason_keys(choice, possible.components, required)
-    told = conditions.checked_conditions(required, reason_keys, Pairwise(numbered, sides))
+    finder = RuleFinder(query, numbered, sides, reader, choice.copartition)
+    rules = finder.rules(original, traced, carried=found.by is Identification.ROW_IDS)
     return Planned(
         query=query,
         prepared=prepared,
@@ -184,10 +179,8 @@ def _planned(asked: _Asked) -> Planned:
         output_keys=_output_keys(query, output, found, traced),
         choice=choice,
         identification=found.by,
-        reason_keys=reason_keys,
-        checked=told.checked,
-        beyond=beyond_pairs(traced, told.untold),
-        chooses=chooses(traced),
+        reason_keys=rules.keys,
+        rules=rules.rules,
         warnings=(*prepared.warnings, *found.warnings),
         plan_text=found.frame.optimized_logical_plan().display_indent(),
     )
@@ -228,21 +221,23 @@ def key_frame(planned: Planned, session: SessionContext, side: Side) -> DataFram
     return keys.key_frame(session, planned.reason_keys, side, row=row)
 
 
-def condition_frame(planned: Planned, session: SessionContext) -> DataFrame:
+def condition_frame(planned: Planned, rule: Rule, session: SessionContext) -> DataFrame:
     """Return ROW and one Boolean column `c0`, `c1`, ... per condition, one row per pair.
 
     Args:
         session: has left_src and right_src, in which the rows of a pair have the same ROW.
 
     Raises:
-        ValueError: there are no conditions.
+        ValueError: the rule has no conditions.
     """
-    if not planned.checked:
+    if not rule.checked:
         raise ValueError("there are no conditions to evaluate")
-    return conditions.condition_frame(planned.checked, _pairwise(planned, session))
+    return conditions.condition_frame(rule.checked, _pairwise(planned, session))
 
 
-def measure_frame(planned: Planned, session: SessionContext, side: Side) -> DataFrame | None:
+def measure_frame(
+    planned: Planned, rule: Rule, session: SessionContext, side: Side
+) -> DataFrame | None:
     """Return ROW and `value`, the number or date of a side that the first measure compares.
 
     None if no condition limits a distance.
@@ -250,7 +245,7 @@ def measure_frame(planned: Planned, session: SessionContext, side: Side) -> Data
     Args:
         session: has the table of `side`, with ROW.
     """
-    return conditions.measure_frame(planned.checked, _pairwise(planned, session), side)
+    return conditions.measure_frame(rule.checked, _pairwise(planned, session), side)
 
 
 def _pairwise(planned: Planned, session: SessionContext) -> Pairwise:
@@ -321,22 +316,13 @@ def _at_run_time(frame: DataFrame, session: SessionContext) -> pa.Schema:
     return session.create_dataframe_from_logical_plan(plan).schema()
 
 
-def _reason_keys(
-    choice: Choice, possible: Sequence[KeyComponent], required: Sequence[Requirement]
-) -> tuple[KeyComponent, ...]:
-    if choice.copartition is not None:
-        return choice.copartition.keys
-    return tuple(
-        key for key in possible if any(conditions.is_key(r, [key]) for r in required)
-    )  # fmt: skip
-
-
 __all__ = [
     "Condition",
     "Copartition",
     "Identification",
     "KeyComponent",
     "Planned",
+    "Rule",
     "Strategy",
     "condition_frame",
     "key_frame",

@@ -9,7 +9,7 @@ they are: they carry no ids.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Literal
@@ -19,6 +19,7 @@ from datafusion import functions as f
 
 from kalla_core.errors import EngineFailure
 from kalla_core.matching import logical as lp
+from kalla_core.matching.branches import Chooser
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.logical import JoinKind
 from kalla_core.matching.ordering import (
@@ -94,11 +95,13 @@ class Rebuilder:
         numbered: session whose source tables have the column ROW.
         sides: table name to side; other tables are extras.
         keys: primary key per side, which decides between rows that an ORDER BY leaves equal.
+        chooser: says of each UNION which branch is to give rows; without one all do.
     """
 
     numbered: SessionContext
     sides: Mapping[str, Side]
     keys: Mapping[Side, tuple[str, ...]]
+    chooser: Chooser | None = None
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def rebuild(self, plan: LogicalPlan, *, cut: bool = False) -> Carried:
@@ -119,9 +122,8 @@ class Rebuilder:
         """Return a plan whose rows need no ids, rebuilt only where it picks among equal rows."""
         if cut or _PICKS_ROWS.search(plan.display_indent()):
             try:
-                return replace(
-                    self._carried(plan, cut), origins=(), single=frozenset(), meets=False
-                )
+                whole = replace(self, chooser=None)._carried(plan, cut)
+                return replace(whole, origins=(), single=frozenset(), meets=False)
             except CannotCarry as obstacle:
                 warning = f"Which of equal rows {obstacle} picks is left to chance."
                 return replace(self._unchanged(plan), warnings=(warning,), chance=True)
@@ -283,10 +285,11 @@ class Rebuilder:
         return replace(inner, frame=frame.limit(fetch, node.skip), warnings=warnings)
 
     def _united(self, node: lp.United) -> Carried:
-        branches = [self.rebuild(plan) for plan in node.inputs]
+        branches = self._branches(node)
         slots = self._slots(branches)
         number = self._fresh("t")
-        padded = [_padded(branch, slots, number, i) for i, branch in enumerate(branches)]
+        names = self._names(node)
+        padded = [_padded(branch, names, slots, number, i) for i, branch in enumerate(branches)]
         frame = padded[0]
         for branch in padded[1:]:
             frame = frame.union(branch)
@@ -297,6 +300,26 @@ class Rebuilder:
         ties = Ties((), (number, *scalars), all_columns=True)
         chance = any(branch.chance for branch in branches)
         return Carried(frame, slots, single, meets, ties, warnings, chance)
+
+    def _names(self, node: lp.United) -> list[str | None]:
+        """Return the names of the columns, None for those that have a qualifier."""
+        refs = column_refs(self.numbered.create_dataframe_from_logical_plan(node.plan))
+        columns = [ref.to_variant() for ref in refs]
+        return [column.name() if column.relation() is None else None for column in columns]
+
+    def _branches(self, node: lp.United) -> list[Carried]:
+        if self.chooser is None:
+            return [self.rebuild(plan) for plan in node.inputs]
+        chosen = self.chooser.take(node.inputs)
+        # Left away by the planner, which knows best what the columns of a UNION are called.
+        return [
+            self.rebuild(plan) if place == chosen else self._without_rows(plan)
+            for place, plan in enumerate(node.inputs)
+        ]
+
+    def _without_rows(self, plan: LogicalPlan) -> Carried:
+        frame = self.numbered.create_dataframe_from_logical_plan(plan)
+        return Carried(frame.filter(lit(False)), ())
 
     def _slots(self, branches: list[Carried]) -> tuple[Origin, ...]:
         """Return columns that hold the origins of any branch, each shape as often as needed."""
@@ -334,7 +357,13 @@ def _warned(carried: Carried, *exprs: Expr) -> Carried:
     return replace(carried, warnings=(*carried.warnings, warning), chance=True)
 
 
-def _padded(branch: Carried, slots: tuple[Origin, ...], number: str, index: int) -> DataFrame:
+def _padded(
+    branch: Carried,
+    names: Sequence[str | None],
+    slots: tuple[Origin, ...],
+    number: str,
+    index: int,
+) -> DataFrame:
     rest = list(branch.origins)
     hidden = []
     for slot in slots:
@@ -345,7 +374,13 @@ def _padded(branch: Carried, slots: tuple[Origin, ...], number: str, index: int)
             rest.remove(own)
             value = col(own.column)
         hidden.append(value.alias(slot.column))
-    return branch.frame.select(*_visible(branch.frame), *hidden, lit(index).alias(number))
+    # Where a branch alone has rows, DataFusion pushes filters into it by the names of the UNION,
+    # and would find there, without a qualifier, whichever column of a join it meets first.
+    visible = [
+        ref if name is None else ref.alias(name)
+        for ref, name in zip(_visible(branch.frame), names, strict=True)
+    ]
+    return branch.frame.select(*visible, *hidden, lit(index).alias(number))
 
 
 def _collect(collected: Collected) -> Expr:

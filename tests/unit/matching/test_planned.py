@@ -149,8 +149,10 @@ def test_sql_that_does_not_plan_is_refused() -> None:
 
 
 def test_there_is_no_frame_without_conditions() -> None:
+    plan = planned(f"select l.id {JOIN}")
+
     with pytest.raises(ValueError, match="no conditions"):
-        condition_frame(planned(f"select l.id {JOIN}"), new_session())
+        condition_frame(plan, plan.rules[0], new_session())
 
 
 def test_distinct_on_with_ties_is_warned_of() -> None:

@@ -67,10 +67,15 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """One settle fragment."""
+    """One settle fragment.
+
+    Attributes:
+        divisible: its buckets may as well be settled in two fragments.
+    """
 
     buckets: tuple[int, ...]
     weight_bytes: int
+    divisible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +92,13 @@ class Shape:
 
     Attributes:
         spread: the recipe says how many buckets it wants, so small runs are spread too.
+        scattered: unmatched rows can only be explained with all rows at hand.
     """
 
     strategy: Strategy
     replicable: frozenset[Side] = frozenset()
     spread: bool = False
+    scattered: bool = False
 
 
 def first_buckets(known_bytes: int | None, room: Room) -> int:
@@ -153,6 +160,9 @@ def _against_whole(
         for group, size in _groups(sizes[whole.other], shape, room)
     )
     both = [left + right for left, right in zip(*(sizes[side] for side in Side), strict=True)]
+    if shape.scattered:
+        every = tuple(range(len(both)))
+        return Layout(_counting(joins), (Settle(every, sum(both), divisible=False),))
     settles = tuple(Settle(group, size) for group, size in _groups(both, shape, room))
     return Layout(_counting(joins), settles)
 

@@ -47,7 +47,7 @@ def _smaller_join(state: RunState, key: FragmentKey) -> RunState | None:
 
 def _smaller_settle(state: RunState, key: FragmentKey) -> RunState | None:
     settle = state.layout.settles[key.number]
-    if len(settle.buckets) == 1:
+    if len(settle.buckets) == 1 or not settle.divisible:
         return None
     first, second = (Settle(half, settle.weight_bytes // 2) for half in halves(settle.buckets))
     settles = (*_replaced(state.layout.settles, key.number, first), second)

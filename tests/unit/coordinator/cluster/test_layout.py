@@ -86,6 +86,17 @@ def test_a_small_replicable_side_goes_whole_to_every_join_and_rows_are_settled_l
     assert sorted(b for one in layout.settles for b in one.buckets) == list(range(8))
 
 
+def test_rows_that_are_explained_by_several_keys_are_settled_in_one_piece() -> None:
+    sizes = {Side.LEFT: [100 * MIB] * 8, Side.RIGHT: [MIB] * 8}
+
+    layout = lay_out(sizes, Shape(Strategy.BROADCAST, frozenset(Side), scattered=True), ROOM)
+
+    assert len(layout.joins) > 1
+    (settle,) = layout.settles
+    assert settle.buckets == tuple(range(8))
+    assert not settle.divisible
+
+
 def test_a_side_that_is_too_large_to_be_copied_is_joined_in_one_piece() -> None:
     layout = lay_out(even(8, 500 * MIB), Shape(Strategy.BROADCAST, frozenset(Side)), ROOM)
 

@@ -1,0 +1,225 @@
+"""Why rows are in no pair by one rule of the match SQL, and how near they came to one.
+
+Works on the rows of whole key classes: everything that could have matched a row is at hand. The
+cost grows with the rows, not with the pairs of a hot key: each row that has its key on the other
+side is shown one candidate, found by a sorted search on what the first measurable condition
+compares (`kalla_core.engine.closest`), or else the best of the first few by primary key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine import wording
+from kalla_core.engine.candidates import (
+    Choice,
+    Coded,
+    by_primary_key,
+    choose_candidates,
+    describe_candidates,
+)
+from kalla_core.engine.codes import NONE, key_codes
+from kalla_core.engine.keyed import KeyedSides
+from kalla_core.engine.near import loose
+from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.visible import is_text
+from kalla_core.evidence.build import Reasons
+from kalla_core.evidence.keys import key_text
+from kalla_core.matching.planned import Planned, Rule
+from kalla_core.matching.query import Side
+
+
+class Reason(StrEnum):
+    """The codes of `rejection_reason`, from the nearest to a match to the farthest."""
+
+    NOT_CHOSEN = "not_chosen"
+    PREDICATE_FAILED = "predicate_failed"
+    KEY_NOT_FOUND = "key_not_found"
+    KEY_NULL = "key_null"
+    NO_MATCH = "no_match"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of some rows.
+
+    Attributes:
+        short: how far each falls short of a match by the rule that tells, less being nearer; no
+            two rules have the same.
+    """
+
+    reasons: Reasons
+    short: Ints
+
+
+_REASONS = tuple(Reason)
+_CHOSEN_NOT, _FAILED, _ABSENT, _NULL, _KEYLESS = range(len(_REASONS))
+_STEP = 1 << 20
+"""Between two reasons; within one, fewer conditions that fail are nearer, and a near key."""
+_PLACES = 1 << 10
+"""More than rules: what they tell alike, the first tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdicts:
+    """What was found out about the unmatched rows of one side, in their order.
+
+    Attributes:
+        keys: of each, as `__k0`, `__k1`, ...
+        codes: int8, positions in `_REASONS`; `_FAILED` stands for `_CHOSEN_NOT` as well.
+        choice: for the rows whose key is on the other side, in their order.
+        near: for the rows whose key is not there, in their order: the position of a row on the
+            other side whose key is the same but for its spelling, or `NONE`.
+    """
+
+    keys: pa.Table
+    codes: npt.NDArray[np.int8]
+    choice: Choice
+    near: Ints
+
+
+class RuleJudge:
+    """Judges the unmatched rows of both sides of one set of buckets by one rule, which has keys."""
+
+    def __init__(
+        self, planned: Planned, rule: Rule, rows: Mapping[Side, Rows], keyed: KeyedSides
+    ) -> None:
+        self._planned = planned
+        self._rule = rule
+        self._rows = rows
+        self._keyed = keyed
+        self._place = [one.name for one in planned.rules].index(rule.name)
+        self._verdicts: dict[Side, _Verdicts] = {}
+
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so."""
+        keys = self._keyed.table(side).filter(pa.array(unmatched)).combine_chunks()
+        wanted, offered = self._keyed.codes(keys, self._keyed.table(side.other))
+        null = wanted == NONE
+        there = np.zeros(int(wanted.max(initial=0)) + 1, dtype=np.bool_)
+        there[offered[offered != NONE]] = True
+        found = ~null & there[wanted]
+        choice = choose_candidates(
+            self._planned,
+            self._rule,
+            side,
+            self._rows[side],
+            self._rows[side.other],
+            Coded(np.flatnonzero(unmatched)[found], wanted[found]),
+            Coded(np.flatnonzero(offered != NONE), offered[offered != NONE]),
+        )
+        codes = np.where(found, _FAILED, np.where(null, _NULL, _ABSENT)).astype(np.int8)
+        near = self._near(side, keys.filter(pa.array(codes == _ABSENT)))
+        self._verdicts[side] = _Verdicts(keys, codes, choice, near)
+
+    def told(self, side: Side, start: int, count: int) -> Told:
+        """Return what is said of `count` of the rows judged, from the one numbered `start`."""
+        verdicts = self._verdicts[side]
+        codes = verdicts.codes[start : start + count]
+        keys = verdicts.keys.slice(start, count)
+        candidates = describe_candidates(
+            self._planned,
+            self._rule,
+            side,
+            self._rows[side],
+            self._rows[side.other],
+            verdicts.choice.slice(*_span(verdicts.codes, _FAILED, start, count)),
+        )
+        null = keys.filter(pa.array(codes == _NULL))
+        absent = keys.filter(pa.array(codes == _ABSENT))
+        first, some = _span(verdicts.codes, _ABSENT, start, count)
+        near = verdicts.near[first : first + some]
+        not_found, nearby = self._nearby(side, absent, near)
+        details = [candidates.details, not_found, wording.key_null(self._rule, side, null)]
+        none = pa.nulls(len(null), pa.string())
+        order = pa.array(_interleave(codes))
+        told = codes.copy()
+        told[codes == _FAILED] = np.where(
+            (candidates.missed == 0) & self._rule.chooses, _CHOSEN_NOT, _FAILED
+        )
+        short = told.astype(np.int64) * _STEP
+        short[codes == _FAILED] += candidates.missed
+        short[codes == _ABSENT] += near == NONE
+        detail = pc.take(pa.concat_arrays(details), order)
+        reasons = Reasons(
+            pc.take(pa.array(_REASONS, pa.string()), pa.array(told)),
+            self._named(detail, told),
+            pc.take(pa.concat_arrays([candidates.closest, nearby, none]), order),
+        )
+        return Told(reasons, short * _PLACES + self._place)
+
+    def _named(self, detail: pa.Array, told: npt.NDArray[np.int8]) -> pa.Array:
+        """Say which rule tells, unless all rules would say the same: they have the same keys."""
+        if not self._rule.name or len(detail) == 0:
+            return detail
+        named = pc.binary_join_element_wise(f"{self._rule.name}: ", detail, "")
+        if any(rule.asked != self._rule.asked for rule in self._planned.rules):
+            return named
+        return pc.if_else(pa.array(told <= _FAILED), named, detail)
+
+    def _near(self, side: Side, absent: pa.Table) -> Ints:
+        """Return for keys that nobody has where on the other side one is but for its spelling."""
+        found: Ints = np.full(len(absent), NONE, dtype=np.int64)
+        keys = self._rule.keys
+        if len(absent) == 0 or not any(is_text(key.type) for key in keys):
+            return found
+        offered = self._keyed.table(side.other)
+        null_safe = [key.null_safe for key in keys]
+        ours, theirs = key_codes(
+            [loose(column) for column in absent.columns[: len(keys)]],
+            [loose(column) for column in offered.columns[: len(keys)]],
+            null_safe,
+        )
+        at = np.flatnonzero(theirs != NONE)
+        if len(at):
+            offers = by_primary_key(self._rows[side.other], Coded(at, theirs[at]))
+            codes, first = np.unique(offers.codes, return_index=True)
+            places = np.minimum(np.searchsorted(codes, ours), len(codes) - 1)
+            found = np.where(codes[places] == ours, offers.positions[first][places], NONE)
+        return found
+
+    def _nearby(self, side: Side, absent: pa.Table, near: Ints) -> tuple[pa.Array, pa.Array]:
+        """Return what is said of rows whose key nobody has, and the row that comes near or null."""
+        said = wording.key_not_found(self._planned, self._rule, side, absent)
+        blank = pa.nulls(len(absent), pa.string())
+        known = near != NONE
+        if not known.any():
+            return said, blank
+        rows = self._rows[side.other].keys(near[known])
+        keys = self._keyed.table(side.other).take(pa.array(near[known]))
+        also = wording.key_near(
+            self._planned, self._rule, side, absent.filter(pa.array(known)), keys, rows
+        )
+        extra = pc.replace_with_mask(blank, pa.array(known), also).fill_null("")
+        closest = pc.replace_with_mask(blank, pa.array(known), key_text(rows))
+        return pc.binary_join_element_wise(said, extra, ""), closest
+
+
+def no_key(count: int) -> Told:
+    """Return what is said of rows where no rule has a key."""
+    reasons = Reasons(
+        pa.repeat(pa.scalar(Reason.NO_MATCH.value), count),
+        pa.repeat(pa.scalar(wording.NO_EQUALITY_KEY), count),
+        pa.nulls(count, pa.string()),
+    )
+    return Told(reasons, np.full(count, _KEYLESS * _STEP * _PLACES, dtype=np.int64))
+
+
+def _span(codes: npt.NDArray[np.int8], code: int, start: int, count: int) -> tuple[int, int]:
+    """Return where among the entries of `code` those of a window begin, and how many they are."""
+    before = int(np.count_nonzero(codes[:start] == code))
+    return before, int(np.count_nonzero(codes[start : start + count] == code))
+
+
+def _interleave(codes: npt.NDArray[np.int8]) -> Ints:
+    """Return where each row's entry lies when entries are grouped by code."""
+    places = np.empty(len(codes), dtype=np.int64)
+    places[np.argsort(codes, kind="stable")] = np.arange(len(codes))
+    return places
