@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from kalla_core.engine.budget import GIB, MIB, SMALLEST_LIMIT, budget
 from kalla_core.fragments.cut import MAX_BUCKETS, bucket_count, coalesce, evenly
@@ -35,10 +36,13 @@ class Room:
     Attributes:
         slots: of all of them together.
         slot_memory_bytes: of the smallest.
+        most_bytes: what joins may have beside what all of them have whole; None for as much as
+            the memory allows.
     """
 
     slots: int
     slot_memory_bytes: int
+    most_bytes: int | None = None
 
     @property
     def join_bytes(self) -> int:
@@ -135,20 +139,18 @@ def lay_out(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> La
     return _against_whole(sizes, whole, shape, room)
 
 
-def halved(join: Join) -> tuple[Join, Join]:
-    """Return two joins that do what `join` does; only for one that is divisible."""
-    first, second = halves(join.buckets)
-    size = join.weight_bytes // 2
-    return (
-        replace(join, buckets=first, weight_bytes=size),
-        replace(join, buckets=second, weight_bytes=size, census_classes=()),
-    )
+def divided(join: Join, count: int) -> tuple[Join, ...]:
+    """Return so many joins that do what `join` does; only for one that is divisible."""
+    groups = pieces(join.buckets, count)
+    size = join.weight_bytes // len(groups)
+    first, *others = (replace(join, buckets=group, weight_bytes=size) for group in groups)
+    return (first, *(replace(other, census_classes=()) for other in others))
 
 
-def halves(buckets: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the first and the second half of some buckets."""
-    middle = len(buckets) // 2
-    return buckets[:middle], buckets[middle:]
+def pieces(buckets: tuple[int, ...], count: int) -> tuple[tuple[int, ...], ...]:
+    """Return so many pieces of some buckets, as even as they can be, in their order."""
+    ends = [len(buckets) * place // count for place in range(count + 1)]
+    return tuple(buckets[start:end] for start, end in pairwise(ends))
 
 
 def _against_whole(
@@ -185,13 +187,14 @@ def _groups(sizes: Sequence[int], shape: Shape, room: Room) -> list[tuple[tuple[
 
 def _even_groups(sizes: Sequence[int], shape: Shape, room: Room) -> tuple[tuple[int, ...], ...]:
     total = sum(sizes)
+    most = min(room.join_bytes, room.join_bytes if room.most_bytes is None else room.most_bytes)
     several = -(-total // (_WAVES * room.slots))
     if shape.spread:
-        return coalesce(sizes, min(room.join_bytes, several))
+        return coalesce(sizes, min(most, several))
     worth = max(several, min(-(-total // room.slots), _WORTH_BYTES), ALONE_BYTES // 2)
-    worth = min(worth, room.join_bytes)
+    worth = min(worth, most)
     even = evenly(sizes, max(-(-total // worth), 1))
-    fits = all(sum(sizes[bucket] for bucket in group) <= room.join_bytes for group in even)
+    fits = all(sum(sizes[bucket] for bucket in group) <= most for group in even)
     return even if fits else coalesce(sizes, worth)
 
 

@@ -1,8 +1,10 @@
 """What is done about a fragment that takes too much memory: less at a time.
 
-A join or settle of several buckets becomes two of half as many. Where it is one bucket already,
-both sides are spread over more buckets, which means to read them again; that is done a few times
-at most. What then is still too large is divided inside its fragment, or fails.
+A join or settle of several buckets becomes two of half as many; if that is no help, one for each
+bucket. Where it is one bucket already, both sides are spread over more buckets, which means to read
+them again, into joins of at most half of what was too large; that is done a few times at most, and
+not again if it made the bucket no smaller: it has a key that many rows have. So a fragment that no
+division helps fails after `MOST_TRIES` of them took too much memory, one after the other.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName
-from kalla_coordinator.cluster.layout import Settle, halved, halves, more_buckets
-from kalla_coordinator.cluster.run_state import Phase, RunState
+from kalla_coordinator.cluster.layout import Join, Settle, divided, more_buckets, pieces
+from kalla_coordinator.cluster.run_state import Phase, RunState, weight_of
 
 T = TypeVar("T")
+
+MOST_TRIES = 7
 
 _MADE_ANEW = frozenset({StageName.SCAN, StageName.JOIN, StageName.SETTLE})
 
@@ -39,36 +43,52 @@ def _smaller_join(state: RunState, key: FragmentKey) -> RunState | None:
     if not join.divisible:
         return None
     if len(join.buckets) == 1:
-        return _spread_further(state)
-    first, second = halved(join)
-    joins = (*_replaced(state.layout.joins, key.number, first), second)
-    return _divided(replace(state, layout=replace(state.layout, joins=joins)), key, len(joins) - 1)
+        return _spread_further(state, join)
+    first, *others = divided(join, _pieces(state, join))
+    joins = (*_replaced(state.layout.joins, key.number, first), *others)
+    laid = replace(state, layout=replace(state.layout, joins=joins))
+    return _divided(_learnt(laid, join), key, len(state.layout.joins), len(others))
 
 
 def _smaller_settle(state: RunState, key: FragmentKey) -> RunState | None:
     settle = state.layout.settles[key.number]
     if len(settle.buckets) == 1 or not settle.divisible:
         return None
-    first, second = (Settle(half, settle.weight_bytes // 2) for half in halves(settle.buckets))
-    settles = (*_replaced(state.layout.settles, key.number, first), second)
+    groups = pieces(settle.buckets, _pieces(state, settle))
+    first, *others = (Settle(group, settle.weight_bytes // len(groups)) for group in groups)
+    settles = (*_replaced(state.layout.settles, key.number, first), *others)
     laid = replace(state, layout=replace(state.layout, settles=settles))
-    return _divided(laid, key, len(settles) - 1)
+    return _divided(_learnt(laid, settle), key, len(state.layout.settles), len(others))
 
 
-def _divided(state: RunState, key: FragmentKey, number: int) -> RunState:
-    """Let the fragment do its first half, and a new one of this number the second."""
-    new = FragmentKey(key.stage, number)
-    halves_of = {
-        key: state.fragments[key].anew(),
-        new: Fragment(new, used=state.retired.get(new, 0)).anew(),
-    }
-    return replace(state, fragments={**state.fragments, **halves_of})
+def _pieces(state: RunState, laid: Join | Settle) -> int:
+    """Return into how many pieces something is divided: two, then as many as it has buckets."""
+    known = state.too_heavy_bytes
+    return 2 if known is None or laid.weight_bytes > known else len(laid.buckets)
 
 
-def _spread_further(state: RunState) -> RunState | None:
+def _learnt(state: RunState, laid: Join | Settle) -> RunState:
+    """Note what was too heavy, so that nothing as heavy is tried again."""
+    known = laid.weight_bytes if state.too_heavy_bytes is None else state.too_heavy_bytes
+    return replace(state, too_heavy_bytes=min(known, laid.weight_bytes))
+
+
+def _divided(state: RunState, key: FragmentKey, first: int, count: int) -> RunState:
+    """Let the fragment do its first piece, and new ones, numbered from `first`, the others."""
+    pieces_of = {key: state.fragments[key].anew()}
+    for number in range(first, first + count):
+        new = FragmentKey(key.stage, number)
+        pieces_of[new] = Fragment(new, used=state.retired.get(new, 0)).anew()
+    return replace(state, fragments={**state.fragments, **pieces_of})
+
+
+def _spread_further(state: RunState, join: Join) -> RunState | None:
     """Read both sides again into more buckets, and forget the joins."""
     buckets = more_buckets(state.buckets)
     if buckets is None or state.relaid >= state.setup.relays:
+        return None
+    weight = weight_of(state, join.buckets)
+    if state.spread_bytes is not None and 2 * weight > state.spread_bytes:
         return None
     retired = dict(state.retired)
     fragments: dict[FragmentKey, Fragment] = {}
@@ -80,12 +100,13 @@ def _spread_further(state: RunState) -> RunState | None:
         else:
             retired[key] = fragment.used
     return replace(
-        state,
+        _learnt(state, replace(join, weight_bytes=weight)),
         phase=Phase.SCANNING,
         fragments=fragments,
         retired=retired,
         buckets=buckets,
         relaid=state.relaid + 1,
+        spread_bytes=weight,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -71,6 +71,8 @@ class RunState:
         measured: rows that each scan found; another attempt must find the same.
         retired: attempts that fragments of earlier layouts used up.
         relaid: how often more buckets were taken.
+        too_heavy_bytes: of the lightest join or settle that took too much memory.
+        spread_bytes: of the bucket because of which more buckets were taken last.
         holder_error: why nobody holds the sources' snapshot any more.
         error: why it came to nothing.
         near: where the inputs of joins lie, as last summed up.
@@ -86,6 +88,8 @@ class RunState:
     retired: Mapping[FragmentKey, int] = field(default_factory=lambda: MappingProxyType({}))
     layout: Layout = field(default_factory=lambda: Layout(()))
     relaid: int = 0
+    too_heavy_bytes: int | None = None
+    spread_bytes: int | None = None
     holder_error: KallaError | None = None
     error: KallaError | None = None
     near: Near = field(default_factory=Near, compare=False, repr=False)
@@ -166,6 +170,12 @@ def bucket_sizes(state: RunState) -> Mapping[Side, list[int]]:
             for bucket in _scan_done(fragment).buckets:
                 sizes[work.table][bucket.bucket] += bucket.raw_bytes
     return {side: found.tolist() for side, found in sizes.items()}
+
+
+def weight_of(state: RunState, buckets: Iterable[int]) -> int:
+    """Return the bytes of some buckets of both sides; all scans have an accepted attempt."""
+    sizes = bucket_sizes(state)
+    return sum(sizes[side][bucket] for side in Side for bucket in buckets)
 
 
 def _any_idle(state: RunState, stage: StageName) -> bool:

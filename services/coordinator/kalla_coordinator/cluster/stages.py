@@ -150,7 +150,7 @@ def _failed(
         smaller = again_smaller(failed, fragment.key)
         if smaller is not None:
             return smaller, _cancels(_vanished(failed, smaller))
-        if fragment.failures:  # it was alone already, and it was no accident
+        if fragment.failures or state.relaid:  # it was alone already, and it was no accident
             return _fails(failed, error)
     return failed, ()
 
@@ -325,7 +325,9 @@ def _laid_out(state: RunState) -> RunState:
 
     Numbers of an earlier layout are used again, their attempts go on counting.
     """
-    layout = lay_out(bucket_sizes(state), state.setup.shape, state.setup.room)
+    heavy = state.too_heavy_bytes
+    room = replace(state.setup.room, most_bytes=None if heavy is None else max(heavy // 2, 1))
+    layout = lay_out(bucket_sizes(state), state.setup.shape, room)
     fragments = dict(state.fragments)
     for stage, count in (
         (StageName.JOIN, len(layout.joins)),

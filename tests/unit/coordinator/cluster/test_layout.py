@@ -5,8 +5,8 @@ from kalla_coordinator.cluster.layout import (
     ALONE_BYTES,
     Room,
     Shape,
+    divided,
     first_buckets,
-    halved,
     lay_out,
     more_buckets,
 )
@@ -107,7 +107,7 @@ def test_a_side_that_is_too_large_to_be_copied_is_joined_in_one_piece() -> None:
 def test_a_join_in_two_halves_counts_every_class_of_keys_once() -> None:
     (join,) = lay_out(even(7, 1), BY_BUCKET, ROOM).joins
 
-    first, second = halved(join)
+    first, second = divided(join, 2)
 
     assert first.buckets + second.buckets == join.buckets
     assert first.census_classes + second.census_classes == tuple(range(CENSUS_CLASSES))
