@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from kalla_core.errors import TypesNotComparable
+from kalla_core.errors import KallaError, SourceUnreadable, TypesNotComparable
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe
@@ -158,6 +158,13 @@ SPELLINGS: dict[str, tuple[str, str, str, dict[str, Any], list[tuple[int, int]]]
         {"date": "%d/%m/%Y"},
         [(1, 11), (2, 12), (3, 13)],
     ),
+    "a day that is none": (
+        "id,ref,d\n11,A1,2026-05-12\n12,A2,0000-00-00\n13,A3,2026-06-02\n",
+        DAYS,
+        "`0000-00-00` in line 3 of right.csv",
+        {"null": "0000-00-00"},
+        [(1, 11), (3, 13)],
+    ),
     "a word among dates": (
         "id,ref,d\n11,A1,12/05/2026\n12,A2,n/a\n13,A3,18/05/2026\n",
         DAYS,
@@ -183,6 +190,76 @@ def test_the_error_names_the_value_and_the_format_that_reads_it(tmp_path: Path, 
         folder.mkdir()
         again = recipe_of(folder, text, on, {**source, "format": found}, options)
         assert run(again, folder)[1] == matched
+
+
+@pytest.mark.parametrize(
+    ("on", "text", "value", "word", "matched"),
+    [
+        (AMOUNTS, "id,ref,amount\n11,A1,1.23456e3\n12,A2,9\n", "`1.23456e3`", "decimal(38,10)", 2),
+        (AMOUNTS, "id,ref,amount\n11,A1,001234.56\n12,A2,9\n", "`001234.56`", "decimal(38,10)", 2),
+        (
+            "r.amount = 9223372037000250000",
+            "id,ref,amount\n11,A1,9223372037000250000\n12,A2,9\n",
+            "`9223372037000250000`",
+            "decimal(38,0)",
+            1,
+        ),
+    ],
+)
+def test_the_error_names_the_type_that_reads_a_number(
+    tmp_path: Path, on: str, text: str, value: str, word: str, matched: int
+) -> None:
+    with pytest.raises(TypesNotComparable) as caught:
+        run(recipe_of(tmp_path, text, on, {}, {}), tmp_path)
+
+    assert f"text because of {value} in line 2 of right.csv" in str(caught.value)
+    assert f'"types": {{"amount": "{word}"}} would read it.' in str(caught.value)
+    again = recipe_of(tmp_path, text, on, {"types": {"amount": word}}, {})
+    assert len(run(again, tmp_path)[1]) == matched
+
+
+@pytest.mark.parametrize(
+    ("on", "text", "value"),
+    [
+        (AMOUNTS, "id,ref,amount\n11,A1,50%\n12,A2,9.00\n", "`50%` in line 2"),
+        (AMOUNTS, "id,ref,amount\n11,A1,10.00 CR\n12,A2,9.00 DR\n", "`10.00 CR` in line 2"),
+        (DAYS, "id,ref,d\n11,A1,2026-05-12\n12,A2,2026-02-30\n", "`2026-02-30` in line 3"),
+    ],
+)
+def test_an_error_never_proposes_to_read_a_value_as_null(
+    tmp_path: Path, on: str, text: str, value: str
+) -> None:
+    with pytest.raises(TypesNotComparable) as caught:
+        run(recipe_of(tmp_path, text, on, {}, {}), tmp_path)
+
+    assert f"text because of {value} of right.csv" in str(caught.value)
+    assert '"null"' not in str(caught.value)
+
+
+@pytest.mark.parametrize(("sign", "shown"), [(";", ";"), ("\t", "\\t"), ("|", "|")])
+def test_an_error_names_the_delimiter_that_a_header_shows(
+    tmp_path: Path, sign: str, shown: str
+) -> None:
+    text = "id,ref,amount\n11,A1,1234.56\n".replace(",", sign)
+
+    with pytest.raises(KallaError) as caught:
+        run(recipe_of(tmp_path, text, AMOUNTS, {}, {}), tmp_path)
+
+    assert f'"format": {{"delimiter": "{shown}"}}' in str(caught.value)
+    again = recipe_of(tmp_path, text, AMOUNTS, {"format": {"delimiter": sign}}, {})
+    assert run(again, tmp_path)[1] == [(1, 11)]
+
+
+def test_an_error_in_the_last_lines_names_the_way_to_pass_over_them(tmp_path: Path) -> None:
+    text = "id,ref,amount\n11,A1,1234.56\n\n2 rows\nend of file\n\n"
+
+    with pytest.raises(SourceUnreadable) as caught:
+        run(recipe_of(tmp_path, text, AMOUNTS, {}, {}), tmp_path)
+
+    assert "line 4 of right.csv" in str(caught.value)
+    assert '"format": {"skip_last": 2}' in str(caught.value)
+    again = recipe_of(tmp_path, text, AMOUNTS, {"format": {"skip_last": 2}}, {})
+    assert run(again, tmp_path)[1] == [(1, 11)]
 
 
 def test_an_error_names_both_formats_where_only_the_author_can_know(tmp_path: Path) -> None:

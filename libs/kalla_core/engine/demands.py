@@ -29,6 +29,7 @@ from kalla_core.matching.query import MatchQuery, TableShape
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.nearest import nearest, suggestion
 from kalla_core.recipe.paths import Location, path_text
+from kalla_core.sources.csv.header import delimiter_remedy
 from kalla_core.sources.filters import filter_faults
 from kalla_core.sources.protocol import PinnedSource
 
@@ -148,7 +149,8 @@ def _unknown_columns(
     for index, column in enumerate(columns):
         if column not in schema.names:
             close = nearest(column, schema.names)
-            message = f"There is no column `{column}`. {suggestion(column, schema.names)}"
+            remedy = delimiter_remedy(schema.names)
+            message = f"There is no column `{column}`. {suggestion(column, schema.names)}{remedy}"
             path = path_text((*location, index))
             yield Fault(UnknownColumn.code, path, message, {"column": column, "nearest": close})
 

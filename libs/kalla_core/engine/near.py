@@ -1,4 +1,4 @@
-"""Keys that would be the same but for how they are written: blanks, case, leading zeros, form.
+"""Keys that would be the same but for how they are written: blanks, case, zeros, dashes, form.
 
 Rows are cut into buckets by the loose form of their keys, so that whoever looks for a key that
 nobody has finds those that come near in the same bucket, whatever way a run takes.
@@ -20,6 +20,7 @@ _UNSEEN = (
     r"[\x00-\x08\x0e-\x1b\x7f\p{Cc}\p{Cf}\x{34f}\x{115f}\x{1160}\x{3164}"
     r"\x{fe00}-\x{fe0f}\x{e0100}-\x{e01ef}]+"
 )
+_DASHES = r"[\p{Pd}\x{2212}\x{2d7}\x{2796}]"
 _BLANKS = r"[\s\v\x1c-\x1f\x{85}\p{Z}]+"
 
 
@@ -29,6 +30,7 @@ class Spelling(StrEnum):
     FORM = "Unicode normal form"
     BLANKS = "blanks"
     UNSEEN = "invisible characters"
+    DASHES = "dashes"
     CASE = "case"
     ZEROS = "leading zeros"
 
@@ -80,7 +82,7 @@ def _octets(text: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
 def _goes_without(spelling: Spelling, octets: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:
     """Whether a step leaves ASCII text as it is; `octets` are all that occur."""
     match spelling:
-        case Spelling.FORM:
+        case Spelling.FORM | Spelling.DASHES:
             return True
         case Spelling.BLANKS | Spelling.UNSEEN:
             return not bool(((octets <= 0x20) | (octets == 0x7F)).any())
@@ -110,6 +112,7 @@ _STEPS: Sequence[tuple[Spelling, Callable[[pa.Array], pa.Array]]] = (
     (Spelling.FORM, _composed),
     (Spelling.BLANKS, _without(_BLANKS)),
     (Spelling.UNSEEN, _without(_UNSEEN)),
+    (Spelling.DASHES, lambda text: pc.replace_substring_regex(text, _DASHES, "-")),
     (Spelling.CASE, pc.utf8_upper),
     (Spelling.FORM, _composed),  # what stood between two characters is gone
     (Spelling.ZEROS, _without_zeros),

@@ -12,6 +12,8 @@ PAIRS = [
     ("A 1", "A\t1", {Spelling.BLANKS}),
     ("A1", "A\u00a01", {Spelling.BLANKS}),
     ("A1", "A\u200b1", {Spelling.UNSEEN}),
+    ("A-1", "A\u20131", {Spelling.DASHES}),
+    ("A\u2212\u20141", "A--1", {Spelling.DASHES}),
     ("A1", "a1", {Spelling.CASE}),
     ("42", "00042", {Spelling.ZEROS}),
     ("0", "000", {Spelling.ZEROS}),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePath
@@ -18,6 +19,7 @@ from kalla_core.sources.csv.faults import SHOWN, broken_record
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
 
 _HEAD_BYTES = 64 << 10
+_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 _LONG_HEAD_BYTES = 4 << 20
 _FOREIGN = (
     (b"\xff\xfe", 'is UTF-16; say so: "format": {"encoding": "utf-16"}'),
@@ -69,6 +71,17 @@ def read_header(stream: pa.NativeFile, path: str, dialect: Dialect) -> Header:
         fields.pop()
     names, notes = _named(fields, path)
     return Header(names, end, terminator, notes)
+
+
+def delimiter_remedy(columns: Sequence[str]) -> str:
+    """Return what to say where a header is one column, and another delimiter would cut it."""
+    if len(columns) != 1:
+        return ""
+    most = max(_DELIMITERS, key=columns[0].count)
+    if most not in columns[0]:
+        return ""
+    shown = json.dumps({"delimiter": most})
+    return f' If {_DELIMITERS[most]} separate its columns, say "format": {shown} in its source.'
 
 
 def _first_line(head: bytes, skipped: int, terminator: int, path: str, dialect: Dialect) -> int:

@@ -14,12 +14,15 @@ from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource
 from kalla_core.sources.csv.dialect import BOM, TRAILING, UTF8, Dialect
 from kalla_core.sources.csv.faults import SHOWN, at_line, broken_record, short
+from kalla_core.sources.csv.footer import end_of_rows
+from kalla_core.sources.csv.header import delimiter_remedy
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
 from kalla_core.sources.csv.sample import readable
 
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 64 << 10
 _LOOKED_AT = 100
+_MOST_LAST_LINES = 3
 _NUMBER = re.compile(r"-?(?=\.?\d)(\d*)(?:\.(\d+))?", re.ASCII)
 
 
@@ -38,8 +41,7 @@ def explain_misfit(
     ends = record_ends(block, source.dialect.signs(file.terminator))
     bad = _first_bad(parser, block, ends)
     start = ends[bad - 1] if bad else 0
-    line = line_at(source, file, offset + start)
-    return _Diagnosis(source, file, parser, line, block[start : ends[bad]]).error()
+    return _Diagnosis(source, file, parser, offset + start, block[start : ends[bad]]).error()
 
 
 def explain_broken(source: CsvSource, file: CsvFile, broken: BrokenRecordError) -> SourceUnreadable:
@@ -103,14 +105,15 @@ class _Diagnosis:
     """What is wrong with one record."""
 
     def __init__(
-        self, source: CsvSource, file: CsvFile, parser: BlockParser, line: int, record: bytes
+        self, source: CsvSource, file: CsvFile, parser: BlockParser, offset: int, record: bytes
     ) -> None:
         self._source = source
         self._dialect = source.dialect
         self._types = source.source.types
         self._file = file
         self._parser = parser
-        self._line = line
+        self._offset = offset
+        self._line = line_at(source, file, offset)
         self._record = record
 
     def error(self) -> SourceUnreadable:
@@ -163,10 +166,25 @@ class _Diagnosis:
         ends = text.rstrip("\r\n").endswith(self._dialect.delimiter)
         if ends and count == len(self._parser.file_schema) + 1:
             return ' If every row ends so, say "format": {"trailing_delimiter": true}.'
+        if remedy := delimiter_remedy(self._parser.file_schema.names):
+            return remedy
+        if count < len(self._parser.file_schema) and (last := self._lines_to_the_end()):
+            return f' If the last lines are no rows, say "format": {{"skip_last": {last}}}.'
         line = header_line(self._source, self._file)
         if line is not None:
             return f' If the header is line {line}, say "format": {{"header": {line}}}.'
         return ""
+
+    def _lines_to_the_end(self) -> int | None:
+        """Return how many lines that are not blank there are from this one on, if they are few."""
+        file = self._file
+        size = None if file.streamed else file.size_bytes
+        for lines in range(1, _MOST_LAST_LINES + 1):
+            with self._source.stream(file) as stream:
+                end = end_of_rows(stream, file.start, size, file.terminator, lines)
+            if end <= self._offset:
+                return lines if end == self._offset and end > file.start else None
+        return None
 
     def _misfit(self, field: pa.Field, value: str) -> SourceUnreadable:
         remedy = accepting_word(field.type, value)

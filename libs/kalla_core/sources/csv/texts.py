@@ -35,6 +35,22 @@ _LINES_BELOW = 64 << 20
 """Only below this offset lines are counted; further on it would take too long."""
 
 _NUMBER = r"\A-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\z"
+_A_NUMBER = "a number is"
+_LONG = r"\A-?[0-9]{19,}\z"
+"""Whole numbers that are taken for numbers where the recipe says so only."""
+_FLOAT = r"\A-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\z"
+_WITH_A_WORD = r"\A[-+(]?[0-9][0-9.,' ]*(?:%|[A-Za-z]{1,3}\.?)\z"
+_PLACEHOLDER = (
+    r"(?i)\A(?:n\.?/?a\.?n?|#.*|<.*>|null|nil|none|nan|void|missing|unknown|tb[acd]|[^\pL\pN]+|"
+    r"0{2,4}([-./])0{2}[-./]0{2,4}(?:[T ]00:00(?::00(?:\.0+)?)?)?)\z"
+)
+"""What stands where there is no value: never something that could be one."""
+
+_CANONICAL = {
+    _A_NUMBER: r"\A-?(?:0|[1-9][0-9]*|(?:0|[1-9][0-9]*)?\.[0-9]+)\z",
+    "a date is": r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z",
+    "a timestamp is": r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}",
+}
 _SIGNS = ((".", None), (".", ","), (",", "."), (",", " "), (".", " "), (".", "'"), (",", "'"))
 _DATES = (
     *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d"),
@@ -46,11 +62,17 @@ _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S.%f")
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """One way to read values: what it needs, and the values as documented, null where unread."""
+    """One way to read values: what it needs, and the values as documented, null where unread.
+
+    Attributes:
+        format: None where no format reads such values.
+        word: the `types` word that reads them.
+    """
 
     kind: str
-    format: SourceFormat
+    format: SourceFormat | None
     values: pa.Array
+    word: str | None = None
 
     @property
     def read(self) -> int:
@@ -74,20 +96,27 @@ def _reason(source: CsvSource, sample: Sample, column: str) -> str | None:
     glance = pa.concat_arrays(present.slice(0, _GLANCE).chunks)
     if not _worth_a_look(glance):
         return None
-    readings = sorted(_readings(glance), key=lambda one: -one.read)
-    if not readings or readings[0].read * 2 < len(glance):
+    best, *_ = readings = _ranked(glance)
+    if best.read * 2 < len(glance):
         return None
-    best = readings[0]
     index = _first_odd(values, best.kind)
     if index is None:
         return None
     value = str(values[index].as_py().decode(errors="replace"))
+    if pc.index(glance, value).as_py() < 0:  # it stands behind what was looked at
+        glance = pa.concat_arrays([glance, pa.array([value])])
+        best, *_ = readings = _ranked(glance)
     where = _place(source, sample, index)
+    what = f"is not written as {best.kind}"
+    if pc.match_substring_regex(pa.scalar(value), _CANONICAL[best.kind]).as_py():
+        what = "is no day of the calendar" if best.kind != _A_NUMBER else "has too many digits"
     remedy = _remedy(column, best, readings, glance)
-    return (
-        f"`{column}` is text because of `{short(value)}` {where}, which is not written as"
-        f" {best.kind}{remedy}"
-    )
+    return f"`{column}` is text because of `{short(value)}` {where}, which {what}{remedy}"
+
+
+def _ranked(glance: pa.Array) -> list[_Reading]:
+    """Return the ways to read values, the one that reads most first."""
+    return sorted(_readings(glance), key=lambda one: -one.read)
 
 
 def _worth_a_look(glance: pa.Array) -> bool:
@@ -98,7 +127,10 @@ def _worth_a_look(glance: pa.Array) -> bool:
 
 
 def _readings(glance: pa.Array) -> Iterator[_Reading]:
-    yield _Reading("a number is", AS_USUAL, _where(glance, _NUMBER))
+    yield _Reading(_A_NUMBER, AS_USUAL, _where(glance, _NUMBER))
+    powers = _where(glance, _FLOAT)
+    word = "decimal(38,10)" if _casts(powers, pa.decimal128(38, 10)) else "double"
+    yield _Reading(_A_NUMBER, AS_USUAL, powers, word)
     for decimal, thousands in _SIGNS:
         for forms in ((), tuple(AmountForm)):
             found = SourceFormat(
@@ -110,6 +142,7 @@ def _readings(glance: pa.Array) -> Iterator[_Reading]:
         for time in _TIMES:
             found = SourceFormat(timestamps=(f"{date} {time}",))
             yield from _as_moment(glance, "a timestamp is", found, pa.timestamp("us"))
+    yield _Reading(_A_NUMBER, None, _where(glance, _WITH_A_WORD))
 
 
 def _as_number(glance: pa.Array, found: SourceFormat) -> Iterator[_Reading]:
@@ -120,20 +153,32 @@ def _as_number(glance: pa.Array, found: SourceFormat) -> Iterator[_Reading]:
     if len(currencies) <= 1:
         values = form.rewritten(glance, *currencies)
         if values.null_count < len(values):
-            yield _Reading("a number is", found, values)
+            yield _Reading(_A_NUMBER, found, values)
 
 
 def _as_moment(
     glance: pa.Array, kind: str, found: SourceFormat, wanted: pa.DataType
 ) -> Iterator[_Reading]:
-    values = Spelling.of(found).rewritten(glance, wanted)
-    if values.null_count == len(values):
-        return
+    values = _castable(Spelling.of(found).rewritten(glance, wanted), wanted)
+    if values.null_count < len(values):
+        yield _Reading(kind, found, values)
+
+
+def _castable(texts: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Return texts as they are, null in the place of those that are no such value."""
+    if _casts(texts, wanted):
+        return texts
+    return pa.array(
+        [one.as_py() if _casts(one, wanted) else None for one in texts], type=texts.type
+    )
+
+
+def _casts(texts: pa.Array | pa.Scalar, wanted: pa.DataType) -> bool:
     try:
-        pc.cast(values, wanted)
+        texts.cast(wanted)
     except pa.ArrowInvalid:
-        return
-    yield _Reading(kind, found, values)
+        return False
+    return True
 
 
 def _where(texts: pa.Array, pattern: str) -> pa.Array:
@@ -142,38 +187,63 @@ def _where(texts: pa.Array, pattern: str) -> pa.Array:
 
 def _first_odd(values: pa.ChunkedArray, kind: str) -> int | None:
     """Return the index of the first value that is not written as documented."""
-    canonical = {
-        "a number is": r"\A-?(?:0|[1-9][0-9]*|(?:0|[1-9][0-9]*)?\.[0-9]+)\z",
-        "a date is": r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z",
-        "a timestamp is": r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}",
-    }[kind]
-    odd = pc.invert(pc.match_substring_regex(values, canonical))
-    found = pc.indices_nonzero(pc.fill_null(odd, False))
+    odd = pc.fill_null(pc.invert(pc.match_substring_regex(values, _CANONICAL[kind])), False)
+    also = pc.match_substring_regex(values, _LONG) if kind == _A_NUMBER else _impossible(values)
+    odd = pc.or_(odd, pc.fill_null(also, False))
+    found = pc.indices_nonzero(odd)
     return int(found[0].as_py()) if len(found) else None
 
 
+def _impossible(values: pa.ChunkedArray) -> pa.Array:
+    """Return where a text is written as a date is, or begins so, and names no day there is."""
+    days = pc.extract_regex(pc.cast(values, pa.string()), r"\A(?P<day>\d{4}-\d{2}-\d{2})")
+    named = pc.unique(pc.struct_field(days.combine_chunks(), 0)).drop_null()
+    wrong = [one.as_py() for one in named if not _casts(one, pa.date32())]
+    day = pc.struct_field(days.combine_chunks(), 0)
+    return pc.is_in(day, pa.array(wrong, type=pa.string()))
+
+
 def _remedy(column: str, best: _Reading, readings: Sequence[_Reading], glance: pa.Array) -> str:
-    left = pc.unique(glance.filter(pc.is_null(best.values))).to_pylist()
-    nulls = tuple(left) if len(left) <= _MOST_NULL_WORDS else ()
-    if best.format == AS_USUAL and not left:
-        whole = not pc.any(pc.match_substring(glance, ".")).as_py()
-        word = "integer" if whole else "decimal(38,10)"
-        return f'; "types": {{"{column}": "{word}"}} would read it as a number.'
-    if left and not nulls:
-        return f'; "types": {{"{column}": …}} says how it is to be read.'
-    meant = [replace(_least(best, glance), nulls=nulls)]
+    left = pc.unique(glance.filter(pc.is_null(best.values)))
+    words = left.filter(pc.match_substring_regex(left, _PLACEHOLDER))
+    nulls = tuple(words.to_pylist()) if len(words) <= _MOST_NULL_WORDS else ()
+    unread = [word for word in left.to_pylist() if word not in nulls]
+    meant = [_least(best, glance)]
     for other in readings[1:]:
         if other.read == best.read and other.kind == best.kind and _differ(best, other):
-            meant.append(replace(_least(other, glance), nulls=nulls))
+            meant.append(_least(other, glance))
             break
-    shown = " or ".join(f'"format": {json.dumps(_document(one))}' for one in meant)
+    documents = [_document(replace(one, nulls=nulls)) for one in meant if one is not None]
+    shown = " or ".join(f'"format": {json.dumps(one)}' for one in documents if one)
+    if word := _type_word(best):
+        types = f'"types": {json.dumps({column: word})}'
+        shown = f"{types} and {shown}" if shown else types
+    if not shown:
+        return "."
     known = ", which of them only you can know" if len(meant) > 1 else ""
-    return f"; in its source, {shown} would read it{known}."
+    but = f", but not `{short(unread[0])}`" if unread else ""
+    return f"; in its source, {shown} would read it{known}{but}."
 
 
-def _least(reading: _Reading, glance: pa.Array) -> SourceFormat:
-    """Return the format without the amount forms that it does not need."""
+def _type_word(best: _Reading) -> str | None:
+    """Return what `types` has to say so that a number is taken for one: leading zeros are not."""
+    if best.word is not None or best.format != AS_USUAL or best.kind != _A_NUMBER:
+        return best.word
+    if pc.any(pc.match_substring_regex(best.values, _LONG)).as_py():
+        return "decimal(38,0)"
+    odd = pc.invert(pc.match_substring_regex(best.values, _CANONICAL[_A_NUMBER]))
+    if not pc.any(odd).as_py():
+        return None
+    return "decimal(38,10)" if pc.any(pc.match_substring(best.values, ".")).as_py() else "integer"
+
+
+def _least(reading: _Reading, glance: pa.Array) -> SourceFormat | None:
+    """Return the format without what it does not need."""
     found = reading.format
+    if found is None:
+        return None
+    if any(one.startswith("%Y-%m-%d") and "%I" not in one for one in _moments(found)):
+        return AS_USUAL
     for form in found.amounts:
         fewer = replace(found, amounts=tuple(one for one in found.amounts if one is not form))
         if any(one.values.equals(reading.values) for one in _as_number(glance, fewer)):
@@ -181,8 +251,12 @@ def _least(reading: _Reading, glance: pa.Array) -> SourceFormat:
     return found
 
 
+def _moments(found: SourceFormat) -> tuple[str, ...]:
+    return (*found.dates, *found.timestamps)
+
+
 def _differ(one: _Reading, other: _Reading) -> bool:
-    wanted = pa.decimal256(76, 20) if one.kind == "a number is" else pa.string()
+    wanted = pa.decimal256(76, 20) if one.kind == _A_NUMBER else pa.string()
     try:
         return not pc.cast(one.values, wanted).equals(pc.cast(other.values, wanted))
     except pa.ArrowInvalid:
