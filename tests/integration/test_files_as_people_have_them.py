@@ -218,6 +218,18 @@ def test_the_error_names_the_type_that_reads_a_number(
     assert len(run(again, tmp_path)[1]) == matched
 
 
+def test_the_error_names_what_reads_days_without_separators(tmp_path: Path) -> None:
+    text = "id,ref,d\n11,A1,20260512\n12,A2,20260530\n"
+
+    with pytest.raises(TypesNotComparable) as caught:
+        run(recipe_of(tmp_path, text, DAYS, {}, {}), tmp_path)
+
+    assert "`20260512` in line 2 of right.csv is a day in `d`" in str(caught.value)
+    found = {"types": {"d": "date"}, "format": {"date": "%Y%m%d"}}
+    assert '"types": {"d": "date"} and "format": {"date": "%Y%m%d"}' in str(caught.value)
+    assert run(recipe_of(tmp_path, text, DAYS, found, {}), tmp_path)[1] == [(1, 11)]
+
+
 @pytest.mark.parametrize(
     ("on", "text", "value"),
     [

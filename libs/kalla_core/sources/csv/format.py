@@ -52,7 +52,7 @@ class CsvFormat:
         looked_at = [
             name
             for name in columns
-            if pa.types.is_string(schema.field(name).type) and name not in source.types
+            if name not in source.types and _may_be_another(schema.field(name).type)
         ]
         return Shape(
             schema=schema,
@@ -267,6 +267,11 @@ def _type(source: FileSource, sample: Sample, column: str, told: Told) -> pa.Dat
     if column in source.types:
         return parse_type(source.types[column])
     return pa.string() if pa.types.is_null(told.type) and not sample.whole else told.type
+
+
+def _may_be_another(column_type: pa.DataType) -> bool:
+    """Whether values of a column may be meant otherwise: texts, and days written as integers."""
+    return bool(pa.types.is_string(column_type) or pa.types.is_integer(column_type))
 
 
 def _check_types(types: Mapping[str, str], columns: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Why a column is text that looks like numbers or dates: the first value that made it so.
+"""Why a column is text, or integers, that looks like something else: the first value of that kind.
 
 Where such a column later meets a number or a date, whoever wrote the recipe needs to know which
 value in which line it was, and what in the source's `format` or `types` would read it. Looked for
@@ -57,6 +57,7 @@ _DATES = (
     *("%Y.%m.%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%d-%b-%Y", "%d-%b-%y"),
     *("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
 )
+_DENSE_DAY = "%Y%m%d"
 _TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%H:%M:%S.%f")
 
 
@@ -80,7 +81,7 @@ class _Reading:
 
 
 def text_reasons(source: CsvSource, sample: Sample, columns: Sequence[str]) -> Mapping[str, str]:
-    """Return a sentence for each of the text columns that looks like something else."""
+    """Return a sentence for each column of text or integers that looks like something else."""
     found = {name: _reason(source, sample, name) for name in columns}
     return {name: reason for name, reason in found.items() if reason is not None}
 
@@ -94,6 +95,10 @@ def _reason(source: CsvSource, sample: Sample, column: str) -> str | None:
             " it."
         )
     glance = pa.concat_arrays(present.slice(0, _GLANCE).chunks)
+    if _are_dense_days(glance) and _are_dense_days(pa.concat_arrays(present.chunks)):
+        where = _place(source, sample, _first_present(values))
+        shown = f"{_types(column, 'date')} and {_formats([{'date': _DENSE_DAY}])}"
+        return f"if `{glance[0]}` {where} is a day in `{column}`, {shown} would read it."
     if not _worth_a_look(glance):
         return None
     best, *_ = readings = _ranked(glance)
@@ -103,7 +108,7 @@ def _reason(source: CsvSource, sample: Sample, column: str) -> str | None:
     if index is None:
         return None
     value = str(values[index].as_py().decode(errors="replace"))
-    if pc.index(glance, value).as_py() < 0:  # it stands behind what was looked at
+    if not pc.any(pc.equal(glance, value)).as_py():  # it stands behind what was looked at
         glance = pa.concat_arrays([glance, pa.array([value])])
         best, *_ = readings = _ranked(glance)
     where = _place(source, sample, index)
@@ -112,6 +117,18 @@ def _reason(source: CsvSource, sample: Sample, column: str) -> str | None:
         what = "is no day of the calendar" if best.kind != _A_NUMBER else "has too many digits"
     remedy = _remedy(column, best, readings, glance)
     return f"`{column}` is text because of `{short(value)}` {where}, which {what}{remedy}"
+
+
+def _are_dense_days(texts: pa.Array) -> bool:
+    """Whether all texts are days of this or the last century without separators."""
+    if not pc.all(pc.match_substring_regex(texts, r"\A(?:19|20)[0-9]{6}\z")).as_py():
+        return False
+    days = Spelling.of(SourceFormat(dates=(_DENSE_DAY,))).rewritten(texts, pa.date32())
+    return not days.null_count and _casts(days, pa.date32())
+
+
+def _first_present(values: pa.ChunkedArray) -> int:
+    return int(pc.indices_nonzero(values.is_valid())[0].as_py())
 
 
 def _ranked(glance: pa.Array) -> list[_Reading]:
@@ -214,15 +231,23 @@ def _remedy(column: str, best: _Reading, readings: Sequence[_Reading], glance: p
             meant.append(_least(other, glance))
             break
     documents = [_document(replace(one, nulls=nulls)) for one in meant if one is not None]
-    shown = " or ".join(f'"format": {json.dumps(one)}' for one in documents if one)
+    shown = _formats(documents)
     if word := _type_word(best):
-        types = f'"types": {json.dumps({column: word})}'
+        types = _types(column, word)
         shown = f"{types} and {shown}" if shown else types
     if not shown:
         return "."
     known = ", which of them only you can know" if len(meant) > 1 else ""
     but = f", but not `{short(unread[0])}`" if unread else ""
     return f"; in its source, {shown} would read it{known}{but}."
+
+
+def _formats(documents: Sequence[Mapping[str, Any]]) -> str:
+    return " or ".join(f'"format": {json.dumps(one)}' for one in documents if one)
+
+
+def _types(column: str, word: str) -> str:
+    return f'"types": {json.dumps({column: word})}'
 
 
 def _type_word(best: _Reading) -> str | None:
