@@ -31,6 +31,7 @@ DOCUMENT: dict[str, Any] = {
             "types": {"paid_amount": "decimal(12,2)"},
         },
     },
+    "groups": "members",
     "extras": [{"alias": "fx_rates", "type": "file", "uri": "data/fx.csv"}],
     "options": {
         "engine": "local",

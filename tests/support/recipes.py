@@ -9,6 +9,7 @@ from kalla_core.recipe.model import (
     EngineChoice,
     Filter,
     FilterOp,
+    GroupForm,
     Options,
     Recipe,
     SourceSpec,
@@ -85,4 +86,5 @@ def recipes(draw: st.DrawFn) -> Recipe:
         description=draw(SOME_TEXT),
         match_description=draw(SOME_TEXT),
         options=draw(OPTIONS),
+        groups=draw(st.sampled_from(GroupForm)),
     )

@@ -17,7 +17,7 @@ from kalla_core.engine.job import JobOutcome, JobSpec, run_job
 from kalla_core.engine.progress import OnProgress, Progress
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.matching.query import Side
-from kalla_core.recipe.model import Options, Recipe, SourceSpec, SourceType
+from kalla_core.recipe.model import GroupForm, Options, Recipe, SourceSpec, SourceType
 from tests.support.runs import AMPLE
 
 _STARTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -75,6 +75,7 @@ class Reconciliation:
     options: Options = field(default_factory=Options)
     extras: Sequence[str] = ()
     aliases: tuple[str, str] = ("l", "r")
+    groups: GroupForm = GroupForm.PAIRS
 
     def put(self, name: str, table: pa.Table) -> Path:
         """Write a table, in small row groups, so that it can be cut."""
@@ -93,6 +94,7 @@ class Reconciliation:
             right=self._source(right, "right", ("id",)),
             extras=tuple(self._source(name, name, ()) for name in self.extras),
             options=self.options,
+            groups=self.groups,
         )
 
     def run(

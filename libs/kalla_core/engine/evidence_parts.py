@@ -69,7 +69,7 @@ def writing_parts(run: RemoteRun, names: Sequence[str]) -> Iterator[PartFiles]:
         OutOfDisk, OutputNotWritable: they cannot be written.
     """
     outputs = _outputs(run, names)
-    sinks = EvidenceSinks(outputs, run.planned, run.job.started_at)
+    sinks = EvidenceSinks(outputs, run.planned, run.job.started_at, run.job.recipe.groups)
     try:
         yield PartFiles(sinks, run, outputs)
     except BaseException:

@@ -179,6 +179,7 @@ class _Job:
                 whole_outputs(self._spec.staging),
                 self._planned,
                 self._spec.started_at,
+                self._spec.recipe.groups,
                 encoders=int(alone),
             )
             try:
@@ -320,6 +321,7 @@ class _Job:
             sinks=sinks,
             progress=ProgressCounter(first, self._on_progress),
             bound=PairBound(most_pairs(self._spec.recipe.options, rows), rows),
+            groups=self._spec.recipe.groups,
         )
         if gathered.late:
             return LateJoin(context, store, self._sources, self._fragments).run()

@@ -17,6 +17,7 @@ import pyarrow as pa
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.culprit import Sources, naming_rows
 from kalla_core.engine.failures import query_errors
+from kalla_core.engine.grouped import GroupedPiece, in_memory
 from kalla_core.engine.pair_bound import PairBound, too_many, worst_keys
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons import Explainer
@@ -25,12 +26,14 @@ from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.engine.uses import Uses
 from kalla_core.errors import TooManyPairs
 from kalla_core.evidence.build import Reasons
+from kalla_core.matching.members import Matches, matches
 from kalla_core.matching.pairs import PairFrame, Pairs, expand
 from kalla_core.matching.planned import Planned, pair_frame
 from kalla_core.matching.prepare import register_calls
 from kalla_core.matching.query import Side
 from kalla_core.matching.session import SessionLimits, new_session
 from kalla_core.matching.tables import TableData, register_tables
+from kalla_core.recipe.model import GroupForm
 
 
 class Sinks(Protocol):
@@ -40,6 +43,10 @@ class Sinks(Protocol):
         self, output: pa.RecordBatch, left_key: list[pa.Array], right_key: list[pa.Array]
     ) -> None:
         """Write pairs: the output of the match SQL and the columns of both primary keys."""
+        ...
+
+    def grouped(self, output: pa.RecordBatch, rows: GroupedPiece) -> None:
+        """Write rows that say which match they belong to; `output` has a row for each."""
         ...
 
     def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
@@ -72,6 +79,7 @@ class JoinContext:
         limits: of the session that runs the match SQL.
         progress: of the matching stage.
         bound: of the pairs of the whole run.
+        groups: how matched tells of a group that matches a group.
         stop: set once any fragment of the run fails.
     """
 
@@ -81,6 +89,7 @@ class JoinContext:
     sinks: Sinks
     progress: ProgressCounter
     bound: PairBound
+    groups: GroupForm = GroupForm.PAIRS
     stop: Stop = field(default_factory=Stop)
 
     def one_thread(self, budget: Budget) -> JoinContext:
@@ -90,9 +99,10 @@ class JoinContext:
 
 
 def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints, Ints]]:
-    """Write the pairs among these rows; yield the positions of their rows, batch by batch.
+    """Write the matches among these rows; yield the positions of their rows, batch by batch.
 
-    Rows in memory on both sides; see `stream_pairs` for how the pairs come.
+    Each row is yielded as often as it is in a match: of pairs both sides have as many, of groups
+    they have not. Rows in memory on both sides; see `stream_pairs` for how the pairs come.
 
     Raises:
         InvalidSql: a value makes the SQL fail (a cast, a division by zero).
@@ -101,11 +111,14 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
     """
     sources = {left.side: lambda: left.batches, right.side: lambda: right.batches}
     frame = _frame(context, left, right)
+    if context.groups is GroupForm.MEMBERS:
+        yield from _match_groups(context, frame, sources, left, right)
+        return
     for batch, pairs in stream_pairs(frame, context.planned, sources):
         context.stop.check()
         _bounded(context, len(pairs), left, right)
         at_left, at_right = left.positions(pairs.left), right.positions(pairs.right)
-        output = rows_of(batch, pairs)
+        output = rows_of(batch, pairs.result_row)
         context.sinks.matched(
             output,
             _keys(context.planned, output, left, at_left),
@@ -113,6 +126,23 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
         )
         context.progress.add(matched=len(pairs))
         yield at_left, at_right
+
+
+def _match_groups(
+    context: JoinContext, frame: PairFrame, sources: Sources, left: Rows, right: Rows
+) -> Iterator[tuple[Ints, Ints]]:
+    for batch, found in stream_matches(frame, context.planned, sources):
+        context.stop.check()
+        _bounded(context, len(found), left, right)
+        rows = in_memory(found, left, right)
+        for piece in rows.pieces():
+            output = rows_of(batch, found.result_row[piece.start : piece.end])
+            context.sinks.grouped(output, piece)
+            context.progress.add(matched=output.num_rows)
+        yield (
+            left.positions(rows.members(Side.LEFT)),
+            right.positions(rows.members(Side.RIGHT)),
+        )
 
 
 def _bounded(context: JoinContext, pairs: int, left: Rows, right: Rows) -> None:
@@ -181,21 +211,43 @@ def stream_pairs(
     Raises:
         FailedOnValue: a value makes the SQL fail; it names the row of `sources` if it is found.
     """
+    for batch, output in _results(frame, planned, sources):
+        for pairs in expand(batch, frame):
+            if len(pairs):
+                yield output, pairs
+
+
+def stream_matches(
+    frame: PairFrame, planned: Planned, sources: Sources
+) -> Iterator[tuple[pa.RecordBatch, Matches]]:
+    """Yield batches of the user's columns with matches that their rows stand for.
+
+    A batch may come again with more of its matches, each of which comes whole.
+
+    Raises:
+        FailedOnValue: as `stream_pairs` does.
+    """
+    for batch, output in _results(frame, planned, sources):
+        for found in matches(batch, frame):
+            if len(found):
+                yield output, found
+
+
+def _results(
+    frame: PairFrame, planned: Planned, sources: Sources
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yield batches with the lists of row numbers, and without: rows of these are repeated."""
     with naming_rows(planned, sources), query_errors():
         for result in frame.frame.execute_stream():
             batch = result.to_pyarrow()
-            # The lists of row numbers stay behind: a row is repeated for each of its pairs.
-            output = batch.select(range(frame.columns))
-            for pairs in expand(batch, frame):
-                if len(pairs):
-                    yield output, pairs
+            yield batch, batch.select(range(frame.columns))
 
 
-def rows_of(output: pa.RecordBatch, pairs: Pairs) -> pa.RecordBatch:
-    """Return the result row of each pair."""
-    if np.array_equal(pairs.result_row, np.arange(output.num_rows)):
+def rows_of(output: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
+    """Return these rows of a result."""
+    if np.array_equal(rows, np.arange(output.num_rows)):
         return output
-    return output.take(pa.array(pairs.result_row))
+    return output.take(pa.array(rows))
 
 
 def _frame(context: JoinContext, left: Rows, right: Rows) -> PairFrame:

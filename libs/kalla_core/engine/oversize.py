@@ -2,7 +2,8 @@
 
 The rows of both sides go from the spool into Arrow files that DataFusion reads as it likes, and
 the match SQL runs with joins that sort and spill. What comes out, with the numbers of the rows,
-goes into a third file, and the primary keys are joined to it in the same way.
+goes into a third file, and the primary keys are joined to it in the same way. Where rows say which
+match they belong to, they come out match by match.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.culprit import Sources
 from kalla_core.engine.failures import query_errors
-from kalla_core.engine.join import JoinContext, rows_of, stream_pairs
+from kalla_core.engine.grouped import of_columns, whole_matches
+from kalla_core.engine.join import JoinContext, rows_of, stream_matches, stream_pairs
 from kalla_core.engine.pair_bound import too_many, worst_keys
-from kalla_core.engine.rows import IdArray
+from kalla_core.engine.rows import IdArray, Ints, one_chunk
 from kalla_core.engine.store import Store
 from kalla_core.errors import OutOfMemory, TooManyPairs
 from kalla_core.evidence.disk import disk_errors
@@ -28,6 +31,7 @@ from kalla_core.matching.prepare import register_calls
 from kalla_core.matching.query import ROW, Side
 from kalla_core.matching.session import new_session
 from kalla_core.matching.tables import ArrowFile, register_file, register_tables
+from kalla_core.recipe.model import GroupForm
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _BATCH_ROWS = 8192
@@ -38,12 +42,17 @@ sorts, each twice. Batches of such a part of the pool leave room for two joins a
 _SMALLER = 8
 """By how much batches shrink for a plan that has more sorts than that."""
 _NUMBERS = {Side.LEFT: "__kalla_left", Side.RIGHT: "__kalla_right"}
+_MATCH = "__kalla_match"
+_HELD_BYTES = 4 << 20
+"""How much is gathered of matches that are whole before it is written."""
 
 
 def match_from_disk(
     context: JoinContext, store: Store, buckets: tuple[int, ...], budget: Budget
 ) -> Iterator[tuple[IdArray, IdArray]]:
-    """Write all pairs among the rows of some buckets; yield the numbers of their rows.
+    """Write all matches among the rows of some buckets; yield the numbers of their rows.
+
+    Each row comes as often as it is in a match.
 
     Raises:
         OutOfMemory: an operator of the match SQL can neither fit nor spill.
@@ -108,12 +117,20 @@ class _Disk:
 
     @property
     def pairs_schema(self) -> pa.Schema:
-        """What `pairs` yields: the output, its columns by number for names may repeat, and rows."""
+        """What `_pairs` yields: the output, its columns by number for names may repeat, and rows.
+
+        Where rows say which match they belong to, its number comes last.
+        """
         output = [
             pa.field(f"c{number}", kind)
             for number, kind in enumerate(self._context.planned.output.types)
         ]
-        return pa.schema([*output, *(pa.field(name, pa.uint64()) for name in _NUMBERS.values())])
+        numbers = [*_NUMBERS.values(), *([_MATCH] if self._grouped else [])]
+        return pa.schema([*output, *(pa.field(name, pa.uint64()) for name in numbers)])
+
+    @property
+    def _grouped(self) -> bool:
+        return self._context.groups is GroupForm.MEMBERS
 
     def write(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> ArrowFile:
         """Write batches as an Arrow file."""
@@ -138,14 +155,28 @@ class _Disk:
         """Yield the output of the match SQL with the numbers of the rows of both sides."""
         frame = self._frame(sources)
         read = {side: partial(_read, file) for side, file in sources.items()}
-        for batch, pairs in stream_pairs(frame, self._context.planned, read):
+        for batch, result_row, numbers in self._numbered(frame, read):
             self._context.stop.check()
-            self._bounded(len(pairs), sources)
-            output = rows_of(batch, pairs).columns
-            numbers = (pa.array(pairs.left), pa.array(pairs.right))
+            self._bounded(len(result_row), sources)
+            output = rows_of(batch, result_row).columns
             found = pa.RecordBatch.from_arrays([*output, *numbers], schema=self.pairs_schema)
-            self._pair_bytes = max(self._pair_bytes, found.nbytes // len(pairs))
+            self._pair_bytes = max(self._pair_bytes, found.nbytes // len(result_row))
             yield found
+
+    def _numbered(
+        self, frame: PairFrame, sources: Sources
+    ) -> Iterator[tuple[pa.RecordBatch, Ints, list[pa.Array]]]:
+        """Yield results, which of their rows are meant, and the numbers that go with those."""
+        planned = self._context.planned
+        if not self._grouped:
+            for batch, pairs in stream_pairs(frame, planned, sources):
+                yield batch, pairs.result_row, [pa.array(pairs.left), pa.array(pairs.right)]
+            return
+        before = 0
+        for batch, found in stream_matches(frame, planned, sources):
+            match = pa.array(found.match + before, pa.uint64())
+            before += int(found.match[-1]) + 1
+            yield batch, found.result_row, [found.left, found.right, match]
 
     def _bounded(self, pairs: int, sources: Mapping[Side, ArrowFile]) -> None:
         bound = self._context.bound
@@ -160,7 +191,7 @@ class _Disk:
     def matched(
         self, sources: Mapping[Side, ArrowFile], pairs: ArrowFile
     ) -> Iterator[tuple[IdArray, IdArray]]:
-        """Join the primary keys to the pairs and write them; yield the numbers of their rows."""
+        """Join the primary keys to what was found and write it; yield the numbers of the rows."""
         limits = self._context.limits
         rows = fitting_rows(self._pair_bytes, limits.memory_bytes or 0)
         session = new_session(replace(limits, batch_rows=min(rows, limits.batch_rows)))
@@ -172,20 +203,42 @@ class _Disk:
             for side, shape in ((side, self._context.planned.query.side(side)) for side in Side)
         }
         columns = ", ".join(["pairs.*", *keys[Side.LEFT], *keys[Side.RIGHT]])
-        joins = " ".join(
-            f'JOIN {side.value} ON pairs."{_NUMBERS[side]}" = {side.value}."{ROW}"' for side in Side
+        joined = " ".join(
+            f"{'LEFT ' if self._grouped else ''}JOIN {side.value} "
+            f'ON pairs."{_NUMBERS[side]}" = {side.value}."{ROW}"'
+            for side in Side
         )
+        order = f'ORDER BY pairs."{_MATCH}"' if self._grouped else ""
         width = len(pairs.schema)
         split = width + len(keys[Side.LEFT])
+        write = self._write_groups if self._grouped else self._write
         with query_errors():
-            joined = session.sql(f"SELECT {columns} FROM pairs {joins}")  # noqa: S608
-            for result in joined.execute_stream():
-                batch = result.to_pyarrow()
-                self._context.sinks.matched(
-                    batch, batch.columns[width:split], batch.columns[split:]
-                )
-                self._context.progress.add(matched=batch.num_rows)
-                yield batch.column(width - 2).to_numpy(), batch.column(width - 1).to_numpy()
+            found = session.sql(f"SELECT {columns} FROM pairs {joined} {order}")  # noqa: S608
+            yield from write((one.to_pyarrow() for one in found.execute_stream()), width, split)
+
+    def _write(
+        self, batches: Iterable[pa.RecordBatch], width: int, split: int
+    ) -> Iterator[tuple[IdArray, IdArray]]:
+        for batch in batches:
+            keys = batch.columns[width:split], batch.columns[split:]
+            self._context.sinks.matched(batch, *keys)
+            self._context.progress.add(matched=batch.num_rows)
+            yield batch.column(width - 2).to_numpy(), batch.column(width - 1).to_numpy()
+
+    def _write_groups(
+        self, batches: Iterable[pa.RecordBatch], width: int, split: int
+    ) -> Iterator[tuple[IdArray, IdArray]]:
+        for table in whole_matches(batches, width - 1, _HELD_BYTES):
+            *_, left, right, match = (one_chunk(column) for column in table.columns[:width])
+            keys = [one_chunk(column) for column in table.columns[width:]]
+            middle = split - width
+            rows = of_columns(match.to_numpy(), [left, right], keys[:middle], keys[middle:])
+            for piece in rows.pieces():
+                some = table.slice(piece.start, piece.end - piece.start)
+                (output,) = some.combine_chunks().to_batches()
+                self._context.sinks.grouped(output, piece)
+                self._context.progress.add(matched=output.num_rows)
+            yield rows.members(Side.LEFT), rows.members(Side.RIGHT)
 
     def _frame(self, sources: Mapping[Side, ArrowFile]) -> PairFrame:
         context = self._context

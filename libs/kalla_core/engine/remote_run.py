@@ -133,6 +133,7 @@ class RemoteRun:
             sinks=sinks,
             progress=self.counter(Stage.MATCHING),
             bound=PairBound(most_pairs(self.job.recipe.options, rows), rows),
+            groups=self.job.recipe.groups,
         )
 
     def _report(self, progress: Progress) -> None:

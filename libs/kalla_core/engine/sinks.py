@@ -12,12 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from kalla_core.columns import place_of
+from kalla_core.engine.grouped import GroupedPiece
 from kalla_core.evidence.build import MatchedRows, Reasons, unmatched_batch
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.schema import MATCHED, UNMATCHED, matched_layout, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
+from kalla_core.recipe.model import GroupForm
 
 _SIDES = {name: side for side, name in UNMATCHED.items()}
 
@@ -36,21 +38,29 @@ class EvidenceSinks:
     Args:
         outputs: some may be missing, if nothing is written to them.
         matched_at: the run's start, zoned.
+        groups: how matched tells of a group that matches a group.
         encoders: threads that encode pairs, so that the one join that finds them need not, and
             help at the end; none where several joins run side by side.
     """
 
     def __init__(
-        self, outputs: Outputs, planned: Planned, matched_at: datetime, encoders: int = 0
+        self,
+        outputs: Outputs,
+        planned: Planned,
+        matched_at: datetime,
+        groups: GroupForm,
+        encoders: int = 0,
     ) -> None:
         query = planned.query
         self._key = {side: query.side(side).primary_key for side in Side}
-        layout = matched_layout(planned.output, planned.output_sides)
+        grouped = groups is GroupForm.MEMBERS
+        layout = matched_layout(planned.output, planned.output_sides, grouped=grouped)
         self._pairs = MatchedRows(layout, matched_at)
         self._encoders = encoders
         self._unmatched_layout = {side: unmatched_layout(query.side(side).schema) for side in Side}
         self._lock = threading.Lock()
         self._matched_rows = 0
+        self._matches = 0 if grouped else None
         self._writers: dict[str, TableWriter] = {}
         with ExitStack() as opened:
             for name, path in outputs.items():
@@ -71,6 +81,14 @@ class EvidenceSinks:
         with self._lock:
             self._matched_rows += batch.num_rows
 
+    def grouped(self, output: pa.RecordBatch, rows: GroupedPiece) -> None:
+        """Write rows that say which match they belong to; `output` has a row for each."""
+        batch = self._pairs.gather_grouped(output, rows.left_key, rows.right_key, rows.ids)
+        self._writers[MATCHED].write(batch)
+        with self._lock:
+            self._matched_rows += batch.num_rows
+            self._matches = (self._matches or 0) + rows.begun
+
     def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
         """Write rows that are in no pair: all columns of the source, and the reasons."""
         key = [rows.column(place_of(name, rows.schema.names)) for name in self._key[side]]
@@ -80,8 +98,13 @@ class EvidenceSinks:
 
     @property
     def matched_rows(self) -> int:
-        """Pairs written so far."""
+        """Rows of matched written so far."""
         return self._matched_rows
+
+    @property
+    def matches(self) -> int | None:
+        """Matches that these rows belong to; None if they do not say to which."""
+        return self._matches
 
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""

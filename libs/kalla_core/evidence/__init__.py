@@ -2,7 +2,7 @@
 
 schema      names and columns of the outputs, by position, clashes settled
 stored      Arrow types as Parquet can hold them
-keys        keys as text, ids of matches
+keys        keys as text, ids of matches and of groups
 build       batches of the outputs, from rows, keys and reasons
 row_group   batches encoded in memory
 footer      Parquet footers merged, so that row groups encoded apart are one file

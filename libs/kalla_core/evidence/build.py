@@ -67,13 +67,29 @@ class MatchedRows:
         Raises:
             TypesNotComparable: a key column has no text.
         """
-        wanted = output.columns[: self.layout.width]
-        columns = [key_text(left_key), key_text(right_key), *wanted]
+        return self._gathered(output, key_text(left_key), key_text(right_key))
+
+    def gather_grouped(
+        self, output: pa.RecordBatch, left_key: pa.Array, right_key: pa.Array, groups: pa.Array
+    ) -> pa.RecordBatch:
+        """Return what `finish` needs of a batch, for a layout that is grouped.
+
+        Args:
+            output: as in `gather`.
+            left_key: text of the left primary key; null where a row is about the right side only.
+            right_key: likewise.
+            groups: string, `match_group` per row.
+        """
+        return self._gathered(output, left_key, right_key, groups)
+
+    def _gathered(self, output: pa.RecordBatch, *ours: pa.Array) -> pa.RecordBatch:
+        columns = [*ours, *output.columns[: self.layout.width]]
         return pa.record_batch(columns, names=[str(place) for place in range(len(columns))])
 
     def finish(self, rows: pa.Table) -> pa.Table:
         """Return gathered rows with the layout's schema."""
-        left_text, right_text, *output = rows.columns
+        left_text, right_text, *rest = rows.columns
+        groups, output = (rest[:1], rest[1:]) if self.layout.grouped else ([], rest)
         ours = [
             match_ids(left_text.combine_chunks(), right_text.combine_chunks()),
             left_text,
@@ -81,6 +97,7 @@ class MatchedRows:
             self._given_or(output, self.layout.rule_name, "rule_name", MATCH_RULE, rows.num_rows),
             self._given_or(output, self.layout.confidence, "confidence", 1.0, rows.num_rows),
             _constant("matched_at", self.matched_at, rows.num_rows),
+            *groups,
         ]
         return _table(self.layout.schema, ours, [output[place] for place in self.layout.columns])
 

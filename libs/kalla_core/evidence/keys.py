@@ -1,4 +1,4 @@
-r"""Keys as text, and the ids of matches.
+r"""Keys as text, and the ids of matches and of groups.
 
 The text of a value depends on its value and the kind of its type, not on how it is encoded:
 
@@ -22,6 +22,10 @@ text; `"`, `\` and control characters are escaped as Python's `json` does, all e
 A match id is the XXH64 hash, seed 42 (Spark's `xxhash64`), of the UTF-8 bytes of the JSON array
 of both key texts, `["left_key","right_key"]` or `null` in the place of a missing one, written as
 16 lower-case hexadecimal digits.
+
+The id of a group of rows is the same hash of the JSON array of two arrays, the key texts of its
+left rows and of its right rows, `[["A-1","A-2"],["B-7"]]`: each text as often as rows have it, in
+the order of their UTF-8 bytes, `null` at the end.
 
 All functions work on whole arrays and give an array of the same length.
 """
@@ -65,6 +69,24 @@ def key_text(columns: Sequence[pa.Array]) -> pa.Array:
 def match_ids(left: pa.Array, right: pa.Array) -> pa.Array:
     """Return the id of each pair of keys, both as `key_text` gave them; never null."""
     return _hex_of_hashes(_hashes(_json_string(left), _json_string(right)))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTexts:
+    """Key texts of rows of one side.
+
+    Attributes:
+        groups: the number of the group that each row is in, int64, ascending.
+        texts: string, may be null.
+    """
+
+    groups: npt.NDArray[np.int64]
+    texts: pa.Array
+
+
+def group_ids(left: GroupTexts, right: GroupTexts, count: int) -> pa.Array:
+    """Return the ids of the groups 0 to `count`, each of which has rows on both sides."""
+    return _hex_of_hashes(_hashes(_json_lists(left, count), _json_lists(right, count)))
 
 
 def value_text(column: pa.Array) -> pa.Array:
@@ -190,6 +212,26 @@ def _json_array(values: Sequence[_JsonValue]) -> pa.Array:
         pieces += [separator + value.before, value.text]
         separator = value.after + ","
     return pc.binary_join_element_wise(*pieces, values[-1].after + "]", "")
+
+
+def _json_lists(rows: GroupTexts, count: int) -> _JsonValue:
+    """Return the array of each group's texts; what stands between them is in its bytes already."""
+    ends = np.concatenate([[0], np.cumsum(np.bincount(rows.groups, minlength=count))])
+    value = _json_string(rows.texts)
+    if len(rows.groups) == count:
+        return _JsonValue("[" + value.before, value.text, value.after + "]")
+    table = pa.table({"group": rows.groups, "text": rows.texts})
+    order = pc.sort_indices(table, [("group", "ascending"), ("text", "ascending")])
+    first = np.zeros(len(rows.groups), dtype=np.bool_)
+    first[ends[:-1]] = True
+    separators = pc.if_else(pa.array(first), value.before, f",{value.before}")
+    # A group of many rows may have more text than 32-bit offsets can address.
+    pieces = (separators, value.text.take(order), pa.scalar(value.after), pa.scalar(""))
+    large = [piece.cast(pa.large_string()) for piece in pieces]
+    _, offsets, data = pc.binary_join_element_wise(*large).buffers()
+    starts = np.frombuffer(offsets, np.int64, count=len(rows.groups) + 1)[ends]
+    lists = pa.Array.from_buffers(pa.large_string(), count, [None, pa.py_buffer(starts), data])
+    return _JsonValue("[", lists, "]")
 
 
 def _characters_to_escape(text: pa.Array) -> list[str]:

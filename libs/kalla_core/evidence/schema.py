@@ -37,6 +37,9 @@ MATCHED_FIELDS = pa.schema(
         ("matched_at", pa.timestamp("us", "UTC")),
     ]
 )
+GROUP_FIELD = pa.field("match_group", pa.string())
+"""Stands behind `MATCHED_FIELDS` where the recipe asks for it."""
+
 UNMATCHED_FIELDS = pa.schema(
     [
         ("record_key", pa.string()),
@@ -53,7 +56,7 @@ class MatchedLayout:
     """How `matched` is made from the output of the match SQL.
 
     Attributes:
-        schema: `MATCHED_FIELDS`, then the user's columns.
+        schema: `MATCHED_FIELDS`, `GROUP_FIELD` if `grouped`, then the user's columns.
         columns: for each of the user's columns in `schema`, its position in the SQL's output.
         rule_name: position of the SQL's column for that field; None for the constant.
         confidence: likewise.
@@ -65,6 +68,7 @@ class MatchedLayout:
     width: int
     rule_name: int | None = None
     confidence: int | None = None
+    grouped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,16 @@ class UnmatchedLayout:
     schema: pa.Schema
 
 
-def matched_layout(columns: pa.Schema, sides: Sequence[Side | None] | None = None) -> MatchedLayout:
+def matched_layout(
+    columns: pa.Schema, sides: Sequence[Side | None] | None = None, *, grouped: bool = False
+) -> MatchedLayout:
     """Return the layout of `matched` for the output columns of a match SQL, hidden ones left out.
 
     Args:
         columns: names may repeat, or be ours.
         sides: which side each column comes from, None where that cannot be said; it decides
             between `_left` / `_right` and a number where names clash.
+        grouped: rows say which match they belong to.
 
     Raises:
         InvalidSql: a column has a type that Parquet cannot hold or, being named rule_name or
@@ -90,13 +97,15 @@ def matched_layout(columns: pa.Schema, sides: Sequence[Side | None] | None = Non
     confidence = _position(columns, "confidence", _is_number, "a number")
     kept = tuple(i for i in range(len(columns)) if i not in (rule_name, confidence))
     origins = [None if sides is None else sides[i] for i in kept]
-    names = _free_names([columns.field(i).name for i in kept], origins, MATCHED_FIELDS.names)
+    ours = [*MATCHED_FIELDS, GROUP_FIELD] if grouped else list(MATCHED_FIELDS)
+    taken = [field.name for field in ours]
+    names = _free_names([columns.field(i).name for i in kept], origins, taken)
     fields = [
         _stored_field(columns.field(i), name, _unstorable_result)
         for i, name in zip(kept, names, strict=True)
     ]
     return MatchedLayout(
-        pa.schema([*MATCHED_FIELDS, *fields]), kept, len(columns), rule_name, confidence
+        pa.schema([*ours, *fields]), kept, len(columns), rule_name, confidence, grouped
     )
 
 

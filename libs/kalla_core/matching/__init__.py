@@ -13,7 +13,8 @@ is compared as two types in the plan that runs. `fallible` is asked when a value
 A plan is made three times over. **Prepared** SQL is planned over the sources' own columns, so
 that `*` and NATURAL mean what the user meant. `rebuild` makes the same plan again over tables
 with a row number, operator by operator, so that each result row names its source rows
-(`origins`, expanded into pairs by `pairs`); where numbers cannot travel, `identify` looks them up
+(`origins`, expanded into pairs by `pairs`, or into matches of members by `members`; both stand on
+`named`); where numbers cannot travel, `identify` looks them up
 by primary key or refuses. `ordering` sees to it that equal rows come in one order. The rebuilt
 plan, **optimised**, is the one that is analysed, shown and run:
 

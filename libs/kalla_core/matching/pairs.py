@@ -13,19 +13,27 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import DataFrame
 
-from kalla_core.matching.origins import Collected, Origin, RowId
+from kalla_core.matching.named import (
+    NOTHING,
+    Named,
+    Numbers,
+    Rows,
+    changes,
+    elements,
+    flattened,
+    is_plain,
+    only_product,
+    windows,
+)
+from kalla_core.matching.origins import Collected, Origin
 from kalla_core.matching.query import Side
 
 MOST_PAIRS = 1 << 16
 """How many pairs come at a time: groups that match groups have m x n of them."""
-
-Rows = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +69,6 @@ class Pairs:
         return len(self.result_row)
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """Row numbers of one side, each with the row that names it; sorted by row."""
-
-    rows: Rows
-    numbers: Numbers
-
-
-_Flat = dict[Side, _Named]
-
-
 def expand(batch: pa.RecordBatch, pair_frame: PairFrame, most: int = MOST_PAIRS) -> Iterator[Pairs]:
     """Yield the pairs that the rows of `batch`, produced by `pair_frame`, stand for.
 
@@ -81,72 +78,44 @@ def expand(batch: pa.RecordBatch, pair_frame: PairFrame, most: int = MOST_PAIRS)
     """
     hidden = [batch.column(pair_frame.columns + i) for i in range(len(pair_frame.origins))]
     rows = np.arange(batch.num_rows, dtype=np.int64)
-    if _is_plain(pair_frame.origins):
-        yield _plain(pair_frame.origins, hidden, rows)
+    if is_plain(pair_frame.origins):
+        yield plain(pair_frame.origins, hidden, rows)
         return
-    product = _only_product(pair_frame.origins)
-    if product is not None:
-        left, right = (_flattened(pair_frame.origins[i], hidden[i], rows) for i in product)
+    places = only_product(pair_frame.origins)
+    if places is not None:
+        left, right = (flattened(pair_frame.origins[i], hidden[i], rows) for i in places)
         yield from _in_pieces(left[Side.LEFT], right[Side.RIGHT], most)
         return
-    for start, end in _windows(_most_pairs(pair_frame.origins, hidden, rows), most):
+    for start, end in windows(most_pairs(pair_frame.origins, hidden, rows), most):
         window = [value.slice(start, end - start) for value in hidden]
         found = [part for part in _pairs(pair_frame.origins, window, rows[start:end]) if len(part)]
-        yield _distinct(_joined(found))
+        yield distinct(joined(found))
 
 
-def _only_product(origins: Sequence[Origin]) -> tuple[int, int] | None:
-    """Return the places of the only origins of each side; None if pairs come in more ways.
-
-    What one origin names of a side it names once, so that their product has no pair twice.
-    """
-    left, right = ([i for i, o in enumerate(origins) if side in o.sides] for side in Side)
-    if len(left) == 1 and len(right) == 1 and left != right:
-        return left[0], right[0]
-    return None
-
-
-def _most_pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) -> Rows:
+def most_pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) -> Rows:
     """Return for each of `rows` how many pairs `_pairs` yields at most; `rows` ascend by one."""
-    if _is_plain(origins):
+    if is_plain(origins):
         return np.ones(len(rows), dtype=np.int64)
     here = rows - rows[:1]
     total = np.zeros(len(rows), dtype=np.int64)
     parts = zip(origins, values, strict=True) if len(origins) > 1 else ()
     counts = [
         {side: np.bincount(named.rows, minlength=len(rows)) for side, named in flat.items()}
-        for flat in (_flattened(origin, value, here) for origin, value in parts)
+        for flat in (flattened(origin, value, here) for origin, value in parts)
     ]
     for one, other in combinations(counts, 2):
         total += one[Side.LEFT] * other[Side.RIGHT] + other[Side.LEFT] * one[Side.RIGHT]
     for origin, value in zip(origins, values, strict=True):
-        if isinstance(origin, Collected) and _has_pairs_within(origin):
-            members, owners = _elements(origin, value)
+        if isinstance(origin, Collected) and has_pairs_within(origin):
+            members, owners = elements(origin, value)
             each = np.arange(len(owners), dtype=np.int64)
-            within = _most_pairs(origin.members, members, each)
+            within = most_pairs(origin.members, members, each)
             np.add.at(total, owners, within)
     return total
 
 
-def _windows(sizes: Rows, most: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges that sum up to `most` or are of one size, and cover all sizes that are not 0."""
-    ends = np.cumsum(sizes)
-    start = 0
-    while start < len(sizes):
-        before = int(ends[start] - sizes[start])
-        end = max(int(np.searchsorted(ends, before + most, side="right")), start + 1)
-        if ends[end - 1] > before:
-            yield start, end
-        start = end
-
-
-def _is_plain(origins: Sequence[Origin]) -> bool:
-    """Whether there is one row number per side and nothing else: a join of two tables."""
-    sides = [origin.side for origin in origins if isinstance(origin, RowId)]
-    return len(origins) == 2 and sorted(sides) == sorted(Side)
-
-
-def _plain(origins: Sequence[Origin], hidden: Sequence[pa.Array], rows: Rows) -> Pairs:
+def plain(origins: Sequence[Origin], hidden: Sequence[pa.Array], rows: Rows) -> Pairs:
+    """Return the pairs of a join of two tables, at most one per row."""
     by_side = dict(zip((next(iter(o.sides)) for o in origins), hidden, strict=True))
     left, right = by_side[Side.LEFT], by_side[Side.RIGHT]
     if left.null_count or right.null_count:
@@ -164,105 +133,50 @@ def _pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) ->
         values: arrays of one length, side by side.
         rows: the result row each of their elements belongs to, ascending.
     """
-    if _is_plain(origins):
-        yield _plain(origins, values, rows)
+    if is_plain(origins):
+        yield plain(origins, values, rows)
         return
     parts = zip(origins, values, strict=True) if len(origins) > 1 else ()
-    flat = [_flattened(origin, value, rows) for origin, value in parts]
+    flat = [flattened(origin, value, rows) for origin, value in parts]
     for one, other in combinations(flat, 2):
-        yield _product(one[Side.LEFT], other[Side.RIGHT])
-        yield _product(other[Side.LEFT], one[Side.RIGHT])
+        yield product(one[Side.LEFT], other[Side.RIGHT])
+        yield product(other[Side.LEFT], one[Side.RIGHT])
     for origin, value in zip(origins, values, strict=True):
-        if isinstance(origin, Collected) and _has_pairs_within(origin):
+        if isinstance(origin, Collected) and has_pairs_within(origin):
             yield from _pairs_within(origin, value, rows)
 
 
-def _has_pairs_within(origin: Origin) -> bool:
+def has_pairs_within(origin: Origin) -> bool:
     """Whether rows of both sides may have been folded together."""
     return isinstance(origin, Collected) and len(origin.sides) == len(Side)
 
 
 def _pairs_within(origin: Collected, value: pa.Array, rows: Rows) -> Iterator[Pairs]:
     """Yield the pairs inside each element of a list, as pairs of the list's result row."""
-    members, owners = _elements(origin, value)
+    members, owners = elements(origin, value)
     # Elements are rows of their own here: what two elements hold does not combine.
     for found in _pairs(origin.members, members, np.arange(len(owners), dtype=np.int64)):
         yield Pairs(rows[owners[found.result_row]], found.left, found.right)
 
 
-def _flattened(origin: Origin, value: pa.Array, rows: Rows) -> _Flat:
-    """Return all row numbers in a column, per side, each with its result row."""
-    if isinstance(origin, RowId):
-        return {origin.side: _present(value, rows), origin.side.other: _NOTHING}
-    members, owners = _elements(origin, value)
-    parts = [
-        _flattened(member, array, rows[owners])
-        for member, array in zip(origin.members, members, strict=True)
-    ]
-    return {
-        side: _merged([part[side] for part in parts]) if side in origin.sides else _NOTHING
-        for side in Side
-    }
-
-
-def _present(value: pa.Array, rows: Rows) -> _Named:
-    if value.null_count:
-        valid = value.is_valid()
-        rows = rows[valid.to_numpy(zero_copy_only=False)]
-        value = value.drop_null()
-    return _Named(rows, value.to_numpy())
-
-
-_NOTHING = _Named(np.empty(0, np.int64), np.empty(0, np.uint64))
-
-
-def _elements(origin: Collected, value: pa.Array) -> tuple[list[pa.Array], Rows]:
-    """Return the members of all elements of a list column, and the list each element is in."""
-    elements = value.flatten()
-    owners = pc.list_parent_indices(value).to_numpy()
-    if len(origin.members) == 1:
-        return [elements], owners
-    return elements.flatten(), owners
-
-
-def _merged(parts: Sequence[_Named]) -> _Named:
-    """Return the row numbers of all parts, each once per result row."""
-    rows = np.concatenate([part.rows for part in parts])
-    numbers = np.concatenate([part.numbers for part in parts])
-    ascending = (rows[1:] > rows[:-1]) | ((rows[1:] == rows[:-1]) & (numbers[1:] > numbers[:-1]))
-    if ascending.all():
-        return _Named(rows, numbers)
-    order = np.lexsort((numbers, rows))
-    rows, numbers = rows[order], numbers[order]
-    fresh = _changes(rows, numbers)
-    return _Named(rows[fresh], numbers[fresh])
-
-
-def _changes(*sorted_columns: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
-    """Return which rows differ from the one before."""
-    fresh = np.ones(len(sorted_columns[0]), dtype=np.bool_)
-    fresh[1:] = np.logical_or.reduce([column[1:] != column[:-1] for column in sorted_columns])
-    return fresh
-
-
-def _product(left: _Named, right: _Named) -> Pairs:
+def product(left: Named, right: Named) -> Pairs:
     """Return every left number with every right number of the same row."""
     begin = np.searchsorted(right.rows, left.rows, side="left")
     partners = np.searchsorted(right.rows, left.rows, side="right") - begin
     return _combined(left, right, begin, partners)
 
 
-def _in_pieces(left: _Named, right: _Named, most: int) -> Iterator[Pairs]:
-    """Yield what `_product` returns, about `most` pairs at a time."""
+def _in_pieces(left: Named, right: Named, most: int) -> Iterator[Pairs]:
+    """Yield what `product` returns, about `most` pairs at a time."""
     begin = np.searchsorted(right.rows, left.rows, side="left")
     partners = np.searchsorted(right.rows, left.rows, side="right") - begin
-    for start, end in _windows(partners, most):
+    for start, end in windows(partners, most):
         some = slice(start, end)
-        piece = _Named(left.rows[some], left.numbers[some])
+        piece = Named(left.rows[some], left.numbers[some])
         yield _combined(piece, right, begin[some], partners[some])
 
 
-def _combined(left: _Named, right: _Named, begin: Rows, partners: Rows) -> Pairs:
+def _combined(left: Named, right: Named, begin: Rows, partners: Rows) -> Pairs:
     """Return each left number with so many right numbers, from the place where they begin."""
     total = int(partners.sum())
     first = np.repeat(np.cumsum(partners) - partners, partners)
@@ -274,8 +188,9 @@ def _combined(left: _Named, right: _Named, begin: Rows, partners: Rows) -> Pairs
     )
 
 
-def _joined(parts: Sequence[Pairs]) -> Pairs:
-    kept = parts or [_product(_NOTHING, _NOTHING)]
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Return all pairs of all parts."""
+    kept = parts or [product(NOTHING, NOTHING)]
     return Pairs(
         np.concatenate([part.result_row for part in kept]),
         np.concatenate([part.left for part in kept]),
@@ -283,9 +198,9 @@ def _joined(parts: Sequence[Pairs]) -> Pairs:
     )
 
 
-def _distinct(pairs: Pairs) -> Pairs:
+def distinct(pairs: Pairs) -> Pairs:
     """Return each pair once per result row, sorted."""
     order = np.lexsort((pairs.right, pairs.left, pairs.result_row))
     rows, left, right = pairs.result_row[order], pairs.left[order], pairs.right[order]
-    fresh = _changes(rows, left, right)
+    fresh = changes(rows, left, right)
     return Pairs(rows[fresh], left[fresh], right[fresh])

@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 from kalla_core.errors import InvalidType
 from kalla_core.recipe.column_types import parse_type
 from kalla_core.recipe.format_document import FormatDocument
-from kalla_core.recipe.model import EngineChoice, FilterOp, SourceType
+from kalla_core.recipe.model import EngineChoice, FilterOp, GroupForm, SourceType
 
 MAX_PAIRS_PER_ROW = 1_000_000_000
 MAX_PARTITIONS = 1024
@@ -85,6 +85,7 @@ Buckets = Annotated[Count | None, BeforeValidator(_automatic)]
 Types = dict[Text, Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_column_type)]]
 # A word of JSON becomes a member of an enumeration; strict would ask for the member itself.
 Engine = Annotated[EngineChoice, Field(strict=False)]
+Groups = Annotated[GroupForm, Field(strict=False)]
 Operator = Annotated[FilterOp, Field(strict=False)]
 Kind = Annotated[SourceType, Field(strict=False)]
 
@@ -199,4 +200,5 @@ class RecipeDocument(Strict):
     match_description: Prose | None = None
     sources: SourcesDocument
     extras: Annotated[list[ExtraDocument] | None, at_most(MAX_EXTRAS)] = None
+    groups: Groups | None = None
     options: OptionsDocument | None = None

@@ -31,6 +31,7 @@ from kalla_core.recipe.document import (
     MAX_EXTRAS,
     MAX_TEXT,
     ExtraDocument,
+    Groups,
     Kind,
     OptionsDocument,
     PrimaryKey,
@@ -43,7 +44,7 @@ from kalla_core.recipe.document import (
     at_most,
 )
 from kalla_core.recipe.jsontext import read_json
-from kalla_core.recipe.model import Recipe, SourceSpec
+from kalla_core.recipe.model import GroupForm, Recipe, SourceSpec
 from kalla_core.recipe.nearest import MOST_SUGGESTED, suggestion
 from kalla_core.recipe.parse import checked, extra_specs, options_of, parse_document, spec_of
 from kalla_core.recipe.paths import DOCUMENT, path_text
@@ -143,6 +144,7 @@ class _PartsDocument(_RequestDocument):
     sources: Annotated[list[_SourcePart], Field(min_length=2, max_length=2)]
     primary_keys: dict[Text, PrimaryKey]
     extras: Annotated[list[ExtraDocument] | None, at_most(MAX_EXTRAS)] = None
+    groups: Groups | None = None
     options: OptionsDocument | None = None
 
 
@@ -189,6 +191,7 @@ def _recipe(document: _PartsDocument) -> Recipe:
         extras=extra_specs(document.extras),
         description=document.description or "",
         match_description=document.match_description or "",
+        groups=document.groups or GroupForm.PAIRS,
         options=options_of(document.options),
     )
 

@@ -83,6 +83,13 @@ class EngineChoice(StrEnum):
     CLUSTER = "cluster"
 
 
+class GroupForm(StrEnum):
+    """How matched tells of a group that matches a group."""
+
+    PAIRS = "pairs"
+    MEMBERS = "members"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a run is carried out; none of it changes the rows of the evidence.
@@ -106,7 +113,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Two sources, extras and the rule that says when rows match."""
+    """Two sources, extras and the rule that says when rows match.
+
+    Attributes:
+        groups: with members, rows of matched also say which match they belong to.
+    """
 
     recipe_id: str
     name: str
@@ -117,3 +128,4 @@ class Recipe:
     description: str = ""
     match_description: str = ""
     options: Options = field(default_factory=Options)
+    groups: GroupForm = GroupForm.PAIRS

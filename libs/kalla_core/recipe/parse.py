@@ -23,7 +23,15 @@ from kalla_core.recipe.document import (
 from kalla_core.recipe.faults import faults_of
 from kalla_core.recipe.format_document import format_of
 from kalla_core.recipe.jsontext import read_json
-from kalla_core.recipe.model import EngineChoice, Filter, Options, Recipe, SourceSpec, SourceType
+from kalla_core.recipe.model import (
+    EngineChoice,
+    Filter,
+    GroupForm,
+    Options,
+    Recipe,
+    SourceSpec,
+    SourceType,
+)
 from kalla_core.recipe.paths import DOCUMENT
 from kalla_core.recipe.uris import resolve
 
@@ -173,6 +181,7 @@ def _recipe(document: RecipeDocument) -> Recipe:
         extras=extra_specs(document.extras),
         description=document.description or "",
         match_description=document.match_description or "",
+        groups=document.groups or GroupForm.PAIRS,
         options=options_of(document.options),
     )
 

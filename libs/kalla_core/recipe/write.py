@@ -10,7 +10,7 @@ from typing import Any
 
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.format_document import format_document
-from kalla_core.recipe.model import EngineChoice, Filter, Options, Recipe, SourceSpec
+from kalla_core.recipe.model import EngineChoice, Filter, GroupForm, Options, Recipe, SourceSpec
 from kalla_core.recipe.uris import LOCAL, scheme_of
 
 
@@ -32,6 +32,7 @@ def to_document(recipe: Recipe, *, masked: bool = False) -> dict[str, Any]:
             "right": source_document(recipe.right, masked=masked),
         },
         "extras": [source_document(extra, masked=masked) for extra in recipe.extras],
+        "groups": None if recipe.groups is GroupForm.PAIRS else recipe.groups.value,
         "options": options_document(recipe.options),
     }
     return filled(document)

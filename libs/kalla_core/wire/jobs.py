@@ -107,7 +107,7 @@ def explanation_message(document: Mapping[str, Any]) -> jobs_pb2.ExplainJobRespo
     return jobs_pb2.ExplainJobResponse(keys=keys, **_said(rest))
 
 
-_PART_TEXTS = ("recipe_id", "name", "description", "match_sql", "match_description")
+_PART_TEXTS = ("recipe_id", "name", "description", "match_sql", "match_description", "groups")
 
 
 def _parts_document(parts: jobs_pb2.JobParts) -> Json:

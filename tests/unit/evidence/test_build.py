@@ -114,3 +114,20 @@ def test_batches_without_rows_keep_the_layout() -> None:
 
     assert (pairs.num_rows, unmatched.num_rows) == (0, 0)
     assert pairs.schema == matched_layout(rows.schema).schema
+
+
+def test_rows_of_groups_have_their_group_and_no_key_of_the_other_side() -> None:
+    output = pa.record_batch({"total": [7, 7]})
+    layout = matched_layout(output.schema, grouped=True)
+    rows = MatchedRows(layout, STARTED)
+
+    gathered = rows.gather_grouped(
+        output, pa.array(["I1", None]), pa.array([None, "P1"]), pa.array(["00ff", "00ff"])
+    )
+
+    finished = rows.finish(pa.Table.from_batches([gathered]))
+    assert finished.schema == layout.schema
+    assert finished.select(["left_key", "right_key", "match_group", "total"]).to_pylist() == [
+        {"left_key": "I1", "right_key": None, "match_group": "00ff", "total": 7},
+        {"left_key": None, "right_key": "P1", "match_group": "00ff", "total": 7},
+    ]

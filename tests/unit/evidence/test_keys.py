@@ -2,59 +2,17 @@ import json
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kalla_core.errors import TypesNotComparable
-from kalla_core.evidence.keys import key_text, match_ids
-
-MASK = 2**64 - 1
-P1, P2, P3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
-P4, P5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
+from kalla_core.evidence.keys import GroupTexts, group_ids, key_text, match_ids
+from tests.support.xxh64 import xxh64
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=80)
-
-
-def rotate(value: int, by: int) -> int:
-    return (value << by | value >> (64 - by)) & MASK
-
-
-def xxh64(data: bytes, seed: int) -> int:
-    """XXH64 by its specification, https://github.com/Cyan4973/xxHash (doc/xxhash_spec.md)."""
-
-    def mix(lane: int, value: int) -> int:
-        return rotate((lane + value * P2) & MASK, 31) * P1 & MASK
-
-    def word(at: int, size: int) -> int:
-        return int.from_bytes(data[at : at + size], "little")
-
-    at, end = 0, len(data)
-    if end >= 32:
-        lanes = [seed + P1 + P2, seed + P2, seed, seed - P1]
-        lanes = [lane & MASK for lane in lanes]
-        while at + 32 <= end:
-            lanes = [mix(lane, word(at + 8 * i, 8)) for i, lane in enumerate(lanes)]
-            at += 32
-        turns = zip(lanes, (1, 7, 12, 18), strict=True)
-        result = sum(rotate(lane, by) for lane, by in turns) & MASK
-        for lane in lanes:
-            result = ((result ^ mix(0, lane)) * P1 + P4) & MASK
-    else:
-        result = (seed + P5) & MASK
-    result = (result + end) & MASK
-    while at + 8 <= end:
-        result = (rotate(result ^ mix(0, word(at, 8)), 27) * P1 + P4) & MASK
-        at += 8
-    if at + 4 <= end:
-        result = (rotate(result ^ (word(at, 4) * P1 & MASK), 23) * P2 + P3) & MASK
-        at += 4
-    for byte in data[at:]:
-        result = rotate(result ^ (byte * P5 & MASK), 11) * P1 & MASK
-    result = (result ^ result >> 33) * P2 & MASK
-    result = (result ^ result >> 29) * P3 & MASK
-    return result ^ result >> 32
 
 
 def compact(document: object) -> str:
@@ -222,3 +180,45 @@ def test_a_match_id_is_the_hash_of_the_json_of_both_keys(
 
     wanted = [f"{xxh64(compact(list(pair)).encode(), seed=42):016x}" for pair in pairs]
     assert found.to_pylist() == wanted
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.none() | texts, min_size=1, max_size=4),
+            st.lists(st.none() | texts, min_size=1, max_size=4),
+        ),
+        max_size=5,
+    )
+)
+def test_a_group_id_is_the_hash_of_the_json_of_the_sorted_keys_of_both_sides(
+    groups: list[tuple[list[str | None], list[str | None]]],
+) -> None:
+    sides = [[group[side] for group in groups] for side in (0, 1)]
+    left, right = (
+        GroupTexts(
+            np.repeat(np.arange(len(side)), [len(keys) for keys in side]),
+            pa.array([key for keys in side for key in keys], pa.string()),
+        )
+        for side in sides
+    )
+
+    found = group_ids(left, right, len(groups))
+
+    wanted = [[in_order(keys) for keys in group] for group in groups]
+    assert found.to_pylist() == [f"{xxh64(compact(one).encode(), seed=42):016x}" for one in wanted]
+
+
+def in_order(keys: list[str | None]) -> list[str | None]:
+    return sorted(keys, key=lambda key: (key is None, (key or "").encode()))
+
+
+def test_a_group_id_does_not_depend_on_the_order_of_the_rows() -> None:
+    there, back = (
+        GroupTexts(np.zeros(3, np.int64), pa.array(keys))
+        for keys in (["b", "a", "c"], ["c", "b", "a"])
+    )
+    one = GroupTexts(np.zeros(1, np.int64), pa.array(["x"]))
+
+    assert group_ids(there, one, 1) == group_ids(back, one, 1)
+    assert group_ids(there, one, 1) != group_ids(one, there, 1)

@@ -145,3 +145,13 @@ def test_unmatched_names_are_always_unique(names: list[str]) -> None:
     schema = unmatched_layout(text_columns(names)).schema
 
     assert len(set(schema.names)) == len(UNMATCHED_FIELDS) + len(names)
+
+
+def test_the_group_stands_behind_our_columns_only_where_it_is_asked_for() -> None:
+    columns = text_columns(["match_group", "amount"])
+
+    asked, not_asked = (matched_layout(columns, grouped=grouped) for grouped in (True, False))
+
+    assert asked.schema.names[OURS:] == ["match_group", "match_group_2", "amount"]
+    assert not_asked.schema.names[OURS:] == ["match_group", "amount"]
+    assert asked.columns == not_asked.columns == (0, 1)

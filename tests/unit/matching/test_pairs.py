@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from kalla_core.matching.origins import Collected, Origin, RowId, hushed
 from kalla_core.matching.pairs import PairFrame, Pairs, expand
 from kalla_core.matching.query import Side
+from tests.unit.matching.derivations import hidden_columns, pairs_by_definition
 
 L, R = Side.LEFT, Side.RIGHT
 
@@ -141,36 +141,6 @@ def test_branches_that_tell_a_side_in_unlike_ways_do_not_hush_each_other() -> No
     assert listed(found) == [(0, 1, 7), (1, 2, 8), (1, 2, 9)]
 
 
-row_ids = st.sampled_from(Side).map(lambda side: RowId(side, "x"))
-origins_of_a_row = st.recursive(
-    row_ids,
-    lambda inner: st.builds(
-        Collected,
-        st.lists(inner, min_size=1, max_size=3).map(tuple),
-        st.just("x"),
-        st.sampled_from([frozenset(), frozenset((L,)), frozenset((R,))]),
-    ),
-    max_leaves=5,
-)
-
-
-def values(origin: Origin) -> st.SearchStrategy[object]:
-    if isinstance(origin, RowId):
-        return st.none() | st.integers(0, 4)
-    if len(origin.members) == 1:
-        return st.none() | st.lists(values(origin.members[0]), max_size=3)
-    fields = {f"m{i}": values(member) for i, member in enumerate(origin.members)}
-    return st.none() | st.lists(st.fixed_dictionaries(fields), max_size=3)
-
-
-@st.composite
-def hidden_columns(draw: st.DrawFn) -> tuple[tuple[Origin, ...], list[list[object]]]:
-    origins = tuple(draw(st.lists(origins_of_a_row, min_size=1, max_size=3)))
-    rows = draw(st.integers(1, 4))
-    columns = [draw(st.lists(values(o), min_size=rows, max_size=rows)) for o in origins]
-    return origins, columns
-
-
 @settings(max_examples=300, deadline=None)
 @given(hidden_columns(), st.sampled_from([1, 2, 5, 1 << 16]))
 def test_pairs_are_what_the_definition_says_however_many_come_at_a_time(
@@ -183,46 +153,9 @@ def test_pairs_are_what_the_definition_says_however_many_come_at_a_time(
     wanted = [
         (row, *pair)
         for row, cells in enumerate(zip(*columns, strict=True))
-        for pair in _pairs(origins, cells)
+        for pair in pairs_by_definition(origins, cells)
     ]
     assert Counter(listed(found)) == Counter(wanted)
-
-
-def _pairs(origins: tuple[Origin, ...], cells: tuple[object, ...]) -> set[tuple[int, int]]:
-    """The definition, row by row: whoever is together in a derivation is a pair."""
-    return {
-        (left, right)
-        for derivation in _derivations(origins, cells)
-        for left in derivation[L]
-        for right in derivation[R]
-    }
-
-
-def _derivations(
-    origins: tuple[Origin, ...], cells: tuple[object, ...]
-) -> list[dict[Side, set[int]]]:
-    """Every way in which folded rows may have been beside each other."""
-    choices = [_choices(o, c) for o, c in zip(origins, cells, strict=True)]
-    return [
-        {side: set().union(*(one[side] for one in chosen)) for side in Side}
-        for chosen in product(*choices)
-    ]
-
-
-def _choices(origin: Origin, cell: object) -> list[dict[Side, set[int]]]:
-    nothing: dict[Side, set[int]] = {side: set() for side in Side}
-    if isinstance(origin, RowId):
-        return [nothing if cell is None else {**nothing, origin.side: {cell}}]  # type: ignore[dict-item]
-    elements = cell if isinstance(cell, list) else []
-    rows = [
-        tuple(element[f"m{i}"] for i in range(len(element)))
-        if isinstance(element, dict)
-        else (element,)
-        for element in elements
-    ]
-    found = [d for row in rows for d in _derivations(origin.members, row)]
-    kept = [{side: set() if side in origin.silent else one[side] for side in Side} for one in found]
-    return kept or [nothing]
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -213,3 +213,10 @@ def test_a_filter_value_that_a_float_would_change_has_to_be_written_as_text():
     assert (code, path) == ("invalid_filter", "sources.left.filters[0].value")
     assert "12345678901234567.89" in message
     assert "quotes" in message
+
+
+def test_how_groups_are_told_is_one_of_two_words():
+    code, path, message = only_fault(changed(groups="member"))
+
+    assert (code, path) == ("invalid_choice", "groups")
+    assert "`members`" in message

@@ -9,6 +9,7 @@ from kalla_core.recipe.model import (
     EngineChoice,
     Filter,
     FilterOp,
+    GroupForm,
     Options,
     Recipe,
     SourceSpec,
@@ -50,6 +51,7 @@ def test_a_recipe_becomes_the_frozen_model():
             single_file=True,
             max_pairs_per_row=1000,
         ),
+        groups=GroupForm.MEMBERS,
     )
 
 
@@ -59,6 +61,7 @@ def test_optional_fields_may_be_left_out_or_null(absent):
         description=absent,
         match_description=absent,
         extras=absent,
+        groups=absent,
         options=absent,
         sources__left__schema=absent,
         sources__left__filters=absent,
@@ -68,6 +71,7 @@ def test_optional_fields_may_be_left_out_or_null(absent):
     recipe = parse_recipe(document)
 
     assert recipe.options == Options()
+    assert recipe.groups is GroupForm.PAIRS
     assert (recipe.extras, recipe.description, recipe.left.filters) == ((), "", ())
 
 

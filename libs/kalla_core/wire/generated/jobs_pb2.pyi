@@ -94,12 +94,15 @@ class JobParts(_message.Message):
     PRIMARY_KEYS_FIELD_NUMBER: _builtins.int
     EXTRAS_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     recipe_id: _builtins.str
     """empty: the run id"""
     name: _builtins.str
     description: _builtins.str
     match_sql: _builtins.str
     match_description: _builtins.str
+    groups: _builtins.str
+    """empty: pairs"""
     @_builtins.property
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___Source]:
         """the left one, then the right one"""
@@ -124,10 +127,11 @@ class JobParts(_message.Message):
         primary_keys: _abc.Mapping[_builtins.str, Global___ColumnNames] | None = ...,
         extras: _abc.Iterable[Global___Source] | None = ...,
         options: Global___Options | None = ...,
+        groups: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "extras", b"extras", "match_description", b"match_description", "match_sql", b"match_sql", "name", b"name", "options", b"options", "primary_keys", b"primary_keys", "recipe_id", b"recipe_id", "sources", b"sources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "extras", b"extras", "groups", b"groups", "match_description", b"match_description", "match_sql", b"match_sql", "name", b"name", "options", b"options", "primary_keys", b"primary_keys", "recipe_id", b"recipe_id", "sources", b"sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
