@@ -100,7 +100,7 @@ def _look(spec: SourceSpec, location: Location, pins: ExitStack, access: SourceA
         return _Looked(spec, None, faults)
     unreadable = _first_rows_fault(pinned, location, access)
     if unreadable is None:
-        faults += tuple(source_faults(spec, location, pinned.schema))
+        faults += tuple(source_faults(pinned, location))
         return _Looked(spec, pinned, faults)
     # What could not be read was not typed either: its filters are not judged by its types.
     faults += tuple(column_faults(spec, location, pinned.schema))

@@ -10,6 +10,7 @@ import pytest
 from kalla_core.engine.budget import Budget
 from kalla_core.errors import InvalidSql
 from kalla_core.recipe.model import Options, Recipe, SourceSpec, SourceType
+from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
 from tests.support.runs import AMPLE, TIGHT, run_in_process
 
 JOINED = "SELECT l.id, r.id AS rid FROM left_src l JOIN right_src r ON l.ref = r.ref"
@@ -187,3 +188,56 @@ def test_what_the_error_proposes_runs(
     )
 
     assert metadata.status == "completed"
+
+
+DATED = "id,ref,d\n11,A1,12/05/2026\n12,A2,n/a\n13,A3,02/06/2026\n14,A4,31/05/2026\n"
+DAYS = "id,ref,d\n1,A1,2026-05-12\n2,A2,2026-05-18\n3,A3,2026-06-02\n"
+
+
+def dated(
+    folder: Path, condition: str, right: str = DATED, form: SourceFormat = AS_USUAL
+) -> Recipe:
+    """Rows of which one on the right has a word in the place of a date."""
+    sources = []
+    for name, content in (("left", DAYS), ("right", right)):
+        path = folder / f"{name}.csv"
+        path.write_text(content)
+        sources.append(SourceSpec(name[0], SourceType.FILE, str(path), ("id",)))
+    shaped = replace(sources[1], format=form)
+    sql = f"SELECT l.id, r.id AS rid FROM l JOIN r ON l.ref = r.ref AND {condition}"
+    return Recipe("dates", "Dates", sql, left=sources[0], right=shaped)
+
+
+@pytest.mark.parametrize(
+    ("right", "condition", "form"),
+    [
+        (
+            DATED,
+            "date_within(l.d, to_date(r.d, '%d/%m/%Y'), 1)",
+            '"format": {"date": "%d/%m/%Y", "null": "n/a"}',
+        ),
+        (
+            DAYS.replace("2026-05-18", "TBD"),
+            "l.d = CAST(r.d AS DATE)",
+            '"format": {"date": "%Y-%m-%d", "null": "TBD"}',
+        ),
+    ],
+)
+def test_a_word_that_makes_a_column_text_is_told_with_the_format_that_reads_it(
+    tmp_path: Path, right: str, condition: str, form: str
+) -> None:
+    with pytest.raises(InvalidSql) as failed:
+        run_in_process(dated(tmp_path, condition, right), tmp_path / "out")
+
+    assert "In `r`, `d` is text because of" in str(failed.value)
+    assert f"in its source, {form} would read it" in str(failed.value)
+
+
+def test_the_format_that_was_proposed_for_a_word_reads_the_column(tmp_path: Path) -> None:
+    form = SourceFormat(dates=("%d/%m/%Y",), nulls=("n/a",))
+
+    metadata = run_in_process(
+        dated(tmp_path, "date_within(l.d, r.d, 1)", form=form), tmp_path / "out"
+    )
+
+    assert metadata.matched_count == 2

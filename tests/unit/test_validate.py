@@ -256,3 +256,20 @@ def test_a_result_that_no_file_can_hold_is_a_fault_of_the_sql(recipe):
 
     assert (fault.path, fault.code) == ("match_sql", "invalid_sql")
     assert "'x'" in fault.message
+
+
+def test_a_filter_on_a_column_that_a_word_makes_text_is_told_what_reads_it(recipe, tmp_path):
+    (tmp_path / "payments.csv").write_text(PAYMENTS + "3,I-9,n/a,2024-02-01\n")
+    few = (Filter("paid", FilterOp.GT, 1),)
+
+    fault = only_fault(
+        replace(
+            recipe,
+            right=replace(recipe.right, filters=few),
+            match_sql=joined_on("l.invoice_id = r.reference"),
+        )
+    )
+
+    assert fault.path == "sources.right.filters[0].value"
+    assert "`paid` is text because of `n/a` in line" in fault.message
+    assert '"format": {"null": "n/a"} would read it' in fault.message

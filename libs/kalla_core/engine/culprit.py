@@ -13,7 +13,7 @@ from kalla_core.errors import EngineFailure, KallaError
 from kalla_core.matching.fallible import Fallible, fallibles, two_sided
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.prepare import register_calls
-from kalla_core.matching.query import Side
+from kalla_core.matching.query import Side, TableShape
 from kalla_core.matching.session import new_session
 from kalla_core.matching.tables import register_side
 
@@ -104,6 +104,7 @@ def _told(suspect: Fallible, planned: Planned, row: pa.RecordBatch, reason: str)
     message = (
         f"The match SQL failed on a value: {suspect.text} fails in the {suspect.side.word} row "
         f"with {keys} of {shape.alias}, where {held} ({reason}). {_advice(suspect, values)}"
+        f"{_made_text(shape, suspect.columns)}"
     )
     return FailedOnValue(
         message,
@@ -125,6 +126,12 @@ def _advice(suspect: Fallible, values: Mapping[str, object]) -> str:
         written = f"nullif({name}, {literal}) in place of {name} for NULL there"
     filtered = "eave such rows out with a filter of the source."
     return f"L{filtered}" if written is None else f"Write {written}, or l{filtered}"
+
+
+def _made_text(shape: TableShape, columns: Iterable[str]) -> str:
+    """Return what makes columns text, and what in the format of the source would read them."""
+    reasons = [shape.texts[name] for name in columns if name in shape.texts]
+    return "".join(f" In `{shape.alias}`, {reason}" for reason in reasons)
 
 
 def _unlocated(error: FailedOnValue, names: tuple[str, ...]) -> FailedOnValue:

@@ -52,7 +52,7 @@ def planned_over(recipe: Recipe, pinned: Sequence[PinnedSource], started_at: dat
     faults = [
         fault
         for location, source in zip(places, pinned, strict=True)
-        for fault in source_faults(source.spec, location, source.schema)
+        for fault in source_faults(source, location)
     ]
     try:
         planned = plan_over(recipe.match_sql, pinned, started_at)
@@ -100,12 +100,15 @@ def query_over(sql: str, pinned: Sequence[PinnedSource], started_at: datetime) -
     return MatchQuery(sql, left, right, tuple(extras), started_at)
 
 
-def source_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
+def source_faults(source: PinnedSource, location: Location) -> Iterator[Fault]:
     """Yield what a source has not, or has otherwise than the recipe says."""
+    spec, schema = source.spec, source.schema
     yield from column_faults(spec, location, schema)
     for index, error in filter_faults(spec.filters, schema):
         about = "column" if isinstance(error, UnknownColumn) else "value"
-        yield fault_of(error, (*location, "filters", index, about))
+        fault = fault_of(error, (*location, "filters", index, about))
+        reason = source.texts.get(spec.filters[index].column)
+        yield fault if reason is None else replace(fault, message=f"{fault.message} Now {reason}")
 
 
 def column_faults(spec: SourceSpec, location: Location, schema: pa.Schema) -> Iterator[Fault]:
@@ -140,7 +143,7 @@ def _shape(source: PinnedSource) -> TableShape:
         for column in spec.primary_key
         if column in schema.names and unfit_key(column, schema.field(column).type) is None
     )
-    return TableShape(spec.alias, schema, key)
+    return TableShape(spec.alias, schema, key, source.texts)
 
 
 def _unknown_columns(

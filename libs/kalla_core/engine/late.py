@@ -112,7 +112,7 @@ def _rows(source: OpenSource, part: Part, wanted: Bools) -> Iterator[pa.RecordBa
 def _narrowed(sql: str, shape: TableShape) -> TableShape:
     needed = mentioned_columns(sql, shape)
     schema = pa.schema([field for field in shape.schema if field.name in needed])
-    return TableShape(shape.alias, schema, shape.primary_key)
+    return TableShape(shape.alias, schema, shape.primary_key, shape.texts)
 
 
 def _width(kind: pa.DataType) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -31,11 +32,17 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """A table as the planner sees it; extras have no primary key."""
+    """A table as the planner sees it; extras have no primary key.
+
+    Attributes:
+        texts: for columns that are text though they look like something else, what makes them so,
+            as a sentence; nothing is planned by it.
+    """
 
     alias: str
     schema: pa.Schema
     primary_key: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
