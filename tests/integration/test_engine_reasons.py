@@ -294,7 +294,7 @@ def test_the_partner_named_is_one_for_which_all_conditions_hold(tmp_path: Path) 
         (
             f"{KEY} AND l.id > 0 "
             "WHERE NOT EXISTS (SELECT 1 FROM r o WHERE o.k = l.k AND o.id < r.id)",
-            "NOT EXISTS or NOT IN",
+            "NOT EXISTS, NOT IN or EXCEPT",
         ),
         (f"{KEY} AND l.id > 0 WHERE r.id = 11 ORDER BY l.id DESC LIMIT 1", "LIMIT"),
     ],

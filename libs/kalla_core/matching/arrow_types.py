@@ -1,4 +1,4 @@
-"""Arrow types as DataFusion writes them in its messages, read back."""
+"""Arrow types: read back from DataFusion's messages, and as people call them."""
 
 from __future__ import annotations
 
@@ -131,3 +131,37 @@ _SPOKEN = (
     (r"Dictionary\(", "text"),
     (r"(Large)?Binary|FixedSizeBinary", "bytes"),
 )
+
+
+def kind_of(data_type: pa.DataType | None) -> str:
+    """Return what people call a type, with its article."""
+    kinds = pa.types
+    for test, kind in (
+        (kinds.is_integer, "an integer"),
+        (kinds.is_decimal, "a decimal"),
+        (kinds.is_floating, "a floating-point number"),
+        (is_text, "text"),
+        (kinds.is_date, "a date"),
+        (is_zoned, "a timestamp with a time zone"),
+        (kinds.is_timestamp, "a timestamp"),
+        (kinds.is_time, "a time of day"),
+        (kinds.is_boolean, "true or false"),
+    ):
+        if data_type is not None and test(data_type):
+            return kind
+    return str(data_type)
+
+
+def is_zoned(data_type: pa.DataType) -> bool:
+    """Whether a type is a timestamp with a time zone."""
+    return bool(pa.types.is_timestamp(data_type) and data_type.tz is not None)
+
+
+def is_text(data_type: pa.DataType) -> bool:
+    """Whether a type is text, however it is laid out."""
+    kinds = pa.types
+    return bool(
+        kinds.is_string(data_type)
+        or kinds.is_large_string(data_type)
+        or kinds.is_string_view(data_type)
+    )

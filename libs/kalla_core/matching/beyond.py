@@ -65,7 +65,10 @@ def _steps(node: lp.Operator) -> Iterator[str]:
         case lp.Limited() | lp.Sorted(fetch=int()) | lp.Scan(fetch=int()):
             yield "LIMIT"
         case lp.Joined() if node.kind.one_sided:
-            yield "NOT EXISTS or NOT IN" if node.kind in _EXCLUDING else "EXISTS or IN"
+            if node.kind in _EXCLUDING:
+                yield "NOT EXISTS, NOT IN or EXCEPT"
+            else:
+                yield "EXISTS, IN or INTERSECT"
         case _:
             return
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from datafusion import LogicalPlan
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
-from kalla_core.matching.arrow_types import parse_type
+from kalla_core.matching.arrow_types import is_text, is_zoned, kind_of, parse_type
 from kalla_core.matching.casts import ImplicitCast
 from kalla_core.matching.lexer import Token
 from kalla_core.matching.places import place_of
@@ -130,25 +130,6 @@ _COLUMN_CAST = re.compile(
 _FLOAT_SCALES = (3, 7, 15)  # what DataFusion gives to float16, float32 and float64
 
 
-def kind_of(data_type: pa.DataType | None) -> str:
-    """Return what people call a type, with its article."""
-    kinds = pa.types
-    for test, kind in (
-        (kinds.is_integer, "an integer"),
-        (kinds.is_decimal, "a decimal"),
-        (kinds.is_floating, "a floating-point number"),
-        (_is_text, "text"),
-        (kinds.is_date, "a date"),
-        (_is_zoned, "a timestamp with a time zone"),
-        (kinds.is_timestamp, "a timestamp"),
-        (kinds.is_time, "a time of day"),
-        (kinds.is_boolean, "true or false"),
-    ):
-        if data_type is not None and test(data_type):
-            return kind
-    return str(data_type)
-
-
 _UNWRITTEN = frozenset({"its partner", "another one", "a sub-query"})
 
 
@@ -224,11 +205,11 @@ def _unlike(cast: ImplicitCast) -> bool:
         return True
     if not cast.constant and _meets_zone(cast):
         return True
-    if _is_text(source):
-        return not _is_text(target) and not pa.types.is_binary(target)
+    if is_text(source):
+        return not is_text(target) and not pa.types.is_binary(target)
     if _is_number(source):
-        return _is_text(target) or pa.types.is_temporal(target)
-    return bool(pa.types.is_temporal(source)) and (_is_text(target) or _is_number(target))
+        return is_text(target) or pa.types.is_temporal(target)
+    return bool(pa.types.is_temporal(source)) and (is_text(target) or _is_number(target))
 
 
 def _meets_zone(cast: ImplicitCast) -> bool:
@@ -236,26 +217,13 @@ def _meets_zone(cast: ImplicitCast) -> bool:
     other = cast.partner[1] if cast.partner is not None else None
     kinds = [kind for kind in (cast.source, other or cast.target) if kind is not None]
     temporal = all(pa.types.is_timestamp(kind) or pa.types.is_date(kind) for kind in kinds)
-    return temporal and len({_is_zoned(kind) for kind in kinds}) > 1
-
-
-def _is_zoned(data_type: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(data_type) and data_type.tz is not None)
+    return temporal and len({is_zoned(kind) for kind in kinds}) > 1
 
 
 def _is_number(data_type: pa.DataType) -> bool:
     kinds = pa.types
     return bool(
         kinds.is_integer(data_type) or kinds.is_decimal(data_type) or kinds.is_floating(data_type)
-    )
-
-
-def _is_text(data_type: pa.DataType) -> bool:
-    kinds = pa.types
-    return bool(
-        kinds.is_string(data_type)
-        or kinds.is_large_string(data_type)
-        or kinds.is_string_view(data_type)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from datafusion import LogicalPlan, SessionContext
 
@@ -16,9 +17,16 @@ from kalla_core.errors import (
     UnknownColumn,
 )
 from kalla_core.functions import FUNCTIONS
-from kalla_core.matching.arrow_types import all_spoken, split, spoken
+from kalla_core.matching.arrow_types import (
+    UnknownType,
+    all_spoken,
+    kind_of,
+    parse_type,
+    split,
+    spoken,
+)
 from kalla_core.matching.forbidden import CLOCK
-from kalla_core.matching.lexer import Token, quoted, tokenize
+from kalla_core.matching.lexer import Token, folded, quoted, tokenize
 from kalla_core.matching.places import place_of
 from kalla_core.matching.query import MatchQuery
 from kalla_core.matching.statement import table_function, unknown_table
@@ -50,6 +58,15 @@ class _Said:
     def tables(self) -> tuple[str, ...]:
         """The names of the tables."""
         return tuple(table_names(self.query))
+
+    def may_be(self, column: str, kind: str) -> bool:
+        """Whether a table has a column of a name and a kind."""
+        shapes = (self.query.left, self.query.right, *self.query.extras)
+        return any(
+            folded(field.name) == folded(column) and kind_of(field.type) == kind
+            for shape in shapes
+            for field in shape.schema
+        )
 
     def place(self, text: str) -> int | None:
         """Return where `text` stands."""
@@ -182,6 +199,8 @@ def _ambiguous(said: _Said, match: re.Match[str]) -> KallaError:
     name = match["name"].strip('"')
     what = f'Several tables have a column "{name}"'
     remedy = f"; write the name of the table before it, as in TABLE.{quoted(name)}."
+    if any(token.word("except", "intersect") for token in said.tokens):
+        remedy += " In EXCEPT and INTERSECT the columns of each SELECT need names of their own: AS."
     return InvalidSql(**where(said.sql, said.place(name), what, remedy))
 
 
@@ -220,9 +239,40 @@ def _wrong_call(said: _Said, match: re.Match[str]) -> KallaError:
 
 
 def _no_common_type(said: _Said, match: re.Match[str]) -> KallaError:
-    left, right = spoken(match["left"].strip()), spoken(match["right"].strip())
+    types = match["left"].strip(), match["right"].strip()
+    if compared := _compared(said, *types):
+        what, place = compared
+        return TypesNotComparable(**where(said.sql, place, what, "; CAST one of them."))
+    left, right = map(spoken, types)
     what = f"A value of type {left} and one of type {right} do not go together"
     return TypesNotComparable(**where(said.sql, None, what, "; CAST one of them."))
+
+
+_OPERATORS = ("not", "like", "ilike", "is", "distinct", "from")
+
+
+def _compared(said: _Said, left: str, right: str) -> tuple[str, int] | None:
+    """Return which columns of two types stand beside one operator, and where, if any do."""
+    try:
+        wanted = kind_of(parse_type(left)), kind_of(parse_type(right))
+    except UnknownType:
+        return None
+    columns = list(_qualified(said.tokens))
+    for (start, one), (other_start, other) in pairwise(columns):
+        between = said.tokens[start + 3 : other_start]
+        beside = all(token.word(*_OPERATORS) for token in between if token.is_name)
+        names = [".".join(token.value for token in column[::2]) for column in (one, other)]
+        if beside and all(map(said.may_be, (one[2].value, other[2].value), wanted)):
+            what = f"{names[0]} is {wanted[0]} and {names[1]} is {wanted[1]}"
+            return f"{what}, which do not go together", one[0].start
+    return None
+
+
+def _qualified(tokens: Sequence[Token]) -> Iterator[tuple[int, Sequence[Token]]]:
+    """Yield each `TABLE.COLUMN`, and which token it begins with."""
+    for at, three in enumerate(zip(tokens, tokens[1:], tokens[2:], strict=False)):
+        if three[0].is_name and three[1].value == "." and three[2].is_name:
+            yield at, three
 
 
 def _not_grouped(said: _Said, match: re.Match[str]) -> KallaError:

@@ -46,6 +46,21 @@ CASES = [
     ("select abs(ref) from left_src", TypesNotComparable, 1, 8, ("abs",)),
     ("select ref like id from left_src", TypesNotComparable, None, None, ("text", "integer")),
     ("select tags = id from left_src", TypesNotComparable, None, None, ("list", "integer")),
+    (
+        "select 1 from left_src l join right_src r on l.id = r.id and l.ref like r.id",
+        TypesNotComparable,
+        1,
+        62,
+        ("l.ref is text", "r.id is an integer", "CAST"),
+    ),
+    (
+        "select l.id as a, r.id as b from left_src l, right_src r "
+        "except select l.id, r.id from left_src l, right_src r",
+        InvalidSql,
+        1,
+        10,
+        ("names of their own: AS",),
+    ),
     ("select id, sum(amount) from left_src", InvalidSql, 1, 8, ("GROUP BY",)),
     ("select id as a, ref as a from left_src", InvalidSql, None, None, ('name "a"',)),
     ("select 1 from left_src l join right_src l on true", InvalidSql, 1, 24, ('name "l"',)),
