@@ -14,12 +14,16 @@ import pytest
 
 from kalla_coordinator.api.flight import MAX_STREAMS
 from kalla_coordinator.api.pieces import PIECE_BYTES
+from kalla_coordinator.jobs.stages import succeeded
 from kalla_core.errors import EvidenceGone, JobEnded, JobNotFound, KallaError, Unauthenticated
 from kalla_core.evidence.schema import MATCHED
-from kalla_core.jobs.model import JobStatus
+from kalla_core.jobs.model import Job, JobStatus
+from kalla_core.recipe.model import GroupForm
 from kalla_core.wire.flight_errors import error_from_flight
 from tests.support.api import Served, served
 from tests.support.evidence import commit_evidence
+from tests.support.runs import run_in_process
+from tests.support.tables import Reconciliation
 
 GUEST = "a-good-token"
 ROWS = "/api/jobs/run-1/evidence/matched"
@@ -49,6 +53,46 @@ async def test_rows_come_in_the_format_that_the_client_accepts(api: Served) -> N
     assert [row["run"] for row in csv.DictReader(io.StringIO(as_csv.text))] == ["run-1"] * 3
     assert pq.read_table(io.BytesIO(as_parquet.content)).equals(stored(api))
     assert pa.ipc.open_stream(as_arrow.content).read_all().equals(stored(api))
+
+
+async def test_every_door_knows_the_match_that_a_row_belongs_to(
+    api: Served, tmp_path: Path
+) -> None:
+    job = await told_by_members(api, tmp_path)
+    path = f"/api/jobs/{job.run_id}/evidence/matched"
+
+    as_json = (await api.http.get(path)).json()
+    as_csv = (await api.http.get(path, headers={"Accept": "text/csv"})).text
+    counts = (await api.http.get(f"/api/jobs/{job.run_id}")).json()["counts"]
+
+    def fetch() -> pa.Table:
+        with flight.connect(api.flight) as client:
+            info = client.get_flight_info(flight.FlightDescriptor.for_path(job.run_id, "matched"))
+            return client.do_get(info.endpoints[0].ticket).read_all()
+
+    over_flight = await in_thread(fetch)
+    keys = [(row["left_key"], row["right_key"]) for row in as_json]
+    assert sorted(keys, key=str) == [("1", None), ("2", None), (None, "7"), (None, "8")]
+    assert len({row["match_group"] for row in as_json}) == 1
+    assert [row["match_group"] for row in as_json] == [
+        row["match_group"] for row in csv.DictReader(io.StringIO(as_csv))
+    ]
+    assert over_flight.column("match_group").to_pylist() == [one["match_group"] for one in as_json]
+    assert (counts["matched_count"], counts["matched_group_count"]) == (4, 1)
+
+
+async def told_by_members(api: Served, folder: Path) -> Job:
+    """Let a job find two payments that pay two invoices."""
+    totals = "(SELECT d, sum(a) AS s FROM {} GROUP BY d)"
+    sql = f"SELECT x.d FROM {totals.format('l')} x JOIN {totals.format('r')} y ON x.s = y.s"
+    books = Reconciliation(folder, sql, groups=GroupForm.MEMBERS)
+    books.put("left", pa.table({"id": [1, 2], "d": ["x", "x"], "a": [3, 4]}))
+    books.put("right", pa.table({"id": [7, 8], "d": ["y", "y"], "a": [5, 2]}))
+    await api.submit("test-run")
+    output = api.jobs.jobs["test-run"].output_path
+    metadata = run_in_process(books.recipe(), output)
+    fields = succeeded(metadata, output)
+    return await api.jobs.change("test-run", status=JobStatus.SUCCEEDED, **fields)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_a_message_asks_for_the_same_as_the_json_it_mirrors(tmp_path: Path) -> N
     whole = parts(
         "run-2",
         extras=[{"alias": "fx", "type": "file", "uri": "/data/fx.csv", "types": {"rate": "text"}}],
+        groups="members",
         options={"buckets": 7, "timeout_s": 1.5, "overwrite": True, "engine": "local"},
         output_path="/out",
         callback_url="http://app/x",

@@ -72,7 +72,7 @@ async def test_the_service_finds_what_the_command_line_finds(
 async def test_an_explanation_is_the_same_over_http_and_grpc(
     api: Served, client: Client, tmp_path: Path
 ) -> None:
-    recipe = absolute_recipe(make_books(tmp_path))
+    recipe = {**absolute_recipe(make_books(tmp_path)), "groups": "members"}
 
     over_http = await client.explain(recipe)
     async with grpc.aio.insecure_channel(api.grpc) as channel:
@@ -83,6 +83,7 @@ async def test_an_explanation_is_the_same_over_http_and_grpc(
     assert over_http["strategy"] == over_grpc.strategy == "copartition"
     assert over_http["why"] == list(over_grpc.why)
     assert over_http["keys"][0]["left"] == over_grpc.keys[0].left
+    assert over_http["groups"] == over_grpc.groups == "members"
 
 
 async def test_a_recipe_that_cannot_be_explained_says_all_that_is_wrong(

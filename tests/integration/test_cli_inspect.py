@@ -71,6 +71,15 @@ def test_an_explanation_names_strategy_keys_and_conditions(books: Books) -> None
     assert "TableScan" not in outcome.stdout
 
 
+def test_an_explanation_says_that_groups_are_told_by_their_members(books: Books) -> None:
+    usual = kalla("explain", books.write())
+    asked = kalla("explain", books.write(), "--set", "groups=members")
+
+    assert "match_group" not in usual.stdout
+    assert asked.exit_code == 0, asked.stderr
+    assert "told by its members" in asked.stdout
+
+
 def test_the_plan_is_shown_on_request(books: Books) -> None:
     outcome = kalla("explain", books.write(), "--verbose")
 
@@ -86,6 +95,7 @@ def test_an_explanation_as_json(books: Books) -> None:
     assert found["keys"] == [{"left": "reference", "right": "reference"}]
     assert found["conditions"] == ["tolerance_match(i.amount, p.paid_amount, 0.02)"]
     assert found["buckets"] == 7
+    assert found["groups"] == "pairs"
     assert found["why"]
 
 

@@ -29,7 +29,14 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return generate("one_to_one", LARGE, 7, tmp_path_factory.mktemp("large"), "parquet")
 
 
-def recipe_file(folder: Path, match_sql: str) -> Path:
+TOTALS = (
+    "SELECT x.day, x.total FROM (SELECT day, sum(amount) AS total FROM l GROUP BY day) x "
+    "JOIN (SELECT day, sum(amount) AS total FROM r GROUP BY day) y "
+    "ON x.day = y.day AND x.total = y.total"
+)
+
+
+def recipe_file(folder: Path, match_sql: str, **more: str) -> Path:
     """Write a recipe over `l.csv` and `r.csv` of a folder; return its path."""
     sides = {"left": "l", "right": "r"}
     recipe = {
@@ -40,6 +47,7 @@ def recipe_file(folder: Path, match_sql: str) -> Path:
             side: {"alias": name, "type": "file", "uri": f"{name}.csv", "primary_key": ["id"]}
             for side, name in sides.items()
         },
+        **more,
     }
     path = folder / "recipe.json"
     path.write_text(json.dumps(recipe))
@@ -70,9 +78,7 @@ def test_a_run_through_the_spool_stays_within_its_limit(dataset: Dataset, tmp_pa
 @pytest.mark.parametrize(
     "match_sql",
     [
-        "SELECT x.day, x.total FROM (SELECT day, sum(amount) AS total FROM l GROUP BY day) x "
-        "JOIN (SELECT day, sum(amount) AS total FROM r GROUP BY day) y "
-        "ON x.day = y.day AND x.total = y.total",
+        TOTALS,
         "SELECT l.day FROM l JOIN r ON l.day = r.day GROUP BY l.day",
     ],
     ids=["totals", "folded"],
@@ -95,6 +101,25 @@ def test_groups_that_match_groups_are_paired_within_the_smallest_limit(
     sizes = [days.count(day) for day in set(days)]
     assert (done.returncode, kills) == (0, 0), done.stderr
     assert json.loads(done.stdout)["matched_count"] == sum(size * size for size in sizes)
+
+
+def test_two_large_groups_are_told_by_their_members_within_the_smallest_limit(
+    tmp_path: Path,
+) -> None:
+    for side in ("l", "r"):
+        rows = [f"{row},2026-02-01,{row % 100}.00" for row in range(GROUPED)]
+        write_csv(tmp_path / f"{side}.csv", "id,day,amount", rows)
+    recipe = recipe_file(tmp_path, f"SELECT DISTINCT day FROM ({TOTALS}) t", groups="members")
+    command = [*KALLA, "run", str(recipe), "--output", str(tmp_path / "out"), "--json"]
+
+    with memory_box(512 * MIB) as box:
+        done = box.run([*command, "--memory-limit", "512MiB"], timeout_seconds=120)
+        kills = box.kills
+
+    assert (done.returncode, kills) == (0, 0), done.stderr
+    told = json.loads(done.stdout)
+    assert (told["matched_count"], told["matched_group_count"]) == (2 * GROUPED, 1)
+    assert told["matched_left_count"] == told["matched_right_count"] == GROUPED
 
 
 @pytest.mark.full

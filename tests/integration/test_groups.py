@@ -126,10 +126,18 @@ def by_definition(books: Reconciliation, account: str) -> Counter[tuple[object, 
     """Return what matched should hold: keys, group and the first column of the SQL."""
     rows: Counter[tuple[object, ...]] = Counter()
     for value, products in accounted(books, account):
-        pairs = {(a, b) for lefts, rights in products for a in lefts for b in rights}
-        for group in groups_of(pairs):
+        for group in groups_of(pairs_of(products)):
             rows.update((text(a), text(b), group.id, value) for a, b in group.rows)
     return rows
+
+
+def counted(books: Reconciliation, account: str) -> int:
+    """Return how many groups there are, result row by result row."""
+    return sum(len(list(groups_of(pairs_of(row)))) for _, row in accounted(books, account))
+
+
+def pairs_of(products: Any) -> set[tuple[int, int]]:
+    return {(a, b) for lefts, rights in products for a in lefts for b in rights}
 
 
 def accounted(books: Reconciliation, account: str) -> list[tuple[Any, Any]]:
@@ -161,6 +169,7 @@ def test_matched_says_which_rows_are_one_match(name: str, tmp_path: Path) -> Non
     ran = books.run()
 
     assert told(ran.matched) == by_definition(books, account) != Counter()
+    assert ran.outcome.groups == counted(books, account)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -218,6 +227,7 @@ async def test_executors_bring_out_the_groups_of_one_machine(tmp_path: Path) -> 
             metadata = await run_on(dispatcher, spread, tmp_path / f"out-{number}")
 
             local = books.run()
+            assert metadata.matched_groups == local.outcome.groups
             got = evidence_of(tmp_path / f"out-{number}")
             assert got[MATCHED].equals(local.matched)
             for side, summary in ((Side.LEFT, metadata.left), (Side.RIGHT, metadata.right)):
@@ -297,15 +307,13 @@ def test_who_does_not_ask_for_members_has_the_pairs_of_every_group(
         ran.matched.column_names[6],
     ]  # fmt: skip
     assert "match_group" not in ran.matched.column_names
-    products = [product for _, row in accounted(books, account) for product in distinct(row)]
-    assert Counter(ran.pairs) == Counter(products)
-
-
-def distinct(products: Any) -> set[tuple[str, str]]:
-    return {(str(a), str(b)) for lefts, rights in products for a in lefts for b in rights}
+    assert ran.outcome.groups is None
+    pairs = [pair for _, row in accounted(books, account) for pair in pairs_of(row)]
+    assert Counter(ran.pairs) == Counter((str(a), str(b)) for a, b in pairs)
 
 
 def assert_same(got: Ran, whole: Ran) -> None:
     assert got.has_the_rows_of(whole)
+    assert got.outcome.groups == whole.outcome.groups
     for side in Side:
         assert got.outcome.sides[side].several == whole.outcome.sides[side].several

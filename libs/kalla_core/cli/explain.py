@@ -18,6 +18,7 @@ from kalla_core.inspection.explain import Explanation, explain_recipe
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
 from kalla_core.matching.strategy import Strategy
+from kalla_core.recipe.model import GroupForm
 from kalla_core.settings import load_settings
 from kalla_core.units import format_bytes
 
@@ -54,7 +55,7 @@ def show_explanation(console: Console, explanation: Explanation, *, verbose: boo
             "Strategy: ", (planned.strategy.value, "bold"), f", {_IN_WORDS[planned.strategy]}."
         )
     )
-    for sentence in (*planned.why, _layout(explanation)):
+    for sentence in (*planned.why, _layout(explanation), *_groups(explanation)):
         console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
     console.print(Padding(_keys(planned), (1, 0, 1, 2), expand=False))
     for warning in planned.warnings:
@@ -79,6 +80,15 @@ def _keys(planned: Planned) -> Table:
             head = "and then" if number == 0 else ""
             table.add_row(Text(head, style="dim"), Text(condition.text))
     return table
+
+
+def _groups(explanation: Explanation) -> list[str]:
+    """Return a sentence about groups where it is not as usual."""
+    if explanation.groups is GroupForm.PAIRS:
+        return []
+    return [
+        "A group that matches a group is told by its members, and each match has a match_group."
+    ]
 
 
 def _layout(explanation: Explanation) -> str:

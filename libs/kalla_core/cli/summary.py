@@ -46,11 +46,18 @@ def percent(part: int, whole: int) -> str:
 
 def _headline(metadata: RunMetadata) -> Text:
     seconds = (metadata.completed_at - metadata.started_at).total_seconds()
-    pairs = "1 match" if metadata.matched_count == 1 else f"{metadata.matched_count:,} matches"
     name = str(metadata.recipe.get("name") or metadata.recipe_id)
     return Text.assemble(
-        (name, "bold"), f": {pairs} in {seconds:.1f} s (run {metadata.run_id[:8]})"
+        (name, "bold"), f": {_matches(metadata)} in {seconds:.1f} s (run {metadata.run_id[:8]})"
     )
+
+
+def _matches(metadata: RunMetadata) -> str:
+    """Return how many matches there are; where rows are members, also how many rows."""
+    rows, groups = metadata.matched_count, metadata.matched_groups
+    matches = rows if groups is None else groups
+    told = "1 match" if matches == 1 else f"{matches:,} matches"
+    return told if groups is None else f"{told} ({rows:,} rows)"
 
 
 def _counts(metadata: RunMetadata, aliases: dict[Side, str]) -> Table:

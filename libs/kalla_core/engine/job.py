@@ -98,6 +98,7 @@ class JobOutcome:
 
     Attributes:
         joins: how many joins there were of each `Way`.
+        groups: matches that rows of matched belong to; None if they do not say to which.
     """
 
     sides: Mapping[Side, SideOutcome]
@@ -107,6 +108,7 @@ class JobOutcome:
     durations: Mapping[str, float]
     joins: Mapping[str, int]
     warnings: tuple[str, ...]
+    groups: int | None = None
 
 
 def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
@@ -190,7 +192,7 @@ class _Job:
                 sinks.abandon()
                 raise
         self._verify()
-        return self._outcome(gathered.scanned, counts, totals, files)
+        return self._outcome(gathered.scanned, counts, totals, files, sinks.groups)
 
     def _shapes(self) -> Mapping[Side, TableShape]:
         return {side: self._planned.query.side(side) for side in Side}
@@ -352,6 +354,7 @@ class _Job:
         counts: Mapping[Side, KeyCounts],
         totals: MatchingTotals,
         files: tuple[WrittenFile, ...],
+        groups: int | None,
     ) -> JobOutcome:
         unmatched = {Side.LEFT: files[1].rows, Side.RIGHT: files[2].rows}
         rows = {side: sum(part.rows for part in scanned if part.side is side) for side in Side}
@@ -386,6 +389,7 @@ class _Job:
                 *crowd_warnings(self._shapes(), totals.crowds, files[0].rows),
                 *several_warnings(self._shapes(), totals.several),
             ),
+            groups=groups,
         )
 
 

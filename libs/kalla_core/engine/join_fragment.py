@@ -68,6 +68,7 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
         ways={way.value: count for way, count in totals.ways.items()},
         fetched_bytes=run.fetched_bytes,
         held_bytes=held_bytes,
+        groups=parts.sinks.groups,
     )
 
 

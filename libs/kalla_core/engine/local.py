@@ -178,6 +178,7 @@ def run_metadata(request: RunRequest, started_at: datetime, outcome: JobOutcome)
         left=_summary(recipe.left, outcome.sides[Side.LEFT]),
         right=_summary(recipe.right, outcome.sides[Side.RIGHT]),
         matched_count=outcome.files[0].rows,
+        matched_groups=outcome.groups,
         recipe=to_document(recipe, masked=True),
         engine="local",
         strategy=outcome.strategy,

@@ -73,6 +73,7 @@ def outcome(document: Mapping[str, Any]) -> JobOutcome:
         durations=document["durations"],
         joins=document["joins"],
         warnings=tuple(document["warnings"]),
+        groups=document["groups"],
     )
 
 

@@ -60,7 +60,7 @@ class EvidenceSinks:
         self._unmatched_layout = {side: unmatched_layout(query.side(side).schema) for side in Side}
         self._lock = threading.Lock()
         self._matched_rows = 0
-        self._matches = 0 if grouped else None
+        self._groups = 0 if grouped else None
         self._writers: dict[str, TableWriter] = {}
         with ExitStack() as opened:
             for name, path in outputs.items():
@@ -87,7 +87,7 @@ class EvidenceSinks:
         self._writers[MATCHED].write(batch)
         with self._lock:
             self._matched_rows += batch.num_rows
-            self._matches = (self._matches or 0) + rows.begun
+            self._groups = (self._groups or 0) + rows.begun
 
     def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
         """Write rows that are in no pair: all columns of the source, and the reasons."""
@@ -102,9 +102,9 @@ class EvidenceSinks:
         return self._matched_rows
 
     @property
-    def matches(self) -> int | None:
+    def groups(self) -> int | None:
         """Matches that these rows belong to; None if they do not say to which."""
-        return self._matches
+        return self._groups
 
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""

@@ -67,11 +67,12 @@ class RunMetadata:
 
     Attributes:
         started_at: zoned; so is `completed_at`.
-        matched_count: rows of `matched`, that is pairs.
+        matched_count: rows of `matched`, that is pairs, or members of groups.
         recipe: the recipe as its document, URIs masked.
         extras: identity of each extra source, by alias.
         durations: seconds per stage.
         versions: of `kalla` and `datafusion`, by name.
+        matched_groups: matches that rows of `matched` belong to; None if they do not say to which.
     """
 
     run_id: str
@@ -90,6 +91,7 @@ class RunMetadata:
     extras: Mapping[str, JsonObject]
     warnings: tuple[str, ...] = ()
     status: str = COMPLETED
+    matched_groups: int | None = None
 
     @property
     def recipe_sha256(self) -> str:
@@ -122,6 +124,7 @@ def to_json(metadata: RunMetadata) -> dict[str, Any]:
         "left_record_count": metadata.left.records,
         "right_record_count": metadata.right.records,
         "matched_count": metadata.matched_count,
+        **_groups_json(metadata),
         "unmatched_left_count": metadata.left.unmatched,
         "unmatched_right_count": metadata.right.unmatched,
         **_side_json(Side.LEFT, metadata.left),
@@ -174,6 +177,11 @@ def from_json(document: object) -> RunMetadata:
     return metadata
 
 
+def _groups_json(metadata: RunMetadata) -> dict[str, int]:
+    groups = metadata.matched_groups
+    return {} if groups is None else {"matched_group_count": groups}
+
+
 def _side_json(side: Side, summary: SideSummary) -> dict[str, int | str | None]:
     return {
         f"matched_{side.word}_count": summary.matched,
@@ -223,6 +231,7 @@ def _read(fields: _Fields) -> RunMetadata:
         left=_read_side(Side.LEFT, fields, sources),
         right=_read_side(Side.RIGHT, fields, sources),
         matched_count=fields.take("matched_count", int),
+        matched_groups=fields.take_if_any("matched_group_count", int),
         recipe=fields.take("recipe", dict),
         engine=fields.take("engine", str),
         strategy=fields.take("strategy", str),

@@ -81,6 +81,7 @@ class JoinDone:
         crowds: the largest; none if rows are settled later.
         ways: how it was joined, `kalla_core.engine.totals.Way` to number.
         held_bytes: of the marks on disk, if rows are settled later.
+        groups: matches that rows of matched belong to; None if they do not say to which.
     """
 
     files: tuple[EvidencePart, ...]
@@ -93,6 +94,7 @@ class JoinDone:
     held_bytes: int = 0
     several: SideSeveral = field(default_factory=lambda: dict.fromkeys(Side, Several()))
     crowds: tuple[Crowd, ...] = ()
+    groups: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def explanation_document(explanation: Explanation) -> Json:
         "memory_limit_bytes": explanation.memory_limit_bytes,
         "warnings": list(planned.warnings),
         "plan": planned.plan_text,
+        "groups": explanation.groups.value,
     }
 
 

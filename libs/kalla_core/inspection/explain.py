@@ -8,7 +8,7 @@ from kalla_core.engine.budget import Budget, budget
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.strategy import Strategy
-from kalla_core.recipe.model import Recipe
+from kalla_core.recipe.model import GroupForm, Recipe
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.validate import validate_recipe
 
@@ -21,6 +21,7 @@ class Explanation:
         arrow_bytes: estimated size of both sides in memory; None where a source cannot tell.
         buckets: hash classes the keys are cut into; 1 is a run that is not cut by key; None
             where that is decided while the sources are read.
+        groups: how matched tells of a group that matches a group.
         fits: whether both sides fit into memory, as far as can be told.
     """
 
@@ -29,6 +30,7 @@ class Explanation:
     arrow_bytes: int | None
     buckets: int | None
     fits: bool
+    groups: GroupForm
 
 
 def explain_recipe(
@@ -54,6 +56,7 @@ def explain_recipe(
         arrow_bytes=arrow_bytes,
         buckets=_buckets(recipe, planned, share, arrow_bytes),
         fits=arrow_bytes is not None and arrow_bytes <= share.whole_bytes,
+        groups=recipe.groups,
     )
 
 

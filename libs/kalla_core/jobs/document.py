@@ -37,6 +37,7 @@ _COUNTS = {
     "total_right": "total_right",
     "left_multiple_match_count": "several_left",
     "right_multiple_match_count": "several_right",
+    "matched_group_count": "groups",
 }
 
 

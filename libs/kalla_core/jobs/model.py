@@ -51,9 +51,10 @@ class Counts:
     """Rows of a job's evidence; None while not known.
 
     Attributes:
-        matched: pairs, as they are found.
+        matched: rows of matched, as they are found.
         matched_left, matched_right: distinct source rows in a pair.
         several_left, several_right: distinct source rows in two pairs or more.
+        groups: matches that rows of matched belong to, where they say to which.
     """
 
     matched: int | None = None
@@ -65,6 +66,7 @@ class Counts:
     total_right: int | None = None
     several_left: int | None = None
     several_right: int | None = None
+    groups: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,7 @@ def _join(done: JoinDone) -> pb.JoinDone:
         fetched_bytes=done.fetched_bytes,
         spilled_bytes=done.spilled_bytes,
         held_bytes=done.held_bytes,
+        groups=done.groups,
     )
 
 
@@ -159,6 +160,7 @@ def _join_of(message: pb.JoinDone) -> JoinDone:
         fetched_bytes=message.fetched_bytes,
         spilled_bytes=message.spilled_bytes,
         held_bytes=message.held_bytes,
+        groups=message.groups if message.HasField("groups") else None,
     )
 
 

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -103,6 +104,18 @@ def test_the_summary_says_what_was_found_and_where_it_lies(tmp_path: Path) -> No
     assert "K0  detail 0" in shown
     assert "payment_id is not unique." in shown
     assert str(tmp_path) in shown.replace("\n", "")
+
+
+def test_matches_that_are_told_by_their_members_are_counted_beside_the_rows(
+    tmp_path: Path,
+) -> None:
+    files = [_write(tmp_path / name, []) for name in UNMATCHED.values()]
+    metadata = replace(_metadata(files, _side(4, 0), _side(3, 0)), matched_groups=1)
+    screen = io.StringIO()
+
+    show_summary(Console(file=screen, width=110), metadata, tmp_path)
+
+    assert "March: 1 match (7 rows) in 2.0 s" in screen.getvalue()
 
 
 @pytest.mark.parametrize(

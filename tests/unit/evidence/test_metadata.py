@@ -92,12 +92,15 @@ def test_the_fields_are_called_as_the_contract_says() -> None:
     }
 
 
-def test_metadata_comes_back_from_its_json_as_it_was() -> None:
-    document = json.loads(json.dumps(to_json(METADATA)))
+@pytest.mark.parametrize("groups", [None, 0, 5])
+def test_metadata_comes_back_from_its_json_as_it_was(groups: int | None) -> None:
+    metadata = replace(METADATA, matched_groups=groups)
+    document = json.loads(json.dumps(to_json(metadata)))
 
     again = from_json(document)
 
-    assert again == METADATA
+    assert again == metadata
+    assert ("matched_group_count" in document) is (groups is not None)
 
 
 def test_the_sha256_is_that_of_the_recipes_canonical_json() -> None:

@@ -19,7 +19,8 @@ CROWDS = (Crowd("k = 'N/A'", 30, 40, placeholder=True), Crowd("k = 1", 500, 400,
 @pytest.mark.parametrize(
     "outcome",
     [
-        JoinDone((), COUNTS, COUNTS, COUNTS, {"whole": 1}, 5, 6, 7, SEVERAL, CROWDS),
+        JoinDone((), COUNTS, COUNTS, COUNTS, {"whole": 1}, 5, 6, 7, SEVERAL, CROWDS, 9),
+        JoinDone((), COUNTS, COUNTS, COUNTS, groups=0),
         SettleDone((), COUNTS, COUNTS, 5, 6, SEVERAL, CROWDS),
     ],
 )

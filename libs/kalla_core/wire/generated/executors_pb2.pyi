@@ -1016,10 +1016,13 @@ class JoinDone(_message.Message):
     HELD_BYTES_FIELD_NUMBER: _builtins.int
     SEVERAL_FIELD_NUMBER: _builtins.int
     CROWDS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     fetched_bytes: _builtins.int
     spilled_bytes: _builtins.int
     held_bytes: _builtins.int
     """of the marks on disk, with settle_later"""
+    groups: _builtins.int
+    """matches that rows of matched belong to; absent if they do not say"""
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceFile]:
         """Those that have rows; fragment 0 of a stage writes all of its outputs, so that each exists."""
@@ -1061,12 +1064,15 @@ class JoinDone(_message.Message):
         held_bytes: _builtins.int = ...,
         several: Global___SideSeveral | None = ...,
         crowds: _abc.Iterable[Global___Crowd] | None = ...,
+        groups: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate_keys", b"duplicate_keys", "joined", b"joined", "matched", b"matched", "several", b"several"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_groups", b"_groups", "duplicate_keys", b"duplicate_keys", "groups", b"groups", "joined", b"joined", "matched", b"matched", "several", b"several"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crowds", b"crowds", "duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "several", b"several", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_groups", b"_groups", "crowds", b"crowds", "duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "groups", b"groups", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "several", b"several", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__groups: _TypeAlias = _typing.Literal["groups"]  # noqa: Y015
+    _WhichOneofArgType__groups: _TypeAlias = _typing.Literal["_groups", b"_groups"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__groups) -> _WhichOneofReturnType__groups | None: ...
 
 Global___JoinDone: _TypeAlias = JoinDone  # noqa: Y015
 

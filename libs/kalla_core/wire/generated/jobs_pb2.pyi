@@ -466,12 +466,15 @@ class ExplainJobResponse(_message.Message):
     MEMORY_LIMIT_BYTES_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     identification: _builtins.str
     buckets: _builtins.int
     arrow_bytes: _builtins.int
     memory_limit_bytes: _builtins.int
     plan: _builtins.str
+    groups: _builtins.str
+    """how matched tells of a group that matches a group: pairs or members"""
     @_builtins.property
     def why(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -493,10 +496,11 @@ class ExplainJobResponse(_message.Message):
         memory_limit_bytes: _builtins.int = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         plan: _builtins.str = ...,
+        groups: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_arrow_bytes", b"_arrow_bytes", "_buckets", b"_buckets", "arrow_bytes", b"arrow_bytes", "buckets", b"buckets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_arrow_bytes", b"_arrow_bytes", "_buckets", b"_buckets", "arrow_bytes", b"arrow_bytes", "buckets", b"buckets", "conditions", b"conditions", "identification", b"identification", "keys", b"keys", "memory_limit_bytes", b"memory_limit_bytes", "plan", b"plan", "strategy", b"strategy", "warnings", b"warnings", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_arrow_bytes", b"_arrow_bytes", "_buckets", b"_buckets", "arrow_bytes", b"arrow_bytes", "buckets", b"buckets", "conditions", b"conditions", "groups", b"groups", "identification", b"identification", "keys", b"keys", "memory_limit_bytes", b"memory_limit_bytes", "plan", b"plan", "strategy", b"strategy", "warnings", b"warnings", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__arrow_bytes: _TypeAlias = _typing.Literal["arrow_bytes"]  # noqa: Y015
     _WhichOneofArgType__arrow_bytes: _TypeAlias = _typing.Literal["_arrow_bytes", b"_arrow_bytes"]  # noqa: Y015
@@ -807,6 +811,7 @@ class Counts(_message.Message):
     TOTAL_RIGHT_FIELD_NUMBER: _builtins.int
     LEFT_MULTIPLE_MATCH_COUNT_FIELD_NUMBER: _builtins.int
     RIGHT_MULTIPLE_MATCH_COUNT_FIELD_NUMBER: _builtins.int
+    MATCHED_GROUP_COUNT_FIELD_NUMBER: _builtins.int
     matched_count: _builtins.int
     unmatched_left_count: _builtins.int
     unmatched_right_count: _builtins.int
@@ -817,6 +822,8 @@ class Counts(_message.Message):
     left_multiple_match_count: _builtins.int
     """rows in two matches or more"""
     right_multiple_match_count: _builtins.int
+    matched_group_count: _builtins.int
+    """matches, where rows of matched say to which they belong"""
     def __init__(
         self,
         *,
@@ -829,15 +836,18 @@ class Counts(_message.Message):
         total_right: _builtins.int | None = ...,
         left_multiple_match_count: _builtins.int | None = ...,
         right_multiple_match_count: _builtins.int | None = ...,
+        matched_group_count: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_left_multiple_match_count", b"_left_multiple_match_count", "_matched_count", b"_matched_count", "_matched_left_count", b"_matched_left_count", "_matched_right_count", b"_matched_right_count", "_right_multiple_match_count", b"_right_multiple_match_count", "_total_left", b"_total_left", "_total_right", b"_total_right", "_unmatched_left_count", b"_unmatched_left_count", "_unmatched_right_count", b"_unmatched_right_count", "left_multiple_match_count", b"left_multiple_match_count", "matched_count", b"matched_count", "matched_left_count", b"matched_left_count", "matched_right_count", b"matched_right_count", "right_multiple_match_count", b"right_multiple_match_count", "total_left", b"total_left", "total_right", b"total_right", "unmatched_left_count", b"unmatched_left_count", "unmatched_right_count", b"unmatched_right_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_left_multiple_match_count", b"_left_multiple_match_count", "_matched_count", b"_matched_count", "_matched_group_count", b"_matched_group_count", "_matched_left_count", b"_matched_left_count", "_matched_right_count", b"_matched_right_count", "_right_multiple_match_count", b"_right_multiple_match_count", "_total_left", b"_total_left", "_total_right", b"_total_right", "_unmatched_left_count", b"_unmatched_left_count", "_unmatched_right_count", b"_unmatched_right_count", "left_multiple_match_count", b"left_multiple_match_count", "matched_count", b"matched_count", "matched_group_count", b"matched_group_count", "matched_left_count", b"matched_left_count", "matched_right_count", b"matched_right_count", "right_multiple_match_count", b"right_multiple_match_count", "total_left", b"total_left", "total_right", b"total_right", "unmatched_left_count", b"unmatched_left_count", "unmatched_right_count", b"unmatched_right_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_left_multiple_match_count", b"_left_multiple_match_count", "_matched_count", b"_matched_count", "_matched_left_count", b"_matched_left_count", "_matched_right_count", b"_matched_right_count", "_right_multiple_match_count", b"_right_multiple_match_count", "_total_left", b"_total_left", "_total_right", b"_total_right", "_unmatched_left_count", b"_unmatched_left_count", "_unmatched_right_count", b"_unmatched_right_count", "left_multiple_match_count", b"left_multiple_match_count", "matched_count", b"matched_count", "matched_left_count", b"matched_left_count", "matched_right_count", b"matched_right_count", "right_multiple_match_count", b"right_multiple_match_count", "total_left", b"total_left", "total_right", b"total_right", "unmatched_left_count", b"unmatched_left_count", "unmatched_right_count", b"unmatched_right_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_left_multiple_match_count", b"_left_multiple_match_count", "_matched_count", b"_matched_count", "_matched_group_count", b"_matched_group_count", "_matched_left_count", b"_matched_left_count", "_matched_right_count", b"_matched_right_count", "_right_multiple_match_count", b"_right_multiple_match_count", "_total_left", b"_total_left", "_total_right", b"_total_right", "_unmatched_left_count", b"_unmatched_left_count", "_unmatched_right_count", b"_unmatched_right_count", "left_multiple_match_count", b"left_multiple_match_count", "matched_count", b"matched_count", "matched_group_count", b"matched_group_count", "matched_left_count", b"matched_left_count", "matched_right_count", b"matched_right_count", "right_multiple_match_count", b"right_multiple_match_count", "total_left", b"total_left", "total_right", b"total_right", "unmatched_left_count", b"unmatched_left_count", "unmatched_right_count", b"unmatched_right_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__left_multiple_match_count: _TypeAlias = _typing.Literal["left_multiple_match_count"]  # noqa: Y015
     _WhichOneofArgType__left_multiple_match_count: _TypeAlias = _typing.Literal["_left_multiple_match_count", b"_left_multiple_match_count"]  # noqa: Y015
     _WhichOneofReturnType__matched_count: _TypeAlias = _typing.Literal["matched_count"]  # noqa: Y015
     _WhichOneofArgType__matched_count: _TypeAlias = _typing.Literal["_matched_count", b"_matched_count"]  # noqa: Y015
+    _WhichOneofReturnType__matched_group_count: _TypeAlias = _typing.Literal["matched_group_count"]  # noqa: Y015
+    _WhichOneofArgType__matched_group_count: _TypeAlias = _typing.Literal["_matched_group_count", b"_matched_group_count"]  # noqa: Y015
     _WhichOneofReturnType__matched_left_count: _TypeAlias = _typing.Literal["matched_left_count"]  # noqa: Y015
     _WhichOneofArgType__matched_left_count: _TypeAlias = _typing.Literal["_matched_left_count", b"_matched_left_count"]  # noqa: Y015
     _WhichOneofReturnType__matched_right_count: _TypeAlias = _typing.Literal["matched_right_count"]  # noqa: Y015
@@ -856,6 +866,8 @@ class Counts(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__left_multiple_match_count) -> _WhichOneofReturnType__left_multiple_match_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__matched_count) -> _WhichOneofReturnType__matched_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__matched_group_count) -> _WhichOneofReturnType__matched_group_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__matched_left_count) -> _WhichOneofReturnType__matched_left_count | None: ...
     @_typing.overload

@@ -58,7 +58,7 @@ class StageDocument(BaseModel):
 class CountsDocument(BaseModel):
     """Rows of the evidence, as far as they are known."""
 
-    matched_count: int | None = Field(description="Pairs.")
+    matched_count: int | None = Field(description="Rows of matched.")
     unmatched_left_count: int | None
     unmatched_right_count: int | None
     matched_left_count: int | None = Field(description="Distinct rows of the left source.")
@@ -67,6 +67,9 @@ class CountsDocument(BaseModel):
     total_right: int | None
     left_multiple_match_count: int | None = Field(description="Rows in two matches or more.")
     right_multiple_match_count: int | None
+    matched_group_count: int | None = Field(
+        description="Matches, where rows of matched say to which they belong."
+    )
 
 
 class ExecutorShareDocument(BaseModel):
@@ -182,6 +185,7 @@ class ExplanationDocument(BaseModel):
     memory_limit_bytes: int
     warnings: list[str]
     plan: str
+    groups: Literal["pairs", "members"]
 
 
 class PreviewRequest(BaseModel):

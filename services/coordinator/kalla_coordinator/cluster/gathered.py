@@ -141,7 +141,13 @@ def outcome(
             *crowd_warnings(shapes, crowds, rows_in(files, MATCHED)),
             *several_warnings(shapes, found),
         ),
+        groups=_groups(gathered),
     )
+
+
+def _groups(gathered: Gathered) -> int | None:
+    counted = [join.groups for join in gathered.joins if join.groups is not None]
+    return sum(counted) if counted else None
 
 
 def _check_pairs(options: Options, files: Sequence[WrittenFile], rows: int) -> None:

@@ -43,6 +43,7 @@ def succeeded(metadata: RunMetadata, output_path: str) -> dict[str, Any]:
             total_right=right.records,
             several_left=left.several,
             several_right=right.several,
+            groups=metadata.matched_groups,
         ),
         "output_paths": output_paths(metadata, output_path),
         "strategy": metadata.strategy,
