@@ -288,6 +288,23 @@ def test_the_partner_named_is_one_for_which_all_conditions_hold(tmp_path: Path) 
     assert reasons[Side.LEFT] == {2: not_chosen(150, "r", FIRST)}
 
 
+@pytest.mark.parametrize("near", ["abs(l.m - r.n) < 5", "l.m < r.n"])
+def test_however_many_rows_have_the_key_one_that_goes_with_all_conditions_is_found(
+    tmp_path: Path, near: str
+) -> None:
+    count = 2_501
+    left = {"id": [1, 2, 3], "k": ["x"] * 3, "m": [10, 10, 99], "cur": ["EUR", "EUR", "EUR"]}
+    cur = ["USD"] * (count - 1) + ["EUR"]
+    right = {"id": list(range(count)), "k": ["x"] * count, "n": [10, 11] * 1250 + [12], "cur": cur}
+
+    sql = ONE_EACH.format(f" AND {near} AND l.cur LIKE r.cur")
+    reasons = reasons_of(tmp_path, sql, left, right)
+
+    assert reasons[Side.LEFT][2] == not_chosen(count - 1, "r", FIRST)
+    assert reasons[Side.LEFT][3][0] == "predicate_failed"
+    assert {code for code, _, _ in reasons[Side.RIGHT].values()} == {"predicate_failed"}
+
+
 @pytest.mark.parametrize(
     ("sql", "says"),
     [

@@ -24,8 +24,8 @@ from kalla_core.matching.tables import register_side
 CAP = 100
 """Candidates tried, in the order of their primary keys, where nothing can be measured."""
 
-_MORE = 1000
-"""Candidates tried, likewise, for one of which all conditions hold, where that may be so."""
+_AT_FIRST = 100
+"""Candidates looked at for one of which all conditions hold, before the others are."""
 
 _PAIRS_AT_ONCE = 1 << 18
 
@@ -123,6 +123,15 @@ class _Pairs:
     offered: pa.Table
     offered_codes: Ints
 
+    def first_offer_of(self, rows: Ints) -> Ints:
+        """Return where the offers of some wanted rows begin."""
+        return np.searchsorted(self.offered_codes, self.wanted_codes[rows], side="left")
+
+    def offers_of(self, rows: Ints) -> Ints:
+        """Return how many offers some wanted rows have."""
+        end = np.searchsorted(self.offered_codes, self.wanted_codes[rows], side="right")
+        return end - self.first_offer_of(rows)
+
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
@@ -171,19 +180,40 @@ class _Search:
         sizes = np.zeros(len(choice), dtype=np.int64)
         left_over = np.flatnonzero(choice == NONE)
         pairs = _Pairs(ours, wanted.codes, theirs, offers.codes)
-        for tried in self._tried(pairs, left_over, CAP):
+        for tried in self._tried(pairs, left_over, 0, CAP):
             choice[tried.at], sizes[tried.at] = tried.best, tried.offers
         if self._rule.beyond or self._rule.chooses:
-            for tried in self._tried(pairs, self._apart(pairs, choice), _MORE):
-                found = tried.held == len(self._rule.conditions)
-                choice[tried.at[found]], sizes[tried.at[found]] = tried.best[found], 0
+            for at, best in self._fulfilling(pairs, self._apart(pairs, choice)):
+                choice[at], sizes[at] = best, 0
         return offers.positions[choice], sizes
 
     def _apart(self, pairs: _Pairs, choice: Ints) -> Ints:
-        """Return the wanted rows whose choice some condition keeps apart from them."""
+        """Return the wanted rows that their choice does not go with, but another offer might."""
         chosen = pairs.offered.take(pa.array(choice))
         held = _hold(self._planned, self._rule, self._side, pairs.wanted, chosen)
-        return np.flatnonzero(_how_many_hold(held, len(choice)) < len(held))
+        apart = _how_many_hold(held, len(choice)) < len(held)
+        measured = next((n for n, one in enumerate(self._rule.conditions) if one.measurable), None)
+        if measured is not None and self._rule.conditions[measured].nearest_holds_first:
+            apart &= held[measured]
+        return np.flatnonzero(apart)
+
+    def _fulfilling(self, pairs: _Pairs, rows: Ints) -> Iterator[tuple[Ints, Ints]]:
+        """Yield those of `rows` that have an offer of which all conditions hold, with the first.
+
+        Every offer is looked at, as the match SQL itself does, but only so many at a time.
+        """
+        offers = pairs.offers_of(rows)
+        skip, most = 0, _AT_FIRST
+        while len(rows):
+            done = np.zeros(len(pairs.wanted_codes), dtype=np.bool_)
+            for tried in self._tried(pairs, rows, skip, most):
+                found = tried.held == len(self._rule.conditions)
+                done[tried.at[found]] = True
+                yield tried.at[found], tried.best[found]
+            skip += most
+            still = ~done[rows] & (offers > skip)
+            rows, offers = rows[still], offers[still]
+            most = min(4 * most, _PAIRS_AT_ONCE)
 
     def _measured(
         self, wanted: pa.Table, wanted_codes: Ints, offered: pa.Table, offered_codes: Ints
@@ -209,11 +239,11 @@ class _Search:
             return None
         return _in_row_order(values).column("value").combine_chunks()
 
-    def _tried(self, pairs: _Pairs, rows: Ints, most: int) -> Iterator[_Tried]:
-        """Try the first `most` offers of each of `rows`."""
-        start = np.searchsorted(pairs.offered_codes, pairs.wanted_codes[rows], side="left")
-        end = np.searchsorted(pairs.offered_codes, pairs.wanted_codes[rows], side="right")
-        tries = np.minimum(end - start, most)
+    def _tried(self, pairs: _Pairs, rows: Ints, skip: int, most: int) -> Iterator[_Tried]:
+        """Try `most` offers of each of `rows`, which have any, after the first few."""
+        offers = pairs.offers_of(rows)
+        start = pairs.first_offer_of(rows) + skip
+        tries = np.minimum(offers - skip, most)
         for low, high in _chunks(tries, _PAIRS_AT_ONCE):
             at, counts = rows[low:high], tries[low:high]
             offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -229,7 +259,7 @@ class _Search:
             score = _how_many_hold(held, len(offset)) * (most + 1) + (most - offset)
             best = np.maximum.reduceat(score, np.cumsum(counts) - counts)
             chosen = start[low:high] + (most - best % (most + 1))
-            yield _Tried(at, chosen, best // (most + 1), (end - start)[low:high])
+            yield _Tried(at, chosen, best // (most + 1), offers[low:high])
 
 
 def by_primary_key(rows: Rows, coded: Coded) -> Coded:

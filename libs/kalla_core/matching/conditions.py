@@ -9,7 +9,7 @@ import pyarrow as pa
 from datafusion import DataFrame, Expr, col
 
 from kalla_core.matching.copartition import bases
-from kalla_core.matching.expressions import OpaqueExpression, operands, uncast
+from kalla_core.matching.expressions import OpaqueExpression, columns, operands, uncast
 from kalla_core.matching.keys import KeyComponent
 from kalla_core.matching.pairwise import Pairwise
 from kalla_core.matching.query import ROW, Side
@@ -27,12 +27,15 @@ class Condition:
         left_columns: the columns of the left source it reads.
         right_columns: the columns of the right source it reads.
         measurable: it limits the distance of two numbers or dates, one of each side.
+        nearest_holds_first: if it does not hold for the nearest of some rows, as their numbers or
+            dates go, it holds for none of them.
     """
 
     text: str
     left_columns: tuple[str, ...]
     right_columns: tuple[str, ...]
     measurable: bool
+    nearest_holds_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +146,14 @@ def _checked(requirement: Requirement, pairwise: Pairwise) -> Checked | None:
     except (NoRoute, OpaqueExpression):
         return None
     measures = _measures(requirement, pairwise)
+    read = [paired.read.get(side, ()) for side in Side]
+    measurable = len(measures) == len(Side)
     condition = Condition(
         text=worded(requirement.expr),
-        left_columns=paired.read.get(Side.LEFT, ()),
-        right_columns=paired.read.get(Side.RIGHT, ()),
-        measurable=len(measures) == len(Side),
+        left_columns=read[0],
+        right_columns=read[1],
+        measurable=measurable,
+        nearest_holds_first=measurable and _bounds_distance(requirement.expr),
     )
     return Checked(condition, requirement, measures)
 
@@ -167,6 +173,23 @@ def _measures(requirement: Requirement, pairwise: Pairwise) -> Mapping[Side, Exp
     return found if len(found) == len(Side) else {}
 
 
+def _bounds_distance(expr: Expr) -> bool:
+    """Whether a condition is that two values differ by less than some constant."""
+    kind = expr.variant_name()
+    parts = operands(expr) if kind in ("ScalarFunction", "BinaryExpr") else ()
+    if kind == "ScalarFunction":
+        return _function(expr) == "tolerance_match" and not columns(parts[2])
+    if kind == "BinaryExpr" and expr.rex_call_operator() in ("<", "<=", ">", ">="):
+        less, more = parts if expr.rex_call_operator().startswith("<") else parts[::-1]
+        return bool(_difference(less)) and not columns(more)
+    return False
+
+
+def _function(expr: Expr) -> str:
+    """Return the name of the function; Kalla's own carry the number of their variant."""
+    return expr.rex_call_operator().split("__")[0]
+
+
 _DISTANCES = {"tolerance_match", "tolerance_pct", "date_within"}
 _COMPARISONS = {"=", "<", "<=", ">", ">="}
 
@@ -175,7 +198,7 @@ def _compared(expr: Expr) -> tuple[Expr, ...]:
     """Return the two values that a condition compares by their distance, if it does so."""
     kind = expr.variant_name()
     parts = operands(expr) if kind in ("ScalarFunction", "BinaryExpr") else ()
-    if kind == "ScalarFunction" and expr.rex_call_operator().split("__")[0] in _DISTANCES:
+    if kind == "ScalarFunction" and _function(expr) in _DISTANCES:
         return parts[:2]
     if kind == "BinaryExpr" and expr.rex_call_operator() in _COMPARISONS:
         for part in parts:

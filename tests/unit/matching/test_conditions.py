@@ -168,3 +168,26 @@ def test_a_condition_that_limits_a_distance_says_what_it_measures(
 @pytest.mark.parametrize("condition", ["l.cur = r.cur", "l.cur < r.cur", "l.amount > l.k"])
 def test_other_conditions_measure_nothing(condition: str) -> None:
     assert measured(f"{JOIN} and {condition}", Side.LEFT, [{}]) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_so"),
+    [
+        ("tolerance_match(l.amount, r.paid, 0.02)", True),
+        ("tolerance_match(l.amount, r.paid, l.rate)", False),
+        ("tolerance_pct(l.amount, r.paid, 0.02)", False),
+        ("abs(l.amount - r.paid) < 0.5", True),
+        ("0.5 >= abs(r.paid - l.amount)", True),
+        ("abs(l.amount - r.paid) > 0.5", False),
+        ("abs(l.amount - r.paid) < l.amount", False),
+        ("l.amount < r.paid", False),
+        ("date_within(l.at, r.at, 1)", False),
+    ],
+)
+def test_where_a_distance_has_a_fixed_bound_the_nearest_decides_for_all(
+    condition: str, is_so: bool
+) -> None:
+    (found,) = rule_of(f"{JOIN} and {condition}").conditions
+
+    assert found.measurable
+    assert found.nearest_holds_first is is_so
