@@ -399,6 +399,13 @@ def test_a_key_that_is_there_but_for_its_spelling_is_shown(
             "2026-02-03",
         ),
         (
+            "to_date(x.k, '%d.%m.%Y') = to_date(r.k, '%Y%m%d')",
+            ["2.1.2026", "3.2.2026", "31.2.2026"],
+            "20260102",
+            "2026-02-03",
+        ),
+        ("CAST(840 / CAST(x.k AS INT) AS VARCHAR) = r.k", ["2", "3", "0"], "420", "280"),
+        (
             "lpad(CAST(CAST(x.k AS INT) AS VARCHAR), 5, '0') = r.k",
             ["42", "7", "n/a"],
             "00042",

@@ -33,6 +33,27 @@ def loses_nothing(before: pa.DataType, after: pa.DataType) -> bool:
     return False
 
 
+def always_fits(before: pa.DataType, after: pa.DataType) -> bool:
+    """Whether a cast of numbers never fails, whatever it makes of them."""
+    if pa.types.is_floating(after):
+        return _is_exact(before) or pa.types.is_floating(before)
+    if not _is_exact(before) or not _is_exact(after):
+        return False
+    room = after.precision - after.scale if pa.types.is_decimal(after) else _whole_digits(after)
+    rounds_up = pa.types.is_decimal(before) and before.scale > getattr(after, "scale", 0)
+    signed = after not in _INTEGER_BITS or pa.types.is_signed_integer(after)
+    return bool(signed and _digits(before) + rounds_up <= room)
+
+
+def _is_exact(found: pa.DataType) -> bool:
+    return found in _INTEGER_BITS or bool(pa.types.is_decimal(found))
+
+
+def _whole_digits(integer: pa.DataType) -> int:
+    """Return with how many digits every number is one of the type."""
+    return len(str(2 ** _INTEGER_BITS[integer])) - 1
+
+
 def _integer_fits(before: pa.DataType, after: pa.DataType) -> bool:
     bits = _INTEGER_BITS[before]
     if after in _INTEGER_BITS:
@@ -64,5 +85,8 @@ def _wider(types: frozenset[pa.DataType]) -> list[pa.DataType]:
     return [pa.decimal128(whole + scale, scale)] if whole + scale <= 38 else []
 
 
-def _digits(integer: pa.DataType) -> int:
-    return len(str(2 ** _INTEGER_BITS[integer]))
+def _digits(found: pa.DataType) -> int:
+    """Return how many digits the whole part of an integer or a decimal may have."""
+    if pa.types.is_decimal(found):
+        return int(found.precision - found.scale)
+    return len(str(2 ** _INTEGER_BITS[found]))

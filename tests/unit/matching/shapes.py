@@ -112,7 +112,7 @@ KEYS = (
     _rows("substr_key", COPARTITION, "select l.name, r.name rn from left_src l join right_src r on substr(l.ref, 1, 1) = substr(r.ref, 1, 1)"),
     _rows("concatenated_key", COPARTITION, "select l.name, r.name rn from left_src l join right_src r on l.ref || '-' || l.cur = r.ref || '-' || r.cur"),
     _rows("arithmetic_key", COPARTITION, "select l.name, r.name rn from left_src l join right_src r on l.k + 1 = r.k"),
-    _told("division_behind_a_filter", BROADCAST, "select l.name, r.name rn from left_src l join right_src r on 6 / l.grp = r.grp where l.grp <> 0", "select l.id, r.id from left_src l join right_src r on 6 // l.grp = r.grp where l.grp <> 0"),
+    _told("division_behind_a_filter", COPARTITION, "select l.name, r.name rn from left_src l join right_src r on 6 / l.grp = r.grp where l.grp <> 0", "select l.id, r.id from left_src l join right_src r on 6 // l.grp = r.grp where l.grp <> 0"),
     _rows("key_used_twice", COPARTITION, "select l.name, lower(trim(l.ref)) k1, lower(trim(l.ref)) || 'x' k2 from left_src l join right_src r on lower(trim(l.ref)) = lower(trim(r.ref)) and lower(trim(l.ref)) <> ''"),
     _rows("null_safe", COPARTITION, "select l.name, r.name rn from left_src l join right_src r on l.k is not distinct from r.k"),
     _rows("null_safe_beside_plain", COPARTITION, f"select l.name, r.name rn {_INNER} and l.ref is not distinct from r.ref"),
