@@ -45,6 +45,7 @@ operator's (the system failed, exit code 3).
         ├── Crashed                  crashed               a child process died
         ├── DeadlineExceeded         deadline_exceeded
         ├── QueueFull                queue_full            too many jobs wait; later
+        ├── ResultsBusy              results_busy          too many results are read; later
         ├── ShuttingDown             shutting_down         takes no new work
         ├── StoreUnavailable         store_unavailable     the job store does not answer
         ├── CoordinatorUnavailable   coordinator_unavailable
@@ -376,6 +377,13 @@ class EngineFailure(SystemFailure):
     """The query engine failed in a way that has no name of its own."""
 
     code = "engine_failure"
+
+
+class ResultsBusy(SystemFailure):
+    """The results that are being read take up all the memory there is for them."""
+
+    code = "results_busy"
+    retryable = True
 
 
 class QueueFull(SystemFailure):

@@ -16,9 +16,12 @@ import pyarrow.parquet as pq
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, WrittenFile, from_json
 from kalla_core.evidence.places import Place, StoredFile, place_of
+from kalla_core.evidence.rows import read_rows, reading_bytes
 from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.s3.ranges import RangeReader
+
+_BUFFER_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +54,27 @@ class Evidence:
         """Return the number of rows of an output."""
         return sum(part.rows.metadata.num_rows for part in self._opened(output))
 
-    def batches(self, output: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of an output as a stream."""
-        for part in self.parts(output):
-            yield from self.part_batches(part)
+    def batches(self, output: str, limit: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of an output, or the first `limit` of them, in batches of few bytes."""
+        left = self.rows(output) if limit is None else limit
+        for part in self._opened(output):
+            for batch in read_rows(part.rows, left):
+                left -= batch.num_rows
+                yield batch
+            if left <= 0:
+                return
+
+    def reading_bytes(self, output: str) -> int:
+        """Return how much memory reading an output takes at most, about."""
+        return max(reading_bytes(part.rows) for part in self._opened(output))
 
     def parts(self, output: str) -> tuple[str, ...]:
         """Return the names of the files of an output, in order."""
         return tuple(name for name in self._files if PurePosixPath(name).parts[0] == output)
 
     def part_batches(self, name: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of one file as a stream."""
-        yield from self._files[name].rows.iter_batches()
+        """Yield the rows of one file in batches of few bytes."""
+        return read_rows(self._files[name].rows)
 
     def raw(self, name: str) -> BufferedReader | RangeReader:
         """Return the bytes of one file, of the file that was checked; the caller closes it."""
@@ -154,7 +166,8 @@ def _checked(
     if verify and stored.sha256() != written.sha256:
         raise _damaged(place, written.name, "its SHA-256 differs")
     try:
-        rows = pq.ParquetFile(held.enter_context(stored.arrow()))
+        # A part of a column at a time: a row group may be much larger than the rows asked for.
+        rows = pq.ParquetFile(held.enter_context(stored.arrow()), buffer_size=_BUFFER_BYTES)
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(place, written.name, f"it is not Parquet ({error})") from error
     if rows.metadata.num_rows != written.rows:

@@ -20,6 +20,8 @@ _SAMPLE_ROWS = 8192
 _FEW_DISTINCT = 0.1
 _SHRUNK = 0.8
 _CODEC = "lz4"
+_PAGE_BYTES = 1 << 20
+_MOST_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,17 @@ def encode(rows: pa.Table, encoding: Encoding) -> pa.Buffer:
         compression=encoding.compression,
         use_dictionary=list(encoding.dictionaries),
         write_statistics=[field.name for field in rows.schema if not _is_text(field.type)],
+        write_batch_size=_values_at_once(rows),
     ) as writer:
         if rows.num_rows:
             writer.write_table(rows, row_group_size=rows.num_rows)
     return sink.getvalue()
+
+
+def _values_at_once(rows: pa.Table) -> int:
+    """Return after how many values to look whether a page is full: wide ones make it so sooner."""
+    widest = max((column.nbytes for column in rows.columns), default=0)
+    return int(max(1, min(_MOST_AT_ONCE, _PAGE_BYTES * len(rows) // max(widest, 1))))
 
 
 def _codecs_that_pay(file: pa.Buffer) -> dict[str, str]:

@@ -92,6 +92,7 @@ STATUSES: Mapping[str, Statuses] = {
     "source_changed": Statuses(503, _Grpc.ABORTED, "FlightUnavailableError"),
     "out_of_memory": _EXHAUSTED,
     "out_of_disk": _EXHAUSTED,
+    "results_busy": _EXHAUSTED,
     "crashed": _UNAVAILABLE,
     "deadline_exceeded": Statuses(504, _Grpc.DEADLINE_EXCEEDED, "FlightTimedOutError"),
     "queue_full": Statuses(429, _Grpc.RESOURCE_EXHAUSTED, "FlightUnavailableError"),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from kalla_coordinator.api.connections import bounded_http, most_connections
+from kalla_coordinator.api.streams import StreamedResponse
 
 LONG_S = 600.0
 REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
@@ -24,10 +25,12 @@ async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def listening(patience_s: float, most: int) -> AsyncIterator[int]:
-    config, state = Config(_hello, log_config=None, lifespan="off"), ServerState()
+async def listening(
+    patience_s: float, most: int, stuck_s: float = LONG_S, app: ASGIApp = _hello
+) -> AsyncIterator[int]:
+    config, state = Config(app, log_config=None, lifespan="off"), ServerState()
     config.load()
-    kind = bounded_http(patience_s, most)
+    kind = bounded_http(patience_s, most, stuck_s)
     server = await asyncio.get_running_loop().create_server(
         lambda: kind(config, state, {}), "127.0.0.1", 0
     )
@@ -93,3 +96,50 @@ async def test_one_too_many_takes_the_place_of_the_longest_idle() -> None:
 
 def test_there_are_no_more_than_descriptors_for_them() -> None:
     assert 1 <= most_connections() <= 4096
+
+
+class _Endless:
+    """An answer that never ends; counts what was taken of it, and says when nobody takes more."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.over = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            try:
+                while True:
+                    await asyncio.sleep(0)
+                    yield b"x" * (1 << 20)
+                    self.sent += 1
+            finally:
+                self.over.set()
+
+        await StreamedResponse(pieces(), "text/plain")(scope, receive, send)
+
+
+async def test_an_answer_that_nobody_takes_is_ended() -> None:
+    app = _Endless()
+    async with listening(LONG_S, most=10, stuck_s=0.2, app=app) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 16)
+        writer.write(REQUEST)
+
+        async with asyncio.timeout(30):
+            await app.over.wait()
+        writer.transport.abort()
+
+
+async def test_an_answer_that_is_taken_slowly_is_not() -> None:
+    app = _Endless()
+    async with listening(LONG_S, most=10, stuck_s=0.4, app=app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 16)
+        writer.write(REQUEST)
+
+        for _ in range(6):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(app.over.wait(), 0.2)
+            await reader.readexactly(4 << 20)
+        over = app.over.is_set()
+        writer.transport.abort()
+
+    assert not over

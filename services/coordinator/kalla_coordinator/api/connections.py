@@ -1,4 +1,4 @@
-"""HTTP connections: how long one may take to ask for something, and how many there may be.
+"""HTTP connections: how many, how long until one asks, and how long it may take no answer.
 
 What a connection costs is paid before anybody shows a token: a descriptor, and some memory.
 """
@@ -13,6 +13,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_PATIENCE_S = 15.0
+STUCK_PATIENCE_S = 60.0
 _MOST = 4096
 
 
@@ -22,7 +23,9 @@ def most_connections() -> int:
     return _MOST if soft == resource.RLIM_INFINITY else max(1, min(_MOST, soft // 2))
 
 
-def bounded_http(patience_s: float, most: int) -> type[H11Protocol]:
+def bounded_http(
+    patience_s: float, most: int, stuck_s: float = STUCK_PATIENCE_S
+) -> type[H11Protocol]:
     """Return uvicorn's HTTP/1.1 for connections that are bounded.
 
     Args:
@@ -30,10 +33,12 @@ def bounded_http(patience_s: float, most: int) -> type[H11Protocol]:
             headers; between requests it is uvicorn's own time to keep a connection alive.
         most: connections; one more takes the place of the one that has waited for the longest
             without a request, and is closed if all are at work.
+        stuck_s: how long a client may take nothing of an answer that is there for it.
     """
 
     class BoundedHttp(H11Protocol):
         _late: asyncio.TimerHandle | None = None
+        _stuck: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -54,7 +59,31 @@ def bounded_http(patience_s: float, most: int) -> type[H11Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
+            self._go_on()
             super().connection_lost(exc)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._look_again()
+
+        def resume_writing(self) -> None:
+            self._go_on()
+            super().resume_writing()
+
+        def _look_again(self) -> None:
+            left = self.transport.get_write_buffer_size()
+            self._stuck = self.loop.call_later(stuck_s, self._end_if_stuck, left)
+
+        def _end_if_stuck(self, before: int) -> None:
+            if self.transport.get_write_buffer_size() < before:
+                self._look_again()  # slow, but not still
+            else:
+                self.transport.abort()
+
+        def _go_on(self) -> None:
+            if self._stuck is not None:
+                self._stuck.cancel()
+                self._stuck = None
 
         def _wait_for_headers(self) -> None:
             if self._late is None:

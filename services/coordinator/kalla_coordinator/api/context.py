@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from kalla_coordinator.api.auth import Tokens
+from kalla_coordinator.api.budget import Budget
 from kalla_coordinator.api.inspector import Inspector
 from kalla_coordinator.jobs.service import JobService
 from kalla_core.errors import InvalidSetting, JobNotFound
@@ -21,6 +22,7 @@ class Api:
 
     Attributes:
         readers: threads that read evidence.
+        budget: memory for results, over HTTP and Flight together.
         closing: set when the service stops, so that streams end.
         heartbeat_s: silence after which a stream of events shows that it lives.
     """
@@ -30,6 +32,7 @@ class Api:
     tokens: Tokens
     registry: CollectorRegistry
     readers: Executor
+    budget: Budget
     closing: asyncio.Event
     heartbeat_s: float
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,7 +14,7 @@ from kalla_coordinator.api.answers import plain_error
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import errors
 from kalla_coordinator.api.encode import Format, accepted, encoded
-from kalla_coordinator.api.results import EvidenceSet, limited, open_results
+from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
 from kalla_coordinator.api.streams import StreamedResponse, in_threads
 from kalla_core.errors import EvidenceGone
 from kalla_core.evidence.metadata import to_json
@@ -31,6 +32,22 @@ def evidence_routes(api: Api) -> APIRouter:
         job = await api.service.get(known_id(run_id))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(api.readers, open_results, job)
+
+    async def streamed(
+        evidence: Evidence, make: Callable[[], Iterator[bytes]], wanted_bytes: int
+    ) -> AsyncGenerator[bytes, None]:
+        """Return the pieces of evidence once there is memory for them; it is closed at the end."""
+        try:
+            claim = await api.budget.wait_for_turn(wanted_bytes)
+        except BaseException:
+            evidence.close()
+            raise
+
+        def close() -> None:
+            evidence.close()
+            claim.release()
+
+        return await in_threads(api.readers, make(), close)
 
     @routes.get(
         "/evidence/{set}",
@@ -52,9 +69,9 @@ def evidence_routes(api: Api) -> APIRouter:
             ours = ", ".join(Format)
             return plain_error(406, "not_acceptable", f"Rows come as {ours}; accept one of them.")
         evidence = await opened(run_id)
-        batches = limited(evidence.batches(set.output), limit)
-        pieces = encoded(chosen, evidence.schema(set.output), batches)
-        stream = in_threads(api.readers, pieces, evidence.close)
+        batches = evidence.batches(set.output, limit)
+        pieces = partial(encoded, chosen, evidence.schema(set.output), batches)
+        stream = await streamed(evidence, pieces, streaming_bytes(evidence, set))
         return StreamedResponse(stream, _CONTENT_TYPES.get(chosen, chosen.value))
 
     @routes.get("/metadata", responses={200: _METADATA, **errors(404, 409, 422, 503)})
@@ -87,7 +104,7 @@ def evidence_routes(api: Api) -> APIRouter:
             "Content-Length": str(listed[name].bytes),
             "X-Kalla-SHA256": listed[name].sha256,
         }
-        stream = in_threads(api.readers, _bytes_of(evidence, name), evidence.close)
+        stream = await streamed(evidence, partial(_bytes_of, evidence, name), 2 * _PIECE_BYTES)
         return StreamedResponse(stream, Format.PARQUET.value, headers)
 
     return routes

@@ -13,7 +13,7 @@ import json
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ import pyarrow.flight as flight
 from kalla_coordinator.api.auth import Tokens
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.pieces import cut_small
-from kalla_coordinator.api.results import EvidenceSet, open_results
+from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
 from kalla_core.errors import (
     CoordinatorUnavailable,
     EngineFailure,
@@ -125,12 +125,16 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
             job = self._job(run_id)
             if not self._streams.acquire(blocking=False):
                 raise QueueFull(f"{MAX_STREAMS} result sets are being fetched; try again.")
+            held = ExitStack()
+            held.callback(self._streams.release)
             try:
-                evidence = open_results(job)
+                evidence = held.enter_context(open_results(job))
+                claim = self._api.budget.ask(streaming_bytes(evidence, which))
+                held.callback(claim.release)
                 schema = evidence.schema(which.output)
-                batches = self._batches(evidence, which, part)
+                batches = self._batches(evidence, which, part, held)
             except BaseException:
-                self._streams.release()
+                held.close()
                 raise
             return flight.GeneratorStream(schema, begun(batches))
 
@@ -159,19 +163,16 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         return not ending.is_alive()
 
     def _batches(
-        self, evidence: Evidence, which: EvidenceSet, part: str
+        self, evidence: Evidence, which: EvidenceSet, part: str, held: ExitStack
     ) -> Iterator[pa.RecordBatch | None]:
-        try:
-            with evidence, _told():
-                yield None  # begun, see there
-                if part not in evidence.parts(which.output):
-                    raise RequestRefused("The ticket names a file that the evidence has not.")
-                for batch in cut_small(evidence.part_batches(part)):
-                    if self._api.closing.is_set():
-                        raise ShuttingDown("The coordinator is shutting down.")
-                    yield batch
-        finally:
-            self._streams.release()
+        with held, _told():
+            yield None  # begun, see there
+            if part not in evidence.parts(which.output):
+                raise RequestRefused("The ticket names a file that the evidence has not.")
+            for batch in cut_small(evidence.part_batches(part)):
+                if self._api.closing.is_set():
+                    raise ShuttingDown("The coordinator is shutting down.")
+                yield batch
 
     def _infos(self, job: Job, *, skipping: bool) -> list[flight.FlightInfo]:
         """Return the flights of a job; none, if it may be skipped, where its evidence is gone."""

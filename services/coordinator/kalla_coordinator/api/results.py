@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import StrEnum
-
-import pyarrow as pa
 
 from kalla_core.errors import EvidenceGone, JobEnded, SourceNotFound, SourceUnreadable
 from kalla_core.evidence.reader import Evidence, open_evidence
+from kalla_core.evidence.rows import BATCH_BYTES
 from kalla_core.jobs.model import Job, JobStatus
 
 
@@ -23,6 +21,14 @@ class EvidenceSet(StrEnum):
     def output(self) -> str:
         """The name of its file, or of its folder of part files."""
         return f"{self.value}.parquet"
+
+
+_ENCODING_BATCHES = 4
+
+
+def streaming_bytes(evidence: Evidence, which: EvidenceSet) -> int:
+    """Return what a stream of an output takes at most, about: read, encoded, and on its way."""
+    return evidence.reading_bytes(which.output) + _ENCODING_BATCHES * BATCH_BYTES
 
 
 def open_results(job: Job) -> Evidence:
@@ -51,16 +57,3 @@ def open_results(job: Job) -> Evidence:
             f"{evidence.metadata.run_id}."
         )
     return evidence
-
-
-def limited(batches: Iterator[pa.RecordBatch], limit: int | None) -> Iterator[pa.RecordBatch]:
-    """Yield the first rows; all of them without a limit."""
-    left = limit
-    for batch in batches:
-        if left is None:
-            yield batch
-            continue
-        if left <= 0:
-            return
-        yield batch.slice(0, left)
-        left -= batch.num_rows

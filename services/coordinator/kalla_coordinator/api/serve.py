@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from kalla_coordinator.api.auth import Tokens
+from kalla_coordinator.api.budget import Budget, results_bytes
 from kalla_coordinator.api.connections import (
     HEADERS_PATIENCE_S,
     bounded_http,
@@ -98,6 +99,7 @@ async def serving(
             tokens=Tokens(read_tokens(settings)),
             registry=registry,
             readers=readers,
+            budget=Budget(results_bytes(settings.memory_limit_bytes)),
             closing=asyncio.Event(),
             heartbeat_s=heartbeat_s,
         )

@@ -59,13 +59,23 @@ class StreamedResponse(Response):
 async def in_threads(
     pool: Executor, pieces: Iterator[bytes], close: Callable[[], None]
 ) -> AsyncGenerator[bytes, None]:
-    """Yield what an iterator makes in a thread, one piece at a time; `close` is called at the end.
+    """Return what an iterator makes in a thread, one piece at a time; `close` is called at the end.
 
-    It is called when no thread works on a piece any more, also if the generator is closed before.
+    It is called when no thread works on a piece any more, also if the generator is closed before,
+    or nobody ever takes a piece.
     """
+    begun = _in_threads(pool, pieces, close)
+    await anext(begun)  # from here on closing it runs its end
+    return begun
+
+
+async def _in_threads(
+    pool: Executor, pieces: Iterator[bytes], close: Callable[[], None]
+) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     step: asyncio.Future[bytes | None] | None = None
     try:
+        yield b""
         while True:
             step = loop.run_in_executor(pool, next, pieces, None)
             piece = await asyncio.shield(step)

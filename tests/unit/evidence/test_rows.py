@@ -1,0 +1,75 @@
+"""Rows of evidence in batches of few bytes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kalla_core.evidence.row_group import Encoding, encode
+from kalla_core.evidence.rows import BATCH_BYTES, PAGE_BYTES, read_rows
+
+MIB = 1 << 20
+
+
+def written(folder: Path, rows: pa.Table, row_group_size: int = 1 << 20) -> pq.ParquetFile:
+    path = folder / "rows.parquet"
+    pq.write_table(rows, path, row_group_size=row_group_size)
+    return pq.ParquetFile(path)
+
+
+def wide(rows: int, width: int, distinct: int) -> pa.Table:
+    texts = [f"{number % distinct}{'x' * width}" for number in range(rows)]
+    return pa.table({"id": range(rows), "text": texts})
+
+
+@pytest.mark.parametrize("limit", [None, 0, 1, 150, 10_000])
+@pytest.mark.parametrize("row_group_size", [7, 100, 1000])
+def test_all_rows_come_in_order_or_the_first_of_them(
+    limit: int | None, row_group_size: int, tmp_path: Path
+) -> None:
+    rows = wide(300, 20, 300)
+
+    batches = list(read_rows(written(tmp_path, rows, row_group_size), limit))
+
+    expected = rows if limit is None else rows.slice(0, limit)
+    assert pa.Table.from_batches(batches, rows.schema).equals(expected)
+
+
+@pytest.mark.parametrize("distinct", [1, 400], ids=["hidden-in-a-dictionary", "plain"])
+def test_wide_rows_come_in_small_batches(distinct: int, tmp_path: Path) -> None:
+    file = written(tmp_path, wide(400, 100_000, distinct))
+
+    sizes = [(batch.num_rows, batch.nbytes) for batch in read_rows(file)]
+
+    assert sum(rows for rows, _ in sizes) == 400
+    assert max(taken for _, taken in sizes) <= 2 * BATCH_BYTES
+
+
+def test_only_what_a_limit_asks_for_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(encode(wide(300, 200_000, 300), Encoding()))
+
+    told = subprocess.run(
+        [sys.executable, "-c", _READ_ONE, str(path)], capture_output=True, text=True, check=True
+    )
+
+    rows, peak_bytes, expected_bytes = map(int, told.stdout.split())
+    assert rows == 1
+    assert peak_bytes < 16 * MIB
+    assert expected_bytes <= 2 * PAGE_BYTES + BATCH_BYTES
+
+
+_READ_ONE = """
+import sys
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kalla_core.evidence.rows import read_rows, reading_bytes
+file = pq.ParquetFile(pa.OSFile(sys.argv[1]), buffer_size=1 << 18)
+(batch,) = read_rows(file, 1)
+print(batch.num_rows, pa.default_memory_pool().max_memory(), reading_bytes(file))
+"""
