@@ -23,7 +23,7 @@ from kalla_core.engine.totals import Way
 from kalla_core.errors import TooManyPairs
 from kalla_core.evidence.schema import MATCHED
 from kalla_core.matching.query import Side
-from kalla_core.recipe.model import GroupForm
+from kalla_core.recipe.model import GroupForm, Options
 from tests.support.cluster_runs import evidence_of, run_on
 from tests.support.grouped import groups_of
 from tests.support.runs import AMPLE
@@ -80,6 +80,23 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "SELECT l.d, r.id FROM l JOIN r ON l.d = r.d AND l.a = r.a",
         "SELECT l.d, [[[l.id], [r.id]]] FROM l JOIN r ON l.d = r.d AND l.a = r.a",
     ),
+    "a row beside the totals of its own day": (
+        f"SELECT l.d FROM l JOIN {X} x ON l.d = x.d JOIN {Y} y ON x.d = y.d AND x.s = y.s",
+        f"SELECT l.d, [[[l.id], y.ids]] FROM l JOIN {OF_X} x ON l.d = x.d "
+        f"JOIN {OF_Y} y ON x.d = y.d AND x.s = y.s",
+    ),
+    "two rules, put together": (
+        f"SELECT x.d FROM {X} x JOIN {Y} y ON x.d = y.d AND x.s = y.s "
+        "UNION SELECT l.d FROM l JOIN r ON l.d = r.d AND l.a = r.a",
+        f"SELECT d, flatten(list(p)) FROM (SELECT x.d, {BOTH} AS p FROM {OF_X} x "
+        f"JOIN {OF_Y} y ON x.d = y.d AND x.s = y.s UNION ALL "
+        "SELECT l.d, [[[l.id], [r.id]]] AS p FROM l JOIN r ON l.d = r.d AND l.a = r.a) GROUP BY d",
+    ),
+    "rows told apart by their keys": (
+        "SELECT DISTINCT ON (l.id) l.d, l.id, r.id FROM l JOIN r ON l.d = r.d ORDER BY l.id, r.id",
+        "SELECT DISTINCT ON (l.id) l.d, [[[l.id], [r.id]]] FROM l JOIN r ON l.d = r.d "
+        "ORDER BY l.id, r.id",
+    ),
     "totals in one piece": (
         f"SELECT x.d FROM {X} x JOIN {Y} y ON x.d = y.d AND x.s = y.s ORDER BY x.d LIMIT 10",
         f"SELECT x.d, {BOTH} FROM {OF_X} x JOIN {OF_Y} y ON x.d = y.d AND x.s = y.s "
@@ -90,9 +107,9 @@ WAYS: Mapping[str, tuple[Budget, Mapping[str, Any], Way]] = {
     "in memory": (AMPLE, {}, Way.WHOLE),
     "by buckets": (budget(1 << 20, 1 << 20), {"buckets": 7, "partitions": 3}, Way.SIDE_BY_SIDE),
     "narrow rows at first": (budget(14_000, 10_000), {}, Way.LATE),
-    "from disk": (budget(0, 0), {"buckets": 1, "partitions": 2}, Way.FROM_DISK),
+    "from disk": (budget(1, 1_500), {"buckets": 1, "partitions": 2}, Way.FROM_DISK),
 }
-ON_EXECUTORS = ("totals of both sides", "folded after the join", "totals in one piece")
+ON_EXECUTORS = ("totals of both sides", "totals in one piece")
 TOTALS_ONLY = SHAPES["totals of both sides"][0]
 
 
@@ -246,14 +263,15 @@ def test_a_row_is_in_several_matches_only_if_it_is_in_several_groups(tmp_path: P
 
 def test_keys_of_several_columns_are_null_for_the_other_side_of_a_group(tmp_path: Path) -> None:
     books = given(tmp_path, TOTALS_ONLY)
-    recipe = books.recipe()
-    left = replace(recipe.left, primary_key=("id", "a"))
+    left = replace(books.recipe().left, primary_key=("id", "a"))
 
-    for share in (AMPLE, budget(0, 0)):
+    for share, options, way in (WAYS["in memory"], WAYS["from disk"]):
+        recipe = replace(books, options=Options(**options)).recipe()
         ran = run_recipe(replace(recipe, left=left), tmp_path, share)
 
         keys = zip(*(ran.matched.column(f"{s.word}_key").to_pylist() for s in Side), strict=True)
         alone = [pair for pair in keys if None in pair]
+        assert way in ran.joins
         assert any(right is None and left.startswith("[") for left, right in alone)
         assert any(left is None for left, _ in alone)
 

@@ -78,3 +78,12 @@ def test_the_hash_tells_recipes_apart_but_not_passwords():
 
     assert recipe_sha256(other_password) == recipe_sha256(RECIPE)
     assert recipe_sha256(other_key) != recipe_sha256(RECIPE)
+
+
+def test_a_recipe_that_asks_for_pairs_has_the_document_of_one_that_asks_for_nothing():
+    document = to_document(RECIPE)
+
+    asking = parse_recipe({**document, "groups": "pairs"})
+
+    assert to_document(asking) == document
+    assert recipe_sha256(asking) == recipe_sha256(RECIPE)
