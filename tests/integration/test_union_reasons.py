@@ -147,6 +147,20 @@ def test_a_union_in_a_cte_is_judged_where_it_is_joined(tmp_path: Path) -> None:
     ]
 
 
+def test_alternatives_of_an_or_tell_like_branches(tmp_path: Path) -> None:
+    sql = f"{PAIR} (l.k = r.k OR l.ref = r.ref) AND l.m < r.n"
+
+    reasons = told(tmp_path, sql, LEFT, RIGHT)
+
+    assert [detail.split(". ")[0] for _, detail, _ in reasons] == [
+        "Alternative 1 of the OR: Closest in r: 12",
+        "Alternative 2 of the OR: Closest in r: 13",
+        "Alternative 1 of the OR: No row of r has k = 'c'.",
+        "Alternative 1 of the OR: Closest in r: 14",
+        "Alternative 2 of the OR: No row of r has ref = 'r 3'",
+    ]
+
+
 def test_a_branch_that_a_constant_rules_out_says_nothing(tmp_path: Path) -> None:
     reasons = told(tmp_path, f"{BY_KEY} UNION ALL {BY_REF} AND 1 = 2", LEFT, RIGHT)
 

@@ -1,4 +1,4 @@
-"""Why rows are unmatched by random UNIONs, against pairs tried one by one."""
+"""Why rows are unmatched by random UNIONs and ORs, against pairs tried one by one."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ Row = Mapping[str, int | None]
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch of a UNION: pairs of columns that are equal, and conditions as SQL and as Python."""
+    """A branch of a UNION or an OR: columns that are equal, and conditions, as SQL and Python."""
 
     keys: tuple[tuple[str, str], ...]
     conditions: tuple[tuple[str, Callable[[Row, Row], bool]], ...]
 
     @property
     def sql(self) -> str:
-        """The branch."""
-        holds = [f"l.{a} = r.{b}" for a, b in self.keys] + [sql for sql, _ in self.conditions]
-        return f"SELECT l.id, r.id AS rid FROM l JOIN r ON {' AND '.join(holds)}"
+        """What it asks of a pair."""
+        return " AND ".join(
+            [*(f"l.{a} = r.{b}" for a, b in self.keys), *(sql for sql, _ in self.conditions)]
+        )
 
     def code(self, row: Row, others: list[Row], side: Side) -> str:
         """Return what this branch says of a row that is in no pair."""
@@ -56,6 +57,7 @@ CONDITIONS: tuple[tuple[str, Callable[[Row, Row], bool]], ...] = (
     ("l.m > 3", lambda left, _: (left["m"] or 0) > 3),
     ("r.n % 2 = 0", lambda _, right: right["n"] is not None and right["n"] % 2 == 0),
 )  # fmt: skip
+PAIRS = "SELECT l.id, r.id AS rid FROM l JOIN r ON "
 KEYS = ((("a", "a"),), (("b", "b"),), (("a", "b"),), (("a", "a"), ("b", "b")), ())
 
 
@@ -83,8 +85,8 @@ def is_as_tried_one_by_one(folder: Path, seed: int) -> None:
     rng = random.Random(seed)
     union = a_union(rng)
     sides = {Side.LEFT: rows(rng, "m", 40), Side.RIGHT: rows(rng, "n", 50)}
-    words = rng.choice([" UNION ", " UNION ALL "])
-    books = Reconciliation(folder, words.join(branch.sql for branch in union))
+    between = rng.choice([f" UNION {PAIRS}", f" UNION ALL {PAIRS}", " OR "])
+    books = Reconciliation(folder, PAIRS + between.join(branch.sql for branch in union))
     for side, given in sides.items():
         schema = pa.schema([(name, pa.int64()) for name in given[0]])
         books.put(side.word, pa.Table.from_pylist(given, schema=schema))

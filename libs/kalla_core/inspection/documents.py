@@ -36,7 +36,7 @@ def explanation_document(explanation: Explanation) -> Json:
         "strategy": planned.strategy.value,
         "why": list(planned.why),
         "identification": planned.identification.value,
-        "keys": [{side.word: key.text(side) for side in Side} for key in planned.reason_keys],
+        "keys": _keys(planned),
         "conditions": _conditions(planned),
         "buckets": explanation.buckets,
         "arrow_bytes": explanation.arrow_bytes,
@@ -47,8 +47,14 @@ def explanation_document(explanation: Explanation) -> Json:
     }
 
 
+def _keys(planned: Planned) -> list[Json]:
+    """Return the equalities that every pair fulfils, by whichever rule it is one."""
+    keys = planned.reason_keys if all(rule.keys for rule in planned.rules) else ()
+    return [{side.word: key.text(side) for side in Side} for key in keys]
+
+
 def _conditions(planned: Planned) -> list[str]:
-    """Return the conditions that every pair fulfils, by whichever rule it is one."""
+    """Return the conditions that every pair fulfils beside them."""
     first, *others = ([one.text for one in rule.conditions] for rule in planned.rules)
     return [text for text in first if all(text in other for other in others)]
 

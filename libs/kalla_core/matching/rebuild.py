@@ -19,6 +19,7 @@ from datafusion import functions as f
 
 from kalla_core.errors import EngineFailure
 from kalla_core.matching import logical as lp
+from kalla_core.matching.alternatives import chosen_alternatives
 from kalla_core.matching.branches import Chooser
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.logical import JoinKind
@@ -95,7 +96,8 @@ class Rebuilder:
         numbered: session whose source tables have the column ROW.
         sides: table name to side; other tables are extras.
         keys: primary key per side, which decides between rows that an ORDER BY leaves equal.
-        chooser: says of each UNION which branch is to give rows; without one all do.
+        chooser: says of each UNION which branch is to give rows, and maybe which alternative of an
+            OR is to hold; without one all may.
     """
 
     numbered: SessionContext
@@ -147,7 +149,7 @@ class Rebuilder:
                 return self._projected(node, cut)
             case lp.Filtered():
                 inner = self.rebuild(node.input, cut=cut)
-                frame = inner.frame.filter(node.predicate)
+                frame = inner.frame.filter(self._chosen(node.predicate))
                 return _warned(replace(inner, frame=frame), node.predicate)
             case lp.Joined():
                 return self._joined(node)
@@ -215,7 +217,7 @@ class Rebuilder:
 
     def _conditions(self, node: lp.Joined) -> list[Expr]:
         pairs = [self._same(node, a, b) if node.nulls_equal else a == b for a, b in node.on]
-        residual = [] if node.filter is None else [node.filter]
+        residual = [] if node.filter is None else [self._chosen(node.filter)]
         return pairs + residual or [lit(True)]
 
     def _same(self, node: lp.Joined, a: Expr, b: Expr) -> Expr:
@@ -306,6 +308,11 @@ class Rebuilder:
         refs = column_refs(self.numbered.create_dataframe_from_logical_plan(node.plan))
         columns = [ref.to_variant() for ref in refs]
         return [column.name() if column.relation() is None else None for column in columns]
+
+    def _chosen(self, predicate: Expr) -> Expr:
+        if self.chooser is None or not self.chooser.alternatives:
+            return predicate
+        return chosen_alternatives(predicate, self.chooser.take_alternative)
 
     def _branches(self, node: lp.United) -> list[Carried]:
         if self.chooser is None:

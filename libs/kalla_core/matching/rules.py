@@ -2,7 +2,8 @@
 
 A query without UNION is one rule. One with UNION is a rule per branch, each with keys and
 conditions of its own, as if no other branch were there; where there are several UNIONs, one for
-each choice of a branch of each. A row may fall short of every rule in another way.
+each choice of a branch of each. Where one then has no key, the alternatives of an OR that compare
+columns are rules likewise. A row may fall short of every rule in another way.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Rule:
     """One way to be a pair.
 
     Attributes:
-        name: as in `Branch 2 of the UNION`; empty if there is one rule only.
+        name: as in `Branch 2 of the UNION` or `Alternative 1 of the OR`; empty if there is only
+            one rule.
         keys: the equalities that its pairs fulfil and that can be computed from a single row of
             each source; may be empty.
         checked: the conditions beside the keys, and how to evaluate them.
@@ -95,25 +97,39 @@ class RuleFinder:
             traced: the whole plan.
             carried: row ids travel through it, so that its branches can be told apart.
         """
+        found = self._rules((("", traced),))
+        if not carried:
+            return found
         plan = original.logical_plan()
-        several = self._branches(plan) if carried and "Union" in plan.display_indent() else ()
-        if not several:
-            keys = self._keys(traced)
-            return Rules((self._rule("", traced, keys),), keys)
-        keys_of = [self._keys(branch) for _, branch in several]
+        said = plan.display_indent()
+        if "Union" in said:
+            branches = self._branches(plan)
+            found = self._rules(branches) if branches else found
+        if " OR " in said and not all(rule.keys for rule in found.rules):
+            apart = self._rules(self._branches(plan, alternatives=True))
+            found = apart if any(rule.keys for rule in apart.rules) else found
+        return found
+
+    def _rules(self, branches: Sequence[tuple[str, Traced]]) -> Rules:
+        keys_of = [self._keys(branch) for _, branch in branches]
         common = _common([keys for keys in keys_of if keys])
         return Rules(
             tuple(
                 self._rule(name, branch, common if common and keys else keys)
-                for (name, branch), keys in zip(several, keys_of, strict=True)
+                for (name, branch), keys in zip(branches, keys_of, strict=True)
             ),
             common,
         )
 
-    def _branches(self, plan: LogicalPlan) -> tuple[tuple[str, Traced], ...]:
-        """Return the plan as each of its branches alone, where that can give a pair."""
+    def _branches(
+        self, plan: LogicalPlan, *, alternatives: bool = False
+    ) -> tuple[tuple[str, Traced], ...]:
+        """Return the plan as each of its branches alone, where that can give a pair.
+
+        None if there are too many.
+        """
         found: list[tuple[Chooser, Carried]] = []
-        for way in ways(lambda chooser: self._rebuilt(plan, chooser)):
+        for way in ways(lambda chooser: self._rebuilt(plan, chooser), alternatives=alternatives):
             found.append(way)
             if len(found) > _MOST_RULES:
                 return ()

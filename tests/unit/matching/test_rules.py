@@ -100,6 +100,40 @@ def test_a_union_that_is_only_asked_whether_it_has_a_row_makes_no_rules() -> Non
     assert keys_of(f"{BY_K} where exists ({seen} where o.k = l.k)") == {"": ["k = k"]}
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"{PAIR} l.k = r.k and l.cur = 'EUR' or l.ref = r.ref",
+        "select l.id, r.id rid from left_src l, right_src r "
+        "where (l.k = r.k and l.cur = 'EUR' or l.ref = r.ref) and (l.grp = 1 or r.grp = 1)",
+    ],
+)
+def test_alternatives_that_each_have_a_key_are_rules(sql: str) -> None:
+    assert keys_of(sql) == {
+        "Alternative 1 of the OR": ["k = k"],
+        "Alternative 2 of the OR": ["ref = ref"],
+    }
+    assert "left_src.cur = 'EUR'" in [one.text for one in planned(sql).rules[0].conditions]
+
+
+def test_alternatives_within_a_branch_are_rules_where_the_branch_has_no_key() -> None:
+    assert keys_of(f"{BY_K} or l.ref = r.ref union all {BY_GRP}") == {
+        "Branch 1 of the UNION and alternative 1 of the OR": ["k = k"],
+        "Branch 1 of the UNION and alternative 2 of the OR": ["ref = ref"],
+        "Branch 2 of the UNION": ["grp = grp"],
+    }
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [f"{BY_K} and (l.cur = r.cur or l.ref = r.ref)", f"{PAIR} l.amount < r.paid or l.grp = 2"],
+)
+def test_alternatives_beside_a_key_or_without_any_stay_one_condition(sql: str) -> None:
+    (rule,) = planned(sql).rules
+
+    assert (rule.name, len(rule.conditions)) == ("", 1)
+
+
 def test_more_branches_than_can_be_judged_are_one_rule_of_what_all_have_in_common() -> None:
     branches = [f"{BY_K} and l.grp = {n}" for n in range(17)]
 
