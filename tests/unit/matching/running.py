@@ -76,6 +76,14 @@ def oracle_pairs(sql: str, tables: Tables) -> list[tuple[int, int]]:
     return sorted((left[a], right[b]) for a, b in found if a is not None and b is not None)
 
 
+def duckdb_rows(sql: str, tables: Tables) -> list[Line]:
+    """Return, sorted, what DuckDB finds with `sql`, as text."""
+    with duckdb.connect() as database:
+        for name, table in _named(tables).items():
+            database.register(name, table)
+        return sorted(tuple(map(str, row)) for row in database.execute(sql).fetchall())
+
+
 def bucketed(plan: Planned, sides: Sides, buckets: int) -> Iterator[Sides]:
     """Yield the sides bucket by bucket, cut by the plan's own key as a scan does it."""
     numbers = {side: _bucket_numbers(plan, side, sides[side], buckets) for side in Side}

@@ -1,6 +1,11 @@
 import math
+import random
 import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -9,7 +14,7 @@ from kalla_core.matching.prepare import prepare, register_calls
 from kalla_core.matching.query import MatchQuery, TableShape
 from kalla_core.matching.session import new_session
 from kalla_core.matching.tables import register_tables
-from tests.support.queries import STARTED_AT, query
+from tests.support.queries import INVOICES, PAYMENTS, RATES, STARTED_AT, query
 
 
 def plain(marked: str) -> str:
@@ -22,38 +27,56 @@ def doubled(marked: str) -> str:
     return re.sub(r"D\((.*?)\)", r"CAST('\1' AS DOUBLE)", marked)
 
 
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "rate = D(0.5)",
-        "D(0.5) != rate",
-        "single = D(0.5)",
-        "rate * 2 = D(0.5)",
-        "-rate = -D(0.5)",
-        "rate between D(0.1) and D(0.9)",
-        "rate between D(0.1) and 2",
-        "rate in (D(0.5), 1, D(2.5))",
-        "rate not in (D(0.5))",
-        "coalesce(rate, D(0.0)) = 1",
-        "nullif(rate, D(0.0)) is null",
-        "case when id = 1 then rate else D(0.0) end = 1",
-        "greatest(rate, D(0.5)) = 1",
-        "rate is distinct from D(0.5)",
-        "rate = D(0.5) and amount = 0.5",
-        "amount = 0.5 or rate = D(0.5) or amount in (0.5, 1.5)",
-        "rate = D(1.5e3) and amount = 1500.0",
-        "cast(amount as double) = D(0.5)",
-        "sqrt(amount) = D(0.5)",
-        "rate + amount = D(0.5)",
-        "exists (select 1 from right_src r where r.fx = D(0.5))",
-        "id in (select r.id from right_src r where r.fx = D(0.5) and r.paid = 0.5)",
-        "rate = (select max(r.fx) from right_src r where r.fx != D(0.5))",
-        "id = (select max(r.id) from right_src r where r.fx != D(0.5) and r.id = l.id)",
-        "tolerance_match(coalesce(rate, D(0.5)), amount, 0.5)",
-        "tolerance_match(rate, amount, 0.5)",
-        "tolerance_match(rate, 0.5, 0.5) and rate = D(0.5)",
-    ],
+BESIDE_FLOATS = (
+    "rate = D(0.5)",
+    "D(0.5) != rate",
+    "single = D(0.5)",
+    "rate * 2 = D(0.5)",
+    "-rate = -D(0.5)",
+    "rate between D(0.1) and D(0.9)",
+    "rate between D(0.1) and 2",
+    "rate in (D(0.5), 1, D(2.5))",
+    "rate not in (D(0.5))",
+    "coalesce(rate, D(0.0)) = 1",
+    "nullif(rate, D(0.0)) is null",
+    "case when id = 1 then rate else D(0.0) end = 1",
+    "greatest(rate, D(0.5)) = 1",
+    "rate is distinct from D(0.5)",
+    "rate = D(0.5) and amount = 0.5",
+    "amount = 0.5 or rate = D(0.5) or amount in (0.5, 1.5)",
+    "rate = D(1.5e3) and amount = 1500.0",
+    "cast(amount as double) = D(0.5)",
+    "sqrt(amount) = D(0.5)",
+    "rate + amount = D(0.5)",
+    "exists (select 1 from right_src r where r.fx = D(0.5))",
+    "id in (select r.id from right_src r where r.fx = D(0.5) and r.paid = 0.5)",
+    "rate = (select max(r.fx) from right_src r where r.fx != D(0.5))",
+    "id = (select max(r.id) from right_src r where r.fx != D(0.5) and r.id = l.id)",
+    "tolerance_match(coalesce(rate, D(0.5)), amount, 0.5)",
+    "tolerance_match(rate, amount, 0.5)",
+    "tolerance_match(rate, 0.5, 0.5) and rate = D(0.5)",
 )
+GO_TOGETHER = (
+    "cast(l.rate as decimal(12, 2)) = r.paid",
+    "cast(l.rate * 2 as decimal(12, 2)) = r.paid",
+    "l.rate::decimal(30, 15) = r.paid",
+    "l.rate = cast(r.paid as double)",
+    "arrow_cast(l.rate, 'Decimal128(20, 4)') = r.paid",
+    "exists (select 1 from fx_rates x where cast(l.rate as decimal(12, 2)) = x.factor)",
+    "l.amount = r.paid and l.id = 5",
+    "l.amount between 0.5 and r.paid",
+    "l.rate = r.fx and l.rate > 5 and l.single = l.rate",
+    "cast(l.ref as bigint) = r.id",
+    "l.ref = cast(r.id as varchar) and l.ref || r.id = 'x'",
+    "l.due = '2026-01-01' and l.id = '5' and r.received > '2026-01-01'",
+    "l.booked > timestamp(6) '2026-01-01' and r.received > timestamp(6) '2026-01-01'",
+    "l.id in ('1', '2') and l.due between '2026-01-01' and '2026-02-01'",
+    "exists (select 1 from payments p where cast(l.ref as bigint) = p.id)",
+    "case when l.id = 1 then l.ref else l.id::varchar end = r.reference",
+)
+
+
+@pytest.mark.parametrize("condition", BESIDE_FLOATS)
 def test_a_literal_beside_a_float_is_a_double_and_others_stay_decimals(condition: str) -> None:
     sql = f"select l.id from left_src l where {condition}"
 
@@ -100,27 +123,7 @@ def test_a_float_beside_a_decimal_that_is_no_literal_is_refused(sql: str) -> Non
     assert caught.value.line == 1
 
 
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "cast(l.rate as decimal(12, 2)) = r.paid",
-        "cast(l.rate * 2 as decimal(12, 2)) = r.paid",
-        "l.rate::decimal(30, 15) = r.paid",
-        "l.rate = cast(r.paid as double)",
-        "arrow_cast(l.rate, 'Decimal128(20, 4)') = r.paid",
-        "exists (select 1 from fx_rates x where cast(l.rate as decimal(12, 2)) = x.factor)",
-        "l.amount = r.paid and l.id = 5",
-        "l.amount between 0.5 and r.paid",
-        "l.rate = r.fx and l.rate > 5 and l.single = l.rate",
-        "cast(l.ref as bigint) = r.id",
-        "l.ref = cast(r.id as varchar) and l.ref || r.id = 'x'",
-        "l.due = '2026-01-01' and l.id = '5' and r.received > '2026-01-01'",
-        "l.booked > timestamp(6) '2026-01-01' and r.received > timestamp(6) '2026-01-01'",
-        "l.id in ('1', '2') and l.due between '2026-01-01' and '2026-02-01'",
-        "exists (select 1 from payments p where cast(l.ref as bigint) = p.id)",
-        "case when l.id = 1 then l.ref else l.id::varchar end = r.reference",
-    ],
-)
+@pytest.mark.parametrize("condition", GO_TOGETHER)
 def test_what_goes_together_or_was_cast_by_the_user_is_left_alone(condition: str) -> None:
     sql = f"select l.id from left_src l, right_src r where {condition}"
 
@@ -244,3 +247,82 @@ def test_floats_that_no_decimal_could_hold_are_compared_without_an_error() -> No
     ids = {row["id"] for row in session.sql(prepared.text).to_pylist()}
 
     assert ids == {0, 1, 3, 4, 5}
+
+
+def rows_of(schema: pa.Schema, seed: int) -> pa.Table:
+    rng = random.Random(seed)
+    pools = {
+        "id": range(1, 9), "ref": ("1", "2", "3", None), "reference": ("1", "2", "x"),
+        "amount": (Decimal("0.50"), Decimal("1.50"), Decimal(1500), None),
+        "paid": (Decimal("0.500"), Decimal("2.005"), Decimal("1.000")),
+        "rate": (0.5, 0.1, 0.9, 2.5, 1500.0, 0.0, None), "fx": (0.5, 2.5, 1.0, 6.0, None),
+        "single": (0.5, 6.0), "due": (date(2026, 1, 1), date(2026, 2, 3), None),
+        "booked": (datetime(2026, 1, 1, 12), None), "received": (datetime(2026, 1, 2), None),
+        "factor": (Decimal("0.5"), Decimal("2.5")),
+    }  # fmt: skip
+    rows = [
+        {name: rng.choice(pool) for name, pool in pools.items() if name in schema.names}
+        for _ in range(30)
+    ]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+UNKNOWN_TO_DUCKDB = re.compile(r"tolerance_match|arrow_cast|timestamp\(6\)")
+READ_BY_DUCKDB = [
+    (source, condition)
+    for source, conditions in (
+        ("left_src l", map(plain, BESIDE_FLOATS)),
+        ("left_src l, right_src r", GO_TOGETHER),
+    )
+    for condition in conditions
+    if not UNKNOWN_TO_DUCKDB.search(condition)
+]
+
+
+@pytest.mark.parametrize(("source", "condition"), READ_BY_DUCKDB)
+def test_rows_compare_as_in_duckdb(source: str, condition: str) -> None:
+    right = rows_of(PAYMENTS, 2)
+    tables = {"left_src": rows_of(INVOICES, 1), "right_src": right, "payments": right}
+    tables["fx_rates"] = rows_of(RATES, 3)
+    sql = f"select l.id, l.rate, l.amount from {source} where {condition}"
+
+    found = rows_by_kalla(sql, tables)
+
+    assert found == rows_by_duckdb(sql, tables)
+
+
+def test_most_of_these_conditions_hold_for_some_rows_and_not_for_others() -> None:
+    left, right = rows_of(INVOICES, 1), rows_of(PAYMENTS, 2)
+    tables = {
+        "left_src": left,
+        "right_src": right,
+        "payments": right,
+        "fx_rates": rows_of(RATES, 3),
+    }
+    counts = [
+        len(rows_by_duckdb(f"select l.id, 1, 1 from {source} where {condition}", tables))
+        for source, condition in READ_BY_DUCKDB
+    ]
+
+    telling = [each for each in counts if 0 < each < len(left) * len(right)]
+
+    assert len(READ_BY_DUCKDB) > 35
+    assert len(telling) > 0.6 * len(counts)
+
+
+def rows_by_kalla(sql: str, tables: Mapping[str, pa.Table]) -> list[str]:
+    asked = query(sql)
+    prepared = prepare(asked)
+    session = new_session()
+    left, right, fx = (tables[name].to_batches() for name in ("left_src", "right_src", "fx_rates"))
+    register_tables(session, asked, left, right, {"fx_rates": fx})
+    register_calls(session, prepared)
+    return sorted(map(str, session.sql(prepared.text).to_arrow_table().to_pylist()))
+
+
+def rows_by_duckdb(sql: str, tables: Mapping[str, pa.Table]) -> list[str]:
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        for name, table in tables.items():
+            database.register(name, table)
+        return sorted(map(str, database.sql(sql).to_arrow_table().to_pylist()))
