@@ -37,6 +37,7 @@ from kalla_core.settings.secret_files import secret_files
 from kalla_core.settings.tls import PeerTls, read_peer_tls
 from kalla_core.settings.tokens import executor_token, read_tokens, sends_tokens_openly
 from kalla_core.sources.protocol import SourceAccess
+from kalla_core.warden import Bounds, bounded, most_of_a_port
 from kalla_executor.child import __name__ as child_module
 from kalla_executor.flight import SpoolKeys, SpoolServer
 from kalla_executor.metrics import ExecutorMetrics
@@ -49,6 +50,8 @@ _LATEST_END_S = 120.0
 _SAY_PATIENCE = timedelta(seconds=3)
 _STALE = timedelta(hours=24)
 _SWEEP_INTERVAL_S = 600.0
+_STILL_S = 120.0
+_SPOOL_STILL_S = 600.0
 
 
 def run(settings: ExecutorSettings) -> None:
@@ -169,6 +172,10 @@ class _Executor:
             stack.callback(self._flight.shutdown)
             stack.push_async_callback(self._runner.close)
             http_port, grpc_port = await self._probes(stack)
+            most = most_of_a_port()
+            still = {port: Bounds(most, still_s=_STILL_S) for port in (http_port, grpc_port)}
+            spools = Bounds(most, still_s=_SPOOL_STILL_S)
+            stack.enter_context(bounded({self._flight.port: spools, **still}))
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._told)

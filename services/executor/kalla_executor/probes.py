@@ -19,6 +19,7 @@ from kalla_core.error_json import answer
 from kalla_core.errors import Unauthenticated
 from kalla_core.settings.tls import Certificate
 from kalla_core.settings.tokens import CHALLENGE, Token, tokens_sent
+from kalla_core.wire.server_options import SERVER_OPTIONS
 from kalla_executor.metrics import ExecutorMetrics
 
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -85,7 +86,7 @@ async def serve_web(
 
 async def serve_health(address: str) -> tuple[grpc.aio.Server, int]:
     """Start the standard gRPC health service; the server and its port."""
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=SERVER_OPTIONS)
     servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     port = server.add_insecure_port(address)

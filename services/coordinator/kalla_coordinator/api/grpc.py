@@ -24,6 +24,7 @@ from kalla_core.recipe.write import to_document
 from kalla_core.settings.tls import Certificate
 from kalla_core.wire import jobs
 from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
+from kalla_core.wire.server_options import SERVER_OPTIONS
 
 SERVICE = "kalla.v1.Jobs"
 MAX_REQUEST_BYTES = 8 << 20
@@ -55,9 +56,7 @@ class GrpcServer:
             interceptors=(TokenGuard(api.tokens), ErrorGuard(SERVICE)),
             options=(
                 ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
-                ("grpc.so_reuseport", 0),  # a port that is taken is an error
-                ("grpc.http2.min_ping_interval_without_data_ms", 5000),
-                ("grpc.keepalive_permit_without_calls", 1),
+                *SERVER_OPTIONS,
             ),
             maximum_concurrent_rpcs=MAX_CALLS,
         )

@@ -10,7 +10,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
@@ -39,9 +39,11 @@ from kalla_core.settings import CoordinatorSettings
 from kalla_core.settings.tls import Certificate, read_certificate
 from kalla_core.settings.tokens import read_tokens
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
+from kalla_core.warden import Bounds, bounded, most_of_a_port
 
 GRACE_S = 5.0
 HEARTBEAT_S = 15.0
+STILL_S = 120.0
 _READERS = 8
 _BACKLOG = 1024
 
@@ -109,11 +111,18 @@ async def serving(
         stack.push_async_callback(grpc_server.stop, grace_s)
         flight = FlightServer(api, _bracketed(host), settings.results_port, loop, certificate)
         stack.push_async_callback(_stop_flight, flight, grace_s)
+        stack.enter_context(_bounded(grpc_port, flight.port))
         if listener is None:
             listener = stack.enter_context(listening(settings))
         await stack.enter_async_context(_http(application(api), listener, grace_s, certificate))
         stack.callback(api.closing.set)  # first of all: streams end, and so their servers can
         yield Ports(listener.getsockname()[1], grpc_port, flight.port)
+
+
+def _bounded(grpc_port: int, results_port: int) -> AbstractContextManager[None]:
+    """Bound what servers cannot that own their sockets; streams of executors may be still."""
+    most = most_of_a_port()
+    return bounded({grpc_port: Bounds(most), results_port: Bounds(most, still_s=STILL_S)})
 
 
 @contextmanager
