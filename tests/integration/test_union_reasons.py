@@ -184,6 +184,17 @@ def test_a_window_above_a_union_leaves_out_what_fulfils_a_branch(tmp_path: Path)
                                            "not_chosen"]  # fmt: skip
 
 
+def test_what_distinct_on_leaves_out_is_not_chosen(tmp_path: Path) -> None:
+    sql = f"SELECT DISTINCT ON (rid) id, rid FROM ({BY_KEY} UNION ALL {BY_REF}) u ORDER BY rid, id"
+    left = {**LEFT, "ref": ["R5", "R2", "R3", None, "R5", "R3"], "m": [1, 9, 2, 9, 2, 1]}
+
+    reasons = told(tmp_path, sql, left, RIGHT)
+
+    assert [code for code, _, _ in reasons] == ["predicate_failed", "key_not_found", "not_chosen",
+                                                "not_chosen"]  # fmt: skip
+    assert reasons[2][1].endswith("the match SQL asks for DISTINCT ON.")
+
+
 def test_keys_that_many_rows_share_are_judged_in_pieces(tmp_path: Path) -> None:
     ids = list(range(60))
     left = {"id": ids, "k": ["hot"] * 40 + [str(n) for n in range(20)],

@@ -9,11 +9,13 @@ from enum import StrEnum
 from datafusion import DataFrame, Expr, SessionContext, col
 
 from kalla_core.errors import SidesNotIdentified
+from kalla_core.matching.carried import CannotCarry, Carried, refusals_told
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.identity import SourceColumn, source_columns
+from kalla_core.matching.logical import DISTINCT_ON
 from kalla_core.matching.origins import HIDDEN, Origin, RowId
 from kalla_core.matching.query import ROW, MatchQuery, Side
-from kalla_core.matching.rebuild import CannotCarry, Carried, Rebuilder
+from kalla_core.matching.rebuild import Rebuilder
 
 
 class Identification(StrEnum):
@@ -70,14 +72,10 @@ def _carried(
     plain: DataFrame, numbered: SessionContext, query: MatchQuery, sides: Mapping[str, Side]
 ) -> Carried:
     keys = {side: query.side(side).primary_key for side in Side}
-    try:
+    with refusals_told():
         carried = Rebuilder(numbered, sides, keys).rebuild(plain.logical_plan())
         carried.frame.execution_plan()  # what can be planned cannot always be run
-        return carried
-    except Exception as error:
-        if type(error) is not Exception:  # DataFusion, refusing the rebuilt plan, raises just that
-            raise
-        raise CannotCarry(f"this statement ({error})") from error
+    return carried
 
 
 def _check_both_sides(carried: Carried, query: MatchQuery) -> None:
@@ -128,7 +126,7 @@ def _by_primary_keys(
         "primary keys, which must be unique."
     )
     warnings = [warning]
-    if obstacle == "DISTINCT ON":
+    if obstacle == DISTINCT_ON:
         warnings.append(
             "Which of several rows DISTINCT ON keeps is chance where its ORDER BY ties."
         )

@@ -53,6 +53,10 @@ _KEEPS_LEFT = {JoinKind.LEFT, JoinKind.FULL, JoinKind.LEFT_ANTI, JoinKind.LEFT_M
 _KEEPS_RIGHT = {JoinKind.RIGHT, JoinKind.FULL, JoinKind.RIGHT_ANTI, JoinKind.RIGHT_MARK}
 
 
+DISTINCT_ON = "DISTINCT ON"
+"""The name of an operator that is `Unknown`: the bindings hide its columns and its order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """Base of all operators.
@@ -282,7 +286,7 @@ def _aggregated(variant: Any, base: _Base) -> Operator:
 def _distinct(variant: Any, base: _Base) -> Operator:
     # DISTINCT ON shows neither its columns nor its order through the bindings.
     plain = "Distinct ALL" in repr(variant)
-    return Deduplicated(*base) if plain else Unknown(*base, "DISTINCT ON")
+    return Deduplicated(*base) if plain else Unknown(*base, DISTINCT_ON)
 
 
 def _windowed(variant: Any, base: _Base) -> Operator:

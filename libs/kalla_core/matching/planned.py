@@ -169,7 +169,7 @@ def _planned(asked: _Asked) -> Planned:
     possible = candidates(traced, reader, sides)
     choice = in_one_piece() if found.chance else choose(traced, possible, sides)
     finder = RuleFinder(query, numbered, sides, reader, choice.copartition)
-    rules = finder.rules(original, traced, carried=found.by is Identification.ROW_IDS)
+    rules = finder.rules(original, traced)
     return Planned(
         query=query,
         prepared=prepared,

@@ -21,6 +21,7 @@ from kalla_core.errors import EngineFailure
 from kalla_core.matching import logical as lp
 from kalla_core.matching.alternatives import chosen_alternatives
 from kalla_core.matching.branches import Chooser
+from kalla_core.matching.carried import CannotCarry, Carried
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.logical import JoinKind
 from kalla_core.matching.ordering import (
@@ -36,56 +37,10 @@ from kalla_core.matching.origins import (
     Collected,
     Origin,
     RowId,
-    hushed,
     member_field,
     shape,
 )
 from kalla_core.matching.query import ROW, Side
-
-
-class CannotCarry(Exception):
-    """Row ids cannot travel through an operator; the message says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """A rebuilt plan.
-
-    Attributes:
-        frame: the columns of the original by position and name, then hidden columns.
-        origins: the hidden columns that name source rows.
-        single: the sides of which every row names a single row (or, by an outer join, none).
-        meets: some row may name rows of both sides.
-        ties: what tells any two of its rows apart, for ORDER BY.
-        warnings: what the user should know about the order of rows that compare equal.
-        chance: a part that every fragment may compute for itself picks among equal rows as they
-            come, so that two fragments could pick differently.
-    """
-
-    frame: DataFrame
-    origins: tuple[Origin, ...]
-    single: frozenset[Side] = frozenset()
-    meets: bool = False
-    ties: Ties = field(default_factory=Ties)
-    warnings: tuple[str, ...] = ()
-    chance: bool = False
-
-    @property
-    def sides(self) -> frozenset[Side]:
-        """The sides of which rows are named."""
-        return frozenset(side for origin in self.origins for side in origin.sides)
-
-    def beside(self, other: Carried, frame: DataFrame) -> Carried:
-        """Return `frame`, whose rows are rows of both."""
-        return Carried(
-            frame,
-            hushed(self.origins, other.single) + hushed(other.origins, self.single),
-            self.single | other.single,
-            self.meets or other.meets or len(self.sides | other.sides) == len(Side),
-            self.ties.beside(other.ties),
-            self.warnings + other.warnings,
-            self.chance or other.chance,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +120,9 @@ class Rebuilder:
                 return self._limited(node)
             case lp.United():
                 return self._united(node)
+            case lp.Unknown() if self.chooser is not None and node.name == lp.DISTINCT_ON:
+                # Whoever looks at one branch asks what a pair must fulfil, not which are kept.
+                return self.rebuild(node.input)
             case lp.Unknown():
                 raise CannotCarry(node.name)
             case _:

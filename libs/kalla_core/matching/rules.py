@@ -16,12 +16,14 @@ from datafusion import DataFrame, LogicalPlan, SessionContext
 from kalla_core.matching.beyond import beyond_pairs, chooses
 from kalla_core.matching.branches import Chooser, names, ways
 from kalla_core.matching.candidates import candidates
+from kalla_core.matching.carried import CannotCarry, Carried, refusals_told
 from kalla_core.matching.conditions import Checked, Condition, checked_conditions, is_key
 from kalla_core.matching.keys import Copartition, KeyComponent
 from kalla_core.matching.lineage import Reader
+from kalla_core.matching.logical import DISTINCT_ON
 from kalla_core.matching.pairwise import Pairwise
 from kalla_core.matching.query import MatchQuery, Side
-from kalla_core.matching.rebuild import Carried, Rebuilder
+from kalla_core.matching.rebuild import Rebuilder
 from kalla_core.matching.requirements import Requirement, requirements
 from kalla_core.matching.trace import Traced, Tracer
 
@@ -89,33 +91,36 @@ class RuleFinder:
     reader: Reader
     copartition: Copartition | None
 
-    def rules(self, original: DataFrame, traced: Traced, *, carried: bool) -> Rules:
+    def rules(self, original: DataFrame, traced: Traced) -> Rules:
         """Return the rules.
 
         Args:
             original: the match SQL over tables without ROW.
             traced: the whole plan.
-            carried: row ids travel through it, so that its branches can be told apart.
         """
         found = self._rules((("", traced),))
-        if not carried:
-            return found
         plan = original.logical_plan()
         said = plan.display_indent()
+        steps = (DISTINCT_ON,) if "DistinctOn:" in said else ()
         if "Union" in said:
             branches = self._branches(plan)
-            found = self._rules(branches) if branches else found
+            found = self._rules(branches, steps) if branches else found
         if " OR " in said and not all(rule.keys for rule in found.rules):
-            apart = self._rules(self._branches(plan, alternatives=True))
+            apart = self._rules(self._branches(plan, alternatives=True), steps)
             found = apart if any(rule.keys for rule in apart.rules) else found
         return found
 
-    def _rules(self, branches: Sequence[tuple[str, Traced]]) -> Rules:
+    def _rules(self, branches: Sequence[tuple[str, Traced]], steps: tuple[str, ...] = ()) -> Rules:
+        """Return the rules of some branches.
+
+        Args:
+            steps: what the match SQL does besides, which the branches do not show.
+        """
         keys_of = [self._keys(branch) for _, branch in branches]
         common = _common([keys for keys in keys_of if keys])
         return Rules(
             tuple(
-                self._rule(name, branch, common if common and keys else keys)
+                self._rule(name, branch, common if common and keys else keys, steps)
                 for (name, branch), keys in zip(branches, keys_of, strict=True)
             ),
             common,
@@ -126,13 +131,18 @@ class RuleFinder:
     ) -> tuple[tuple[str, Traced], ...]:
         """Return the plan as each of its branches alone, where that can give a pair.
 
-        None if there are too many.
+        None if there are too many, or if an operator cannot be looked through.
         """
         found: list[tuple[Chooser, Carried]] = []
-        for way in ways(lambda chooser: self._rebuilt(plan, chooser), alternatives=alternatives):
-            found.append(way)
-            if len(found) > _MOST_RULES:
-                return ()
+        try:
+            for way in ways(
+                lambda chooser: self._rebuilt(plan, chooser), alternatives=alternatives
+            ):
+                found.append(way)
+                if len(found) > _MOST_RULES:
+                    return ()
+        except CannotCarry:
+            return ()
         tracer = Tracer(self.reader, self.sides)
         named = zip(names([chooser for chooser, _ in found]), found, strict=True)
         traced = [
@@ -145,7 +155,10 @@ class RuleFinder:
 
     def _rebuilt(self, plan: LogicalPlan, chooser: Chooser) -> Carried:
         keys = {side: self.query.side(side).primary_key for side in Side}
-        return Rebuilder(self.numbered, self.sides, keys, chooser).rebuild(plan)
+        with refusals_told():
+            carried = Rebuilder(self.numbered, self.sides, keys, chooser).rebuild(plan)
+            carried.frame.optimized_logical_plan()
+        return carried
 
     def _reads_both(self, traced: Traced) -> bool:
         """Whether rows of both sides come out: a branch of a condition never true reads none."""
@@ -159,12 +172,13 @@ class RuleFinder:
         possible = candidates(traced, self.reader, self.sides).components
         return tuple(key for key in possible if any(is_key(one, [key]) for one in required))
 
-    def _rule(self, name: str, traced: Traced, keys: Sequence[KeyComponent]) -> Rule:
+    def _rule(
+        self, name: str, traced: Traced, keys: Sequence[KeyComponent], steps: tuple[str, ...]
+    ) -> Rule:
         required: tuple[Requirement, ...] = tuple(requirements(traced))
         told = checked_conditions(required, keys, Pairwise(self.numbered, self.sides))
-        return Rule(
-            name, tuple(keys), told.checked, beyond_pairs(traced, told.untold), chooses(traced)
-        )
+        beyond = (*beyond_pairs(traced, told.untold), *steps)
+        return Rule(name, tuple(keys), told.checked, beyond, bool(steps) or chooses(traced))
 
 
 def _common(several: Sequence[tuple[KeyComponent, ...]]) -> tuple[KeyComponent, ...]:

@@ -116,6 +116,18 @@ def test_alternatives_that_each_have_a_key_are_rules(sql: str) -> None:
     assert "left_src.cur = 'EUR'" in [one.text for one in planned(sql).rules[0].conditions]
 
 
+def test_branches_below_distinct_on_are_rules_that_choose() -> None:
+    sql = f"select distinct on (id) id, rid from ({BY_K} union all {BY_REF}) u order by id, rid"
+
+    assert keys_of(sql) == {
+        "Branch 1 of the UNION": ["k = k"],
+        "Branch 2 of the UNION": ["ref = ref"],
+    }
+    assert {(rule.beyond, rule.chooses) for rule in planned(sql).rules} == {
+        (("DISTINCT ON",), True)
+    }
+
+
 def test_alternatives_within_a_branch_are_rules_where_the_branch_has_no_key() -> None:
     assert keys_of(f"{BY_K} or l.ref = r.ref union all {BY_GRP}") == {
         "Branch 1 of the UNION and alternative 1 of the OR": ["k = k"],
