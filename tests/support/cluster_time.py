@@ -10,15 +10,23 @@ from datetime import timedelta
 from random import Random
 from typing import Any, cast
 
-from kalla_coordinator.cluster.attempts import Try
-from kalla_coordinator.cluster.dispatch import Dispatcher, Line, Timing
+from kalla_coordinator.cluster.attempts import StageName, Try
+from kalla_coordinator.cluster.dispatch import Dispatcher, Timing
+from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.members import Patience
 from kalla_coordinator.cluster.run_state import RunState
 from kalla_coordinator.cluster.works import RunName
 from kalla_core.errors import Cancelled
 from kalla_core.fragments.attempt import AttemptId
-from kalla_core.fragments.outcome import FragmentEnded, FragmentFailed, Outcome, failed
-from kalla_core.fragments.presence import CancelFragment, ForgetJob, Heartbeat, Hello
+from kalla_core.fragments.outcome import (
+    FetchFault,
+    FragmentEnded,
+    FragmentFailed,
+    Outcome,
+    failed,
+    fetch_failed,
+)
+from kalla_core.fragments.presence import CancelFragment, ForgetJob, Heartbeat, Hello, PeerGone
 from kalla_core.fragments.remote import Launch
 from tests.support.cluster_world import outcome_of
 
@@ -26,6 +34,8 @@ TIMING = Timing(
     timedelta(seconds=2), Patience(grace=timedelta(seconds=10), silence=timedelta(seconds=15))
 )
 SLOTS = 2
+SILENCE_S = 30.0
+"""How long executors wait for one that does not answer."""
 
 
 @dataclass
@@ -34,11 +44,16 @@ class Site:
 
     Attributes:
         random: how long fragments take, and whatever else is chance.
+        inputs: what an attempt fetches, by who holds it.
+        apart: pairs of executors that do not reach each other.
     """
 
     dispatcher: Dispatcher
     random: Random
     outcomes: dict[AttemptId, Outcome] = field(default_factory=dict)
+    inputs: dict[AttemptId, dict[str, tuple[AttemptId, ...]]] = field(default_factory=dict)
+    apart: set[frozenset[str]] = field(default_factory=set)
+    executors: dict[str, ImaginedExecutor] = field(default_factory=dict)
 
     def launch_of(self, name: RunName) -> Any:
         """Return what makes the launches of a run."""
@@ -46,9 +61,21 @@ class Site:
         def launch(state: RunState, which: Try, where: Mapping[str, tuple[str, int]]) -> Launch:
             del where
             self.outcomes[name.of(which)] = outcome_of(which, state.buckets, 1 << 20)
+            self.inputs[name.of(which)] = _inputs(name, state, which)
             return Launch(name.of(which), cast("Any", None), cast("Any", None))
 
         return launch
+
+
+def _inputs(name: RunName, state: RunState, which: Try) -> dict[str, tuple[AttemptId, ...]]:
+    found: dict[str, tuple[AttemptId, ...]] = {}
+    if which.fragment.stage is StageName.JOIN:
+        for fragment in state.of(StageName.SCAN):
+            assert fragment.accepted is not None
+            one = name.of(Try(fragment.key, fragment.accepted.attempt))
+            holder = fragment.accepted.executor
+            found[holder] = (*found.get(holder, ()), one)
+    return found
 
 
 class ImaginedExecutor:
@@ -63,6 +90,8 @@ class ImaginedExecutor:
         self._running: dict[AttemptId, asyncio.Task[None]] = {}
         self._held: set[AttemptId] = set()
         self._line: Line | None = None
+        self._gone: dict[str, asyncio.Event] = {}
+        site.executors[name] = self
 
     async def live(self) -> None:
         """Be there, and be there again whenever the stream breaks."""
@@ -73,6 +102,11 @@ class ImaginedExecutor:
         finally:
             for task in self._running.values():
                 task.cancel()
+
+    @property
+    def awake(self) -> asyncio.Event:
+        """Set while it is not frozen."""
+        return self._awake
 
     async def freeze(self, seconds: float) -> None:
         """Do, hear and say nothing for a while."""
@@ -128,14 +162,42 @@ class ImaginedExecutor:
                         self._held.discard(attempt)
                         if attempt in self._running:
                             self._running.pop(attempt).cancel()
+            case PeerGone(executor):
+                self._gone.setdefault(executor, asyncio.Event()).set()
             case _:
                 pass
 
+    async def _fetched(self, attempt: AttemptId) -> FragmentFailed | None:
+        """Wait for what others have; what comes of it if they cannot be reached."""
+        for holder, wanted in self._site.inputs[attempt].items():
+            gone = self._gone[holder] = asyncio.Event()
+            if holder == self.name:
+                continue
+            if frozenset({holder, self.name}) in self._site.apart:
+                answers = asyncio.Event()
+            else:
+                answers = self._site.executors[holder].awake
+            waits = {asyncio.create_task(one.wait()) for one in (gone, answers)}
+            try:
+                await asyncio.wait(waits, timeout=SILENCE_S, return_when="FIRST_COMPLETED")
+            finally:
+                for one in waits:
+                    one.cancel()
+            if not answers.is_set():
+                fault = FetchFault(holder, wanted, unreachable=not gone.is_set())
+                return failed(fetch_failed(f"{holder} does not answer.", fault))
+        return None
+
     async def _work(self, attempt: AttemptId) -> None:
         async with self._slots:
-            await asyncio.sleep(self._site.random.uniform(0.1, 4.0))
+            failure = await self._fetched(attempt)
+            if failure is None:
+                await asyncio.sleep(self._site.random.uniform(0.1, 4.0))
             await self._awake.wait()
         del self._running[attempt]
+        if failure is not None:
+            self._tell(attempt, failure)
+            return
         self._held.add(attempt)
         self._tell(attempt, self._site.outcomes[attempt])
 

@@ -16,8 +16,9 @@ from typing import Any, cast
 
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster.attempts import RetryPolicy, StageName
-from kalla_coordinator.cluster.dispatch import ActiveRun, Dispatcher, Line, Timing
+from kalla_coordinator.cluster.dispatch import ActiveRun, Dispatcher, Timing
 from kalla_coordinator.cluster.layout import Room, Shape
+from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.members import Patience
 from kalla_coordinator.cluster.run_state import FINAL, Setup, begun
 from kalla_coordinator.cluster.works import RunName

@@ -36,6 +36,7 @@ from kalla_core.fragments.presence import (
     ForgetJob,
     Heartbeat,
     Hello,
+    PeerGone,
     Refusal,
     Welcome,
 )
@@ -124,7 +125,7 @@ LAUNCHES = st.builds(Launch, ATTEMPTS, CONTEXTS, WORKS, TIMES_LEFT, st.binary(ma
 SIDES = st.fixed_dictionaries({Side.LEFT: COUNTS, Side.RIGHT: COUNTS})
 SIZES = st.builds(BucketSize, st.integers(0, 4095), COUNTS, COUNTS, COUNTS)
 FILES = st.builds(EvidencePart, TEXTS, COUNTS, COUNTS, TEXTS, TEXTS, _several(TEXTS))
-FAULTS = st.builds(FetchFault, TEXTS, _several(ATTEMPTS))
+FAULTS = st.builds(FetchFault, TEXTS, _several(ATTEMPTS), st.booleans())
 ERRORS: st.SearchStrategy[KallaError] = (
     st.builds(Crashed, TEXTS)
     | st.builds(OutOfMemory, TEXTS, operator=TEXTS)
@@ -180,4 +181,5 @@ TO_EXECUTORS = (
     | LAUNCHES
     | st.builds(CancelFragment, ATTEMPTS)
     | st.builds(ForgetJob, TEXTS, st.integers(1, 9))
+    | st.builds(PeerGone, TEXTS)
 )

@@ -14,7 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from kalla_coordinator.cluster.counting import Counting, NoCounts
-from kalla_coordinator.cluster.dispatch import Dispatcher, Line, Timing
+from kalla_coordinator.cluster.dispatch import Dispatcher, Timing
+from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.members import Patience
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.fragment import run_fragment

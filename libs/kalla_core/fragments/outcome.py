@@ -129,10 +129,14 @@ class FetchFault:
     """Inputs that could not be read: of which executor, and which of them.
 
     An executor that does not answer is told with all attempts that were wanted of it.
+
+    Attributes:
+        unreachable: it does not answer, and may still have them.
     """
 
     executor_id: str
     attempts: tuple[AttemptId, ...]
+    unreachable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,7 @@ def fetch_failed(message: str, fault: FetchFault) -> FetchFailed:
         message,
         executor_id=fault.executor_id,
         attempts=[str(attempt) for attempt in fault.attempts],
+        unreachable=fault.unreachable,
     )
 
 
@@ -197,4 +202,7 @@ def _fault(error: KallaError) -> FetchFault | None:
     if not isinstance(error, FetchFailed) or not isinstance(attempts, list | tuple):
         return None
     executor_id = str(error.details.get("executor_id"))
-    return FetchFault(executor_id, tuple(parse_attempt_id(str(one)) for one in attempts))
+    unreachable = error.details.get("unreachable") is True
+    return FetchFault(
+        executor_id, tuple(parse_attempt_id(str(one)) for one in attempts), unreachable
+    )

@@ -98,4 +98,11 @@ class ForgetJob:
     run_attempt: int
 
 
-ToExecutor = Welcome | Refusal | Launch | CancelFragment | ForgetJob
+@dataclass(frozen=True, slots=True)
+class PeerGone:
+    """An executor is no member any more: who waits for spools of it waits in vain."""
+
+    executor_id: str
+
+
+ToExecutor = Welcome | Refusal | Launch | CancelFragment | ForgetJob | PeerGone

@@ -14,6 +14,7 @@ from kalla_core.fragments.presence import (
     FromExecutor,
     Heartbeat,
     Hello,
+    PeerGone,
     Refusal,
     ToExecutor,
     Welcome,
@@ -81,6 +82,8 @@ def to_executor_message(said: ToExecutor) -> pb.ToExecutor:
         case ForgetJob():
             forget = pb.ForgetJob(run_id=said.run_id, run_attempt=said.run_attempt)
             return pb.ToExecutor(forget=forget)
+        case PeerGone():
+            return pb.ToExecutor(peer_gone=pb.PeerGone(executor_id=said.executor_id))
         case _:
             assert_never(said)
 
@@ -103,6 +106,8 @@ def to_executor(message: pb.ToExecutor) -> ToExecutor:
             return CancelFragment(attempt_of(message.cancel.id))
         case "forget":
             return ForgetJob(message.forget.run_id, message.forget.run_attempt)
+        case "peer_gone":
+            return PeerGone(message.peer_gone.executor_id)
         case unknown:
             raise _not_understood(unknown)
 

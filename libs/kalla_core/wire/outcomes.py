@@ -192,6 +192,7 @@ def _failed(failed: FragmentFailed) -> pb.FragmentFailed:
     message = pb.FragmentFailed(failure=failure_message(failed.error), cause=_CAUSES[failed.cause])
     if failed.fetch is not None:
         message.fetch.executor_id = failed.fetch.executor_id
+        message.fetch.unreachable = failed.fetch.unreachable
         message.fetch.sources.extend(attempt_message(one) for one in failed.fetch.attempts)
     return message
 
@@ -200,7 +201,7 @@ def _failed_of(message: pb.FragmentFailed) -> FragmentFailed:
     fetch = None
     if message.HasField("fetch"):
         sources = tuple(attempt_of(one) for one in message.fetch.sources)
-        fetch = FetchFault(message.fetch.executor_id, sources)
+        fetch = FetchFault(message.fetch.executor_id, sources, message.fetch.unreachable)
     cause = _CAUSES_BACK.get(message.cause, Cause.TRANSIENT)
     return FragmentFailed(error_of(message.failure), cause, fetch)
 

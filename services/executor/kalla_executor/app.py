@@ -162,6 +162,7 @@ class _Executor:
                 launch=self._runner.launch,
                 cancel=lambda said: self._runner.cancel(said.id),
                 forget=lambda said: self._runner.forget(said.run_id, said.run_attempt),
+                gone=lambda said: self._runner.peer_gone(said.executor_id),
             ),
             authorities,
         )

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -26,7 +26,7 @@ from kalla_core.evidence.disk import disk_errors
 from kalla_core.fragments.attempt import parse_attempt_id
 from kalla_core.fragments.outcome import FetchFault, fetch_failed
 from kalla_executor.exchange import PIECE_BYTES, index_of, payload
-from kalla_executor.flight import missing_attempts
+from kalla_executor.flight import BUSY, missing_attempts
 
 PEERS_AT_ONCE = 4
 BUDGET_BYTES = 32 << 20
@@ -54,7 +54,7 @@ class Request:
     def fault(self) -> FetchFault:
         """What to say if nothing of it can be had."""
         attempts = dict.fromkeys(want.place.attempt for want in self.wants)
-        return FetchFault(self.executor_id, tuple(attempts))
+        return FetchFault(self.executor_id, tuple(attempts), unreachable=True)
 
 
 class ByteBudget:
@@ -197,12 +197,14 @@ def _fetch(
 ) -> dict[Want, SpoolFile]:
     """Fetch from one peer; a peer that does not answer is asked again, a few times."""
     pause = threading.Event()
+    progress.hear(request.executor_id)  # a further try is no sign of life
     for attempt in range(1, _TRIES + 1):
-        progress.hear(request.executor_id)
         try:
             target = folder.with_name(f"{folder.name}-{attempt}")
             return _fetch_once(request, target, budget, progress)
         except flight.FlightUnavailableError as error:
+            if BUSY in str(error):
+                progress.hear(request.executor_id)
             if attempt == _TRIES:
                 raise _unreachable(request, str(error)) from error
             pause.wait(_PAUSE_S * attempt)
@@ -314,7 +316,12 @@ def _unreachable(request: Request, said: str) -> FetchFailed:
 def _refused(request: Request, error: Exception) -> KallaError:
     missing = missing_attempts(error)
     if not missing:
-        return _unreachable(request, f"{type(error).__name__}: {error}")
+        said = f"{type(error).__name__}: {error}"
+        return fetch_failed(
+            f"What the executor {request.executor_id} at {_address(request)} sent is not what was "
+            f"asked for: {said}.",
+            replace(request.fault, unreachable=False),
+        )
     attempts = tuple(dict.fromkeys(parse_attempt_id(one) for one in missing))
     return fetch_failed(
         f"The executor {request.executor_id} does not have {len(attempts)} of the spools that "

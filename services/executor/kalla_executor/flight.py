@@ -22,6 +22,9 @@ from kalla_executor.exchange import SCHEMA, Piece, chosen, pieces
 _STREAMS = 32
 _TURN_PATIENCE_S = 20.0
 
+BUSY = "too many peers fetch from this executor"
+"""What an executor says that is there, and serves others."""
+
 
 class SpoolKeys:
     """The keys that tickets are signed with: one for each run attempt that this executor works for.
@@ -104,7 +107,7 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
         had_turn = self._turns.acquire(timeout=_TURN_PATIENCE_S)
         self._waited(time.monotonic() - start)
         if not had_turn:
-            raise flight.FlightUnavailableError("too many peers fetch from this executor")
+            raise flight.FlightUnavailableError(BUSY)
         return flight.GeneratorStream(SCHEMA, begun(self._stream(wanted, files)))
 
     def _open(self, wanted: tuple[Wanted, ...]) -> list[SpoolFile]:

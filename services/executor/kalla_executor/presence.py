@@ -26,6 +26,7 @@ from kalla_core.fragments.presence import (
     FromExecutor,
     Heartbeat,
     Hello,
+    PeerGone,
     Refusal,
     ToExecutor,
     Welcome,
@@ -56,6 +57,7 @@ class Ears:
     launch: Callable[[Launch], None]
     cancel: Callable[[CancelFragment], None]
     forget: Callable[[ForgetJob], None]
+    gone: Callable[[PeerGone], None]
 
 
 class Refused(KallaError):
@@ -218,6 +220,8 @@ class Presence:
                 self._ears.cancel(said)
             case ForgetJob():
                 self._ears.forget(said)
+            case PeerGone():
+                self._ears.gone(said)
             case Welcome():
                 self._ears.welcome(said)
             case Refusal():

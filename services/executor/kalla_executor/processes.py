@@ -39,25 +39,36 @@ class SlotProcesses:
         self._start = start
         self._metrics = metrics
 
-    def carry_out(self, task: tasks.Task, limits: Callable[[], Limits], tell: Tell) -> Outcome:
+    def carry_out(
+        self,
+        task: tasks.Task,
+        limits: Callable[[], Limits],
+        tell: Tell,
+        fetched: Callable[[], None],
+    ) -> Outcome:
         """Return what became of a task.
 
         Args:
             limits: of the process, from now on.
             tell: takes reports.
+            fetched: called once all is here that peers had.
 
         Raises:
             KallaError: as `Child.ask` does, and as `limits` does.
         """
         while True:  # as often as there are processes that rest, at most
             with suppress(_NotBegun), running(CHILD, limits(), start=self._start) as child:
-                return self._ask(child, task, tell)
+                return self._ask(child, task, tell, fetched)
 
-    def _ask(self, child: Child, task: tasks.Task, tell: Tell) -> Outcome:
+    def _ask(
+        self, child: Child, task: tasks.Task, tell: Tell, fetched: Callable[[], None]
+    ) -> Outcome:
         begun = False
         try:
             for answer in child.ask(tasks.task_json(task)):
                 begun = True
+                if answer["event"] == "fetched":
+                    fetched()
                 outcome = self._heard(answer, task, tell)
                 if outcome is None:
                     continue

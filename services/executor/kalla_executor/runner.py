@@ -27,12 +27,14 @@ from kalla_core.errors import (
 )
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import (
+    FetchFault,
     FragmentEnded,
     FragmentProgress,
     JoinDone,
     Outcome,
     SettleDone,
     failed,
+    fetch_failed,
 )
 from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
@@ -51,13 +53,14 @@ Tell = Callable[[FragmentProgress | FragmentEnded], None]
 
 @dataclass
 class _Slot:
-    """An attempt in hand; `received` is on the monotonic clock."""
+    """An attempt in hand; `received` is on the monotonic clock, `fetched` once nothing is to be."""
 
     launch: Launch
     received: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
     why: KallaError | None = None
     forgotten: bool = False
+    fetched: bool = False
     spilled_bytes: int = 0
 
     def end(self, why: KallaError) -> None:
@@ -141,6 +144,15 @@ class Runner:
                 slot.end(Cancelled("The run is over."))
         self._folder.forget(run_id, run_attempt)
         self._keys.forget(run_id, run_attempt)
+
+    def peer_gone(self, peer: str) -> None:
+        """Stop attempts that still wait for spools of an executor which is gone."""
+        for slot in self._slots.values():
+            mine = by_executor(wants(slot.launch.work)).get(peer)
+            if mine is not None and not slot.fetched:
+                attempts = tuple(dict.fromkeys(want.place.attempt for want in mine))
+                fault = FetchFault(peer, attempts)
+                slot.end(fetch_failed(f"The executor {peer} is gone with its spools.", fault))
 
     async def watch_disk(self) -> None:
         """Look at the spool's size for ever; what takes too much room ends with `OutOfDisk`."""
@@ -237,7 +249,11 @@ class Runner:
             self._authorities,
             self._access,
         )
-        return self._processes.carry_out(task, lambda: self._limits(slot), tell)
+
+        def fetched() -> None:
+            slot.fetched = True
+
+        return self._processes.carry_out(task, lambda: self._limits(slot), tell, fetched)
 
     def _limits(self, slot: _Slot) -> Limits:
         return Limits(self._share.memory_bytes, _time_left(slot), slot.stop)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -237,7 +238,7 @@ def test_a_peer_that_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
         release.set()
         server.shutdown()
 
-    assert fault == FetchFault("peer", (attempt(0),))
+    assert fault == FetchFault("peer", (attempt(0),), unreachable=True)
 
 
 def test_a_host_that_takes_no_bytes_is_not_waited_for(tmp_path: Path) -> None:
@@ -246,7 +247,30 @@ def test_a_host_that_takes_no_bytes_is_not_waited_for(tmp_path: Path) -> None:
 
         fault = fault_of([request], tmp_path, patience_s=0.5)
 
-    assert fault == FetchFault("peer", (attempt(0),))
+    assert fault == FetchFault("peer", (attempt(0),), unreachable=True)
+
+
+def test_a_host_that_hangs_up_again_and_again_is_not_waited_for_anew_each_time(
+    tmp_path: Path,
+) -> None:
+    patience_s = 2.0
+
+    def hangs_up(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Timer(0.75 * patience_s, connection.close).start()
+
+    with peer(tmp_path / "spool") as one, socket.create_server(("127.0.0.1", 0)) as mute:
+        threading.Thread(target=hangs_up, args=(mute,), daemon=True).start()
+        request = replace(one.request(one.want(0, None)), port=mute.getsockname()[1])
+        began = time.monotonic()
+        fault = fault_of([request], tmp_path, patience_s)
+        took = time.monotonic() - began
+        mute.shutdown(socket.SHUT_RDWR)
+
+    assert fault == FetchFault("peer", (attempt(0),), unreachable=True)
+    assert took < 2 * patience_s
 
 
 def test_own_spools_are_read_where_they_lie(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ class ToExecutor(_message.Message):
     LAUNCH_FIELD_NUMBER: _builtins.int
     CANCEL_FIELD_NUMBER: _builtins.int
     FORGET_FIELD_NUMBER: _builtins.int
+    PEER_GONE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def registered(self) -> Global___Registered: ...
     @_builtins.property
@@ -129,6 +130,8 @@ class ToExecutor(_message.Message):
     def cancel(self) -> Global___CancelFragment: ...
     @_builtins.property
     def forget(self) -> Global___ForgetJob: ...
+    @_builtins.property
+    def peer_gone(self) -> Global___PeerGone: ...
     def __init__(
         self,
         *,
@@ -137,12 +140,13 @@ class ToExecutor(_message.Message):
         launch: Global___Launch | None = ...,
         cancel: Global___CancelFragment | None = ...,
         forget: Global___ForgetJob | None = ...,
+        peer_gone: Global___PeerGone | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "forget", b"forget", "launch", b"launch", "message", b"message", "refused", b"refused", "registered", b"registered"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "forget", b"forget", "launch", b"launch", "message", b"message", "peer_gone", b"peer_gone", "refused", b"refused", "registered", b"registered"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "forget", b"forget", "launch", b"launch", "message", b"message", "refused", b"refused", "registered", b"registered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "forget", b"forget", "launch", b"launch", "message", b"message", "peer_gone", b"peer_gone", "refused", b"refused", "registered", b"registered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["registered", "refused", "launch", "cancel", "forget"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["registered", "refused", "launch", "cancel", "forget", "peer_gone"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -1179,7 +1183,10 @@ class FetchFailed(_message.Message):
 
     EXECUTOR_ID_FIELD_NUMBER: _builtins.int
     SOURCES_FIELD_NUMBER: _builtins.int
+    UNREACHABLE_FIELD_NUMBER: _builtins.int
     executor_id: _builtins.str
+    unreachable: _builtins.bool
+    """it does not answer, and may still have them"""
     @_builtins.property
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.AttemptId]: ...
     def __init__(
@@ -1187,10 +1194,11 @@ class FetchFailed(_message.Message):
         *,
         executor_id: _builtins.str = ...,
         sources: _abc.Iterable[_common_pb2.AttemptId] | None = ...,
+        unreachable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "sources", b"sources"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "sources", b"sources", "unreachable", b"unreachable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1215,6 +1223,27 @@ class CancelFragment(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelFragment: _TypeAlias = CancelFragment  # noqa: Y015
+
+@_typing.final
+class PeerGone(_message.Message):
+    """An executor is no member any more: who waits for spools of it waits in vain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
+    executor_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        executor_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PeerGone: _TypeAlias = PeerGone  # noqa: Y015
 
 @_typing.final
 class ForgetJob(_message.Message):

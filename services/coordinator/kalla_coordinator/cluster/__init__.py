@@ -4,6 +4,7 @@ members     *  who is registered, suspect, draining or gone
 attempts    *  one fragment and its tries: which runs, which one counts
 layout      *  how many buckets, which of them a join takes, which side it takes whole
 work        *  the fragments of a run, and what each needs of others
+reach       *  who cannot reach whom, and where a run works then; severed: what it does again
 stages      *  a run on the cluster: news in, launches, cancellations and its end out
 placement   *  which fragment gets which free slot, fairly among jobs
 counting       what is counted, for metrics

@@ -53,10 +53,12 @@ class RetryPolicy:
         own_failures: that a fragment may have for reasons of its own before the run fails.
         losses: attempts that may come to nothing for other reasons (an executor or an input was
             lost); a bound only so that every run ends.
+        cuts: those of them that did not reach an executor which is there.
     """
 
     own_failures: int = 3
     losses: int = 20
+    cuts: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Fragment:
 
     Attributes:
         used: attempts so far; the next has the number after it.
-        failures: of its own; `losses` for other reasons.
+        failures: of its own; `losses` for other reasons, `cuts` of them out of reach of an input.
         first_cause: the first error, which is what a run that gives up on it reports.
         avoided: executors where it failed.
         setback: what became of the last attempt that does not count, a `Cause` or `output_lost`;
@@ -100,6 +102,7 @@ class Fragment:
     used: int = 0
     failures: int = 0
     losses: int = 0
+    cuts: int = 0
     first_cause: KallaError | None = None
     avoided: frozenset[str] = frozenset()
     setback: str = ""
@@ -151,6 +154,10 @@ class Fragment:
             setback=cause_of(error).value,
         )
 
+    def cut_off(self, error: KallaError) -> Fragment:
+        """Return it with the running attempt lost: an executor with its input was out of reach."""
+        return replace(self.lost(error), cuts=self.cuts + 1, first_cause=error)
+
     def anew(self) -> Fragment:
         """Return it as if it had not begun, but for its attempts' numbers: with less at a time."""
         setback = Cause.OUT_OF_MEMORY.value if self.used else ""
@@ -164,4 +171,8 @@ class Fragment:
 
     def exhausted(self, policy: RetryPolicy) -> bool:
         """Whether it has failed or been lost once too often."""
-        return self.failures > policy.own_failures or self.losses > policy.losses
+        return (
+            self.failures > policy.own_failures
+            or self.losses > policy.losses
+            or self.cuts > policy.cuts
+        )

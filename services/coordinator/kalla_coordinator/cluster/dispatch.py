@@ -21,15 +21,22 @@ from kalla_coordinator.cluster import stages
 from kalla_coordinator.cluster.attempts import FragmentKey, Try
 from kalla_coordinator.cluster.counting import Counting, NoCounts
 from kalla_coordinator.cluster.infos import info_of
+from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.occupancy import Occupancy, run_of
 from kalla_coordinator.cluster.placement import Seat, Wish, assign
 from kalla_coordinator.cluster.progress import Reports
+from kalla_coordinator.cluster.reach import Remembered
 from kalla_coordinator.cluster.run_state import FINAL, RunState, ready
 from kalla_coordinator.cluster.works import RunName, try_of
 from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.cause import Cause
-from kalla_core.fragments.outcome import FragmentEnded, FragmentFailed, FragmentProgress
+from kalla_core.fragments.outcome import (
+    FetchFault,
+    FragmentEnded,
+    FragmentFailed,
+    FragmentProgress,
+)
 from kalla_core.fragments.presence import (
     CancelFragment,
     Draining,
@@ -37,6 +44,7 @@ from kalla_core.fragments.presence import (
     FromExecutor,
     Heartbeat,
     Hello,
+    PeerGone,
     Refusal,
     ToExecutor,
     Welcome,
@@ -56,22 +64,6 @@ class Timing:
 
     heartbeat: timedelta
     patience: m.Patience
-
-
-class Line:
-    """One stream of an executor: what is to be sent on it, in order; None ends it."""
-
-    def __init__(self, number: m.StreamId) -> None:
-        self.number = number
-        self.outbox: asyncio.Queue[ToExecutor | None] = asyncio.Queue()
-
-    def send(self, said: ToExecutor) -> None:
-        """Queue something."""
-        self.outbox.put_nowait(said)
-
-    def close(self) -> None:
-        """End the stream after what is queued."""
-        self.outbox.put_nowait(None)
 
 
 LaunchOf = Callable[[RunState, Try, Mapping[str, tuple[str, int]]], Launch]
@@ -112,6 +104,7 @@ class Dispatcher:
         self._numbers = itertools.count(1)
         self._runs: dict[RunName, ActiveRun] = {}
         self._occupied = Occupancy()
+        self._severed = Remembered()
         self._assigning = False
         self._freed = asyncio.Event()
 
@@ -195,7 +188,8 @@ class Dispatcher:
         self, name: RunName, state: RunState, launch_of: LaunchOf, changed: Callable[[], None]
     ) -> ActiveRun:
         """Work on a run attempt from now on, until `end`."""
-        run = ActiveRun(name, state, launch_of, changed, self._loop.create_future())
+        known = replace(state, severed=self._severed.at(self._loop.time()))
+        run = ActiveRun(name, known, launch_of, changed, self._loop.create_future())
         self._runs[name] = run
         for executor, member in self._members.of.items():
             if member.open:
@@ -284,13 +278,31 @@ class Dispatcher:
         which, outcome = try_of(ended.id), ended.outcome
         run.reports = run.reports.ended(which)
         lost: frozenset[Try] = frozenset()
+        cut_from: str | None = None
         if isinstance(outcome, FragmentFailed):
             self._log_failure(ended, outcome)
             if outcome.cause is Cause.TRANSIENT:
                 self._pause(run, which.fragment)
             if outcome.fetch is not None:
                 lost = frozenset(try_of(one) for one in outcome.fetch.attempts)
-        self.apply(run, e.Ended(which, outcome, lost))
+                cut_from = self._cut_from(run, which, outcome.fetch)
+        self.apply(run, e.Ended(which, outcome, lost, cut_from))
+
+    def _cut_from(self, run: ActiveRun, which: Try, fault: FetchFault) -> str | None:
+        """Return the executor that a fragment could not reach, if that one is there all the same.
+
+        One whose stream is broken is about to be lost, and what it holds with it.
+        """
+        fragment = run.state.fragments.get(which.fragment)
+        holder = self._members.of.get(fault.executor_id)
+        if not fault.unreachable or holder is None or holder.broken_at is not None:
+            return None
+        if fragment is None or fragment.running is None or not fragment.is_running(which):
+            return None
+        reader = fragment.running.executor
+        self._severed.note(frozenset({reader, fault.executor_id}), self._loop.time())
+        get_logger().warning("executors_apart", reader=reader, holder=fault.executor_id)
+        return fault.executor_id
 
     def _log_failure(self, ended: FragmentEnded, outcome: FragmentFailed) -> None:
         get_logger().warning(
@@ -362,6 +374,9 @@ class Dispatcher:
         self._freed.set()
 
     def _gone(self, executor: str, why: str) -> None:
+        self._severed.forget(executor)
+        for other in self._members.of:
+            self._send(other, PeerGone(executor))
         for attempt in self._occupied.on(executor):
             self._lose(attempt)
         for run in list(self._runs.values()):

@@ -50,11 +50,13 @@ class Ended:
 
     Attributes:
         lost: which attempts' outputs could not be fetched, with `Cause.FETCH_FAILED`.
+        cut_from: the executor that has them, if it is there and only out of reach.
     """
 
     which: Try
     outcome: Outcome
     lost: frozenset[Try] = frozenset()
+    cut_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

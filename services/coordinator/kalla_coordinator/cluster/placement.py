@@ -38,6 +38,8 @@ class Ready:
         local_bytes: of its inputs, by the executor that has them.
         allowed: executors it may run on; None for all.
         avoided: executors it should not run on while there are others.
+        unable: executors that cannot reach what it reads, or from where nobody could read what it
+            leaves.
     """
 
     key: FragmentKey
@@ -45,6 +47,7 @@ class Ready:
     local_bytes: Mapping[str, int] = field(default_factory=lambda: NOWHERE)
     allowed: frozenset[str] | None = None
     avoided: frozenset[str] = frozenset()
+    unable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ def _best(ready: Ready, free: Mapping[str, int], slots: Mapping[str, int]) -> st
 
     One where it failed before is taken only if it is the only kind there is at all, busy or not.
     """
-    allowed = [name for name in free if ready.allowed is None or name in ready.allowed]
+    able = [name for name in free if name not in ready.unable]
+    allowed = [name for name in able if ready.allowed is None or name in ready.allowed]
     wanted = [name for name in allowed if name not in ready.avoided] or allowed
     able = [name for name in wanted if free[name] > 0]
     if not able:

@@ -19,6 +19,7 @@ from kalla_coordinator.cluster.attempts import (
 from kalla_coordinator.cluster.layout import Layout, Room, Shape
 from kalla_coordinator.cluster.near import Near
 from kalla_coordinator.cluster.placement import Ready
+from kalla_coordinator.cluster.reach import Pair, home, unable
 from kalla_core.errors import KallaError
 from kalla_core.fragments.outcome import ScanDone
 from kalla_core.fragments.remote import ScanWork
@@ -36,6 +37,14 @@ class Phase(StrEnum):
     FAILED = "failed"
     STARTING_OVER = "starting_over"
 
+
+_NEEDS: Mapping[StageName, tuple[StageName, ...]] = {
+    StageName.PROVE: (),
+    StageName.EXTRAS: (),
+    StageName.SCAN: (),
+    StageName.JOIN: (StageName.EXTRAS, StageName.SCAN),
+    StageName.SETTLE: (StageName.SCAN, StageName.JOIN),
+}
 
 FINAL = frozenset({Phase.WRITTEN, Phase.FAILED, Phase.STARTING_OVER})
 
@@ -68,6 +77,8 @@ class RunState:
         fragments: all that are known; joins and settles from when they are laid out.
         provers: executor that each prove fragment is for, by number.
         proven: executors that may work on the run.
+        here: executors that are there.
+        severed: those of them that cannot reach each other.
         measured: rows that each scan found; another attempt must find the same.
         retired: attempts that fragments of earlier layouts used up.
         relaid: how often more buckets were taken.
@@ -84,6 +95,8 @@ class RunState:
     buckets: int
     provers: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     proven: frozenset[str] = frozenset()
+    here: frozenset[str] = frozenset()
+    severed: frozenset[Pair] = frozenset()
     measured: Mapping[FragmentKey, int] = field(default_factory=lambda: MappingProxyType({}))
     retired: Mapping[FragmentKey, int] = field(default_factory=lambda: MappingProxyType({}))
     layout: Layout = field(default_factory=lambda: Layout(()))
@@ -104,15 +117,15 @@ class RunState:
         return sum(fragment.running is not None for fragment in self.fragments.values())
 
 
-def begun(setup: Setup) -> RunState:
-    """Return a run attempt before anything happened to it."""
+def begun(setup: Setup, severed: frozenset[Pair] = frozenset()) -> RunState:
+    """Return a run attempt before anything happened to it, but for who is known to be apart."""
     reads = {
         FragmentKey(stage, number): Fragment(FragmentKey(stage, number))
         for stage, works in ((StageName.EXTRAS, setup.extras), (StageName.SCAN, setup.scans))
         for number in range(len(works))
     }
     phase = Phase.PROVING if setup.proofs else Phase.SCANNING
-    return RunState(setup, phase, reads, setup.buckets)
+    return RunState(setup, phase, reads, setup.buckets, severed=severed)
 
 
 def wanted(state: RunState, stage: StageName) -> bool:
@@ -138,12 +151,33 @@ def wanted(state: RunState, stage: StageName) -> bool:
 
 def inputs_available(state: RunState, stage: StageName) -> bool:
     """Whether all that fragments of a stage read can be read."""
-    needs: tuple[StageName, ...] = ()
-    if stage is StageName.JOIN:
-        needs = (StageName.EXTRAS, StageName.SCAN)
-    elif stage is StageName.SETTLE:
-        needs = (StageName.SCAN, StageName.JOIN)
-    return all(fragment.available for need in needs for fragment in state.of(need))
+    return all(fragment.available for need in _NEEDS[stage] for fragment in state.of(need))
+
+
+def _cut_off(state: RunState, stage: StageName) -> frozenset[str]:
+    """Return the executors that cannot read all that fragments of a stage need."""
+    if not state.severed:
+        return frozenset()
+    held = [one.accepted for need in _NEEDS[stage] for one in state.of(need) if one.available]
+    return unable(state.severed, state.here, (one.executor for one in held if one is not None))
+
+
+def out_of_reach(state: RunState) -> frozenset[str]:
+    """Return the executors from which the one that can read most cannot read."""
+    if not state.severed:
+        return frozenset()
+    held: dict[str, int] = {}
+    for fragment in (*state.of(StageName.EXTRAS), *state.of(StageName.SCAN)):
+        one = fragment.accepted
+        if one is not None and one.held and isinstance(one.outcome, ScanDone):
+            held[one.executor] = held.get(one.executor, 0) + one.outcome.stored_bytes + 1
+    reader = home(state.severed, able_at_all(state), held)
+    return frozenset() if reader is None else unable(state.severed, state.here, (reader,))
+
+
+def able_at_all(state: RunState) -> frozenset[str]:
+    """Return the executors that are there and may work on the run."""
+    return state.here & state.proven if state.setup.proofs else state.here
 
 
 def ready(state: RunState) -> list[Ready]:
@@ -157,7 +191,8 @@ def ready(state: RunState) -> list[Ready]:
         if idle and wanted(state, stage) and inputs_available(state, stage):
             if stage in (StageName.JOIN, StageName.SETTLE):
                 state.near.look_at(_held_scans(state), state.buckets)
-            offered = [_ready(state, fragment) for fragment in idle]
+            unable = of_no_use(state, stage)
+            offered = [_ready(state, fragment, unable) for fragment in idle]
             found += sorted(offered, key=lambda one: (-one.weight_bytes, one.key.number))
     return found
 
@@ -194,7 +229,20 @@ def _held_scans(state: RunState) -> Iterator[Accepted]:
     )
 
 
-def _ready(state: RunState, fragment: Fragment) -> Ready:
+def of_no_use(state: RunState, stage: StageName) -> frozenset[str]:
+    """Return the executors that fragments of a stage are of no use on."""
+    match stage:
+        case StageName.PROVE:
+            return frozenset()
+        case StageName.EXTRAS | StageName.SCAN:
+            return out_of_reach(state)
+        case StageName.JOIN if state.layout.settles:  # which read what it leaves
+            return _cut_off(state, stage) | out_of_reach(state)
+        case StageName.JOIN | StageName.SETTLE:
+            return _cut_off(state, stage)
+
+
+def _ready(state: RunState, fragment: Fragment, unable: frozenset[str]) -> Ready:
     key = fragment.key
     allowed = state.proven if state.setup.proofs else None
     match key.stage:
@@ -203,12 +251,12 @@ def _ready(state: RunState, fragment: Fragment) -> Ready:
         case StageName.EXTRAS | StageName.SCAN:
             works = state.setup.extras if key.stage is StageName.EXTRAS else state.setup.scans
             weight = works[key.number].part.weight_bytes
-            return Ready(key, weight, allowed=allowed, avoided=fragment.avoided)
+            return Ready(key, weight, allowed=allowed, avoided=fragment.avoided, unable=unable)
         case StageName.JOIN | StageName.SETTLE:
             laid = state.layout.joins if key.stage is StageName.JOIN else state.layout.settles
             one = laid[key.number]
             near = state.near.of(key, one)
-            return Ready(key, one.weight_bytes, near, allowed, fragment.avoided)
+            return Ready(key, one.weight_bytes, near, allowed, fragment.avoided, unable)
 
 
 def _scan_done(fragment: Fragment) -> ScanDone:

@@ -31,6 +31,7 @@ from kalla_coordinator.cluster.run_state import (
     inputs_available,
     wanted,
 )
+from kalla_coordinator.cluster.severed import brought_home, severed
 from kalla_core.errors import ExecutorLost, KallaError, NotShared, SourceChanged
 from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.outcome import FragmentFailed, Outcome, ProveDone, ScanDone
@@ -55,9 +56,9 @@ def step(state: RunState, event: e.Event) -> Step:
         case e.Ended():
             return _advanced(*_ended(state, event))
         case e.ExecutorCame():
-            return _advanced(_came(state, event), _strays(state, event))
+            return _advanced(_came(_there(state, event), event), _strays(state, event))
         case e.ExecutorReturned():
-            return _advanced(_returned(state, event), _strays(state, event))
+            return _advanced(_returned(_there(state, event), event), _strays(state, event))
         case e.ExecutorLost():
             return _advanced(_executor_lost(state, event), ())
         case e.HolderLost():
@@ -98,7 +99,7 @@ def _ended(state: RunState, event: e.Ended) -> Step:
     if not fragment.is_running(event.which):
         return state, ()
     if isinstance(event.outcome, FragmentFailed):
-        return _failed(state, fragment, event.outcome, event.lost)
+        return _failed(state, fragment, event.outcome, event)
     return _succeeded(state, fragment, event.outcome)
 
 
@@ -135,16 +136,16 @@ def _changed(key: FragmentKey, before: int, now: int) -> SourceChanged:
     )
 
 
-def _failed(
-    state: RunState, fragment: Fragment, outcome: FragmentFailed, lost: Iterable[Try]
-) -> Step:
+def _failed(state: RunState, fragment: Fragment, outcome: FragmentFailed, event: e.Ended) -> Step:
     error, cause = outcome.error, outcome.cause
     if cause in _HOPELESS:
         return _fails(state, error)
     if cause is Cause.SOURCE_CHANGED:
         return _starts_over(state, error)
+    if event.cut_from is not None and fragment.running is not None:
+        return severed(state, fragment, event.cut_from, error), ()
     if cause in _EXCUSED:
-        return _outputs_lost(_with(state, fragment.lost(error)), lost), ()
+        return _outputs_lost(_with(state, fragment.lost(error)), event.lost), ()
     failed = _with(state, fragment.failed(error))
     if cause is Cause.OUT_OF_MEMORY:
         smaller = again_smaller(failed, fragment.key)
@@ -193,6 +194,10 @@ def _is_read(state: RunState, fragment: Fragment) -> bool:
 # -- what happens to executors -------------------------------------------------------------------
 
 
+def _there(state: RunState, event: e.ExecutorCame | e.ExecutorReturned) -> RunState:
+    return replace(state, here=state.here | {event.executor})
+
+
 def _came(state: RunState, event: e.ExecutorCame) -> RunState:
     known = state.proven | set(state.provers.values())
     if not state.setup.proofs or event.executor in known:
@@ -221,7 +226,12 @@ def _executor_lost(state: RunState, event: e.ExecutorLost) -> RunState:
         number: "" if name == event.executor else name for number, name in state.provers.items()
     }
     return replace(
-        state, fragments=fragments, provers=provers, proven=state.proven - {event.executor}
+        state,
+        fragments=fragments,
+        provers=provers,
+        proven=state.proven - {event.executor},
+        here=state.here - {event.executor},
+        severed=frozenset(pair for pair in state.severed if event.executor not in pair),
     )
 
 
@@ -289,7 +299,7 @@ def _advanced(state: RunState, actions: tuple[e.Action, ...]) -> Step:
         return _then(actions, _starts_over(state, state.holder_error))
     following = _next_phase(state)
     if following is None:
-        return state, actions
+        return brought_home(state, is_read=partial(_is_read, state)), actions
     if following.phase is Phase.WRITTEN:
         return _then(actions, _over(following, e.Written()))
     return _advanced(following, actions)

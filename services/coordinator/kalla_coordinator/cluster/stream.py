@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError
 
-from kalla_coordinator.cluster.dispatch import Dispatcher, Line
+from kalla_coordinator.cluster.dispatch import Dispatcher
+from kalla_coordinator.cluster.line import Line
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.presence import Hello
 from kalla_core.observe.logs import get_logger

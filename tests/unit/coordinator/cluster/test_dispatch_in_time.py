@@ -19,7 +19,7 @@ from kalla_core.fragments.remote import ScanWork
 from kalla_core.matching.query import Side
 from kalla_core.matching.strategy import Strategy
 from kalla_core.sources.protocol import Part
-from tests.support.cluster_time import TIMING, ImaginedExecutor, Site, ended, torment
+from tests.support.cluster_time import SILENCE_S, TIMING, ImaginedExecutor, Site, ended, torment
 from tests.support.virtual_time import in_virtual_time
 
 MOST_OF_A_RUN_S = 300.0
@@ -73,6 +73,53 @@ async def plays(seed: int, cancelled_after: list[float]) -> None:
 
     assert not site.dispatcher.occupied
     await ended(watching, *lives)
+
+
+MOST_OF_A_SEVERED_RUN_S = 3 * SILENCE_S + MOST_OF_A_CALM_RUN_S
+"""What a run may take at most while executors cannot reach each other for good."""
+
+
+async def severed(seed: int, pairs: list[tuple[int, int]]) -> list[float]:
+    """Play two runs, one after the other, with these pairs cut for good; what each took."""
+    random = Random(seed)
+    site = Site(Dispatcher(TIMING, b"key"), random)
+    executors = [ImaginedExecutor(site, f"executor-{n}") for n in range(4)]
+    site.apart |= {frozenset({f"executor-{a}", f"executor-{b}"}) for a, b in pairs}
+    lives = [asyncio.create_task(one.live()) for one in executors]
+    watching = asyncio.create_task(site.dispatcher.watch_over())
+    await asyncio.sleep(1.0)
+
+    took = []
+    for number in range(2):
+        began = asyncio.get_running_loop().time()
+        run = begin(site, RunName(f"run-{number}", 1))
+        async with asyncio.timeout(MOST_OF_A_SEVERED_RUN_S):
+            assert await run.over == e.Written()
+        finish(site, run)
+        took.append(asyncio.get_running_loop().time() - began)
+    assert not site.dispatcher.occupied
+    await ended(watching, *lives)
+    return took
+
+
+PAIRS = st.tuples(st.integers(0, 3), st.integers(0, 3)).filter(lambda pair: pair[0] < pair[1])
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32), pairs=st.lists(PAIRS, unique=True))
+def test_a_run_ends_in_time_whoever_cannot_reach_whom(
+    seed: int, pairs: list[tuple[int, int]]
+) -> None:
+    in_virtual_time(severed(seed, pairs))
+
+
+def test_with_all_of_them_cut_from_each_other_a_run_is_done_by_one_and_the_next_knows_it() -> None:
+    every = [(a, b) for a in range(4) for b in range(a + 1, 4)]
+
+    first, second = in_virtual_time(severed(1, every))
+
+    assert first >= SILENCE_S
+    assert second < SILENCE_S
 
 
 @settings(max_examples=60)

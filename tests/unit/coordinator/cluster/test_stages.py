@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kalla_coordinator.cluster import events as e
-from kalla_coordinator.cluster.attempts import FragmentKey, StageName, Try
+from kalla_coordinator.cluster.attempts import FragmentKey, RetryPolicy, StageName, Try
 from kalla_coordinator.cluster.layout import Room, Shape
 from kalla_coordinator.cluster.run_state import Phase, RunState, Setup, begun, ready
 from kalla_coordinator.cluster.stages import step
@@ -312,3 +314,53 @@ def test_a_run_that_is_over_absorbs_late_news(end: str, event: e.Event) -> None:
 
     assert run.state is before
     assert run.actions == ()
+
+
+def out_of_reach(run: Run, key: FragmentKey, holder: str, attempt: int) -> Run:
+    error = FetchFailed(f"{holder} does not answer.")
+    failure = FragmentFailed(error, Cause.FETCH_FAILED)
+    return run.happens(e.Ended(Try(key, attempt), failure, frozenset(), holder))
+
+
+def test_a_join_goes_where_all_can_be_read_once_a_pair_cannot_reach_each_other() -> None:
+    run = Run(setup())
+    for executor in ("a", "b", "c"):
+        run.happens(e.ExecutorCame(executor))
+    run.read().granted(FIRST_JOIN, "a")
+
+    out_of_reach(run, FIRST_JOIN, "b", 1)
+
+    assert all(one.unable == {"a", "b"} for one in ready(run.state))
+    assert {one.key.stage for one in ready(run.state)} == {StageName.JOIN}
+
+
+def test_where_nobody_can_read_all_of_it_the_data_is_read_again_within_reach() -> None:
+    run = Run(setup())
+    for executor in ("a", "b"):
+        run.happens(e.ExecutorCame(executor))
+    run.read().granted(FIRST_JOIN, "a")
+
+    out_of_reach(run, FIRST_JOIN, "b", 1)
+
+    (again,) = ready(run.state)
+    assert again.key.stage is StageName.SCAN
+    assert len(again.unable) == 1
+    assert run.state.phase is Phase.JOINING
+
+
+@pytest.mark.parametrize("cuts", [0, 1])
+def test_a_run_whose_fragment_reaches_nobody_too_often_fails_and_names_the_last_pair(
+    cuts: int,
+) -> None:
+    run = Run(replace(setup(), policy=RetryPolicy(cuts=cuts)))
+    for number in range(9):
+        run.happens(e.ExecutorCame(f"x{number}"))
+    run.done(LEFT_SCAN, "x0").done(RIGHT_SCAN, "x0")
+
+    for attempt in range(1, cuts + 2):
+        run.granted(FIRST_JOIN, f"x{attempt}")
+        out_of_reach(run, FIRST_JOIN, "x0", attempt)
+
+    assert run.state.phase is Phase.FAILED
+    assert isinstance(run.state.error, FetchFailed)
+    assert f"The executors x{cuts + 1} and x0 cannot reach each other" in str(run.state.error)

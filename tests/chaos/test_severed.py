@@ -1,0 +1,36 @@
+"""Executors that are there, and do not reach each other."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from benchmarks.generate.dataset import Dataset
+from tests.chaos.cluster import ends_well, is_as_before, reaches, recipe_of
+from tests.support.wired_cluster import wired_cluster
+
+SILENCE_S = 30
+CALM_S = 60
+"""What a run takes at most on a machine that others use as well."""
+
+
+def test_two_executors_that_are_cut_from_each_other_for_good_cost_one_silence(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    with wired_cluster(tmp_path) as cluster:
+        for worker in cluster.workers:
+            worker.inward.cut()
+        began = time.monotonic()
+        run_id = cluster.submit(recipe_of(dataset), tmp_path / "out")
+        reaches(cluster, run_id, "scan", 1)
+        job = ends_well(cluster, run_id, tmp_path / "out", dataset)
+        took = time.monotonic() - began
+        again = time.monotonic()
+        is_as_before(cluster, dataset, tmp_path / "next")
+        took_again = time.monotonic() - again
+
+    assert job["status"] == "succeeded", job["error"]
+    assert any(worker.inward.held_up.is_set() for worker in cluster.workers)
+    assert cluster.told("executors_apart")
+    assert SILENCE_S <= took < SILENCE_S + CALM_S
+    assert took_again < SILENCE_S
