@@ -27,6 +27,7 @@ from kalla_core.engine.rows import Bools, IdArray, Rows, without_ids
 from kalla_core.engine.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import run_all
+from kalla_core.errors import EngineFailure
 from kalla_core.evidence.build import Reasons
 from kalla_core.fragments.cut import bucket_count, coalesce
 from kalla_core.matching.planned import Planned, Rule
@@ -62,6 +63,8 @@ class Said:
         rows, short = (said.column(name).to_numpy() for name in (ROW, "short"))
         order = np.lexsort((short, rows))
         known, first = np.unique(rows[order], return_index=True)
+        if not np.array_equal(known, wanted):
+            raise EngineFailure("Rows that are in no pair were not judged by any rule.")
         at = pa.array(order[first[np.searchsorted(known, ids)]])
         return Reasons(*(said.column(name).take(at).combine_chunks() for name in _TOLD))
 
