@@ -23,7 +23,7 @@ from kalla_core.engine.keying import Keying
 from kalla_core.engine.marks import GlobalMarks
 from kalla_core.engine.pieces import Narrow, pieces_of
 from kalla_core.engine.reasons import Explainer
-from kalla_core.engine.rows import Bools, IdArray, Rows, without_ids
+from kalla_core.engine.rows import Bools, IdArray, Ints, Rows, one_chunk, without_ids
 from kalla_core.engine.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import run_all
@@ -57,16 +57,18 @@ class Said:
             ids: the rows' numbers in the whole source.
         """
         wanted = np.sort(ids)
-        said = pa.Table.from_batches(
-            [_only(batch, wanted) for batch in self.spools[side].read(buckets)], _SAID
-        ).combine_chunks()
-        rows, short = (said.column(name).to_numpy() for name in (ROW, "short"))
-        order = np.lexsort((short, rows))
-        known, first = np.unique(rows[order], return_index=True)
-        if not np.array_equal(known, wanted):
+        short = np.full(len(wanted), np.iinfo(np.int64).max)
+        for batch in self.spools[side].read(buckets):
+            at, known = _places(batch, wanted)
+            np.minimum.at(short, at[known], _short(batch)[known])
+        nearest = pa.Table.from_batches(
+            [_nearest(batch, wanted, short) for batch in self.spools[side].read(buckets)], _SAID
+        )
+        if len(nearest) != len(wanted):
             raise EngineFailure("Rows that are in no pair were not judged by any rule.")
-        at = pa.array(order[first[np.searchsorted(known, ids)]])
-        return Reasons(*(said.column(name).take(at).combine_chunks() for name in _TOLD))
+        order = np.argsort(nearest.column(ROW).to_numpy())
+        at = pa.array(order[np.searchsorted(wanted, ids)])
+        return Reasons(*(one_chunk(nearest.column(name).take(at)) for name in _TOLD))
 
 
 class Recalled:
@@ -245,11 +247,22 @@ def _without_row(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.select(range(batch.num_columns - 1))
 
 
-def _only(batch: pa.RecordBatch, ids: IdArray) -> pa.RecordBatch:
-    """Return the rows of a batch that are among `ids`, which are sorted."""
+def _nearest(batch: pa.RecordBatch, ids: IdArray, short: Ints) -> pa.RecordBatch:
+    """Return of a batch what is said of rows among `ids` by the rules they came nearest by."""
+    at, known = _places(batch, ids)
+    return batch.filter(pa.array(known & (_short(batch) == short[at])))
+
+
+def _places(batch: pa.RecordBatch, ids: IdArray) -> tuple[Ints, Bools]:
+    """Return where the rows of a batch are among `ids`, which are sorted, and which of them are."""
     rows = batch.column(0).to_numpy()
     at = np.minimum(np.searchsorted(ids, rows), len(ids) - 1)
-    return batch.filter(pa.array(ids[at] == rows))
+    return at, ids[at] == rows
+
+
+def _short(batch: pa.RecordBatch) -> Ints:
+    found: Ints = batch.column(1).to_numpy()
+    return found
 
 
 def _ids(rows: Rows) -> IdArray:
