@@ -167,9 +167,13 @@ def until(condition: Callable[[], T], patience_s: float) -> T:
 
 @contextmanager
 def real_cluster(
-    folder: Path, executors: int = 2, memory: str = "6GiB", flags: Sequence[str] = ()
+    folder: Path,
+    executors: int = 2,
+    memory: str = "6GiB",
+    flags: Sequence[str] = (),
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Cluster]:
-    """Start a coordinator and executors, and end them."""
+    """Start a coordinator and executors, with `more` in their environment, and end them."""
     command = (
         "cluster",
         f"--executors={executors}",
@@ -181,7 +185,7 @@ def real_cluster(
         "--executor-grace=1s",
         *flags,
     )
-    environment = {"KALLA_SPOOL_PATH": str(folder / "spools")}
+    environment = {"KALLA_SPOOL_PATH": str(folder / "spools"), **(more or {})}
     with Service.started(*command, environment=environment) as service:
         ready = service.event("cluster_ready")
         yield Cluster(service, f"http://127.0.0.1:{ready['http_port']}")

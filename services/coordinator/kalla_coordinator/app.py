@@ -57,6 +57,7 @@ from kalla_core.errors import InvalidSetting, OutputNotWritable, ShuttingDown
 from kalla_core.inspection.ask import INSPECT
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
+from kalla_core.observe.rights import warn_of_root
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import CoordinatorSettings
 from kalla_core.settings.secret_files import secret_files
@@ -107,6 +108,7 @@ def run(settings: CoordinatorSettings) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     warn_of_unknown_variables()
+    warn_of_root()
     machine.give_new_files(settings.evidence_mode)
     asyncio.run(_until_told(settings))
 

@@ -31,6 +31,7 @@ from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.presence import Heartbeat, Hello, Welcome
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
+from kalla_core.observe.rights import warn_of_root
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import ExecutorSettings
 from kalla_core.settings.secret_files import secret_files
@@ -63,6 +64,7 @@ def run(settings: ExecutorSettings) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     warn_of_unknown_variables()
+    warn_of_root()
     machine.give_new_files(settings.evidence_mode)
     share = slot_share(settings.memory_limit_bytes, settings.slots)
     token = executor_token(settings)
@@ -261,7 +263,8 @@ class _Executor:
             return "draining"
         return None if self._presence.registered else "the coordinator cannot be reached"
 
-    def _hello(self) -> Hello:
+    async def _hello(self) -> Hello:
+        held = await asyncio.to_thread(self._folder.held)
         return Hello(
             executor_id=self._id,
             version=version("kalla"),
@@ -270,12 +273,12 @@ class _Executor:
             slots=self._settings.slots,
             slot_memory_bytes=self._share.memory_bytes,
             running=self._runner.in_hand,
-            held=self._folder.held(),
+            held=held,
             secret=self._secret,
         )
 
-    def _beat(self) -> Heartbeat:
-        memory = _tree_bytes(os.getpid(), self._nursery.pid)
+    async def _beat(self) -> Heartbeat:
+        memory = await asyncio.to_thread(_tree_bytes, os.getpid(), self._nursery.pid)
         self._metrics.memory_bytes.set(memory)
         return Heartbeat(
             slots_busy=self._runner.busy,

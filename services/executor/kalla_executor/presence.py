@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -79,8 +79,8 @@ class Presence:
         self,
         address: str,
         token: str | None,
-        hello: Callable[[], Hello],
-        beat: Callable[[], Heartbeat],
+        hello: Callable[[], Awaitable[Hello]],
+        beat: Callable[[], Awaitable[Heartbeat]],
         ears: Ears,
         authorities: bytes | None = None,
     ) -> None:
@@ -176,7 +176,7 @@ class Presence:
 
     async def _sayings(self) -> AsyncIterator[pb.FromExecutor]:
         """Yield what is to be told on one stream, the registration first."""
-        yield from_executor_message(self._hello())
+        yield from_executor_message(await self._hello())
         if self._draining and not any(isinstance(said, Draining) for said in self._unsaid):
             yield from_executor_message(Draining())
         while True:
@@ -190,7 +190,7 @@ class Presence:
 
     async def _keep_beating(self, interval: timedelta) -> None:
         while True:
-            self._say(self._beat())
+            self._say(await self._beat())
             await asyncio.sleep(interval.total_seconds())
 
     def _say(self, said: FromExecutor) -> None:

@@ -102,6 +102,8 @@ class Runner:
         self._tell = tell
         self._spool_limit_bytes = spool_limit_bytes
         self._pool = ThreadPoolExecutor(slots, "slot")
+        self._chores = ThreadPoolExecutor(1, "spool-chores")
+        self._taken: dict[str, set[int]] = {}  # run attempts that may have left something here
         self._slots: dict[AttemptId, _Slot] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._busy = 0
@@ -123,6 +125,7 @@ class Runner:
         if launch.id in self._slots:
             return
         self._drop_older(launch.id)
+        self._taken.setdefault(launch.id.run_id, set()).add(launch.id.run_attempt)
         if launch.spool_key:
             self._keys.add(launch.id.run_id, launch.id.run_attempt, launch.spool_key)
         slot = _Slot(launch)
@@ -142,7 +145,7 @@ class Runner:
             if id.run_id == run_id and id.run_attempt <= run_attempt:
                 slot.forgotten = True
                 slot.end(Cancelled("The run is over."))
-        self._folder.forget(run_id, run_attempt)
+        self._forget_spools(run_id, run_attempt)
         self._keys.forget(run_id, run_attempt)
 
     def peer_gone(self, peer: str) -> None:
@@ -183,18 +186,23 @@ class Runner:
             slot.end(Cancelled("The executor ends."))
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await asyncio.to_thread(self._chores.shutdown)
         self._pool.shutdown()
 
     def _drop_older(self, newer: AttemptId) -> None:
         """A coordinator that came back tries the whole job again: older tries are over."""
-        stale = [
-            id
-            for id in (*self._slots, *self._folder.held())
-            if id.run_id == newer.run_id and id.run_attempt < newer.run_attempt
-        ]
+        taken = self._taken.get(newer.run_id, set())
+        stale = [attempt for attempt in taken if attempt < newer.run_attempt]
         if stale:
             get_logger().info("older_attempt_dropped", run_id=newer.run_id, count=len(stale))
             self.forget(newer.run_id, newer.run_attempt - 1)
+
+    def _forget_spools(self, run_id: str, run_attempt: int) -> None:
+        """Remove spools in a thread: a disk may be slow, and the loop hears of other runs."""
+        later = {one for one in self._taken.pop(run_id, set()) if one > run_attempt}
+        if later:
+            self._taken[run_id] = later
+        self._chores.submit(self._folder.forget, run_id, run_attempt)
 
     async def _attend(self, slot: _Slot) -> None:
         loop = asyncio.get_running_loop()
@@ -211,7 +219,7 @@ class Runner:
         finally:
             del self._slots[slot.launch.id]
         if slot.forgotten:
-            self._folder.forget(slot.launch.id.run_id, slot.launch.id.run_attempt)
+            self._forget_spools(slot.launch.id.run_id, slot.launch.id.run_attempt)
             return
         ended = FragmentEnded(slot.launch.id, time.monotonic() - start, outcome)
         self._metrics.ended(ended)

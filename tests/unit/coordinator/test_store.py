@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kalla_coordinator.callbacks.delivery import Delivery
+from kalla_coordinator.jobs.allowed import STORE
 from kalla_coordinator.jobs.life import Committing, Failed, Queued, Running, Succeeded
 from kalla_coordinator.jobs.model import Counts, ExecutorShare, Job, JobError, JobStatus
 from kalla_coordinator.jobs.record import JobRecord, request_of, request_text
@@ -262,6 +264,38 @@ async def test_tables_of_an_older_version_are_brought_up_to_date(
 
     assert found == [record("old"), made]
     assert owners == {"/newer": {"one"}}
+
+
+@pytest.mark.parametrize("end", ["-wal", ""])
+async def test_a_store_that_lost_a_file_takes_no_job_and_loses_none(
+    end: str, tmp_path: Path
+) -> None:
+    log = tmp_path / f"{STORE}{end}"
+    async with open_store(None, tmp_path) as store:
+        await store.add(record("before"))
+        log.rename(tmp_path / "taken")
+
+        with pytest.raises(StoreUnavailable):
+            await store.add(record("after"))
+        with pytest.raises(StoreUnavailable):
+            await store.check()
+        if not end:
+            (tmp_path / "taken").rename(log)
+
+    async with open_store(None, tmp_path) as store:
+        assert await store.find(RunId("before")) == record("before")
+        assert await store.find(RunId("after")) is None
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+async def test_what_is_no_file_in_the_place_of_the_store_is_named(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make(tmp_path / STORE)
+
+    with pytest.raises(StoreUnavailable, match=rf"{STORE} cannot be opened: "):
+        async with open_store(None, tmp_path):
+            pass
 
 
 async def test_many_writers_share_their_commits(store: JobStore) -> None:
