@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from kalla_coordinator.api.bodies import MAX_BODY_BYTES
 from tests.support.api import Served, served
 from tests.support.recipe_documents import changed
 
-MOST_LOOP_S = 0.15
+MOST_LOOP_S, TRIES = 0.005, 4
 MOST_ANSWER_BYTES = 600_000
 
 
@@ -108,13 +110,20 @@ async def test_no_body_keeps_the_loop_or_has_a_long_answer(
     assert len(body) <= MAX_BODY_BYTES
     await api.http.post(path, content=b"{}")  # what is imported at the first request is loaded
 
-    async with loop_watched() as longest:
-        answer = await api.http.post(path, content=body, timeout=60)
+    least_s = math.inf
+    for _ in range(TRIES):  # a busy machine makes work longer, never shorter
+        async with loop_watched() as longest:  # and the client works elsewhere
+            answer = await asyncio.to_thread(
+                httpx.post, f"{api.url}{path}", content=body, timeout=60
+            )
+        least_s = min(least_s, longest.cpu_s)
+        if least_s < MOST_LOOP_S:
+            break
 
     refused = answer.status_code in (400, 413, 422) or answer.json()["valid"] is False
     assert refused, answer.text[:500]
     assert len(answer.content) < MOST_ANSWER_BYTES
-    assert longest.cpu_s < MOST_LOOP_S
+    assert least_s < MOST_LOOP_S
 
 
 async def test_a_text_that_is_too_long_is_refused_with_its_length(api: Served) -> None:

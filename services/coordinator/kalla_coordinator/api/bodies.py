@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
+from traceback import clear_frames
 from typing import ParamSpec, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from kalla_core.errors import RecipeInvalid, RequestRefused, RequestTooLarge
+from kalla_core.errors import KallaError, RecipeInvalid, RequestRefused, RequestTooLarge
 from kalla_core.recipe.jsontext import read_json
 
 P = ParamSpec("P")
@@ -63,7 +65,19 @@ async def aside(size_bytes: int, work: Callable[P, T], *args: P.args, **kwargs: 
     """Return what `work` makes of what a caller sent; unless that is small, not on the loop."""
     if size_bytes <= SMALL_BYTES:
         return work(*args, **kwargs)
-    return await asyncio.to_thread(work, *args, **kwargs)
+    return await asyncio.to_thread(_leaving_nothing, partial(work, *args, **kwargs))
+
+
+def _leaving_nothing(work: Callable[[], T]) -> T:
+    """Do the work; an error takes nothing along that whoever hears of it would have to free."""
+    try:
+        return work()
+    except KallaError as error:
+        behind: BaseException | None = error
+        while behind is not None:
+            clear_frames(behind.__traceback__)
+            behind = behind.__cause__ or behind.__context__
+        raise
 
 
 def _made(body: bytes, make: Callable[[object], T]) -> T:
