@@ -10,9 +10,9 @@ from datafusion import DataFrame, Expr, SessionContext, col
 
 from kalla_core.errors import SidesNotIdentified
 from kalla_core.matching.carried import CannotCarry, Carried, refusals_told
+from kalla_core.matching.chance import Chance
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.identity import SourceColumn, source_columns
-from kalla_core.matching.logical import DISTINCT_ON
 from kalla_core.matching.origins import HIDDEN, Origin, RowId
 from kalla_core.matching.query import ROW, MatchQuery, Side
 from kalla_core.matching.rebuild import Rebuilder
@@ -126,7 +126,8 @@ def _by_primary_keys(
         "primary keys, which must be unique."
     )
     warnings = [warning]
-    if obstacle == DISTINCT_ON:
+    keyed = {name: query.side(side).primary_key for name, side in sides.items()}
+    if Chance(numbered, keyed).in_distinct_on(plain.logical_plan()):
         warnings.append(
             "Which of several rows DISTINCT ON keeps is chance where its ORDER BY ties."
         )

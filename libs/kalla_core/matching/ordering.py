@@ -59,7 +59,7 @@ class Ties:
 
 @dataclass(frozen=True, slots=True)
 class Restated:
-    """A window function under its old name; a warning if equal rows are still left to chance."""
+    """A window function under its old name; a warning if no more sort keys could be given to it."""
 
     expr: Expr
     warning: str | None = None
@@ -90,17 +90,30 @@ def chance_in_sub_queries(exprs: Sequence[Expr]) -> str | None:
     )
 
 
-def chance_in_aggregates(aggregates: Sequence[Expr]) -> tuple[str, ...]:
-    """Return a warning for each aggregate whose own ORDER BY may leave rows equal.
+def own_order(aggregate: Expr) -> str | None:
+    """Return the sort keys of an aggregate's own ORDER BY, as text; None if it has none.
 
-    That order cannot be refined: the bindings do not show it.
+    That order cannot be refined: the bindings show it nowhere else.
     """
-    texts = [lp.unaliased(aggregate).canonical_name() for aggregate in aggregates]
-    return tuple(
-        f"{text}: the order of rows that its ORDER BY leaves equal is chance."
-        for text in texts
-        if _OWN_ORDER.search(text)
+    text = lp.unaliased(aggregate).canonical_name()
+    found = _OWN_ORDER.search(text)
+    if found is None:
+        return None
+    ends = [at for at in range(found.end(), len(text)) if text[at] == "]"]
+    return next(
+        (
+            text[found.end() : end]
+            for end in ends
+            if text.count("[", found.end(), end) == text.count("]", found.end(), end)
+        ),
+        "",
     )
+
+
+def chance_in_aggregates(aggregates: Sequence[Expr]) -> tuple[str, ...]:
+    """Return a warning for each of these aggregates, whose own ORDER BY may leave rows equal."""
+    texts = [lp.unaliased(aggregate).canonical_name() for aggregate in aggregates]
+    return tuple(f"{t}: the order of rows that its ORDER BY leaves equal is chance." for t in texts)
 
 
 def has_stable_order(plan: LogicalPlan) -> bool:
@@ -115,7 +128,7 @@ def restated(
     session: SessionContext, function: lp.WindowFunction, keys: Sequence[SortExpr]
 ) -> Restated:
     """Return `function` with `keys` as its last sort keys, where equal rows would matter."""
-    if not _minds_ties(function):
+    if not minds_ties(function):
         return Restated(function.expr)
     rebuilt = _rebuilt(session, function, keys) if _may_be_refined(function) else None
     if rebuilt is None:
@@ -124,7 +137,13 @@ def restated(
     return Restated(rebuilt.alias(function.expr.schema_name()))
 
 
-def _minds_ties(function: lp.WindowFunction) -> bool:
+def chooses_by_value(function: lp.WindowFunction) -> bool:
+    """Whether a window function returns the value that one of the rows has."""
+    return function.name in _BY_VALUE
+
+
+def minds_ties(function: lp.WindowFunction) -> bool:
+    """Whether the result of a window function may depend on which of equal rows comes first."""
     if function.name in _PEERS_ALIKE:
         return False
     if function.name in _BY_POSITION | _BY_VALUE:

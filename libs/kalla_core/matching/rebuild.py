@@ -22,6 +22,7 @@ from kalla_core.matching import logical as lp
 from kalla_core.matching.alternatives import chosen_alternatives
 from kalla_core.matching.branches import Chooser
 from kalla_core.matching.carried import CannotCarry, Carried
+from kalla_core.matching.chance import Chance
 from kalla_core.matching.expressions import column_refs, quoted
 from kalla_core.matching.logical import JoinKind
 from kalla_core.matching.ordering import (
@@ -82,6 +83,8 @@ class Rebuilder:
                 whole = replace(self, chooser=None)._carried(plan, cut)
                 return replace(whole, origins=(), single=frozenset(), meets=False)
             except CannotCarry as obstacle:
+                if not cut and not self._chance.in_plan(plan):
+                    return self._unchanged(plan)
                 warning = f"Which of equal rows {obstacle} picks is left to chance."
                 return replace(self._unchanged(plan), warnings=(warning,), chance=True)
         return self._unchanged(plan)
@@ -105,11 +108,14 @@ class Rebuilder:
             case lp.Filtered():
                 inner = self.rebuild(node.input, cut=cut)
                 frame = inner.frame.filter(self._chosen(node.predicate))
-                return _warned(replace(inner, frame=frame), node.predicate)
+                return self._warned(node, replace(inner, frame=frame), node.predicate)
             case lp.Joined():
                 return self._joined(node)
             case lp.Aggregated():
-                return self._folded(node, node.groups, node.aggregates)
+                ties_left = [a for a in node.aggregates if self._chance.in_aggregate(node, a)]
+                folded = self._folded(node, node.groups, node.aggregates)
+                warnings = folded.warnings + chance_in_aggregates(ties_left)
+                return replace(folded, warnings=warnings)
             case lp.Deduplicated():
                 return self._folded(node, None, ())
             case lp.Windowed():
@@ -159,7 +165,7 @@ class Rebuilder:
         inner = self.rebuild(node.input, cut=cut)
         hidden = [col(name).alias(name) for name in _hidden(inner)]
         frame = inner.frame.select(*node.exprs, *hidden)
-        return _warned(replace(inner, frame=frame), *node.exprs)
+        return self._warned(node, replace(inner, frame=frame), *node.exprs)
 
     def _joined(self, node: lp.Joined) -> Carried:
         left, right = node.left, node.right
@@ -171,7 +177,8 @@ class Rebuilder:
         kept = self.rebuild(left)
         other = self._aside(right) if node.kind.one_sided else self.rebuild(right)
         frame = kept.frame.join_on(other.frame, *self._conditions(node), how=how)
-        return kept.beside(other, frame)
+        joined = kept.beside(other, frame)
+        return joined if node.filter is None else self._warned(node, joined, node.filter)
 
     def _conditions(self, node: lp.Joined) -> list[Expr]:
         pairs = [self._same(node, a, b) if node.nulls_equal else a == b for a, b in node.on]
@@ -207,7 +214,7 @@ class Rebuilder:
             origins,
             meets=inner.meets,
             ties=Ties(tuple(ties)),
-            warnings=inner.warnings + chance_in_aggregates(aggregates),
+            warnings=inner.warnings,
             chance=inner.chance,
         )
 
@@ -221,7 +228,11 @@ class Rebuilder:
             *(new.expr for new in restatements),
             *(col(name) for name in names),
         )
-        warnings = tuple(new.warning for new in restatements if new.warning)
+        warnings = tuple(
+            new.warning
+            for new, function in zip(restatements, node.functions, strict=True)
+            if new.warning and self._chance.in_window(node, function)
+        )
         return replace(inner, frame=frame, warnings=inner.warnings + warnings)
 
     def _sorted(self, node: lp.Sorted, cut: bool) -> Carried:
@@ -286,6 +297,16 @@ class Rebuilder:
         frame = self.numbered.create_dataframe_from_logical_plan(plan)
         return Carried(frame.filter(lit(False)), ())
 
+    def _warned(self, node: lp.Operator, carried: Carried, *exprs: Expr) -> Carried:
+        warning = chance_in_sub_queries(exprs)
+        if warning is None or not self._chance.in_sub_queries(node.plan, exprs):
+            return carried
+        return replace(carried, warnings=(*carried.warnings, warning), chance=True)
+
+    @property
+    def _chance(self) -> Chance:
+        return Chance(self.numbered, {name: self.keys[side] for name, side in self.sides.items()})
+
     def _slots(self, branches: list[Carried]) -> tuple[Origin, ...]:
         """Return columns that hold the origins of any branch, each shape as often as needed."""
         slots: list[Origin] = []
@@ -313,13 +334,6 @@ _HOW: dict[JoinKind, _How] = {
 
 _ALL_ROWS = 2**62
 _PICKS_ROWS = re.compile(r"Limit:|WindowAggr:|DistinctOn:")
-
-
-def _warned(carried: Carried, *exprs: Expr) -> Carried:
-    warning = chance_in_sub_queries(exprs)
-    if warning is None:
-        return carried
-    return replace(carried, warnings=(*carried.warnings, warning), chance=True)
 
 
 def _padded(

@@ -56,7 +56,7 @@ def test_a_function_that_treats_equals_alike_stays_as_it_is(call: str) -> None:
     "call",
     [
         "last_value(k) over (order by name)",
-        "first_value(k) over (order by k range between 1 preceding and current row)",
+        "first_value(id) over (order by k range between 1 preceding and current row)",
         "sum(k) filter (where grp = 1) over (order by name rows between 1 preceding "
         "and current row)",
     ],
