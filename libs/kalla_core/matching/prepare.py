@@ -19,6 +19,7 @@ from kalla_core.matching.aggregates import check_order, float_sums
 from kalla_core.matching.calls import Call
 from kalla_core.matching.casts import ImplicitCast, implicit_casts
 from kalla_core.matching.comparable import check_comparisons, doubles_needed, hidden_casts
+from kalla_core.matching.constants import check_constants
 from kalla_core.matching.faults import check_tables_read, fault, functions_of
 from kalla_core.matching.forbidden import take_away
 from kalla_core.matching.grouping import bracket_splices, bracketed
@@ -84,6 +85,7 @@ def _prepare(query: MatchQuery) -> PreparedSql:
     tokens = check_text(query.sql)
     sites = own.own_calls(query.sql, tokens)
     check_order(query.sql, tokens)
+    check_constants(query.sql, tokens)
     grouped = bracketed(query.sql, tokens)
     session = planning_session(query)
     own.register_stand_ins(session)
