@@ -45,7 +45,7 @@ from kalla_core.matching.planning import (
 from kalla_core.matching.query import MatchQuery
 from kalla_core.matching.sites import CallSite
 from kalla_core.matching.statement import check_text
-from kalla_core.matching.sub_queries import check_sub_queries, refusal
+from kalla_core.matching.sub_queries import alone, check_sub_queries, refusal
 from kalla_core.matching.text import Splice, original_offset, spliced
 
 
@@ -186,6 +186,8 @@ def _prepared(statement: _Statement) -> PreparedSql:
 
 
 def _check_sub_queries(statement: _Statement) -> None:
+    """Check where sub-queries stand, and what those compare that the plan around them hides."""
+
     def stands_alone(sql: str) -> bool:
         try:
             raw(statement.session, sql)
@@ -198,6 +200,10 @@ def _check_sub_queries(statement: _Statement) -> None:
         offset, what, remedy = found
         place = original_offset(statement.splices(frozenset()), offset)
         raise refusal(statement.query.sql, place, what, remedy)
+    session = statement.session
+    for inner in alone(text, tokenize(text), stands_alone):
+        casts = tuple(implicit_casts(session, raw(session, inner), analysed(session, inner)))
+        check_comparisons(statement.query.sql, statement.tokens, casts)
 
 
 def _doubles(statement: _Statement) -> frozenset[Token]:

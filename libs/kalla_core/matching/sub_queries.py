@@ -57,17 +57,29 @@ def check_sub_queries(
     Returns:
         The offset in `text`, what is wrong, and the remedy.
     """
-    defined = _with_clause(text, tokens)
-    for at in range(len(tokens)):
-        if not _opens_query(tokens, at):
-            continue
-        close = closing(tokens, at)
-        body = text[tokens[at].end : tokens[close].start if close < len(tokens) else len(text)]
-        alone = partial(_any_alone, stands_alone, (defined + body, body))
+    for at, close, queries in _queries(text, tokens):
+        alone = partial(_any_alone, stands_alone, queries)
         found = _wrong(tokens, at, close, alone)
         if found:
             return (tokens[at].start, *found)
     return None
+
+
+def alone(text: str, tokens: Sequence[Token], stands_alone: Callable[[str], bool]) -> Iterator[str]:
+    """Yield the sub-queries of expressions that can be planned by themselves, as statements."""
+    for _, _, queries in _queries(text, tokens):
+        yield from (query for query in queries[:1] if stands_alone(query))
+
+
+def _queries(text: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int, tuple[str, str]]]:
+    """Yield where sub-queries of expressions open and close, and each with and without WITH."""
+    defined = _with_clause(text, tokens)
+    for at in range(len(tokens)):
+        if _opens_query(tokens, at):
+            close = closing(tokens, at)
+            end = tokens[close].start if close < len(tokens) else len(text)
+            body = text[tokens[at].end : end]
+            yield at, close, (defined + body, body)
 
 
 def refusal(sql: str, offset: int, what: str, remedy: str) -> InvalidSql:

@@ -326,3 +326,22 @@ def rows_by_duckdb(sql: str, tables: Mapping[str, pa.Table]) -> list[str]:
         for name, table in tables.items():
             database.register(name, table)
         return sorted(map(str, database.sql(sql).to_arrow_table().to_pylist()))
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ("l.id > (select count(*) from right_src where paid = reference)", "text"),
+        ("l.id = (select max(id) from (select id from right_src where id > reference) t)", "text"),
+        ("l.id in (select id from right_src where paid < reference)", "text"),
+        ("l.id > (select max(id) from right_src where exists (select 1 from fx_rates where "
+         "ccy = factor))", "text"),
+    ],
+)  # fmt: skip
+def test_unlike_values_do_not_meet_inside_a_sub_query(condition: str, words: str) -> None:
+    sql = (
+        f"select l.id, r.id as rid from left_src l join right_src r on l.id = r.id and {condition}"
+    )
+
+    with pytest.raises(TypesNotComparable, match=words):
+        prepare(query(sql))
