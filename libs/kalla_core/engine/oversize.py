@@ -9,6 +9,7 @@ match they belong to, they come out match by match.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,13 +24,14 @@ from kalla_core.engine.join import JoinContext, rows_of, stream_matches, stream_
 from kalla_core.engine.pair_bound import too_many, worst_keys
 from kalla_core.engine.rows import IdArray, Ints, one_chunk
 from kalla_core.engine.store import Store
-from kalla_core.errors import OutOfMemory, TooManyPairs
+from kalla_core.errors import KallaError, OutOfMemory, TooManyPairs
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.matching.pairs import PairFrame
 from kalla_core.matching.planned import pair_frame
 from kalla_core.matching.prepare import register_calls
 from kalla_core.matching.query import ROW, Side
-from kalla_core.matching.session import new_session
+from kalla_core.matching.session import SessionLimits, new_session
+from kalla_core.matching.sorted_joins import keeps_conditions
 from kalla_core.matching.tables import ArrowFile, register_file, register_tables
 from kalla_core.recipe.model import GroupForm
 
@@ -241,15 +243,29 @@ class _Disk:
             yield rows.members(Side.LEFT), rows.members(Side.RIGHT)
 
     def _frame(self, sources: Mapping[Side, ArrowFile]) -> PairFrame:
+        """Return the match SQL by joins that spill, where those keep to its conditions."""
+        for computed_keys in (False, True):
+            with suppress(KallaError):  # what cannot be planned so can be otherwise
+                frame = self._planned(sources, self._context.limits, computed_keys)
+                if keeps_conditions(frame.frame.execution_plan().display_indent()):
+                    return frame
+        return self._planned(sources, replace(self._context.limits, sort_merge=False))
+
+    def _planned(
+        self,
+        sources: Mapping[Side, ArrowFile],
+        limits: SessionLimits,
+        computed_keys: bool = False,
+    ) -> PairFrame:
         context = self._context
         query = context.planned.query
-        plain, numbered = new_session(context.limits), new_session(context.limits)
+        plain, numbered = new_session(limits), new_session(limits)
         for session, hidden in ((plain, ROW), (numbered, None)):
             left, right = (sources[side].without(hidden) for side in Side)
             register_tables(session, query, left, right, context.extras)
             register_calls(session, context.planned.prepared)
         with query_errors():
-            return pair_frame(context.planned, plain, numbered)
+            return pair_frame(context.planned, plain, numbered, computed_keys=computed_keys)
 
 
 def _read(file: ArrowFile) -> Iterator[pa.RecordBatch]:

@@ -26,6 +26,7 @@ plan, **optimised**, is the one that is analysed, shown and run:
     routes       how a value is computed from one source row; `totality`: without failing
     strategy     copartition, else broadcast, else single, and why
     keys         the key of each row of a source, for scans to hash and reasons to compare
+    sorted_joins how joins that spill keep to their conditions
     requirements, conditions, pairwise
                  what else a pair must fulfil, told for given pairs
 

@@ -46,7 +46,12 @@ class Identified:
 
 
 def identified(
-    plain: DataFrame, numbered: SessionContext, query: MatchQuery, sides: Mapping[str, Side]
+    plain: DataFrame,
+    numbered: SessionContext,
+    query: MatchQuery,
+    sides: Mapping[str, Side],
+    *,
+    computed_keys: bool = False,
 ) -> Identified:
     """Return the match SQL with hidden columns that name the rows of both sides.
 
@@ -54,12 +59,13 @@ def identified(
         plain: the match SQL over tables without ROW.
         numbered: the same tables with ROW.
         sides: table name to side.
+        computed_keys: as `Rebuilder` has it.
 
     Raises:
         SidesNotIdentified: neither row ids nor primary keys name a row of both sides.
     """
     try:
-        carried = _carried(plain, numbered, query, sides)
+        carried = _carried(plain, numbered, query, sides, computed_keys)
     except CannotCarry as obstacle:
         return _by_primary_keys(plain, numbered, query, sides, str(obstacle))
     _check_both_sides(carried, query)
@@ -69,11 +75,17 @@ def identified(
 
 
 def _carried(
-    plain: DataFrame, numbered: SessionContext, query: MatchQuery, sides: Mapping[str, Side]
+    plain: DataFrame,
+    numbered: SessionContext,
+    query: MatchQuery,
+    sides: Mapping[str, Side],
+    computed_keys: bool,
 ) -> Carried:
     keys = {side: query.side(side).primary_key for side in Side}
     with refusals_told():
-        carried = Rebuilder(numbered, sides, keys).rebuild(plain.logical_plan())
+        carried = Rebuilder(numbered, sides, keys, computed_keys=computed_keys).rebuild(
+            plain.logical_plan()
+        )
         carried.frame.execution_plan()  # what can be planned cannot always be run
     return carried
 

@@ -37,6 +37,7 @@ from kalla_core.matching.query import ROW, MatchQuery, Side
 from kalla_core.matching.routes import source
 from kalla_core.matching.rules import Rule, RuleFinder
 from kalla_core.matching.session import new_session
+from kalla_core.matching.sorted_joins import with_computed_keys
 from kalla_core.matching.strategy import Choice, Strategy, choose, in_one_piece
 from kalla_core.matching.tables import register_shapes, table_names
 from kalla_core.matching.trace import Traced, Tracer
@@ -186,18 +187,29 @@ def _planned(asked: _Asked) -> Planned:
     )
 
 
-def pair_frame(planned: Planned, plain: SessionContext, numbered: SessionContext) -> PairFrame:
+def pair_frame(
+    planned: Planned,
+    plain: SessionContext,
+    numbered: SessionContext,
+    *,
+    computed_keys: bool = False,
+) -> PairFrame:
     """Return the match SQL over real tables, its rows naming their source rows.
 
     Args:
         plain: has the tables under all their names, without ROW, and the calls registered.
         numbered: the same tables, the two sides with ROW.
+        computed_keys: whether joins compare what is computed of their keys: see `sorted_joins`.
 
     Raises:
         EngineFailure: the plan with row ids is not the user's plan.
     """
-    original = plain.sql(planned.prepared.text)
-    found = identified(original, numbered, planned.query, _sides(planned.query))
+    text = planned.prepared.text
+    original = plain.sql(with_computed_keys(text) if computed_keys else text)
+    sides = _sides(planned.query)
+    found = identified(original, numbered, planned.query, sides, computed_keys=computed_keys)
+    if found.by is not planned.identification:
+        raise EngineFailure("The plan that runs names its source rows in another way.")
     visible = [
         ref.cast(column.type).alias(column.name) if place in planned.views else ref
         for place, (ref, column) in enumerate(

@@ -42,6 +42,7 @@ from kalla_core.matching.origins import (
     shape,
 )
 from kalla_core.matching.query import ROW, Side
+from kalla_core.matching.sorted_joins import computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,14 @@ class Rebuilder:
         keys: primary key per side, which decides between rows that an ORDER BY leaves equal.
         chooser: says of each UNION which branch is to give rows, and maybe which alternative of an
             OR is to hold; without one all may.
+        computed_keys: joins that name the columns they equate compare what is computed of them.
     """
 
     numbered: SessionContext
     sides: Mapping[str, Side]
     keys: Mapping[Side, tuple[str, ...]]
     chooser: Chooser | None = None
+    computed_keys: bool = False
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def rebuild(self, plan: LogicalPlan, *, cut: bool = False) -> Carried:
@@ -181,7 +184,8 @@ class Rebuilder:
         return joined if node.filter is None else self._warned(node, joined, node.filter)
 
     def _conditions(self, node: lp.Joined) -> list[Expr]:
-        pairs = [self._same(node, a, b) if node.nulls_equal else a == b for a, b in node.on]
+        of = computed if self.computed_keys else _itself
+        pairs = [self._same(node, a, b) if node.nulls_equal else of(a) == of(b) for a, b in node.on]
         residual = [] if node.filter is None else [self._chosen(node.filter)]
         return pairs + residual or [lit(True)]
 
@@ -334,6 +338,10 @@ _HOW: dict[JoinKind, _How] = {
 
 _ALL_ROWS = 2**62
 _PICKS_ROWS = re.compile(r"Limit:|WindowAggr:|DistinctOn:")
+
+
+def _itself(key: Expr) -> Expr:
+    return key
 
 
 def _padded(
