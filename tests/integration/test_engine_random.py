@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
 from kalla_core.errors import UserError
 from kalla_core.matching.planned import plan_match
-from kalla_core.matching.query import Side
+from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.matching.session import new_session
-from tests.unit.matching.nasty import Tables, numbered, query, tables
+from tests.support.runs import AMPLE
+from tests.support.tables import Ran, Reconciliation
+from tests.unit.matching.composed import Composer
+from tests.unit.matching.nasty import FX, STARTED, Tables, numbered, query, tables
 from tests.unit.matching.running import run
+from tests.unit.matching.values import TABLE
 
-AT_ONCE = 100
+AT_ONCE, COMPOSED, EVERY_WAY = 100, 60, 8
+TIGHT = replace(AMPLE, whole_bytes=1, join_bytes=6_000, run_bytes=2_000)
 ATOMS = (
     "{a}.id", "{a}.k", "{a}.ref", "{a}.cur", "{a}.name", "{a}.d", "{a}.at", "{a}.rate", "{a}.{m}",
     "{a}.grp", "{a}.sd", "1", "2", "0.5", "'a'", "'%Y'", "'day'", "NULL", "true",
@@ -115,11 +126,23 @@ class Writer:
         return f"{self._one(scalars)}({', '.join([one, other, self._atom()][:count])})"
 
 
-def outcome(sql: str) -> str:
-    """Say what becomes of a query; nothing but an error of the user may be raised on the way."""
+def random_outcome(seed: int) -> tuple[str, str]:
     sides = {Side.LEFT: numbered(given().left), Side.RIGHT: numbered(given().right)}
+    sql = Writer(seed).query()
+    return sql, outcome(query(sql), sides)
+
+
+def composed_outcome(seed: int) -> tuple[str, str]:
+    sql = Composer(seed).query()
+    shapes = (TableShape("l0", TABLE.schema, ("id",)), TableShape("r0", TABLE.schema, ("id",)))
+    asked = MatchQuery(sql, *shapes, (TableShape("fx", FX),), STARTED)
+    return sql, outcome(asked, dict.fromkeys(Side, numbered(TABLE)))
+
+
+def outcome(asked: MatchQuery, sides: Mapping[Side, pa.Table]) -> str:
+    """Say what becomes of a query; nothing but an error of the user may be raised on the way."""
     try:
-        planned = plan_match(query(sql))
+        planned = plan_match(asked)
     except UserError:
         return "refused"
     try:
@@ -130,24 +153,71 @@ def outcome(sql: str) -> str:
     return "ran"
 
 
-def all_are_refused_or_run(first: int) -> None:
+def all_are_refused_or_run(
+    seeds: Iterable[int], become: Callable[[int], tuple[str, str]]
+) -> Counter[str]:
     outcomes: Counter[str] = Counter()
-    for seed in range(first, first + AT_ONCE):
-        sql = Writer(seed).query()
+    for seed in seeds:
         try:
-            outcomes[outcome(sql)] += 1
+            sql, found = become(seed)
         except BaseException as error:
-            raise AssertionError(f"{type(error).__name__}: {error}\n  of: {sql}") from error
-
-    assert outcomes["ran"] > 0
+            raise AssertionError(f"{type(error).__name__}: {error}\n  of seed {seed}") from error
+        outcomes[found] += 1
+        assert found in ("ran", "refused", "failed on a value"), sql
+    return outcomes
 
 
 @pytest.mark.parametrize("first", range(0, 3 * AT_ONCE, AT_ONCE))
 def test_random_sql_is_refused_or_runs(first: int) -> None:
-    all_are_refused_or_run(first)
+    assert all_are_refused_or_run(range(first, first + AT_ONCE), random_outcome)["ran"] > 0
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("first", range(3 * AT_ONCE, 60 * AT_ONCE, AT_ONCE))
 def test_thousands_of_random_queries_are_refused_or_run(first: int) -> None:
-    all_are_refused_or_run(first)
+    assert all_are_refused_or_run(range(first, first + AT_ONCE), random_outcome)["ran"] > 0
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        range(COMPOSED),
+        *(
+            pytest.param(range(first, first + AT_ONCE), marks=pytest.mark.full)
+            for first in range(COMPOSED, 60 * AT_ONCE, AT_ONCE)
+        ),
+    ],
+)
+def test_sql_composed_of_what_plans_is_seldom_refused_and_runs(seeds: range) -> None:
+    outcomes = all_are_refused_or_run(seeds, composed_outcome)
+
+    assert outcomes["ran"] > 0.7 * len(seeds)
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *range(100, 100 + EVERY_WAY),
+        *(pytest.param(seed, marks=pytest.mark.full) for seed in range(100 + EVERY_WAY, 600)),
+    ],
+)
+def test_composed_sql_gives_the_same_evidence_every_way(tmp_path: Path, seed: int) -> None:
+    books = Reconciliation(tmp_path, Composer(seed).query(), extras=("fx",))
+    for name, table in (("left", TABLE), ("right", TABLE), ("fx", given().fx)):
+        books.put(name, table)
+
+    whole = every_way(books, AMPLE)
+
+    for share, options in ((AMPLE, {"buckets": 3}), (TIGHT, {"partitions": 2})):
+        found = every_way(books, share, **options)
+        if isinstance(whole, str) or isinstance(found, str):
+            assert found == whole
+        else:
+            assert found.has_the_rows_of(whole)
+
+
+def every_way(books: Reconciliation, share: Budget, **options: Any) -> Ran | str:
+    try:
+        return books.run(share, **options)
+    except UserError as error:
+        return error.code
