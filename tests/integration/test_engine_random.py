@@ -198,7 +198,8 @@ def test_sql_composed_of_what_plans_is_seldom_refused_and_runs(seeds: range) -> 
     "seed",
     [
         *range(100, 100 + EVERY_WAY),
-        *(pytest.param(seed, marks=pytest.mark.full) for seed in range(100 + EVERY_WAY, 600)),
+        491,  # no plan with computed keys
+        *(pytest.param(seed, marks=pytest.mark.full) for seed in range(100 + EVERY_WAY, 491)),
     ],
 )
 def test_composed_sql_gives_the_same_evidence_every_way(tmp_path: Path, seed: int) -> None:

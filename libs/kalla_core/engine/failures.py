@@ -26,7 +26,8 @@ _CONSUMER = re.compile(r"Failed to allocate additional .*? for (\w+)")
 _DATA_FAULTS = ("Cast error", "Divide by zero", "Arithmetic overflow", "Overflow", "Parser error",
                 "Invalid argument", "Compute error", "Execution error")  # fmt: skip
 _NOT_IMPLEMENTED = re.compile(
-    r"(?:feature is not implemented: |Internal error: (?=[^\n]*not implemented))([^\n]*)"
+    r"(?:feature is not implemented: "
+    r"|Internal error: (?=[^\n]*(?:not implemented|Unsupported data type)))([^\n]*)"
 )
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 

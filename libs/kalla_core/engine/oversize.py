@@ -247,7 +247,9 @@ class _Disk:
         for computed_keys in (False, True):
             with suppress(KallaError):  # what cannot be planned so can be otherwise
                 frame = self._planned(sources, self._context.limits, computed_keys)
-                if keeps_conditions(frame.frame.execution_plan().display_indent()):
+                with query_errors():
+                    physical = frame.frame.execution_plan().display_indent()
+                if keeps_conditions(physical):
                     return frame
         return self._planned(sources, replace(self._context.limits, sort_merge=False))
 

@@ -39,7 +39,9 @@ class Composer:
             body = f" {self._one(_SETS)} ".join(
                 self._joined(value, total, "l.id, r.id AS rid, l.g AS x") for _ in range(width + 1)
             )
-        end = self._one(("", "", "", " ORDER BY 1", " ORDER BY 1, 2 LIMIT 4", " LIMIT 7 OFFSET 1"))
+        end = self._one(
+            ("", "", "", " ORDER BY 1", " ORDER BY 1, 2 LIMIT 4", " ORDER BY 1, 2 LIMIT 7 OFFSET 1")
+        )
         ctes = f"WITH {', '.join(self._ctes)} " if self._ctes else ""
         return ctes + body + end
 
