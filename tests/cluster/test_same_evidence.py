@@ -12,12 +12,14 @@ import pytest
 
 from benchmarks.check import check
 from benchmarks.generate import generate
+from kalla_core.errors import UserError
 from kalla_core.evidence.reader import read_evidence
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.integration.test_engine_shapes import RUN, given
 from tests.support.covering import every_row, pairwise_rows
+from tests.support.key_expressions import KeyCase, key_cases
 from tests.support.real_cluster import Cluster, real_cluster
 from tests.support.tables import Reconciliation, sorted_rows
 from tests.unit.matching.shapes import Shape
@@ -31,6 +33,13 @@ PARAMETERS: Mapping[str, list[Any]] = {
 }
 COVERING = pairwise_rows(PARAMETERS)
 SOME = RUN[3::24]
+KEY_CASES = list(key_cases())
+SOME_KEYS = (
+    KeyCase("text", "coalesce({0}, {1})"),
+    KeyCase("decimal", "CAST({0} AS BIGINT) % 7"),
+    KeyCase("timestamp", "CAST({0} AS VARCHAR)"),
+    KeyCase("dictionary", "concat_ws('-', {0}, 'x')"),
+)
 DOZEN = RUN[1::16][:12]
 
 
@@ -97,6 +106,34 @@ def test_every_shape_has_the_same_evidence_on_a_cluster(
     cluster: Cluster, shape: Shape, tmp_path: Path
 ) -> None:
     the_evidence_is_the_same(cluster, given(tmp_path, shape), tmp_path)
+
+
+def keyed(folder: Path, case: KeyCase) -> Reconciliation:
+    books = Reconciliation(folder, case.sql)
+    books.put("left", case.table("nulls first"))
+    books.put("right", case.table("values"))
+    return books
+
+
+@pytest.mark.parametrize("case", SOME_KEYS, ids=str)
+def test_computed_keys_have_the_same_evidence_on_a_cluster(
+    cluster: Cluster, case: KeyCase, tmp_path: Path
+) -> None:
+    the_evidence_is_the_same(cluster, keyed(tmp_path, case), tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", [case for case in KEY_CASES if case not in SOME_KEYS], ids=str)
+def test_all_computed_keys_have_the_same_evidence_on_a_cluster(
+    cluster: Cluster, case: KeyCase, tmp_path: Path
+) -> None:
+    books = keyed(tmp_path, case)
+    try:
+        books.run()
+    except UserError:
+        return  # a key of types that do not go together
+
+    the_evidence_is_the_same(cluster, books, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,9 @@ def test_no_space_to_spill_is_no_space() -> None:
         raise Exception(NO_SPACE)
 
 
-def test_what_datafusion_has_no_way_to_run_is_refused_as_sql() -> None:
-    error = failure("SELECT encode(a, a) FROM t")
+@pytest.mark.parametrize("call", ["encode(a, a)", "xxhash64(INTERVAL '1 day')"])
+def test_what_datafusion_has_no_way_to_run_is_refused_as_sql(call: str) -> None:
+    error = failure(f"SELECT {call} FROM t")
 
     assert type(error) is InvalidSql
     assert error.message.startswith("The query engine cannot run this match SQL: ")
