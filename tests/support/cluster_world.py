@@ -27,6 +27,7 @@ from kalla_core.errors import Cancelled, Crashed, FetchFailed, OutOfMemory, Sour
 from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.outcome import (
     BucketSize,
+    BucketSizes,
     FragmentFailed,
     JoinDone,
     Outcome,
@@ -53,7 +54,7 @@ def outcome_of(which: Try, buckets: int, bucket_bytes: int) -> Outcome:
         case StageName.PROVE:
             return ProveDone(None)
         case StageName.EXTRAS | StageName.SCAN:
-            sizes = tuple(
+            sizes = BucketSizes.of(
                 BucketSize(bucket, 10, bucket_bytes, bucket_bytes // 2) for bucket in range(buckets)
             )
             return ScanDone(100, 0, 0, sizes, 1)

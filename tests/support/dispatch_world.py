@@ -27,6 +27,7 @@ from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.outcome import (
     BucketSize,
+    BucketSizes,
     FragmentEnded,
     FragmentFailed,
     JoinDone,
@@ -267,7 +268,7 @@ def _outcome(which: AttemptId) -> Outcome:
         case StageName.PROVE:
             return ProveDone(None)
         case StageName.EXTRAS | StageName.SCAN:
-            sizes = tuple(BucketSize(bucket, 10, MIB, MIB) for bucket in range(BUCKETS))
+            sizes = BucketSizes.of(BucketSize(bucket, 10, MIB, MIB) for bucket in range(BUCKETS))
             return ScanDone(100, 0, 0, sizes, MIB)
         case StageName.JOIN:
             return JoinDone((), NONE, NONE, NONE)

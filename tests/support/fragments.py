@@ -19,6 +19,7 @@ from kalla_core.errors import (
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import (
     BucketSize,
+    BucketSizes,
     EvidencePart,
     FetchFault,
     FragmentEnded,
@@ -123,7 +124,11 @@ TIMES_LEFT = st.none() | st.integers(1, 10**9).map(lambda ms: timedelta(millisec
 LAUNCHES = st.builds(Launch, ATTEMPTS, CONTEXTS, WORKS, TIMES_LEFT, st.binary(max_size=32))
 
 SIDES = st.fixed_dictionaries({Side.LEFT: COUNTS, Side.RIGHT: COUNTS})
-SIZES = st.builds(BucketSize, st.integers(0, 4095), COUNTS, COUNTS, COUNTS)
+SIZES = st.lists(
+    st.builds(BucketSize, st.integers(0, 4095), COUNTS, COUNTS, COUNTS),
+    max_size=3,
+    unique_by=lambda size: size.bucket,
+).map(lambda sizes: BucketSizes.of(sorted(sizes, key=lambda size: size.bucket)))
 FILES = st.builds(EvidencePart, TEXTS, COUNTS, COUNTS, TEXTS, TEXTS, _several(TEXTS))
 FAULTS = st.builds(FetchFault, TEXTS, _several(ATTEMPTS), st.booleans())
 ERRORS: st.SearchStrategy[KallaError] = (
@@ -135,7 +140,7 @@ ERRORS: st.SearchStrategy[KallaError] = (
     | st.builds(fetch_failed, TEXTS, FAULTS)
 )
 OUTCOMES = (
-    st.builds(ScanDone, COUNTS, st.none() | COUNTS, COUNTS, _several(SIZES), COUNTS)
+    st.builds(ScanDone, COUNTS, st.none() | COUNTS, COUNTS, SIZES, COUNTS)
     | st.builds(
         JoinDone,
         _several(FILES),

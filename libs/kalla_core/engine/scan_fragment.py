@@ -13,7 +13,7 @@ from kalla_core.engine.spool_folder import SpoolKind
 from kalla_core.engine.store import Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.fragments.model import ScanFragment
-from kalla_core.fragments.outcome import BucketSize, ScanDone
+from kalla_core.fragments.outcome import BucketSize, BucketSizes, ScanDone
 from kalla_core.fragments.remote import Extra, ScanWork
 from kalla_core.matching.query import Side
 from kalla_core.sources.protocol import Part
@@ -93,7 +93,7 @@ def _scan_extra(run: RemoteRun, extra: Extra, part: Part) -> ScanDone:
     return ScanDone(rows, reader.excluded_rows, 0, bucket_sizes(published), published.stored_bytes)
 
 
-def bucket_sizes(file: SpoolFile) -> tuple[BucketSize, ...]:
+def bucket_sizes(file: SpoolFile) -> BucketSizes:
     """Return what a spool file has of each bucket that is in it."""
     sums: dict[int, list[int]] = {}
     for segment in file.segments:
@@ -101,7 +101,7 @@ def bucket_sizes(file: SpoolFile) -> tuple[BucketSize, ...]:
         held[0] += segment.rows
         held[1] += segment.raw_bytes
         held[2] += segment.length
-    return tuple(BucketSize(bucket, *sums[bucket]) for bucket in sorted(sums))
+    return BucketSizes.of(BucketSize(bucket, *sums[bucket]) for bucket in sorted(sums))
 
 
 def _nothing(run: RemoteRun, store: Store, side: Side) -> SpoolFile:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 from kalla_core.errors import FetchFailed, KallaError
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
@@ -11,6 +14,7 @@ from kalla_core.fragments.cause import Cause, cause_of
 from kalla_core.fragments.crowd import Crowd
 from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side
+from kalla_core.recipe.document import MAX_BUCKETS
 
 SideCounts = Mapping[Side, int]
 SideSeveral = Mapping[Side, Several]
@@ -31,6 +35,56 @@ class BucketSize:
     stored_bytes: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BucketSizes:
+    """What a scan spooled of each of some buckets, as columns: a run has a million of them.
+
+    Attributes:
+        numbers, rows, raw_bytes, stored_bytes: as in `BucketSize`; no bucket is in it twice.
+    """
+
+    numbers: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    raw_bytes: npt.NDArray[np.int64]
+    stored_bytes: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for column in self._columns}
+        inside = (self.numbers >= 0) & (self.numbers < MAX_BUCKETS)
+        rising = self.numbers[1:] > self.numbers[:-1]
+        if len(lengths) != 1 or not inside.all() or not rising.all():
+            raise ValueError(f"Sizes are of rising numbers of buckets below {MAX_BUCKETS}.")
+
+    @classmethod
+    def of(cls, sizes: Iterable[BucketSize]) -> BucketSizes:
+        """Return the sizes of some buckets.
+
+        Raises:
+            ValueError: their numbers do not rise, or there is no such bucket.
+        """
+        found = [(one.bucket, one.rows, one.raw_bytes, one.stored_bytes) for one in sizes]
+        return cls(*np.array(found, dtype=np.int64).reshape(-1, 4).T)
+
+    def __iter__(self) -> Iterator[BucketSize]:
+        columns = (column.tolist() for column in self._columns)
+        return (BucketSize(*one) for one in zip(*columns, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BucketSizes):
+            return NotImplemented
+        return all(map(np.array_equal, self._columns, other._columns))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.numbers.tolist()))
+
+    @property
+    def _columns(self) -> tuple[npt.NDArray[np.int64], ...]:
+        return self.numbers, self.rows, self.raw_bytes, self.stored_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class ScanDone:
     """A part was read and spooled.
@@ -45,7 +99,7 @@ class ScanDone:
     rows: int
     excluded: int | None
     null_keys: int
-    buckets: tuple[BucketSize, ...]
+    buckets: BucketSizes
     stored_bytes: int
 
 

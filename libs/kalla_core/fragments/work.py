@@ -20,7 +20,7 @@ def work_done(outcome: Outcome) -> WorkDone:
             return WorkDone(
                 rows=outcome.rows,
                 scanned_rows=outcome.rows,
-                scanned_bytes=sum(bucket.raw_bytes for bucket in outcome.buckets),
+                scanned_bytes=int(outcome.buckets.raw_bytes.sum()),
                 spooled_rows=outcome.rows,
                 spooled_bytes=outcome.stored_bytes,
             )

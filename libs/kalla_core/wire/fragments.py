@@ -28,6 +28,7 @@ from kalla_core.recipe.write import source_document, to_document
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics
 from kalla_core.wire.attempts import attempt_message, attempt_of
 from kalla_core.wire.generated import executors_pb2 as pb
+from kalla_core.wire.same import Same
 
 _MILLISECOND = timedelta(milliseconds=1)
 _UNKNOWN = -1
@@ -37,7 +38,7 @@ def launch_message(launch: Launch) -> pb.Launch:
     """Return a launch as a message; the time left is kept to the millisecond, and at least one."""
     message = pb.Launch(
         id=attempt_message(launch.id),
-        job=context_message(launch.job),
+        job=_CONTEXTS.of(launch.job),
         spool_key=launch.spool_key,
         time_left_ms=0 if launch.time_left is None else max(launch.time_left // _MILLISECOND, 1),
     )
@@ -123,15 +124,11 @@ def _set_work(message: pb.Launch, work: Work) -> None:
         case ScanWork():
             message.scan.CopyFrom(pb.ScanWork(table=_table(work.table), part=_part(work.part)))
         case JoinWork():
-            message.join.CopyFrom(_join(work))
+            _set_join(message.join, work)
         case SettleWork():
-            message.settle.CopyFrom(
-                pb.SettleWork(
-                    buckets=work.buckets,
-                    inputs=[_input(one) for one in work.inputs],
-                    marks=[_place(one) for one in work.marks],
-                )
-            )
+            message.settle.MergeFrom(_SETTLE_INPUTS.of(work.inputs))
+            message.settle.MergeFrom(_MARKS.of(work.marks))
+            message.settle.buckets.extend(work.buckets)
         case ProveWork():
             message.prove.CopyFrom(pb.ProveWork(nonce_name=work.nonce_name, nonce=work.nonce))
         case _:
@@ -157,14 +154,16 @@ def _work_of(message: pb.Launch) -> Work:
             raise EngineFailure(f"A fragment asks for work that this version lacks: {unknown}.")
 
 
-def _join(work: JoinWork) -> pb.JoinWork:
-    return pb.JoinWork(
-        buckets=work.buckets,
-        left_whole=Side.LEFT in work.whole,
-        right_whole=Side.RIGHT in work.whole,
-        settle_later=work.settle_later,
-        inputs=[_input(one) for one in work.inputs],
-        census_classes=work.census_classes,
+def _set_join(message: pb.JoinWork, work: JoinWork) -> None:
+    message.MergeFrom(_JOIN_INPUTS.of(work.inputs))
+    message.MergeFrom(
+        pb.JoinWork(
+            buckets=work.buckets,
+            left_whole=Side.LEFT in work.whole,
+            right_whole=Side.RIGHT in work.whole,
+            settle_later=work.settle_later,
+            census_classes=work.census_classes,
+        )
     )
 
 
@@ -240,3 +239,21 @@ def _or_unknown(count: int | None) -> int:
 
 def _if_known(count: int) -> int | None:
     return None if count == _UNKNOWN else count
+
+
+def _join_inputs(inputs: tuple[SpoolInput, ...]) -> pb.JoinWork:
+    return pb.JoinWork(inputs=[_input(one) for one in inputs])
+
+
+def _settle_inputs(inputs: tuple[SpoolInput, ...]) -> pb.SettleWork:
+    return pb.SettleWork(inputs=[_input(one) for one in inputs])
+
+
+def _marks(marks: tuple[Place, ...]) -> pb.SettleWork:
+    return pb.SettleWork(marks=[_place(one) for one in marks])
+
+
+_CONTEXTS = Same(context_message)
+_JOIN_INPUTS = Same(_join_inputs)
+_SETTLE_INPUTS = Same(_settle_inputs)
+_MARKS = Same(_marks)

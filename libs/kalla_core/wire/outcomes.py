@@ -10,6 +10,7 @@ from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.crowd import Crowd
 from kalla_core.fragments.outcome import (
     BucketSize,
+    BucketSizes,
     EvidencePart,
     FetchFault,
     FragmentEnded,
@@ -124,7 +125,7 @@ def _scan_of(message: pb.ScanDone) -> ScanDone:
         rows=message.rows,
         excluded=None if message.excluded == _UNKNOWN else message.excluded,
         null_keys=message.null_keys,
-        buckets=tuple(
+        buckets=BucketSizes.of(
             BucketSize(size.bucket, size.rows, size.raw_bytes, size.stored_bytes)
             for size in message.buckets
         ),

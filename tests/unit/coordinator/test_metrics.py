@@ -8,7 +8,14 @@ from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.errors import FetchFailed
-from kalla_core.fragments.outcome import BucketSize, JoinDone, ScanDone, SettleDone, failed
+from kalla_core.fragments.outcome import (
+    BucketSize,
+    BucketSizes,
+    JoinDone,
+    ScanDone,
+    SettleDone,
+    failed,
+)
 from kalla_core.matching.query import Side
 from tests.support.metrics import Scrape, scraped
 
@@ -59,7 +66,9 @@ def test_fragments_on_executors_are_counted_by_how_they_ended() -> None:
     metrics = CoordinatorMetrics()
     rows = {Side.LEFT: 3, Side.RIGHT: 4}
 
-    metrics.fragment_ended("scan", ScanDone(7, None, 0, (BucketSize(0, 7, 700, 70),), 80))
+    metrics.fragment_ended(
+        "scan", ScanDone(7, None, 0, BucketSizes.of([BucketSize(0, 7, 700, 70)]), 80)
+    )
     metrics.fragment_ended("join", JoinDone((), rows, rows, rows, {}, 60, 50, 40))
     metrics.fragment_ended("settle", SettleDone((), rows, rows, 6, 5))
     metrics.fragment_ended("join", failed(FetchFailed("It is gone.")))

@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from kalla_core.errors import KallaError
 from kalla_core.fragments.cause import Cause, cause_of
-from kalla_core.fragments.outcome import Outcome
+from kalla_core.fragments.outcome import Outcome, ScanDone
+from kalla_core.matching.query import Side
 
 OUTPUT_LOST = "output_lost"
 """The setback of an attempt that succeeded, and whose output is out of reach."""
@@ -88,15 +89,20 @@ class Fragment:
     """A fragment and what became of its tries.
 
     Attributes:
+        weight_bytes: of what it reads; heavy ones start first.
+        side: that a scan reads, or None.
         used: attempts so far; the next has the number after it.
         failures: of its own; `losses` for other reasons, `cuts` of them out of reach of an input.
         first_cause: the first error, which is what a run that gives up on it reports.
         avoided: executors where it failed.
         setback: what became of the last attempt that does not count, a `Cause` or `output_lost`;
             empty before there is one.
+        rows: that a scan found first; another attempt must find the same.
     """
 
     key: FragmentKey
+    weight_bytes: int = 0
+    side: Side | None = None
     running: Running | None = None
     accepted: Accepted | None = None
     used: int = 0
@@ -106,6 +112,7 @@ class Fragment:
     first_cause: KallaError | None = None
     avoided: frozenset[str] = frozenset()
     setback: str = ""
+    rows: int | None = None
 
     @property
     def available(self) -> bool:
@@ -130,7 +137,9 @@ class Fragment:
         if self.running is None:
             raise ValueError(f"{self.key} succeeded and nobody worked on it")
         now = self.running
-        return replace(self, running=None, accepted=Accepted(now.attempt, now.executor, outcome))
+        accepted = Accepted(now.attempt, now.executor, outcome)
+        rows = outcome.rows if isinstance(outcome, ScanDone) else None
+        return replace(self, running=None, accepted=accepted, rows=rows)
 
     def failed(self, error: KallaError) -> Fragment:
         """Return it with the running attempt failed for a reason of its own."""
@@ -161,7 +170,9 @@ class Fragment:
     def anew(self) -> Fragment:
         """Return it as if it had not begun, but for its attempts' numbers: with less at a time."""
         setback = Cause.OUT_OF_MEMORY.value if self.used else ""
-        return Fragment(self.key, used=self.used, setback=setback)
+        return Fragment(
+            self.key, self.weight_bytes, self.side, used=self.used, setback=setback, rows=self.rows
+        )
 
     def output_lost(self) -> Fragment:
         """Return it with its output out of reach; the accepted attempt still counts."""

@@ -26,7 +26,7 @@ from kalla_coordinator.cluster.occupancy import Occupancy, run_of
 from kalla_coordinator.cluster.placement import Seat, Wish, assign
 from kalla_coordinator.cluster.progress import Reports
 from kalla_coordinator.cluster.reach import Remembered
-from kalla_coordinator.cluster.run_state import FINAL, RunState, ready
+from kalla_coordinator.cluster.run_state import FINAL, RunState, may_run_on, ready
 from kalla_coordinator.cluster.works import RunName, try_of
 from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_core.fragments.attempt import AttemptId
@@ -411,10 +411,16 @@ class Dispatcher:
             self._loop.call_soon(self._assign)
 
     def _assign(self) -> None:
-        self._assigning = False
-        seats = self._seats()
-        if not any(seat.free for seat in seats):
-            return
+        try:
+            if any(self._is_free(name, member) for name, member in self._members.of.items()):
+                self._give_out(self._seats())
+        finally:
+            self._assigning = False  # only now: what is given out makes nothing else ready
+
+    def _is_free(self, name: str, member: m.Member) -> bool:
+        return self._occupied.taken(name) < member.hello.slots and member.open
+
+    def _give_out(self, seats: list[Seat]) -> None:
         active = {str(index): run for index, run in enumerate(self._runs.values())}
         wishes = [self._wish(job, run) for job, run in active.items()]
         for grant in assign(seats, wishes):
@@ -431,8 +437,9 @@ class Dispatcher:
 
     def _wish(self, job: str, run: ActiveRun) -> Wish:
         now = self._loop.time()
-        able = [one for one in ready(run.state) if run.paused.get(one.key, 0.0) <= now]
-        return Wish(job, run.state.busy, able)
+        run.paused = {key: until for key, until in run.paused.items() if until > now}
+        able = ready(run.state, but=run.paused)
+        return Wish(job, run.state.busy, able, may_run_on(run.state))
 
 
 def _of_run(name: RunName, attempts: tuple[AttemptId, ...]) -> frozenset[Try]:

@@ -25,7 +25,7 @@ from kalla_coordinator.cluster.output import (
 )
 from kalla_coordinator.cluster.run_state import FINAL, RunState, Setup, begun
 from kalla_coordinator.cluster.telling import Telling
-from kalla_coordinator.cluster.works import Brief, RunName, launch
+from kalla_coordinator.cluster.works import Brief, Launches, RunName
 from kalla_coordinator.jobs.host import Host, RunOrder, Watch
 from kalla_core.engine.held_plan import HeldPlan, HoldOrder
 from kalla_core.engine.local import RunRequest, run_metadata
@@ -179,10 +179,10 @@ class _Attempt:
         self, plan: HeldPlan, output: Output, telling: Telling
     ) -> AsyncIterator[ActiveRun]:
         """Let executors work on the run; whichever way it ends, nobody does afterwards."""
-        brief = await self._brief(plan, output)
+        launches = Launches(await self._brief(plan, output))
 
         def launch_of(state: RunState, which: Try, where: Mapping[str, tuple[str, int]]) -> Launch:
-            return launch(brief, state, which, where, _left(self.bound))
+            return launches.launch(state, which, where, _left(self.bound))
 
         run = self.dispatcher.begin(
             self.name, begun(self._setup(plan, output)), launch_of, telling.changed

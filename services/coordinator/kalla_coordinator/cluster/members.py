@@ -72,7 +72,7 @@ class Member:
     @property
     def open(self) -> bool:
         """Whether it may be given a new fragment."""
-        return self.state is MemberState.REGISTERED
+        return self.broken_at is None and not self.draining
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ largest share of its slots free.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -56,12 +56,14 @@ class Wish:
 
     Attributes:
         busy: slots that it has.
-        ready: in the order in which they should start.
+        ready: in the order in which they should start; no more is taken than there are slots for.
+        allowed: executors beside which none of `ready` may run; None if all may be.
     """
 
     job: str
     busy: int
-    ready: Sequence[Ready]
+    ready: Iterable[Ready]
+    allowed: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,15 @@ def assign(seats: Sequence[Seat], wishes: Sequence[Wish]) -> tuple[Grant, ...]:
     """Return who gets the free slots, in the order in which they were given."""
     free = {seat.executor: seat.free for seat in seats}
     slots = {seat.executor: seat.slots for seat in seats}
-    queues = {wish.job: list(wish.ready) for wish in wishes}
+    queues = {wish.job: iter(wish.ready) for wish in wishes}
+    seated = {wish.job: _allowed(wish, free) for wish in wishes}
     busy = {wish.job: wish.busy for wish in wishes}
     grants: list[Grant] = []
     while queues and any(free.values()):
         job = min(queues, key=lambda name: (busy[name], name))
-        grant = _first_that_fits(job, queues[job], free, slots)
+        grant = None
+        if any(free[name] for name in seated[job]):
+            grant = _first_that_fits(job, queues[job], free, slots)
         if grant is None:
             del queues[job]
             continue
@@ -92,14 +97,20 @@ def assign(seats: Sequence[Seat], wishes: Sequence[Wish]) -> tuple[Grant, ...]:
     return tuple(grants)
 
 
+def _allowed(wish: Wish, free: Mapping[str, int]) -> list[str]:
+    return [name for name in free if wish.allowed is None or name in wish.allowed]
+
+
 def _first_that_fits(
-    job: str, queue: list[Ready], free: Mapping[str, int], slots: Mapping[str, int]
+    job: str, queue: Iterator[Ready], free: Mapping[str, int], slots: Mapping[str, int]
 ) -> Grant | None:
-    """Take the first fragment for which there is a slot out of the queue."""
-    for place, ready in enumerate(queue):
+    """Take the first fragment for which there is a slot out of the queue.
+
+    Those before it are gone too: slots are only ever taken, so there will be none for them.
+    """
+    for ready in queue:
         executor = _best(ready, free, slots)
         if executor is not None:
-            del queue[place]
             return Grant(job, ready.key, executor)
     return None
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from kalla_coordinator.cluster.attempts import FragmentKey, StageName, Try
+from kalla_coordinator.cluster.attempts import FragmentKey, Running, StageName, Try
 from kalla_coordinator.cluster.run_state import Phase, RunState
+from kalla_coordinator.cluster.sums import Done
 from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.held_plan import HeldPlan
 from kalla_core.engine.progress import Progress, Stage
-from kalla_core.fragments.outcome import FragmentProgress, JoinDone, ScanDone, SettleDone
-from kalla_core.fragments.work import work_done
+from kalla_core.fragments.outcome import FragmentProgress
 from kalla_core.matching.query import Side
 
 
@@ -72,79 +72,76 @@ def shares(
     state: RunState, reports: Reports, executors: Sequence[str]
 ) -> tuple[ExecutorShare, ...]:
     """Return what each of some executors has done and does, in their order."""
-    found = {executor: ExecutorShare(executor) for executor in executors}
-    for key, fragment in state.fragments.items():
-        accepted, running = fragment.accepted, fragment.running
-        if accepted is not None and accepted.executor in found:
-            work, share = work_done(accepted.outcome), found[accepted.executor]
-            found[accepted.executor] = _shared(share, work.rows, work.fetched_bytes, done=1)
-        if running is not None and running.executor in found:
+    found = {executor: _done_by(state, executor) for executor in executors}
+    for key, running in _under_way(state):
+        if running.executor in found:
             report = _report(reports, key, running.attempt)
             rows, fetched = (0, 0) if report is None else (report.rows, report.fetched_bytes)
             share = found[running.executor]
-            found[running.executor] = _shared(share, rows, fetched, running=1)
+            found[running.executor] = replace(
+                share,
+                fragments_running=share.fragments_running + 1,
+                rows=share.rows + rows,
+                fetched_bytes=share.fetched_bytes + fetched,
+            )
     return tuple(found.values())
 
 
-def _shared(
-    share: ExecutorShare, rows: int, fetched: int, done: int = 0, running: int = 0
-) -> ExecutorShare:
-    return replace(
-        share,
-        fragments_done=share.fragments_done + done,
-        fragments_running=share.fragments_running + running,
-        rows=share.rows + rows,
-        fetched_bytes=share.fetched_bytes + fetched,
+def _done_by(state: RunState, executor: str) -> ExecutorShare:
+    done = state.sums.done_by.get(executor, Done())
+    return ExecutorShare(
+        executor,
+        fragments_done=done.fragments,
+        rows=done.rows,
+        fetched_bytes=done.fetched_bytes,
     )
 
 
+def _under_way(state: RunState) -> Iterator[tuple[FragmentKey, Running]]:
+    for key, fragment in state.sums.running.items():
+        if fragment.running is not None:
+            yield key, fragment.running
+
+
+def _reported(
+    state: RunState, reports: Reports, stage: StageName, side: Side | None
+) -> list[FragmentProgress]:
+    """Return the last reports of what is under way and was not done before, of one stage."""
+    found = [
+        _report(reports, key, fragment.used)
+        for key, fragment in state.sums.running.items()
+        if key.stage is stage and fragment.side is side and fragment.accepted is None
+    ]
+    return [report for report in found if report is not None]
+
+
 def _read(state: RunState, reports: Reports, side: Side) -> _Sum:
-    total = _Sum()
-    for key, fragment in state.fragments.items():
-        if key.stage is not StageName.SCAN or state.setup.scans[key.number].table is not side:
-            continue
-        total = replace(total, total=total.total + 1)
-        accepted = fragment.accepted
-        if accepted is not None and isinstance(accepted.outcome, ScanDone):
-            size = sum(bucket.raw_bytes for bucket in accepted.outcome.buckets)
-            total = _more(total, rows=accepted.outcome.rows, size=size, done=1)
-        elif (report := _report(reports, key, fragment.used)) is not None:
-            total = _more(total, rows=report.rows, size=report.bytes)
-    return total
+    done = state.sums.done.get((StageName.SCAN, side), Done())
+    told = _reported(state, reports, StageName.SCAN, side)
+    return _Sum(
+        rows=done.rows + sum(report.rows for report in told),
+        bytes=done.bytes + sum(report.bytes for report in told),
+        done=done.fragments,
+        total=done.total,
+    )
 
 
 def _matched(state: RunState, reports: Reports) -> _Sum:
+    """Sum up joins and settles; rows count where they are settled."""
+    last = StageName.SETTLE if state.layout.settles else StageName.JOIN
     total = _Sum()
-    for key, fragment in state.fragments.items():
-        if key.stage not in (StageName.JOIN, StageName.SETTLE):
-            continue
-        total = replace(total, total=total.total + 1)
-        outcome = None if fragment.accepted is None else fragment.accepted.outcome
-        if isinstance(outcome, JoinDone):
-            pairs = outcome.files[0].rows if outcome.files and _has_pairs(outcome) else 0
-            rows = 0 if state.layout.settles else sum(outcome.joined.values())
-            total = _more(total, rows=rows, matched=pairs, done=1)
-        elif isinstance(outcome, SettleDone):
-            total = _more(total, rows=sum(outcome.settled.values()), done=1)
-        elif (report := _report(reports, key, fragment.used)) is not None:
-            rows = 0 if state.layout.settles and key.stage is StageName.JOIN else report.rows
-            total = _more(total, rows=rows, matched=report.matched_rows)
+    for stage in (StageName.JOIN, StageName.SETTLE):
+        done = state.sums.done.get((stage, None), Done())
+        told = _reported(state, reports, stage, None)
+        rows = done.rows + sum(report.rows for report in told) if stage is last else 0
+        total = _Sum(
+            rows=total.rows + rows,
+            matched=total.matched + done.matched + sum(report.matched_rows for report in told),
+            done=total.done + done.fragments,
+            total=total.total + done.total,
+        )
     return total
-
-
-def _has_pairs(outcome: JoinDone) -> bool:
-    return outcome.files[0].name.startswith("matched")
 
 
 def _report(reports: Reports, key: FragmentKey, attempt: int) -> FragmentProgress | None:
     return reports.of.get(Try(key, attempt))
-
-
-def _more(total: _Sum, rows: int = 0, size: int = 0, matched: int = 0, done: int = 0) -> _Sum:
-    return replace(
-        total,
-        rows=total.rows + rows,
-        bytes=total.bytes + size,
-        matched=total.matched + matched,
-        done=total.done + done,
-    )

@@ -9,18 +9,19 @@ division helps fails after `MOST_TRIES` of them took too much memory, one after 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName
 from kalla_coordinator.cluster.layout import Join, Settle, divided, more_buckets, pieces
-from kalla_coordinator.cluster.run_state import Phase, RunState, weight_of
+from kalla_coordinator.cluster.run_state import Phase, RunState, weight_of, with_
 
 T = TypeVar("T")
 
 MOST_TRIES = 7
 
-_MADE_ANEW = frozenset({StageName.SCAN, StageName.JOIN, StageName.SETTLE})
+_LAID_OUT = (StageName.JOIN, StageName.SETTLE)
 
 
 def again_smaller(state: RunState, key: FragmentKey) -> RunState | None:
@@ -38,6 +39,17 @@ def again_smaller(state: RunState, key: FragmentKey) -> RunState | None:
             return None
 
 
+def laid_from(
+    state: RunState, stage: StageName, first: int, laid: Sequence[Join | Settle]
+) -> list[Fragment]:
+    """Return fragments for what is laid out, numbered from `first`; attempts go on counting."""
+    keys = [FragmentKey(stage, number) for number in range(first, first + len(laid))]
+    return [
+        Fragment(key, one.weight_bytes, used=state.retired.get(key, 0)).anew()
+        for key, one in zip(keys, laid, strict=True)
+    ]
+
+
 def _smaller_join(state: RunState, key: FragmentKey) -> RunState | None:
     join = state.layout.joins[key.number]
     if not join.divisible:
@@ -47,7 +59,7 @@ def _smaller_join(state: RunState, key: FragmentKey) -> RunState | None:
     first, *others = divided(join, _pieces(state, join))
     joins = (*_replaced(state.layout.joins, key.number, first), *others)
     laid = replace(state, layout=replace(state.layout, joins=joins))
-    return _divided(_learnt(laid, join), key, len(state.layout.joins), len(others))
+    return _divided(_learnt(laid, join), key, first, others)
 
 
 def _smaller_settle(state: RunState, key: FragmentKey) -> RunState | None:
@@ -58,7 +70,7 @@ def _smaller_settle(state: RunState, key: FragmentKey) -> RunState | None:
     first, *others = (Settle(group, settle.weight_bytes // len(groups)) for group in groups)
     settles = (*_replaced(state.layout.settles, key.number, first), *others)
     laid = replace(state, layout=replace(state.layout, settles=settles))
-    return _divided(_learnt(laid, settle), key, len(state.layout.settles), len(others))
+    return _divided(_learnt(laid, settle), key, first, others)
 
 
 def _pieces(state: RunState, laid: Join | Settle) -> int:
@@ -73,13 +85,13 @@ def _learnt(state: RunState, laid: Join | Settle) -> RunState:
     return replace(state, too_heavy_bytes=min(known, laid.weight_bytes))
 
 
-def _divided(state: RunState, key: FragmentKey, first: int, count: int) -> RunState:
-    """Let the fragment do its first piece, and new ones, numbered from `first`, the others."""
-    pieces_of = {key: state.fragments[key].anew()}
-    for number in range(first, first + count):
-        new = FragmentKey(key.stage, number)
-        pieces_of[new] = Fragment(new, used=state.retired.get(new, 0)).anew()
-    return replace(state, fragments={**state.fragments, **pieces_of})
+def _divided(
+    state: RunState, key: FragmentKey, first: Join | Settle, others: Sequence[Join | Settle]
+) -> RunState:
+    """Let the fragment do its first piece, and new ones, numbered on, the others."""
+    rest = laid_from(state, key.stage, len(state.fragments.of(key.stage)), others)
+    now = replace(state.fragments[key].anew(), weight_bytes=first.weight_bytes)
+    return with_(state, now, *rest)
 
 
 def _spread_further(state: RunState, join: Join) -> RunState | None:
@@ -90,15 +102,10 @@ def _spread_further(state: RunState, join: Join) -> RunState | None:
     weight = weight_of(state, join.buckets)
     if state.spread_bytes is not None and 2 * weight > state.spread_bytes:
         return None
-    retired = dict(state.retired)
-    fragments: dict[FragmentKey, Fragment] = {}
-    for key, fragment in state.fragments.items():
-        if key.stage not in _MADE_ANEW:
-            fragments[key] = fragment
-        elif key.stage is StageName.SCAN:
-            fragments[key] = fragment.anew()
-        else:
-            retired[key] = fragment.used
+    scans = [fragment.anew() for fragment in state.of(StageName.SCAN)]
+    made = [one for stage in _LAID_OUT for one in state.of(stage)]
+    retired = {**state.retired, **{one.key: one.used for one in made}}
+    fragments = state.fragments.put(*scans).without(one.key for one in made)
     return replace(
         _learnt(state, replace(join, weight_bytes=weight)),
         phase=Phase.SCANNING,

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
-import numpy as np
-
 from kalla_coordinator.cluster.attempts import (
-    Accepted,
     Fragment,
     FragmentKey,
     RetryPolicy,
     StageName,
 )
+from kalla_coordinator.cluster.fragments import Fragments
 from kalla_coordinator.cluster.layout import Layout, Room, Shape
-from kalla_coordinator.cluster.near import Near
 from kalla_coordinator.cluster.placement import Ready
 from kalla_coordinator.cluster.reach import Pair, home, unable
+from kalla_coordinator.cluster.sums import Sums
 from kalla_core.errors import KallaError
 from kalla_core.fragments.outcome import ScanDone
 from kalla_core.fragments.remote import ScanWork
@@ -79,25 +77,22 @@ class RunState:
         proven: executors that may work on the run.
         here: executors that are there.
         severed: those of them that cannot reach each other.
-        measured: rows that each scan found; another attempt must find the same.
         retired: attempts that fragments of earlier layouts used up.
         relaid: how often more buckets were taken.
         too_heavy_bytes: of the lightest join or settle that took too much memory.
         spread_bytes: of the bucket because of which more buckets were taken last.
         holder_error: why nobody holds the sources' snapshot any more.
         error: why it came to nothing.
-        near: where the inputs of joins lie, as last summed up.
     """
 
     setup: Setup
     phase: Phase
-    fragments: Mapping[FragmentKey, Fragment]
+    fragments: Fragments
     buckets: int
     provers: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     proven: frozenset[str] = frozenset()
     here: frozenset[str] = frozenset()
     severed: frozenset[Pair] = frozenset()
-    measured: Mapping[FragmentKey, int] = field(default_factory=lambda: MappingProxyType({}))
     retired: Mapping[FragmentKey, int] = field(default_factory=lambda: MappingProxyType({}))
     layout: Layout = field(default_factory=lambda: Layout(()))
     relaid: int = 0
@@ -105,27 +100,40 @@ class RunState:
     spread_bytes: int | None = None
     holder_error: KallaError | None = None
     error: KallaError | None = None
-    near: Near = field(default_factory=Near, compare=False, repr=False)
 
     def of(self, stage: StageName) -> Iterator[Fragment]:
         """Yield the fragments of a stage in their order."""
-        return (fragment for key, fragment in self.fragments.items() if key.stage is stage)
+        return iter(self.fragments.of(stage).values())
+
+    @property
+    def sums(self) -> Sums:
+        """What is summed up over its fragments; good until another state is looked at."""
+        return self.fragments.sums
 
     @property
     def busy(self) -> int:
         """How many slots it has."""
-        return sum(fragment.running is not None for fragment in self.fragments.values())
+        return len(self.sums.running)
 
 
 def begun(setup: Setup, severed: frozenset[Pair] = frozenset()) -> RunState:
     """Return a run attempt before anything happened to it, but for who is known to be apart."""
-    reads = {
-        FragmentKey(stage, number): Fragment(FragmentKey(stage, number))
+    reads = (
+        Fragment(
+            FragmentKey(stage, number),
+            work.part.weight_bytes,
+            work.table if isinstance(work.table, Side) else None,
+        )
         for stage, works in ((StageName.EXTRAS, setup.extras), (StageName.SCAN, setup.scans))
-        for number in range(len(works))
-    }
+        for number, work in enumerate(works)
+    )
     phase = Phase.PROVING if setup.proofs else Phase.SCANNING
-    return RunState(setup, phase, reads, setup.buckets, severed=severed)
+    return RunState(setup, phase, Fragments(reads, setup.policy), setup.buckets, severed=severed)
+
+
+def with_(state: RunState, *fragments: Fragment) -> RunState:
+    """Return a state with some fragments in the place of earlier ones, or besides."""
+    return replace(state, fragments=state.fragments.put(*fragments))
 
 
 def wanted(state: RunState, stage: StageName) -> bool:
@@ -136,13 +144,13 @@ def wanted(state: RunState, stage: StageName) -> bool:
         case StageName.SETTLE:
             return state.phase is Phase.SETTLING
         case StageName.JOIN if state.phase is Phase.SETTLING:
-            return _any_idle(state, StageName.SETTLE)
+            return bool(state.sums.idle[StageName.SETTLE])
         case StageName.JOIN:
             return state.phase is Phase.JOINING
         case StageName.EXTRAS if state.phase is Phase.SETTLING:
             return _joins_wait(state)
         case _ if state.phase is Phase.SETTLING:
-            return _any_idle(state, StageName.SETTLE) or _joins_wait(state)
+            return bool(state.sums.idle[StageName.SETTLE]) or _joins_wait(state)
         case _ if state.phase is Phase.JOINING:
             return _joins_wait(state)
         case _:
@@ -151,7 +159,7 @@ def wanted(state: RunState, stage: StageName) -> bool:
 
 def inputs_available(state: RunState, stage: StageName) -> bool:
     """Whether all that fragments of a stage read can be read."""
-    return all(fragment.available for need in _NEEDS[stage] for fragment in state.of(need))
+    return all_available(state, *_NEEDS[stage])
 
 
 def _cut_off(state: RunState, stage: StageName) -> frozenset[str]:
@@ -180,31 +188,43 @@ def able_at_all(state: RunState) -> frozenset[str]:
     return state.here & state.proven if state.setup.proofs else state.here
 
 
-def ready(state: RunState) -> list[Ready]:
-    """Return the fragments that could run now, in the order in which they should start."""
+def all_available(state: RunState, *stages: StageName) -> bool:
+    """Whether all fragments of some stages are done, and their outputs can be read."""
+    return not any(state.sums.missing[stage] for stage in stages)
+
+
+def ready(state: RunState, but: Container[FragmentKey] = ()) -> Iterator[Ready]:
+    """Yield the fragments that could run now, in the order in which they should start.
+
+    They are found as they are asked for: few are, and there may be thousands.
+
+    Args:
+        but: fragments that are left out.
+    """
     if state.phase in FINAL:
-        return []
-    found: list[Ready] = []
+        return
     for stage in StageName:
-        policy = state.setup.policy
-        idle = [one for one in state.of(stage) if one.idle and not one.exhausted(policy)]
+        idle = state.sums.idle[stage]
         if idle and wanted(state, stage) and inputs_available(state, stage):
-            if stage in (StageName.JOIN, StageName.SETTLE):
-                state.near.look_at(_held_scans(state), state.buckets)
             unable = of_no_use(state, stage)
-            offered = [_ready(state, fragment, unable) for fragment in idle]
-            found += sorted(offered, key=lambda one: (-one.weight_bytes, one.key.number))
-    return found
+            for _, number in idle:
+                key = FragmentKey(stage, number)
+                if key not in but:
+                    yield _ready(state, key, unable)
+
+
+def may_run_on(state: RunState) -> frozenset[str] | None:
+    """Return executors beside which no fragment that is ready may run; None if all may be."""
+    if not state.setup.proofs:
+        return None
+    waiting = (state.provers[number] for _, number in state.sums.idle[StageName.PROVE])
+    return state.proven.union(waiting)
 
 
 def bucket_sizes(state: RunState) -> Mapping[Side, list[int]]:
     """Return the bytes of each bucket of each side; all scans have an accepted attempt."""
-    sizes = {side: np.zeros(state.buckets, dtype=np.int64) for side in Side}
-    for fragment, work in zip(state.of(StageName.SCAN), state.setup.scans, strict=True):
-        if isinstance(work.table, Side):
-            for bucket in _scan_done(fragment).buckets:
-                sizes[work.table][bucket.bucket] += bucket.raw_bytes
-    return {side: found.tolist() for side, found in sizes.items()}
+    raw = state.sums.raw_bytes
+    return {side: raw[side][: state.buckets].tolist() for side in Side}
 
 
 def weight_of(state: RunState, buckets: Iterable[int]) -> int:
@@ -213,20 +233,8 @@ def weight_of(state: RunState, buckets: Iterable[int]) -> int:
     return sum(sizes[side][bucket] for side in Side for bucket in buckets)
 
 
-def _any_idle(state: RunState, stage: StageName) -> bool:
-    return any(fragment.idle for fragment in state.of(stage))
-
-
 def _joins_wait(state: RunState) -> bool:
-    return wanted(state, StageName.JOIN) and _any_idle(state, StageName.JOIN)
-
-
-def _held_scans(state: RunState) -> Iterator[Accepted]:
-    return (
-        fragment.accepted
-        for fragment in state.of(StageName.SCAN)
-        if fragment.accepted is not None and fragment.accepted.held
-    )
+    return wanted(state, StageName.JOIN) and bool(state.sums.idle[StageName.JOIN])
 
 
 def of_no_use(state: RunState, stage: StageName) -> frozenset[str]:
@@ -242,24 +250,16 @@ def of_no_use(state: RunState, stage: StageName) -> frozenset[str]:
             return _cut_off(state, stage)
 
 
-def _ready(state: RunState, fragment: Fragment, unable: frozenset[str]) -> Ready:
-    key = fragment.key
+def _ready(state: RunState, key: FragmentKey, unable: frozenset[str]) -> Ready:
+    fragment = state.fragments[key]
     allowed = state.proven if state.setup.proofs else None
     match key.stage:
         case StageName.PROVE:
             return Ready(key, allowed=frozenset({state.provers[key.number]}))
         case StageName.EXTRAS | StageName.SCAN:
-            works = state.setup.extras if key.stage is StageName.EXTRAS else state.setup.scans
-            weight = works[key.number].part.weight_bytes
+            weight = fragment.weight_bytes
             return Ready(key, weight, allowed=allowed, avoided=fragment.avoided, unable=unable)
         case StageName.JOIN | StageName.SETTLE:
             laid = state.layout.joins if key.stage is StageName.JOIN else state.layout.settles
-            one = laid[key.number]
-            near = state.near.of(key, one)
-            return Ready(key, one.weight_bytes, near, allowed, fragment.avoided, unable)
-
-
-def _scan_done(fragment: Fragment) -> ScanDone:
-    if fragment.accepted is None or not isinstance(fragment.accepted.outcome, ScanDone):
-        raise ValueError(f"{fragment.key} has no outcome of a scan")
-    return fragment.accepted.outcome
+            near = state.sums.near.of(key, laid[key.number])
+            return Ready(key, fragment.weight_bytes, near, allowed, fragment.avoided, unable)

@@ -17,6 +17,7 @@ from kalla_coordinator.cluster.run_state import (
     of_no_use,
     out_of_reach,
     wanted,
+    with_,
 )
 from kalla_core.errors import FetchFailed, KallaError
 
@@ -30,9 +31,8 @@ def severed(state: RunState, fragment: Fragment, holder: str, error: KallaError)
         f"The executors {reader} and {holder} cannot reach each other. {error.message}",
         **{**error.details, "reader": reader},
     )
-    fragments = {**state.fragments, fragment.key: fragment.cut_off(told)}
     pairs = state.severed | {frozenset({reader, holder})}
-    return replace(state, fragments=fragments, severed=pairs)
+    return with_(replace(state, severed=pairs), fragment.cut_off(told))
 
 
 def brought_home(state: RunState, is_read: Callable[[Fragment], bool]) -> RunState:
@@ -44,15 +44,12 @@ def brought_home(state: RunState, is_read: Callable[[Fragment], bool]) -> RunSta
     if not state.severed or not any(_stranded(state, stage) for stage in _READERS):
         return state
     far = out_of_reach(state)
-    return replace(
-        state,
-        fragments={
-            key: one.output_lost()
-            if one.accepted is not None and one.accepted.executor in far and is_read(one)
-            else one
-            for key, one in state.fragments.items()
-        },
-    )
+    lost = [
+        one.output_lost()
+        for one in state.fragments.values()
+        if one.accepted is not None and one.accepted.executor in far and is_read(one)
+    ]
+    return with_(state, *lost)
 
 
 _READERS = (StageName.JOIN, StageName.SETTLE)
@@ -60,7 +57,7 @@ _READERS = (StageName.JOIN, StageName.SETTLE)
 
 def _stranded(state: RunState, stage: StageName) -> bool:
     """Whether fragments wait that no executor can do."""
-    waiting = any(fragment.idle for fragment in state.of(stage)) and wanted(state, stage)
+    waiting = state.sums.idle[stage] and wanted(state, stage)
     if not waiting or not inputs_available(state, stage):
         return False
     able = able_at_all(state)

@@ -14,7 +14,7 @@ the run is on must prove itself first, and is left alone if it cannot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import assert_never
@@ -22,14 +22,16 @@ from typing import assert_never
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName, Try
 from kalla_coordinator.cluster.layout import lay_out
-from kalla_coordinator.cluster.redo import again_smaller
+from kalla_coordinator.cluster.redo import again_smaller, laid_from
 from kalla_coordinator.cluster.run_state import (
     FINAL,
     Phase,
     RunState,
+    all_available,
     bucket_sizes,
     inputs_available,
     wanted,
+    with_,
 )
 from kalla_coordinator.cluster.severed import brought_home, severed
 from kalla_core.errors import ExecutorLost, KallaError, NotShared, SourceChanged
@@ -87,7 +89,7 @@ def _granted(state: RunState, event: e.Granted) -> Step:
     if not (fragment.idle and wanted(state, stage) and inputs_available(state, stage)):
         raise ValueError(f"{event.key} got a slot and was not ready")
     now = fragment.launched(event.executor)
-    return _with(state, now), (e.Start(Try(event.key, now.used), event.executor),)
+    return with_(state, now), (e.Start(Try(event.key, now.used), event.executor),)
 
 
 def _ended(state: RunState, event: e.Ended) -> Step:
@@ -104,13 +106,13 @@ def _ended(state: RunState, event: e.Ended) -> Step:
 
 
 def _succeeded(state: RunState, fragment: Fragment, outcome: Outcome) -> Step:
-    done = _with(state, fragment.succeeded(outcome))
+    done = with_(state, fragment.succeeded(outcome))
     match outcome:
         case ScanDone(rows=rows):
-            before = state.measured.get(fragment.key, rows)
-            if before != rows:
+            before = fragment.rows
+            if before is not None and before != rows:
                 return _starts_over(done, _changed(fragment.key, before, rows))
-            return replace(done, measured={**state.measured, fragment.key: rows}), ()
+            return done, ()
         case ProveDone(problem=None):
             executor = state.provers[fragment.key.number]
             return replace(done, proven=state.proven | {executor}), ()
@@ -145,8 +147,8 @@ def _failed(state: RunState, fragment: Fragment, outcome: FragmentFailed, event:
     if event.cut_from is not None and fragment.running is not None:
         return severed(state, fragment, event.cut_from, error), ()
     if cause in _EXCUSED:
-        return _outputs_lost(_with(state, fragment.lost(error)), event.lost), ()
-    failed = _with(state, fragment.failed(error))
+        return _outputs_lost(with_(state, fragment.lost(error)), event.lost), ()
+    failed = with_(state, fragment.failed(error))
     if cause is Cause.OUT_OF_MEMORY:
         smaller = again_smaller(failed, fragment.key)
         if smaller is not None:
@@ -158,22 +160,21 @@ def _failed(state: RunState, fragment: Fragment, outcome: FragmentFailed, event:
 
 def _vanished(before: RunState, after: RunState) -> list[Fragment]:
     """Return the fragments that were under way and are not any more."""
-    return [
-        fragment
-        for key, fragment in before.fragments.items()
-        if fragment.running is not None
-        and (key not in after.fragments or after.fragments[key].running is None)
-    ]
+    under_way = list(before.sums.running.values())
+    still = after.sums.running
+    return [fragment for fragment in under_way if fragment.key not in still]
 
 
 def _outputs_lost(state: RunState, lost: Iterable[Try]) -> RunState:
     """Note that the outputs of these attempts cannot be read; older attempts matter to nobody."""
-    fragments = dict(state.fragments)
-    for which in lost:
-        fragment = fragments.get(which.fragment)
-        if fragment is not None and _counts(fragment, which) and _is_read(state, fragment):
-            fragments[which.fragment] = fragment.output_lost()
-    return replace(state, fragments=fragments)
+    found = [
+        fragment.output_lost()
+        for which in lost
+        if (fragment := state.fragments.get(which.fragment)) is not None
+        and _counts(fragment, which)
+        and _is_read(state, fragment)
+    ]
+    return with_(state, *found)
 
 
 def _counts(fragment: Fragment, which: Try) -> bool:
@@ -204,23 +205,29 @@ def _came(state: RunState, event: e.ExecutorCame) -> RunState:
         return state
     key = FragmentKey(StageName.PROVE, max(state.provers, default=-1) + 1)
     provers = {**state.provers, key.number: event.executor}
-    return _with(replace(state, provers=provers), Fragment(key))
+    return with_(replace(state, provers=provers), Fragment(key))
 
 
 def _executor_lost(state: RunState, event: e.ExecutorLost) -> RunState:
     error = ExecutorLost(
         f"The executor {event.executor} was lost: {event.why}.", executor=event.executor
     )
-    fragments: dict[FragmentKey, Fragment] = {}
-    for key, fragment in state.fragments.items():
-        if key.stage is StageName.PROVE and state.provers[key.number] == event.executor:
-            continue
+    changed: list[Fragment] = []
+    for fragment in _on(state, event.executor):
         now = fragment
         if now.running is not None and now.running.executor == event.executor:
             now = now.lost(error)
         if _is_on(now, event.executor) and _is_read(state, now):
             now = now.output_lost()
-        fragments[key] = now
+        changed.append(now)
+    proofs = [
+        FragmentKey(StageName.PROVE, number)
+        for number, name in state.provers.items()
+        if name == event.executor
+    ]
+    fragments = state.fragments.put(*changed).without(
+        key for key in proofs if key in state.fragments
+    )
     # The numbers of its prove fragments stay taken: no attempt's name is used twice.
     provers = {
         number: "" if name == event.executor else name for number, name in state.provers.items()
@@ -240,9 +247,9 @@ def _returned(state: RunState, event: e.ExecutorReturned) -> RunState:
         f"The executor {event.executor} came back without what it had in hand.",
         executor=event.executor,
     )
-    fragments: dict[FragmentKey, Fragment] = {}
-    for key, fragment in state.fragments.items():
-        now = fragment
+    changed: list[Fragment] = []
+    for fragment in _on(state, event.executor):
+        now, key = fragment, fragment.key
         if (
             now.running is not None
             and now.running.executor == event.executor
@@ -256,8 +263,13 @@ def _returned(state: RunState, event: e.ExecutorReturned) -> RunState:
             and Try(key, now.accepted.attempt) not in event.held
         ):
             now = now.output_lost()
-        fragments[key] = now
-    return replace(state, fragments=fragments)
+        changed.append(now)
+    return with_(state, *changed)
+
+
+def _on(state: RunState, executor: str) -> list[Fragment]:
+    """Return the fragments that run on an executor, or whose output lies there."""
+    return [state.fragments[key] for key in sorted(state.sums.on.get(executor, ()))]
 
 
 def _is_on(fragment: Fragment, executor: str) -> bool:
@@ -292,7 +304,7 @@ def _advanced(state: RunState, actions: tuple[e.Action, ...]) -> Step:
     """Go on to the next phase once nothing is left of this one; give up where it is time."""
     if state.phase in FINAL:
         return state, actions
-    spent = next(filter(partial(_spent, state), state.fragments.values()), None)
+    spent = next(filter(partial(_spent, state), state.sums.exhausted.values()), None)
     if spent is not None:
         return _then(actions, _fails(state, _first_cause(spent)))
     if state.holder_error is not None and _reading(state):
@@ -306,28 +318,24 @@ def _advanced(state: RunState, actions: tuple[e.Action, ...]) -> Step:
 
 
 def _spent(state: RunState, fragment: Fragment) -> bool:
-    """Whether the run fails because of a fragment; not of one that a newcomer fails to prove."""
+    """Whether the run fails because a fragment is exhausted; not if a newcomer cannot prove it."""
     newcomer = fragment.key.stage is StageName.PROVE and state.phase is not Phase.PROVING
-    return fragment.exhausted(state.setup.policy) and not newcomer
+    return not newcomer
 
 
 def _next_phase(state: RunState) -> RunState | None:
     match state.phase:
-        case Phase.PROVING if state.proven and _all_available(state, StageName.PROVE):
+        case Phase.PROVING if state.proven and all_available(state, StageName.PROVE):
             return replace(state, phase=Phase.SCANNING)
-        case Phase.SCANNING if _all_available(state, StageName.EXTRAS, StageName.SCAN):
+        case Phase.SCANNING if all_available(state, StageName.EXTRAS, StageName.SCAN):
             return _laid_out(state)
-        case Phase.JOINING if _all_available(state, StageName.JOIN):
+        case Phase.JOINING if all_available(state, StageName.JOIN):
             settles = bool(state.layout.settles)
             return replace(state, phase=Phase.SETTLING if settles else Phase.WRITTEN)
-        case Phase.SETTLING if _all_available(state, StageName.SETTLE):
+        case Phase.SETTLING if all_available(state, StageName.SETTLE):
             return replace(state, phase=Phase.WRITTEN)
         case _:
             return None
-
-
-def _all_available(state: RunState, *stages: StageName) -> bool:
-    return all(fragment.available for stage in stages for fragment in state.of(stage))
 
 
 def _laid_out(state: RunState) -> RunState:
@@ -338,23 +346,17 @@ def _laid_out(state: RunState) -> RunState:
     heavy = state.too_heavy_bytes
     room = replace(state.setup.room, most_bytes=None if heavy is None else max(heavy // 2, 1))
     layout = lay_out(bucket_sizes(state), state.setup.shape, room)
-    fragments = dict(state.fragments)
-    for stage, count in (
-        (StageName.JOIN, len(layout.joins)),
-        (StageName.SETTLE, len(layout.settles)),
-    ):
-        for number in range(count):
-            key = FragmentKey(stage, number)
-            fragments[key] = Fragment(key, used=state.retired.get(key, 0)).anew()
-    return replace(state, phase=Phase.JOINING, layout=layout, fragments=fragments)
+    joins = laid_from(state, StageName.JOIN, 0, layout.joins)
+    settles = laid_from(state, StageName.SETTLE, 0, layout.settles)
+    return with_(replace(state, phase=Phase.JOINING, layout=layout), *joins, *settles)
 
 
 def _reading(state: RunState) -> bool:
     """Whether a source is being read, or is to be."""
-    return any(
-        fragment.running is not None or (fragment.idle and wanted(state, stage))
-        for stage in (StageName.EXTRAS, StageName.SCAN)
-        for fragment in state.of(stage)
+    stages = (StageName.EXTRAS, StageName.SCAN)
+    sums = state.sums
+    return any(key.stage in stages for key in sums.running) or any(
+        sums.idle[stage] and wanted(state, stage) for stage in stages
     )
 
 
@@ -374,11 +376,9 @@ def _starts_over(state: RunState, error: KallaError) -> Step:
 
 def _over(state: RunState, end: e.Action) -> Step:
     """End the run attempt; nobody works on it any more."""
-    cancels = _cancels(state.fragments.values())
-    idle: Mapping[FragmentKey, Fragment] = {
-        key: replace(fragment, running=None) for key, fragment in state.fragments.items()
-    }
-    return replace(state, fragments=idle), (*cancels, end)
+    running = list(state.sums.running.values())
+    idle = (replace(fragment, running=None) for fragment in running)
+    return with_(state, *idle), (*_cancels(running), end)
 
 
 def _cancels(fragments: Iterable[Fragment]) -> tuple[e.Action, ...]:
@@ -392,7 +392,3 @@ def _cancels(fragments: Iterable[Fragment]) -> tuple[e.Action, ...]:
 def _then(actions: tuple[e.Action, ...], following: Step) -> Step:
     state, more = following
     return state, (*actions, *more)
-
-
-def _with(state: RunState, fragment: Fragment) -> RunState:
-    return replace(state, fragments={**state.fragments, fragment.key: fragment})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName, Try
 from kalla_coordinator.cluster.run_state import RunState, Setup
@@ -25,6 +27,8 @@ from kalla_core.fragments.remote import (
 from kalla_core.matching.query import Side
 from kalla_core.matching.strategy import Strategy
 from kalla_core.recipe.model import Recipe
+
+T = TypeVar("T")
 
 Addresses = Mapping[str, tuple[str, int]]
 """Where each executor serves its spools."""
@@ -71,16 +75,61 @@ class Brief:
     nonce: str = ""
 
 
-def launch(
-    brief: Brief,
-    state: RunState,
-    which: Try,
-    addresses: Addresses,
-    time_left: timedelta | None = None,
-) -> Launch:
-    """Return what an attempt is to do; all its inputs are available."""
-    works = _Works(brief, state, addresses)
-    return Launch(brief.name.of(which), works.context(), works.work(which), time_left)
+class Launches:
+    """Makes the launches of a run attempt.
+
+    What is the same for every join is made once, for as long as the attempts are the same whose
+    outputs are read, and is the same object each time: a thousand parts are inputs of hundreds of
+    joins.
+    """
+
+    def __init__(self, brief: Brief) -> None:
+        self._brief = brief
+        self._known: dict[object, tuple[object, Any]] = {}
+
+    def launch(
+        self,
+        state: RunState,
+        which: Try,
+        addresses: Addresses,
+        time_left: timedelta | None = None,
+    ) -> Launch:
+        """Return what an attempt is to do; all its inputs are available."""
+        works = _Works(self._brief, state, addresses)
+        job = self._same("job", state.buckets, works.context)
+        work = self._work(works, which)
+        return Launch(self._brief.name.of(which), job, work, time_left)
+
+    def _work(self, works: _Works, which: Try) -> Work:
+        state, number = works.state, which.fragment.number
+        match which.fragment.stage:
+            case StageName.PROVE:
+                return ProveWork(self._brief.nonce_name, self._brief.nonce)
+            case StageName.EXTRAS:
+                return state.setup.extras[number]
+            case StageName.SCAN:
+                return state.setup.scans[number]
+            case StageName.JOIN:
+                join = state.layout.joins[number]
+                inputs = self._inputs(works, StageName.EXTRAS, StageName.SCAN)
+                return JoinWork(
+                    join.buckets, join.whole, join.settle_later, inputs, join.census_classes
+                )
+            case StageName.SETTLE:
+                inputs = self._inputs(works, StageName.SCAN)
+                marks = self._same("marks", works.token(StageName.JOIN), works.marks)
+                return SettleWork(state.layout.settles[number].buckets, inputs, marks)
+
+    def _inputs(self, works: _Works, *stages: StageName) -> tuple[SpoolInput, ...]:
+        return self._same(stages, works.token(*stages), partial(works.inputs, *stages))
+
+    def _same(self, what: object, token: object, make: Callable[[], T]) -> T:
+        """Return what was made before, or make it if the token is another one by now."""
+        known = self._known.get(what)
+        if known is None or known[0] != token:
+            known = self._known[what] = (token, make())
+        made: T = known[1]
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,32 +151,21 @@ class _Works:
             staging=brief.staging,
         )
 
-    def work(self, which: Try) -> Work:
-        setup, number = self.state.setup, which.fragment.number
-        match which.fragment.stage:
-            case StageName.PROVE:
-                return ProveWork(self.brief.nonce_name, self.brief.nonce)
-            case StageName.EXTRAS:
-                return setup.extras[number]
-            case StageName.SCAN:
-                return setup.scans[number]
-            case StageName.JOIN:
-                join = self.state.layout.joins[number]
-                inputs = (*self._inputs(StageName.EXTRAS), *self._inputs(StageName.SCAN))
-                return JoinWork(
-                    join.buckets, join.whole, join.settle_later, inputs, join.census_classes
-                )
-            case StageName.SETTLE:
-                settle = self.state.layout.settles[number]
-                marks = tuple(self._place(one) for one in self.state.of(StageName.JOIN))
-                return SettleWork(settle.buckets, self._inputs(StageName.SCAN), marks)
+    def token(self, *stages: StageName) -> object:
+        """Return what is another one once the places of what some stages left are others."""
+        return self.addresses, [self.state.sums.inputs[stage] for stage in stages]
 
-    def _inputs(self, stage: StageName) -> tuple[SpoolInput, ...]:
-        scans = _scans(self.state.setup, stage)
+    def inputs(self, *stages: StageName) -> tuple[SpoolInput, ...]:
         return tuple(
             SpoolInput(work.table, work.part.index, self._place(fragment), _rows(fragment))
-            for fragment, work in zip(self.state.of(stage), scans, strict=True)
+            for stage in stages
+            for fragment, work in zip(
+                self.state.of(stage), _scans(self.state.setup, stage), strict=True
+            )
         )
+
+    def marks(self) -> tuple[Place, ...]:
+        return tuple(self._place(one) for one in self.state.of(StageName.JOIN))
 
     def _place(self, fragment: Fragment) -> Place:
         accepted = fragment.accepted

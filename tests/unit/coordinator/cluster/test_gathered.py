@@ -12,7 +12,14 @@ from kalla_coordinator.cluster.run_state import RunState, Setup, begun
 from kalla_coordinator.cluster.stages import step
 from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.schema import MATCHED
-from kalla_core.fragments.outcome import BucketSize, EvidencePart, JoinDone, Outcome, ScanDone
+from kalla_core.fragments.outcome import (
+    BucketSize,
+    BucketSizes,
+    EvidencePart,
+    JoinDone,
+    Outcome,
+    ScanDone,
+)
 from kalla_core.fragments.remote import ScanWork
 from kalla_core.matching.query import Side
 from kalla_core.matching.strategy import Strategy
@@ -28,7 +35,7 @@ def run_that_wrote(*names: str) -> RunState:
     scans = tuple(ScanWork(side, Part(0, {}, MIB)) for side in Side)
     shape = Shape(Strategy.COPARTITION, frozenset(), spread=True)
     state = begun(Setup((), scans, shape, Room(1, 1 << 30), buckets=1))
-    scanned = ScanDone(1, 0, 0, (BucketSize(0, 1, MIB, MIB),), MIB)
+    scanned = ScanDone(1, 0, 0, BucketSizes.of([BucketSize(0, 1, MIB, MIB)]), MIB)
     outcomes: list[tuple[StageName, int, Outcome]] = [
         (StageName.SCAN, 0, scanned),
         (StageName.SCAN, 1, scanned),

@@ -16,7 +16,14 @@ from kalla_coordinator.cluster.run_state import FINAL, Phase, RunState, Setup, b
 from kalla_coordinator.cluster.stages import step
 from kalla_core.errors import OutOfMemory
 from kalla_core.fragments.cause import Cause
-from kalla_core.fragments.outcome import BucketSize, FragmentFailed, JoinDone, Outcome, ScanDone
+from kalla_core.fragments.outcome import (
+    BucketSize,
+    BucketSizes,
+    FragmentFailed,
+    JoinDone,
+    Outcome,
+    ScanDone,
+)
 from kalla_core.fragments.remote import ScanWork
 from kalla_core.matching.query import Side
 from kalla_core.matching.strategy import Strategy
@@ -34,7 +41,7 @@ def scanned(rows: Rows, buckets: int) -> ScanDone:
     sizes = [0] * buckets
     for key, size in rows.items():
         sizes[key % buckets] += size * MIB
-    found = tuple(BucketSize(n, 1, size, size) for n, size in enumerate(sizes) if size)
+    found = BucketSizes.of(BucketSize(n, 1, size, size) for n, size in enumerate(sizes) if size)
     return ScanDone(len(rows), 0, 0, found, sum(sizes))
 
 
@@ -49,7 +56,7 @@ def played(rows: Rows, buckets: int, fits: Callable[[Rows], bool]) -> tuple[RunS
     state = begun(Setup((), scans, shape, Room(1, 4 << 30), buckets))
     tries = 0
     while state.phase not in FINAL:
-        key = ready(state)[0].key
+        key = next(ready(state)).key
         state, _ = step(state, e.Granted(key, "a"))
         outcome: Outcome = JoinDone((), NONE, NONE, NONE)
         if key.stage is StageName.SCAN:

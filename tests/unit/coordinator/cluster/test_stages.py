@@ -23,6 +23,7 @@ from kalla_core.errors import (
 from kalla_core.fragments.cause import Cause, cause_of
 from kalla_core.fragments.outcome import (
     BucketSize,
+    BucketSizes,
     FragmentFailed,
     JoinDone,
     Outcome,
@@ -50,7 +51,9 @@ def setup(strategy: Strategy = Strategy.COPARTITION, *, proofs: bool = False) ->
 
 
 def scanned(rows: int = 10) -> ScanDone:
-    return ScanDone(rows, 0, 0, tuple(BucketSize(b, 5, MIB, MIB) for b in range(2)), 2 * MIB)
+    return ScanDone(
+        rows, 0, 0, BucketSizes.of(BucketSize(b, 5, MIB, MIB) for b in range(2)), 2 * MIB
+    )
 
 
 class Run:
@@ -120,7 +123,7 @@ def test_what_joins_could_not_decide_is_settled_after_them() -> None:
 def test_joins_go_where_their_bytes_are() -> None:
     run = Run(setup()).read()
 
-    offered = ready(run.state)
+    offered = list(ready(run.state))
 
     assert [dict(one.local_bytes) for one in offered] == [{"a": MIB, "b": MIB}] * 2
 
