@@ -2,6 +2,8 @@
 
 members     *  who is registered, suspect, draining or gone
 attempts    *  one fragment and its tries: which runs, which one counts
+fragments   *  all fragments of a run, in versions that share what is the same
+sums        *  what is asked of all of them together, kept as they change
 layout      *  how many buckets, which of them a join takes, which side it takes whole
 work        *  the fragments of a run, and what each needs of others
 reach       *  who cannot reach whom, and where a run works then; severed: what it does again
