@@ -68,43 +68,46 @@ def _left(**changes: Any) -> dict[str, Any]:
     return recipe
 
 
-def _hostile() -> Mapping[str, bytes]:
-    long = "a" * 900_000
+def _hostile(size: int) -> Mapping[str, bytes]:
+    """Return bodies of about `size` bytes at most."""
+    long, few = "a" * size, size // 100
     documents: dict[str, Any] = {
         "uri": _left(uri=long),
-        "masked": _left(uri="postgres://u:" + "a:@" * 300_000),
+        "masked": _left(uri="postgres://u:" + "a:@" * (size // 3)),
         "alias": _left(alias=long),
-        "names": _recipe(**{f"recipe_ids{i}": 1 for i in range(9_000)}),
-        "more names": _recipe(**{f"n{i}": 1 for i in range(60_000)}),
-        "one name": _recipe(**{"r" * 900_000: 1}),
-        "sql": _recipe(match_sql="SELECT " + "(" * 900_000),
-        "filters": _left(filters=[1] * 300_000),
-        "columns": _left(schema=[1] * 300_000),
-        "keys": _left(primary_key=[""] * 200_000),
-        "extras": _recipe(extras=[{}] * 200_000),
-        "types": _left(types={f"c{i}": "decima" for i in range(9_000)}),
+        "names": _recipe(**{f"recipe_ids{i}": 1 for i in range(few)}),
+        "more names": _recipe(**{f"n{i}": 1 for i in range(size // 15)}),
+        "one name": _recipe(**{"r" * size: 1}),
+        "sql": _recipe(match_sql="SELECT " + "(" * size, options={"engine": "?"}),
+        "filters": _left(filters=[1] * (size // 3)),
+        "columns": _left(schema=[1] * (size // 3)),
+        "keys": _left(primary_key=[""] * (size // 5)),
+        "extras": _recipe(extras=[{}] * (size // 5)),
+        "types": _left(types={f"c{i}": "decima" for i in range(few)}),
         "choice": _recipe(options={"engine": long}),
-        "prose": _recipe(description=long),
+        "prose": _recipe(description=long, options={"engine": "?"}),
     }
     texts = {name: json.dumps(document).encode() for name, document in documents.items()}
     return {
         **texts,
-        "depth": b"[" * 1_000_000,
-        "numbers": b"[" + b"1," * 500_000 + b"1]",
-        "digits": b"9" * 1_000_000,
-        "twice": b"{" + b'"a":1,' * 9_000 + b'"a":1}',
+        "depth": b"[" * size,
+        "numbers": b"[" + b"1," * (size // 2) + b"1]",
+        "digits": b"9" * size,
+        "twice": b"{" + b'"a":1,' * few + b'"a":1}',
     }
 
 
-HOSTILE = _hostile()
+HOSTILE = _hostile(900_000)
+SMALL = {f"small {name}": body for name, body in _hostile(14_000).items()}
+BODIES = {**HOSTILE, **SMALL}
 
 
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/validate"])
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", BODIES)
 async def test_no_body_keeps_the_loop_or_has_a_long_answer(
     api: Served, name: str, path: str
 ) -> None:
-    body = HOSTILE[name]
+    body = BODIES[name]
     if path == "/api/jobs" and body.startswith(b'{"'):
         body = b'{"run_id":"' + b"r" * 100 + b'","recipe":' + body + b"}"
     assert len(body) <= MAX_BODY_BYTES

@@ -18,7 +18,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 1 << 20
-SMALL_BYTES = 1 << 14
 BODY_PATIENCE_S = 30.0
 
 
@@ -58,13 +57,14 @@ async def made_of(request: Request, make: Callable[[object], T]) -> T:
         RequestTooLarge, RequestRefused: as `body_of`.
     """
     body = await body_of(request)
-    return await aside(len(body), _made, body, make)
+    return await aside(_made, body, make)
 
 
-async def aside(size_bytes: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what `work` makes of what a caller sent; unless that is small, not on the loop."""
-    if size_bytes <= SMALL_BYTES:
-        return work(*args, **kwargs)
+async def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what `work` makes of what a caller sent; not on the loop, however little that is.
+
+    A few kilobytes of names that nobody knows are compared with all that are known.
+    """
     return await asyncio.to_thread(_leaving_nothing, partial(work, *args, **kwargs))
 
 

@@ -108,7 +108,7 @@ class _Jobs(jobs_pb2_grpc.JobsServicer):
         self, request: jobs_pb2.SubmitJobRequest, _: Context
     ) -> jobs_pb2.SubmitJobResponse:
         job = await self._api.service.submit(
-            await aside(request.ByteSize(), jobs.submit_request, request), caller.get()
+            await aside(jobs.submit_request, request), caller.get()
         )
         return jobs_pb2.SubmitJobResponse(run_id=job.run_id, status="accepted")
 
@@ -143,7 +143,7 @@ class _Jobs(jobs_pb2_grpc.JobsServicer):
     async def ExplainJob(  # noqa: N802
         self, request: jobs_pb2.ExplainJobRequest, _: Context
     ) -> jobs_pb2.ExplainJobResponse:
-        recipe = await aside(request.ByteSize(), jobs.explain_request, request)
+        recipe = await aside(jobs.explain_request, request)
         found = await self._api.inspector.ask(Kind.EXPLAIN, to_document(recipe))
         return jobs.explanation_message(found)
 

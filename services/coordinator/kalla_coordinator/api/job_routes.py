@@ -48,7 +48,7 @@ def job_routes(api: Api) -> APIRouter:
         request with the same `run_id` is a conflict.
         """
         body = await body_of(request)
-        asked = await aside(len(body), parse_job_request, body)
+        asked = await aside(parse_job_request, body)
         job = await api.service.submit(asked, caller.get())
         return JSONResponse({"run_id": job.run_id, "status": "accepted"}, 202)
 
