@@ -4,6 +4,8 @@
 VENV ?= .venv
 SIZE ?= small
 TEST_WORKERS ?= 2
+SECONDS ?= 60
+SEED ?=
 
 # The first Python new enough, unless PYTHON names one.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,7 +17,7 @@ DEV := $(VENV)/.kalla-dev
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint format types bench docs proto requirements clean
+.PHONY: help demo test test-full soak lint format types bench docs proto requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +30,9 @@ test: lint types $(DEV) ## everything a change has to pass: format, lint, types,
 
 test-full: lint types $(DEV) ## the same with the long suites
 	$(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+soak: $(DEV) ## faults by chance on a real cluster; SECONDS=600 for so long, SEED=... to repeat one
+	SOAK_SECONDS=$(SECONDS) SOAK_SEED=$(SEED) $(BIN)/python -m pytest -x tests/chaos/test_soak.py
 
 lint: $(DEV) ## format and style, and who may import whom
 	$(BIN)/ruff format --check .

@@ -101,7 +101,7 @@ def test_a_peer_that_is_dead_is_told_with_all_that_was_wanted_of_it(tmp_path: Pa
 
     fault = fault_of([request], tmp_path)
 
-    assert fault == FetchFault("peer", (attempt(0), attempt(1)))
+    assert fault == FetchFault("peer", (attempt(0), attempt(1)), unreachable=True)
 
 
 def test_a_spool_that_is_not_there_is_told_alone(tmp_path: Path) -> None:
