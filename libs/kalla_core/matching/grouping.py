@@ -197,7 +197,7 @@ class _Reader:
         tighter = Level(operator.level + 1)
         match operator.form:
             case Form.POSTFIX:
-                if self._at(after, end).symbol("("):
+                if after < end and self._tokens[after].symbol("("):
                     after = self._bracket(after, end)
                 return _Node(left.first, after, operator, (left,))
             case Form.INFIX if self._is_quantifier(after, end):

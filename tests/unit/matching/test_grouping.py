@@ -18,6 +18,18 @@ from tests.unit.matching.groupings import settled
             "(a is distinct from b) or (c is distinct from d)",
         ),
         ("x = a like 'z' escape '!' and y", "x = (a like 'z' escape '!') and y"),
+        *(
+            (
+                f"a is not distinct from b {word} c {end}",
+                f"(a is not distinct from b) {word} c {end}",
+            )
+            for word in ("and", "or")
+            for end in ("is null", "is not true", "in (1, 2)", "> any (d)")
+        ),
+        (
+            "case when a is not distinct from b and c is null then d is null end",
+            "case when (a is not distinct from b) and c is null then d is null end",
+        ),
         ("a + b || c", "(a + b) || c"),
         ("a = b in (1, 2)", "a = (b in (1, 2))"),
         (
@@ -49,6 +61,7 @@ from tests.unit.matching.groupings import settled
 )
 def test_brackets_are_put_in_where_they_are_needed(written: str, read: str) -> None:
     assert settled(f"select {written} from t") == f"select {read} from t"
+    assert settled(f"select 1 from t where {written}") == f"select 1 from t where {read}"
 
 
 @pytest.mark.parametrize(
