@@ -193,6 +193,7 @@ class _Reader:
 
     def _with_right(self, left: _Node, operator: Operator, end: int) -> _Node:
         self._check_known(left.last)
+        self._check_no_row(left, operator)
         after = left.last + operator.tokens
         tighter = Level(operator.level + 1)
         match operator.form:
@@ -205,6 +206,7 @@ class _Reader:
                 return _Node(left.first, last, replace(operator, form=Form.POSTFIX), (left,))
             case Form.INFIX:
                 right = self._operation(after, end, tighter)
+                self._check_no_row(right, operator)
                 return _Node(left.first, right.last, operator, (left, right))
             case Form.PATTERN:
                 right = self._operation(after, end, tighter)
@@ -346,6 +348,24 @@ class _Reader:
         if remedy is not None:
             what = f"{token.value.upper()} is not the same to all databases"
             raise InvalidSql(**where(self._sql, token.start, what, f"; {remedy}."))
+
+    def _check_no_row(self, node: _Node, operator: Operator) -> None:
+        """Refuse `(a, b) = (c, d)`, which DataFusion answers as if null were equal to null."""
+        if operator.level not in (Level.COMPARISON, Level.CONTAINMENT) or node.operator is not None:
+            return
+        opens = self._tokens[node.first]
+        if not opens.symbol("(") or closing(self._tokens, node.first) != node.last - 1:
+            return
+        inside = self._tokens[node.first + 1 : node.last - 1]
+        if not inside or inside[0].word("select", "with", "values"):
+            return
+        depth = 0
+        for token in inside:
+            depth += token.symbol(*OPENING) - token.symbol(*OPENING.values())
+            if depth == 0 and token.symbol(","):
+                what = "Rows of values cannot be compared"
+                remedy = "; write (a, b) = (c, d) as a = c AND b = d."
+                raise InvalidSql(**where(self._sql, opens.start, what, remedy))
 
     def _chained(self, at: int) -> InvalidSql:
         token = self._tokens[at]

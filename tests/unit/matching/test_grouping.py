@@ -86,6 +86,10 @@ def test_all_else_stays_as_it_was_written(sql: str) -> None:
         ("l.id = r.id = true", 61, "brackets"),
         ("l.ref like r.reference like 'x'", 72, "brackets"),
         ("l.id is distinct from r.id is null", 76, "brackets"),
+        ("(l.id, l.ref) = (r.id, r.reference)", 49, "(a, b) = (c, d) as a = c"),
+        ("((l.id), upper(l.ref)) <> (r.id, r.reference)", 49, "(a, b) = (c, d) as a = c"),
+        ("l.id = (r.id, r.reference)", 56, "(a, b) = (c, d) as a = c"),
+        ("(l.id, l.ref) in ((1, 'x'))", 49, "(a, b) = (c, d) as a = c"),
     ],
 )
 def test_what_has_no_one_meaning_is_refused_with_its_place(
