@@ -241,3 +241,38 @@ def test_the_format_that_was_proposed_for_a_word_reads_the_column(tmp_path: Path
     )
 
     assert metadata.matched_count == 2
+
+
+KEYS = {
+    "l.ref = r.ref AND CAST(l.number AS INT) = r.big": ("number", "12x"),
+    "CAST(l.number AS INT) = r.big": ("number", "12x"),
+    "l.ref = r.ref AND l.big + l.big = r.big": ("big", "9223372036854775807"),
+    "l.at AT TIME ZONE 'Europe/Berlin' = r.at AT TIME ZONE 'UTC'": ("at", "2026-03-29 02:30:00"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_that_fails_for_a_row_ends_the_run_whatever_the_way(
+    tmp_path: Path, key: str, way: str
+) -> None:
+    column, odd = KEYS[key]
+    sql = f"SELECT l.id, r.id AS rid FROM left_src l JOIN right_src r ON {key}"
+    share, buckets = WAYS[way]
+
+    error = failure_of(tmp_path, sql, {"left": odd, "right": None}, column, share, buckets)
+
+    assert f"fails in the left row with id = {ODD} of lefts, where {column} is" in error.message
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_that_fails_beside_no_rows_at_all_is_named_too(tmp_path: Path, way: str) -> None:
+    share, buckets = WAYS[way]
+    empty = "(SELECT * FROM right_src WHERE id < 0)"
+    sql = (
+        f"SELECT l.id, r.id AS rid FROM left_src l JOIN {empty} r ON CAST(l.number AS INT) = r.big"
+    )
+
+    error = failure_of(tmp_path, sql, {"left": "12x", "right": None}, "number", share, buckets)
+
+    assert f"CAST(l.number AS INT) fails in the left row with id = {ODD} of lefts" in error.message

@@ -9,10 +9,13 @@ import pyarrow as pa
 from datafusion import col
 
 from kalla_core.engine.codes import joined_codes, key_codes
+from kalla_core.engine.culprit import naming_rows
+from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import digest
 from kalla_core.engine.rows import Ints, Rows, one_chunk
 from kalla_core.matching.keys import KeyComponent, key_frame
-from kalla_core.matching.query import MatchQuery, Side
+from kalla_core.matching.planned import Planned
+from kalla_core.matching.query import Side
 from kalla_core.matching.session import new_session
 from kalla_core.matching.tables import register_side, register_table
 
@@ -25,24 +28,31 @@ class KeyedSides:
 
     def __init__(
         self,
-        query: MatchQuery,
+        planned: Planned,
         components: Sequence[KeyComponent],
         rows: Mapping[Side, Rows],
         threads: int,
     ) -> None:
         self.components = components
-        self._query = query
+        self._planned = planned
         self._rows = rows
         self._threads = threads
         self._tables: dict[Side, pa.Table] = {}
 
     def table(self, side: Side) -> pa.Table:
-        """Return the keys of all rows of a side, in their order, as `__k0`, `__k1`, ..."""
+        """Return the keys of all rows of a side, in their order, as `__k0`, `__k1`, ...
+
+        Raises:
+            FailedOnValue: a key fails for a row, which the SQL need not have computed where the
+                other side has no rows at all.
+        """
         if side not in self._tables:
             session = new_session()  # one thread keeps the order
-            register_side(session, self._query, side, self._rows[side].batches)
+            register_side(session, self._planned.query, side, self._rows[side].batches)
             frame = key_frame(session, self.components, side, row=False)
-            self._tables[side] = frame.to_arrow_table()
+            sources = {side: lambda: self._rows[side].batches}
+            with naming_rows(self._planned, sources), query_errors():
+                self._tables[side] = frame.to_arrow_table()
         return self._tables[side]
 
     def codes(self, wanted: pa.Table, offered: pa.Table) -> tuple[Ints, Ints]:

@@ -49,7 +49,7 @@ class Explainer:
         ]
 
     def _sides_by(self, planned: Planned, rule: Rule, threads: int) -> KeyedSides:
-        fresh = KeyedSides(planned.query, rule.keys, self._rows, threads)
+        fresh = KeyedSides(planned, rule.keys, self._rows, threads)
         return self._keyed.setdefault(rule.asked, fresh)
 
     def prepare(self) -> None:

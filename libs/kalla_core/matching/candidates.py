@@ -152,8 +152,9 @@ class _Lowering:
         end = route.follow(source(self.reader.session, route.side)).logical_plan()
         if not self._is(symbol, end, expr, route.side):
             return None
-        value = tolerant(expr, end, self.reader)
+        value = expr
         if route.shielded:
+            value = tolerant(expr, end, self.reader)
             safe_route, safe_value = self._guarded(route), guarded(value, end, self.reader)
             if safe_route is None or safe_value is None:
                 self.refusals.append(

@@ -107,12 +107,8 @@ def test_columns_of_one_route_are_all_there_beside_another_route() -> None:
     assert found.to_pylist() == [{"__k0": 3, "__k1": "a", "__k2": 2, ROW: 10}]
 
 
-@pytest.mark.parametrize(
-    "source",
-    ["right_src", "(select * from right_src where sref <> 'x')"],
-    ids=["plain", "filtered"],
-)
-def test_a_cast_that_fails_gives_null_where_the_sql_may_never_have_cast(source: str) -> None:
+def test_a_cast_that_fails_gives_null_where_the_sql_may_never_have_cast() -> None:
+    source = "(select * from right_src where sref <> 'x')"
     sql = f"select l.id from left_src l join {source} r on l.k = cast(r.sref as bigint)"
 
     found = keys_of(sql, Side.RIGHT, [{"sref": "7"}, {"sref": "x"}])
