@@ -219,7 +219,7 @@ def dated(
         (
             DAYS.replace("2026-05-18", "TBD"),
             "l.d = CAST(r.d AS DATE)",
-            '"format": {"date": "%Y-%m-%d", "null": "TBD"}',
+            '"format": {"null": "TBD"}',
         ),
     ],
 )

@@ -262,6 +262,8 @@ def _compared(said: _Said, left: str, right: str) -> tuple[str, int] | None:
         between = said.tokens[start + 3 : other_start]
         beside = all(token.word(*_OPERATORS) for token in between if token.is_name)
         names = [".".join(token.value for token in column[::2]) for column in (one, other)]
+        if wanted[0] == wanted[1] and any(token.symbol("=", "<", ">") for token in between):
+            continue  # values of one kind can be compared: another operator is meant
         if beside and all(map(said.may_be, (one[2].value, other[2].value), wanted)):
             what = f"{names[0]} is {wanted[0]} and {names[1]} is {wanted[1]}"
             return f"{what}, which do not go together", one[0].start

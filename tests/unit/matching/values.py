@@ -149,7 +149,7 @@ FAMILIES: Mapping[str, str] = {
         then n else 0.5 end ; greatest(s, t) ; least(s, t) ; greatest(n, null) ; nvl(n, 0) =>
         coalesce(n, 0) ; ifnull(n, 0) => coalesce(n, 0) ; nvl2(n, 1, 0) => case when n is not null
         then 1 else 0 end ; n <> 7 ; n != 7 ; (n = 7) = b ; case when 1 = 0 then 1 / 0 else 1 end
-        ; (n, m) = (7, 2) ; b = true ; coalesce(b, false) ; b is distinct from true
+        ; b = true ; coalesce(b, false) ; b is distinct from true
     """,
     "patterns": r"""
         s like 'h%' ; s like '%o_w%' ; s not like 'A%' ; s ilike 'AB%' ; z like '100\%' ; z like
