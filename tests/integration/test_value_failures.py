@@ -97,7 +97,7 @@ def failure_of(
             "{}.at AT TIME ZONE 'Europe/Berlin' <> l.at AT TIME ZONE 'UTC'",
             "at", "2026-03-29 02:30:00", "nullif(at, '2026-03-29 02:30:00",
         ),
-        ("CAST({}.date AS TIMESTAMP) > l.at", "date", "9999-12-31", "AS TIMESTAMP(6))"),
+        ("CAST({}.date AS TIMESTAMP(9)) > l.at", "date", "9999-12-31", "AS TIMESTAMP(6))"),
         ("{}.big * {}.big > l.id", "big", "4000000000", "AS DECIMAL(38, 0)"),
         ("{}.big + 9223372036854775000 > l.id", "big", "1000", "AS DECIMAL(38, 0)"),
     ],
@@ -173,6 +173,9 @@ def test_what_is_computed_of_several_rows_is_named_as_an_expression(
             "at", "2026-03-29 02:30:00",
         ),
         ("CAST(r.date AS TIMESTAMP(6)) > l.at", "date", "9999-12-31"),
+        ("CAST(r.date AS TIMESTAMP) > l.at", "date", "9999-12-31"),
+        ("r.date::timestamp > l.at", "date", "9999-12-31"),
+        ("date_trunc('day', r.date) > l.at", "date", "9999-12-31"),
         ("CAST(r.big AS DECIMAL(38, 0)) * r.big > 0", "big", "4000000000"),
     ],
 )  # fmt: skip

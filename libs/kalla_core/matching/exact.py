@@ -5,8 +5,8 @@ DataFusion lets integers wrap in `+`, `-`, `*`, unary minus and `sum`, and decim
 can hold is an error. The result has the name it would have had, because names leave casts out.
 
 It gives `round` another type in the plan that runs than in the one whose types were checked, so
-that what is compared with it never is equal, and compares dates with timestamps in nanoseconds,
-which end in 2262. A cast settles both.
+that what is compared with it never is equal, and compares dates with timestamps, and truncates
+them, in nanoseconds, which end in 2262. A cast settles all of it.
 
 Quotients and averages of decimals it gives four digits more than the dividend has; a dividend of
 more digits gives as many as PostgreSQL, sixteen, or twelve where 38 digits hold no more. A date
@@ -43,7 +43,8 @@ COMPARISONS = frozenset(
     {"=", "==", "<>", "!=", "<", "<=", ">", ">=", "between", "in", "is distinct from",
      "is not distinct from"}
 )  # fmt: skip
-CALLS = frozenset({"sum", "round", "abs", "avg"})
+_TRUNCATING = frozenset({"date_trunc", "datetrunc"})
+CALLS = frozenset({"sum", "round", "abs", "avg"}) | _TRUNCATING
 _OF_NULL: Mapping[str, str] = {
     "sum": _INTEGER, "round": _INTEGER, "abs": _INTEGER, "trunc": "DOUBLE", "to_hex": _INTEGER,
     "date_trunc": MOMENT, "datetrunc": MOMENT, "date_part": MOMENT, "datepart": MOMENT,
@@ -71,6 +72,8 @@ def wrapping(
     """
     if name in _OF_NULL and pa.types.is_null(types[0]):
         return Wrapping(None, (cast_to(_OF_NULL[name]),))
+    if name in _TRUNCATING:
+        return _casts([MOMENT if pa.types.is_date(types[0]) else None])
     if name in CONVERSIONS:
         return converted(name, types[0])
     if hours and name in ("+", "-") and any(map(pa.types.is_interval, types)):

@@ -180,7 +180,7 @@ def _sql_type(target: str) -> str:
         return f"DECIMAL({decimal[1]}, {decimal[2]})"
     moment = re.match(r"Timestamp\((\w+)", target.replace("µ", "u"))
     if moment is not None:
-        return "TIMESTAMP" if moment[1] == "ns" else "TIMESTAMP(6)"
+        return "TIMESTAMP(9)" if moment[1] == "ns" else "TIMESTAMP(6)"
     return _SQL_TYPES.get(target, target)
 
 

@@ -15,9 +15,11 @@ from itertools import pairwise
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.forbidden import CLOCK
 from kalla_core.matching.lexer import Kind, Token
+from kalla_core.matching.operations import CAST, TRY_CAST, operations
 from kalla_core.matching.sites import CallSite, call_sites, may_begin_expression
 from kalla_core.matching.text import Splice, where
 
+_CASTING = frozenset({CAST, TRY_CAST})
 _MAX_DIGITS = 38
 _MICRO_DIGITS = 6
 _KEYWORDS = ("current_date", "current_time", "current_timestamp")
@@ -40,10 +42,15 @@ def clock_splices(tokens: Sequence[Token], started_at: datetime) -> Iterator[Spl
 
 
 def moment_splices(tokens: Sequence[Token]) -> Iterator[Splice]:
-    """Yield what makes `TIMESTAMP '...'` one of microseconds; in nanoseconds it would end in 2262.
+    """Yield what makes `TIMESTAMP` one of microseconds; in nanoseconds it would end in 2262.
 
-    Literals with more digits stay what they are.
+    Literals with more digits stay what they are, and so do types that say their digits or a zone.
     """
+    for cast in operations(tokens, _CASTING):
+        first, last = cast.operands[-1]
+        words = [token.value for token in tokens[first:last]]
+        if cast.name in _CASTING and words == ["timestamp"]:
+            yield Splice(tokens[first].end, tokens[first].end, f"({_MICRO_DIGITS})")
     for name, text in pairwise(tokens):
         if name.word("timestamp") and text.kind is Kind.STRING:
             fraction = re.search(r"\.(\d+)", text.value)
