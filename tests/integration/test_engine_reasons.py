@@ -314,6 +314,11 @@ def test_however_many_rows_have_the_key_one_that_goes_with_all_conditions_is_fou
             "NOT EXISTS, NOT IN or EXCEPT",
         ),
         (f"{KEY} AND l.id > 0 WHERE r.id = 11 ORDER BY l.id DESC LIMIT 1", "LIMIT"),
+        (
+            "SELECT DISTINCT ON (l.id) l.id AS lid, r.id AS rid FROM l JOIN r ON l.k = r.k "
+            "ORDER BY l.id, r.id",
+            "asks for DISTINCT ON",
+        ),
     ],
 )
 def test_what_the_query_does_beyond_pairs_is_named(tmp_path: Path, sql: str, says: str) -> None:

@@ -170,7 +170,7 @@ async def test_what_nobody_holds_any_more_is_told_as_it_is(tmp_path: Path) -> No
         outcome = await line.end_of(launch.id)
     assert isinstance(outcome, FragmentFailed)
     assert outcome.cause is Cause.FETCH_FAILED
-    assert outcome.fetch == FetchFault("nobody", (gone.attempt,))
+    assert outcome.fetch == FetchFault("nobody", (gone.attempt,), unreachable=True)
 
 
 async def test_an_error_of_the_user_arrives_as_what_it_is(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ _NULLS = re.compile(r" ASC NULLS (?:FIRST|LAST)|(?<= DESC) NULLS (?:FIRST|LAST)"
 _HIDDEN_COLUMN = re.compile(rf"(?:, )?(?:\w+\.)*{HIDDEN}\w+")
 _LIST = re.compile(r"\b(PARTITION BY|ORDER BY) \[(?:, )?([^\]]*)\]")
 _NO_LIST = re.compile(r" ?\b(?:PARTITION BY|ORDER BY) \[\]")
+_FIRST_OF_EACH = re.compile(r"first_value\([^()]+ AS [^()]+\)")
+"""What DISTINCT ON is once it is optimised; nobody can write AS in an argument."""
 _EXCLUDING = {JoinKind.LEFT_ANTI, JoinKind.RIGHT_ANTI}
 
 
@@ -57,7 +59,11 @@ def _values(node: lp.Operator) -> Iterator[str]:
     if isinstance(node, lp.Windowed):
         yield from (_plain(function.expr) for function in node.functions)
     if isinstance(node, lp.Aggregated):
-        yield from (_plain(e) for e in _visible(node))
+        names = [expr.canonical_name() for expr in node.aggregates]
+        if names and all(map(_FIRST_OF_EACH.match, names)):
+            yield lp.DISTINCT_ON
+        else:
+            yield from (_plain(e) for e in _visible(node))
 
 
 def _steps(node: lp.Operator) -> Iterator[str]:
