@@ -158,6 +158,20 @@ SPELLINGS: dict[str, tuple[str, str, str, dict[str, Any], list[tuple[int, int]]]
         {"date": "%d/%m/%Y"},
         [(1, 11), (2, 12), (3, 13)],
     ),
+    "a blank at the end": (
+        "id,ref,amount\n11,A1,1234.56 \n12,A2,9.00 \n",
+        AMOUNTS,
+        "`1234.56␠` in line 2 of right.csv",
+        {"amounts": "blanks"},
+        [(1, 11), (2, 12)],
+    ),
+    "a currency and thousands": (
+        'id,ref,amount\n11,A1,"1,234.56 EUR"\n12,A2,9.00 EUR\n',
+        AMOUNTS,
+        "`1,234.56 EUR` in line 2 of right.csv",
+        {"thousands": ",", "amounts": "currency"},
+        [(1, 11), (2, 12)],
+    ),
     "a day that is none": (
         "id,ref,d\n11,A1,2026-05-12\n12,A2,0000-00-00\n13,A3,2026-06-02\n",
         DAYS,

@@ -9,6 +9,7 @@ named, because only the recipe's author can know.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -28,6 +29,7 @@ from kalla_core.sources.csv.records import record_ends
 from kalla_core.sources.csv.sample import Piece, Sample
 from kalla_core.sources.csv.spelling import Spelling
 
+_ENDS = re.compile(r"\A[ \t]+|[ \t]+\Z")
 _GLANCE = 256
 _LONGEST = 40
 _MOST_NULL_WORDS = 3
@@ -116,7 +118,8 @@ def _reason(source: CsvSource, sample: Sample, column: str) -> str | None:
     if pc.match_substring_regex(pa.scalar(value), _CANONICAL[best.kind]).as_py():
         what = "is no day of the calendar" if best.kind != _A_NUMBER else "has too many digits"
     remedy = _remedy(column, best, readings, glance)
-    return f"`{column}` is text because of `{short(value)}` {where}, which {what}{remedy}"
+    shown = short(_ENDS.sub(lambda blanks: "␠" * len(blanks[0]), value))
+    return f"`{column}` is text because of `{shown}` {where}, which {what}{remedy}"
 
 
 def _are_dense_days(texts: pa.Array) -> bool:
@@ -237,13 +240,14 @@ def _remedy(column: str, best: _Reading, readings: Sequence[_Reading], glance: p
         shown = f"{types} and {shown}" if shown else types
     if not shown:
         return "."
-    known = ", which of them only you can know" if len(meant) > 1 else ""
+    known = ", which of them only you can know" if " or " in shown else ""
     but = f", but not `{short(unread[0])}`" if unread else ""
     return f"; in its source, {shown} would read it{known}{but}."
 
 
 def _formats(documents: Sequence[Mapping[str, Any]]) -> str:
-    return " or ".join(f'"format": {json.dumps(one)}' for one in documents if one)
+    texts = dict.fromkeys(json.dumps(one) for one in documents if one)
+    return " or ".join(f'"format": {one}' for one in texts)
 
 
 def _types(column: str, word: str) -> str:
