@@ -41,6 +41,15 @@ class Chance:
         nodes = (node for node in _operators(plan) if isinstance(node, lp.Unknown))
         return any(node.name == lp.DISTINCT_ON and not self._kept(node) for node in nodes)
 
+    def in_limit(self, plan: LogicalPlan) -> bool:
+        """Whether a LIMIT of a plan does so, because its ORDER BY ties or there is none."""
+        limits = (
+            node
+            for node in _operators(plan)
+            if isinstance(node, lp.Limited) or (isinstance(node, lp.Sorted) and node.fetch)
+        )
+        return any(map(self._in_operator, limits))
+
     def in_sub_queries(self, plan: LogicalPlan, exprs: Sequence[Expr]) -> bool:
         """Whether a sub-query does so inside expressions of the topmost operator of a plan."""
         parts = [part for expr in exprs for part in visible_parts(expr)]

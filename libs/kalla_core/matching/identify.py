@@ -139,7 +139,10 @@ def _by_primary_keys(
     )
     warnings = [warning]
     keyed = {name: query.side(side).primary_key for name, side in sides.items()}
-    if Chance(numbered, keyed).in_distinct_on(plain.logical_plan()):
+    chance = Chance(numbered, keyed)
+    if chance.in_limit(plain.logical_plan()):
+        warnings.append("Which rows LIMIT keeps is chance where its ORDER BY ties.")
+    if chance.in_distinct_on(plain.logical_plan()):
         warnings.append(
             "Which of several rows DISTINCT ON keeps is chance where its ORDER BY ties."
         )

@@ -162,6 +162,20 @@ def test_distinct_on_with_ties_is_warned_of() -> None:
 
 
 @pytest.mark.parametrize(
+    ("order", "warned"),
+    [("limit 1", True), ("order by k limit 1", True), ("limit all", False), ("", False)],
+)
+def test_a_limit_that_may_cut_ties_is_warned_of_where_primary_keys_tell_rows_apart(
+    order: str, warned: bool
+) -> None:
+    pairs = f"select distinct on (l.id, r.id) l.k, l.id, r.id as rid {JOIN} order by l.id, r.id"
+
+    plan = planned(f"select k, id, rid from ({pairs}) x {order}")
+
+    assert any("LIMIT" in warning and "chance" in warning for warning in plan.warnings) == warned
+
+
+@pytest.mark.parametrize(
     ("sql", "keys"),
     [
         (f"select l.name, r.id, l.id {JOIN}", {Side.LEFT: (2,), Side.RIGHT: (1,)}),
