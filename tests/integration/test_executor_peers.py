@@ -26,11 +26,12 @@ async def test_who_waits_for_spools_of_an_executor_that_is_gone_is_told_so(tmp_p
             away = Place(inputs[0].place.attempt, "frozen", "127.0.0.1", port)
             join = given.launch("join", 0, join_all((replace(inputs[0], place=away), *inputs[1:])))
             line.say(join)
-            await asyncio.get_running_loop().sock_accept(mute)
+            asking, _ = await asyncio.get_running_loop().sock_accept(mute)
             began = time.monotonic()
 
-            line.say(PeerGone("frozen"))
-            outcome = await line.end_of(join.id)
+            with asking:
+                line.say(PeerGone("frozen"))
+                outcome = await line.end_of(join.id)
 
     assert isinstance(outcome, FragmentFailed)
     assert outcome.cause is Cause.FETCH_FAILED

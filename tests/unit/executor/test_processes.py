@@ -58,7 +58,7 @@ class Slot:
         task = Task(launch, "here", self.folder, SHARE.budget, {}, rest_bytes)
         limits = Limits(SHARE.memory_bytes, PATIENCE, stop)
         processes = SlotProcesses(self.start, ExecutorMetrics())
-        return processes.carry_out(task, lambda: limits, lambda _: None)
+        return processes.carry_out(task, lambda: limits, lambda _: None, lambda: None)
 
     def has_had(self, count: int) -> None:
         """Wait until it was given so many processes."""
