@@ -338,3 +338,16 @@ def test_csv_files_of_a_folder_are_united_by_name(tmp_path: Path, way: str) -> N
 
     assert pairs == [(1, 11), (2, 12)]
     assert any("a.csv` of 2 files has no column `note`" in one for one in metadata.warnings)
+
+
+def test_a_file_that_shares_no_column_with_the_others_is_refused(tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "a.csv").write_text("id,ref,amount\n11,A1,1234.56\n")
+    (parts / "b.csv").write_text("id;ref;amount\n12;A2;9\n")
+
+    with pytest.raises(SourceUnreadable) as caught:
+        run(recipe_of(tmp_path, "", AMOUNTS, {"uri": "parts"}, {}), tmp_path)
+
+    assert "shares no column with the other files" in str(caught.value)
+    assert '"format": {"delimiter": ";"}' in str(caught.value)

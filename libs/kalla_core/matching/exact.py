@@ -25,15 +25,12 @@ import pyarrow as pa
 from kalla_core.matching.conversions import CONVERSIONS, converted
 from kalla_core.matching.lossless import is_text
 from kalla_core.matching.wrapping import Wrapping, cast_if, cast_to
+from kalla_core.recipe.column_types import INTEGER_DIGITS
 
 MOMENT = "TIMESTAMP(6)"
 """Timestamps in microseconds, which reach from 290,000 years before Christ to as long after."""
 
 _INTEGER = "BIGINT"
-_DIGITS = {
-    pa.int8(): 3, pa.int16(): 5, pa.int32(): 10, pa.int64(): 19,
-    pa.uint8(): 3, pa.uint16(): 5, pa.uint32(): 10, pa.uint64(): 20,
-}  # fmt: skip
 _MOST_DIGITS, _WIDE_DIGITS = 38, 76
 _QUOTIENT_SCALE, _LEAST_QUOTIENT_SCALE, _DIVISION_ADDS = 16, 12, 4
 _SUMMED_DIGITS = 10
@@ -88,7 +85,7 @@ def wrapping(
 
 def _arithmetic(types: _Types) -> Wrapping | None:
     left, right = types
-    if left in _DIGITS and right in _DIGITS:
+    if left in INTEGER_DIGITS and right in INTEGER_DIGITS:
         return _integers(types)
     # Days beyond 32 bits would wrap where they become an interval.
     days = tuple("INT" if kind == pa.int64() else None for kind in types)
@@ -105,19 +102,19 @@ def _integers(types: _Types) -> Wrapping | None:
 
 
 def _whole(integer: pa.DataType) -> str:
-    return f"DECIMAL({_DIGITS[integer]}, 0)"
+    return f"DECIMAL({INTEGER_DIGITS[integer]}, 0)"
 
 
 def _negated(types: _Types) -> Wrapping | None:
     (operand,) = types
-    if operand not in _DIGITS:
+    if operand not in INTEGER_DIGITS:
         return None
     return _as_decimal(operand)
 
 
 def _summed(types: _Types) -> Wrapping | None:
     (operand,) = types
-    if operand in _DIGITS:
+    if operand in INTEGER_DIGITS:
         return _as_decimal(operand)
     if pa.types.is_decimal(operand) and operand.precision > _MOST_DIGITS - _SUMMED_DIGITS:
         wide = f"DECIMAL({_WIDE_DIGITS}, {operand.scale})"
@@ -164,8 +161,8 @@ def _more_digits(dividend: pa.DataType, taken: int) -> Wrapping | None:
 
 def _decimal(kind: pa.DataType) -> pa.DataType | None:
     """Return the decimal as which a number is divided; None for what is none."""
-    if kind in _DIGITS:
-        return pa.decimal128(_DIGITS[kind], 0)
+    if kind in INTEGER_DIGITS:
+        return pa.decimal128(INTEGER_DIGITS[kind], 0)
     return kind if pa.types.is_decimal128(kind) else None
 
 
@@ -176,7 +173,7 @@ def _casts(casts: Iterable[str | None]) -> Wrapping | None:
 
 def _absolute(types: _Types) -> Wrapping | None:
     (operand,) = types
-    narrow = operand in _DIGITS and operand not in (pa.int64(), pa.uint64())
+    narrow = operand in INTEGER_DIGITS and operand not in (pa.int64(), pa.uint64())
     return _casts([_INTEGER]) if narrow else None
 
 

@@ -25,6 +25,11 @@ from kalla_core.recipe.nearest import suggestion
 
 MAX_DECIMAL128_DIGITS = 38
 MAX_DECIMAL_DIGITS = 76
+INTEGER_DIGITS = {
+    pa.int8(): 3, pa.int16(): 5, pa.int32(): 10, pa.int64(): 19,
+    pa.uint8(): 3, pa.uint16(): 5, pa.uint32(): 10, pa.uint64(): 20,
+}  # fmt: skip
+"""How many decimal digits hold every value of an integer type."""
 
 _WORDS: dict[pa.DataType, tuple[str, ...]] = {
     pa.string(): ("text", "string", "varchar", "utf8"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow as pa
 from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.footer import end_of_rows
-from kalla_core.sources.csv.header import Header, read_header
+from kalla_core.sources.csv.header import Header, delimiter_remedy, read_header
 from kalla_core.sources.folder_columns import missing_notes
 from kalla_core.sources.formats import FileSource
 from kalla_core.sources.protocol import JsonObject
@@ -20,6 +21,8 @@ from kalla_core.sources.store import NO_PROMISE, Promise
 
 _GZIP_GUESS = 5
 """How much larger a gzip file is thought to be when it is unpacked; only sizes rest on it."""
+
+_SHOWN_COLUMNS = 5
 
 Read = Callable[[int], bytes]
 
@@ -137,7 +140,8 @@ def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...], tup
     Columns are united by name.
 
     Raises:
-        SourceUnreadable: see `read_header`; or files without headers that have unlike columns.
+        SourceUnreadable: see `read_header`; files without headers that have unlike columns; or a
+            file that shares no column with the others.
     """
     dialect = Dialect.of(source.options, source.format)
     headers = [_header(source, index, dialect) for index in range(len(source.files))]
@@ -162,9 +166,23 @@ def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...], tup
                 f" {len(columns)}; files without headers have the same.",
                 file=file.path,
             )
+    _refuse_strangers(files)
     notes = tuple(note for header in headers for note in header.notes)
     missing = missing_notes([file.columns for file in files], [file.path for file in files])
     return CsvSource(source, files, dialect), columns, (*notes, *missing)
+
+
+def _refuse_strangers(files: Sequence[CsvFile]) -> None:
+    """Refuse a file that has no column of any other: all its values would be NULL elsewhere."""
+    held = Counter(name for file in files for name in set(file.columns))
+    for file in sorted(files, key=lambda file: len(file.columns)):
+        if len(files) > 1 and all(held[name] == 1 for name in file.columns):
+            shown = ", ".join(f"`{name}`" for name in file.columns[:_SHOWN_COLUMNS])
+            raise SourceUnreadable(
+                f"`{file.path}` shares no column with the other files of the source: it has"
+                f" {shown}.{delimiter_remedy(file.columns)}",
+                file=file.path,
+            )
 
 
 def _header(source: FileSource, index: int, dialect: Dialect) -> Header:

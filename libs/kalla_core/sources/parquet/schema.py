@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.errors import SourceUnreadable
-from kalla_core.recipe.column_types import MAX_DECIMAL_DIGITS, decimal_type
+from kalla_core.recipe.column_types import INTEGER_DIGITS, MAX_DECIMAL_DIGITS, decimal_type
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
@@ -25,6 +25,9 @@ _LISTS = (
     pa.types.is_list_view,
     pa.types.is_large_list_view,
 )
+
+_SIGNED = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
+_FINER = ("s", "ms", "us")
 
 
 def delivered_type(stored: pa.DataType) -> pa.DataType:
@@ -48,8 +51,8 @@ def delivered_type(stored: pa.DataType) -> pa.DataType:
 def unified(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
     """Return the schema that files of one source are delivered in: their columns by name.
 
-    A column that is all NULL in some file takes the type it has in others; integers, floats and
-    decimals become the widest there is of them.
+    A column that is all NULL in some file takes the type it has in others; integers, floats,
+    decimals and timestamps become what holds all of them exactly.
 
     Raises:
         SourceUnreadable: columns with the same name, or of types that do not go together.
@@ -119,15 +122,40 @@ def _widened(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         return one
     if types.is_null(one):
         return other
-    if all(types.is_signed_integer(kind) for kind in (one, other)) or all(
-        types.is_floating(kind) for kind in (one, other)
-    ):
+    if all(map(types.is_floating, (one, other))):
         return max(one, other, key=lambda kind: int(kind.bit_width))
-    if all(types.is_decimal(kind) for kind in (one, other)):
-        scale = max(one.scale, other.scale)
-        whole = max(one.precision - one.scale, other.precision - other.scale)
+    if all(map(types.is_integer, (one, other))):
+        return _integer(one, other)
+    if all(map(types.is_timestamp, (one, other))):
+        return _moment(one, other)
+    if (first := _as_decimal(one)) and (second := _as_decimal(other)):
+        scale = max(first.scale, second.scale)
+        whole = max(kind.precision - kind.scale for kind in (first, second))
         return decimal_type(whole + scale, scale) if whole + scale <= MAX_DECIMAL_DIGITS else None
     return None
+
+
+def _integer(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Return the narrowest integer that holds both; a decimal where 64 bits with a sign do not."""
+    if pa.types.is_signed_integer(one) == pa.types.is_signed_integer(other):
+        return max(one, other, key=lambda kind: int(kind.bit_width))
+    signed, bare = (one, other) if pa.types.is_signed_integer(one) else (other, one)
+    width = max(int(signed.bit_width), 2 * int(bare.bit_width))
+    return _SIGNED.get(width, decimal_type(INTEGER_DIGITS[pa.uint64()], 0))
+
+
+def _moment(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Return the finer of two timestamps; none where nanoseconds end before the other does."""
+    if one.tz != other.tz or "ns" in (one.unit, other.unit):
+        return None
+    return max(one, other, key=lambda kind: _FINER.index(kind.unit))
+
+
+def _as_decimal(kind: pa.DataType) -> pa.DataType | None:
+    digits = INTEGER_DIGITS.get(kind)
+    if digits is not None:
+        return decimal_type(digits, 0)
+    return kind if pa.types.is_decimal(kind) else None
 
 
 def _unlike(

@@ -288,6 +288,52 @@ def test_the_order_of_rows_is_that_of_row_groups_and_files(tmp_path: Path) -> No
     assert [row["v"] for table in tables for row in table.to_pylist()] == list(range(90))
 
 
+MOMENT = datetime(2026, 1, 2, 3, 4, 5)
+WIDENED = [
+    (pa.array([1], pa.int64()), pa.array([2**64 - 1], pa.uint64()), pa.decimal128(20, 0)),
+    (pa.array([-1], pa.int8()), pa.array([2**32 - 1], pa.uint32()), pa.int64()),
+    (pa.array([1], pa.uint8()), pa.array([2**16 - 1], pa.uint16()), pa.uint16()),
+    (pa.array([2**62]), pa.array([Decimal("0.25")]), pa.decimal128(21, 2)),
+    (
+        pa.array([MOMENT], pa.timestamp("ms")),
+        pa.array([MOMENT], pa.timestamp("us")),
+        pa.timestamp("us"),
+    ),
+]
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize(("one", "other", "expected"), WIDENED, ids=[str(w[2]) for w in WIDENED])
+def test_types_that_one_type_holds_exactly_become_that_one(
+    tmp_path: Path, one: pa.Array, other: pa.Array, expected: pa.DataType, parts: int
+) -> None:
+    put(tmp_path / "a.parquet", {"v": one})
+    put(tmp_path / "b.parquet", {"v": other})
+
+    table = read_table(file_spec(tmp_path), parts)
+
+    assert table.schema.field("v").type == expected
+    assert table["v"].to_pylist() == [one[0].as_py(), other[0].as_py()]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (pa.array([1]), pa.array([1.5])),
+        (pa.array([MOMENT], pa.timestamp("ns")), pa.array([MOMENT], pa.timestamp("us"))),
+        (pa.array([MOMENT], pa.timestamp("us")), pa.array([MOMENT], pa.timestamp("us", "UTC"))),
+    ],
+)
+def test_types_that_no_type_holds_exactly_are_refused(
+    tmp_path: Path, one: pa.Array, other: pa.Array
+) -> None:
+    put(tmp_path / "a.parquet", {"v": one})
+    put(tmp_path / "b.parquet", {"v": other})
+
+    with pytest.raises(SourceUnreadable, match="no type holds both exactly"):
+        read_table(file_spec(tmp_path), 1)
+
+
 def test_files_of_a_folder_are_united_by_name_and_widened(tmp_path: Path) -> None:
     put(tmp_path / "a.parquet", {"k": pa.array([1], pa.int32()), "d": pa.array(["1.5"])})
     put(tmp_path / "b.parquet", {"new": pa.array(["x"]), "k": pa.array([2**40], pa.int64())})
