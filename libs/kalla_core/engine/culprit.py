@@ -1,123 +1,212 @@
-"""Which row and which value made the match SQL fail, looked for after it did."""
+"""Which row, pair or group and which value made the match SQL fail, looked for after it did.
+
+Everything that was read is read once more for it, so that the answer hangs neither on the way in
+which the rows were joined nor on which of several rows came first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NoReturn, TypeVar
 
 import pyarrow as pa
+from datafusion import Expr
 
 from kalla_core.columns import place_of
-from kalla_core.engine.failures import FailedOnValue, query_errors
+from kalla_core.engine.failing_groups import FailingGroup, FailingGroups
+from kalla_core.engine.failing_pairs import FailingPair, FailingPairs
+from kalla_core.engine.failing_rows import FailingRow, FailingRows
+from kalla_core.engine.failures import FailedOnValue
+from kalla_core.engine.late import narrow_plan
+from kalla_core.engine.reread import Reread
 from kalla_core.errors import EngineFailure, KallaError
-from kalla_core.matching.fallible import Fallible, fallibles, two_sided
+from kalla_core.matching import fallible_text
+from kalla_core.matching.fallible import OfGroup, OfPair, OfRow, Suspects
 from kalla_core.matching.planned import Planned
-from kalla_core.matching.prepare import register_calls
+from kalla_core.matching.planning import PlanningFailed
 from kalla_core.matching.query import Side, TableShape
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side
-
-Sources = Mapping[Side, Callable[[], Iterable[pa.RecordBatch]]]
-"""What gives the rows that a query read, as often as it is called; columns of ours may follow those
-of the source."""
 
 _MOST_CHARACTERS = 60
 
+Values = Mapping[str, object]
+"""Columns, by name, as a row has them."""
 
-@contextmanager
-def naming_rows(planned: Planned, sources: Sources) -> Iterator[None]:
-    """Let an error about a value name its side, row, column and value, if it can be found.
+Kind = TypeVar("Kind", OfRow, OfPair, OfGroup)
 
-    Looks for it by evaluating what may fail over the rows of each side, a batch at a time, and
-    halving the batch that fails. A row that the query would have left out first can be named in
-    the place of another, but it fails as well.
+
+def raise_located(
+    error: FailedOnValue | EngineFailure, planned: Planned, reread: Reread
+) -> NoReturn:
+    """Raise the error that names the row, the pair or the group, or `error` if none can be found.
+
+    A row that the query would have left out first is named only where no other fails; it fails
+    as well.
+
+    Args:
+        error: out of a run that has ended; what its frames hold is let go of.
     """
+    traceback.clear_frames(error.__traceback__)
+    found = _located(error, narrow_plan(planned) or planned, reread)
+    if found is None:
+        raise error
+    raise found from error
+
+
+def _located(
+    error: FailedOnValue | EngineFailure, planned: Planned, reread: Reread
+) -> FailedOnValue | None:
     try:
-        yield
-    except (FailedOnValue, EngineFailure) as error:
-        raise _named(error, planned, sources) from error
-
-
-def _named(
-    error: FailedOnValue | EngineFailure, planned: Planned, sources: Sources
-) -> FailedOnValue | EngineFailure:
-    try:
-        for suspect in fallibles(planned.query, planned.prepared):
-            rows = sources.get(suspect.side)
-            found = None if rows is None else _failing(suspect, planned, rows())
-            if found is not None:
-                return _told(suspect, planned, *found)
-    except KallaError:
-        return error
-    if isinstance(error, EngineFailure):
-        return error
-    return _unlocated(error, two_sided(planned.query, planned.prepared, error.reason))
-
-
-def _failing(
-    suspect: Fallible, planned: Planned, batches: Iterable[pa.RecordBatch]
-) -> tuple[pa.RecordBatch, str] | None:
-    """Return the first row on which `suspect` fails, as a batch of one, and what is said of it."""
-    for batch in batches:
-        rows, reason = batch, _reason(suspect, planned, batch)
-        if reason is None:
-            continue
-        while rows.num_rows > 1:
-            half = rows.num_rows // 2
-            first = _reason(suspect, planned, rows.slice(0, half))
-            rows = rows.slice(0, half) if first is not None else rows.slice(half)
-        return rows, _reason(suspect, planned, rows) or reason
-    return None
-
-
-def _reason(suspect: Fallible, planned: Planned, batch: pa.RecordBatch) -> str | None:
-    """Return why `suspect` fails on some row of a batch; None if it does not."""
-    if not batch.num_rows:
+        found = _Search(planned, reread).told()
+        if found is None and isinstance(error, FailedOnValue):
+            found = _unlocated(planned, error)
+    except (KallaError, PlanningFailed):
         return None
-    session = new_session()
-    width = len(planned.query.side(suspect.side).schema)
-    bare = pa.RecordBatch.from_arrays(batch.columns[:width], schema=_schema(planned, suspect.side))
-    register_side(session, planned.query, suspect.side, [bare])
-    register_calls(session, planned.prepared)
-    try:
-        with query_errors():
-            for _ in suspect.over(session).execute_stream():
-                pass
-    except FailedOnValue as error:
-        return error.reason
-    except EngineFailure as error:
-        return error.message
-    return None
+    return found
 
 
-def _schema(planned: Planned, side: Side) -> pa.Schema:
-    schema: pa.Schema = planned.query.side(side).schema
-    return schema
+@dataclass(frozen=True)
+class _Search:
+    planned: Planned
+    reread: Reread
+
+    @cached_property
+    def suspects(self) -> Suspects:
+        """What may have failed."""
+        return Suspects(self.planned.query, self.planned.prepared)
+
+    def told(self) -> FailedOnValue | None:
+        """Return the error that names what failed; rows alone before pairs, pairs before groups."""
+        rows = self._rows()
+        wanted = [found for found in rows if not found[0].unwanted]
+        if wanted:
+            return self._of_row(*wanted[0])
+        pair = self._pair()
+        if pair is not None and not pair.unwanted:
+            return self._of_pair(pair)
+        group = self._group()
+        if group is not None:
+            return _of_group(group)
+        if rows:
+            return self._of_row(*rows[0])
+        return None if pair is None else self._of_pair(pair)
+
+    def _asked(self, kind: type[Kind]) -> list[Kind]:
+        return [one for one in self.suspects.all if isinstance(one, kind)]
+
+    def _rows(self) -> list[tuple[FailingRow, OfRow]]:
+        """Return the row of each side that fails, that of the lower expression first."""
+        asked = self._asked(OfRow)
+        found: list[tuple[int, FailingRow, OfRow]] = []
+        for side in Side:
+            mine = [one for one in asked if one.route.side is side]
+            if not mine:
+                continue
+            batches = self.reread.batches(side, self.planned.query.side(side))
+            row = FailingRows(self.planned, side).first(mine, batches)
+            if row is not None:
+                found.append((asked.index(mine[row.rank]), row, mine[row.rank]))
+        found.sort(key=lambda one: one[0])
+        return [(row, one) for _, row, one in found]
+
+    def _pair(self) -> FailingPair | None:
+        asked = self._asked(OfPair)
+        return FailingPairs(self.planned, self._held).first(asked) if asked and self._held else None
+
+    def _group(self) -> FailingGroup | None:
+        asked = self._asked(OfGroup)
+        if not asked or not self._held:
+            return None
+        extras = {alias: self.reread.extra_table(alias) for alias in self.reread.extras}
+        held = {alias: table for alias, table in extras.items() if table is not None}
+        if len(held) < len(extras):
+            return None
+        return FailingGroups(self.planned, self._held, held).first(asked)
+
+    @cached_property
+    def _held(self) -> Mapping[Side, pa.Table]:
+        """All rows of both sides; none at all if they are more than may be held."""
+        tables = {side: self.reread.table(side, self.planned.query.side(side)) for side in Side}
+        held = {side: table for side, table in tables.items() if table is not None}
+        return held if len(held) == len(tables) else {}
+
+    def _of_row(self, found: FailingRow, one: OfRow) -> FailedOnValue:
+        side = one.route.side
+        rows = FailingRows(self.planned, side)
+        part, reason = _innermost(
+            one, [(part, rows.reason(one, part, found.row)) for part in one.parts]
+        )
+        shape = self.planned.query.side(side)
+        key = _values(found.row, shape.primary_key)
+        values = _values(found.row, self.suspects.columns(one, part)[side])
+        message = (
+            f"The match SQL failed on a value: {fallible_text.text(part)} fails in the "
+            f"{side.word} row with {_listed(key)} of {shape.alias}, where {_held(values)} "
+            f"({reason}). {_advice(part, values)}{_made_text(shape, values)}"
+        )
+        return FailedOnValue(
+            message,
+            reason=reason,
+            side=side.word,
+            key=_texts(key),
+            values=_texts(values),
+            expression=fallible_text.text(part),
+        )
+
+    def _of_pair(self, found: FailingPair) -> FailedOnValue:
+        one = self._asked(OfPair)[found.rank]
+        pairs = FailingPairs(self.planned, found.rows)
+        part, reason = _innermost(
+            one, [(part, pairs.reason(one, part, found.rows)) for part in one.parts]
+        )
+        shapes = {side: self.planned.query.side(side) for side in Side}
+        read = self.suspects.columns(one, part)
+        keys = {side: _values(found.rows[side], shapes[side].primary_key) for side in Side}
+        values = {side: _values(found.rows[side], read[side]) for side in Side}
+        which = " and ".join(
+            f"the {side.word} row with {_listed(keys[side])} of {shapes[side].alias}"
+            for side in Side
+        )
+        held = _held(
+            {f"{shapes[side].alias}.{name}": v for side in Side for name, v in values[side].items()}
+        )
+        made = "".join(_made_text(shapes[side], values[side]) for side in Side)
+        message = (
+            f"The match SQL failed on a value: {fallible_text.text(part)} fails for {which}, "
+            f"where {held} ({reason}). {_advice(part, {})}{made}"
+        )
+        return FailedOnValue(
+            message,
+            reason=reason,
+            keys={side.word: _texts(keys[side]) for side in Side},
+            values={side.word: _texts(values[side]) for side in Side},
+            expression=fallible_text.text(part),
+        )
 
 
-def _told(suspect: Fallible, planned: Planned, row: pa.RecordBatch, reason: str) -> FailedOnValue:
-    shape = planned.query.side(suspect.side)
-    key = {name: _value(row, name) for name in shape.primary_key}
-    values = {name: _value(row, name) for name in suspect.columns}
-    keys = ", ".join(f"{name} = {_quoted(one)}" for name, one in key.items())
-    held = " and ".join(f"{name} is {_quoted(one)}" for name, one in values.items())
-    message = (
-        f"The match SQL failed on a value: {suspect.text} fails in the {suspect.side.word} row "
-        f"with {keys} of {shape.alias}, where {held} ({reason}). {_advice(suspect, values)}"
-        f"{_made_text(shape, suspect.columns)}"
-    )
+def _of_group(found: FailingGroup) -> FailedOnValue:
+    said = fallible_text.text(found.part)
+    key = {name: _plain(value) for name, value in found.key.items()}
+    which = f"in the group with {_listed(key)}" if key else "over all rows"
     return FailedOnValue(
-        message,
-        reason=reason,
-        side=suspect.side.word,
-        key={name: _text(one) for name, one in key.items()},
-        values={name: _text(one) for name, one in values.items()},
-        expression=suspect.text,
+        f"The match SQL failed on a value: {said} fails {which} ({found.reason}). "
+        f"{_advice(found.part, {})}",
+        reason=found.reason,
+        group=_texts(key),
+        expression=said,
     )
 
 
-def _advice(suspect: Fallible, values: Mapping[str, object]) -> str:
-    written = suspect.remedy
+def _innermost(one: OfRow | OfPair, reasons: Sequence[tuple[Expr, str | None]]) -> tuple[Expr, str]:
+    """Return the innermost part that fails, and why."""
+    failed = [(part, reason) for part, reason in reasons if reason is not None]
+    return failed[0] if failed else (one.parts[-1], "it fails beside other rows")
+
+
+def _advice(part: Expr, values: Values) -> str:
+    written = fallible_text.remedy(part)
     if written is None and len(values) == 1:
         ((name, one),) = values.items()
         literal = _text(one) or ""
@@ -134,11 +223,16 @@ def _made_text(shape: TableShape, columns: Iterable[str]) -> str:
     return "".join(f" In `{shape.alias}`, {reason}" for reason in reasons)
 
 
-def _unlocated(error: FailedOnValue, names: tuple[str, ...]) -> FailedOnValue:
-    """Return the error with the expressions that read several rows, one of which failed."""
+def _unlocated(planned: Planned, error: FailedOnValue) -> FailedOnValue | None:
+    """Return the error with the expressions of which one failed, as they are written."""
+    suspects = Suspects(planned.query, planned.prepared).all
+    parts = [part for one in suspects for part in one.parts]
+    names = dict.fromkeys(
+        fallible_text.text(part) for part in parts if fallible_text.fits(part, error.reason)
+    )
     if not names:
-        return error
-    among = names[0] if len(names) == 1 else f"one of {'; '.join(names)}"
+        return None
+    among = next(iter(names)) if len(names) == 1 else f"one of {'; '.join(names)}"
     message = (
         f"The match SQL failed on a value: {among} fails for some rows ({error.reason}). Write "
         "TRY_CAST in place of CAST, nullif(x, 0) for a divisor x, or CAST integers AS "
@@ -147,12 +241,26 @@ def _unlocated(error: FailedOnValue, names: tuple[str, ...]) -> FailedOnValue:
     return FailedOnValue(message, reason=error.reason, expressions=list(names))
 
 
-def _value(row: pa.RecordBatch, name: str) -> object:
-    column = row.column(place_of(name, row.schema.names))
-    if pa.types.is_temporal(column.type):
-        column = column.cast(pa.string())
-    value: object = column[0].as_py()
-    return value
+def _listed(key: Values) -> str:
+    return ", ".join(f"{name} = {_quoted(one)}" for name, one in key.items())
+
+
+def _held(values: Values) -> str:
+    return " and ".join(f"{name} is {_quoted(one)}" for name, one in values.items())
+
+
+def _values(row: pa.Table, names: Iterable[str]) -> Values:
+    return {name: _plain(row.column(place_of(name, row.schema.names))[0]) for name in names}
+
+
+def _plain(value: pa.Scalar) -> object:
+    if pa.types.is_temporal(value.type):
+        value = value.cast(pa.string())
+    return value.as_py()
+
+
+def _texts(values: Values) -> dict[str, str | None]:
+    return {name: _text(one) for name, one in values.items()}
 
 
 def _text(value: object) -> str | None:

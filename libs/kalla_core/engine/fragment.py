@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from kalla_core.engine.culprit import raise_located
+from kalla_core.engine.failures import FailedOnValue
 from kalla_core.engine.join_fragment import run_join
 from kalla_core.engine.prove_fragment import run_prove
 from kalla_core.engine.remote_run import RemoteRun
+from kalla_core.engine.reread import FEWEST_HELD_BYTES, Reread
 from kalla_core.engine.scan_fragment import run_scan
 from kalla_core.engine.settle_fragment import run_settle
 from kalla_core.engine.wants import Inputs
+from kalla_core.errors import EngineFailure
 from kalla_core.fragments.outcome import JoinDone, ProveDone, ScanDone, SettleDone
-from kalla_core.fragments.remote import JoinWork, ProveWork, ScanWork, SettleWork, Work
+from kalla_core.fragments.remote import Extra, JoinWork, ProveWork, ScanWork, SettleWork, Work
+from kalla_core.matching.query import Side
 
 Done = ScanDone | JoinDone | SettleDone | ProveDone
 
@@ -21,8 +26,20 @@ def run_fragment(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
         inputs: a file for each of `kalla_core.engine.wants.wants(work)`.
 
     Raises:
-        KallaError: what went wrong.
+        KallaError: what went wrong; on a value it names the row, as far as it can be found.
     """
+    try:
+        return _run(run, work, inputs)
+    except (FailedOnValue, EngineFailure) as error:
+        extras = {
+            one.spec.alias: run.source(Extra(index)) for index, one in enumerate(run.job.extras)
+        }
+        most = max(run.budget.join_bytes, FEWEST_HELD_BYTES)
+        reread = Reread({side: run.source(side) for side in Side}, extras, most)
+        raise_located(error, run.planned, reread)
+
+
+def _run(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
     match work:
         case ScanWork():
             return run_scan(run, work)

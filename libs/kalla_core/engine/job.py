@@ -24,8 +24,10 @@ import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.census import KeyCensus, KeyCounts
+from kalla_core.engine.culprit import raise_located
 from kalla_core.engine.demands import planned_over
 from kalla_core.engine.disk_peak import DiskPeak
+from kalla_core.engine.failures import FailedOnValue
 from kalla_core.engine.join import JoinContext
 from kalla_core.engine.key_checks import (
     check_keys,
@@ -34,24 +36,25 @@ from kalla_core.engine.key_checks import (
     several_warnings,
 )
 from kalla_core.engine.keying import Keying
-from kalla_core.engine.late import LateJoin, narrowed, width_bytes
+from kalla_core.engine.late import LateJoin, narrow_plan, narrowed, width_bytes
 from kalla_core.engine.matching_stage import run_matching
 from kalla_core.engine.pair_bound import PairBound, most_pairs
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
+from kalla_core.engine.reread import FEWEST_HELD_BYTES, Reread
 from kalla_core.engine.scan import OpenSource, ScanContext, Scanned, scan_all
 from kalla_core.engine.sinks import EvidenceSinks, whole_outputs
 from kalla_core.engine.spool import Spool
 from kalla_core.engine.store import HeldTooMuch, Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.engine.totals import MatchingTotals
-from kalla_core.errors import KallaError, OutOfMemory
+from kalla_core.errors import EngineFailure, OutOfMemory
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.fragments.several import Several
-from kalla_core.matching.planned import Identification, Planned, Strategy, plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.planned import Identification, Planned, Strategy
+from kalla_core.matching.query import Side, TableShape
 from kalla_core.matching.session import SessionLimits
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.sources.pins import pinned_together
@@ -169,6 +172,15 @@ class _Job:
             self._fragments = self._cut()
 
     def run(self) -> JobOutcome:
+        """Carry it out; an error on a value names the row, as far as it can be found."""
+        try:
+            return self._run()
+        except (FailedOnValue, EngineFailure) as error:
+            most = max(self._spec.budget.whole_bytes, FEWEST_HELD_BYTES)
+            reread = Reread(self._sources, self._extras, most)
+            raise_located(error, self._planned, reread)
+
+    def _run(self) -> JobOutcome:
         with self._clock.stage("staging"):
             extras = self._read_extras()
             gathered = self._gather()
@@ -237,7 +249,7 @@ class _Job:
             size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
             for side, size in sizes.items()
         )
-        return _planned_alike(narrow, self._planned) if expected <= most else None
+        return narrow_plan(self._planned) if expected <= most else None
 
     def _scan(self, planned: Planned, late: bool) -> _Gathered:
         budget, keying = self._spec.budget, Keying(planned)
@@ -396,20 +408,6 @@ class _Job:
 def _open(specs: Sequence[SourceSpec], access: SourceAccess, pins: ExitStack) -> list[OpenSource]:
     """Pin sources together, so that those of one database are seen at the same moment."""
     return [OpenSource(*pair) for pair in pins.enter_context(pinned_together(specs, access))]
-
-
-def _planned_alike(narrow: MatchQuery, wide: Planned) -> Planned | None:
-    """Return the plan over narrow tables, or None if it is not that over the wide ones.
-
-    A column can be meant without being named: `FROM left_src AS a(x, y, z)` gives new names to all
-    columns there are, by position.
-    """
-    try:
-        planned = plan_match(narrow)
-    except KallaError:
-        return None
-    same = planned.output == wide.output and planned.identification is wide.identification
-    return planned if same else None
 
 
 def _tell_spool(counter: ProgressCounter, spool: Spool) -> None:

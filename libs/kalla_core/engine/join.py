@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.culprit import Sources, naming_rows
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.grouped import GroupedPiece, in_memory
 from kalla_core.engine.pair_bound import PairBound, too_many, worst_keys
@@ -109,12 +108,11 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
         TooManyPairs: there are more than the run may have.
         OutOfMemory: an operator needs more than its share.
     """
-    sources = {left.side: lambda: left.batches, right.side: lambda: right.batches}
     frame = _frame(context, left, right)
     if context.groups is GroupForm.MEMBERS:
-        yield from _match_groups(context, frame, sources, left, right)
+        yield from _match_groups(context, frame, left, right)
         return
-    for batch, pairs in stream_pairs(frame, context.planned, sources):
+    for batch, pairs in stream_pairs(frame):
         context.stop.check()
         _bounded(context, len(pairs), left, right)
         at_left, at_right = left.positions(pairs.left), right.positions(pairs.right)
@@ -129,9 +127,9 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
 
 
 def _match_groups(
-    context: JoinContext, frame: PairFrame, sources: Sources, left: Rows, right: Rows
+    context: JoinContext, frame: PairFrame, left: Rows, right: Rows
 ) -> Iterator[tuple[Ints, Ints]]:
-    for batch, found in stream_matches(frame, context.planned, sources):
+    for batch, found in stream_matches(frame):
         context.stop.check()
         _bounded(context, len(found), left, right)
         rows = in_memory(found, left, right)
@@ -201,25 +199,21 @@ def settle(
     run_all(tasks, min(context.limits.threads, 2), context.stop)
 
 
-def stream_pairs(
-    frame: PairFrame, planned: Planned, sources: Sources
-) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
+def stream_pairs(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
     """Yield batches of the user's columns with pairs that each of their rows stands for.
 
     A batch may come again with more of its pairs.
 
     Raises:
-        FailedOnValue: a value makes the SQL fail; it names the row of `sources` if it is found.
+        FailedOnValue: a value makes the SQL fail.
     """
-    for batch, output in _results(frame, planned, sources):
+    for batch, output in _results(frame):
         for pairs in expand(batch, frame):
             if len(pairs):
                 yield output, pairs
 
 
-def stream_matches(
-    frame: PairFrame, planned: Planned, sources: Sources
-) -> Iterator[tuple[pa.RecordBatch, Matches]]:
+def stream_matches(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Matches]]:
     """Yield batches of the user's columns with matches that their rows stand for.
 
     A batch may come again with more of its matches, each of which comes whole.
@@ -227,17 +221,15 @@ def stream_matches(
     Raises:
         FailedOnValue: as `stream_pairs` does.
     """
-    for batch, output in _results(frame, planned, sources):
+    for batch, output in _results(frame):
         for found in matches(batch, frame):
             if len(found):
                 yield output, found
 
 
-def _results(
-    frame: PairFrame, planned: Planned, sources: Sources
-) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+def _results(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Yield batches with the lists of row numbers, and without: rows of these are repeated."""
-    with naming_rows(planned, sources), query_errors():
+    with query_errors():
         for result in frame.frame.execute_stream():
             batch = result.to_pyarrow()
             yield batch, batch.select(range(frame.columns))

@@ -9,7 +9,6 @@ import pyarrow as pa
 from datafusion import col
 
 from kalla_core.engine.codes import joined_codes, key_codes
-from kalla_core.engine.culprit import naming_rows
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import digest
 from kalla_core.engine.rows import Ints, Rows, one_chunk
@@ -50,8 +49,7 @@ class KeyedSides:
             session = new_session()  # one thread keeps the order
             register_side(session, self._planned.query, side, self._rows[side].batches)
             frame = key_frame(session, self.components, side, row=False)
-            sources = {side: lambda: self._rows[side].batches}
-            with naming_rows(self._planned, sources), query_errors():
+            with query_errors():
                 self._tables[side] = frame.to_arrow_table()
         return self._tables[side]
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 from datafusion import Expr, SessionContext, col
 
 from kalla_core.columns import place_of
-from kalla_core.engine.culprit import naming_rows
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import bucket, content_bucket, digest
 from kalla_core.engine.near import loose
@@ -45,7 +44,7 @@ class Keying:
         session = self._session(side, batches)
         # Computed first and hashed then: where every key of a batch is null, `coalesce(key, 1)` is
         # one value to DataFusion and no column, and the hash takes columns only.
-        with naming_rows(self._planned, {side: lambda: batches}), query_errors():
+        with query_errors():
             computed = key_frame(self._planned, session, side).to_arrow_table()
         columns = [loose(column) for column in computed.columns]
         pairs = [(col(f"c{n}"), key.type) for n, key in enumerate(keys)]

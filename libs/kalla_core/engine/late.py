@@ -25,8 +25,10 @@ from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.engine.totals import MatchingTotals, Way
 from kalla_core.engine.uses import several
+from kalla_core.errors import KallaError
 from kalla_core.fragments.model import ScanFragment
 from kalla_core.matching.mentions import mentioned_columns
+from kalla_core.matching.planned import Planned, plan_match
 from kalla_core.matching.query import MatchQuery, Side, TableShape
 from kalla_core.sources.marked import marked
 from kalla_core.sources.protocol import Part, PicksRows
@@ -38,6 +40,20 @@ def narrowed(query: MatchQuery) -> MatchQuery:
     """Return the query over tables that have only the columns it can read."""
     left, right = (_narrowed(query.sql, query.side(side)) for side in Side)
     return MatchQuery(query.sql, left, right, query.extras, query.started_at)
+
+
+def narrow_plan(wide: Planned) -> Planned | None:
+    """Return the plan over narrow tables, or None if it is not that over the wide ones.
+
+    A column can be meant without being named: `FROM left_src AS a(x, y, z)` gives new names to all
+    columns there are, by position.
+    """
+    try:
+        planned = plan_match(narrowed(wide.query))
+    except KallaError:
+        return None
+    same = planned.output == wide.output and planned.identification is wide.identification
+    return planned if same else None
 
 
 def width_bytes(schema: pa.Schema) -> int:

@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.culprit import Sources
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.grouped import of_columns, whole_matches
 from kalla_core.engine.join import JoinContext, rows_of, stream_matches, stream_pairs
@@ -156,8 +154,7 @@ class _Disk:
     def _pairs(self, sources: Mapping[Side, ArrowFile]) -> Iterator[pa.RecordBatch]:
         """Yield the output of the match SQL with the numbers of the rows of both sides."""
         frame = self._frame(sources)
-        read = {side: partial(_read, file) for side, file in sources.items()}
-        for batch, result_row, numbers in self._numbered(frame, read):
+        for batch, result_row, numbers in self._numbered(frame):
             self._context.stop.check()
             self._bounded(len(result_row), sources)
             output = rows_of(batch, result_row).columns
@@ -165,17 +162,14 @@ class _Disk:
             self._pair_bytes = max(self._pair_bytes, found.nbytes // len(result_row))
             yield found
 
-    def _numbered(
-        self, frame: PairFrame, sources: Sources
-    ) -> Iterator[tuple[pa.RecordBatch, Ints, list[pa.Array]]]:
+    def _numbered(self, frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Ints, list[pa.Array]]]:
         """Yield results, which of their rows are meant, and the numbers that go with those."""
-        planned = self._context.planned
         if not self._grouped:
-            for batch, pairs in stream_pairs(frame, planned, sources):
+            for batch, pairs in stream_pairs(frame):
                 yield batch, pairs.result_row, [pa.array(pairs.left), pa.array(pairs.right)]
             return
         before = 0
-        for batch, found in stream_matches(frame, planned, sources):
+        for batch, found in stream_matches(frame):
             match = pa.array(found.match + before, pa.uint64())
             before += int(found.match[-1]) + 1
             yield batch, found.result_row, [found.left, found.right, match]

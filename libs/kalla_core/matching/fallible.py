@@ -1,191 +1,260 @@
-"""Expressions of a match SQL that may fail on a value of one source row: casts, divisions, calls.
+"""Expressions of a match SQL that may fail on a value: casts, arithmetic, calls.
 
-For the error message when one did: each can be evaluated over the rows of its source alone, so that
-the row can be found.
+For the error message when one did. Each is computed from one source row, from a row of each side,
+or from a group of rows, so that it can be evaluated over those again and the one be found.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from datafusion import DataFrame, Expr, LogicalPlan, SessionContext
 
-from kalla_core.matching.casts import (
-    cast_target,
-    direct_parts,
-    every_part,
-    expressions_of,
-    shown,
-)
-from kalla_core.matching.logical import Operator, Scan, read
-from kalla_core.matching.planning import PlanningFailed, analysed, planning_session
+from kalla_core.matching.casts import Scope, direct_parts, every_part, expressions_of
+from kalla_core.matching.expressions import OpaqueExpression, conjuncts
+from kalla_core.matching.fallible_text import is_arithmetic, may_fail
+from kalla_core.matching.lexer import tokenize
+from kalla_core.matching.logical import Aggregated, Joined, Operator, Scan, Windowed, read
+from kalla_core.matching.pairwise import Pairwise
+from kalla_core.matching.planning import PlanningFailed, analysed, planning_session, raw
 from kalla_core.matching.prepare import PreparedSql, register_calls
 from kalla_core.matching.query import MatchQuery, Side
 from kalla_core.matching.routes import NoRoute, Route, routes_to, source
-from kalla_core.matching.tables import table_names
+from kalla_core.matching.session import new_session
+from kalla_core.matching.sub_queries import alone
+from kalla_core.matching.tables import register_shapes, table_names
 
 
 @dataclass(frozen=True, slots=True)
-class Fallible:
+class OfRow:
     """An expression over one source row.
 
     Attributes:
-        text: the expression as people write it.
-        remedy: what to write instead; None if nothing general.
+        parts: those of it that may fail, the innermost first; it may be one of them.
+        inputs: the plans whose columns it reads.
     """
 
-    side: Side
-    route: Route
     expr: Expr
-    text: str
-    remedy: str | None
+    parts: tuple[Expr, ...]
+    inputs: tuple[LogicalPlan, ...]
+    route: Route
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The source columns it reads."""
-        return self.route.columns
-
-    def over(self, session: SessionContext) -> DataFrame:
-        """Return its value for each row of its side's table in `session`."""
-        return self.route.follow(source(session, self.side)).select(self.expr.alias("value"))
+    def over(self, session: SessionContext, part: Expr) -> DataFrame:
+        """Return the value of a part for each row of its side's table in `session`."""
+        start = source(session, self.route.side)
+        return self.route.follow(start).select(part.alias("value"))
 
 
-def fallibles(query: MatchQuery, prepared: PreparedSql) -> tuple[Fallible, ...]:
-    """Return what may fail, the innermost and the lowest in the plan first."""
-    plan = _plan(query, prepared)
-    sides = _sides(query)
-    if plan is None:
-        return ()
-    return tuple(
-        fallible for operator, expr in _suspects(plan) for fallible in _found(operator, expr, sides)
-    )
+@dataclass(frozen=True, slots=True)
+class OfPair:
+    """An expression over a row of each side; attributes as in `OfRow`."""
+
+    expr: Expr
+    parts: tuple[Expr, ...]
+    inputs: tuple[LogicalPlan, ...]
+    sides: Mapping[str, Side]
+
+    def over(self, session: SessionContext, part: Expr) -> DataFrame:
+        """Return the value of a part for each pair of rows with the same ROW in `session`."""
+        paired = Pairwise(session, self.sides).values([part], self.inputs)
+        return paired.frame.select(part.alias("value"))
 
 
-def two_sided(query: MatchQuery, prepared: PreparedSql, reason: str) -> tuple[str, ...]:
-    """Return, as text, what may have failed for `reason` and cannot be told from one source row."""
-    plan = _plan(query, prepared)
-    sides = _sides(query)
-    if plan is None:
-        return ()
-    found = (
-        _text(expr)
-        for operator, expr in _suspects(plan)
-        if _fits(expr, reason) and not any(_found(operator, expr, sides))
-    )
-    return tuple(dict.fromkeys(found))
+@dataclass(frozen=True, slots=True)
+class OfGroup:
+    """An expression over the rows of an operator that have been made of groups; `parts` as above.
+
+    Attributes:
+        sql: in whose plan it is.
+        place: of the operator whose expression it is, in `operators` of that plan.
+        groups: names, as `fields_of` its input has them, of what was grouped by.
+    """
+
+    expr: Expr
+    parts: tuple[Expr, ...]
+    sql: str
+    place: int
+    groups: tuple[str, ...]
 
 
-def _fits(expr: Expr, reason: str) -> bool:
-    """Whether an expression fails with such words of DataFusion's."""
-    kind = expr.variant_name()
-    if "ivide by zero" in reason:
-        return kind == "BinaryExpr" and expr.rex_call_operator() in ("/", "%")
-    if re.search(r"\bcast\b", reason, re.IGNORECASE):
-        return kind == "Cast"
-    return kind != "Cast"
+@dataclass(frozen=True, slots=True)
+class OfSeveral:
+    """An expression that is told from neither; `parts` as above."""
+
+    parts: tuple[Expr, ...]
 
 
-def _sides(query: MatchQuery) -> Mapping[str, Side]:
-    places = dict(enumerate(Side))
-    return {name: places[n] for name, n in table_names(query).items() if n in places}
+Suspect = OfRow | OfPair | OfGroup | OfSeveral
 
 
-def _plan(query: MatchQuery, prepared: PreparedSql) -> LogicalPlan | None:
-    session = planning_session(query)
-    register_calls(session, prepared)
-    try:
-        return analysed(session, prepared.text)
-    except PlanningFailed:
-        return None
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """An operator of the plan of a statement."""
+
+    sql: str
+    operator: int
 
 
-def _suspects(plan: LogicalPlan) -> Iterator[tuple[Operator, Expr]]:
-    for operator in _operators(plan):
-        for top in expressions_of(operator):
-            for expr in _inner_first(top):
-                if _may_fail(expr):
-                    yield operator, expr
+@dataclass(frozen=True)
+class Suspects:
+    """The expressions of one match SQL that may fail."""
+
+    query: MatchQuery
+    prepared: PreparedSql
+
+    @cached_property
+    def sides(self) -> Mapping[str, Side]:
+        """Table name to side."""
+        places = dict(enumerate(Side))
+        return {name: places[n] for name, n in table_names(self.query).items() if n in places}
+
+    @cached_property
+    def all(self) -> tuple[Suspect, ...]:
+        """All of them, the lowest in the plan first.
+
+        Raises:
+            PlanningFailed: the SQL does not plan.
+        """
+        session = planning_session(self.query)
+        register_calls(session, self.prepared)
+        return tuple(
+            suspect
+            for sql in self._statements(session)
+            for place, operator in enumerate(operators(analysed(session, sql)))
+            for top in expressions_of(operator)
+            for conjunct in _conditions(top)
+            for suspect in self._of(Scope(session, operator), _Place(sql, place), conjunct)
+        )
+
+    def _statements(self, session: SessionContext) -> Iterator[str]:
+        """Yield the sub-queries that the plan hides, as far as they stand alone, and the whole."""
+        text = self.prepared.text
+
+        def stands_alone(sql: str) -> bool:
+            try:
+                raw(session, sql)
+            except PlanningFailed:
+                return False
+            return True
+
+        yield from alone(text, tokenize(text), stands_alone)
+        yield text
+
+    def columns(self, suspect: OfRow | OfPair, part: Expr) -> Mapping[Side, tuple[str, ...]]:
+        """Return the source columns that a part reads."""
+        if isinstance(suspect, OfPair):
+            paired = Pairwise(self._shapes, self.sides).values([part], suspect.inputs)
+            return {side: paired.read.get(side, ()) for side in Side}
+        side = suspect.route.side
+        routes = _routes(suspect.inputs, part, self.sides)
+        return {side: next(one.columns for one in routes if one.side is side)}
+
+    @cached_property
+    def _shapes(self) -> SessionContext:
+        session = new_session()
+        register_shapes(session, self.query, numbered=True)
+        register_calls(session, self.prepared)
+        return session
+
+    def _of(self, scope: Scope, place: _Place, expr: Expr) -> Iterator[Suspect]:
+        alone = list(self._of_rows(scope, expr))
+        yield from alone
+        told = {part.canonical_name() for one in alone for part in one.parts}
+        rest = [part for part in _failing(scope, expr) if part.canonical_name() not in told]
+        if rest:
+            yield from self._of_several(scope.operator, place, expr, tuple(rest))
+
+    def _of_rows(self, scope: Scope, expr: Expr) -> Iterator[OfRow]:
+        """Yield the largest parts of an expression that read one side alone."""
+        operator = scope.operator
+        inputs = (operator.plan,) if isinstance(operator, Scan) else operator.inputs
+        found = _routes(inputs, expr, self.sides)
+        if not found:
+            for part in direct_parts(expr):
+                yield from self._of_rows(scope, part)
+        elif parts := _failing(scope, expr):
+            yield from (OfRow(expr, parts, inputs, route) for route in found)
+
+    def _of_several(
+        self, operator: Operator, place: _Place, expr: Expr, parts: tuple[Expr, ...]
+    ) -> Iterator[Suspect]:
+        """Yield an expression, or what can be told of it, over pairs or over groups."""
+        for one in (expr, *reversed(parts)):
+            try:
+                Pairwise(self._shapes, self.sides).values([one], operator.inputs)
+            except (NoRoute, OpaqueExpression):
+                continue
+            yield OfPair(one, parts, operator.inputs, self.sides)
+            return
+        below = [groups for groups in map(_groups, operator.inputs) if groups is not None]
+        if below and not isinstance(operator, Joined):
+            yield OfGroup(parts[-1], parts, place.sql, place.operator, below[0])
+        else:
+            yield OfSeveral(parts)
 
 
-def _operators(plan: LogicalPlan) -> Iterator[Operator]:
+def operators(plan: LogicalPlan) -> Iterator[Operator]:
+    """Yield the operators of a plan, the lowest first."""
     operator = read(plan)
     for below in operator.inputs:
-        yield from _operators(below)
+        yield from operators(below)
     yield operator
 
 
-def _inner_first(expr: Expr) -> list[Expr]:
-    return list(reversed(list(every_part(expr))))
-
-
-def _may_fail(expr: Expr) -> bool:
-    kind = expr.variant_name()
-    if kind == "BinaryExpr":
-        return expr.rex_call_operator() in ("+", "-", "*", "/", "%")
-    return kind in ("Cast", "ScalarFunction", "Negative")
-
-
-def _found(operator: Operator, expr: Expr, sides: Mapping[str, Side]) -> Iterator[Fallible]:
-    plans = (operator.plan,) if isinstance(operator, Scan) else operator.inputs
+def _routes(
+    plans: Sequence[LogicalPlan], expr: Expr, sides: Mapping[str, Side]
+) -> tuple[Route, ...]:
+    """Return the routes to what an expression reads, if that is some columns of one source row."""
+    found: list[Route] = []
     for plan in plans:
         try:
-            found = routes_to(plan, [expr], sides)
+            found += routes_to(plan, [expr], sides)
         except NoRoute:
             continue
-        for route in found:
-            if route.columns:
-                yield Fallible(route.side, route, expr, _text(expr), _remedy(expr))
+    return tuple(route for route in found if route.columns)
 
 
-def _text(expr: Expr) -> str:
-    """Return an expression as people write it; a cast of ours around arithmetic is left out."""
-    if expr.variant_name() != "Cast":
-        return shown(expr)
-    (operand,) = direct_parts(expr)
-    target = cast_target(expr)
-    zone = _ZONED.fullmatch(target)
-    if zone is not None:
-        return f"{shown(operand)} AT TIME ZONE '{zone[1]}'"
-    if _is_arithmetic(operand):
-        return shown(operand)
-    return f"CAST({shown(operand)} AS {_sql_type(target)})"
+def is_safe(expr: Expr) -> bool:
+    """Whether an expression fails on no value, judged by what it is made of."""
+    return all(
+        part.variant_name() in _SAFE
+        and not (part.variant_name() == "BinaryExpr" and is_arithmetic(part))
+        for part in every_part(expr)
+    )
 
 
-def _remedy(expr: Expr) -> str | None:
-    if expr.variant_name() == "BinaryExpr" and expr.rex_call_operator() in ("/", "%"):
-        left, right = direct_parts(expr)
-        return f"{shown(left)} {expr.rex_call_operator()} nullif({shown(right)}, 0)"
-    if expr.variant_name() != "Cast":
+_SAFE = frozenset(
+    {"BinaryExpr", "Column", "Literal", "IsNull", "IsNotNull", "Not", "Between", "InList", "Like",
+     "IsTrue", "IsFalse", "IsNotTrue", "IsNotFalse"}
+)  # fmt: skip
+
+
+def _conditions(expr: Expr) -> tuple[Expr, ...]:
+    try:
+        return conjuncts(expr)
+    except OpaqueExpression:
+        return (expr,)
+
+
+def _failing(scope: Scope, expr: Expr) -> tuple[Expr, ...]:
+    inner_first = reversed(list(every_part(expr)))
+    return tuple(part for part in inner_first if may_fail(scope, part))
+
+
+def _groups(plan: LogicalPlan) -> tuple[str, ...] | None:
+    """Return what the rows of a plan are grouped or parted by; None if they are not."""
+    operator = read(plan)
+    if isinstance(operator, Aggregated):
+        return operator.fields[: len(operator.groups)]
+    if isinstance(operator, Windowed):
+        keys = [key for one in operator.functions[:1] for key in one.partition_by]
+        named = [k.to_variant().qualified_name() for k in keys if k.variant_name() == "Column"]
+        return tuple(name for name in named if name in operator.fields)
+    found = _groups(operator.input) if len(operator.inputs) == 1 else None
+    if found is None:
         return None
-    (operand,) = direct_parts(expr)
-    target = cast_target(expr)
-    if _ZONED.fullmatch(target):
-        return None
-    if _is_arithmetic(operand):
-        return f"{shown(operand)} over values that are CAST AS DECIMAL(38, 0)"
-    if target.startswith("Timestamp(ns"):
-        return f"CAST({shown(operand)} AS TIMESTAMP(6)), which reaches beyond 2262"
-    return f"TRY_CAST({shown(operand)} AS {_sql_type(target)}) for NULL there"
-
-
-def _is_arithmetic(expr: Expr) -> bool:
-    return expr.variant_name() in ("BinaryExpr", "Negative", "AggregateFunction")
-
-
-def _sql_type(target: str) -> str:
-    decimal = re.fullmatch(r"Decimal\d+\((\d+), ?(-?\d+)\)", target)
-    if decimal is not None:
-        return f"DECIMAL({decimal[1]}, {decimal[2]})"
-    moment = re.match(r"Timestamp\((\w+)", target.replace("µ", "u"))
-    if moment is not None:
-        return "TIMESTAMP(9)" if moment[1] == "ns" else "TIMESTAMP(6)"
-    return _SQL_TYPES.get(target, target)
-
-
-_ZONED = re.compile(r'Timestamp\([^,]+, "(.*)"\)')
-_SQL_TYPES = {
-    "Boolean": "BOOLEAN", "Int8": "TINYINT", "Int16": "SMALLINT", "Int32": "INT",
-    "Int64": "BIGINT", "Float32": "REAL", "Float64": "DOUBLE", "Date32": "DATE", "Utf8": "VARCHAR",
-}  # fmt: skip
+    bare = {name.rpartition(".")[2]: name for name in operator.fields}
+    kept = (bare.get(name.rpartition(".")[2]) for name in found)
+    return tuple(name for name in kept if name is not None)
