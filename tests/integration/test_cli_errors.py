@@ -1,11 +1,13 @@
+import json
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kalla_core.evidence.folder import OutputFolder
 from tests.support.books import Books
-from tests.support.command import Outcome, kalla, write_csv
+from tests.support.command import KALLA, Outcome, kalla, write_csv
 
 
 def _is_one_paragraph(outcome: Outcome) -> bool:
@@ -253,3 +255,35 @@ def test_debug_shows_the_traceback(books: Books) -> None:
     assert outcome.exit_code == 2
     assert "Traceback" in outcome.err
     assert outcome.err.splitlines()[-1].startswith("Error (source_not_found)")
+
+
+def test_a_run_that_finds_no_room_to_tell_of_itself_succeeds(books: Books) -> None:
+    recipe = books.write()
+
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            [*KALLA, "run", str(recipe), "--output", "out", "--json"],
+            cwd=books.folder,
+            stdout=subprocess.PIPE,
+            stderr=full,
+        )
+
+    assert told.returncode == 0
+    assert json.loads(told.stdout)["matched_count"] == 2
+    assert (books.folder / "out" / "metadata.json").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["run", "recipe.json", "--json"]])
+def test_a_result_that_finds_no_room_is_an_error_in_a_sentence(
+    books: Books, arguments: list[str]
+) -> None:
+    books.write()
+
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            [*KALLA, *arguments], cwd=books.folder, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+
+    assert told.returncode == 3
+    assert told.stderr.splitlines()[-1].startswith("Error")
+    assert "Traceback" not in told.stderr

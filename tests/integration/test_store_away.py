@@ -90,6 +90,22 @@ def test_with_its_store_gone_a_coordinator_with_a_job_ends_when_it_is_told(
     assert '"coordinator_stopped"' in said
 
 
+def test_an_accepted_job_outlives_the_removal_of_the_log_of_the_store_and_a_kill(
+    books: Books, tmp_path: Path
+) -> None:
+    staging = tmp_path / "staging"
+    recipe = to_document(load_recipe(books.write()))
+    asked = {"run_id": "r", "recipe": slow(recipe)}
+    with coordinator_process(staging) as process:
+        assert httpx.post(f"{process.url}/api/jobs", json=asked, timeout=30).status_code == 202
+        (staging / f"{STORE}-wal").unlink()
+        process.kill()
+    with coordinator_process(staging) as process:
+        listed = httpx.get(f"{process.url}/api/jobs", timeout=30).json()["jobs"]
+
+    assert [job["run_id"] for job in listed] == ["r"]
+
+
 def test_a_coordinator_whose_store_does_not_answer_as_it_starts_ends_when_it_is_told(
     tmp_path: Path,
 ) -> None:

@@ -20,6 +20,7 @@ from kalla_coordinator.jobs.ledger import Ledger
 from kalla_coordinator.jobs.model import Job
 from kalla_coordinator.jobs.outputs import Outputs, Owners
 from kalla_coordinator.jobs.recovery import FindEvidence, find_evidence, look_further, recover
+from kalla_coordinator.jobs.room import Room
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import JobStore, open_store
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
@@ -147,7 +148,8 @@ async def office(
         unseen = await recover(store, runner, find)
         looking = asyncio.create_task(look_further(runner, unseen, find, look_again_s=0.01))
         try:
-            yield Office(Desk(store, runner, Outputs(Allowed(staging), store)), store, metrics)
+            outputs = Outputs(Allowed(staging), store)
+            yield Office(Desk(store, runner, outputs, Room(staging)), store, metrics)
         finally:
             runner.draining = True
             tasks = [*runner._tasks, looking]  # as a crash: nobody writes anything down

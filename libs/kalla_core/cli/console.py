@@ -58,12 +58,20 @@ def write_line(stream: IO[str], text: str) -> None:
 
 
 def write(stream: IO[str], text: str) -> None:
-    """Write text at once; a reader that has gone is ignored."""
+    """Write text at once; a reader that has gone is ignored.
+
+    Raises:
+        OSError: standard output takes no more. What standard error does not take is only told:
+            the run that it tells of, and its exit code, do not depend on it.
+    """
     try:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
         discard(stream)
+    except OSError:
+        if stream is not sys.stderr:
+            raise
 
 
 def discard(stream: object) -> None:

@@ -34,6 +34,10 @@ def leaving(command: Callable[[], object], interrupted: int) -> NoReturn:
         code = _code(end)
     except KeyboardInterrupt:
         code = interrupted
+    except OSError as error:  # what is said without a command, like the help, finds no room
+        with suppress(OSError):
+            print(f"Error: the output takes no more: {error.strerror}.", file=sys.stderr)
+        code = 3
     except BaseException:
         sys.excepthook(*sys.exc_info())
         code = 1

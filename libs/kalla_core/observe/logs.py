@@ -23,6 +23,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from kalla_core.observe.repeats import Repeats
 from kalla_core.observe.secrets import mask
+from kalla_core.observe.steady import Steady
 from kalla_core.settings import LogFormat, LogLevel
 
 _LEVELS = {
@@ -51,7 +52,8 @@ def configure_logs(
     structlog.configure(
         processors=[_drop] if level is LogLevel.OFF else _processors(chosen, target.isatty()),
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(target),
+        # A line that finds no room, on a disk that is full, must not end what it tells of.
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Steady(target))),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

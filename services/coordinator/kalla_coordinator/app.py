@@ -44,6 +44,7 @@ from kalla_coordinator.jobs.niceness import giving_way
 from kalla_coordinator.jobs.outputs import Outputs
 from kalla_coordinator.jobs.recovery import look_further, recover
 from kalla_coordinator.jobs.retention import keep_tidy
+from kalla_coordinator.jobs.room import Room
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import open_store
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
@@ -223,7 +224,7 @@ async def coordinator(
         runner = Runner(Ledger(store, outbox), engines, metrics, places)
         outputs = Outputs(allowed, store)
         stack.callback(outputs.close)
-        desk = Desk(store, runner, outputs)
+        desk = Desk(store, runner, outputs, Room(allowed.staging))
         for delivery in await store.owed():
             outbox.owe(delivery)
         stack.push_async_callback(_stop_now, runner)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import errno
-import os
 import re
-import stat
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kalla_coordinator.jobs.allowed import LOCK, STORE
 from kalla_coordinator.jobs.ownership import DatabaseOwnership, FileOwnership, Ownership
 from kalla_coordinator.jobs.schema import POSTGRES_SCHEMA
-from kalla_core.errors import InvalidSetting, StoreUnavailable
+from kalla_coordinator.jobs.store_files import StoreFiles
+from kalla_core.errors import InvalidSetting
 from kalla_core.observe.logs import get_logger
 
 _BUSY_MS = 5_000
 _PATIENCE_S = 10
+_MISSING = "kalla_missing_file"
 _OPTIONS = frozenset({"application_name", "host", "port", "sslmode"})
 
 
@@ -45,7 +45,7 @@ def open_engine(database_url: str | None, staging: Path) -> tuple[AsyncEngine, O
 
 
 def _sqlite(path: Path) -> AsyncEngine:
-    files = _Files(path, _made(path))
+    files = StoreFiles(path)
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)), pool_size=4, max_overflow=0
     )
@@ -57,82 +57,29 @@ def _sqlite(path: Path) -> AsyncEngine:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            # What is written goes on into the database at once: a log that somebody removes then
+            # takes nothing with it, and never grows.
+            cursor.execute("PRAGMA wal_autocheckpoint=1")
+        # Looked at where statements run: on the event loop a disk that hangs would hold all up.
+        connection.create_function(_MISSING, 0, files.missing)
 
     @event.listens_for(engine.sync_engine.pool, "close")
     def _closed(_connection: Any, _record: Any) -> None:
         files.closed()
 
     @event.listens_for(engine.sync_engine, "begin")
-    def _demand_files(_connection: Any) -> None:
-        files.demand()
+    def _demand_files(connection: Connection) -> None:
+        raw: Any = connection.connection.dbapi_connection
+        with closing(raw.cursor()) as cursor:
+            cursor.execute(f"SELECT {_MISSING}()")
+            (missing,) = cursor.fetchone()
+            if missing is not None:
+                # What lies only in a log without a name would be gone with this process.
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                get_logger().error("store_file_replaced", path=missing)
+                raise OSError(errno.ESTALE, "the file was removed or replaced", missing)
 
     return engine
-
-
-def _made(path: Path) -> os.stat_result:
-    """Make the file if it is not there; say what it is.
-
-    Raises:
-        StoreUnavailable: it can be no database.
-    """
-    try:
-        # Requests hold passwords: nobody else is to read them. Files beside it take its mode.
-        flags = os.O_CREAT | os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)
-            made = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"The job store {path} cannot be opened: {error.strerror}."
-        ) from error
-    if not stat.S_ISREG(made.st_mode):
-        raise StoreUnavailable(f"The job store {path} cannot be opened: it is no regular file.")
-    return made
-
-
-class _Files:
-    """The files of a SQLite database, which goes on without them when somebody removes them.
-
-    Jobs would be accepted, and be gone after a crash. Closing all connections still writes what is
-    in a log that has no name any more, so an orderly end loses nothing.
-    """
-
-    def __init__(self, path: Path, made: os.stat_result) -> None:
-        self._path = path
-        self._made = made
-        self._log = path.with_name(f"{path.name}-wal")
-        self._seen: os.stat_result | None = None
-        self._open = 0
-
-    def opened(self) -> None:
-        if self._open == 0:
-            self._seen = None  # with the last connection the log goes away, and comes anew
-        self._open += 1
-
-    def closed(self) -> None:
-        self._open -= 1
-
-    def demand(self) -> None:
-        """Raise `OSError` unless database and log are what they were."""
-        if not os.path.samestat(self._made, self._path.stat()):
-            raise _gone(self._path)
-        try:
-            found = self._log.stat()
-        except FileNotFoundError:
-            if self._seen is not None:
-                raise _gone(self._log) from None
-            return
-        self._seen = self._seen or found
-        if not os.path.samestat(self._seen, found):
-            raise _gone(self._log)
-
-
-def _gone(path: Path) -> OSError:
-    get_logger().error("store_file_replaced", path=str(path))
-    return OSError(errno.ESTALE, "the file was removed or replaced", str(path))
 
 
 def _postgres(database_url: str) -> AsyncEngine:

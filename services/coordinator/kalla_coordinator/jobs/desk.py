@@ -14,6 +14,7 @@ from kalla_coordinator.jobs.live import LiveJob, watch
 from kalla_coordinator.jobs.model import ExecutorInfo, Job, JobPage, JobStatus, Readiness
 from kalla_coordinator.jobs.outputs import Outputs, Terms
 from kalla_coordinator.jobs.record import JobRecord, fingerprint, request_text
+from kalla_coordinator.jobs.room import Room
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import JobStore
 from kalla_core.errors import (
@@ -40,6 +41,7 @@ class Desk:
     store: JobStore
     runner: Runner
     outputs: Outputs
+    room: Room
     _arriving: dict[RunId, asyncio.Event] = field(default_factory=dict)
     _submissions: set[asyncio.Task[Job]] = field(default_factory=set)
     _last: datetime = _LONG_AGO
@@ -106,6 +108,8 @@ class Desk:
             return Readiness(False, f"queue_full: {len(places.waiting)} jobs wait already")
         try:
             async with asyncio.timeout(_CHECK_PATIENCE_S):
+                if (reason := await self.room.missing()) is not None:
+                    return Readiness(False, reason)
                 await self.store.check()
         except (StoreUnavailable, ShuttingDown, TimeoutError):
             return Readiness(False, "store_unavailable: the job store cannot be written")

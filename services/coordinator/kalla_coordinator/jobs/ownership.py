@@ -109,18 +109,24 @@ class FileOwnership:
 
     async def take(self) -> bool:
         """Lock the file that is there now; one that was removed meanwhile is no lock."""
+        # In a thread: whoever waits looks again and again, and answers `/health` beside.
+        self._descriptor = await asyncio.to_thread(self._locked)
+        return self._descriptor is not None
+
+    def _locked(self) -> int | None:
         flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._lock, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), self._lock.stat()):
-                self._descriptor, descriptor = descriptor, -1
+                taken, descriptor = descriptor, -1
+                return taken
         except BlockingIOError:
-            return False
+            return None
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
-        return self._descriptor is not None
+        return None
 
     async def sign(self, connection: AsyncConnection) -> None:
         """Do nothing: a process has this lock until it ends."""

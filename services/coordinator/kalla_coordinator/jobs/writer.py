@@ -7,6 +7,7 @@ kind is written together. Each caller learns that its own write is on disk, or w
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -116,11 +117,21 @@ class GroupWriter:
 
 
 def _fail(wanted: _Wanted, error: Exception) -> None:
-    get_logger().error("store_write_failed", error=type(error).__name__)
+    cause = _cause(error)
     if not wanted.done.done():
         failure: Exception = error
         if not isinstance(error, ShuttingDown):
-            failure = StoreUnavailable("The job store cannot be written; try again later.")
+            why = "" if cause is None else f": {cause}"
+            failure = StoreUnavailable(f"The job store cannot be written{why}; try again later.")
             failure.__cause__ = error
         wanted.done.set_exception(failure)
         wanted.done.exception()  # whoever asked may have gone
+    get_logger().error("store_write_failed", error=type(error).__name__, cause=cause)
+
+
+def _cause(error: Exception) -> str | None:
+    """Return what a caller may know of it; what a database server says may tell where it is."""
+    inner = getattr(error, "orig", error)
+    if isinstance(inner, sqlite3.OperationalError):
+        return str(inner)
+    return inner.strerror if isinstance(inner, OSError) else None
