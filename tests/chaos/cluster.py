@@ -15,7 +15,7 @@ from tests.support.real_cluster import until
 from tests.support.wired_cluster import WiredCluster
 
 PATIENCE_S = 60
-ENDED = ("succeeded", "failed", "cancelled")
+SUCCEEDED = "succeeded"
 
 
 def recipe_of(dataset: Dataset, **options: Any) -> Recipe:
@@ -24,44 +24,35 @@ def recipe_of(dataset: Dataset, **options: Any) -> Recipe:
     return replace(recipe, options=replace(recipe.options, partitions=4, buckets=8, **options))
 
 
-def reaches(cluster: WiredCluster, run_id: str, stage: str, number: int) -> None:
-    """Wait until so many fragments of a stage have ended, or the run is over."""
-
-    def there() -> bool:
-        prefix = f"{run_id}/1/{stage}/"
-        seen = sum(
-            event["attempt"].startswith(prefix)
-            for worker in cluster.workers
-            for event in worker.service.events("fragment_ended")
-        )
-        return seen >= number or cluster.job(run_id)["status"] in ENDED
-
-    assert until(there, PATIENCE_S), f"{stage} did not come so far"
-
-
-def ends_well(
+def ends_as(
     cluster: WiredCluster,
     run_id: str,
     output: Path,
     dataset: Dataset,
-    errors: Sequence[str] = (),
+    ends: Sequence[str] = (SUCCEEDED,),
 ) -> dict[str, Any]:
     """Wait for the end of a job: the truth, or one of these errors and no trace of evidence."""
     job = cluster.ended(run_id)
-    if job["status"] == "succeeded":
-        report = check(output, dataset.truth)
-        assert report.ok, str(report)
+    if job["status"] == SUCCEEDED:
+        assert SUCCEEDED in ends, "it succeeded"
+        is_true(output, dataset)
     else:
-        assert job["error"]["code"] in errors, job["error"]
+        assert job["error"]["code"] in ends, job["error"]
         assert not output.exists()
     return job
+
+
+def is_true(output: Path, dataset: Dataset) -> None:
+    """The evidence is the truth."""
+    report = check(output, dataset.truth)
+    assert report.ok, str(report)
 
 
 def is_as_before(cluster: WiredCluster, dataset: Dataset, output: Path) -> None:
     """The next job is fine, and afterwards nothing is left of any."""
     run_id = cluster.submit(recipe_of(dataset), output)
-    job = ends_well(cluster, run_id, output, dataset)
-    assert job["status"] == "succeeded", job["error"]
+    job = ends_as(cluster, run_id, output, dataset)
+    assert job["attempt"] == 1, job
     assert until(lambda: not left_over(cluster), PATIENCE_S), left_over(cluster)
     beside = {path.name for path in output.parent.iterdir() if path.name.startswith(".")}
     assert not beside
@@ -72,7 +63,7 @@ def left_over(cluster: WiredCluster) -> list[str]:
     found = [
         str(path)
         for worker in cluster.workers
-        if worker.service.process.poll() is None
+        if worker.runs and worker.spool.exists()
         for path in worker.spool.rglob("*")
         if path.is_file() and path.suffix in (".spool", ".keys", ".marks")
     ]

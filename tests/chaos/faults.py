@@ -1,4 +1,4 @@
-"""What can happen to a job on a cluster: each fault shows that it happened, and is mended."""
+"""What can happen to an executor of a job: each fault shows that it struck, and is mended."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pathlib import Path
 
 import httpx
 
+from tests.chaos.stages import FETCHES, JOINS, SCANS, STAGES, Scene
 from tests.support.processes import ends_soon, has_ended
 from tests.support.real_cluster import until
-from tests.support.wired_cluster import WiredCluster, WiredExecutor
 
 SPOOLS = ("*.spool", "*.keys", "*.marks")
+PATIENCE_S = 60
+SUCCEEDED = "succeeded"
 
 
 @dataclass(frozen=True)
@@ -23,86 +25,114 @@ class Fault:
     """Something bad.
 
     Attributes:
-        happens: makes it happen to one executor, while a run is under way; asserts that it did.
+        happens: makes it happen while the job is held, and asserts that it did.
+        struck: whether the job came across it, for faults that somebody has to run into.
         mended: makes it good again, as far as that can be.
-        errors: that the job may end with; none if it has to succeed.
+        ends: how the job may end: that it succeeded, or the code of its error.
+        stages: at which there is something for it to happen to.
     """
 
-    happens: Callable[[WiredCluster, WiredExecutor, str], None]
-    mended: Callable[[WiredExecutor], None] = lambda worker: None
-    errors: tuple[str, ...] = ()
+    happens: Callable[[Scene], None]
+    struck: Callable[[Scene], bool] = lambda scene: True
+    mended: Callable[[Scene], None] = lambda scene: None
+    ends: tuple[str, ...] = (SUCCEEDED,)
+    stages: tuple[str, ...] = tuple(STAGES)
 
 
-def _killed(cluster: WiredCluster, worker: WiredExecutor, run_id: str) -> None:
-    os.kill(worker.pid, signal.SIGKILL)
-    assert worker.service.process.wait(20) == -signal.SIGKILL
+def _killed(scene: Scene) -> None:
+    os.kill(scene.victim.pid, signal.SIGKILL)
+    assert scene.victim.service.process.wait(20) == -signal.SIGKILL
 
 
-def _drained(cluster: WiredCluster, worker: WiredExecutor, run_id: str) -> None:
-    os.kill(worker.pid, signal.SIGTERM)
-    assert ends_soon(worker.pid)
+def _drained(scene: Scene) -> None:
+    os.kill(scene.victim.pid, signal.SIGTERM)
+    assert until(lambda: scene.victim.service.events("executor_draining"), PATIENCE_S)
 
 
-def _frozen(cluster: WiredCluster, worker: WiredExecutor, run_id: str) -> None:
-    os.kill(worker.pid, signal.SIGSTOP)
-    stat = Path(f"/proc/{worker.pid}/stat")
+def _gone(scene: Scene) -> bool:
+    return ends_soon(scene.victim.pid) and scene.victim.service.process.wait(20) == 0
+
+
+def _frozen(scene: Scene) -> None:
+    os.kill(scene.victim.pid, signal.SIGSTOP)
+    stat = Path(f"/proc/{scene.victim.pid}/stat")
     assert until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", 20)
 
 
-def _thawed(worker: WiredExecutor) -> None:
-    if not has_ended(worker.pid):
-        os.kill(worker.pid, signal.SIGCONT)
+def _thawed(scene: Scene) -> None:
+    if not has_ended(scene.victim.pid):
+        os.kill(scene.victim.pid, signal.SIGCONT)
 
 
-def _silent(there: bool, back: bool) -> Callable[[WiredCluster, WiredExecutor, str], None]:
-    def happens(cluster: WiredCluster, worker: WiredExecutor, run_id: str) -> None:
-        worker.upward.cut(there=there, back=back)
-        if there:
-            assert worker.upward.held_up.wait(20)  # heartbeats go there all the time
+def _silent(there: bool, back: bool) -> Callable[[Scene], None]:
+    def happens(scene: Scene) -> None:
+        scene.victim.upward.held_up.clear()
+        scene.victim.upward.cut(there=there, back=back)
 
     return happens
 
 
-def _upward_mended(worker: WiredExecutor) -> None:
-    worker.upward.mend()
+def _upward_held(scene: Scene) -> bool:
+    return scene.victim.upward.held_up.wait(PATIENCE_S)
 
 
-def _snapped(cluster: WiredCluster, worker: WiredExecutor, run_id: str) -> None:
-    before = worker.upward.carried
-    assert before
-    worker.upward.snap()
+def _upward_mended(scene: Scene) -> None:
+    scene.victim.upward.mend()
 
 
-def _from_peers(cluster: WiredCluster, worker: WiredExecutor, run_id: str) -> None:
-    worker.inward.cut()
+def _snapped(scene: Scene) -> None:
+    assert scene.victim.upward.snap()
 
 
-def _inward_mended(worker: WiredExecutor) -> None:
-    worker.inward.mend()
+def _came_back(scene: Scene) -> bool:
+    return until(lambda: len(scene.victim.service.events("registered")) > 1, PATIENCE_S)
 
 
-def _damaged(cluster: WiredCluster, worker: WiredExecutor, run_id: str) -> None:
-    for path in (one for pattern in SPOOLS for one in worker.spool.rglob(pattern)):
-        with suppress(FileNotFoundError), path.open("r+b") as file:
-            size = path.stat().st_size
-            file.seek(size // 2)
-            file.write(bytes(255 - byte for byte in path.read_bytes()[size // 2 : size // 2 + 64]))
+def _from_peers(scene: Scene) -> None:
+    scene.victim.inward.held_up.clear()
+    scene.victim.inward.cut()
 
 
-def _cancelled(cluster: WiredCluster, worker: WiredExecutor, run_id: str) -> None:
-    answer = httpx.post(f"{cluster.url}/api/jobs/{run_id}/cancel", timeout=30)
-    assert answer.status_code in (200, 202, 409), answer.text
+def _inward_held(scene: Scene) -> bool:
+    return scene.victim.inward.held_up.is_set()
+
+
+def _inward_mended(scene: Scene) -> None:
+    scene.victim.inward.mend()
+
+
+def _damaged(scene: Scene) -> None:
+    files = [one for pattern in SPOOLS for one in scene.victim.spool.rglob(pattern)]
+    assert sum(_damage(path) for path in files if f"{scene.run_id}" in str(path))
+
+
+def _damage(path: Path) -> bool:
+    with suppress(FileNotFoundError), path.open("r+b") as file:
+        data = file.read()
+        middle = len(data) // 2
+        file.seek(middle)
+        return file.write(bytes(255 - byte for byte in data[middle : middle + 64])) > 0
+    return False
+
+
+def _noticed(scene: Scene) -> bool:
+    return any(one.service.events("fragment_failed") for one in scene.cluster.workers)
+
+
+def _cancelled(scene: Scene) -> None:
+    answer = httpx.post(f"{scene.cluster.url}/api/jobs/{scene.run_id}/cancel", timeout=30)
+    assert answer.status_code == 202, answer.text
 
 
 FAULTS: Mapping[str, Fault] = {
     "killed": Fault(_killed),
-    "drained": Fault(_drained),
-    "frozen": Fault(_frozen, _thawed),
-    "cut from the coordinator": Fault(_silent(True, True), _upward_mended),
-    "not heard by the coordinator": Fault(_silent(True, False), _upward_mended),
-    "not hearing the coordinator": Fault(_silent(False, True), _upward_mended),
-    "off its stream": Fault(_snapped),
-    "cut from its peers": Fault(_from_peers, _inward_mended),
-    "with damaged spools": Fault(_damaged, errors=("fetch_failed",)),
-    "cancelled": Fault(_cancelled, errors=("cancelled",)),
+    "drained": Fault(_drained, _gone),
+    "frozen": Fault(_frozen, mended=_thawed),
+    "cut from the coordinator": Fault(_silent(True, True), _upward_held, _upward_mended),
+    "not heard by the coordinator": Fault(_silent(True, False), _upward_held, _upward_mended),
+    "not hearing the coordinator": Fault(_silent(False, True), _upward_held, _upward_mended),
+    "off its stream": Fault(_snapped, _came_back),
+    "cut from its peers": Fault(_from_peers, _inward_held, _inward_mended),
+    "with damaged spools": Fault(_damaged, _noticed, stages=(SCANS, FETCHES, JOINS)),
+    "cancelled": Fault(_cancelled, ends=("cancelled",)),
 }

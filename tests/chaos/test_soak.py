@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.generate.dataset import Dataset
-from tests.chaos.cluster import ends_well, is_as_before, reaches, recipe_of
+from tests.chaos.cluster import ends_as, is_as_before, recipe_of
 from tests.chaos.faults import FAULTS
-from tests.chaos.test_faults_at_stages import STAGES
+from tests.chaos.stages import STAGES, Scene, armed, held_at
 from tests.support.wired_cluster import wired_cluster
 
 SECONDS = float(os.environ.get("SOAK_SECONDS") or 60)
@@ -31,18 +31,21 @@ def test_jobs_go_on_whatever_happens(
         folder = tmp_path / f"cluster-{number}"
         folder.mkdir()
         with wired_cluster(folder, executors=3) as cluster:
-            workers = chance.sample(cluster.workers, 2)  # one is left alone
+            lonely, *workers = chance.sample(cluster.workers, 3)  # one is left alone
             for job in range(3):
                 output = folder / f"out-{job}"
-                fault, stage = chance.choice(list(FAULTS)), chance.choice(list(STAGES))
-                worker = chance.choice(workers)
-                if worker.service.process.poll() is not None:
+                name = chance.choice(list(FAULTS))
+                fault, victim = FAULTS[name], chance.choice(workers)
+                stage = chance.choice(fault.stages)
+                if not victim.runs:
                     continue
                 with capsys.disabled():
-                    print(f"  {number}.{job}: {fault}, {stage}")
-                run_id = cluster.submit(recipe_of(dataset), output)
-                reaches(cluster, run_id, *STAGES[stage])
-                FAULTS[fault].happens(cluster, worker, run_id)
-                ends_well(cluster, run_id, output, dataset, FAULTS[fault].errors)
-                FAULTS[fault].mended(worker)
+                    print(f"  {number}.{job}: {name}, {stage}")
+                stops = armed(STAGES[stage], victim, lonely)
+                scene = Scene(cluster, victim, cluster.submit(recipe_of(dataset), output))
+                with held_at(stops, STAGES[stage]):
+                    fault.happens(scene)
+                ends_as(cluster, scene.run_id, output, dataset, fault.ends)
+                assert fault.struck(scene)
+                fault.mended(scene)
             is_as_before(cluster, dataset, folder / "next")

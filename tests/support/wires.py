@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ class Wire:
     Attributes:
         carried: bytes that went through so far, either way.
         held_up: set once something was to go through while the wire was cut.
+        struck: set once what was to happen in the middle has happened.
     """
 
     host: str
@@ -25,10 +26,12 @@ class Wire:
     target: tuple[str, int]
     carried: int = 0
     held_up: threading.Event = field(default_factory=threading.Event)
+    struck: threading.Event = field(default_factory=threading.Event)
     _there: threading.Event = field(default_factory=threading.Event)
     _back: threading.Event = field(default_factory=threading.Event)
     _ends: list[socket.socket] = field(default_factory=list)
     _closed: bool = False
+    _due: tuple[int, Callable[[], object]] | None = None
 
     def __post_init__(self) -> None:
         self.mend()
@@ -45,11 +48,19 @@ class Wire:
         self._there.set()
         self._back.set()
 
-    def snap(self) -> None:
-        """Break all connections; new ones are taken."""
+    def after(self, size: int, act: Callable[[], object]) -> None:
+        """Let something happen once, in the middle of what goes through `size` bytes from now."""
+        self.struck.clear()
+        self._due = (self.carried + size, act)
+
+    def snap(self) -> int:
+        """Break all connections, and return how many ends there were; new ones are taken."""
+        broken = 0
         while self._ends:
             with suppress(OSError):
                 self._ends.pop().shutdown(socket.SHUT_RDWR)
+                broken += 1
+        return broken
 
     def close(self) -> None:
         """End it with all its connections."""
@@ -85,9 +96,17 @@ class Wire:
         near.close()
         far.close()
 
+    def _come_across(self, size: int) -> None:
+        due = self._due
+        if due is not None and self.carried + size > due[0]:
+            self._due = None
+            due[1]()
+            self.struck.set()
+
     def _pump(self, source: socket.socket, sink: socket.socket, open_: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(_READ_BYTES):
+                self._come_across(len(data))
                 if not open_.is_set():
                     self.held_up.set()
                 open_.wait()
