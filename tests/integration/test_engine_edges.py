@@ -277,3 +277,24 @@ def test_nothing_is_left_in_the_spool(tmp_path: Path) -> None:
     left = sorted(path.name for path in spool.iterdir())
     assert outcome.joins == {Way.FROM_DISK: 1}
     assert [name for name in left if not name.endswith(".spool")] == []
+
+
+def test_a_condition_on_lists_and_structs_is_told_with_their_values(tmp_path: Path) -> None:
+    books = Reconciliation(
+        tmp_path,
+        "SELECT l.id, r.id rid FROM l JOIN r ON l.k = r.k AND array_has(l.tags, r.tag) "
+        "AND r.bank IS NULL",
+    )
+    tags = [["x", None], ["y"]]
+    banks = pa.array(
+        [None, {"iban": "DE", "n": 7}], pa.struct({"iban": pa.string(), "n": pa.int8()})
+    )
+    books.put("left", pa.table({"id": [1, 2], "k": ["A", "B"], "tags": tags}))
+    books.put("right", pa.table({"id": [1, 2], "k": ["A", "B"], "tag": ["z", "y"], "bank": banks}))
+
+    reasons = books.run().reasons(Side.LEFT)
+
+    said = "array_has(l.tags, r.tag) does not hold: l.tags = ['x', null], r.tag = 'z'"
+    assert reasons["1"] == ("predicate_failed", f"Closest in r: 1. {said}", "1")
+    said = "r.bank IS NULL does not hold: r.bank = {iban: 'DE', n: 7}"
+    assert reasons["2"] == ("predicate_failed", f"Closest in r: 2. {said}", "2")

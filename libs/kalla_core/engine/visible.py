@@ -4,11 +4,14 @@
 characters have pictures; blanks of other widths, what has no width and what turns the direction
 are shown by number, as `<U+200B>`; so are the marks of a text that is not in composed form (NFC),
 which looks like another text that is. All else stays as it is.
+
+Lists are shown as `['a', null]`, structs as `{id: 7, note: 'a'}`, maps as `{'a': 7}`.
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +34,13 @@ def shown(column: pa.Array | pa.ChunkedArray) -> pa.Array:
         TypesNotComparable: the type has no text.
     """
     values = one_chunk(column)
+    if pa.types.is_struct(values.type):
+        return _struct(values)
+    if pa.types.is_map(values.type):
+        kind = pa.struct([values.type.key_field, values.type.item_field])
+        return _listed(values.cast(pa.list_(kind)), _entries, "{}")
+    if _is_list(values.type):
+        return _listed(values, shown, "[]")
     text = value_text(values)
     return (quoted(text) if is_text(values.type) else text).fill_null("null")
 
@@ -50,6 +60,36 @@ def quoted(text: pa.Array) -> pa.Array:
     for character in _characters(text):
         text = pc.replace_substring(text, character, _picture(character))
     return pc.binary_join_element_wise("'", _blanks(text), "'", "")
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    views = (pa.types.is_list_view, pa.types.is_large_list_view)
+    return any(test(kind) for test in tests + views)
+
+
+def _listed(
+    values: pa.Array, items_shown: Callable[[pa.Array], pa.Array], brackets: str
+) -> pa.Array:
+    """Show lists; a null one may have items in its buffers, which flattening leaves out."""
+    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    ends = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    lists = pa.ListArray.from_arrays(ends, items_shown(pc.list_flatten(values)))
+    text = pc.binary_join_element_wise(brackets[0], pc.binary_join(lists, ", "), brackets[1], "")
+    return pc.if_else(pc.is_valid(values), text, "null")
+
+
+def _entries(entries: pa.StructArray) -> pa.Array:
+    names, items = (shown(part) for part in entries.flatten())
+    return pc.binary_join_element_wise(names, items, ": ")
+
+
+def _struct(values: pa.StructArray) -> pa.Array:
+    pieces: list[pa.Array | str] = []
+    for number, (field, part) in enumerate(zip(values.type, values.flatten(), strict=True)):
+        pieces += [f"{', ' if number else '{'}{field.name}: ", shown(part)]
+    text = pc.binary_join_element_wise(*pieces, "}", "")
+    return pc.if_else(pc.is_valid(values), text, "null")
 
 
 def _blanks(text: pa.Array) -> pa.Array:

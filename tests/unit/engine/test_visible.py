@@ -53,3 +53,27 @@ def test_only_text_is_quoted() -> None:
     assert shown(pa.array([date(2026, 1, 2)])).to_pylist() == ["2026-01-02"]
     assert shown(pa.array([], pa.string())).to_pylist() == []
     assert shown(pa.nulls(1, pa.string())).to_pylist() == ["null"]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "seen"),
+    [
+        ([["a ", None], None, []], pa.list_(pa.string()), ["['a␠', null]", "null", "[]"]),
+        ([["a"], None], pa.large_list(pa.string()), ["['a']", "null"]),
+        ([["a"], None], pa.list_view(pa.string()), ["['a']", "null"]),
+        ([[1, 2], None, [3, None]], pa.list_(pa.int8(), 2), ["[1, 2]", "null", "[3, null]"]),
+        ([[("a", 1)], None, []], pa.map_(pa.string(), pa.int8()), ["{'a': 1}", "null", "{}"]),
+        (
+            [{"id": 7, "notes": [{"ok": True}]}, None, {"id": None, "notes": None}],
+            pa.struct({"id": pa.int8(), "notes": pa.list_(pa.struct({"ok": pa.bool_()}))}),
+            ["{id: 7, notes: [{ok: true}]}", "null", "{id: null, notes: null}"],
+        ),
+    ],
+)
+def test_what_holds_other_values_is_shown_with_all_of_them(
+    values: list[object], kind: pa.DataType, seen: list[str]
+) -> None:
+    column = pa.array([values[0], *values], kind).slice(1)
+
+    assert shown(column).to_pylist() == seen
+    assert shown(column.slice(0, 0)).to_pylist() == []
