@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +244,100 @@ def test_the_error_names_what_reads_days_without_separators(tmp_path: Path) -> N
     found = {"types": {"d": "date"}, "format": {"date": "%Y%m%d"}}
     assert '"types": {"d": "date"} and "format": {"date": "%Y%m%d"}' in str(caught.value)
     assert run(recipe_of(tmp_path, text, DAYS, found, {}), tmp_path)[1] == [(1, 11)]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "word", "found"),
+    [
+        ("d", ["20260512", "20260518", "20260602"], "date", {"date": "%Y%m%d"}),
+        ("d", ["31.12.2025", "18.05.2026", "02.06.2026"], "date", {"date": "%d.%m.%Y"}),
+        ("d", ["20260512 07:00", "20260518 07:00"], "timestamp", {"timestamp": "%Y%m%d %H:%M"}),
+        ("d", ["2026-05-12", "n/a", "2026-06-02"], "date", {"null": "n/a"}),
+        ("amount", ["1.234,56", "9,00"], "decimal(12,2)", {"decimal": ",", "thousands": "."}),
+        ("amount", ["12,345", "9"], "integer", {"thousands": ","}),
+        ("amount", ["5.00-", "9.00"], "decimal(12,2)", {"amounts": "trailing_minus"}),
+    ],
+)
+def test_the_error_names_the_format_of_a_column_whose_type_the_recipe_says(
+    tmp_path: Path, column: str, values: list[str], word: str, found: dict[str, Any]
+) -> None:
+    quoted = [f'"{value}"' if "," in value else value for value in values]
+    rows = "".join(f"{at},A{at},{value}\n" for at, value in enumerate(quoted, 1))
+    text = f"id,ref,{column}\n{rows}"
+    source = {"types": {column: word}}
+
+    with pytest.raises(SourceUnreadable) as caught:
+        run(recipe_of(tmp_path, text, "r.ref = l.ref", source, {}), tmp_path)
+
+    assert f'its source, "format": {json.dumps(found)} would read it' in str(caught.value)
+    again = recipe_of(tmp_path, text, "r.ref = l.ref", {**source, "format": found}, {})
+    assert len(run(again, tmp_path)[1]) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "matched"),
+    [
+        (["123456%", "900 %", "1%"], 2),
+        (["1234.56 DR", "9.00", "950.00 CR"], 3),
+        (["1,234.56DR", "9.00 dr.", "950.00cr"], 3),
+        (["1.234,56 DR", "9,00 DR", "950,00 CR"], 3),
+        (["$1,234.56", "€9.00", "$-950"], 3),
+        (["1'234.56 CHF", "9.00 EUR", "-950 EUR"], 3),
+    ],
+)
+def test_the_error_names_the_sql_that_reads_what_no_format_does(
+    tmp_path: Path, values: list[str], matched: int
+) -> None:
+    rows = "".join(f'{at},A{at},"{value}"\n' for at, value in enumerate(values, 1))
+    text = f"id,ref,amount\n{rows}"
+
+    with pytest.raises(TypesNotComparable) as caught:
+        run(recipe_of(tmp_path, text, "l.amount = r.amount", {}, {}), tmp_path)
+
+    _, found, proposed = str(caught.value).partition("; in the match SQL, `")
+    assert found
+    value = proposed.partition("`")[0].replace("(amount", "(r.amount")
+    again = recipe_of(tmp_path, text, f"l.amount = {value}", {}, {})
+    assert len(run(again, tmp_path)[1]) == matched
+
+
+def test_the_error_names_a_column_whose_name_has_blanks_around_it(tmp_path: Path) -> None:
+    text = "id,ref, Amount \n11,A1,1234.56\n"
+
+    with pytest.raises(KallaError, match="blanks around its name") as caught:
+        run(recipe_of(tmp_path, text, "l.amount = r.amount", {}, {}), tmp_path)
+
+    assert 'write " Amount "' in str(caught.value)
+    again = recipe_of(tmp_path, text, 'l.amount = r." Amount "', {}, {})
+    assert run(again, tmp_path)[1] == [(1, 11)]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_error_at_a_quote_behind_a_backslash_names_the_escape(
+    tmp_path: Path, packed: bool
+) -> None:
+    text = b'id,ref,amount\n11,A1,1234.56\n12,"A\\"2",9.00\n'
+    name = "right.csv.gz" if packed else "right.csv"
+    (tmp_path / name).write_bytes(gzip.compress(text) if packed else text)
+
+    with pytest.raises(SourceUnreadable) as caught:
+        run(recipe_of(tmp_path, text, AMOUNTS, {"uri": name}, {}), tmp_path)
+
+    assert '"format": {"escape": "\\\\"} says so' in str(caught.value)
+    again = recipe_of(tmp_path, text, AMOUNTS, {"uri": name, "format": {"escape": "\\"}}, {})
+    assert run(again, tmp_path)[1] == [(1, 11)]
+
+
+def test_the_error_at_a_blank_behind_a_quote_says_what_it_is(tmp_path: Path) -> None:
+    text = 'id,ref,amount\n11,"A1" ,1234.56\n'
+
+    with pytest.raises(SourceUnreadable, match="no blank may stand between a quote and the del"):
+        run(recipe_of(tmp_path, text, AMOUNTS, {}, {}), tmp_path)
+
+    on = AMOUNTS.replace("1)", "1) AND l.ref = trim(r.ref, ' \"')")
+    again = recipe_of(tmp_path, text, on, {"format": {"quote": "none"}}, {})
+    sql = again.match_sql.replace("l.ref = r.ref AND ", "")
+    assert run(replace(again, match_sql=sql), tmp_path)[1] == [(1, 11)]
 
 
 @pytest.mark.parametrize(

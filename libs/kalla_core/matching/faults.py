@@ -180,6 +180,9 @@ def _like_columns(name: str, qualifier: str, fields: Sequence[tuple[str, str]]) 
         return f"; write {same[0]}: names in double quotes are taken as they stand."
     if same:
         return f"; write {quoted(same[0])}: names without double quotes are read in lower case."
+    bare = [column for column in reachable if column.strip().casefold() == name.casefold()]
+    if bare:
+        return f"; write {quoted(bare[0])}: there are blanks around its name."
     holders = [quoted(table) for table, column in fields if column == name]
     if holders:
         return f"; a column of that name is in {' and '.join(holders)}."

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.dialect import BOM, UTF8, Dialect, terminator_of
-from kalla_core.sources.csv.faults import SHOWN, broken_record
+from kalla_core.sources.csv.faults import BEFORE, SHOWN, broken_record
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
 
 _HEAD_BYTES = 64 << 10
@@ -153,8 +153,9 @@ def _broken(
         return head.count(terminator, 0, skipped + offset) + 1
 
     at = broken.at or 0
-    text = head[skipped + at : skipped + at + SHOWN]
-    return broken_record(path, line(broken.offset or 0), broken, line(at), text)
+    start = skipped + at
+    before, text = head[max(start - BEFORE, 0) : start], head[start : start + SHOWN]
+    return broken_record(path, line(broken.offset or 0), broken, line(at), before, text)
 
 
 def _refuse_foreign(head: bytes, path: str) -> None:

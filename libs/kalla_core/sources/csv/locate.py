@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from kalla_core.errors import SourceUnreadable
@@ -13,11 +14,12 @@ from kalla_core.recipe.column_types import parse_type, type_word
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource
 from kalla_core.sources.csv.dialect import BOM, TRAILING, UTF8, Dialect
-from kalla_core.sources.csv.faults import SHOWN, at_line, broken_record, short
+from kalla_core.sources.csv.faults import BEFORE, SHOWN, at_line, broken_record, short
 from kalla_core.sources.csv.footer import end_of_rows
 from kalla_core.sources.csv.header import delimiter_remedy
+from kalla_core.sources.csv.readings import proposal
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
-from kalla_core.sources.csv.sample import readable
+from kalla_core.sources.csv.sample import readable, take_sample
 
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 64 << 10
@@ -52,10 +54,18 @@ def explain_broken(source: CsvSource, file: CsvFile, broken: BrokenRecordError) 
     if broken.at is None:
         return broken_record(file.path, line, broken)
     at = file.start + broken.at
+    shown = _around(source, file, at)
+    return broken_record(file.path, line, broken, line_at(source, file, at), *shown)
+
+
+def _around(source: CsvSource, file: CsvFile, at: int) -> tuple[bytes, bytes]:
+    """Return the bytes before a quote that ends at an offset, the quote, and some that follow."""
     with source.stream(file) as stream:
-        stream.read(at)
-        text = stream.read(SHOWN)
-    return broken_record(file.path, line, broken, line_at(source, file, at), text)
+        before = b""
+        while at > 0 and (data := stream.read(min(_CHUNK_BYTES, at))):
+            before = (before + data)[-BEFORE:]
+            at -= len(data)
+        return before, bytes(stream.read(SHOWN))
 
 
 def _first_bad(parser: BlockParser, block: bytes, ends: list[int]) -> int:
@@ -190,14 +200,25 @@ class _Diagnosis:
         remedy = accepting_word(field.type, value)
         origin = "the recipe's `types` say" if field.name in self._types else "its sample shows"
         shown = f"`{short(value)}`" if value else 'the empty text `""`'
+        would = self._format_for(field, value)
         return at_line(
             self._file.path,
             self._line,
             f"column `{field.name}`: {shown} is no {type_word(field.type)}, which is what"
-            f' {origin}. This would accept it: "types": {{"{field.name}": "{remedy}"}}.',
+            f' {origin}{would or "."} This would accept it: "types":'
+            f' {{"{field.name}": "{remedy}"}}.',
             column=field.name,
             value=value,
             types={field.name: remedy},
+        )
+
+    def _format_for(self, field: pa.Field, value: str) -> str:
+        """Return the format that reads a value and what the column's sample has, as a clause."""
+        names = tuple(self._parser.file_schema.names)
+        sample = take_sample(self._source, names).rows.column(field.name)
+        some = pc.unique(sample.drop_null()).slice(0, _LOOKED_AT).cast(pa.string())
+        return proposal(
+            field.name, field.type, pc.unique(pa.concat_arrays([some, pa.array([value])]))
         )
 
 
