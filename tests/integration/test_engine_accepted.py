@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from kalla_core.engine.budget import Budget
 from kalla_core.errors import InvalidSql, RecipeInvalid
+from kalla_core.matching.query import Side
 from tests.support.runs import AMPLE
 from tests.support.tables import Ran, Reconciliation, run_recipe
 
@@ -173,3 +174,44 @@ def test_written_moments_and_rounded_decimals_are_keys_and_keep_their_names(
 
     assert sorted(got.pairs) == sorted((str(n), str(n)) for n in range(1, ROWS))
     assert {"l.at", "l.part"} <= set(got.matched.schema.names)
+
+
+FREE_TEXT = """
+SELECT l.id, r.id, jaro_winkler(l.name, r.name) AS alike, days_between(l.due, r.paid) AS lag,
+  token_set_ratio(l.name, r.name) + token_sort_ratio(l.name, r.name) AS words
+FROM left_src l JOIN right_src r
+  ON norm_name(l.name) = norm_name(r.name)
+  AND parse_amount(l.amount, 'de') = parse_amount(r.amount, 'en')
+  AND refs_match(extract_refs(l.text, 'INV-[0-9]+'), extract_refs(r.text, 'INV-[0-9]+'))
+"""
+
+
+@pytest.mark.parametrize("buckets", [None, 5])
+def test_names_amounts_and_references_in_free_text_are_keys_and_conditions(
+    tmp_path: Path, buckets: int | None
+) -> None:
+    made = Reconciliation(tmp_path, FREE_TEXT)
+    names = ["Müller GmbH", "Ørsted A/S", "Foo, S.A.", "Bar"]
+    left = {
+        "id": [1, 2, 3, 4],
+        "name": names,
+        "amount": ["1.000,50", "2.000,00-", "3,00", "4,00"],
+        "text": ["pays INV-1 INV-2", "INV-3", "INV-4", "INV-5"],
+        "due": [date(2026, 1, 1)] * 4,
+    }
+    right = {
+        "id": [11, 12, 13, 14],
+        "name": ["MULLER", "ORSTED", "foo sa", None],
+        "amount": ["1,000.50", "(2,000)", "3", "4"],
+        "text": ["x INV-2", "INV-3 INV-9", "INV-44", "INV-5"],
+        "paid": [date(2026, 1, 5)] * 4,
+    }
+    made.put("left", pa.table(left))
+    made.put("right", pa.table(right))
+
+    found = made.run(buckets=buckets)
+
+    assert sorted(found.pairs) == [("1", "11"), ("2", "12")]
+    reasons = {key: reason for key, (reason, _, _) in found.reasons(Side.LEFT).items()}
+    assert reasons == {"3": "predicate_failed", "4": "key_not_found"}
+    assert [row["lag"] for row in found.matched.to_pylist()] == [4, 4]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,9 @@ import pyarrow.compute as pc
 from datafusion import ScalarUDF, udf
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
+from kalla_core.functions.amounts import AMOUNT, parsed_amounts
+from kalla_core.functions.moments import days_between, on_one_clock, zone_of
+from kalla_core.functions.names import normalised_name
 from kalla_core.functions.numbers import (
     Numbers,
     days_in_seconds,
@@ -18,23 +22,17 @@ from kalla_core.functions.numbers import (
     of_moments,
     of_numbers,
 )
+from kalla_core.functions.reference_lists import REFERENCES, extracted, share_one
 from kalla_core.functions.references import normalised
+from kalla_core.functions.scores import jaro_winkler, token_set_ratio, token_sort_ratio
 from kalla_core.functions.within import within
-
-FUNCTIONS: Mapping[str, int] = {
-    "tolerance_match": 3,
-    "tolerance_pct": 3,
-    "date_within": 3,
-    "norm_ref": 1,
-}
-"""The functions of match SQL and how many arguments each takes."""
 
 
 def variant(function: str, name: str, argument_types: Sequence[pa.DataType]) -> ScalarUDF:
     """Return the immutable UDF `name` that is `function` on exactly these argument types.
 
-    It returns bool (`norm_ref`: string), null wherever an argument is null; null-typed arguments
-    are welcome.
+    It returns what `RESULTS` says, null wherever an argument is null; null-typed arguments are
+    welcome.
 
     Raises:
         KeyError: there is no such function in `FUNCTIONS`.
@@ -45,16 +43,15 @@ def variant(function: str, name: str, argument_types: Sequence[pa.DataType]) -> 
         raise InvalidSql(
             f"{function} takes {FUNCTIONS[function]} arguments, not {len(argument_types)}."
         )
-    plain_types = [_plain_type(data_type) for data_type in argument_types]
-    _CHECKS[function](function, plain_types)
-    call, result = _CALLS[function], pa.string() if function == "norm_ref" else pa.bool_()
+    one = _ALL[function]
+    one.check(function, [_plain_type(data_type) for data_type in argument_types])
 
     def run(*arrays: pa.Array) -> pa.Array:
         if any(pa.types.is_null(array.type) for array in arrays):
-            return pa.nulls(len(arrays[0]), result)
-        return call(*map(_plain, arrays))
+            return pa.nulls(len(arrays[0]), one.result)
+        return one.call(*map(_plain, arrays))
 
-    return udf(run, list(argument_types), result, "immutable", name)
+    return udf(run, list(argument_types), one.result, "immutable", name)
 
 
 def _tolerance_match(a: pa.Array, b: pa.Array, t: pa.Array) -> pa.Array:
@@ -67,7 +64,7 @@ def _tolerance_pct(a: pa.Array, b: pa.Array, p: pa.Array) -> pa.Array:
 
 
 def _date_within(a: pa.Array, b: pa.Array, days: pa.Array) -> pa.Array:
-    left, right = _on_one_clock(a, b)
+    left, right = on_one_clock(a, b)
     day = days_in_seconds(len(a))
     return _compared((a, b, days), of_moments(left), of_moments(right), of_numbers(days), day)
 
@@ -90,26 +87,6 @@ def _compared(
     return pa.array(answer, mask=null)
 
 
-def _on_one_clock(a: pa.Array, b: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return both; a date beside a zoned timestamp becomes its midnight in that zone."""
-    zone_a, zone_b = _zone(a.type), _zone(b.type)
-    if zone_a is None and zone_b is not None:
-        return _midnight(a, zone_b), b
-    if zone_b is None and zone_a is not None:
-        return a, _midnight(b, zone_a)
-    return a, b
-
-
-def _midnight(dates: pa.Array, zone: str) -> pa.Array:
-    # Where clocks skip midnight the day begins when they go on; where they repeat it, at the first.
-    local = dates.cast(pa.timestamp("ms" if pa.types.is_date64(dates.type) else "s"))
-    return pc.assume_timezone(local, zone, ambiguous="earliest", nonexistent="latest")
-
-
-def _zone(data_type: pa.DataType) -> str | None:
-    return data_type.tz if pa.types.is_timestamp(data_type) else None
-
-
 def _check_numbers(function: str, types: Sequence[pa.DataType]) -> None:
     for data_type in types:
         if not (is_number(data_type) or pa.types.is_null(data_type)):
@@ -117,33 +94,42 @@ def _check_numbers(function: str, types: Sequence[pa.DataType]) -> None:
 
 
 def _check_moments(function: str, types: Sequence[pa.DataType]) -> None:
-    *moments, days = types
+    moments, days = types[:2], types[2:]
     for data_type in moments:
         if not (is_moment(data_type) or pa.types.is_null(data_type)):
             raise _refused(function, types, f"{data_type} is neither a date nor a timestamp")
     zoned = {
-        _zone(data_type) is not None for data_type in moments if pa.types.is_timestamp(data_type)
+        zone_of(data_type) is not None for data_type in moments if pa.types.is_timestamp(data_type)
     }
     if len(zoned) > 1:
         raise _refused(
             function, types, "a timestamp with a time zone and one without do not compare"
         )
-    if not (is_number(days) or pa.types.is_null(days)):
-        raise _refused(function, types, f"the days are {days}, not a number")
+    for data_type in days:
+        if not (is_number(data_type) or pa.types.is_null(data_type)):
+            raise _refused(function, types, f"the days are {data_type}, not a number")
 
 
 def _check_text(function: str, types: Sequence[pa.DataType]) -> None:
-    (data_type,) = types
-    if not (_is_text(data_type) or pa.types.is_null(data_type)):
-        raise _refused(function, types, f"{data_type} is no text")
+    for data_type in types:
+        if not _may_be_text(data_type):
+            raise _refused(function, types, f"{data_type} is no text")
 
 
-def _is_text(data_type: pa.DataType) -> bool:
+def _check_references(function: str, types: Sequence[pa.DataType]) -> None:
+    for data_type in types:
+        listed = pa.types.is_list(data_type) or pa.types.is_large_list(data_type)
+        if not ((listed and _may_be_text(data_type.value_type)) or pa.types.is_null(data_type)):
+            raise _refused(function, types, f"{data_type} is no list of texts")
+
+
+def _may_be_text(data_type: pa.DataType) -> bool:
     kinds = pa.types
     return bool(
         kinds.is_string(data_type)
         or kinds.is_large_string(data_type)
         or kinds.is_string_view(data_type)
+        or kinds.is_null(data_type)
     )
 
 
@@ -164,15 +150,37 @@ def _plain(array: pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-_CHECKS: Mapping[str, Callable[[str, Sequence[pa.DataType]], None]] = {
-    "tolerance_match": _check_numbers,
-    "tolerance_pct": _check_numbers,
-    "date_within": _check_moments,
-    "norm_ref": _check_text,
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function of match SQL.
+
+    Attributes:
+        takes: so many arguments.
+        check: raises TypesNotComparable for types of which it makes no sense.
+        call: makes an array of type `result` from arrays, none of them of type null.
+    """
+
+    takes: int
+    check: Callable[[str, Sequence[pa.DataType]], None]
+    call: Callable[..., pa.Array]
+    result: pa.DataType
+
+
+_ALL: Mapping[str, _Function] = {
+    "tolerance_match": _Function(3, _check_numbers, _tolerance_match, pa.bool_()),
+    "tolerance_pct": _Function(3, _check_numbers, _tolerance_pct, pa.bool_()),
+    "date_within": _Function(3, _check_moments, _date_within, pa.bool_()),
+    "days_between": _Function(2, _check_moments, days_between, pa.int64()),
+    "norm_ref": _Function(1, _check_text, normalised, pa.string()),
+    "norm_name": _Function(1, _check_text, normalised_name, pa.string()),
+    "jaro_winkler": _Function(2, _check_text, jaro_winkler, pa.float64()),
+    "token_sort_ratio": _Function(2, _check_text, token_sort_ratio, pa.float64()),
+    "token_set_ratio": _Function(2, _check_text, token_set_ratio, pa.float64()),
+    "parse_amount": _Function(2, _check_text, parsed_amounts, AMOUNT),
+    "extract_refs": _Function(2, _check_text, extracted, REFERENCES),
+    "refs_match": _Function(2, _check_references, share_one, pa.bool_()),
 }
-_CALLS: Mapping[str, Callable[..., pa.Array]] = {
-    "tolerance_match": _tolerance_match,
-    "tolerance_pct": _tolerance_pct,
-    "date_within": _date_within,
-    "norm_ref": normalised,
-}
+FUNCTIONS: Mapping[str, int] = {name: one.takes for name, one in _ALL.items()}
+"""The functions of match SQL and how many arguments each takes."""
+RESULTS: Mapping[str, pa.DataType] = {name: one.result for name, one in _ALL.items()}
+"""What each gives."""

@@ -42,6 +42,7 @@ _DECIMALS = {
     "Decimal128": pa.decimal128,
     "Decimal256": pa.decimal256,
 }
+_LISTS = {"List": pa.list_, "LargeList": pa.large_list}
 _UNITS = {"s": "s", "ms": "ms", "µs": "us", "μs": "us", "us": "us", "ns": "ns"}
 _NESTED = re.compile(r"(?P<name>\w+)\((?P<inside>.*)\)", re.DOTALL)
 
@@ -50,7 +51,7 @@ def parse_types(text: str) -> tuple[pa.DataType, ...]:
     """Return the types of a list such as `Decimal128(12, 2), Timestamp(µs, "UTC")`.
 
     Raises:
-        UnknownType: one of them is nested or of a kind that is not known here.
+        UnknownType: one of them is a struct or a map, or of a kind that is not known here.
     """
     return tuple(parse_type(part) for part in split(text))
 
@@ -72,6 +73,8 @@ def parse_type(text: str) -> pa.DataType:
     if name == "Timestamp" and inside[0] in _UNITS:
         zone = inside[1].strip('"') if len(inside) == 2 else None
         return pa.timestamp(_UNITS[inside[0]], zone)
+    if name in _LISTS and len(inside) == 1:
+        return _LISTS[name](parse_type(inside[0].removeprefix("non-null ")))
     if name == "Dictionary" and len(inside) == 2:
         return pa.dictionary(parse_type(inside[0]), parse_type(inside[1]))
     raise UnknownType(text)

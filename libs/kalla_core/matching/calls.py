@@ -18,7 +18,7 @@ import pyarrow as pa
 from datafusion import ScalarUDF, SessionContext, udf
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
-from kalla_core.functions import FUNCTIONS, variant
+from kalla_core.functions import FUNCTIONS, LITERALS, RESULTS, variant
 from kalla_core.matching.arrow_types import UnknownType, parse_types, spoken
 from kalla_core.matching.lexer import Token
 from kalla_core.matching.planning import PlanningFailed, analysed
@@ -50,7 +50,8 @@ def own_calls(sql: str, tokens: Sequence[Token]) -> tuple[CallSite, ...]:
     """Return the calls of Kalla's functions.
 
     Raises:
-        InvalidSql: one has too many or too few arguments, or there are too many calls.
+        InvalidSql: one has too many or too few arguments, an argument that has to be a literal is
+            none or makes no sense, or there are too many calls.
     """
     sites = tuple(
         site
@@ -59,6 +60,8 @@ def own_calls(sql: str, tokens: Sequence[Token]) -> tuple[CallSite, ...]:
     )
     for site in sites:
         check_arity(sql, site, FUNCTIONS[site.name.value])
+        if site.name.value in LITERALS:
+            _check_literal(sql, tokens, site)
     if len(sites) > MAX_CALLS:
         raise InvalidSql(f"The SQL calls Kalla's functions more than {MAX_CALLS} times.")
     return sites
@@ -119,7 +122,6 @@ _REFUSED = re.compile(
 )
 # No value is of this type, and none but NULL is cast to it.
 _UNLIKE_ANY = pa.struct([pa.field("__kalla", pa.int8())])
-_RESULTS = {"norm_ref": pa.string()}
 
 _Types = tuple[pa.DataType, ...]
 
@@ -212,7 +214,7 @@ def _variant(sql: str, site: CallSite, name: str, types: _Types) -> ScalarUDF:
 
 
 def _stand_in(name: str, function: str, types: Sequence[pa.DataType]) -> ScalarUDF:
-    return udf(_never_run, list(types), _RESULTS.get(function, pa.bool_()), "immutable", name)
+    return udf(_never_run, list(types), RESULTS.get(function, pa.bool_()), "immutable", name)
 
 
 def _never_run(*_arrays: pa.Array) -> pa.Array:
@@ -225,6 +227,19 @@ def check_arity(sql: str, site: CallSite, takes: int) -> None:
     if takes != has:
         what = f"{function} takes {takes} argument{'s' if takes > 1 else ''}, not {has}"
         raise InvalidSql(**where(sql, site.name.start, what))
+
+
+def _check_literal(sql: str, tokens: Sequence[Token], site: CallSite) -> None:
+    """Raise InvalidSql unless the second argument is a text in single quotes that makes sense."""
+    what, check = LITERALS[site.name.value]
+    first, last = site.arguments[1]
+    token = tokens[first]
+    if last - first != 1 or sql[token.start] != "'":
+        raise InvalidSql(**where(sql, token.start, f"{what} is a text in single quotes"))
+    try:
+        check(token.value)
+    except InvalidSql as error:
+        raise InvalidSql(**where(sql, token.start, error.message.removesuffix("."))) from None
 
 
 def is_qualified(tokens: Sequence[Token], site: CallSite) -> bool:

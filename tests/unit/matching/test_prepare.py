@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.errors import ForbiddenSql, InvalidSql, TypesNotComparable
-from kalla_core.functions import FUNCTIONS
+from kalla_core.errors import ForbiddenSql, InvalidSql
 from kalla_core.matching.prepare import PreparedSql, prepare
 from kalla_core.matching.query import MatchQuery, TableShape
 from kalla_core.matching.session import new_session
@@ -171,40 +170,6 @@ def test_a_column_may_be_called_like_a_function() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "column", "message"),
-    [
-        ("select tolerance_match(id, 1) from left_src", 8, "takes 3 arguments, not 2"),
-        ("select id, norm_ref() from left_src", 12, "takes 1 argument, not 0"),
-        ("select 1,\n  norm_ref(ref, (1, 2)) from left_src", 3, "takes 1 argument, not 2"),
-    ],
-)
-def test_a_wrong_number_of_arguments_is_said_with_its_place(
-    sql: str, column: int, message: str
-) -> None:
-    with pytest.raises(InvalidSql, match=message) as caught:
-        prepared(sql)
-
-    assert caught.value.column == column
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "select tolerance_match(ref, 1, 2) from left_src",
-        "select tolerance_match(cast(amount as varchar), 1, 2) from left_src",
-        "select norm_ref(id) from left_src",
-        "select norm_ref(tags) from left_src",
-        "select date_within(booked, received, 1) from left_src, right_src",
-    ],
-)
-def test_arguments_that_make_no_sense_are_refused_with_their_place(sql: str) -> None:
-    with pytest.raises(TypesNotComparable, match=r"line 1, column 8") as caught:
-        prepared(sql)
-
-    assert caught.value.details["column"] == 8
-
-
-@pytest.mark.parametrize(
     ("written", "meant", "data_type"),
     [
         ("now()", "TIMESTAMP(6) '2026-03-04T05:06:07.000089'", pa.timestamp("us")),
@@ -355,21 +320,6 @@ def test_a_session_without_the_calls_does_not_plan_prepared_sql() -> None:
 
     with pytest.raises(ValueError, match="norm_ref"):
         session.sql(result.text)
-
-
-def test_every_function_can_be_prepared() -> None:
-    samples = {
-        "tolerance_match": "amount, id, 1",
-        "tolerance_pct": "amount, rate, 0.01",
-        "date_within": "due, booked, 2",
-        "norm_ref": "ref",
-    }
-
-    calls = {
-        name: types_of(f"select {name}({samples[name]}) as x from left_src") for name in FUNCTIONS
-    }
-
-    assert all(len(types) == 1 for types in calls.values())
 
 
 def test_an_alias_of_two_tables_is_refused_before_anything_is_planned() -> None:

@@ -28,8 +28,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.functions.written_numbers import NumberForm
 from kalla_core.recipe.column_types import MAX_DECIMAL_DIGITS, decimal_type
-from kalla_core.sources.csv.numbers import NumberForm
 from kalla_core.sources.csv.spelling import AS_DOCUMENTED, Spelling
 
 _INTEGER = r"\A(?:0|-?[1-9][0-9]{0,17})\z"

@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.functions.written_numbers import NumberForm
 from kalla_core.recipe.format_document import format_document
 from kalla_core.recipe.source_format import AS_USUAL, AmountForm, SourceFormat
 from kalla_core.sources.csv.faults import short
-from kalla_core.sources.csv.numbers import NumberForm
 from kalla_core.sources.csv.spelling import Spelling
 
 _MOST_NULL_WORDS = 3

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.functions.written_numbers import NumberForm
 from kalla_core.recipe.moment_formats import regex_of
 from kalla_core.recipe.source_format import SourceFormat
 from kalla_core.sources.csv import moments
-from kalla_core.sources.csv.numbers import NumberForm
 
 TRUE = ("true", "True", "TRUE")
 FALSE = ("false", "False", "FALSE")
