@@ -17,6 +17,7 @@ from kalla_core.errors import (
     SourceUnavailable,
 )
 from kalla_core.fragments.attempt import AttemptId
+from kalla_core.fragments.crowd import KeyCount
 from kalla_core.fragments.outcome import (
     BucketSize,
     BucketSizes,
@@ -140,7 +141,15 @@ ERRORS: st.SearchStrategy[KallaError] = (
     | st.builds(fetch_failed, TEXTS, FAULTS)
 )
 OUTCOMES = (
-    st.builds(ScanDone, COUNTS, st.none() | COUNTS, COUNTS, SIZES, COUNTS)
+    st.builds(
+        ScanDone,
+        COUNTS,
+        st.none() | COUNTS,
+        COUNTS,
+        SIZES,
+        COUNTS,
+        _several(st.builds(KeyCount, TEXTS, COUNTS, st.booleans(), COUNTS)),
+    )
     | st.builds(
         JoinDone,
         _several(FILES),

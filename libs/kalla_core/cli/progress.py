@@ -37,17 +37,22 @@ def fraction(progress: Progress) -> float | None:
 
 
 @contextmanager
-def watching(console: Console, run_id: RunId, *, quiet: bool = False) -> Iterator[OnProgress]:
+def watching(
+    console: Console, run_id: RunId, *, quiet: bool = False, warned: set[str] | None = None
+) -> Iterator[OnProgress]:
     """Show what is reported until the context ends; reports may come from any thread.
+
+    A warning is shown once, as soon as a report has it.
 
     Args:
         quiet: show nothing.
+        warned: gets the warnings that a person has read, on a terminal.
     """
     if quiet:
         yield lambda _: None
         return
     if console.is_terminal:
-        with BarsView(console) as bars:
+        with BarsView(console, warned) as bars:
             yield bars.show
         console.line()
         return
@@ -72,12 +77,16 @@ class LinesView:
         self._clock = clock
         self._written_at: dict[Key, float] = {}
         self._held: dict[Key, Progress] = {}
+        self._warned: set[str] = set()
         self._lock = threading.Lock()
 
     def show(self, progress: Progress) -> None:
         """Write a report, or hold it back if its kind was written less than a second ago."""
         key = (progress.stage, progress.source)
         with self._lock:
+            for warning in _news(progress.warnings, self._warned):
+                event = {"event": "warning", "run_id": self._run_id, "message": warning}
+                self._write(json.dumps(event))
             now = self._clock()
             if now - self._written_at.get(key, -_SECONDS_BETWEEN_LINES) < _SECONDS_BETWEEN_LINES:
                 self._held[key] = progress
@@ -95,6 +104,13 @@ class LinesView:
     def _release(self, wanted: Callable[[Stage], bool]) -> None:
         for key in [key for key in self._held if wanted(key[0])]:
             self._write(_line(self._run_id, self._held.pop(key)))
+
+
+def _news(warnings: Iterable[str], shown: set[str]) -> list[str]:
+    """Return the warnings that were not shown yet, which they are now."""
+    news = [warning for warning in dict.fromkeys(warnings) if warning not in shown]
+    shown.update(news)
+    return news
 
 
 def _line(run_id: RunId, progress: Progress) -> str:
@@ -132,7 +148,7 @@ class _Bars(Bars):
 class BarsView:
     """One bar per stage and source: rows, rows a second, fragments done, the time left."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, warned: set[str] | None = None) -> None:
         self._bars = _Bars(
             TextColumn("{task.description}", table_column=None),
             BarColumn(bar_width=28),
@@ -143,6 +159,7 @@ class BarsView:
             console=console,
         )
         self._tasks: dict[Key, TaskID] = {}
+        self._warned = set() if warned is None else warned
         self._lock = threading.Lock()
 
     def __enter__(self) -> BarsView:
@@ -159,6 +176,8 @@ class BarsView:
         key = (progress.stage, progress.source)
         part = fraction(progress)
         with self._lock:
+            for warning in _news(progress.warnings, self._warned):
+                self._bars.console.print(Text.assemble(("Warning: ", "yellow"), warning))
             if key not in self._tasks:
                 self._finish(lambda other: other[0] is not progress.stage)
                 self._tasks[key] = self._bars.add_task(_title(progress), total=None)

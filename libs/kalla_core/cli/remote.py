@@ -216,10 +216,16 @@ def _cancelled_when_told_to_end(told: list[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-async def follow(client: Client, run_id: RunId, *, quiet: bool = False) -> Job:
-    """Show the changes of a job on standard error, unless `quiet`; return it once it has ended."""
+async def follow(
+    client: Client, run_id: RunId, *, quiet: bool = False, warned: set[str] | None = None
+) -> Job:
+    """Show the changes of a job on standard error, unless `quiet`; return it once it has ended.
+
+    Args:
+        warned: as of `watching`.
+    """
     last: Job | None = None
-    with show_changes(standard_error(), run_id, quiet=quiet) as show:
+    with show_changes(standard_error(), run_id, quiet=quiet, warned=warned) as show:
         async for job in client.watch(run_id):
             last = job
             show(job)

@@ -29,8 +29,12 @@ def reconcile_remotely(
     *,
     overwrite: bool,
     quiet: bool = False,
+    warned: set[str] | None = None,
 ) -> RunMetadata:
     """Let a coordinator run a recipe, show its progress unless `quiet`, and fetch its evidence.
+
+    Args:
+        warned: as of `watching`.
 
     Raises:
         KallaError: what went wrong; no evidence was left in `output`.
@@ -43,7 +47,7 @@ def reconcile_remotely(
         await client.submit(recipe, run_id)
         log.info("run_submitted", recipe_id=recipe.recipe_id, coordinator=coordinator)
         try:
-            demand_success(await follow(client, run_id, quiet=quiet))
+            demand_success(await follow(client, run_id, quiet=quiet, warned=warned))
         except asyncio.CancelledError:
             await _cancel(client, run_id)
             raise

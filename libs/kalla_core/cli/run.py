@@ -63,11 +63,18 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     run_id = new_run_id()
     output = flags.output or default_output(recipe, run_id, datetime.now(UTC))
     overwrite = flags.overwrite or recipe.options.overwrite
+    warned: set[str] = set()
     if flags.coordinator is None:
         _refuse_cluster(recipe)
         validate_recipe(recipe).demand()
         metadata = reconcile(
-            recipe, run_id, output, settings, overwrite=overwrite, quiet=flags.quiet
+            recipe,
+            run_id,
+            output,
+            settings,
+            overwrite=overwrite,
+            quiet=flags.quiet,
+            warned=warned,
         )
     else:
         _refuse_local(flags)
@@ -78,11 +85,12 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
             _folder(output),
             overwrite=overwrite,
             quiet=flags.quiet,
+            warned=warned,
         )
     if flags.as_json:
         print_json(to_json(metadata))
     elif not flags.quiet:
-        show_summary(standard_output(), metadata, output)
+        show_summary(standard_output(), metadata, output, warned)
     left_over = metadata.left.unmatched or metadata.right.unmatched
     return ExitCode.UNMATCHED if flags.fail_on_unmatched and left_over else ExitCode.SUCCEEDED
 
@@ -95,8 +103,12 @@ def reconcile(
     *,
     overwrite: bool,
     quiet: bool = False,
+    warned: set[str] | None = None,
 ) -> RunMetadata:
     """Run a recipe on this machine and, unless `quiet`, show its progress on standard error.
+
+    Args:
+        warned: as of `watching`.
 
     Raises:
         KallaError: what went wrong; no evidence was left.
@@ -112,7 +124,7 @@ def reconcile(
     log = get_logger(run_id=run_id)
     log.info("run_started", recipe_id=recipe.recipe_id, output=str(output))
     try:
-        with watching(standard_error(), run_id, quiet=quiet) as on_progress:
+        with watching(standard_error(), run_id, quiet=quiet, warned=warned) as on_progress:
             metadata = run_local(request, on_progress)
     except KallaError as error:
         log.info("run_failed", code=error.code)  # the paragraph says the rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from rich import box
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kalla_core.cli.findings import findings
+from kalla_core.engine.key_checks import same_key
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
 from kalla_core.evidence.schema import METADATA
 from kalla_core.matching.query import Side
@@ -19,8 +21,14 @@ from kalla_core.units import format_bytes
 _SHOWN_WARNINGS = 10
 
 
-def show_summary(console: Console, metadata: RunMetadata, output: str | Path) -> None:
-    """Print what `metadata` and the evidence in `output` say."""
+def show_summary(
+    console: Console, metadata: RunMetadata, output: str | Path, warned: Collection[str] = ()
+) -> None:
+    """Print what `metadata` and the evidence in `output` say.
+
+    Args:
+        warned: warnings that the reader has read while it ran.
+    """
     aliases = _aliases(metadata)
     console.print(_headline(metadata))
     console.print(_indented(_counts(metadata, aliases)))
@@ -28,10 +36,11 @@ def show_summary(console: Console, metadata: RunMetadata, output: str | Path) ->
     if reasons.row_count:
         console.print("Why rows are unmatched")
         console.print(_indented(reasons))
-    for warning in metadata.warnings[:_SHOWN_WARNINGS]:
+    warnings = [one for one in metadata.warnings if not same_key(one, warned)]
+    for warning in warnings[:_SHOWN_WARNINGS]:
         console.print(Text.assemble(("Warning: ", "yellow"), warning))
-    if len(metadata.warnings) > _SHOWN_WARNINGS:
-        console.print(f"... and {len(metadata.warnings) - _SHOWN_WARNINGS} more in {METADATA}")
+    if len(warnings) > _SHOWN_WARNINGS:
+        console.print(f"... and {len(warnings) - _SHOWN_WARNINGS} more in {METADATA}")
     console.print(Text.assemble("Evidence in ", (str(output), "bold")))
     console.print(_indented(_files(metadata)))
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
@@ -30,14 +31,20 @@ _STYLES = {
 
 
 @contextmanager
-def show_changes(console: Console, run_id: RunId, *, quiet: bool = False) -> Iterator[ShowJob]:
-    """Show a job as it changes, until the context ends; nothing of it if `quiet`."""
+def show_changes(
+    console: Console, run_id: RunId, *, quiet: bool = False, warned: set[str] | None = None
+) -> Iterator[ShowJob]:
+    """Show a job as it changes, until the context ends; nothing of it if `quiet`.
+
+    Args:
+        warned: as of `watching`.
+    """
     if quiet:
         yield lambda _: None
         return
     if console.is_terminal:
         table = ExecutorsTable()
-        with BarsView(console) as bars:
+        with BarsView(console, warned) as bars:
             yield _View(console, bars.show, lambda job: bars.put_below(table.of(job))).show
         console.line()
         return
@@ -60,12 +67,18 @@ class _View:
         self._say(job)
         for stage in job.stages:
             if stage.stage in _STAGES:
-                self._pass_on(stage, job.counts.matched or 0)
+                self._pass_on(stage, job)
         self._on_workers(job)
 
-    def _pass_on(self, stage: StageProgress, matched: int) -> None:
+    def _pass_on(self, stage: StageProgress, job: Job) -> None:
         """Pass a stage's progress on if it is news: each change tells of all stages."""
-        progress = progress_of(stage, matched if stage.stage == Stage.MATCHING else 0)
+        progress = progress_of(stage)
+        if progress.stage is Stage.MATCHING:
+            progress = replace(
+                progress,
+                matched_rows=job.counts.matched or 0,
+                warnings=() if job.status is JobStatus.SUCCEEDED else job.warnings,
+            )
         key = (stage.stage, stage.source)
         if self._shown.get(key) != progress:
             self._shown[key] = progress
@@ -91,7 +104,7 @@ class _View:
         write_line(sys.stderr, json.dumps(event))
 
 
-def progress_of(stage: StageProgress, matched: int) -> Progress:
+def progress_of(stage: StageProgress) -> Progress:
     """Return the progress of a stage as a run on this machine would report it."""
     return Progress(
         stage=Stage(stage.stage),
@@ -102,7 +115,6 @@ def progress_of(stage: StageProgress, matched: int) -> Progress:
         bytes_total=stage.bytes_total,
         fragments_done=stage.fragments_done,
         fragments_total=stage.fragments_total,
-        matched_rows=matched,
     )
 
 

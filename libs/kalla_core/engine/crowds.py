@@ -18,7 +18,7 @@ from kalla_core.engine.placeholder import placeholders
 from kalla_core.engine.rows import Bools, Rows
 from kalla_core.engine.visible import shown
 from kalla_core.fragments.crowd import FEWEST_PAIRS_OF_A_PLACEHOLDER, FEWEST_ROWS, KEPT, Crowd
-from kalla_core.matching.keys import KeyComponent, key_name
+from kalla_core.matching.keys import key_name, key_words
 from kalla_core.matching.mentions import mentioned_columns
 from kalla_core.matching.planned import Planned, key_frame
 from kalla_core.matching.query import Side
@@ -129,17 +129,10 @@ class Crowds:
 
     def _said(self, table: pa.Table) -> pa.Table:
         """Return the keys in words, with their rows and pairs."""
-        parts = [
-            pc.binary_join_element_wise(_named(key), shown(table.column(name)), " = ")
-            for key, name in zip(self.planned.reason_keys, self._names, strict=True)
-        ]
+        values = [shown(table.column(name)) for name in self._names]
+        keys = key_words(self.planned.reason_keys, values)
         left, right = (table.column(side.word) for side in Side)
-        keys = pc.binary_join_element_wise(*parts, ", ")
         return pa.table([keys, left, right, pc.multiply(left, right)], _SAID)
-
-
-def _named(key: KeyComponent) -> str:
-    return " = ".join(dict.fromkeys(key.text(side) for side in Side))
 
 
 def _crowds(said: pa.Table, listed: Bools, placeholder: bool) -> Iterator[Crowd]:

@@ -32,9 +32,11 @@ from kalla_core.engine.join import JoinContext
 from kalla_core.engine.key_checks import (
     check_keys,
     crowd_warnings,
+    foreseen_warnings,
     key_warnings,
     several_warnings,
 )
+from kalla_core.engine.key_tally import KeyTally
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.late import LateJoin, narrow_plan, narrowed, width_bytes
 from kalla_core.engine.matching_stage import run_matching
@@ -151,6 +153,7 @@ class _Gathered:
     keying: Keying
     store: Store
     census: Mapping[Side, KeyCensus]
+    tally: Mapping[Side, KeyTally]
     scanned: list[Scanned]
     late: bool
     spooled_bytes: int
@@ -262,11 +265,13 @@ class _Job:
         )
         store = Store({side: planned.query.side(side) for side in Side}, plan, keying.buckets)
         census = {side: KeyCensus(self._spec.spool, side.word) for side in Side}
+        tally = {side: KeyTally(planned, keying, side) for side in Side}
         context = ScanContext(
             sources=self._sources,
             store=store,
             keying=keying,
             census=census,
+            tally=tally,
             progress={side: self._counter(side) for side in Side},
             stop=Stop(),
         )
@@ -279,7 +284,7 @@ class _Job:
             store.abandon()
             raise
         spooled = sum(store.spool(side).stored_bytes for side in Side)
-        return _Gathered(planned, keying, store, census, scanned, late, spooled)
+        return _Gathered(planned, keying, store, census, tally, scanned, late, spooled)
 
     def _cut(self) -> list[ScanFragment]:
         """Cut both sides; their parts take turns, so that both are read at the same time."""
@@ -323,7 +328,9 @@ class _Job:
     ) -> MatchingTotals:
         budget, store = self._spec.budget, gathered.store
         rows = sum(store.row_count(side) for side in Side)
-        first = Progress(Stage.MATCHING, rows_total=rows)
+        counted = {side: gathered.tally[side].told() for side in Side}
+        ahead = foreseen_warnings(self._shapes(), counted, rows)
+        first = Progress(Stage.MATCHING, rows_total=rows, warnings=ahead)
         context = JoinContext(
             planned=gathered.planned,
             extras=extras,

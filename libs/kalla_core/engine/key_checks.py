@@ -6,11 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from kalla_core.engine.census import KeyCounts
 from kalla_core.errors import DuplicateKeys
-from kalla_core.fragments.crowd import Crowd, telling
+from kalla_core.fragments.crowd import Crowd, KeyCount, foreseen, telling
 from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side, TableShape
 
 Shapes = Mapping[Side, TableShape]
+
+_PLACEHOLDER = " looks like a placeholder"
+_HARDLY = " hardly tells rows apart"
+_REMEDY = "Keep it out of the key, for example with nullif or a filter."
 
 
 def check_keys(shapes: Shapes, counts: Mapping[Side, KeyCounts]) -> None:
@@ -67,6 +71,39 @@ def crowd_warnings(shapes: Shapes, crowds: Iterable[Crowd], matches: int) -> lis
     return [_crowd_warning(shapes, crowd) for crowd in telling(crowds, matches)]
 
 
+def foreseen_warnings(
+    shapes: Shapes, counted: Mapping[Side, Iterable[KeyCount]], rows: int
+) -> tuple[str, ...]:
+    """Return sentences for the user about such keys before their rows are joined.
+
+    Args:
+        counted: of each side, as far as its rows were looked at.
+        rows: of both sides.
+    """
+    return tuple(_foreseen(shapes, crowd) for crowd in foreseen(counted, rows))
+
+
+def same_key(warning: str, others: Iterable[str]) -> bool:
+    """Whether one of some warnings is about the same key, with other counts."""
+    about = _about(warning)
+    return bool(about) and any(_about(other) == about for other in others)
+
+
+def _about(warning: str) -> str:
+    found = next((words for words in (_PLACEHOLDER, _HARDLY) if words in warning), None)
+    return "" if found is None else warning.partition(found)[0]
+
+
+def _foreseen(shapes: Shapes, crowd: Crowd) -> str:
+    said = (
+        f"at least {crowd.left:,} rows of {shapes[Side.LEFT].alias} and {crowd.right:,} rows of "
+        f"{shapes[Side.RIGHT].alias} have it, which makes {crowd.pairs:,} pairs"
+    )
+    if crowd.placeholder:
+        return f"The key {crowd.key}{_PLACEHOLDER}: {said}. {_REMEDY}"
+    return f"The key {crowd.key}{_HARDLY}: {said}."
+
+
 def _crowd_warning(shapes: Shapes, crowd: Crowd) -> str:
     rows = " and ".join(
         f"{count:,} rows of {shapes[side].alias}"
@@ -74,11 +111,11 @@ def _crowd_warning(shapes: Shapes, crowd: Crowd) -> str:
     )
     if crowd.placeholder:
         return (
-            f"The key {crowd.key} looks like a placeholder: {rows} have it and are in two or more "
-            "matches. Keep it out of the key, for example with nullif or a filter."
+            f"The key {crowd.key}{_PLACEHOLDER}: {rows} have it and are in two or more matches. "
+            f"{_REMEDY}"
         )
     return (
-        f"The key {crowd.key} hardly tells rows apart: {rows} have it and are in two or more "
+        f"The key {crowd.key}{_HARDLY}: {rows} have it and are in two or more "
         "matches, a good part of all matches."
     )
 

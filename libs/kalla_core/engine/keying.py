@@ -41,12 +41,9 @@ class Keying:
         keys = self._planned.reason_keys
         if not keys:
             return self._spread(side, batches, buckets)
-        session = self._session(side, batches)
         # Computed first and hashed then: where every key of a batch is null, `coalesce(key, 1)` is
         # one value to DataFusion and no column, and the hash takes columns only.
-        with query_errors():
-            computed = key_frame(self._planned, session, side).to_arrow_table()
-        columns = [loose(column) for column in computed.columns]
+        columns = [loose(column) for column in self.keys(side, batches).columns]
         pairs = [(col(f"c{n}"), key.type) for n, key in enumerate(keys)]
         with query_errors():
             table = (
@@ -65,6 +62,12 @@ class Keying:
         return (
             np.where(alone, self._spread(side, batches, buckets), found) if alone.any() else found
         )
+
+    def keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> pa.Table:
+        """Return the `reason_keys` of each row of some batches; see `key_frame`."""
+        session = self._session(side, batches)
+        with query_errors():
+            return key_frame(self._planned, session, side).to_arrow_table()
 
     def primary_keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> tuple[Ints, int]:
         """Return a 64-bit hash of each primary key without nulls, and how many have nulls."""

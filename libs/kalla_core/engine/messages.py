@@ -85,4 +85,5 @@ def progress_json(progress: Progress) -> Json:
 def progress(document: Mapping[str, Any]) -> Progress:
     """Return the report that `progress_json` described; an `event` beside it is left out."""
     fields = {name: value for name, value in document.items() if name != "event"}
-    return Progress(**{**fields, "stage": Stage(document["stage"])})
+    told = {"stage": Stage(document["stage"]), "warnings": tuple(document["warnings"])}
+    return Progress(**{**fields, **told})

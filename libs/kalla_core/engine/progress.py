@@ -26,6 +26,7 @@ class Progress:
         matched_rows: rows of matched so far.
         spooled_rows, spooled_bytes: that this source left in the spool, in `staging`.
         spilled_bytes: on disk beside the spool, at most; in the last report of a run.
+        warnings: sentences about what lies ahead, in `matching`.
     """
 
     stage: Stage
@@ -40,6 +41,7 @@ class Progress:
     spooled_rows: int = 0
     spooled_bytes: int = 0
     spilled_bytes: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 OnProgress = Callable[[Progress], None]

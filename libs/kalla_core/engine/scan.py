@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -23,6 +23,14 @@ class Census(Protocol):
 
     def add(self, hashes: Ints, nulls: int) -> None:
         """Take those of some rows; safe from any thread."""
+        ...
+
+
+class Tally(Protocol):
+    """Counts keys that many rows have; see `KeyTally`."""
+
+    def add(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Look at some rows; safe from any thread."""
         ...
 
 
@@ -51,6 +59,7 @@ class ScanContext:
     store: Store
     keying: Keying
     census: Mapping[Side, Census]
+    tally: Mapping[Side, Tally]
     progress: Mapping[Side, ProgressCounter]
     stop: Stop
 
@@ -82,6 +91,7 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
     for batches in grouped(reader):
         context.stop.check()
         context.census[side].add(*context.keying.primary_keys(side, batches))
+        context.tally[side].add(batches)
         rows, size = sum(b.num_rows for b in batches), sum(b.nbytes for b in batches)
         held.append(batches)
         context.progress[side].add(rows=rows, size=size)

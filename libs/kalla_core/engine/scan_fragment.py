@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kalla_core.engine.key_spool import KeySpool
+from kalla_core.engine.key_tally import KeyTally
 from kalla_core.engine.keying import one_bucket
 from kalla_core.engine.progress import Stage
 from kalla_core.engine.published import publish
@@ -42,11 +43,13 @@ def _scan_side(run: RemoteRun, side: Side, part: Part) -> ScanDone:
     )
     store = Store({side: run.planned.query.side(side)}, plan, run.keying.buckets)
     keys = KeySpool(run.scratch / "keys")
+    tally = KeyTally(run.planned, run.keying, side)
     context = ScanContext(
         sources={side: run.source(side)},
         store=store,
         keying=run.keying,
         census={side: keys},
+        tally={side: tally},
         progress={side: run.counter(Stage.STAGING)},
         stop=Stop(),
     )
@@ -67,6 +70,7 @@ def _scan_side(run: RemoteRun, side: Side, part: Part) -> ScanDone:
         null_keys=keys.nulls,
         buckets=bucket_sizes(spooled[0]),
         stored_bytes=sum(file.stored_bytes for file in published),
+        keys=tally.told(),
     )
 
 

@@ -6,8 +6,10 @@ knows nothing. Its matches are as many as the rows of one side times those of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from kalla_core.matching.query import Side
 
 FEWEST_PAIRS_OF_A_PLACEHOLDER = 100
 FEWEST_ROWS = 100
@@ -37,6 +39,48 @@ class Crowd:
     def pairs(self) -> int:
         """The pairs that all of these rows make."""
         return self.left * self.right
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCount:
+    """A key of a side, and how many of its rows have it, as far as they were looked at.
+
+    Attributes:
+        key, placeholder: as of a `Crowd`.
+        fewest: rows of either side from which on it is worth a word before the join.
+    """
+
+    key: str
+    rows: int
+    placeholder: bool
+    fewest: int
+
+
+def foreseen(counted: Mapping[Side, Iterable[KeyCount]], rows: int) -> tuple[Crowd, ...]:
+    """Return the crowds to be expected of a join, before it begins.
+
+    A placeholder as `largest` has it. Any other key only if its pairs are more than all rows.
+
+    Args:
+        counted: of each side; those of different rows are added up.
+        rows: of both sides.
+    """
+    left, right = (_added_up(counted[side]) for side in Side)
+    both = ((left[key], right[key]) for key in left if key in right)
+    return largest(
+        Crowd(one.key, one.rows, other.rows, one.placeholder)
+        for one, other in both
+        if min(one.rows, other.rows) >= (one.fewest if one.placeholder else FEWEST_ROWS)
+        and one.rows * other.rows >= (FEWEST_PAIRS_OF_A_PLACEHOLDER if one.placeholder else rows)
+    )
+
+
+def _added_up(counted: Iterable[KeyCount]) -> dict[str, KeyCount]:
+    sums: dict[str, KeyCount] = {}
+    for one in counted:
+        before = sums.get(one.key)
+        sums[one.key] = one if before is None else replace(one, rows=one.rows + before.rows)
+    return sums
 
 
 def largest(crowds: Iterable[Crowd]) -> tuple[Crowd, ...]:

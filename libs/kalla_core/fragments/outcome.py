@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kalla_core.errors import FetchFailed, KallaError
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 from kalla_core.fragments.cause import Cause, cause_of
-from kalla_core.fragments.crowd import Crowd
+from kalla_core.fragments.crowd import Crowd, KeyCount
 from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side
 from kalla_core.recipe.document import MAX_BUCKETS
@@ -94,6 +94,7 @@ class ScanDone:
         null_keys: rows with a null in their primary key.
         buckets: those that are not empty, in their order.
         stored_bytes: of everything that it left on disk.
+        keys: that say nothing, or that very many rows have; none of an extra.
     """
 
     rows: int
@@ -101,6 +102,7 @@ class ScanDone:
     null_keys: int
     buckets: BucketSizes
     stored_bytes: int
+    keys: tuple[KeyCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

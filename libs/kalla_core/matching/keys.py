@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from datafusion import DataFrame, Expr, SessionContext, col
 
 from kalla_core.matching.expressions import quoted
@@ -100,6 +101,23 @@ def key_frame(
 def key_name(index: int) -> str:
     """Return the name of a key's column in a key frame."""
     return f"__k{index}"
+
+
+def key_words(components: Sequence[KeyComponent], shown: Sequence[pa.Array]) -> pa.Array:
+    """Return keys in words, `k = 'A1', day = 2026-03-01`, one for each row.
+
+    Args:
+        shown: the values of each component as a sentence shows them, text without null.
+    """
+    parts = [
+        pc.binary_join_element_wise(_named(component), values, " = ")
+        for component, values in zip(components, shown, strict=True)
+    ]
+    return pc.binary_join_element_wise(*parts, ", ")
+
+
+def _named(component: KeyComponent) -> str:
+    return " = ".join(dict.fromkeys(component.text(side) for side in Side))
 
 
 def _with_keys(

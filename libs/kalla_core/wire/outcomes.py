@@ -7,7 +7,7 @@ from typing import assert_never
 
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.cause import Cause
-from kalla_core.fragments.crowd import Crowd
+from kalla_core.fragments.crowd import Crowd, KeyCount
 from kalla_core.fragments.outcome import (
     BucketSize,
     BucketSizes,
@@ -117,6 +117,10 @@ def _scan(done: ScanDone) -> pb.ScanDone:
             for size in done.buckets
         ],
         stored_bytes=done.stored_bytes,
+        keys=[
+            pb.KeyCount(key=one.key, rows=one.rows, placeholder=one.placeholder, fewest=one.fewest)
+            for one in done.keys
+        ],
     )
 
 
@@ -130,6 +134,9 @@ def _scan_of(message: pb.ScanDone) -> ScanDone:
             for size in message.buckets
         ),
         stored_bytes=message.stored_bytes,
+        keys=tuple(
+            KeyCount(one.key, one.rows, one.placeholder, one.fewest) for one in message.keys
+        ),
     )
 
 

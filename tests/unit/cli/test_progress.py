@@ -84,6 +84,32 @@ def test_what_was_held_back_is_written_at_the_end() -> None:
     assert json.loads(lines[-1])["run_id"] == "r1"
 
 
+def test_a_warning_is_a_line_of_its_own_as_soon_as_a_report_has_it_and_comes_once() -> None:
+    clock, lines = Clock(), list[str]()
+    view = LinesView(RunId("r1"), lines.append, clock)
+    matching = Progress(Stage.MATCHING)
+
+    for report in (matching, replace(matching, warnings=("Beware.",)), matching):
+        view.show(report)
+    view.show(replace(matching, warnings=("Beware.",)))
+
+    written = [json.loads(line) for line in lines]
+    assert [line["event"] for line in written] == ["progress", "warning"]
+    assert written[1] == {"event": "warning", "run_id": "r1", "message": "Beware."}
+
+
+def test_bars_have_warnings_above_them_which_whoever_asks_may_know() -> None:
+    screen, warned = io.StringIO(), set[str]()
+    console = Console(file=screen, force_terminal=True, width=100)
+
+    with BarsView(console, warned) as bars:
+        for _ in range(2):
+            bars.show(Progress(Stage.MATCHING, warnings=("Beware.",)))
+
+    assert screen.getvalue().count("Beware.") == 1
+    assert warned == {"Beware."}
+
+
 def test_bars_show_the_rows_of_each_stage_and_end_full() -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=120, color_system=None)

@@ -106,6 +106,21 @@ def test_the_summary_says_what_was_found_and_where_it_lies(tmp_path: Path) -> No
     assert str(tmp_path) in shown.replace("\n", "")
 
 
+def test_a_warning_that_was_read_while_the_run_went_on_does_not_come_again(
+    tmp_path: Path,
+) -> None:
+    files = [_write(tmp_path / name, []) for name in UNMATCHED.values()]
+    key, other = "The key k = 'N/A' looks like a placeholder", "The key k = '0' looks like a"
+    warnings = (f"{key}: 9 rows have it.", f"{other} placeholder: 9 rows have it.")
+    metadata = replace(_metadata(files, _side(4, 0), _side(3, 0)), warnings=warnings)
+    screen = io.StringIO()
+
+    show_summary(Console(file=screen, width=110), metadata, tmp_path, {f"{key}: at least 8 rows."})
+
+    assert "N/A" not in screen.getvalue()
+    assert other in screen.getvalue()
+
+
 def test_matches_that_are_told_by_their_members_are_counted_beside_the_rows(
     tmp_path: Path,
 ) -> None:

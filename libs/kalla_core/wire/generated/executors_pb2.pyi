@@ -786,6 +786,7 @@ class ScanDone(_message.Message):
     NULL_KEYS_FIELD_NUMBER: _builtins.int
     BUCKETS_FIELD_NUMBER: _builtins.int
     STORED_BYTES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     excluded: _builtins.int
     """-1 where the source filtered itself"""
@@ -797,6 +798,10 @@ class ScanDone(_message.Message):
     def buckets(self) -> _containers.RepeatedCompositeFieldContainer[Global___BucketSize]:
         """those that are not empty"""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyCount]:
+        """that say nothing, or that very many rows have"""
+
     def __init__(
         self,
         *,
@@ -805,10 +810,11 @@ class ScanDone(_message.Message):
         null_keys: _builtins.int = ...,
         buckets: _abc.Iterable[Global___BucketSize] | None = ...,
         stored_bytes: _builtins.int = ...,
+        keys: _abc.Iterable[Global___KeyCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "excluded", b"excluded", "null_keys", b"null_keys", "rows", b"rows", "stored_bytes", b"stored_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "excluded", b"excluded", "keys", b"keys", "null_keys", b"null_keys", "rows", b"rows", "stored_bytes", b"stored_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -915,6 +921,40 @@ class SideSeveral(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SideSeveral: _TypeAlias = SideSeveral  # noqa: Y015
+
+@_typing.final
+class KeyCount(_message.Message):
+    """A key, and how many rows of one side have it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    PLACEHOLDER_FIELD_NUMBER: _builtins.int
+    FEWEST_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """in words, with its value"""
+    rows: _builtins.int
+    """at least"""
+    placeholder: _builtins.bool
+    """its value stands for no value"""
+    fewest: _builtins.int
+    """rows of either side from which on it is told before the join"""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        placeholder: _builtins.bool = ...,
+        fewest: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fewest", b"fewest", "key", b"key", "placeholder", b"placeholder", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyCount: _TypeAlias = KeyCount  # noqa: Y015
 
 @_typing.final
 class Crowd(_message.Message):

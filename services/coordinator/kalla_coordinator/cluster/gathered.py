@@ -14,6 +14,7 @@ from kalla_core.engine.job import JobOutcome, SideOutcome
 from kalla_core.engine.key_checks import (
     check_keys,
     crowd_warnings,
+    foreseen_warnings,
     key_warnings,
     several_warnings,
 )
@@ -23,6 +24,7 @@ from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.fragments.attempt import file_stem
+from kalla_core.fragments.crowd import KeyCount
 from kalla_core.fragments.outcome import (
     EvidencePart,
     JoinDone,
@@ -143,6 +145,18 @@ def outcome(
         ),
         groups=_groups(gathered),
     )
+
+
+def warned_ahead(state: RunState, plan: HeldPlan) -> tuple[str, ...]:
+    """Return sentences about keys that too many rows have, of a run whose sides are read."""
+    counted: dict[Side, list[KeyCount]] = {side: [] for side in Side}
+    rows = 0
+    for fragment in state.of(StageName.SCAN):
+        done = None if fragment.accepted is None else fragment.accepted.outcome
+        if fragment.side is not None and isinstance(done, ScanDone):
+            counted[fragment.side] += done.keys
+            rows += done.rows
+    return foreseen_warnings({side: _shape(plan, side) for side in Side}, counted, rows)
 
 
 def _groups(gathered: Gathered) -> int | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from kalla_coordinator.cluster.dispatch import ActiveRun
+from kalla_coordinator.cluster.gathered import warned_ahead
 from kalla_coordinator.cluster.progress import shares, summed_up
 from kalla_coordinator.cluster.run_state import Phase
 from kalla_coordinator.jobs.host import Watch
@@ -29,6 +31,7 @@ class Telling:
         self._due: asyncio.TimerHandle | None = None
         self._workers: tuple[ExecutorShare, ...] = ()
         self._matched = 0
+        self._ahead: tuple[str, ...] | None = None
 
     def about(self, run: ActiveRun) -> None:
         """Say which run it is about."""
@@ -80,6 +83,10 @@ class Telling:
         if run is None:
             return
         for progress in summed_up(run.state, run.reports, self._plan):
+            if progress.stage is Stage.MATCHING:
+                if self._ahead is None:
+                    self._ahead = warned_ahead(run.state, self._plan)
+                progress = replace(progress, warnings=self._ahead)
             self._watch.progress(progress)
             self._matched = max(self._matched, progress.matched_rows)
         workers = shares(run.state, run.reports, run.executors)

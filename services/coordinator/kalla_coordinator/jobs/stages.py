@@ -26,7 +26,13 @@ def with_progress(job: Job, progress: Progress) -> Job:
     counts = job.counts
     if progress.stage is not Stage.STAGING:
         counts = replace(counts, matched=progress.matched_rows)
-    return replace(job, stage=stage.stage, stages=_with(job.stages, stage), counts=counts)
+    return replace(
+        job,
+        stage=stage.stage,
+        stages=_with(job.stages, stage),
+        counts=counts,
+        warnings=progress.warnings or job.warnings,
+    )
 
 
 def succeeded(metadata: RunMetadata, output_path: str) -> dict[str, Any]:
