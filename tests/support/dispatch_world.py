@@ -206,7 +206,7 @@ class DispatchWorld:
             Room(4, 1 << 30),
             BUCKETS,
             proofs=self.random.random() < 0.5,
-            policy=RetryPolicy(1000, 1000),
+            policy=RetryPolicy(1000, 1000, deaths=1000),
         )
         run = self.dispatcher.begin(
             name,

@@ -55,11 +55,14 @@ class RetryPolicy:
         losses: attempts that may come to nothing for other reasons (an executor or an input was
             lost); a bound only so that every run ends.
         cuts: those of them that did not reach an executor which is there.
+        deaths: those of them whose executor was lost; one more, and the fragment is what kills
+            them: it is not given to those that are left.
     """
 
     own_failures: int = 3
     losses: int = 20
     cuts: int = 4
+    deaths: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class Fragment:
         weight_bytes: of what it reads; heavy ones start first.
         side: that a scan reads, or None.
         used: attempts so far; the next has the number after it.
-        failures: of its own; `losses` for other reasons, `cuts` of them out of reach of an input.
+        failures: of its own; `losses` for other reasons, `cuts` of them out of reach of an input,
+            `deaths` with the executor.
         first_cause: the first error, which is what a run that gives up on it reports.
         avoided: executors where it failed.
         setback: what became of the last attempt that does not count, a `Cause` or `output_lost`;
@@ -109,6 +113,7 @@ class Fragment:
     failures: int = 0
     losses: int = 0
     cuts: int = 0
+    deaths: int = 0
     first_cause: KallaError | None = None
     avoided: frozenset[str] = frozenset()
     setback: str = ""
@@ -167,6 +172,10 @@ class Fragment:
         """Return it with the running attempt lost: an executor with its input was out of reach."""
         return replace(self.lost(error), cuts=self.cuts + 1, first_cause=error)
 
+    def orphaned(self, error: KallaError) -> Fragment:
+        """Return it with the running attempt lost with its executor."""
+        return replace(self.lost(error), deaths=self.deaths + 1)
+
     def anew(self) -> Fragment:
         """Return it as if it had not begun, but for its attempts' numbers: with less at a time."""
         setback = Cause.OUT_OF_MEMORY.value if self.used else ""
@@ -186,4 +195,5 @@ class Fragment:
             self.failures > policy.own_failures
             or self.losses > policy.losses
             or self.cuts > policy.cuts
+            or self.deaths > policy.deaths
         )

@@ -20,7 +20,13 @@ from functools import partial
 from typing import assert_never
 
 from kalla_coordinator.cluster import events as e
-from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName, Try
+from kalla_coordinator.cluster.attempts import (
+    Fragment,
+    FragmentKey,
+    RetryPolicy,
+    StageName,
+    Try,
+)
 from kalla_coordinator.cluster.layout import lay_out
 from kalla_coordinator.cluster.redo import again_smaller, laid_from
 from kalla_coordinator.cluster.run_state import (
@@ -216,7 +222,7 @@ def _executor_lost(state: RunState, event: e.ExecutorLost) -> RunState:
     for fragment in _on(state, event.executor):
         now = fragment
         if now.running is not None and now.running.executor == event.executor:
-            now = now.lost(error)
+            now = now.orphaned(error)
         if _is_on(now, event.executor) and _is_read(state, now):
             now = now.output_lost()
         changed.append(now)
@@ -255,7 +261,7 @@ def _returned(state: RunState, event: e.ExecutorReturned) -> RunState:
             and now.running.executor == event.executor
             and Try(key, now.running.attempt) not in event.running
         ):
-            now = now.lost(error)
+            now = now.orphaned(error)
         if (
             now.accepted is not None
             and _is_on(now, event.executor)
@@ -306,7 +312,7 @@ def _advanced(state: RunState, actions: tuple[e.Action, ...]) -> Step:
         return state, actions
     spent = next(filter(partial(_spent, state), state.sums.exhausted.values()), None)
     if spent is not None:
-        return _then(actions, _fails(state, _first_cause(spent)))
+        return _then(actions, _fails(state, _why_given_up(spent, state.setup.policy)))
     if state.holder_error is not None and _reading(state):
         return _then(actions, _starts_over(state, state.holder_error))
     following = _next_phase(state)
@@ -360,10 +366,18 @@ def _reading(state: RunState) -> bool:
     )
 
 
-def _first_cause(fragment: Fragment) -> KallaError:
-    if fragment.first_cause is None:
+def _why_given_up(fragment: Fragment, policy: RetryPolicy) -> KallaError:
+    first = fragment.first_cause
+    if first is None:
         raise ValueError(f"{fragment.key} was given up without a cause")
-    return fragment.first_cause
+    if fragment.deaths > policy.deaths:
+        return ExecutorLost(
+            f"{fragment.deaths} executors were lost while they worked on the same part of the run "
+            f"({fragment.key.stage} {fragment.key.number}), which may be why; no other is given "
+            f"it. At first: {first.message}",
+            **first.details,
+        )
+    return first
 
 
 def _fails(state: RunState, error: KallaError) -> Step:

@@ -37,7 +37,7 @@ def setup() -> Setup:
         shape=Shape(Strategy.COPARTITION, frozenset({Side.RIGHT}), spread=True),
         room=Room(4, 1 << 30),
         buckets=3,
-        policy=RetryPolicy(1000, 1000),
+        policy=RetryPolicy(1000, 1000, deaths=1000),
     )
 
 

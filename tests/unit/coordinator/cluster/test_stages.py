@@ -14,6 +14,7 @@ from kalla_coordinator.cluster.stages import step
 from kalla_core.errors import (
     Cancelled,
     Crashed,
+    ExecutorLost,
     FetchFailed,
     InvalidSql,
     KallaError,
@@ -367,3 +368,43 @@ def test_a_run_whose_fragment_reaches_nobody_too_often_fails_and_names_the_last_
     assert run.state.phase is Phase.FAILED
     assert isinstance(run.state.error, FetchFailed)
     assert f"The executors x{cuts + 1} and x0 cannot reach each other" in str(run.state.error)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_fragment_that_each_executor_is_lost_with_is_given_to_no_more_than_four(
+    back: bool,
+) -> None:
+    run = Run(setup())
+    for number in range(9):
+        run.happens(e.ExecutorCame(f"x{number}"))
+    run.done(LEFT_SCAN, "x8").done(RIGHT_SCAN, "x8")
+
+    tries = 0
+    while run.state.phase is Phase.JOINING:
+        executor = f"x{tries}"
+        run.granted(FIRST_JOIN, executor)
+        gone = (
+            e.ExecutorReturned(executor, frozenset(), frozenset())
+            if back
+            else e.ExecutorLost(executor, "it fell silent")
+        )
+        run.happens(gone)
+        tries += 1
+
+    assert tries == 4
+    assert isinstance(run.state.error, ExecutorLost)
+    assert str(run.state.error).startswith("4 executors were lost while they worked on the same")
+    assert run.state.error.details["executor"] == "x0"
+
+
+def test_executors_that_are_lost_with_other_fragments_are_no_fault_of_one() -> None:
+    run = Run(setup())
+    for number in range(30):
+        run.happens(e.ExecutorCame(f"x{number}"))
+    run.done(LEFT_SCAN, "x29").done(RIGHT_SCAN, "x29")
+
+    for number in range(20):
+        run.happens(e.ExecutorLost(f"x{number}", "it fell silent"))
+    run.granted(FIRST_JOIN, "x28")
+
+    assert run.state.phase is Phase.JOINING

@@ -31,7 +31,7 @@ def setups(draw: st.DrawFn, patient: bool = True) -> Setup:
         room=Room(4, GIB),
         buckets=draw(st.integers(1, 12)),
         proofs=draw(st.booleans()),
-        policy=RetryPolicy(1000, 1000) if patient else RetryPolicy(),
+        policy=RetryPolicy(1000, 1000, deaths=1000) if patient else RetryPolicy(),
     )
 
 
