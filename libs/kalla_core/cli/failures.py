@@ -40,7 +40,8 @@ def guarded(action: Callable[[], ExitCode], *, debug: bool) -> ExitCode:
             return action()
     except KeyboardInterrupt as stop:
         ended = isinstance(stop, Terminated)
-        _say("Terminated" if ended else "Interrupted", "nothing was left behind.")
+        done = " ".join(getattr(stop, "__notes__", ()))
+        _say("Terminated" if ended else "Interrupted", done or "nothing was left behind.")
         return ExitCode.TERMINATED if ended else ExitCode.INTERRUPTED
     except Exception as error:
         if debug:

@@ -78,6 +78,22 @@ class OutputFolder:
             with uninterrupted(), suppress(OSError, OutputInUse):
                 folder._leave()
 
+    @classmethod
+    def tidy(cls, path: Path) -> None:
+        """Remove what runs that were killed left of their work; what others work on stays.
+
+        Raises:
+            OSError: something cannot be removed.
+        """
+        folder = cls(path, "", 0)
+        beside = folder.path.with_name(f".{folder.path.name}{INSIDE}")
+        with uninterrupted(), suppress(OutputInUse):
+            if os.path.isdir(beside):  # False also of a name that no folder can have
+                folder._lock = FolderLock.acquire(beside)
+                folder._leave()
+            else:
+                folder._tidy_inside()
+
     @property
     def location(self) -> str:
         """The output folder, as messages and callers name it."""
@@ -101,7 +117,7 @@ class OutputFolder:
             OutOfDisk, OutputNotWritable: nothing was changed.
         """
         self._check(metadata)
-        with uninterrupted(), disk_errors(self.path):
+        with uninterrupted(f"its evidence is complete, in {self.path}."), disk_errors(self.path):
             HashedFile(self.staging / METADATA, to_text(metadata)).finish()
             sync_folder(self.staging)
             publish(self.staging, self.path)

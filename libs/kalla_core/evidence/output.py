@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kalla_core.errors import InvalidUri
+from kalla_core.evidence.disk import disk_errors
 from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.s3_output import S3Output
@@ -96,3 +97,17 @@ def claim_output(
         shown = mask_text(output)
         raise InvalidUri(f"An output is a folder or s3://bucket/prefix, not {shown}.", uri=shown)
     return OutputFolder.claim(Path(output), run_id, overwrite, attempt)
+
+
+def tidy_output(output: str) -> None:
+    """Remove what a run that was killed left of its work in a folder or beside it.
+
+    What somebody works on stays, and so does evidence. In a bucket it is the next claim that tidies
+    up: nobody can tell there whether the run goes on elsewhere.
+
+    Raises:
+        OutputNotWritable: something cannot be removed.
+    """
+    if not is_s3(output):
+        with disk_errors(Path(output)):
+            OutputFolder.tidy(Path(output))

@@ -129,7 +129,7 @@ class S3Output:
                 key = self._prefix.below(file.name).key
                 if key not in self._pending:
                     self._pending[key] = upload(self._bucket, self.staging / file.name, key)
-            with uninterrupted():
+            with uninterrupted(f"its evidence is complete, in {self.location}."):
                 self._publish(claim, metadata)
 
     def _take(self, run_id: str, attempt: int, overwrite: bool, root: Path) -> None:

@@ -37,6 +37,18 @@ def test_an_error_is_one_paragraph_with_its_code(
     assert printed.out == ""
 
 
+def test_an_interrupt_that_came_when_all_was_done_does_not_say_that_nothing_is_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    late = KeyboardInterrupt()
+    late.add_note("its evidence is complete, in out.")
+
+    code = guarded(lambda: _raising(late), debug=False)
+
+    assert code == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "Interrupted: its evidence is complete, in out.\n"
+
+
 def test_all_faults_of_a_recipe_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     faults = [Fault("empty", "name", "is empty."), Fault("missing", "match_sql", "is missing.")]
 

@@ -85,6 +85,26 @@ async def test_what_a_restart_tells_has_a_number_that_no_progress_had(tmp_path: 
     assert told["progress"] != told["complete"]
 
 
+@pytest.mark.parametrize("evidence", [True, False])
+async def test_what_a_coordinator_that_died_left_of_its_work_is_removed(
+    tmp_path: Path, evidence: bool
+) -> None:
+    runs = tmp_path / "runs"
+    async with office(tmp_path, PuppetHost()) as here:
+        await here.desk.submit(request())
+        await here.until("run-1", "running")
+    if evidence:
+        commit_evidence(str(runs / "run-1"), "run-1", matched=2, left=1, right=0)
+    left = runs / ".run-1.kalla" / "run-1_1_parts" / "matched.parquet"
+    left.mkdir(parents=True)
+    (left / "join-0-1").write_text("half")
+
+    async with office(tmp_path, PuppetHost()) as here:
+        await here.until("run-1", "succeeded" if evidence else "running")
+
+    assert [path.name for path in runs.iterdir()] == (["run-1"] if evidence else [])
+
+
 async def test_a_failure_that_tells_of_more_than_json_is_kept_as_text(tmp_path: Path) -> None:
     error = Crashed("lost", path=tmp_path, at=timedelta(seconds=1))
     async with office(tmp_path, PuppetHost(free=True, error=error)) as here:

@@ -175,6 +175,39 @@ def test_a_folder_that_is_held_is_in_use(tmp_path: Path) -> None:
     commit(tmp_path / "out", "run-3")
 
 
+def left_by_a_killed_run(output: Path) -> None:
+    parts = output.with_name(f".{output.name}.kalla") / "run-1_1_parts" / MATCHED
+    parts.mkdir(parents=True)
+    (parts / "join-0-1").write_text("half")
+    (parts.parents[1] / "lock").touch()
+
+
+def test_what_a_killed_run_left_is_tidied_and_evidence_stays(tmp_path: Path) -> None:
+    commit(tmp_path / "out", "run-0")
+    before = everything_below(tmp_path)
+    left_by_a_killed_run(tmp_path / "out")
+
+    OutputFolder.tidy(tmp_path / "out")
+
+    assert everything_below(tmp_path) == before
+
+
+def test_what_somebody_works_on_is_not_tidied(tmp_path: Path) -> None:
+    with OutputFolder.claim(tmp_path / "out", "run-1") as folder:
+        (folder.staging / MATCHED).write_text("half")
+
+        OutputFolder.tidy(tmp_path / "out")
+
+        assert (folder.staging / MATCHED).read_text() == "half"
+
+
+@pytest.mark.parametrize("name", ["out", "o" * 250])
+def test_where_nothing_was_left_nothing_is_made(tmp_path: Path, name: str) -> None:
+    OutputFolder.tidy(tmp_path / name)
+
+    assert names_below(tmp_path) == []
+
+
 def test_a_link_to_the_folder_is_the_same_folder(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")

@@ -1,7 +1,8 @@
 """What becomes of the jobs that a coordinator finds when it starts.
 
 Those that were queued wait as before. One that was running has its evidence, and then it has
-succeeded; or it has not, and it runs again from the start as the next attempt. Evidence in S3 is
+succeeded; or it has not, and it runs again from the start as the next attempt. What the process
+before this one left of its work is removed, as nobody may claim that place again. Evidence in S3 is
 looked for while the coordinator works already: S3 may be slow to answer, or not answer at all.
 """
 
@@ -20,6 +21,7 @@ from kalla_coordinator.jobs.stages import succeeded
 from kalla_coordinator.jobs.store import JobStore
 from kalla_core.errors import KallaError, OutputUnavailable, RequestRefused
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.output import tidy_output
 from kalla_core.evidence.reader import open_evidence
 from kalla_core.ids import RunId
 from kalla_core.observe.logs import get_logger
@@ -107,6 +109,7 @@ async def _look(
         attempt=job.attempt,
         status=live.job.status.value,
     )
+    await asyncio.to_thread(_tidy, job.run_id, job.output_path)
     runner.take_up(live)
     if look_again_s is not None:
         runner.go_on()
@@ -127,6 +130,13 @@ async def _found(
         if look_again_s is None or time.monotonic() - began > _LONGEST_LOOK_S:
             return None
         await asyncio.sleep(look_again_s)
+
+
+def _tidy(run_id: RunId, output: str) -> None:
+    try:
+        tidy_output(output)
+    except KallaError as error:
+        get_logger().warning("output_not_tidied", run_id=run_id, cause=error.message)
 
 
 def _live(record: JobRecord) -> LiveJob:
