@@ -22,7 +22,6 @@ from tests.support.places import (
     COMMITTING,
     FETCHING,
     JOINING,
-    OF_EXECUTORS,
     PLANNING,
     SCANNING,
     SETTLING,
@@ -30,7 +29,6 @@ from tests.support.places import (
 from tests.support.processes import children_of, ends_soon
 from tests.support.real_cluster import until
 from tests.support.receiver import Received, Receiver, receiving_apart
-from tests.support.stops import Stops
 from tests.support.wired_cluster import Given, WiredCluster, wired_cluster
 
 PATIENCE_S = 60
@@ -74,7 +72,7 @@ def test_a_coordinator_that_is_killed_while_a_job(
 ) -> None:
     state, output = STATES[name], tmp_path / "out"
     with receiving_apart() as receiver, wired_cluster(tmp_path) as cluster:
-        stops = _stops(cluster, state.place)
+        stops = cluster.stops_at(state.place)
         stops.arm(state.place)
         run_id = cluster.submit(recipe_of(dataset), output, callback_url=receiver.url)
         with _cancelled_if(cluster, run_id, state), stops.held(state.place):
@@ -124,7 +122,7 @@ def test_a_coordinator_that_is_killed_again_and_again_tries_a_job_until_it_is_do
 ) -> None:
     kills = (SCANNING, COMMITTING, JOINING, PLANNING)
     with wired_cluster(tmp_path) as cluster:
-        at = {place: _stops(cluster, place) for place in kills}
+        at = {place: cluster.stops_at(place) for place in kills}
         at[kills[0]].arm(kills[0])
         run_id = cluster.submit(recipe_of(dataset), tmp_path / "out")
         for place, following in pairwise((*kills, None)):
@@ -137,10 +135,6 @@ def test_a_coordinator_that_is_killed_again_and_again_tries_a_job_until_it_is_do
         is_as_before(cluster, dataset, tmp_path / "next")
 
     assert job["attempt"] == len(kills) + 1
-
-
-def _stops(cluster: WiredCluster, place: str) -> Stops:
-    return cluster.workers[0].stops if place in OF_EXECUTORS else cluster.stops
 
 
 def _killed(cluster: WiredCluster) -> list[int]:

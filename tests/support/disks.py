@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.tether import MOUNTED, NAMES
+
 
 @dataclass(frozen=True)
 class Disk:
@@ -19,14 +21,22 @@ class Disk:
 
     folder: Path
 
+    @property
+    def used(self) -> Path:
+        """A folder on it, apart from what fills it."""
+        folder = self.folder / "used"
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def fill(self) -> None:
-        """Take all the room that is left."""
+        """Take all the room that is left; asserts that it did."""
         descriptor = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             for size in (1 << 16, 1 << 12):
                 self._take(descriptor, size)
         finally:
             os.close(descriptor)
+        assert os.statvfs(self.folder).f_bavail == 0
 
     def free(self) -> None:
         """Give the room back."""
@@ -49,8 +59,9 @@ class Disk:
 def small_disk(folder: Path, size_bytes: int) -> Iterator[Disk]:
     """Mount a disk on a new folder; skips the test, aloud, where nothing may be mounted."""
     folder.mkdir()
+    device = MOUNTED + os.environ.get(NAMES, "").rpartition(" ")[2]
     said = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "kalla-test", str(folder)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", device, str(folder)],
         capture_output=True,
         text=True,
     )

@@ -30,5 +30,12 @@ FETCHING = "kalla_executor.fetch:fetch_all"
 JOINING = "kalla_core.engine.join_fragment:run_join"
 """A slot has all it needs for a join."""
 
+LOCAL_SCANNING = "kalla_core.engine.scan:scan"
+"""A local run has a part to read."""
+
+LOCAL_MATCHING = "kalla_core.engine.matching_stage:run_matching"
+"""A local run has read all rows."""
+
 OF_COORDINATORS = (PLANNING, COLLECTING, COMMITTING, COMMITTED, CANCELLING, SETTLING)
 OF_EXECUTORS = (SCANNING, SPOOLING, FETCHING, JOINING)
+OF_LOCAL_RUNS = (LOCAL_SCANNING, LOCAL_MATCHING, COMMITTING)

@@ -100,8 +100,11 @@ def receiving_apart() -> Iterator[Receiver]:
     thread.start()
     context = receiving()
     try:
-        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result()
-        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result()
+        receiver = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result()
+        try:
+            yield receiver
+        finally:
+            asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -7,6 +7,7 @@ them; the product knows of nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,9 +33,8 @@ class Stops:
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables by which a process knows of them."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         return {
-            "PYTHONPATH": str(HOOKS),
+            "PYTHONPATH": os.pathsep.join([str(HOOKS), *_paths()]),
             "STOPS": str(self.folder),
             "STOPS_AT": " ".join(self.places),
         }
@@ -76,6 +76,11 @@ class Stops:
 
     def _arm(self, place: str, what: str) -> None:
         assert place in self.places, place
+        self.folder.mkdir(parents=True, exist_ok=True)
         fresh = self.folder / f"{place}.fresh"
         fresh.write_text(what)
         fresh.rename(self.folder / place)
+
+
+def _paths() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]

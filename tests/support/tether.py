@@ -1,4 +1,4 @@
-"""Ends what a test process has started once that is gone, killed or not.
+"""Ends what a test process has started once that is gone, killed or not, and takes disks away.
 
 Everything it starts inherits a variable that names it, whatever session or parent it has later. A
 process apart waits for the end of a pipe whose other end only the test process has, and then ends
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 import uuid
@@ -17,6 +18,9 @@ from pathlib import Path
 
 NAMES = "TESTS_TETHERED_TO"
 """Names of the test process, after those of others that it was started by."""
+
+MOUNTED = "kalla-"
+"""What the devices of disks begin with that tests have mounted; their name follows."""
 
 _GRACE_S = 5.0
 _PATIENCE_S = 60.0
@@ -72,7 +76,16 @@ def end_all(name: str) -> None:
         time.sleep(_LOOK_INTERVAL_S)
 
 
+def unmount(name: str) -> None:
+    """Take away the disks that bear a name."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        device, folder, *_ = line.split()
+        if device == MOUNTED + name:
+            subprocess.run(["umount", "-l", folder], check=False)
+
+
 if __name__ == "__main__":
     while os.read(0, 4096):
         continue
     end_all(sys.argv[1])
+    unmount(sys.argv[1])

@@ -55,12 +55,14 @@ class Given:
         flags: of the coordinator.
         variables: of all; `worker_variables` those of executors beside them, by place.
         spools: folders of spools, by place; those that are not here are made.
+        staging: the staging path of the coordinator; one of its own if None.
     """
 
     flags: Sequence[str] = ()
     variables: Mapping[str, str] | None = None
     worker_variables: Mapping[int, Mapping[str, str]] | None = None
     spools: Mapping[int, Path] | None = None
+    staging: Path | None = None
 
 
 @dataclass
@@ -77,6 +79,10 @@ class WiredCluster(Cluster):
     def told(self, event: str) -> bool:
         """Whether the coordinator has said an event."""
         return f'"event": "{event}"' in self.coordinator.log.read_text()
+
+    def stops_at(self, place: str) -> Stops:
+        """Return the stops of the process that comes to a place; the first executor of several."""
+        return self.workers[0].stops if place in OF_EXECUTORS else self.stops
 
     def start_again(self) -> None:
         """Start another coordinator on the same store, for one that is gone."""
@@ -116,7 +122,8 @@ def wired_cluster(
 def _coordinator(stack: ExitStack, folder: Path, given: Given, stops: Stops) -> Process:
     variables = {**stops.environment, **(given.variables or {})}
     flags = ("--executor-grace", "1s", *given.flags)
-    return stack.enter_context(coordinator_process(folder / "staging", *flags, **variables))
+    staging = given.staging or folder / "staging"
+    return stack.enter_context(coordinator_process(staging, *flags, **variables))
 
 
 def _worker(
