@@ -161,7 +161,7 @@ def test_only_the_columns_asked_for_are_delivered_whatever_the_filters_are_about
 ) -> None:
     table = ledger(ROWS)
     spec = kind.put(tmp_path, table)
-    filtered = type(spec)(spec.alias, spec.type, spec.uri, filters=(FILTERS[1],))
+    filtered = replace(spec, filters=(FILTERS[1],))
     connector = connector_for(filtered)
     expected = table.slice(100, 301).select([n for n in table.column_names if n in columns])
 
@@ -205,7 +205,7 @@ def test_filters_keep_the_same_rows_and_count_the_others(
 ) -> None:
     table = ledger(ROWS)
     spec = kind.put(tmp_path, table)
-    filtered = type(spec)(spec.alias, spec.type, spec.uri, filters=(each,))
+    filtered = replace(spec, filters=(each,))
     connector = connector_for(filtered)
     expected = [row for row in table.to_pylist() if passes(each, row[each.column])]
 
@@ -222,9 +222,7 @@ def test_filters_keep_the_same_rows_and_count_the_others(
 def test_a_preview_is_the_first_rows_that_pass(kind: SourceKind, tmp_path: Path) -> None:
     table = ledger(ROWS)
     spec = kind.put(tmp_path, table)
-    filtered = type(spec)(
-        spec.alias, spec.type, spec.uri, filters=(Filter("id", FilterOp.GTE, 450),)
-    )
+    filtered = replace(spec, filters=(Filter("id", FilterOp.GTE, 450),))
     connector = connector_for(spec)
 
     with connector.pin(spec) as pinned:
@@ -324,7 +322,7 @@ def test_a_filter_that_cannot_be_applied_is_refused_before_any_row_is_read(
     kind: SourceKind, tmp_path: Path, each: Filter, error: type[KallaError]
 ) -> None:
     spec = kind.put(tmp_path, ledger(ROWS))
-    wrong = type(spec)(spec.alias, spec.type, spec.uri, filters=(each,))
+    wrong = replace(spec, filters=(each,))
     connector = connector_for(wrong)
 
     with connector.pin(spec) as right, connector.pin(wrong) as pinned:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.recipe.model import SourceSpec
+from kalla_core.recipe.parse import parse_source
 from kalla_core.s3.location import S3Location
 from tests.support.postgres import SPARSE, database_of, new_database, sql_type
 from tests.support.s3 import s3_server
@@ -115,6 +116,30 @@ def _csv_file(folder: Path, table: pa.Table) -> SourceSpec:
     path = folder / "ledger.csv"
     path.write_bytes(_csv_bytes(table, csv.QUOTE_MINIMAL))
     return file_spec(path)
+
+
+def _formatted_csv_file(folder: Path, table: pa.Table) -> SourceSpec:
+    """As a bank writes it: a preamble, a total, signs and words of its own."""
+    path = folder / "ledger.csv"
+    lines = [";".join(_bank_cell(value) for value in row.values()) for row in table.to_pylist()]
+    written = "\r\n".join(["Export", ";".join(table.column_names), *lines, 'Total;"', ""])
+    path.write_bytes(written.encode())
+    found = {
+        "delimiter": ";", "decimal": ",", "thousands": ".", "date": "%d.%m.%Y", "header": "id",
+        "timestamp": "%d.%m.%Y %H:%M:%S.%f", "true": "ja", "false": "nein", "stop": "Total",
+    }  # fmt: skip
+    document = {"alias": "ledger", "type": "file", "uri": str(path), "format": found}
+    return parse_source(document)
+
+
+def _bank_cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "ja" if value else "nein"
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}".translate(str.maketrans(",.", ".,"))
+    if isinstance(value, date):
+        return value.strftime("%d.%m.%Y %H:%M:%S.%f" if isinstance(value, datetime) else "%d.%m.%Y")
+    return _cell(value, isinstance(value, str))
 
 
 def _quoted_csv_file(folder: Path, table: pa.Table) -> SourceSpec:
@@ -231,6 +256,7 @@ def _change_object(spec: SourceSpec) -> None:
 KINDS = (
     SourceKind("csv", _csv_file, typed=False),
     SourceKind("csv-quoted-crlf-bom", _quoted_csv_file, typed=False),
+    SourceKind("csv-formatted", _formatted_csv_file, typed=False),
     SourceKind("csv-gz", _csv_gz_file, typed=False, splits=False),
     SourceKind("csv-folder", _csv_folder, typed=False, splits=False),
     SourceKind("parquet", _parquet_file),
@@ -240,6 +266,13 @@ KINDS = (
     SourceKind("postgres-view", _postgres_view, counts=False, splits=False, change=_end_holders),
     SourceKind("postgres-partitions", _postgres_partitions, change=_end_holders),
     SourceKind("s3-csv", _in_s3(_csv_file), typed=False, in_s3=True, change=_change_object),
+    SourceKind(
+        "s3-csv-formatted",
+        _in_s3(_formatted_csv_file),
+        typed=False,
+        in_s3=True,
+        change=_change_object,
+    ),
     SourceKind(
         "s3-csv-gz",
         _in_s3(_csv_gz_file),

@@ -8,8 +8,28 @@ from typing import Any
 import pyarrow as pa
 
 from kalla_core.recipe.model import Filter, SourceSpec, SourceType
+from kalla_core.recipe.parse import parse_source
 from kalla_core.sources.protocol import Connector, Part, PinnedSource, Statistics
 from kalla_core.sources.registry import connector_for
+
+Rows = list[tuple[Any, ...]]
+
+
+def format_spec(
+    path: Path | str, found: dict[str, Any], types: dict[str, str] | None = None
+) -> SourceSpec:
+    """Return the spec of a file that is written in a format."""
+    return parse_source(
+        {"alias": "bank", "type": "file", "uri": str(path), "format": found, "types": types or {}}
+    )
+
+
+def format_rows(
+    path: Path | str, found: dict[str, Any], parts: int = 1, types: dict[str, str] | None = None
+) -> Rows:
+    """Return the rows of a file that is written in a format."""
+    table = read_table(format_spec(path, found, types), parts)
+    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def file_spec(

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
 from kalla_core.recipe.moment_formats import check_format
-from kalla_core.recipe.source_format import AS_USUAL, NO_QUOTE, AmountForm, SourceFormat
+from kalla_core.recipe.source_format import (
+    AS_USUAL,
+    NO_QUOTE,
+    AmountForm,
+    DebitSign,
+    SignedAmount,
+    SourceFormat,
+)
 
 MAX_SKIPPED = 1000
+MAX_EXPRESSION = 500
 _ALL = "all"
 _TAB = {"tab": "\t", "\\t": "\t"}
 
@@ -26,6 +37,13 @@ def _sign(text: str) -> str:
     sign = _TAB.get(text.lower(), text)
     if len(sign) != 1 or not sign.isascii() or sign in "\r\n\0":
         raise _wrong(f"Must be one ASCII character other than a line break, not {text!r}.")
+    return sign
+
+
+def _delimiter(text: str) -> str:
+    sign = _sign(text)
+    if sign == '"':
+        raise _wrong("Must be one ASCII character other than a quote or a line break.")
     return sign
 
 
@@ -73,6 +91,20 @@ def _header(value: object) -> object:
     )
 
 
+def _expression(text: str) -> str:
+    try:
+        pc.match_substring_regex(pa.array([""]), text)
+    except pa.ArrowInvalid as error:
+        raise _wrong(f"Must be a regular expression, and `{text}` is none: {error}.") from error
+    return text
+
+
+def _named(text: str) -> str:
+    if not text.strip():
+        raise _wrong("Must not be empty.")
+    return text
+
+
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -94,12 +126,36 @@ Timestamps = Annotated[
 Forms = Annotated[list[Annotated[AmountForm, Field(strict=False)]], BeforeValidator(_forms)]
 
 
+Expression = Annotated[
+    str, Field(max_length=MAX_EXPRESSION), AfterValidator(_named), AfterValidator(_expression)
+]
+Name = Annotated[str, Field(max_length=MAX_EXPRESSION), AfterValidator(_named)]
+
+
+class AmountDocument(BaseModel):
+    """A signed amount out of a column of credits and one of debits."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: Name
+    credit: Name
+    debit: Name
+    debit_sign: Annotated[DebitSign, Field(strict=False)] | None = None
+
+    @field_validator("debit")
+    @classmethod
+    def _another(cls, value: str, info: ValidationInfo) -> str:
+        if value == info.data.get("credit"):
+            raise _wrong(f"Must be another column than `credit`, which is {value!r}.")
+        return value
+
+
 class FormatDocument(BaseModel):
     """How the text of a source is written."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    delimiter: Sign | None = None
+    delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     quote: Annotated[str, AfterValidator(_quote)] | None = None
     escape: Sign | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] | None = None
@@ -116,6 +172,9 @@ class FormatDocument(BaseModel):
     skip_last: Skipped = 0
     trailing_delimiter: bool = False
     amounts: Forms | None = None
+    stop: Expression | None = None
+    row_number: Name | None = None
+    amount: AmountDocument | None = None
 
     @field_validator("quote", "escape", "comment")
     @classmethod
@@ -143,6 +202,8 @@ def format_of(document: FormatDocument | None) -> SourceFormat:
         return AS_USUAL
     lists = ("dates", "timestamps", "true_words", "false_words", "nulls", "amounts")
     said = {name: getattr(document, name) for name in FormatDocument.model_fields}
+    amount = document.amount
+    said["amount"] = None if amount is None else SignedAmount(**dict(amount))
     return SourceFormat(**said | {name: tuple(said[name] or ()) for name in lists})
 
 
@@ -152,6 +213,11 @@ def format_document(found: SourceFormat) -> Mapping[str, Any]:
     for name, field in FormatDocument.model_fields.items():
         value = getattr(found, name)
         if value != getattr(AS_USUAL, name):
-            listed = list(value) if isinstance(value, tuple) else value
-            document[field.alias or name] = listed
+            document[field.alias or name] = _plain(value)
     return document
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, SignedAmount):
+        return {name: said for name, said in asdict(value).items() if said is not None}
+    return list(value) if isinstance(value, tuple) else value

@@ -23,6 +23,30 @@ class AmountForm(StrEnum):
     BLANKS = "blanks"
 
 
+class DebitSign(StrEnum):
+    """How amounts in a column of debits are written."""
+
+    PLUS = "plus"
+    MINUS = "minus"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAmount:
+    """A column made of two: what was credited less what was debited.
+
+    Attributes:
+        name: of the column made; the two others stay.
+        credit: the column of what comes in.
+        debit: the column of what goes out.
+        debit_sign: what debits are written with; None where values tell that they are positive.
+    """
+
+    name: str
+    credit: str
+    debit: str
+    debit_sign: DebitSign | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFormat:
     """How a CSV source is written; None and empty for what is not said.
@@ -36,7 +60,11 @@ class SourceFormat:
         header: the number of the line with the names, what it starts with, or whether there is one.
         skip_first: lines at the beginning of each file that are passed over.
         skip_last: lines at the end of each file, blank ones aside, that are passed over.
+        stop: a regular expression of RE2; in each file the first line behind the header that begins
+            so, and all behind it, are passed over.
         trailing_delimiter: whether each row ends with one delimiter more than it needs.
+        row_number: the column to be made that counts the rows of the source from 1.
+        amount: the column to be made of credits and debits.
     """
 
     delimiter: str | None = None
@@ -56,6 +84,9 @@ class SourceFormat:
     skip_last: int = 0
     trailing_delimiter: bool = False
     amounts: tuple[AmountForm, ...] = ()
+    stop: str | None = None
+    row_number: str | None = None
+    amount: SignedAmount | None = None
 
 
 AS_USUAL = SourceFormat()

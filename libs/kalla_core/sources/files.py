@@ -38,6 +38,7 @@ from kalla_core.sources.protocol import (
 )
 from kalla_core.sources.store import ByteStore, StoredFile
 from kalla_core.sources.uri import FileFormat, FileUri, absolute, parse_file_uri
+from kalla_core.sources.uri_format import merged
 
 _ENDINGS: Mapping[str, FileFormat] = {
     ".csv": FileFormat.CSV,
@@ -171,7 +172,7 @@ class FileConnector:
         resolved = replace(spec, uri=absolute(_uri(spec), Path.cwd()))
         uri = parse_file_uri(_uri(resolved))
         file_format, files = _of_format(self._store.list(uri.location), uri)
-        source = FileSource(self._store, files, uri.options, spec.types, spec.format)
+        source = self._file_source(spec, uri, files)
         shape = self._formats[file_format].shape(source)
         return PinnedSource(
             spec=resolved,
@@ -184,8 +185,12 @@ class FileConnector:
     def _source(self, pinned: PinnedSource) -> FileSource:
         uri = parse_file_uri(_uri(pinned.spec))
         files = tuple(StoredFile.from_json(file) for file in pinned.identity["files"])
-        spec = pinned.spec
-        return FileSource(self._store, files, uri.options, spec.types, spec.format)
+        return self._file_source(pinned.spec, uri, files)
+
+    def _file_source(
+        self, spec: SourceSpec, uri: FileUri, files: tuple[StoredFile, ...]
+    ) -> FileSource:
+        return FileSource(self._store, files, spec.types, merged(uri.options.written, spec.format))
 
     def _format(self, pinned: PinnedSource) -> FormatReader:
         return self._formats[FileFormat(pinned.detail["format"])]

@@ -15,7 +15,6 @@ from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.protocol import JsonObject, Part, PinnedSource, Statistics
 from kalla_core.sources.store import NO_PROMISE, ByteStore, Promise, StoredFile
-from kalla_core.sources.uri import FileOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +23,11 @@ class FileSource:
 
     Attributes:
         types: the recipe's `types`.
-        format: the recipe's `format`.
+        format: the recipe's `format`, and what the URI says of it.
     """
 
     store: ByteStore
     files: tuple[StoredFile, ...]
-    options: FileOptions
     types: Mapping[str, str]
     format: SourceFormat = AS_USUAL
 

@@ -7,12 +7,8 @@ values are everything up to the next `&`. Where there is none such, what follows
 looks like `name=value&…` is taken for options that do not exist. A path that itself looks like that
 is written as `file:///` with `%3F` for the question mark.
 
-| option       | meaning                                                     | default         |
-|--------------|-------------------------------------------------------------|-----------------|
-| `format`     | `csv` or `parquet`                                          | from the ending |
-| `delimiter`  | one ASCII character, or `tab`, `\t`, `%09`                  | `,`             |
-| `null`       | an unquoted text that also means NULL; may be given again   | none            |
-| `header`     | `false`: no header, columns are `column_1`, `column_2`, …   | `true`          |
+`format` is what the files are, `csv` or `parquet`; every other option is a field of a source's
+`format` (see `uri_format`).
 """
 
 from __future__ import annotations
@@ -27,6 +23,8 @@ from urllib.parse import quote, unquote
 
 from kalla_core.errors import InvalidUri, NotAllowed
 from kalla_core.recipe.nearest import nearest
+from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
+from kalla_core.sources.uri_format import FIELDS, LISTED, formatted
 
 FILE_SCHEME = "file"
 
@@ -35,14 +33,13 @@ _SCHEME_OR_ALMOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/+")
 _HOST_OF_FILE = re.compile(r"file://[^/]", re.IGNORECASE)
 _NO_PORT = re.compile(r"([^/?#:\[]*:)(?!\d*(?:[/?#,]|\Z))[^/?#]+")
 _OPTIONS_BEFORE = re.compile(r"[^?]*\?\w+=")
-_OPTION = r"(?:format|delimiter|null|header)=[^&]*"
+_OPTION = rf"(?:format|{'|'.join(FIELDS)})=[^&]*"
 _KNOWN_QUERY = re.compile(rf"\?({_OPTION}(?:&{_OPTION})*)\Z", re.DOTALL)
 _QUERY = re.compile(r"[A-Za-z_]+=[^/&]*(?:&[A-Za-z_]+=[^/&]*)*")
 _SECRET = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRET_OPTION = re.compile(
     r"([?&][^=&?]*(?:password|passwd|secret|token|credential|signature|key)[^=&?]*=)[^&]*", re.I
 )
-_DELIMITER_WORDS = {"tab": "\t", "\\t": "\t"}
 _MASK = "***"
 
 
@@ -55,12 +52,10 @@ class FileFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """How a file is to be read; `format` None leaves it to the ending."""
+    """What files are, None leaving it to their ending, and how they are written."""
 
     format: FileFormat | None = None
-    delimiter: str = ","
-    nulls: tuple[str, ...] = ()
-    header: bool = True
+    written: SourceFormat = AS_USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,18 +202,17 @@ def _options(query: str, uri: str) -> FileOptions:
     for piece in query.split("&") if query else ():
         name, _, value = piece.partition("=")
         values.setdefault(name, []).append(unquote(value))
-    readers = {"format": _format, "delimiter": _delimiter, "header": _header}
+    known = ("format", *FIELDS)
     for name, given in values.items():
-        if name not in (*readers, "null"):
-            raise InvalidUri(_unknown_option(name, (*readers, "null"), uri), uri=mask(uri))
-        if name in readers and len(given) > 1:
+        if name not in known:
+            raise InvalidUri(_unknown_option(name, known, uri), uri=mask(uri))
+        if name not in LISTED and len(given) > 1:
             raise InvalidUri(f"`{mask(uri)}` gives `{name}` more than once.", uri=mask(uri))
-    return FileOptions(
-        format=_format(values["format"][0], uri) if "format" in values else None,
-        delimiter=_delimiter(values["delimiter"][0], uri) if "delimiter" in values else ",",
-        nulls=tuple(values.get("null", ())),
-        header=_header(values["header"][0], uri) if "header" in values else True,
-    )
+    chosen = values.pop("format", None)
+    written, wrong = formatted(values)
+    if wrong:
+        raise InvalidUri(f"`{mask(uri)}`: {wrong}", uri=mask(uri))
+    return FileOptions(None if chosen is None else _format(chosen[0], uri), written)
 
 
 def _unknown_option(name: str, known: tuple[str, ...], uri: str) -> str:
@@ -234,26 +228,3 @@ def _format(value: str, uri: str) -> FileFormat:
         raise InvalidUri(
             f"`{mask(uri)}`: format is `csv` or `parquet`, not `{value}`.", uri=mask(uri)
         ) from None
-
-
-def _delimiter(value: str, uri: str) -> str:
-    character = _DELIMITER_WORDS.get(value.lower(), value)
-    if len(character) != 1 or not character.isascii() or character in '"\r\n\0':
-        raise InvalidUri(
-            f"`{mask(uri)}`: a delimiter is one ASCII character other than a quote or a line"
-            f" break, not `{value}`.",
-            uri=mask(uri),
-        )
-    return character
-
-
-def _header(value: str, uri: str) -> bool:
-    match value.lower():
-        case "true" | "1" | "yes":
-            return True
-        case "false" | "0" | "no":
-            return False
-        case _:
-            raise InvalidUri(
-                f"`{mask(uri)}`: header is `true` or `false`, not `{value}`.", uri=mask(uri)
-            )

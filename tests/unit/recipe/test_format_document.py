@@ -39,6 +39,24 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("skip_last", 1001, "", "Must be at most 1000"),
     ("trailing_delimiter", "yes", "", "Must be true or false"),
     ("amounts", "roman", "[0]", "parentheses"),
+    ("stop", "(", "", "Must be a regular expression, and `(` is none"),
+    ("stop", " ", "", "Must not be empty."),
+    ("row_number", "", "", "Must not be empty."),
+    ("row_number", True, "", "Must be text"),
+    ("amount", "n", "", "Must be an object"),
+    (
+        "amount",
+        {"name": "n", "credit": "c", "debit": "c"},
+        ".debit",
+        "another column than `credit`",
+    ),
+    (
+        "amount",
+        {"name": "n", "credit": "c", "debit": "d", "debit_sign": "-"},
+        ".debit_sign",
+        "plus",
+    ),
+    ("delimiter", '"', "", "other than a quote or a line break."),
     ("colour", "red", "", "colour"),
 ]
 
@@ -97,6 +115,8 @@ def test_a_format_is_written_as_it_was_read() -> None:
         "date": ["%d.%m.%Y"], "timestamp": ["%d.%m.%Y %H:%M"], "true": ["ja"], "false": ["nein"],
         "null": ["n/a", "-"], "comment": "#", "header": 3, "skip_first": 1, "skip_last": 2,
         "trailing_delimiter": True, "amounts": ["parentheses", "currency"],
+        "stop": "Total|Sum", "row_number": "line",
+        "amount": {"name": "n", "credit": "c", "debit": "d", "debit_sign": "minus"},
     }  # fmt: skip
 
     recipe = parse_recipe(changed(sources__right__format=written))

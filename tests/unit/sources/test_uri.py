@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from kalla_core.errors import InvalidUri, NotAllowed
+from kalla_core.recipe.source_format import AmountForm, SourceFormat
 from kalla_core.sources.uri import (
     FileFormat,
     FileOptions,
@@ -14,6 +15,8 @@ from kalla_core.sources.uri import (
     parse_file_uri,
     scheme_of,
 )
+
+PLUS, BLANKS = AmountForm.PLUS, AmountForm.BLANKS
 
 
 @pytest.mark.parametrize(
@@ -37,26 +40,41 @@ def test_a_path_is_taken_literally_and_a_file_uri_decoded(uri: str, location: st
 @pytest.mark.parametrize(
     ("query", "options"),
     [
-        ("", FileOptions()),
-        ("?format=CSV", FileOptions(format=FileFormat.CSV)),
-        ("?format=parquet", FileOptions(format=FileFormat.PARQUET)),
-        ("?delimiter=;", FileOptions(delimiter=";")),
-        ("?delimiter=%3B&header=false", FileOptions(delimiter=";", header=False)),
-        ("?delimiter=|&null=NULL&null=%5CN", FileOptions(delimiter="|", nulls=("NULL", "\\N"))),
-        ("?delimiter=tab", FileOptions(delimiter="\t")),
-        ("?delimiter=\\t", FileOptions(delimiter="\t")),
-        ("?delimiter=%09", FileOptions(delimiter="\t")),
-        ("?null=+", FileOptions(nulls=("+",))),
-        ("?null=N/A", FileOptions(nulls=("N/A",))),
-        ("?null=N/A&null=n/a&delimiter=;", FileOptions(delimiter=";", nulls=("N/A", "n/a"))),
-        ("?delimiter=/&null=?", FileOptions(delimiter="/", nulls=("?",))),
-        ("?null=a=b?null=c", FileOptions(nulls=("a=b?null=c",))),
-        ("?null=-/-&header=false", FileOptions(nulls=("-/-",), header=False)),
-        ("?header=TRUE", FileOptions()),
+        ("", SourceFormat()),
+        ("?delimiter=;", SourceFormat(delimiter=";")),
+        ("?delimiter=%3B&header=false", SourceFormat(delimiter=";", header=False)),
+        ("?delimiter=|&null=NULL&null=%5CN", SourceFormat(delimiter="|", nulls=("NULL", "\\N"))),
+        ("?delimiter=tab", SourceFormat(delimiter="\t")),
+        ("?delimiter=\\t", SourceFormat(delimiter="\t")),
+        ("?delimiter=%09", SourceFormat(delimiter="\t")),
+        ("?null=+", SourceFormat(nulls=("+",))),
+        ("?null=N/A", SourceFormat(nulls=("N/A",))),
+        ("?null=N/A&null=n/a&delimiter=;", SourceFormat(delimiter=";", nulls=("N/A", "n/a"))),
+        ("?delimiter=/&null=?", SourceFormat(delimiter="/", nulls=("?",))),
+        ("?null=a=b?null=c", SourceFormat(nulls=("a=b?null=c",))),
+        ("?null=-/-&header=false", SourceFormat(nulls=("-/-",), header=False)),
+        ("?header=TRUE", SourceFormat(header=True)),
+        ("?header=0&skip_first=3", SourceFormat(header=False, skip_first=3)),
+        ("?header=12&skip_last=1", SourceFormat(header=12, skip_last=1)),
+        ("?header=Buchungstag", SourceFormat(header="Buchungstag")),
+        ("?encoding=latin1&decimal=,", SourceFormat(encoding="iso8859-1", decimal=",")),
+        ("?date=%d.%m.%Y&date=%25d/%m/%y", SourceFormat(dates=("%d.%m.%Y", "%d/%m/%y"))),
+        ("?trailing_delimiter=yes", SourceFormat(trailing_delimiter=True)),
+        ("?true=Y&false=N", SourceFormat(true_words=("Y",), false_words=("N",))),
+        ("?amounts=plus&amounts=blanks", SourceFormat(amounts=(PLUS, BLANKS))),
+        ("?amounts=all", SourceFormat(amounts=tuple(AmountForm))),
+        ("?row_number=line&stop=Total", SourceFormat(row_number="line", stop="Total")),
     ],
 )
-def test_options_follow_the_last_question_mark(query: str, options: FileOptions) -> None:
-    assert parse_file_uri(f"in.csv{query}").options == options
+def test_options_follow_the_last_question_mark(query: str, options: SourceFormat) -> None:
+    assert parse_file_uri(f"in.csv{query}").options == FileOptions(written=options)
+
+
+@pytest.mark.parametrize("word", ["csv", "CSV", "Csv"])
+def test_what_files_are_is_an_option_in_any_case(word: str) -> None:
+    options = parse_file_uri(f"in.data?format={word}&decimal=,").options
+
+    assert options == FileOptions(FileFormat.CSV, SourceFormat(decimal=","))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +86,11 @@ def test_options_follow_the_last_question_mark(query: str, options: FileOptions)
         ("in.csv?delimiter=%22", "one ASCII character"),
         ("in.csv?delimiter=é", "one ASCII character"),
         ("in.csv?delimiter=", "one ASCII character"),
-        ("in.csv?header=maybe", "`true` or `false`"),
+        ("in.csv?header=", "Must be a line's number from 1 to 1000, what that line starts with"),
+        ("in.csv?skip_last=some", "`skip_last`: Must be a whole number"),
+        ("in.csv?trailing_delimiter=some", "Must be true or false"),
+        ("in.csv?date=%d.%m", "`%d.%m` needs one directive for the year"),
+        ("in.csv?date=%d&stop=(&amounts=roman", "`stop`: Must be a regular expression"),
         ("in.csv?format=xlsx", "`csv` or `parquet`"),
         ("in.csv?header=true&header=false", "more than once"),
         ("file://otherhost/in.csv", "host otherhost"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.dialect import Dialect
-from kalla_core.sources.csv.footer import end_of_rows
+from kalla_core.sources.csv.encodings import has_byte_order, with_byte_order
+from kalla_core.sources.csv.footer import end_of_rows, stopping_record
 from kalla_core.sources.csv.header import Header, delimiter_remedy, read_header
 from kalla_core.sources.folder_columns import missing_notes
 from kalla_core.sources.formats import FileSource
@@ -23,6 +24,7 @@ _GZIP_GUESS = 5
 """How much larger a gzip file is thought to be when it is unpacked; only sizes rest on it."""
 
 _SHOWN_COLUMNS = 5
+_GLANCE_BYTES = 4096
 
 Read = Callable[[int], bytes]
 
@@ -131,7 +133,7 @@ class CsvSource:
                 zip(source.files, detail["bodies"], strict=True)
             )
         )
-        return CsvSource(source, files, Dialect.of(source.options, source.format))
+        return CsvSource(source, files, Dialect.of(source.format))
 
 
 def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...], tuple[str, ...]]:
@@ -143,7 +145,7 @@ def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...], tup
         SourceUnreadable: see `read_header`; files without headers that have unlike columns; or a
             file that shares no column with the others.
     """
-    dialect = Dialect.of(source.options, source.format)
+    dialect = Dialect.of(source.format)
     headers = [_header(source, index, dialect) for index in range(len(source.files))]
     files = tuple(
         CsvFile(
@@ -193,11 +195,21 @@ def _header(source: FileSource, index: int, dialect: Dialect) -> Header:
 def _end(
     source: FileSource, index: int, dialect: Dialect, header: Header, *, streamed: bool
 ) -> int | None:
-    if not dialect.skip_last:
-        return None
-    with _opened(source, index, dialect) as stream:
-        size = None if streamed else source.files[index].size_bytes
-        return end_of_rows(stream, header.body_start, size, header.terminator, dialect.skip_last)
+    """Return where the rows of a file end, if it is not where the file does."""
+    ends = []
+    if dialect.skip_last:
+        with _opened(source, index, dialect) as stream:
+            size = None if streamed else source.files[index].size_bytes
+            ends.append(
+                end_of_rows(stream, header.body_start, size, header.terminator, dialect.skip_last)
+            )
+    if dialect.stop is not None:
+        with _opened(source, index, dialect) as stream:
+            stream.read(header.body_start)
+            found = stopping_record(stream.read, header.terminator, dialect)
+        if found is not None:
+            ends.append(header.body_start + found)
+    return min(ends, default=None)
 
 
 @contextmanager
@@ -205,18 +217,18 @@ def _opened(
     source: FileSource, index: int, dialect: Dialect, promise: Promise = NO_PROMISE
 ) -> Iterator[pa.NativeFile]:
     path = source.files[index].path
+    encoding = _encoding(source, index, dialect)
     with source.open(index, promise) as raw:
         try:
-            if is_gzip(path):
-                with pa.CompressedInputStream(raw, "gzip") as unpacked:
-                    yield _transcoded(unpacked, dialect)
-            else:
-                yield _transcoded(raw, dialect)
+            with _unpacked(raw, path) as stream:
+                yield (
+                    stream
+                    if encoding is None
+                    else pa.transcoding_input_stream(stream, encoding, "utf-8")
+                )
         except UnicodeError as cause:
             source.check_unchanged(index)
-            raise SourceUnreadable(
-                f"`{path}` is not {dialect.transcoded or dialect.encoding}: {cause}.", file=path
-            ) from cause
+            raise SourceUnreadable(f"`{path}` is not {encoding}: {cause}.", file=path) from cause
         except OSError as cause:
             if not is_gzip(path):
                 raise
@@ -226,10 +238,16 @@ def _opened(
             ) from cause
 
 
-def _transcoded(stream: pa.NativeFile, dialect: Dialect) -> pa.NativeFile:
-    if dialect.transcoded is None:
-        return stream
-    return pa.transcoding_input_stream(stream, dialect.transcoded, "utf-8")
+def _encoding(source: FileSource, index: int, dialect: Dialect) -> str | None:
+    """Return what the bytes of a file have to be transcoded from; None where they are as read."""
+    if dialect.transcoded is None or not has_byte_order(dialect.transcoded):
+        return dialect.transcoded
+    with source.open(index) as raw, _unpacked(raw, source.files[index].path) as stream:
+        return with_byte_order(dialect.transcoded, bytes(stream.read(_GLANCE_BYTES)))
+
+
+def _unpacked(raw: pa.NativeFile, path: str) -> AbstractContextManager[pa.NativeFile]:
+    return pa.CompressedInputStream(raw, "gzip") if is_gzip(path) else nullcontext(raw)
 
 
 def _is_streamed(path: str, dialect: Dialect) -> bool:

@@ -23,13 +23,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records of a file, from `start` to `end`; both None if it can only be streamed."""
+    """Whole records of a file, from `start` to `end`; both None if it can only be streamed.
+
+    Attributes:
+        rows: how many rows it has, where rows are numbered.
+    """
 
     file: int
     part: int
     start: int | None
     end: int | None
     weight_bytes: int
+    rows: int = 0
 
 
 def targets(files: Sequence[CsvFile], parts: int) -> list[list[Target]]:
@@ -70,18 +75,21 @@ def _targets(shares: Sequence[int], span: tuple[int, int], shift: int) -> Iterat
 def parts_of(blocks: Sequence[Block]) -> tuple[Part, ...]:
     """Gather blocks, in order, into parts numbered from 0; parts without a block are left out."""
     found: list[Part] = []
+    before = 0
     for _, group in groupby(blocks, key=lambda block: block.part):
         members = list(group)
-        pieces = [
-            _piece(file, list(of_file))
-            for file, of_file in groupby(members, key=lambda block: block.file)
-        ]
+        pieces = []
+        for file, of_file in groupby(members, key=lambda block: block.file):
+            pieces.append(_piece(file, list(of_file), before))
+            before += sum(block.rows for block in members if block.file == file)
         weight = sum(block.weight_bytes for block in members)
         found.append(Part(len(found), {"pieces": pieces}, weight))
     return tuple(found)
 
 
-def _piece(file: int, blocks: list[Block]) -> dict[str, object]:
-    if blocks[0].start is None:
-        return {"file": file}
-    return {"file": file, "offsets": [*(block.start for block in blocks), blocks[-1].end]}
+def _piece(file: int, blocks: list[Block], before: int) -> dict[str, object]:
+    """Return a piece as data; `before` counts the rows before it, 0 where none are numbered."""
+    piece: dict[str, object] = {"file": file, "before": before}
+    if blocks[0].start is not None:
+        piece["offsets"] = [*(block.start for block in blocks), blocks[-1].end]
+    return piece

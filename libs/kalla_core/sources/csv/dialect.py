@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 
 import pyarrow.csv
 
-from kalla_core.errors import InvalidFormat
-from kalla_core.recipe.source_format import AS_USUAL, NO_QUOTE, SourceFormat
+from kalla_core.recipe.source_format import NO_QUOTE, SourceFormat
 from kalla_core.sources.csv.encodings import is_kept
 from kalla_core.sources.csv.spelling import AS_DOCUMENTED, Spelling
-from kalla_core.sources.uri import FileOptions
 
 QUOTE = ord('"')
 NEWLINE = ord("\n")
@@ -53,6 +51,7 @@ class Dialect:
             what it starts with.
         quote: None if there is none.
         encoding: of the bytes that are cut and parsed; `transcoded` from another one before.
+        stop: what the first line that is no row any more begins with, as an expression of RE2.
     """
 
     delimiter: str = ","
@@ -65,6 +64,7 @@ class Dialect:
     transcoded: str | None = None
     skip_first: int = 0
     skip_last: int = 0
+    stop: str | None = None
     trailing: bool = False
     spelling: Spelling = field(default=AS_DOCUMENTED)
 
@@ -95,30 +95,17 @@ class Dialect:
         return self.quote, self.escape, self.comment
 
     @staticmethod
-    def of(options: FileOptions, found: SourceFormat = AS_USUAL) -> Dialect:
-        """Return the dialect that a URI's options and a source's `format` ask for.
-
-        Raises:
-            InvalidFormat: they contradict each other.
-        """
-        for name, said, usual in (
-            ("delimiter", options.delimiter, ","),
-            ("header", options.header, True),
-        ):
-            formal = getattr(found, name)
-            if formal is not None and said not in (usual, formal):
-                raise InvalidFormat(
-                    f"The URI says one `{name}` and `format` another; say it once.", field=name
-                )
+    def of(found: SourceFormat) -> Dialect:
+        """Return the dialect that a source's `format` asks for."""
         encoding = found.encoding or UTF8
-        delimiter = found.delimiter or options.delimiter
+        delimiter = found.delimiter or ","
         quote = None if found.quote == NO_QUOTE else found.quote or '"'
         signs = (delimiter, quote, found.escape, found.comment)
         kept = is_kept(encoding, [sign for sign in signs if sign is not None])
         return Dialect(
             delimiter=delimiter,
-            nulls=tuple(dict.fromkeys(("", *options.nulls, *found.nulls))),
-            header=options.header if found.header is None else found.header,
+            nulls=tuple(dict.fromkeys(("", *found.nulls))),
+            header=True if found.header is None else found.header,
             quote=quote,
             escape=found.escape,
             comment=found.comment,
@@ -126,6 +113,7 @@ class Dialect:
             transcoded=None if kept else encoding,
             skip_first=found.skip_first,
             skip_last=found.skip_last,
+            stop=found.stop,
             trailing=found.trailing_delimiter,
             spelling=Spelling.of(found),
         )

@@ -11,6 +11,8 @@ _MANY_BYTES = re.compile(
     "big5(hkscs)?|cp932|cp949|cp950|euc_(jp|jis_2004|jisx0213|kr)|gb2312|gbk|gb18030"
     "|shift_jis(_2004|x0213)?"
 )
+_WIDTHS = {"utf-16": 2, "utf-32": 4}
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _ASCII = bytes(range(128))
 _LOW = 0x30
 """Below it no byte of a character of several bytes lies, in any of these encodings."""
@@ -50,3 +52,20 @@ def _length(byte: int, name: str) -> int:
         return len(bytes([byte]).decode(name))
     except UnicodeError:
         return 0
+
+
+def has_byte_order(encoding: str) -> bool:
+    """Return whether an encoding leaves it to a mark at a file's start which byte comes first."""
+    return codecs.lookup(encoding).name in _WIDTHS
+
+
+def with_byte_order(encoding: str, head: bytes) -> str:
+    """Return the encoding of a file with these first bytes, its byte order told where no mark does.
+
+    Text of any language has line breaks, blanks and digits, in which the high byte is zero.
+    """
+    if head.startswith(_MARKS):
+        return encoding
+    width = _WIDTHS[codecs.lookup(encoding).name]
+    first, last = (head[at::width].count(0) for at in (0, width - 1))
+    return f"{encoding}-{'be' if first > last else 'le'}"

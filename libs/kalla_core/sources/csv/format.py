@@ -8,16 +8,19 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from kalla_core.errors import SourceChanged, UnknownColumn
+from kalla_core.errors import InvalidFormat, SourceChanged, UnknownColumn
 from kalla_core.recipe.column_types import parse_type
 from kalla_core.recipe.nearest import suggestion
 from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource, open_csv_source
 from kalla_core.sources.csv.cut import BLOCK_BYTES, Block, Target, parts_of, targets
-from kalla_core.sources.csv.infer import Told, told_type
+from kalla_core.sources.csv.infer import Told, one_array, told_type
 from kalla_core.sources.csv.locate import explain_broken, explain_misfit
-from kalla_core.sources.csv.pick import cut_out, line_ends
+from kalla_core.sources.csv.made import MadeColumns, debit_remedy
+from kalla_core.sources.csv.numbering import rows_between, rows_streamed
+from kalla_core.sources.csv.pick import Flags, cut_out, line_ends
 from kalla_core.sources.csv.records import (
     MAX_BLOCK_BYTES,
     TOO_LONG,
@@ -26,11 +29,12 @@ from kalla_core.sources.csv.records import (
     record_starts,
 )
 from kalla_core.sources.csv.sample import Sample, take_sample
+from kalla_core.sources.csv.spelling import Spelling
 from kalla_core.sources.csv.texts import text_reasons
 from kalla_core.sources.csv.united import selected, united
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
-from kalla_core.sources.marked import Flags
+from kalla_core.sources.marked import Flags as Marked
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics
 from kalla_core.sources.store import NO_PROMISE, Promise
 
@@ -43,17 +47,22 @@ class CsvFormat:
     def shape(self, source: FileSource) -> Shape:
         """Read headers and a sample; fix the types."""
         csv_source, columns, notes = open_csv_source(source)
+        made = MadeColumns.of(source.format)
+        made.check(columns, source.types)
         _check_types(source.types, columns)
         sample = take_sample(csv_source, columns)
         spelling = csv_source.dialect.spelling
         texts = {name: sample.rows.column(name) for name in columns}
         told = {name: told_type(values, spelling) for name, values in texts.items()}
-        schema = pa.schema([(name, _type(source, sample, name, told[name])) for name in columns])
+        written = pa.schema([(name, _type(source, sample, name, told[name])) for name in columns])
         looked_at = [
             name
             for name in columns
-            if name not in source.types and _may_be_another(schema.field(name).type)
+            if name not in source.types and _may_be_another(written.field(name).type)
         ]
+        reasons = text_reasons(csv_source, sample, looked_at)
+        schema = made.schema(written, reasons)
+        _check_debits(source, sample, told)
         return Shape(
             schema=schema,
             statistics=_statistics(csv_source, sample),
@@ -61,14 +70,14 @@ class CsvFormat:
                 "bodies": [file.as_json() for file in csv_source.files],
                 "canonical": [
                     field.name
-                    for field in schema
+                    for field in written
                     if pa.types.is_integer(field.type) and field.name not in source.types
                 ],
                 "currencies": {
                     name: one.currency for name, one in told.items() if one.currency is not None
                 },
                 "notes": list(notes),
-                "texts": text_reasons(csv_source, sample, looked_at),
+                "texts": reasons,
             },
         )
 
@@ -94,20 +103,24 @@ class CsvFormat:
         reader = _Reader(csv_source, pinned, columns)
         for piece in part.detail["pieces"]:
             file, offsets = csv_source.files[piece["file"]], piece.get("offsets")
-            yield from reader.streamed(file) if offsets is None else reader.planned(file, offsets)
+            before = piece["before"]
+            if offsets is None:
+                yield from reader.streamed(file, before)
+            else:
+                yield from reader.planned(file, offsets, before)
 
     def pick(
         self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
     ) -> Iterator[pa.RecordBatch]:
         """Parse only the lines that are wanted, where lines are records."""
         csv_source = CsvSource.of(source, pinned.detail)
-        reader, flags = _Reader(csv_source, pinned), Flags(wanted)
+        reader, flags = _Reader(csv_source, pinned), Marked(wanted)
         for piece in part.detail["pieces"]:
             file, offsets = csv_source.files[piece["file"]], piece.get("offsets")
             if offsets is not None:
-                yield from reader.picked(file, offsets, flags)
+                yield from reader.picked(file, offsets, flags, piece["before"])
                 continue
-            for batch in reader.streamed(file):
+            for batch in reader.streamed(file, piece["before"]):
                 yield batch.filter(pa.array(flags.take(batch.num_rows)))
         flags.finish()
 
@@ -116,9 +129,11 @@ class CsvFormat:
     ) -> Iterator[pa.RecordBatch | Pruned]:
         """Read the files as streams."""
         csv_source = CsvSource.of(source, pinned.detail)
-        reader = _Reader(csv_source, pinned)
+        reader, before = _Reader(csv_source, pinned), 0
         for file in csv_source.files:
-            yield from reader.streamed(file, _PREVIEW_BLOCK_BYTES)
+            for batch in reader.streamed(file, before, _PREVIEW_BLOCK_BYTES):
+                before += batch.num_rows
+                yield batch
 
 
 class _Reader:
@@ -130,12 +145,14 @@ class _Reader:
         self._source = source
         self._pinned = pinned
         self._schema = selected(pinned.schema, columns)
+        self._made = MadeColumns.of(source.source.format)
         self._parsers: dict[tuple[str, ...], BlockParser] = {}
 
     def _parser(self, file: CsvFile) -> BlockParser:
         found = self._parsers.get(file.columns)
         if found is None:
-            names = [name for name in self._schema.names if name in file.columns]
+            wanted = {*self._schema.names, *self._made.inputs(self._schema.names)}
+            names = [name for name in file.columns if name in wanted]
             found = self._parsers[file.columns] = BlockParser(
                 pa.schema([self._pinned.schema.field(name) for name in file.columns]),
                 self._source.dialect,
@@ -145,27 +162,38 @@ class _Reader:
             )
         return found
 
-    def _parse(self, file: CsvFile, block: pa.Buffer) -> pa.RecordBatch:
-        return united(self._parser(file).parse(block), self._schema)
+    def _parse(
+        self, file: CsvFile, block: pa.Buffer, before: int, wanted: Flags | None = None
+    ) -> pa.RecordBatch:
+        """Return the rows of a block with `before` rows before it, of which it has the `wanted`."""
+        batch = self._parser(file).parse(block)
+        numbers = np.arange(batch.num_rows) if wanted is None else np.flatnonzero(wanted)
+        return united(self._made.added(batch, self._schema, numbers + before + 1), self._schema)
 
-    def planned(self, file: CsvFile, offsets: Sequence[int]) -> Iterator[pa.RecordBatch]:
-        """Yield a batch for each block between `offsets`."""
+    def planned(
+        self, file: CsvFile, offsets: Sequence[int], before: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield a batch for each block between `offsets`, before which there are so many rows."""
         for start, block in self._planned_blocks(file, offsets):
-            yield from self._parsed(file, start, block)
+            for batch in self._parsed(file, start, block, before):
+                before += batch.num_rows
+                yield batch
 
     def picked(
-        self, file: CsvFile, offsets: Sequence[int], flags: Flags
+        self, file: CsvFile, offsets: Sequence[int], marks: Marked, before: int
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows that `flags` marks of the blocks between `offsets`."""
+        """Yield the rows that `marks` has of the blocks between `offsets`, see `planned`."""
         for start, block in self._planned_blocks(file, offsets):
             edges = line_ends(block, self._source.dialect.signs(file.terminator))
             if edges is None:
-                for batch in self._parsed(file, start, block):
-                    yield batch.filter(pa.array(flags.take(batch.num_rows)))
+                for batch in self._parsed(file, start, block, before):
+                    before += batch.num_rows
+                    yield batch.filter(pa.array(marks.take(batch.num_rows)))
                 continue
-            wanted = flags.take(len(edges) - 1)
+            wanted = marks.take(len(edges) - 1)
             if wanted.any():
-                yield from self._cut_out(file, start, block, edges, wanted)
+                yield from self._cut_out(file, start, block, edges, wanted, before)
+            before += len(wanted)
 
     def _cut_out(
         self,
@@ -173,12 +201,13 @@ class _Reader:
         start: int,
         block: pa.Buffer,
         edges: npt.NDArray[np.int32],
-        wanted: npt.NDArray[np.bool_],
+        wanted: Flags,
+        before: int,
     ) -> Iterator[pa.RecordBatch]:
         try:
-            yield self._parse(file, cut_out(block, edges, wanted))
+            yield self._parse(file, cut_out(block, edges, wanted), before, wanted)
         except pa.ArrowInvalid:  # the whole block knows in which line
-            for batch in self._parsed(file, start, block):
+            for batch in self._parsed(file, start, block, before):
                 yield batch.filter(pa.array(wanted))
 
     def _planned_blocks(
@@ -196,12 +225,16 @@ class _Reader:
                 yield start, block
         self._source.source.check_unchanged(file.index)
 
-    def streamed(self, file: CsvFile, block_bytes: int = BLOCK_BYTES) -> Iterator[pa.RecordBatch]:
-        """Yield the whole file, a batch for each block of about so many bytes."""
+    def streamed(
+        self, file: CsvFile, before: int, block_bytes: int = BLOCK_BYTES
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the whole file, a batch for each block of about so many bytes, see `planned`."""
         offset = file.start
         promise = Promise(((0, file.size_bytes),)) if block_bytes == BLOCK_BYTES else NO_PROMISE
         for block in self._blocks(file, block_bytes, promise):
-            yield from self._parsed(file, offset, pa.py_buffer(block))
+            for batch in self._parsed(file, offset, pa.py_buffer(block), before):
+                before += batch.num_rows
+                yield batch
             offset += len(block)
         self._source.source.check_unchanged(file.index)
 
@@ -214,9 +247,11 @@ class _Reader:
             self._source.source.check_unchanged(file.index)
             raise explain_broken(self._source, file, broken) from None
 
-    def _parsed(self, file: CsvFile, offset: int, block: pa.Buffer) -> Iterator[pa.RecordBatch]:
+    def _parsed(
+        self, file: CsvFile, offset: int, block: pa.Buffer, before: int
+    ) -> Iterator[pa.RecordBatch]:
         try:
-            batch = self._parse(file, block)
+            batch = self._parse(file, block, before)
         except pa.ArrowInvalid:
             self._source.source.check_unchanged(file.index)
             raise explain_misfit(
@@ -229,9 +264,11 @@ class _Reader:
 def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Iterator[Block]:
     if not wanted:
         return
+    numbered = source.source.format.row_number is not None
     if file.streamed:
         if _has_rows(source, file):
-            yield Block(file.index, wanted[0].part, None, None, file.body_bytes)
+            rows = rows_streamed(source, file) if numbered else 0
+            yield Block(file.index, wanted[0].part, None, None, file.body_bytes, rows)
         return
     try:
         with source.stream(file, Promise(((file.start, file.rows_end),))) as stream:
@@ -247,9 +284,10 @@ def _blocks(source: CsvSource, file: CsvFile, wanted: Sequence[Target]) -> Itera
         raise explain_broken(source, file, broken) from None
     edges = [file.start, *starts, file.rows_end]
     _refuse_long_records(source, file, edges)
-    for target, (start, end) in zip(wanted, pairwise(edges), strict=True):
+    counts = rows_between(source, file, edges) if numbered else [0] * len(wanted)
+    for target, (start, end), count in zip(wanted, pairwise(edges), counts, strict=True):
         if start < end:
-            yield Block(file.index, target.part, start, end, end - start)
+            yield Block(file.index, target.part, start, end, end - start, count)
 
 
 def _refuse_long_records(source: CsvSource, file: CsvFile, edges: Sequence[int]) -> None:
@@ -267,6 +305,19 @@ def _type(source: FileSource, sample: Sample, column: str, told: Told) -> pa.Dat
     if column in source.types:
         return parse_type(source.types[column])
     return pa.string() if pa.types.is_null(told.type) and not sample.whole else told.type
+
+
+def _check_debits(source: FileSource, sample: Sample, told: Mapping[str, Told]) -> None:
+    """Refuse debits that are negative throughout, where the format does not say what they mean."""
+    amount = source.format.amount
+    if amount is None:
+        return
+    texts = pc.cast(one_array(sample.rows.column(amount.debit).drop_null()), pa.string())
+    numbers = Spelling.of(source.format).numbers
+    if numbers is not None:
+        texts = numbers.rewritten(texts, told[amount.debit].currency)
+    if remedy := debit_remedy(amount, texts):
+        raise InvalidFormat(remedy, field="amount")
 
 
 def _may_be_another(column_type: pa.DataType) -> bool:

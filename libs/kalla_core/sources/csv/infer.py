@@ -56,7 +56,7 @@ def told_type(values: pa.ChunkedArray, spelling: Spelling = AS_DOCUMENTED) -> To
 
     A column without values is of type `null`.
     """
-    present = _one_array(values.drop_null())
+    present = one_array(values.drop_null())
     if len(present) == 0:
         return Told(pa.null())
     if _all_match(present, _any_of(spelling.true_words + spelling.false_words)):
@@ -75,7 +75,8 @@ def infer_type(values: pa.ChunkedArray) -> pa.DataType:
     return told_type(values).type
 
 
-def _one_array(values: pa.ChunkedArray) -> pa.Array:
+def one_array(values: pa.ChunkedArray) -> pa.Array:
+    """Return the values as one array, as they are."""
     combined = values.combine_chunks()
     if isinstance(combined, pa.ChunkedArray):
         chunks = combined.chunks

@@ -13,27 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_core.errors import InvalidFormat, SourceUnreadable
-from kalla_core.recipe.parse import parse_source
 from kalla_core.sources.csv import cut, sample
 from kalla_core.sources.registry import connector_for
-from tests.support.sources import read_table
+from tests.support.sources import Rows, format_rows, format_spec
 
 D = Decimal
-Rows = list[tuple[Any, ...]]
-
-
-def rows_of(
-    path: Path | str, found: dict[str, Any], parts: int = 1, types: dict[str, str] | None = None
-) -> Rows:
-    """Return the rows of a file that is written in a format."""
-    table = read_table(_spec(path, found, types), parts)
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
-
-
-def _spec(path: Path | str, found: dict[str, Any], types: dict[str, str] | None = None) -> Any:
-    return parse_source(
-        {"alias": "bank", "type": "file", "uri": str(path), "format": found, "types": types or {}}
-    )
 
 
 CASES: dict[str, tuple[str, dict[str, Any], Rows]] = {
@@ -148,6 +132,51 @@ CASES: dict[str, tuple[str, dict[str, Any], Rows]] = {
         {"skip_first": 2, "skip_last": 2},
         [(1, 5), (2, 6)],
     ),
+    "rows stop at a line": (
+        'id,t\n1,"a\nTotal"\n2,b\n"Total",7\nprinted "today\n',
+        {"stop": "Total"},
+        [(1, "a\nTotal"), (2, "b")],
+    ),
+    "rows stop at an expression, in the last line": (
+        "id,n\n1,5\n2,6\n  Saldo am 31.03.",
+        {"stop": "(Saldo|Kontostand) am"},
+        [(1, 5), (2, 6)],
+    ),
+    "rows that stop nowhere": ("id,n\n1,5\n2,6", {"stop": "n"}, [(1, 5), (2, 6)]),
+    "rows that stop at once": ("id,n\nTotal,0\n", {"stop": "Total", "skip_last": 1}, []),
+    "rows that are numbered": (
+        'n,t\n5,"a\nb"\n\n# no row\n5,c\n5,d\n\n5,e\n',
+        {"row_number": "row", "comment": "#"},
+        [(1, 5, "a\nb"), (2, 5, "c"), (3, 5, "d"), (4, 5, "e")],
+    ),
+    "one amount of two columns": (
+        "id,in,out\n1,5,\n2,,7.25\n3,0.00,1.5\n4,,\n5,2,3\n",
+        {"amount": {"name": "amount", "credit": "in", "debit": "out"}},
+        [
+            (1, D(5), None, D(5)),
+            (2, None, D("7.25"), D("-7.25")),
+            (3, D(0), D("1.5"), D("-1.5")),
+            (4, None, None, None),
+            (5, D(2), D(3), D(-1)),
+        ],
+    ),
+    "one amount, all debits": (
+        "id;out;in\n1;1.000,50;\n2;7,00;\n",
+        {"delimiter": ";", "decimal": ",", "thousands": ".",
+         "amount": {"name": "amount", "credit": "in", "debit": "out"}},
+        [(1, D("1000.5"), None, D("-1000.5")), (2, D(7), None, D(-7))],
+    ),
+    "one amount of whole numbers, debits with a minus": (
+        "in,out\n5,\n,-7\n",
+        {"amount": {"name": "n", "credit": "in", "debit": "out", "debit_sign": "minus"},
+         "row_number": "r"},
+        [(1, 5, None, 5), (2, None, -7, -7)],
+    ),
+    "debits that were taken back": (
+        "in,out\n5,\n,-7\n",
+        {"amount": {"name": "n", "credit": "in", "debit": "out", "debit_sign": "plus"}},
+        [(5, None, 5), (None, -7, 7)],
+    ),
     "no header": ("1,A\n2,B\n", {"header": False}, [(1, "A"), (2, "B")]),
     "trailing delimiters": (
         "id,ref\n1,A,\n2,,\n",
@@ -195,7 +224,21 @@ def test_rows_are_what_the_format_says_whole_in_parts_and_packed(
     path = tmp_path / ("in.csv.gz" if packed else "in.csv")
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
 
-    assert rows_of(path, found, parts) == expected
+    assert format_rows(path, found, parts) == expected
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_the_order_of_bytes_is_told_without_a_mark(
+    tmp_path: Path, order: str, packed: bool
+) -> None:
+    data = "id;name\n1;Łódź\n2;Ωμέγα\n".encode(order)
+    path = tmp_path / ("in.csv.gz" if packed else "in.csv")
+    path.write_bytes(gzip.compress(data) if packed else data)
+
+    rows = format_rows(path, {"encoding": order[:6], "delimiter": ";"})
+
+    assert rows == [(1, "Łódź"), (2, "Ωμέγα")]
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "iso8859-15", "utf-16", "utf-16-be", "cp437",
@@ -206,7 +249,7 @@ def test_any_encoding_that_python_knows(tmp_path: Path, encoding: str, parts: in
     path = tmp_path / "in.csv"
     path.write_bytes(text.encode(encoding))
 
-    rows = rows_of(path, {"encoding": encoding, "delimiter": ";"}, parts)
+    rows = format_rows(path, {"encoding": encoding, "delimiter": ";"}, parts)
 
     assert rows == [(1, "Müller"), (2, "Groß;\r\nJäger"), (3, "Äß")]
 
@@ -224,7 +267,7 @@ def test_bytes_of_a_long_character_are_no_delimiters(
     names_line = f"id{delimiter}name"
     path.write_bytes("\n".join([names_line, *lines, ""]).encode(encoding, "replace"))
 
-    rows = rows_of(path, {"encoding": encoding, "delimiter": delimiter}, 3)
+    rows = format_rows(path, {"encoding": encoding, "delimiter": delimiter}, 3)
 
     assert [n for n, _ in rows] == [0, 1]
     assert [text.encode(encoding) for _, text in rows] == [
@@ -235,7 +278,7 @@ def test_bytes_of_a_long_character_are_no_delimiters(
 def test_blank_and_double_names_are_told(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text("ref,,ref,ref_2,ref\n1,2,3,4,5\n")
-    spec = _spec(path, {})
+    spec = format_spec(path, {})
 
     with connector_for(spec).pin(spec) as pinned:
         assert pinned.schema.names == ["ref", "column_2", "ref_3", "ref_2", "ref_4"]
@@ -266,7 +309,7 @@ def test_what_the_format_does_not_read_is_told_with_its_line(
     path.write_text(text, encoding="utf-8")
 
     with pytest.raises(SourceUnreadable, match=says):
-        rows_of(path, found)
+        format_rows(path, found)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +326,7 @@ def test_a_later_value_that_is_written_otherwise_is_an_error_with_its_line(
     found = {"delimiter": ";", "decimal": ",", "thousands": ".", "amounts": "currency"}
 
     with pytest.raises(SourceUnreadable, match=f"line 22 .*{says}"):
-        rows_of(path, found, 2)
+        format_rows(path, found, 2)
 
 
 def test_typed_columns_are_read_in_the_format_too(tmp_path: Path) -> None:
@@ -292,7 +335,7 @@ def test_typed_columns_are_read_in_the_format_too(tmp_path: Path) -> None:
     found = {"delimiter": ";", "decimal": ",", "thousands": ".", "date": "%d/%m/%Y"}
     types = {"a": "integer", "b": "double", "c": "decimal(50,3)", "d": "date"}
 
-    assert rows_of(path, found, types=types) == [(7, 1.5, D("1000.250"), date(2026, 4, 3))]
+    assert format_rows(path, found, types=types) == [(7, 1.5, D("1000.250"), date(2026, 4, 3))]
 
 
 def test_a_format_and_a_uri_that_contradict_each_other(tmp_path: Path) -> None:
@@ -300,9 +343,9 @@ def test_a_format_and_a_uri_that_contradict_each_other(tmp_path: Path) -> None:
     path.write_text("a;b\n1;2\n")
 
     with pytest.raises(InvalidFormat, match="one `delimiter` and `format` another"):
-        rows_of(f"{path}?delimiter=|", {"delimiter": ";"})
+        format_rows(f"{path}?delimiter=|", {"delimiter": ";"})
 
-    assert rows_of(f"{path}?delimiter=;", {"delimiter": ";"}) == [(1, 2)]
+    assert format_rows(f"{path}?delimiter=;", {"delimiter": ";"}) == [(1, 2)]
 
 
 amounts = st.decimals(-(10**9), 10**9, places=2).map(lambda number: number.quantize(D("0.01")))
@@ -324,4 +367,4 @@ def test_amounts_written_in_any_manner_are_read_as_they_were_meant(
     found = {"decimal": decimal, "thousands": thousands, "amounts": "parentheses",
              "delimiter": "|", "trailing_delimiter": True}  # fmt: skip
 
-    assert rows_of(path, found, 3) == [(number,) for number in numbers]
+    assert format_rows(path, found, 3) == [(number,) for number in numbers]
