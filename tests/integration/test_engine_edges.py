@@ -298,3 +298,19 @@ def test_a_condition_on_lists_and_structs_is_told_with_their_values(tmp_path: Pa
     assert reasons["1"] == ("predicate_failed", f"Closest in r: 1. {said}", "1")
     said = "r.bank IS NULL does not hold: r.bank = {iban: 'DE', n: 7}"
     assert reasons["2"] == ("predicate_failed", f"Closest in r: 2. {said}", "2")
+
+
+def test_how_much_two_numbers_differ_is_told_whatever_numbers_stand_beside_them(
+    tmp_path: Path,
+) -> None:
+    books = Reconciliation(
+        tmp_path, "SELECT l.id, r.id rid FROM l JOIN r ON l.k = r.k AND l.u > r.u"
+    )
+    for side, numbers in (("left", [5, 1]), ("right", [7, 2**64 - 1])):
+        columns = {"id": [1, 2], "k": ["A", "B"], "u": pa.array(numbers, pa.uint64())}
+        books.put(side, pa.table(columns))
+
+    reasons = books.run().reasons(Side.LEFT)
+
+    assert reasons["1"][1].endswith("l.u = 5, r.u = 7, which differ by 2")
+    assert reasons["2"][1].endswith(f"r.u = {2**64 - 1}, which differ by {2**64 - 2}")

@@ -156,6 +156,9 @@ def _failure(planned: Planned, condition: Condition, left: pa.Table, right: pa.T
     return _join(pieces, len(left))
 
 
+_ANY_INTEGER = pa.decimal128(20, 0)
+
+
 def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array | None:
     """Return `, which differ by 0.50` where the condition compares one number or date of each."""
     if (
@@ -181,10 +184,17 @@ def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:
         return None
     if pa.types.is_floating(a.type) or pa.types.is_floating(b.type):
         return None  # the numbers as printed say more than the difference of doubles
+    a, b = _exact(a), _exact(b)
+    wide = (x.cast(pa.decimal256(x.type.precision, x.type.scale)) for x in (a, b))
     try:
-        return pc.abs_checked(pc.subtract_checked(a, b))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # more digits than Arrow holds
+        return pc.abs(pc.subtract(*wide))
+    except pa.ArrowInvalid:  # by their types, never by their values: more digits than Arrow holds
         return None
+
+
+def _exact(numbers: pa.Array) -> pa.Array:
+    """Return integers as decimals, of which no difference overflows; decimals as they are."""
+    return numbers if pa.types.is_decimal(numbers.type) else numbers.cast(_ANY_INTEGER)
 
 
 def _join(pieces: Sequence[pa.Array | str], count: int) -> pa.Array:
