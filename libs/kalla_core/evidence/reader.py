@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, WrittenFile, from_json
 from kalla_core.evidence.places import Place, StoredFile, place_of
-from kalla_core.evidence.rows import read_rows, reading_bytes
+from kalla_core.evidence.rows import folded, read_rows, reading_bytes
 from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.s3.ranges import RangeReader
@@ -26,8 +26,11 @@ _BUFFER_BYTES = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class _OpenFile:
+    """A file, its rows, and their schema: `rows` has text in dictionaries where the file has."""
+
     stored: StoredFile
     rows: pq.ParquetFile
+    schema: pa.Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,23 @@ class Evidence:
 
     def schema(self, output: str) -> pa.Schema:
         """Return the schema of an output, as `matched.parquet`."""
-        return self._opened(output)[0].rows.schema_arrow
+        return self._opened(output)[0].schema
 
     def rows(self, output: str) -> int:
         """Return the number of rows of an output."""
         return sum(part.rows.metadata.num_rows for part in self._opened(output))
 
-    def batches(self, output: str, limit: int | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of an output, or the first `limit` of them, in batches of few bytes."""
+    def batches(
+        self, output: str, limit: int | None = None, holds: Callable[[int], None] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of an output, or the first `limit` of them, in batches of few bytes.
+
+        Args:
+            holds: see `read_rows`.
+        """
         left = self.rows(output) if limit is None else limit
         for part in self._opened(output):
-            for batch in read_rows(part.rows, left):
+            for batch in read_rows(part.rows, part.schema, left, holds):
                 left -= batch.num_rows
                 yield batch
             if left <= 0:
@@ -72,9 +81,12 @@ class Evidence:
         """Return the names of the files of an output, in order."""
         return tuple(name for name in self._files if PurePosixPath(name).parts[0] == output)
 
-    def part_batches(self, name: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of one file in batches of few bytes."""
-        return read_rows(self._files[name].rows)
+    def part_batches(
+        self, name: str, holds: Callable[[int], None] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of one file in batches of few bytes; see `batches`."""
+        part = self._files[name]
+        return read_rows(part.rows, part.schema, holds=holds)
 
     def raw(self, name: str) -> BufferedReader | RangeReader:
         """Return the bytes of one file, of the file that was checked; the caller closes it."""
@@ -167,13 +179,21 @@ def _checked(
         raise _damaged(place, written.name, "its SHA-256 differs")
     try:
         # A part of a column at a time: a row group may be much larger than the rows asked for.
-        rows = pq.ParquetFile(held.enter_context(stored.arrow()), buffer_size=_BUFFER_BYTES)
+        file = held.enter_context(stored.arrow())
+        plain = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+        schema, metadata = plain.schema_arrow, plain.metadata
+        rows = pq.ParquetFile(
+            file,
+            metadata=metadata,
+            read_dictionary=folded(metadata, schema),
+            buffer_size=_BUFFER_BYTES,
+        )
     except (pa.ArrowInvalid, OSError) as error:
         raise _damaged(place, written.name, f"it is not Parquet ({error})") from error
     if rows.metadata.num_rows != written.rows:
         what = f"it has {rows.metadata.num_rows} rows, not {written.rows}"
         raise _damaged(place, written.name, what)
-    return _OpenFile(stored, rows)
+    return _OpenFile(stored, rows, schema)
 
 
 def _check_counts(evidence: Evidence, place: Place) -> None:

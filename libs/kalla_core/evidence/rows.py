@@ -1,14 +1,19 @@
 """Rows of evidence in batches that are bounded in bytes, however wide a row is.
 
-A batch ends with its row group, which whoever wrote it has bounded (see `writer`), and has no more
-rows than fit into `BATCH_BYTES` as the first ones take them.
+A value that repeats lies once in a dictionary, so that what rows take when they are encoded tells
+nothing of what they take otherwise. Such columns are read as they lie in the file, and unfolded
+for as many rows at a time as then fit into `BATCH_BYTES`. What remains is that rows of one row
+group, which whoever wrote it has bounded (see `writer`), differ in width: `read_rows` tells what
+it holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 BATCH_BYTES = 2 << 20
@@ -18,21 +23,42 @@ PAGE_BYTES = 1 << 20
 """What is held of a column while it is read: a page of it."""
 
 _MOST_ROWS = 1 << 16
-_LOOKED_AT_ROWS = 64
 
 
-def read_rows(file: pq.ParquetFile, limit: int | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a file, or the first `limit` of them, of which no more are decoded."""
+def folded(metadata: pq.FileMetaData, schema: pa.Schema) -> list[str]:
+    """Return the columns of text or bytes that have dictionaries in any row group."""
+    names: set[str] = set()
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        chunks = (group.column(index) for index in range(group.num_columns))
+        names.update(chunk.path_in_schema for chunk in chunks if chunk.has_dictionary_page)
+    return [field.name for field in schema if field.name in names and _has_widths(field.type)]
+
+
+def read_rows(
+    file: pq.ParquetFile,
+    schema: pa.Schema,
+    limit: int | None = None,
+    holds: Callable[[int], None] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file, or the first `limit` of them, of which few more are decoded.
+
+    Args:
+        file: opened so that what `folded` returns comes in dictionaries.
+        schema: of the rows.
+        holds: is told how many bytes the rows take that are cut into batches next.
+    """
     left = file.metadata.num_rows if limit is None else limit
-    seen_bytes = 0.0
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
-        encoded_bytes = group.total_byte_size / max(group.num_rows, 1)
-        seen_bytes = seen_bytes or _row_bytes(file, number, _fitting(encoded_bytes))
-        most = min(_fitting(max(encoded_bytes, seen_bytes)), max(left, 1))
+        most = min(_fitting(group.total_byte_size / max(group.num_rows, 1)), max(left, 1))
         for batch in file.iter_batches(most, row_groups=[number]):
-            yield batch.slice(0, left)
-            left -= batch.num_rows
+            wanted = batch.slice(0, left)
+            if holds is not None:
+                holds(batch.nbytes)
+            for start, end in _pieces(wanted):
+                yield _unfolded(wanted.slice(start, end - start), schema)
+            left -= wanted.num_rows
             if left <= 0:
                 return
 
@@ -45,10 +71,49 @@ def reading_bytes(file: pq.ParquetFile) -> int:
     return int(min(largest, metadata.num_columns * PAGE_BYTES)) + min(largest, BATCH_BYTES)
 
 
-def _row_bytes(file: pq.ParquetFile, group: int, rows: int) -> float:
-    """Return what the first rows of a group take each: in dictionaries they hide their size."""
-    first = next(file.iter_batches(min(rows, _LOOKED_AT_ROWS), row_groups=[group]), None)
-    return 1.0 if first is None else first.nbytes / max(first.num_rows, 1)
+def _pieces(batch: pa.RecordBatch) -> Iterator[tuple[int, int]]:
+    """Yield ranges of rows that take no more than a batch may, or are one row each."""
+    ends = np.cumsum(_row_bytes(batch))
+    start = 0
+    while start < batch.num_rows:
+        before = ends[start - 1] if start else 0
+        end = int(np.searchsorted(ends, before + BATCH_BYTES, side="right"))
+        yield start, max(end, start + 1)
+        start = max(end, start + 1)
+    if not batch.num_rows:
+        yield 0, 0
+
+
+def _row_bytes(batch: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return what each row takes once it is unfolded."""
+    widths = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            lengths = pc.binary_length(column.dictionary).take(column.indices)
+        elif _has_widths(column.type):
+            lengths = pc.binary_length(column)
+        else:
+            widths += -(-column.nbytes // max(batch.num_rows, 1))
+            continue
+        widths += lengths.fill_null(0).to_numpy(zero_copy_only=False)
+    return widths
+
+
+def _unfolded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _has_widths(type_: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(type_)
+        or pa.types.is_binary(type_)
+        or pa.types.is_large_string(type_)
+        or pa.types.is_large_binary(type_)
+    )
 
 
 def _fitting(row_bytes: float) -> int:

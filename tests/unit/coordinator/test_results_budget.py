@@ -92,3 +92,20 @@ async def test_an_answer_whose_client_has_gone_before_gives_back_what_it_claimed
         await StreamedResponse(stream, "text/plain")({}, gone, send)  # type: ignore[arg-type]
 
     assert budget.ask(10).bytes == 10
+
+
+def test_what_a_stream_takes_beyond_its_claim_makes_others_wait_until_it_takes_less() -> None:
+    budget = Budget(10, patience_s=0.05)
+    stream = budget.ask(4)
+
+    stream.count(9)
+    with pytest.raises(ResultsBusy):
+        budget.ask(2)
+    stream.count(1)
+    other = budget.ask(6)
+    stream.count(30)
+    stream.release()
+    other.release()
+    stream.count(30)
+
+    assert budget.ask(10).bytes == 10

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kalla_core.evidence.row_group import Encoding, encode
-from kalla_core.evidence.rows import BATCH_BYTES, PAGE_BYTES, read_rows
+from kalla_core.evidence.rows import BATCH_BYTES, PAGE_BYTES, folded, read_rows
 
 MIB = 1 << 20
 
@@ -19,7 +19,8 @@ MIB = 1 << 20
 def written(folder: Path, rows: pa.Table, row_group_size: int = 1 << 20) -> pq.ParquetFile:
     path = folder / "rows.parquet"
     pq.write_table(rows, path, row_group_size=row_group_size)
-    return pq.ParquetFile(path)
+    metadata = pq.read_metadata(path)
+    return pq.ParquetFile(path, read_dictionary=folded(metadata, rows.schema))
 
 
 def wide(rows: int, width: int, distinct: int) -> pa.Table:
@@ -34,7 +35,7 @@ def test_all_rows_come_in_order_or_the_first_of_them(
 ) -> None:
     rows = wide(300, 20, 300)
 
-    batches = list(read_rows(written(tmp_path, rows, row_group_size), limit))
+    batches = list(read_rows(written(tmp_path, rows, row_group_size), rows.schema, limit))
 
     expected = rows if limit is None else rows.slice(0, limit)
     assert pa.Table.from_batches(batches, rows.schema).equals(expected)
@@ -42,12 +43,36 @@ def test_all_rows_come_in_order_or_the_first_of_them(
 
 @pytest.mark.parametrize("distinct", [1, 400], ids=["hidden-in-a-dictionary", "plain"])
 def test_wide_rows_come_in_small_batches(distinct: int, tmp_path: Path) -> None:
-    file = written(tmp_path, wide(400, 100_000, distinct))
+    rows = wide(400, 100_000, distinct)
+    file = written(tmp_path, rows)
 
-    sizes = [(batch.num_rows, batch.nbytes) for batch in read_rows(file)]
+    sizes = [(batch.num_rows, batch.nbytes) for batch in read_rows(file, rows.schema)]
 
     assert sum(rows for rows, _ in sizes) == 400
     assert max(taken for _, taken in sizes) <= 2 * BATCH_BYTES
+
+
+def test_wide_rows_behind_narrow_ones_come_in_small_batches_although_they_take_no_room_encoded(
+    tmp_path: Path,
+) -> None:
+    notes = pa.array(["-"] * 5_000 + ["x" * 300_000] * 1_000 + [None] * 10)
+    rows = pa.table({"id": range(len(notes)), "note": notes.dictionary_encode()})
+    flat = pa.schema([("id", pa.int64()), ("note", pa.string())])
+    path = tmp_path / "rows.parquet"
+    pq.write_table(rows, path, store_schema=False)
+    file = pq.ParquetFile(path, read_dictionary=folded(pq.read_metadata(path), flat))
+    held: list[int] = []
+    before = pa.total_allocated_bytes()
+
+    widest, count, peak = 0, 0, 0
+    for batch in read_rows(file, flat, holds=held.append):
+        widest, count = max(widest, batch.nbytes), count + batch.num_rows
+        peak = max(peak, pa.total_allocated_bytes() - before)
+
+    assert count == len(notes)
+    assert widest <= BATCH_BYTES + (1 << 18)
+    assert peak < 16 * MIB
+    assert sum(held) < 16 * MIB
 
 
 def test_only_what_a_limit_asks_for_is_decoded(tmp_path: Path) -> None:
@@ -70,6 +95,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from kalla_core.evidence.rows import read_rows, reading_bytes
 file = pq.ParquetFile(pa.OSFile(sys.argv[1]), buffer_size=1 << 18)
-(batch,) = read_rows(file, 1)
+(batch,) = read_rows(file, file.schema_arrow, 1)
 print(batch.num_rows, pa.default_memory_pool().max_memory(), reading_bytes(file))
 """

@@ -30,8 +30,18 @@ class Claim:
     """Memory that a stream may use until it is released; to release it twice does nothing."""
 
     def __init__(self, budget: Budget, claimed_bytes: int) -> None:
-        self.bytes = claimed_bytes
+        self.bytes = self._claimed_bytes = claimed_bytes
         self._budget: Budget | None = budget
+
+    def count(self, used_bytes: int) -> None:
+        """Count what is used, where it is more than was claimed: others wait the longer."""
+        budget = self._budget
+        if budget is None:
+            return
+        used_bytes = max(used_bytes, self._claimed_bytes)
+        less, self.bytes = self.bytes - used_bytes, used_bytes
+        if less:
+            budget._give_back(less)
 
     def release(self) -> None:
         """Let others use it."""

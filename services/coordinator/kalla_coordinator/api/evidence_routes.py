@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from kalla_coordinator.api.answers import plain_error
+from kalla_coordinator.api.budget import Claim
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import errors
 from kalla_coordinator.api.encode import Format, accepted, encoded
@@ -34,7 +34,7 @@ def evidence_routes(api: Api) -> APIRouter:
         return await loop.run_in_executor(api.readers, open_results, job)
 
     async def streamed(
-        evidence: Evidence, make: Callable[[], Iterator[bytes]], wanted_bytes: int
+        evidence: Evidence, make: Callable[[Claim], Iterator[bytes]], wanted_bytes: int
     ) -> AsyncGenerator[bytes, None]:
         """Return the pieces of evidence once there is memory for them; it is closed at the end."""
         try:
@@ -47,7 +47,7 @@ def evidence_routes(api: Api) -> APIRouter:
             evidence.close()
             claim.release()
 
-        return await in_threads(api.readers, make(), close)
+        return await in_threads(api.readers, make(claim), close)
 
     @routes.get(
         "/evidence/{set}",
@@ -69,8 +69,11 @@ def evidence_routes(api: Api) -> APIRouter:
             ours = ", ".join(Format)
             return plain_error(406, "not_acceptable", f"Rows come as {ours}; accept one of them.")
         evidence = await opened(run_id)
-        batches = evidence.batches(set.output, limit)
-        pieces = partial(encoded, chosen, evidence.schema(set.output), batches)
+
+        def pieces(claim: Claim) -> Iterator[bytes]:
+            batches = evidence.batches(set.output, limit, claim.count)
+            return encoded(chosen, evidence.schema(set.output), batches)
+
         stream = await streamed(evidence, pieces, streaming_bytes(evidence, set))
         return StreamedResponse(stream, _CONTENT_TYPES.get(chosen, chosen.value))
 
@@ -104,7 +107,7 @@ def evidence_routes(api: Api) -> APIRouter:
             "Content-Length": str(listed[name].bytes),
             "X-Kalla-SHA256": listed[name].sha256,
         }
-        stream = await streamed(evidence, partial(_bytes_of, evidence, name), 2 * _PIECE_BYTES)
+        stream = await streamed(evidence, lambda _: _bytes_of(evidence, name), 2 * _PIECE_BYTES)
         return StreamedResponse(stream, Format.PARQUET.value, headers)
 
     return routes

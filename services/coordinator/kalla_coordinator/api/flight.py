@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from kalla_coordinator.api.auth import Tokens
+from kalla_coordinator.api.budget import Claim
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.pieces import cut_small
 from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
@@ -132,7 +133,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
                 claim = self._api.budget.ask(streaming_bytes(evidence, which))
                 held.callback(claim.release)
                 schema = evidence.schema(which.output)
-                batches = self._batches(evidence, which, part, held)
+                batches = self._batches(evidence, which, part, held, claim)
             except BaseException:
                 held.close()
                 raise
@@ -163,13 +164,13 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         return not ending.is_alive()
 
     def _batches(
-        self, evidence: Evidence, which: EvidenceSet, part: str, held: ExitStack
+        self, evidence: Evidence, which: EvidenceSet, part: str, held: ExitStack, claim: Claim
     ) -> Iterator[pa.RecordBatch | None]:
         with held, _told():
             yield None  # begun, see there
             if part not in evidence.parts(which.output):
                 raise RequestRefused("The ticket names a file that the evidence has not.")
-            for batch in cut_small(evidence.part_batches(part)):
+            for batch in cut_small(evidence.part_batches(part, claim.count)):
                 if self._api.closing.is_set():
                     raise ShuttingDown("The coordinator is shutting down.")
                 yield batch
