@@ -1,7 +1,8 @@
 """Imported by every Python process whose PYTHONPATH leads here: reports files used on event loops.
 
-Python tells each use of a file before it happens. Once `LOOP_WATCH_MARK` exists, one in a thread
-that runs an event loop is written to `LOOP_WATCH_REPORT`, with where it came from.
+Python tells most uses of a file before they happen, and those that it does not are told here. Once
+`LOOP_WATCH_MARK` exists, one in a thread that runs an event loop is written to
+`LOOP_WATCH_REPORT`, with where it came from.
 """
 
 import os
@@ -22,6 +23,12 @@ _USES = frozenset(
         "os.scandir",
         "os.truncate",
         "os.utime",
+        "fcntl.flock",
+        "fcntl.lockf",
+        "glob.glob",
+        "socket.getaddrinfo",
+        "socket.gethostbyname",
+        "sqlite3.connect",
         "shutil.copyfile",
         "shutil.move",
         "shutil.rmtree",
@@ -29,11 +36,27 @@ _USES = frozenset(
         "time.sleep",
     }
 )
+_UNTOLD = (
+    "access",
+    "fdatasync",
+    "fsync",
+    "lstat",
+    "posix_fallocate",
+    "readlink",
+    "stat",
+    "statvfs",
+    "waitpid",
+)
+"""Functions of `os` that may hang as long as the disk, and of which Python tells nothing."""
+
+_OWN_CODE = ("importlib", "linecache", "inspect.py")
+"""Who looks at the files of the program itself, once for each."""
+
 _busy = threading.local()
 
 
 def _hook(event, args):
-    if event not in _USES or getattr(_busy, "now", False):
+    if getattr(_busy, "now", False) or not (event in _USES or event[3:] in _UNTOLD):
         return
     running = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", None)
     if running is None or running() is None:
@@ -42,12 +65,25 @@ def _hook(event, args):
     try:
         if os.path.exists(os.environ["LOOP_WATCH_MARK"]):
             where = "".join(traceback.format_list(traceback.extract_stack()[-9:-1]))
-            if "importlib" not in where and "linecache" not in where:
+            if not any(own in where for own in _OWN_CODE):
                 with open(os.environ["LOOP_WATCH_REPORT"], "a") as report:
                     report.write(f"{event} {args!r:.200}\n{where}\n\n")
     finally:
         _busy.now = False
 
 
+def _telling(name):
+    """Return a function of `os` that tells of its use as Python does of others."""
+    function = getattr(os, name)
+
+    def told(*arguments, **options):
+        _hook(f"os.{name}", arguments)
+        return function(*arguments, **options)
+
+    return told
+
+
 if "LOOP_WATCH_MARK" in os.environ:
     sys.addaudithook(_hook)
+    for _name in _UNTOLD:
+        setattr(os, _name, _telling(_name))
