@@ -56,6 +56,7 @@ def test_what_lies_in_a_place_lies_in_all_around_it(output: str, around: tuple[s
         "s3://books/out/matched.parquet",
         "S3://books/out/?format=parquet",
         "s3://books/out",
+        "{staging}/n%61med/../named/matched.parquet",
     ],
 )
 async def test_evidence_is_a_source_for_the_token_that_submitted_its_run(
@@ -86,6 +87,22 @@ async def test_a_run_that_nobody_remembers_is_nobodys(tmp_path: Path) -> None:
     with pytest.raises(NotAllowed):
         await outputs.readable([f"{tmp_path}/runs/old/matched.parquet"], MINE)
     assert await outputs.readable([f"{tmp_path}/in/a.csv", "s3://books/a.csv"], MINE) == ()
+
+
+@pytest.mark.parametrize("maker", ["", "a-token-that-the-file-has-no-more"])
+async def test_what_belongs_to_no_token_that_is_known_is_an_admins_only(
+    maker: str, tmp_path: Path
+) -> None:
+    made, hers = f"{tmp_path}/named", f"{tmp_path}/admins"
+    outputs = Outputs(Allowed(tmp_path), Remembered({made: {maker}, hers: {"boss"}}))
+
+    for place in (made, hers):
+        with pytest.raises(NotAllowed):
+            await outputs.terms(asked(f"{place}/matched.parquet"), MINE)
+        with pytest.raises(NotAllowed):
+            await outputs.terms(asked("in.csv", place), MINE)
+        for admin in (ADMIN, Caller("the-next-boss", admin=True)):
+            assert (await outputs.terms(asked("in.csv", place), admin)).output == place
 
 
 async def test_who_wrote_to_the_place_of_another_reads_nothing_there(tmp_path: Path) -> None:

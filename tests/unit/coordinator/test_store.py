@@ -258,12 +258,12 @@ async def test_tables_of_an_older_version_are_brought_up_to_date(
     async with open_store(database_url, tmp_path) as store:
         await store.add(made)
         found = [await store.find(RunId(name)) for name in ("old", "new")]
-        owners = await store.owners({"/newer"})
-        for name in ("old", "new"):
-            await store.forget(RunId(name), "/newer")
+        owners = await store.owners({"/newer", "/out"})
+        for name, output in (("old", "/out"), ("new", "/newer")):
+            await store.forget(RunId(name), output)
 
     assert found == [record("old"), made]
-    assert owners == {"/newer": {"one"}}
+    assert owners == {"/newer": {"one"}, "/out": {""}}
 
 
 @pytest.mark.parametrize("end", ["-wal", ""])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
+import json
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
+
+from kalla_coordinator.jobs.outputs import place_of
 
 POSTGRES_SCHEMA = "kalla"
 
@@ -59,7 +63,10 @@ _MIGRATIONS = (
     (CreateTable(JOBS), CreateTable(DELIVERIES), CreateIndex(_BY_TIME), CreateIndex(_BY_STATUS)),
     (CreateTable(OWNER),),
     (CreateTable(OUTPUTS),),
+    (),  # see `_know_outputs`
 )
+_OUTPUTS_KNOWN = 4
+_PAGE_ROWS = 500
 
 
 async def migrate(connection: AsyncConnection) -> None:
@@ -80,7 +87,25 @@ async def migrate(connection: AsyncConnection) -> None:
     for statements in _MIGRATIONS[version:]:
         for statement in statements:
             await connection.execute(statement)
+    if found is not None and version < _OUTPUTS_KNOWN:
+        await _know_outputs(connection)
     if found is None:
         await connection.execute(VERSION.insert().values(version=len(_MIGRATIONS)))
     elif version < len(_MIGRATIONS):
         await connection.execute(VERSION.update().values(version=len(_MIGRATIONS)))
+
+
+async def _know_outputs(connection: AsyncConnection) -> None:
+    """Keep whose the outputs of older versions' jobs are: nobody's, where that is not known."""
+    pages = select(JOBS.c.run_id, JOBS.c.document).order_by(JOBS.c.run_id).limit(_PAGE_ROWS)
+    last = ""
+    while rows := (await connection.execute(pages.where(JOBS.c.run_id > last))).all():
+        last = rows[-1].run_id
+        documents = [json.loads(row.document) for row in rows]
+        made = {(place_of(one["output_path"]), one.get("submitter", "")) for one in documents}
+        places = sorted({place for place, _ in made})
+        known = await connection.execute(select(OUTPUTS).where(OUTPUTS.c.place.in_(places)))
+        owned = {row.place for row in known}
+        new = [{"place": at, "submitter": who} for at, who in sorted(made) if at not in owned]
+        if new:
+            await connection.execute(OUTPUTS.insert(), new)
