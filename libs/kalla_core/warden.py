@@ -3,7 +3,8 @@
 gRPC and Flight own their sockets and offer no bound on connections. They are this process's all the
 same: once a second a thread looks at each of them, at what the kernel says went over it, and shuts
 down those that are too many or too still; their server sees the other side gone. It reads no bytes
-and stands in nobody's way. Linux only; elsewhere nothing is looked at.
+and stands in nobody's way. Linux only; elsewhere a
+service starts all the same, and says once that its connections there are not bounded.
 """
 
 from __future__ import annotations
@@ -119,10 +120,31 @@ def most_of_a_port() -> int:
     return _MOST if soft == resource.RLIM_INFINITY else max(1, min(_MOST, soft // 4))
 
 
+def unable() -> str | None:
+    """Return why what goes over connections cannot be seen on this machine; None if it can."""
+    kind = getattr(socket, "TCP_INFO", None)
+    if not sys.platform.startswith("linux") or kind is None:
+        return f"that takes Linux, and this is {sys.platform}"
+    try:
+        with socket.socket() as probe:
+            told = probe.getsockopt(socket.IPPROTO_TCP, kind, _TCP_INFO.size)
+    except OSError as error:
+        return f"this kernel tells nothing of connections: {error.strerror}"
+    if len(told) < _TCP_INFO.size:
+        return "this kernel does not count the bytes of connections"
+    return None
+
+
 @contextmanager
 def bounded(bounds: Mapping[int, Bounds], interval_s: float = _LOOK_INTERVAL_S) -> Iterator[None]:
-    """Bound the connections to ports of this process until the block ends."""
-    if not sys.platform.startswith("linux") or not bounds:
+    """Bound the connections to ports of this process until the block ends.
+
+    Where that cannot be done the log says so, and nothing is.
+    """
+    why = unable()
+    if why is not None and bounds:
+        get_logger().warning("connections_not_bounded", ports=sorted(bounds), reason=why)
+    if why is not None or not bounds:
         yield
         return
     over = threading.Event()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -148,3 +151,56 @@ def test_a_stream_of_flight_that_nobody_reads_is_ended_and_one_that_is_read_is_n
         with pytest.raises(pa.ArrowException):
             unread.read_all()
         read.cancel()
+
+
+_ELSEWHERE = """
+import os, socket, sys
+from kalla_core.observe.logs import configure_logs
+from kalla_core.settings import LogFormat, LogLevel
+configure_logs(LogLevel.INFO, LogFormat.JSON)
+if sys.argv[1] == "macos":
+    sys.platform = "darwin"
+    del socket.TCP_INFO
+elif sys.argv[1] == "old-kernel":
+    real = socket.socket.getsockopt
+    class Socket(socket.socket):
+        def getsockopt(self, *asked):
+            return real(self, *asked)[:104] if len(asked) == 3 else real(self, *asked)
+    socket.socket = Socket
+real_list = os.listdir
+def listdir(path="."):
+    if str(path).startswith("/proc"):
+        raise FileNotFoundError(2, "No such file or directory", path)
+    return real_list(path)
+os.listdir = listdir
+from kalla_core.warden import Bounds, bounded, connections
+with socket.create_server(("127.0.0.1", 0)) as server:
+    port = server.getsockname()[1]
+    with bounded({port: Bounds(1)}, interval_s=0.01), bounded({}):
+        ours, (theirs, _) = socket.create_connection(("127.0.0.1", port)), server.accept()
+        ours.sendall(b"hello")
+        print(theirs.recv(5).decode())
+        if sys.argv[1] == "no-proc":
+            print(len(list(connections([port]))))
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("macos", "that takes Linux, and this is darwin"),
+        ("old-kernel", "this kernel does not count the bytes of connections"),
+        ("no-proc", None),
+    ],
+)
+def test_where_traffic_cannot_be_seen_a_service_says_so_once_and_serves(
+    where: str, why: str | None
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ELSEWHERE, where], capture_output=True, text=True, check=True
+    )
+
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.stdout.split() == (["hello"] if why else ["hello", "1"])
+    assert [one["event"] for one in said] == (["connections_not_bounded"] if why else [])
+    assert [one["reason"] for one in said] == ([why] if why else [])
