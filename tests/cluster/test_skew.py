@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ SQL = "SELECT l.id, r.id AS other FROM l JOIN r ON l.k = r.k AND l.v = r.v"
 TIMES = 2.0
 SLACK_S = 2.0
 """What starting processes may add on a machine that others use as well."""
+
+TURNS = 3
 
 Keys = npt.NDArray[np.int64]
 
@@ -65,9 +68,12 @@ def test_a_hot_key_and_a_bucket_ten_times_the_others_take_at_most_twice_as_long(
     }
     seconds(cluster, recipes["even"], tmp_path / "warm")
 
-    took = {
-        name: seconds(cluster, recipe, tmp_path / f"out-{name}") for name, recipe in recipes.items()
-    }
+    took = dict.fromkeys(recipes, math.inf)
+    for turn in range(TURNS):  # others of this machine make a run longer, never shorter
+        for name, recipe in recipes.items():
+            took[name] = min(took[name], seconds(cluster, recipe, tmp_path / f"{turn}-{name}"))
+        if max(took.values()) <= TIMES * took["even"] + SLACK_S:
+            break
 
     assert took["hot"] <= TIMES * took["even"] + SLACK_S, took
     assert took["heavy"] <= TIMES * took["even"] + SLACK_S, took

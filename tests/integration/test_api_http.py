@@ -13,6 +13,7 @@ from kalla_core.jobs.document import job_of
 from kalla_core.jobs.model import JobStatus
 from tests.support.api import Served, absolute_recipe, eventually, parts, served
 from tests.support.books import make_books
+from tests.support.machine import stretched
 
 GUEST = "a-good-token"
 
@@ -268,7 +269,7 @@ async def test_streams_end_when_the_service_does(tmp_path: Path) -> None:
         await answer.aclose()
 
     assert rest == []
-    assert took < 5
+    assert took < stretched(5)
 
 
 async def test_executors_and_metrics_are_shown(api: Served) -> None:

@@ -124,7 +124,7 @@ def test_a_coordinator_whose_store_does_not_answer_as_it_starts_ends_when_it_is_
             connection, _ = silent.accept()
             with closing(connection):
                 process.send_signal(signal.SIGTERM)
-                code = process.wait(5)
+                code = process.wait(PATIENCE_S)
         finally:
             process.kill()
             process.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,7 +76,6 @@ def test_a_run_is_stopped_from_another_thread(
     wanted = request(books, tmp_path / "out")
     before = names_below(tmp_path)
 
-    began = time.monotonic()
     with pytest.raises(Cancelled):
         run_local(
             wanted,
@@ -85,5 +83,4 @@ def test_a_run_is_stopped_from_another_thread(
             Supervision(stop=stop, start=nursery.start),
         )
 
-    assert time.monotonic() - began < 10
     assert names_below(tmp_path) == before

@@ -23,6 +23,7 @@ from tests.support.api import Served, served
 from tests.support.certificates import Certificates, make_certificates
 
 GUEST = "guest-token"
+ANSWER_S, REFUSAL_S = 60, 5
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +76,11 @@ async def test_grpc_speaks_tls_and_asks_for_the_token(
         async with channel:
             stub = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
             metadata = (("authorization", f"Bearer {token}"),)
-            call = stub.ListExecutors(jobs_pb2.ListExecutorsRequest(), metadata=metadata, timeout=5)
-            return await call
+            asked = jobs_pb2.ListExecutorsRequest()
+            known = authority == certificates.authority  # others may wait in vain
+            return await stub.ListExecutors(
+                asked, metadata=metadata, timeout=ANSWER_S if known else REFUSAL_S
+            )
 
     found = await executors(certificates.authority, GUEST)
     codes = []
@@ -99,7 +103,7 @@ async def test_results_come_over_tls_to_whoever_has_the_token(
 ) -> None:
     api.http.headers["Authorization"] = f"Bearer {GUEST}"
     options = flight.FlightCallOptions(
-        headers=[(b"authorization", f"Bearer {GUEST}".encode())], timeout=5
+        headers=[(b"authorization", f"Bearer {GUEST}".encode())], timeout=ANSWER_S
     )
 
     def listed(authority: Path, options: flight.FlightCallOptions) -> list[flight.FlightInfo]:
@@ -109,7 +113,9 @@ async def test_results_come_over_tls_to_whoever_has_the_token(
 
     found = await asyncio.to_thread(listed, certificates.authority, options)
     with pytest.raises(flight.FlightUnauthenticatedError):
-        await asyncio.to_thread(listed, certificates.authority, flight.FlightCallOptions(timeout=5))
+        await asyncio.to_thread(
+            listed, certificates.authority, flight.FlightCallOptions(timeout=ANSWER_S)
+        )
     with pytest.raises((flight.FlightError, pa.ArrowException)):
         await asyncio.to_thread(listed, strangers.authority, options)
 
