@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,26 @@ def test_keys_that_many_rows_share_are_judged_in_pieces(tmp_path: Path) -> None:
     assert len(reasons) == 60
     assert {code for code, _, _ in reasons} == {"predicate_failed"}
     assert {detail[:8] for _, detail, _ in reasons} == {"Branch 1", "Branch 2"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "to_timestamp(r.t, '%d/%b/%y %H:%M')",
+        "CASE WHEN r.t LIKE '%/%' THEN to_timestamp(r.t, '%d/%b/%y %H:%M') END",
+        "coalesce(to_timestamp(r.t, '%d/%b/%y %H:%M') + interval '0 days')",
+    ],
+)
+def test_a_key_of_any_expression_below_a_filter_tells_reasons(tmp_path: Path, key: str) -> None:
+    ids = list(range(60))
+    at = [1_778_580_000_000_000, 1_778_580_000_000_000, 0, *[None] * 57]
+    left = {"id": ids, "at": pa.array(at, pa.timestamp("us")), "m": [5, 6, 7, *[8] * 57]}
+    right = {"id": ids, "t": ["12/May/26 10:00", *["n/a"] * 59], "n": [5] * 60}
+    right |= {"kind": ["a", *["b"] * 59]}
+    made = "(SELECT id, t, n FROM r WHERE kind = 'a') r"
+    sql = f"SELECT l.id, r.id rid FROM l JOIN {made} ON l.at = {key} AND l.m <= r.n"
+
+    reasons = told(tmp_path, sql, left, right)
+
+    counts = Counter(reason for reason, *_ in reasons)
+    assert counts == {"predicate_failed": 1, "key_not_found": 1, "key_null": 57}

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.engine.key_values import key_values
 from kalla_core.engine.pieces import Blanks
 from kalla_core.engine.placeholder import placeholders
 from kalla_core.engine.rows import Bools, Rows
@@ -20,10 +21,8 @@ from kalla_core.engine.visible import shown
 from kalla_core.fragments.crowd import FEWEST_PAIRS_OF_A_PLACEHOLDER, FEWEST_ROWS, KEPT, Crowd
 from kalla_core.matching.keys import key_name, key_words
 from kalla_core.matching.mentions import mentioned_columns
-from kalla_core.matching.planned import Planned, key_frame
+from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side
 
 _AT_ONCE_ROWS = 1_000_000
 _SAID = ["key", "left", "right", "pairs"]
@@ -60,9 +59,8 @@ class Crowds:
         if not self._names or not again.any():
             return
         for batches in self._marked(rows, again):
-            session = new_session()
-            register_side(session, self.planned.query, rows.side, batches)
-            keys = key_frame(self.planned, session, rows.side).to_arrow_table()
+            components = self.planned.reason_keys
+            keys = key_values(self.planned.query, components, rows.side, batches)
             counted = keys.group_by(self._names).aggregate([([], "count_all")])
             self._counts[rows.side].append(counted.rename_columns([*self._names, "count"]))
 

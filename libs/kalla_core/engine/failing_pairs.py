@@ -22,14 +22,12 @@ from kalla_core.engine.failing import (
     reason_of,
     that_hold,
 )
-from kalla_core.engine.failures import query_errors
+from kalla_core.engine.key_values import key_values
 from kalla_core.engine.rows import Ints, one_chunk
 from kalla_core.matching.fallible import OfPair
-from kalla_core.matching.keys import KeyComponent, key_frame, key_name
+from kalla_core.matching.keys import KeyComponent, key_name
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side
 
 _PAIRS_AT_ONCE = 1 << 16
 _MOST_PAIRS = 1 << 24
@@ -146,7 +144,4 @@ class FailingPairs:
         return key_codes(wanted, offered, [key.null_safe for key in keys])
 
     def _keys(self, side: Side, keys: Sequence[KeyComponent]) -> pa.Table:
-        session = new_session()  # one thread keeps the order
-        register_side(session, self._planned.query, side, self._rows[side].to_batches())
-        with query_errors():
-            return key_frame(session, keys, side, row=False).to_arrow_table()
+        return key_values(self._planned.query, keys, side, self._rows[side].to_batches())

@@ -9,14 +9,14 @@ import pyarrow as pa
 from datafusion import col
 
 from kalla_core.engine.codes import joined_codes, key_codes
-from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import digest
+from kalla_core.engine.key_values import key_values
 from kalla_core.engine.rows import Ints, Rows, one_chunk
-from kalla_core.matching.keys import KeyComponent, key_frame
+from kalla_core.matching.keys import KeyComponent
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
 from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side, register_table
+from kalla_core.matching.tables import register_table
 
 _FEW_ROWS = 1 << 16
 """For so few rows a join is not worth its planning."""
@@ -46,11 +46,8 @@ class KeyedSides:
                 other side has no rows at all.
         """
         if side not in self._tables:
-            session = new_session()  # one thread keeps the order
-            register_side(session, self._planned.query, side, self._rows[side].batches)
-            frame = key_frame(session, self.components, side, row=False)
-            with query_errors():
-                self._tables[side] = frame.to_arrow_table()
+            batches = self._rows[side].batches
+            self._tables[side] = key_values(self._planned.query, self.components, side, batches)
         return self._tables[side]
 
     def codes(self, wanted: pa.Table, offered: pa.Table) -> tuple[Ints, Ints]:

@@ -13,11 +13,11 @@ from datafusion import Expr, SessionContext, col
 from kalla_core.columns import place_of
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.hashing import bucket, content_bucket, digest
+from kalla_core.engine.key_values import key_values
 from kalla_core.engine.near import loose
-from kalla_core.matching.planned import Planned, key_frame
+from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side, TableShape
 from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side
 
 Ints = npt.NDArray[np.int64]
 
@@ -64,10 +64,10 @@ class Keying:
         )
 
     def keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> pa.Table:
-        """Return the `reason_keys` of each row of some batches; see `key_frame`."""
-        session = self._session(side, batches)
-        with query_errors():
-            return key_frame(self._planned, session, side).to_arrow_table()
+        """Return the `reason_keys` of each row of some batches; see `key_values`."""
+        session = self._fresh(side.value)
+        components = self._planned.reason_keys
+        return key_values(self._planned.query, components, side, batches, session)
 
     def primary_keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> tuple[Ints, int]:
         """Return a 64-bit hash of each primary key without nulls, and how many have nulls."""
@@ -92,11 +92,6 @@ class Keying:
             table = session.table("t").select(content_bucket(columns_typed, buckets).alias("b"))
             numbers: Ints = table.to_arrow_table().column(0).to_numpy()
         return numbers
-
-    def _session(self, side: Side, batches: Sequence[pa.RecordBatch]) -> SessionContext:
-        session = self._fresh(side.value)
-        register_side(session, self._planned.query, side, batches)
-        return session
 
     def _keys_session(self, columns: list[pa.Array]) -> SessionContext:
         session = self._fresh("t")

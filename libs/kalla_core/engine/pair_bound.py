@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.engine.key_values import key_values
 from kalla_core.engine.visible import shown
 from kalla_core.errors import TooManyPairs
-from kalla_core.matching.planned import Planned, key_frame
+from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side
 from kalla_core.recipe.model import Options
 
 USUAL_PAIRS_PER_ROW = 100
@@ -93,9 +92,7 @@ def worst_keys(planned: Planned, sources: Mapping[Side, Iterable[pa.RecordBatch]
 def _counted(
     planned: Planned, side: Side, batches: Iterable[pa.RecordBatch], names: Sequence[str]
 ) -> pa.Table:
-    session = new_session()
-    register_side(session, planned.query, side, list(_first(batches)))
-    keys = key_frame(planned, session, side).to_arrow_table()
+    keys = key_values(planned.query, planned.reason_keys, side, list(_first(batches)))
     counted = keys.group_by(list(names)).aggregate([([], "count_all")])
     return counted.rename_columns([*names, "count"])
 

@@ -156,15 +156,11 @@ class _Lowering:
         if route.shielded:
             value = tolerant(expr, end, self.reader)
             safe_route, safe_value = self._guarded(route), guarded(value, end, self.reader)
-            if safe_route is None or safe_value is None:
-                self.refusals.append(
-                    f"{worded(expr)} is no key: it could fail for a row that the SQL leaves out."
-                )
-                return None
-            route, value = safe_route, safe_value
+            if safe_route is not None and safe_value is not None:
+                route, value = safe_route, safe_value
         if self.reader.type_of(value, end) != agreed:
             value = value.try_cast(agreed)
-        return SideKey(symbol, route, value, spoken(symbol))
+        return SideKey(symbol, route, value, spoken(symbol), route.shielded)
 
     def _is(self, symbol: Symbol, end: LogicalPlan, expr: Expr, side: Side) -> bool:
         """Whether `expr` over the route's end `end` is `symbol`."""

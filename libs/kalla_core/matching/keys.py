@@ -25,12 +25,15 @@ class SideKey:
         symbol: what it is, over any scan of the source.
         expr: of the component's type; null where the match SQL's own would fail to cast.
         text: readable, over the columns of the source.
+        forgiving: rows may be left out before the match SQL asks for `expr`; where it fails for a
+            row, the key is null.
     """
 
     symbol: Symbol
     route: Route
     expr: Expr
     text: str
+    forgiving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

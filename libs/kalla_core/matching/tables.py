@@ -97,6 +97,20 @@ def register_side(session: SessionContext, query: MatchQuery, side: Side, data: 
             _register(session, name, data, shape.schema)
 
 
+def register_apart(
+    session: SessionContext, query: MatchQuery, side: Side, batches: Sequence[pa.RecordBatch]
+) -> None:
+    """Make the rows of one side known to a fresh `session`, each batch a partition of its own.
+
+    Args:
+        batches: at least one, none of them empty; columns as in the side's schema, ROW may follow.
+    """
+    place = list(Side).index(side)
+    for name, owner in table_names(query).items():
+        if owner == place:
+            session.register_record_batches(_quoted(name), [[batch] for batch in batches])
+
+
 def register_table(session: SessionContext, name: str, table: pa.Table) -> None:
     """Make a table of ours known to `session`; it may be without rows."""
     _register(session, name, table.to_batches(), table.schema)
@@ -137,8 +151,7 @@ def _given_names(query: MatchQuery) -> Iterator[tuple[int, str]]:
 
 
 def _register(session: SessionContext, name: str, data: TableData, schema: pa.Schema) -> None:
-    # The bindings parse the name as SQL would; in quotes it is taken as it stands.
-    quoted = '"' + name.replace('"', '""') + '"'
+    quoted = _quoted(name)
     if isinstance(data, ArrowFile):
         if data.rows:
             ending = data.path.suffix
@@ -147,3 +160,8 @@ def _register(session: SessionContext, name: str, data: TableData, schema: pa.Sc
         schema, data = data.schema, ()
     batches = list(data) or [pa.RecordBatch.from_pylist([], schema=schema)]
     session.register_record_batches(quoted, [batches])
+
+
+def _quoted(name: str) -> str:
+    """Return a name in quotes, in which it is taken as it stands; else it is read as in SQL."""
+    return '"' + name.replace('"', '""') + '"'
