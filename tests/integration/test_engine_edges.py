@@ -282,7 +282,7 @@ def test_nothing_is_left_in_the_spool(tmp_path: Path) -> None:
 def test_a_condition_on_lists_and_structs_is_told_with_their_values(tmp_path: Path) -> None:
     books = Reconciliation(
         tmp_path,
-        "SELECT l.id, r.id rid FROM l JOIN r ON l.k = r.k AND array_has(l.tags, r.tag) "
+        "SELECT l.id, r.id rid FROM l JOIN r ON l.k = r.k AND array_has_all(l.tags, r.tags) "
         "AND r.bank IS NULL",
     )
     tags = [["x", None], ["y"]]
@@ -290,11 +290,13 @@ def test_a_condition_on_lists_and_structs_is_told_with_their_values(tmp_path: Pa
         [None, {"iban": "DE", "n": 7}], pa.struct({"iban": pa.string(), "n": pa.int8()})
     )
     books.put("left", pa.table({"id": [1, 2], "k": ["A", "B"], "tags": tags}))
-    books.put("right", pa.table({"id": [1, 2], "k": ["A", "B"], "tag": ["z", "y"], "bank": banks}))
+    books.put(
+        "right", pa.table({"id": [1, 2], "k": ["A", "B"], "tags": [["z"], ["y"]], "bank": banks})
+    )
 
     reasons = books.run().reasons(Side.LEFT)
 
-    said = "array_has(l.tags, r.tag) does not hold: l.tags = ['x', null], r.tag = 'z'"
+    said = "array_has_all(l.tags, r.tags) does not hold: l.tags = ['x', null], r.tags = ['z']"
     assert reasons["1"] == ("predicate_failed", f"Closest in r: 1. {said}", "1")
     said = "r.bank IS NULL does not hold: r.bank = {iban: 'DE', n: 7}"
     assert reasons["2"] == ("predicate_failed", f"Closest in r: 2. {said}", "2")
@@ -314,3 +316,33 @@ def test_how_much_two_numbers_differ_is_told_whatever_numbers_stand_beside_them(
 
     assert reasons["1"][1].endswith("l.u = 5, r.u = 7, which differ by 2")
     assert reasons["2"][1].endswith(f"r.u = {2**64 - 1}, which differ by {2**64 - 2}")
+
+
+TAGS: list[list[str | None] | None] = [["a", "b"], ["b"], None, [], ["c", None]]
+
+
+@pytest.mark.parametrize("key", ["l.k = r.k AND ", ""])
+@pytest.mark.parametrize("theirs", [TAGS, [None, None]], ids=["some null", "all null"])
+@pytest.mark.parametrize("name", ["array_has_all", "NOT array_has_any"])
+def test_a_list_that_is_null_is_in_no_list_and_apart_from_none(
+    tmp_path: Path, name: str, theirs: list[list[str | None] | None], key: str
+) -> None:
+    books = Reconciliation(
+        tmp_path, f"SELECT l.id, r.id rid FROM l JOIN r ON {key}{name}(l.t, r.t)"
+    )
+    kind = pa.list_(pa.string())
+    for side, tags in (("left", TAGS), ("right", theirs)):
+        columns = {"id": range(len(tags)), "k": [1] * len(tags), "t": pa.array(tags, kind)}
+        books.put(side, pa.table(columns))
+
+    found = [Counter(books.run(share, **options).pairs) for share, options in WAYS.values()]
+
+    right = Counter(
+        (str(one), str(other))
+        for one, ours in enumerate(TAGS)
+        for other, needle in enumerate(theirs)
+        if ours is not None
+        and needle is not None
+        and (set(needle) <= set(ours) if name == "array_has_all" else not set(needle) & set(ours))
+    )
+    assert found == [right] * len(WAYS)

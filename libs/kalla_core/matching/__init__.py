@@ -6,9 +6,10 @@
 
 Before it is planned, `operations` finds arithmetic and comparisons in the text, `operands` asks
 DataFusion for their types, and `exact` says which casts keep them from wrapping, `conversions` what
-written casts need. `patterns` writes SIMILAR TO and ESCAPE otherwise. `casts` and
-`comparable` refuse what would compare only after a cast that nobody wrote, and `agreement` whatever
-is compared as two types in the plan that runs. `fallible` is asked when a value made it fail.
+written casts need. `patterns` writes SIMILAR TO and ESCAPE otherwise, `lists` keeps searches for a
+list to lists that are there. `casts` and `comparable` refuse what would compare only after a cast
+that nobody wrote, and `agreement` whatever is compared as two types in the plan that runs.
+`fallible` is asked when a value made it fail.
 
 A plan is made three times over. **Prepared** SQL is planned over the sources' own columns, so
 that `*` and NATURAL mean what the user meant. `rebuild` makes the same plan again over tables

@@ -24,6 +24,7 @@ from kalla_core.matching.faults import check_tables_read, fault, functions_of
 from kalla_core.matching.forbidden import take_away
 from kalla_core.matching.grouping import bracket_splices, bracketed
 from kalla_core.matching.lexer import Token, tokenize
+from kalla_core.matching.lists import search_splices
 from kalla_core.matching.literals import (
     clock_splices,
     decimal_literals,
@@ -126,6 +127,7 @@ class _Statement:
             *self.exact,
             *same_splices(self.query.sql, self.tokens),
             *pattern_splices(self.query.sql, self.tokens),
+            *search_splices(self.query.sql, self.tokens),
             *clock_splices(self.tokens, self.query.started_at),
             *moment_splices(self.tokens),
             *number_splices(self.query.sql, self.tokens, doubles),

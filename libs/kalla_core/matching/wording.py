@@ -11,6 +11,7 @@ from datafusion import Expr
 
 from kalla_core.matching.conversions import unwritten
 from kalla_core.matching.lineage import HOLE, Call, Column, Constant, Symbol
+from kalla_core.matching.lists import unguarded
 
 _STRING = re.compile(r'(?:LargeUtf8|Utf8View|Utf8)\("((?:[^"\\]|\\.)*)"\)')
 _NUMBER = re.compile(r"(?:U?Int\d+|Float\d+|Boolean)\(([^()]*)\)")
@@ -31,7 +32,7 @@ _VARIANT = re.compile(r"\b([a-z_]+)__\d+\(")
 
 def worded(expr: Expr) -> str:
     """Return `expr` with literals and function names as in SQL."""
-    return unwritten(_polished(expr.canonical_name()))
+    return unguarded(unwritten(_polished(expr.canonical_name())))
 
 
 def spoken(symbol: Symbol) -> str:
