@@ -102,6 +102,8 @@ class Fragment:
         setback: what became of the last attempt that does not count, a `Cause` or `output_lost`;
             empty before there is one.
         rows: that a scan found first; another attempt must find the same.
+        depth: how often what it does was divided, because all of it took too much memory; the
+            deepest start before all others, so that what no division helps is soon found out.
     """
 
     key: FragmentKey
@@ -118,6 +120,7 @@ class Fragment:
     avoided: frozenset[str] = frozenset()
     setback: str = ""
     rows: int | None = None
+    depth: int = 0
 
     @property
     def available(self) -> bool:
@@ -180,7 +183,13 @@ class Fragment:
         """Return it as if it had not begun, but for its attempts' numbers: with less at a time."""
         setback = Cause.OUT_OF_MEMORY.value if self.used else ""
         return Fragment(
-            self.key, self.weight_bytes, self.side, used=self.used, setback=setback, rows=self.rows
+            self.key,
+            self.weight_bytes,
+            self.side,
+            used=self.used,
+            setback=setback,
+            rows=self.rows,
+            depth=self.depth,
         )
 
     def output_lost(self) -> Fragment:

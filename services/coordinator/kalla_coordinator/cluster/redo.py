@@ -89,9 +89,10 @@ def _divided(
     state: RunState, key: FragmentKey, first: Join | Settle, others: Sequence[Join | Settle]
 ) -> RunState:
     """Let the fragment do its first piece, and new ones, numbered on, the others."""
+    before = state.fragments[key]
     rest = laid_from(state, key.stage, len(state.fragments.of(key.stage)), others)
-    now = replace(state.fragments[key].anew(), weight_bytes=first.weight_bytes)
-    return with_(state, now, *rest)
+    now = replace(before.anew(), weight_bytes=first.weight_bytes)
+    return with_(state, *(replace(one, depth=before.depth + 1) for one in (now, *rest)))
 
 
 def _spread_further(state: RunState, join: Join) -> RunState | None:

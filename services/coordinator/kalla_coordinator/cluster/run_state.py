@@ -207,7 +207,7 @@ def ready(state: RunState, but: Container[FragmentKey] = ()) -> Iterator[Ready]:
         idle = state.sums.idle[stage]
         if idle and wanted(state, stage) and inputs_available(state, stage):
             unable = of_no_use(state, stage)
-            for _, number in idle:
+            for *_, number in idle:
                 key = FragmentKey(stage, number)
                 if key not in but:
                     yield _ready(state, key, unable)
@@ -217,7 +217,7 @@ def may_run_on(state: RunState) -> frozenset[str] | None:
     """Return executors beside which no fragment that is ready may run; None if all may be."""
     if not state.setup.proofs:
         return None
-    waiting = (state.provers[number] for _, number in state.sums.idle[StageName.PROVE])
+    waiting = (state.provers[number] for *_, number in state.sums.idle[StageName.PROVE])
     return state.proven.union(waiting)
 
 

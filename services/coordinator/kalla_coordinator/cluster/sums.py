@@ -26,8 +26,9 @@ from kalla_core.fragments.work import work_done
 from kalla_core.matching.query import Side
 from kalla_core.recipe.document import MAX_BUCKETS
 
-Place = tuple[int, int]
-"""Where a fragment stands among the idle ones of its stage: heavy ones first, then by number."""
+Place = tuple[int, int, int]
+"""Where a fragment stands among the idle ones of its stage: deep ones first, then heavy ones, then
+by number."""
 
 
 @dataclass(slots=True)
@@ -138,7 +139,7 @@ class Sums:
 
 
 def _place(one: Fragment) -> Place:
-    return -one.weight_bytes, one.key.number
+    return -one.depth, -one.weight_bytes, one.key.number
 
 
 def _places(one: Fragment) -> set[str]:

@@ -98,6 +98,19 @@ def test_a_poison_fails_after_a_stated_number_of_tries(
     assert tries <= MOST_TRIES
 
 
+@given(
+    sizes=st.lists(st.integers(1, 300), min_size=1, max_size=60),
+    buckets=st.sampled_from([1, 4, 16, 64, 1024]),
+)
+def test_a_run_of_which_nothing_fits_fails_after_the_same_number_of_tries(
+    sizes: list[int], buckets: int
+) -> None:
+    state, tries = played(dict(enumerate(sizes)), buckets, lambda _: False)
+
+    assert state.phase is Phase.FAILED
+    assert tries <= MOST_TRIES
+
+
 @given(sizes=st.lists(st.integers(1, 20), min_size=1, max_size=300))
 def test_what_fits_in_smaller_pieces_is_done(sizes: list[int]) -> None:
     rows = dict(enumerate(sizes))
