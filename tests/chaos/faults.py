@@ -80,12 +80,17 @@ def _upward_mended(scene: Scene) -> None:
     scene.victim.upward.mend()
 
 
+def _registrations(scene: Scene) -> int:
+    return len(scene.victim.service.events("registered"))
+
+
 def _snapped(scene: Scene) -> None:
+    scene.before["registrations"] = _registrations(scene)
     assert scene.victim.upward.snap()
 
 
 def _came_back(scene: Scene) -> bool:
-    return until(lambda: len(scene.victim.service.events("registered")) > 1, PATIENCE_S)
+    return until(lambda: _registrations(scene) > scene.before["registrations"], PATIENCE_S)
 
 
 def _from_peers(scene: Scene) -> None:

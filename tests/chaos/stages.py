@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.support.places import FETCHING, JOINING, SCANNING
 from tests.support.stops import Stops
@@ -41,11 +41,16 @@ STAGES: Mapping[str, Stage] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A job on a cluster, and the executor that something happens to."""
+    """A job on a cluster, and the executor that something happens to.
+
+    Attributes:
+        before: counts of what there was when it happened.
+    """
 
     cluster: WiredCluster
     victim: WiredExecutor
     run_id: str
+    before: dict[str, int] = field(default_factory=dict)
 
     @property
     def others(self) -> list[WiredExecutor]:

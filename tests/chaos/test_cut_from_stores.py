@@ -6,7 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,12 @@ from kalla_core.evidence.schema import FINAL_NAMES
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import load_recipe
 from kalla_core.recipe.write import to_document
+from tests.chaos.cluster import SUCCEEDED, ends_as, is_as_before, recipe_of
 from tests.chaos.sources import in_bucket, in_database
 from tests.support.command import Outcome, kalla, names_below
 from tests.support.postgres import Database, new_database, shared_server
 from tests.support.s3 import TestBucket, s3_server
+from tests.support.wired_cluster import Given, wired_cluster
 from tests.support.wires import Wire, wire
 
 ROWS = 5_000
@@ -172,3 +175,92 @@ def test_a_run_whose_database_breaks_off_says_so_and_leaves_nothing(
     assert again.exit_code == 0, again.err
     report = check(output, small.truth)
     assert report.ok, str(report)
+
+
+@pytest.mark.full
+def test_a_run_whose_database_falls_silent_ends_with_its_deadline_and_leaves_nothing(
+    small: Dataset, database: Database, to_postgres: Wire, to_s3: Wire, tmp_path: Path
+) -> None:
+    recipe, output = in_database(small, database, to_postgres), tmp_path / "out"
+    hasty = replace(recipe, options=replace(recipe.options, timeout=timedelta(seconds=20)))
+    to_postgres.after(MIDDLE_BYTES, to_postgres.cut)
+
+    began = time.monotonic()
+    done = run(hasty, output, tmp_path, to_s3, {})
+    took = time.monotonic() - began
+    left = names_below(tmp_path)
+    to_postgres.mend()
+    again = run(recipe, output, tmp_path, to_s3, {})
+
+    assert to_postgres.struck.is_set()
+    assert to_postgres.held_up.is_set()
+    assert done.exit_code == 3
+    assert "deadline_exceeded" in done.err
+    assert took < BOUND_S
+    assert left == {"recipe.json"}
+    assert again.exit_code == 0, again.err
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("how", ["broken", "silent"])
+def test_executors_that_are_cut_off_the_database_in_the_middle(
+    small: Dataset, database: Database, to_postgres: Wire, tmp_path: Path, how: str
+) -> None:
+    recipe, output = in_database(small, database, to_postgres), tmp_path / "out"
+    recipe = replace(recipe, options=replace(recipe.options, timeout=timedelta(seconds=45)))
+    with wired_cluster(tmp_path) as cluster:
+        to_postgres.after(MIDDLE_BYTES, to_postgres.snap if how == "broken" else to_postgres.cut)
+        run_id = cluster.submit(recipe, output)
+        end = SUCCEEDED if how == "broken" else "deadline_exceeded"
+        ends_as(cluster, run_id, output, small, (end,))
+        struck = to_postgres.struck.is_set()
+        to_postgres.mend()
+        is_as_before(cluster, small, tmp_path / "next")
+
+    assert struck
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("how", [*CUTS])
+def test_executors_that_are_cut_off_the_bucket_they_read(
+    small: Dataset, bucket: TestBucket, to_s3: Wire, tmp_path: Path, how: str
+) -> None:
+    cut, output = CUTS[how], tmp_path / "out"
+    environment = s3_server().environment(f"http://127.0.0.1:{to_s3.port}")
+    given = Given(variables={**environment, **cut.patience})
+    recipe = in_bucket(small, bucket)
+    with wired_cluster(tmp_path, given=given) as cluster:
+        to_s3.after(MIDDLE_BYTES, lambda: cut.happens(to_s3))
+        run_id = cluster.submit(recipe, output)
+        end = SUCCEEDED if cut.ends_well else "source_unavailable"
+        ends_as(cluster, run_id, output, small, (end,))
+        struck = to_s3.struck.is_set()
+        to_s3.mend()
+        is_as_before(cluster, small, tmp_path / "next")
+
+    assert struck
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("how", [*CUTS])
+def test_executors_that_are_cut_off_the_bucket_they_write_to(
+    small: Dataset, bucket: TestBucket, to_s3: Wire, tmp_path: Path, how: str
+) -> None:
+    cut, output = CUTS[how], f"s3://{bucket.name}/runs/1"
+    environment = s3_server().environment(f"http://127.0.0.1:{to_s3.port}")
+    given = Given(variables={**environment, **cut.patience})
+    with wired_cluster(tmp_path, given=given) as cluster:
+        to_s3.after(MIDDLE_BYTES, lambda: cut.happens(to_s3))
+        run_id = cluster.submit(recipe_of(small, overwrite=True), output)
+        job = cluster.ended(run_id)
+        shown = bucket.keys() & {f"runs/1/{name}" for name in FINAL_NAMES}
+        struck = to_s3.struck.is_set()
+        to_s3.mend()
+        again = cluster.ended(cluster.submit(recipe_of(small, overwrite=True), output))
+        is_as_before(cluster, small, tmp_path / "next")
+
+    assert struck
+    assert (job["status"] == SUCCEEDED) == cut.ends_well, job["error"]
+    assert cut.ends_well or (job["error"]["code"] == "output_unavailable" and not shown)
+    assert again["status"] == SUCCEEDED, again["error"]
+    assert not bucket.uploads()
