@@ -129,12 +129,11 @@ def run(
     """Match the two sources of RECIPE and write the evidence."""
 
     def action() -> ExitCode:
-        from kalla_core.cli.environment import keep_evidence_private
-        from kalla_core.engine.children import RUN, warm_up
+        from kalla_core.cli.environment import keep_evidence_private, start_run_ahead
 
         keep_evidence_private(evidence_mode)
         if coordinator is None:
-            warm_up(RUN)  # it loads while this process does
+            start_run_ahead(memory_limit, may_fork=may_fork)
         from kalla_core.cli.run import RunFlags, run_recipe
 
         flags = RunFlags(

@@ -30,6 +30,23 @@ def keep_evidence_private(flag: str | None) -> None:
         raise InvalidSetting(f'{origin} cannot be "{text}": {error}.', settings=[origin]) from None
 
 
+def start_run_ahead(memory_limit: str | None, *, may_fork: bool) -> None:
+    """Start the process of a run before this one needs it: a fork, which has all that is loaded.
+
+    Where this process may not fork, both load at the same time.
+
+    Raises:
+        InvalidSetting: the limit, or what the environment says of it, makes no sense.
+    """
+    from kalla_core.engine.children import RUN, warm_up
+    from kalla_core.engine.forked import fork
+    from kalla_core.engine.spawned import environment_within, spawn
+    from kalla_core.settings import load_settings
+
+    limit_bytes = load_settings(memory_limit_bytes=memory_limit).memory_limit_bytes
+    warm_up(RUN, environment_within(limit_bytes), fork if may_fork else spawn)
+
+
 def warn_of_unknown_variables() -> None:
     """Say which `KALLA_…` variables no setting reads, with the nearest name; never a value."""
     if not any(name.startswith(_PREFIX) for name in os.environ):

@@ -11,7 +11,7 @@ from kalla_core.cli.console import print_json, standard_error, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.progress import watching
 from kalla_core.cli.recipes import read_recipe
-from kalla_core.cli.remote_run import reconcile_remotely
+from kalla_core.cli.refusals import all_faults
 from kalla_core.cli.summary import show_summary
 from kalla_core.engine.local import RunRequest, run_local
 from kalla_core.errors import InvalidSetting, KallaError
@@ -21,7 +21,6 @@ from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.recipe.model import EngineChoice, Recipe
 from kalla_core.s3.location import is_s3
 from kalla_core.settings import LogLevel, Settings, load_settings
-from kalla_core.validate import validate_recipe
 
 OUTPUT_ROOT = Path("kalla-output")
 
@@ -66,7 +65,6 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     warned: set[str] = set()
     if flags.coordinator is None:
         _refuse_cluster(recipe)
-        validate_recipe(recipe).demand()
         metadata = reconcile(
             recipe,
             run_id,
@@ -77,6 +75,8 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
             warned=warned,
         )
     else:
+        from kalla_core.cli.remote_run import reconcile_remotely
+
         _refuse_local(flags)
         metadata = reconcile_remotely(
             flags.coordinator,
@@ -127,8 +127,10 @@ def reconcile(
         with watching(standard_error(), run_id, quiet=quiet, warned=warned) as on_progress:
             metadata = run_local(request, on_progress)
     except KallaError as error:
-        log.info("run_failed", code=error.code)  # the paragraph says the rest
-        raise
+        refused = all_faults(recipe, error)
+        told = error if refused is None else refused
+        log.info("run_failed", code=told.code)  # the paragraph says the rest
+        raise told from error.__cause__ if told is error else error
     log.info("run_completed", strategy=metadata.strategy, matched_count=metadata.matched_count)
     return metadata
 

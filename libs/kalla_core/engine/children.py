@@ -22,7 +22,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import IO, Any
 
-from kalla_core.engine.spawned import ChildProcess, Spawned, Start, spawn
+from kalla_core.engine.spawned import ChildProcess, Start, spawn
 from kalla_core.errors import Cancelled, Crashed, DeadlineExceeded, OutOfMemory
 
 RUN = (sys.executable, "-m", "kalla_core.engine.child")
@@ -37,6 +37,7 @@ _SHOWN_CHARACTERS = 80
 _LONGEST_ANSWER_BYTES = 64 << 20
 
 Answer = dict[str, Any]
+_Wanted = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,30 +195,34 @@ def running(
         child.let_go()
 
 
-def warm_up(command: Sequence[str]) -> None:
-    """Start a process for the next `running` of this command, which finds it loaded.
+def warm_up(
+    command: Sequence[str],
+    environment: Mapping[str, str] = MappingProxyType({}),
+    start: Start = spawn,
+) -> None:
+    """Start a process for the next `running` of this command and variables, to find it loaded.
 
     One that nobody takes ends with this process.
     """
-    _spares.add(command)
+    _spares.add(command, environment, start)
 
 
 class _Spares:
     """Processes that were started before they are needed."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[str, ...], Spawned] = {}
+        self._waiting: dict[_Wanted, ChildProcess] = {}
 
-    def add(self, command: Sequence[str]) -> None:
-        if tuple(command) not in self._waiting:
-            self._waiting[tuple(command)] = spawn(command, {})
+    def add(self, command: Sequence[str], environment: Mapping[str, str], start: Start) -> None:
+        if (wanted := _wanted(command, environment)) not in self._waiting:
+            self._waiting[wanted] = start(command, environment)
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> Spawned:
-        process = self._waiting.pop(tuple(command), None)
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
+        process = self._waiting.pop(_wanted(command, environment), None)
         if process is None:
             return spawn(command, environment)
-        if environment or process.has_ended():
-            process.end()  # it has another environment, or has ended already
+        if process.has_ended():
+            process.end()
             return spawn(command, environment)
         return process
 
@@ -225,6 +230,10 @@ class _Spares:
         while self._waiting:
             _, process = self._waiting.popitem()
             process.end()
+
+
+def _wanted(command: Sequence[str], environment: Mapping[str, str]) -> _Wanted:
+    return tuple(command), tuple(sorted(environment.items()))
 
 
 _spares = _Spares()

@@ -16,11 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from kalla_core.engine import messages
-from kalla_core.engine.budget import GIB, MIB, budget
+from kalla_core.engine.budget import MIB, budget
 from kalla_core.engine.children import RUN, Limits, private_bytes, running
 from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
 from kalla_core.engine.progress import OnProgress
-from kalla_core.engine.spawned import Start
+from kalla_core.engine.spawned import Start, environment_within
 from kalla_core.errors import Crashed, InvalidSetting
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
 from kalla_core.evidence.output import claim_output
@@ -136,7 +136,7 @@ def _work(
     spec: JobSpec, limits: Limits, on_progress: OnProgress, start: Start | None
 ) -> JobOutcome:
     message = {**messages.spec_json(spec), "stays": start is not None and _leaves_nothing(spec)}
-    with running(RUN, limits, child_environment(spec.budget.limit_bytes), start) as child:
+    with running(RUN, limits, environment_within(spec.budget.limit_bytes), start) as child:
         for answer in child.ask(message):
             match answer["event"]:
                 case "progress":
@@ -157,14 +157,6 @@ def _leaves_nothing(spec: JobSpec) -> bool:
     recipe = spec.recipe
     uris = [source.uri or "" for source in (recipe.left, recipe.right, *recipe.extras)]
     return all(scheme_of(uri) in (LOCAL, "s3") for uri in uris)
-
-
-def child_environment(limit_bytes: int) -> Mapping[str, str]:
-    """Return the variables of a child with little memory.
-
-    Pages that are kept for a second, for they may be wanted again, add up to 110 MiB.
-    """
-    return {"MIMALLOC_PURGE_DELAY": "10"} if limit_bytes < GIB else {}
 
 
 def run_metadata(request: RunRequest, started_at: datetime, outcome: JobOutcome) -> RunMetadata:

@@ -35,7 +35,6 @@ from kalla_core.engine.spawned import ENVIRONMENT, ChildProcess, spawn
 from kalla_core.errors import Crashed
 from kalla_core.observe.logs import get_logger
 
-_NO_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}  # Arrow's jemalloc would make one
 _LOAD_PATIENCE_S = 60.0
 _BIRTH_PATIENCE_S = 20.0
 _END_PATIENCE_S = 5.0
@@ -192,7 +191,7 @@ class _Zygote:
                 [sys.executable, "-m", zygote.__name__, str(theirs.fileno()), *modules],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, **ENVIRONMENT, **_NO_THREADS, **environment},
+                env={**os.environ, **ENVIRONMENT, **environment},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

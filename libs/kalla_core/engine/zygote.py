@@ -23,19 +23,18 @@ import selectors
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from kalla_core.engine.forked import hide_pandas, live
 from kalla_core.engine.spawned import end_group
 
 PACKET_BYTES = 1 << 16
 """The longest request."""
 
 _DESCRIPTORS = 4
-_OOM_SCORE = "300"  # when memory runs out, the kernel shall take a run and not the service
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class _Zygote:
         if pid == 0:
             line.close()
             self._let_go()
-            _live(request, pipes)
+            live(request["module"], request["environment"], pipes)
         for pipe in pipes:
             os.close(pipe)
         born = _Descendant(pid, os.pidfd_open(pid), line)
@@ -103,30 +102,9 @@ class _Zygote:
             other.close()
 
 
-def _live(request: dict[str, Any], pipes: Sequence[int]) -> None:
-    """Be the child; does not return."""
-    code = 1
-    try:
-        os.setsid()
-        for number, pipe in enumerate(pipes):
-            os.dup2(pipe, number)
-            os.close(pipe)
-        with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write(_OOM_SCORE)
-        os.environ.update(request["environment"])
-        gc.enable()
-        importlib.import_module(request["module"]).main()
-        sys.stdout.flush()
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
-
-
 def _load(modules: Sequence[str]) -> None:
     """Import modules and let them `prepare` what is the same for all their children."""
+    hide_pandas()
     for name in modules:
         prepare = getattr(importlib.import_module(name), "prepare", None)
         if prepare is not None:

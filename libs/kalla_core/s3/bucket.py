@@ -1,4 +1,7 @@
-"""Requests to one bucket, each tried as often as the settings say. Safe to use from threads."""
+"""Requests to one bucket, each tried as often as the settings say. Safe to use from threads.
+
+The client library takes long to load, and few runs need it: it is imported by the first request.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, TypeVar
-
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
-from botocore.session import Session
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kalla_core.errors import InvalidSetting
 from kalla_core.s3.retry import RetryPolicy
-from kalla_core.s3.troubles import S3Error, Trouble, error_of
-from kalla_core.settings.s3 import S3Settings, load_s3_settings
+from kalla_core.s3.troubles import S3Error, Trouble
+
+if TYPE_CHECKING:
+    from kalla_core.settings.s3 import S3Settings
 
 T = TypeVar("T")
 
@@ -88,6 +89,7 @@ class Bucket:
         Raises:
             S3Error: `CHANGED` when it is not; `BUSY` also when `stop` was set meanwhile.
         """
+        from botocore.exceptions import IncompleteReadError
 
         def attempt() -> bytes:
             answer = self._client.get_object(
@@ -212,6 +214,10 @@ class Bucket:
             following = {token: page[f"Next{token}"]}
 
     def _tried(self, attempt: Callable[[], T], stop: threading.Event | None = None) -> T:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from kalla_core.s3.answers import error_of
+
         begun = time.monotonic()
         waiting = stop or threading.Event()
         tried = 0
@@ -245,6 +251,8 @@ def bucket(name: str, settings: S3Settings | None = None) -> Bucket:
 @lru_cache(maxsize=16)
 def _settings(_environment: tuple[tuple[str, str], ...]) -> S3Settings:
     """Read the settings, once for the same variables: that takes as long as a request."""
+    from kalla_core.settings.s3 import load_s3_settings
+
     return load_s3_settings()
 
 
@@ -252,6 +260,11 @@ def _settings(_environment: tuple[tuple[str, str], ...]) -> S3Settings:
 def _client(settings: S3Settings, _environment: tuple[tuple[str, str], ...]) -> Any:
     """Make a client, or take the one that was made under the same settings and credentials."""
     from botocore import UNSIGNED
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
+
+    from kalla_core.s3.answers import error_of
 
     config = Config(
         connect_timeout=settings.connect_timeout.total_seconds(),

@@ -13,9 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasChoices, BeforeValidator, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kalla_core import machine, units
 from kalla_core.errors import InvalidSetting
@@ -91,7 +90,7 @@ def _listed(value: object) -> object:
 Bytes = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Mode = Annotated[int, BeforeValidator(_mode)]
-Listed = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 def setting(
@@ -118,16 +117,10 @@ def setting(
     )
 
 
-class Declared(BaseSettings):
-    """What all kinds of settings have in common: how they are read, and logs."""
+class Declared(BaseModel):
+    """What all kinds of settings have in common: logs. Read by `load`."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        populate_by_name=True,
-        env_ignore_empty=True,
-        case_sensitive=True,
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = setting(
         "KALLA_LOG",
@@ -258,9 +251,18 @@ def load(kind: type[T], **flags: object) -> T:
     if unknown:
         raise TypeError(f"no such settings: {', '.join(unknown)}")
     try:
-        return kind(**given)  # type: ignore[arg-type]
+        return kind(**{**_from_environment(kind), **given})
     except ValidationError as error:
         raise _invalid(kind, error, given) from None
+
+
+def _from_environment(kind: type[Declared]) -> dict[str, Any]:
+    """Return the settings that a variable gives, as text; one that is empty is not set."""
+    found = {
+        name: [os.environ[one] for one in _variables(field) if os.environ.get(one)]
+        for name, field in kind.model_fields.items()
+    }
+    return {name: texts[0] for name, texts in found.items() if texts}
 
 
 def table(kind: type[Declared], leave_out: Collection[str] = ()) -> str:

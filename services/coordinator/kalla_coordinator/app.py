@@ -52,8 +52,8 @@ from kalla_core import machine
 from kalla_core.cli.leaving import leave_within
 from kalla_core.engine.budget import SMALLEST_LIMIT
 from kalla_core.engine.children import RUN
-from kalla_core.engine.local import child_environment
 from kalla_core.engine.nursery import Nursery
+from kalla_core.engine.spawned import environment_within
 from kalla_core.errors import InvalidSetting, OutputNotWritable, ShuttingDown
 from kalla_core.inspection.ask import INSPECT
 from kalla_core.observe.logs import configure_logs, get_logger
@@ -193,7 +193,7 @@ async def coordinator(
     share = _job_memory_bytes(settings)
     metrics = CoordinatorMetrics()
     async with AsyncExitStack() as stack:
-        nursery = stack.enter_context(Nursery(_FORKED, child_environment(share)))
+        nursery = stack.enter_context(Nursery(_FORKED, environment_within(share)))
         nursery.open()
         start = giving_way(nursery.start)
         listener = stack.enter_context(listening(settings))

@@ -286,7 +286,7 @@ def test_a_child_that_was_warmed_up_is_the_one_that_is_asked() -> None:
 def test_a_warm_child_that_died_meanwhile_is_replaced() -> None:
     program = command('import sys; print(\'{"event": "done"}\') if sys.stdin.readline() else 0')
     warm_up(program)
-    dead = children._spares._waiting[tuple(program)]
+    ((_, dead),) = children._spares._waiting.items()
     os.kill(dead.pid, signal.SIGKILL)
     assert ends_soon(dead.pid)
 
@@ -300,7 +300,7 @@ def test_a_warm_child_that_died_meanwhile_is_replaced() -> None:
 def test_a_warm_child_that_nobody_takes_ends_with_its_parent() -> None:
     program = (
         "from kalla_core.engine.children import RUN, _spares, warm_up; warm_up(RUN);"
-        "print(_spares._waiting[RUN].pid)"
+        "print(*(one.pid for one in _spares._waiting.values()))"
     )
 
     ended = subprocess.run(
@@ -313,6 +313,7 @@ def test_a_warm_child_that_nobody_takes_ends_with_its_parent() -> None:
 def test_a_child_has_the_variables_that_it_is_to_have() -> None:
     program = command(GO + "print(json.dumps({'event': 'has', 'it': os.environ['KALLA_TEST']}))")
     warm_up(program)
+    warm_up(program, {"KALLA_TEST": "this"})
 
     with running(program, PATIENCE, {"KALLA_TEST": "this"}) as child:
         answers = list(child.ask({}))

@@ -43,6 +43,7 @@ CANONICAL = {
     A_TIMESTAMP: r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}",
 }
 _SIGNS = ((".", None), (".", ","), (",", "."), (",", " "), (".", " "), (".", "'"), (",", "'"))
+_BEGINS_AS_DATES = r"\A(?:[0-9]{1,4}|[A-Za-z]{3,9})[-/. ](?:[0-9]{1,2}|[A-Za-z]{3,9}),?[-/. ]"
 _DATES = (
     *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d"),
     *("%Y.%m.%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%d-%b-%Y", "%d-%b-%y"),
@@ -124,6 +125,11 @@ def _dense(glance: pa.Array, wanted: pa.DataType) -> Iterator[Reading]:
                 yield from _as_moment(glance, A_TIMESTAMP, found, wanted)
 
 
+def _may_be_moments(glance: pa.Array) -> bool:
+    """Whether any text begins as all of `_DATES` do; each of them takes long to try."""
+    return bool(pc.any(pc.match_substring_regex(glance, _BEGINS_AS_DATES)).as_py())
+
+
 def _readings(glance: pa.Array) -> Iterator[Reading]:
     yield Reading(A_NUMBER, AS_USUAL, _where(glance, _NUMBER))
     powers = _where(glance, _FLOAT)
@@ -135,7 +141,7 @@ def _readings(glance: pa.Array) -> Iterator[Reading]:
                 decimal=None if decimal == "." else decimal, thousands=thousands, amounts=forms
             )
             yield from _as_number(glance, found)
-    for date in _DATES:
+    for date in _DATES if _may_be_moments(glance) else ():
         yield from _as_moment(glance, A_DATE, SourceFormat(dates=(date,)), pa.date32())
         for time in _TIMES:
             found = SourceFormat(timestamps=(f"{date} {time}",))

@@ -10,7 +10,8 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from kalla_core.s3.troubles import Trouble, error_of
+from kalla_core.s3.answers import error_of
+from kalla_core.s3.troubles import Trouble
 
 
 def answer(code: str, status: int, said: str = "") -> ClientError:
