@@ -57,7 +57,7 @@ from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.fragments.several import Several
 from kalla_core.matching.planned import Identification, Planned, Strategy
 from kalla_core.matching.query import Side, TableShape
-from kalla_core.matching.session import SessionLimits
+from kalla_core.matching.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.sources.pins import pinned_together
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
@@ -338,6 +338,7 @@ class _Job:
                 threads=budget.threads,
                 memory_bytes=budget.pool_bytes * budget.threads,
                 spill_path=str(self._spec.spool),
+                batch_rows=MEMORY_BATCH_ROWS if store.hold is Hold.MEMORY else SPILLED_BATCH_ROWS,
             ),
             sinks=sinks,
             progress=ProgressCounter(first, self._on_progress),

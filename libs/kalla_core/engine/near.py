@@ -41,16 +41,32 @@ def loose(column: pa.Array | pa.ChunkedArray, minding: Collection[Spelling] = ()
     Args:
         minding: what is left in nevertheless.
     """
-    values = one_chunk(column)
+    return _loosened(one_chunk(column), minding)[0]
+
+
+def loose_keys(*tables: Sequence[pa.Array | pa.ChunkedArray]) -> list[list[pa.Array]] | None:
+    """Return the columns of some keys as `loose` does; None if none of them is written otherwise.
+
+    Keys that are the same by their loose forms are then the same as they stand.
+    """
+    found = [[_loosened(one_chunk(column)) for column in columns] for columns in tables]
+    if not any(changed for columns in found for _, changed in columns):
+        return None
+    return [[column for column, _ in columns] for columns in found]
+
+
+def _loosened(values: pa.Array, minding: Collection[Spelling] = ()) -> tuple[pa.Array, bool]:
+    """Return the loose form of a column, and whether any step was taken for it."""
     if not is_text(values.type):
-        return values
-    text = values.cast(pa.string())
+        return values, False
+    text = as_written = values.cast(pa.string())
     octets = _octets(text)
-    plain = bool((octets < 0x80).all())
+    low, high = (int(octets.min()), int(octets.max())) if len(octets) else (0x31, 0x31)
     for spelling, step in _STEPS:
-        if spelling not in minding and not (plain and _goes_without(spelling, octets)):
+        plain = high < 0x80 and _goes_without(spelling, octets, low, high)
+        if spelling not in minding and not plain:
             text = step(text)
-    return text
+    return text, text is not as_written
 
 
 def differences(some: Sequence[pa.Array], others: Sequence[pa.Array]) -> dict[Spelling, Bools]:
@@ -79,17 +95,19 @@ def _octets(text: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
     return np.frombuffer(data, dtype=np.uint8)[low:high]
 
 
-def _goes_without(spelling: Spelling, octets: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:
-    """Whether a step leaves ASCII text as it is; `octets` are all that occur."""
+def _goes_without(
+    spelling: Spelling, octets: np.ndarray[tuple[int], np.dtype[np.uint8]], low: int, high: int
+) -> bool:
+    """Whether a step leaves ASCII text as it is; `octets`, from `low` to `high`, all occur."""
     match spelling:
         case Spelling.FORM | Spelling.DASHES:
             return True
         case Spelling.BLANKS | Spelling.UNSEEN:
-            return not bool(((octets <= 0x20) | (octets == 0x7F)).any())
+            return low > 0x20 and (high < 0x7F or not bool((octets == 0x7F).any()))
         case Spelling.CASE:
-            return not bool(((octets >= 0x61) & (octets <= 0x7A)).any())
+            return high < 0x61 or not bool(((octets >= 0x61) & (octets <= 0x7A)).any())
         case Spelling.ZEROS:
-            return not bool((octets == 0x30).any())
+            return low > 0x30 or high < 0x30
 
 
 def _composed(text: pa.Array) -> pa.Array:

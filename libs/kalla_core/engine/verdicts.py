@@ -27,7 +27,7 @@ from kalla_core.engine.candidates import (
 )
 from kalla_core.engine.codes import NONE, key_codes
 from kalla_core.engine.keyed import KeyedSides
-from kalla_core.engine.near import loose
+from kalla_core.engine.near import loose_keys
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.visible import is_text
 from kalla_core.evidence.build import Reasons
@@ -171,12 +171,10 @@ class RuleJudge:
         if len(absent) == 0 or not any(is_text(key.type) for key in keys):
             return found
         offered = self._keyed.table(side.other)
-        null_safe = [key.null_safe for key in keys]
-        ours, theirs = key_codes(
-            [loose(column) for column in absent.columns[: len(keys)]],
-            [loose(column) for column in offered.columns[: len(keys)]],
-            null_safe,
-        )
+        both = loose_keys(absent.columns[: len(keys)], offered.columns[: len(keys)])
+        if both is None:
+            return found
+        ours, theirs = key_codes(*both, [key.null_safe for key in keys])
         at = np.flatnonzero(theirs != NONE)
         if len(at):
             offers = by_primary_key(self._rows[side.other], Coded(at, theirs[at]))

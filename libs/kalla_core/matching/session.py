@@ -14,6 +14,12 @@ _MOST_MERGE_BYTES = 10 << 20
 pool is small, for a plan may have dozens of sorts."""
 
 
+SPILLED_BATCH_ROWS = 8192
+"""Of the batches of operators that spill, which have to hold many of them."""
+MEMORY_BATCH_ROWS = 32_768
+"""Of those of a join in memory: fewer batches are less to do for each."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
     """What a session may use; the default suits planning and small tables.
@@ -34,7 +40,7 @@ class SessionLimits:
     memory_bytes: int | None = None
     spill_path: str | None = None
     sort_merge: bool = False
-    batch_rows: int = 8192
+    batch_rows: int = SPILLED_BATCH_ROWS
     fan_in: int = 4
 
 
