@@ -11,7 +11,16 @@ from tests.support.command import PATIENCE_S, clean_environment
 
 OTHERS = (
     *("adbc_driver_postgresql", "asyncpg", "boto3", "botocore", "fastapi", "google", "grpc"),
-    *("httpx", "pandas", "pydantic_settings", "sqlalchemy", "sqlglot", "urllib3", "uvicorn"),
+    *(
+        "httpx",
+        "pandas",
+        "pydantic_settings",
+        "rapidfuzz",
+        "sqlalchemy",
+        "sqlglot",
+        "urllib3",
+        "uvicorn",
+    ),
 )
 OURS = ("client", "inspection", "s3.answers", "sources.postgres", "sources.s3", "validate", "wire")
 STARTS = ("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "subprocess.Popen")

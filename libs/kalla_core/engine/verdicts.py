@@ -174,7 +174,7 @@ class RuleJudge:
         both = loose_keys(absent.columns[: len(keys)], offered.columns[: len(keys)])
         if both is None:
             return found
-        ours, theirs = key_codes(*both, [key.null_safe for key in keys])
+        ours, theirs = key_codes(both[0], both[1], [key.null_safe for key in keys])
         at = np.flatnonzero(theirs != NONE)
         if len(at):
             offers = by_primary_key(self._rows[side.other], Coded(at, theirs[at]))
