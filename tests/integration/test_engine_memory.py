@@ -103,6 +103,48 @@ def test_groups_that_match_groups_are_paired_within_the_smallest_limit(
     assert json.loads(done.stdout)["matched_count"] == sum(size * size for size in sizes)
 
 
+FOLDED = {
+    "totals": ("SELECT l.day, count(*) AS n FROM l JOIN r ON l.day = r.day GROUP BY l.day", ()),
+    "totals by buckets": (
+        "SELECT r.day, sum(l.amount) AS a FROM r JOIN l ON l.day = r.day GROUP BY r.day",
+        ("--buckets", "4"),
+    ),
+    "distinct": ("SELECT DISTINCT l.day FROM l JOIN r ON l.day = r.day", ()),
+    "having": (
+        "SELECT l.day FROM l JOIN r ON l.day = r.day GROUP BY l.day "
+        "HAVING sum(l.amount) = sum(r.amount)",
+        (),
+    ),
+}
+QUICK = "totals by buckets"
+
+
+@pytest.mark.parametrize("groups", ["pairs", "members"])
+@pytest.mark.parametrize(
+    "shape",
+    [pytest.param(name, marks=() if name == QUICK else pytest.mark.full) for name in FOLDED],
+)
+def test_millions_of_pairs_of_one_key_that_are_folded_into_a_row_fit_into_the_smallest_limit(
+    tmp_path: Path, shape: str, groups: str
+) -> None:
+    for side in ("l", "r"):
+        rows = [f"{row},2026-02-01,{row % 100}.00" for row in range(GROUPED)]
+        write_csv(tmp_path / f"{side}.csv", "id,day,amount", rows)
+    match_sql, flags = FOLDED[shape]
+    recipe = recipe_file(tmp_path, match_sql, groups=groups)
+    allowed = ("--set", "options.max_pairs_per_row=1000", "--json")
+    command = [*KALLA, "run", str(recipe), "--output", str(tmp_path / "out"), *allowed, *flags]
+
+    with memory_box(512 * MIB) as box:
+        done = box.run([*command, "--memory-limit", "512MiB"], timeout_seconds=300)
+        kills = box.kills
+
+    assert (done.returncode, kills) == (0, 0), done.stderr
+    told = json.loads(done.stdout)
+    assert told["matched_count"] == (GROUPED**2 if groups == "pairs" else 2 * GROUPED)
+    assert told["matched_left_count"] == told["matched_right_count"] == GROUPED
+
+
 def test_two_large_groups_are_told_by_their_members_within_the_smallest_limit(
     tmp_path: Path,
 ) -> None:

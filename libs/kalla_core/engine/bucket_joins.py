@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.crowds import crowds_of
-from kalla_core.engine.join import JoinContext, join
+from kalla_core.engine.join import JoinContext, NeedsRoom, join
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.rows import Rows
 from kalla_core.engine.settled_joins import SettledJoins
@@ -58,10 +58,25 @@ class BucketJoins:
         small = [fragment for fragment, size in fragments.items() if size <= most]
         large = {fragment: size for fragment, size in fragments.items() if size > most}
         context = self.context.one_thread(self.budget)
-        tasks = [partial(self._join, context, fragment, Way.SIDE_BY_SIDE) for fragment in small]
-        done = run_all(tasks, self.budget.threads, context.stop)
+        tasks = [partial(self._join_beside, context, fragment) for fragment in small]
+        tried = dict(zip(small, run_all(tasks, self.budget.threads, context.stop), strict=True))
+        done = [totals for totals in tried.values() if totals is not None]
+        done += [
+            self._join(self.context, fragment, Way.ALONE)
+            for fragment, totals in tried.items()
+            if totals is None
+        ]
         done += [self._join_large(fragment, size) for fragment, size in large.items()]
         return add_up(done)
+
+    def _join_beside(self, context: JoinContext, fragment: JoinFragment) -> MatchingTotals | None:
+        """Join with a share of the memory; None if it needs more than that, and there is more."""
+        try:
+            return self._join(context, fragment, Way.SIDE_BY_SIDE)
+        except NeedsRoom:
+            if self.budget.threads == 1:
+                raise
+            return None
 
     def _join(self, context: JoinContext, fragment: JoinFragment, way: Way) -> MatchingTotals:
         left = self.store.rows(Side.LEFT, fragment.buckets)

@@ -23,16 +23,24 @@ from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.engine.uses import Uses
-from kalla_core.errors import TooManyPairs
+from kalla_core.errors import OutOfMemory, TooManyPairs
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.members import Matches, matches
-from kalla_core.matching.pairs import PairFrame, Pairs, expand
+from kalla_core.matching.pair_numbers import Pairs
+from kalla_core.matching.pairs import PairFrame, expand, has_pairs_within
 from kalla_core.matching.planned import Planned, pair_frame
 from kalla_core.matching.prepare import register_calls
 from kalla_core.matching.query import Side
 from kalla_core.matching.session import SessionLimits, new_session
 from kalla_core.matching.tables import TableData, register_tables
 from kalla_core.recipe.model import GroupForm
+
+_ROOM_FOR_TWO_LISTS_BYTES = 192 << 20
+"""Of the session's memory; a run that may have 1 GiB gives it as much."""
+
+
+class NeedsRoom(OutOfMemory):
+    """An operator needs more than its share; nothing came of the join, which may be repeated."""
 
 
 class Sinks(Protocol):
@@ -171,11 +179,20 @@ def join(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
 
 
 def matched_uses(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
-    """Write the pairs as `match` does; return in how many each row is."""
+    """Write the pairs as `match` does; return in how many each row is.
+
+    Raises:
+        NeedsRoom: as `match` does, with nothing written yet.
+    """
     uses = {rows.side: Uses(rows.count) for rows in (left, right)}
-    for at_left, at_right in match(context, left, right):
-        uses[Side.LEFT].add(at_left)
-        uses[Side.RIGHT].add(at_right)
+    try:
+        for at_left, at_right in match(context, left, right):
+            uses[Side.LEFT].add(at_left)
+            uses[Side.RIGHT].add(at_right)
+    except OutOfMemory as error:
+        if any(one.matched.any() for one in uses.values()):
+            raise
+        raise NeedsRoom(error.message, **error.details) from error
     return uses
 
 
@@ -243,14 +260,27 @@ def rows_of(output: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
 
 
 def _frame(context: JoinContext, left: Rows, right: Rows) -> PairFrame:
-    plain = _session(context, left.batches, right.batches)
-    numbered = _session(context, left.numbered(), right.numbered())
+    frame = _frame_within(context, context.limits, left, right)
+    limits = context.limits
+    if limits.memory_bytes is None or limits.memory_bytes > _ROOM_FOR_TWO_LISTS_BYTES:
+        return frame
+    if limits.threads > 1 and any(map(has_pairs_within, frame.origins)):
+        # Two threads fold the pairs into lists of their own first, and hold those beside the whole.
+        return _frame_within(context, replace(limits, threads=1), left, right)
+    return frame
+
+
+def _frame_within(
+    context: JoinContext, limits: SessionLimits, left: Rows, right: Rows
+) -> PairFrame:
+    plain = _session(context, limits, left.batches, right.batches)
+    numbered = _session(context, limits, left.numbered(), right.numbered())
     with query_errors():
         return pair_frame(context.planned, plain, numbered)
 
 
-def _session(context: JoinContext, left: TableData, right: TableData) -> Any:
-    session = new_session(context.limits)
+def _session(context: JoinContext, limits: SessionLimits, left: TableData, right: TableData) -> Any:
+    session = new_session(limits)
     register_tables(session, context.planned.query, left, right, context.extras)
     register_calls(session, context.planned.prepared)
     return session

@@ -30,13 +30,14 @@ from kalla_core.matching.named import (
     is_plain,
     merged,
     only_product,
+    owned,
     windows,
 )
 from kalla_core.matching.origins import Collected, Origin
+from kalla_core.matching.pair_numbers import Pairs, Scale
 from kalla_core.matching.pairs import (
     MOST_PAIRS,
     PairFrame,
-    Pairs,
     distinct,
     has_pairs_within,
     most_pairs,
@@ -133,9 +134,7 @@ def _products(
         rows: the result row each of their elements belongs to, ascending.
     """
     if is_plain(origins):
-        found = plain(origins, values, rows)
-        each = np.arange(len(found), dtype=np.int64)
-        yield _Products(found.result_row, Named(each, found.left), Named(each, found.right))
+        yield from _of_pairs(plain(origins, values, rows))
         return
     if len(origins) > 1:
         here = np.arange(len(rows), dtype=np.int64)
@@ -145,7 +144,17 @@ def _products(
     for origin, value in zip(origins, values, strict=True):
         if isinstance(origin, Collected) and has_pairs_within(origin):
             members, owners = elements(origin, value)
-            yield from _products(origin.members, members, rows[owners])
+            yield from _products(origin.members, members, owned(rows, owners))
+
+
+def _of_pairs(pairs: Pairs) -> Iterator[_Products]:
+    """Yield a product for each result row whose pairs are one, and for each pair of the others."""
+    scale = Scale.over([pairs] if len(pairs) else [])
+    if scale is not None:
+        rows, left, right, pairs = scale.complete(scale.distinct([pairs]))
+        yield _Products(rows, left, right)
+    each = np.arange(len(pairs), dtype=np.int64)
+    yield _Products(pairs.result_row, Named(each, pairs.left), Named(each, pairs.right))
 
 
 def _meeting(parts: Sequence[Flat]) -> Iterator[tuple[Named, Named]]:

@@ -54,7 +54,7 @@ def flattened(origin: Origin, value: pa.Array, rows: Rows) -> Flat:
         return {origin.side: _present(value, rows), origin.side.other: NOTHING}
     members, owners = elements(origin, value)
     parts = [
-        flattened(member, array, rows[owners])
+        flattened(member, array, owned(rows, owners))
         for member, array in zip(origin.members, members, strict=True)
     ]
     return {
@@ -77,10 +77,18 @@ NOTHING = Named(np.empty(0, np.int64), np.empty(0, np.uint64))
 def elements(origin: Collected, value: pa.Array) -> tuple[list[pa.Array], Rows]:
     """Return the members of all elements of a list column, and the list each element is in."""
     elements = value.flatten()
-    owners = pc.list_parent_indices(value).to_numpy()
+    if len(value) == 1:  # may have millions of them
+        owners = np.broadcast_to(np.int64(0), len(elements))
+    else:
+        owners = pc.list_parent_indices(value).to_numpy()
     if len(origin.members) == 1:
         return [elements], owners
     return elements.flatten(), owners
+
+
+def owned(rows: Rows, owners: Rows) -> Rows:
+    """Return the rows of the elements of lists: those of the lists that `elements` tells."""
+    return np.broadcast_to(rows, len(owners)) if len(rows) == 1 else rows[owners]
 
 
 def merged(parts: Sequence[Named]) -> Named:

@@ -8,7 +8,7 @@ side gives no pair, and a pair counts once per result row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,16 +20,17 @@ from datafusion import DataFrame
 from kalla_core.matching.named import (
     NOTHING,
     Named,
-    Numbers,
     Rows,
     changes,
     elements,
     flattened,
     is_plain,
     only_product,
+    owned,
     windows,
 )
 from kalla_core.matching.origins import Collected, Origin
+from kalla_core.matching.pair_numbers import Pairs, Scale
 from kalla_core.matching.query import Side
 
 MOST_PAIRS = 1 << 16
@@ -51,35 +52,19 @@ class PairFrame:
     origins: tuple[Origin, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Pairs of source rows; three arrays of one length, in the order of the result rows.
-
-    Attributes:
-        result_row: row of the batch that a pair comes from, int64.
-        left: row numbers of the left side, uint64.
-        right: row numbers of the right side, uint64.
-    """
-
-    result_row: Rows
-    left: Numbers
-    right: Numbers
-
-    def __len__(self) -> int:
-        return len(self.result_row)
-
-
 def expand(batch: pa.RecordBatch, pair_frame: PairFrame, most: int = MOST_PAIRS) -> Iterator[Pairs]:
     """Yield the pairs that the rows of `batch`, produced by `pair_frame`, stand for.
 
     Args:
-        most: pairs at a time. More come together only where the pairs of one result row have to
-            be told apart, or one row of a side has more partners than that.
+        most: pairs at a time. More come together only where one row of a side has more partners
+            than that.
     """
     hidden = [batch.column(pair_frame.columns + i) for i in range(len(pair_frame.origins))]
     rows = np.arange(batch.num_rows, dtype=np.int64)
     if is_plain(pair_frame.origins):
-        yield plain(pair_frame.origins, hidden, rows)
+        for start in range(0, len(rows), most):
+            window = [value.slice(start, most) for value in hidden]
+            yield plain(pair_frame.origins, window, rows[start : start + most])
         return
     places = only_product(pair_frame.origins)
     if places is not None:
@@ -88,8 +73,7 @@ def expand(batch: pa.RecordBatch, pair_frame: PairFrame, most: int = MOST_PAIRS)
         return
     for start, end in windows(most_pairs(pair_frame.origins, hidden, rows), most):
         window = [value.slice(start, end - start) for value in hidden]
-        found = [part for part in _pairs(pair_frame.origins, window, rows[start:end]) if len(part)]
-        yield distinct(joined(found))
+        yield from _distinct(_pairs(pair_frame.origins, window, rows[start:end]), most)
 
 
 def most_pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows) -> Rows:
@@ -107,6 +91,9 @@ def most_pairs(origins: Sequence[Origin], values: Sequence[pa.Array], rows: Rows
         total += one[Side.LEFT] * other[Side.RIGHT] + other[Side.LEFT] * one[Side.RIGHT]
     for origin, value in zip(origins, values, strict=True):
         if isinstance(origin, Collected) and has_pairs_within(origin):
+            if is_plain(origin.members):
+                total += pc.list_value_length(value).fill_null(0).to_numpy()
+                continue
             members, owners = elements(origin, value)
             each = np.arange(len(owners), dtype=np.int64)
             within = most_pairs(origin.members, members, each)
@@ -154,6 +141,9 @@ def has_pairs_within(origin: Origin) -> bool:
 def _pairs_within(origin: Collected, value: pa.Array, rows: Rows) -> Iterator[Pairs]:
     """Yield the pairs inside each element of a list, as pairs of the list's result row."""
     members, owners = elements(origin, value)
+    if is_plain(origin.members):
+        yield plain(origin.members, members, owned(rows, owners))
+        return
     # Elements are rows of their own here: what two elements hold does not combine.
     for found in _pairs(origin.members, members, np.arange(len(owners), dtype=np.int64)):
         yield Pairs(rows[owners[found.result_row]], found.left, found.right)
@@ -196,6 +186,22 @@ def joined(parts: Sequence[Pairs]) -> Pairs:
         np.concatenate([part.left for part in kept]),
         np.concatenate([part.right for part in kept]),
     )
+
+
+def _distinct(parts: Iterable[Pairs], most: int) -> Iterator[Pairs]:
+    """Yield what `distinct` makes of all parts together, `most` pairs at a time."""
+    held = [part for part in parts if len(part)]
+    scale = Scale.over(held)
+    if scale is None:
+        pairs = distinct(joined(held))
+        for start in range(0, len(pairs), most):
+            some = slice(start, start + most)
+            yield Pairs(pairs.result_row[some], pairs.left[some], pairs.right[some])
+        return
+    numbers = scale.distinct(held)
+    del held  # it may be large
+    for start in range(0, len(numbers), most):
+        yield scale.pairs(numbers[start : start + most])
 
 
 def distinct(pairs: Pairs) -> Pairs:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_core.matching.origins import Collected, Origin, RowId, hushed
-from kalla_core.matching.pairs import PairFrame, Pairs, expand
+from kalla_core.matching.pair_numbers import Pairs
+from kalla_core.matching.pairs import PairFrame, expand
 from kalla_core.matching.query import Side
 from tests.unit.matching.derivations import hidden_columns, pairs_by_definition
 
