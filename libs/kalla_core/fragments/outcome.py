@@ -52,7 +52,8 @@ class BucketSizes:
         lengths = {len(column) for column in self._columns}
         inside = (self.numbers >= 0) & (self.numbers < MAX_BUCKETS)
         rising = self.numbers[1:] > self.numbers[:-1]
-        if len(lengths) != 1 or not inside.all() or not rising.all():
+        counts = (column >= 0 for column in self._columns)
+        if len(lengths) != 1 or not all(map(np.all, (inside, rising, *counts))):
             raise ValueError(f"Sizes are of rising numbers of buckets below {MAX_BUCKETS}.")
 
     @classmethod

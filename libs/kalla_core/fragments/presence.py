@@ -9,7 +9,7 @@ from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.remote import Launch
 
-PROTOCOL = 3
+PROTOCOL = 4
 """What executors and a coordinator must agree on; counted up when messages change meaning."""
 
 

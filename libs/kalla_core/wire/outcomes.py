@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
+import numpy as np
+
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.crowd import Crowd, KeyCount
 from kalla_core.fragments.outcome import (
-    BucketSize,
     BucketSizes,
     EvidencePart,
     FetchFault,
@@ -107,15 +108,12 @@ def _scan(done: ScanDone) -> pb.ScanDone:
         rows=done.rows,
         excluded=_UNKNOWN if done.excluded is None else done.excluded,
         null_keys=done.null_keys,
-        buckets=[
-            pb.BucketSize(
-                bucket=size.bucket,
-                rows=size.rows,
-                raw_bytes=size.raw_bytes,
-                stored_bytes=size.stored_bytes,
-            )
-            for size in done.buckets
-        ],
+        buckets=pb.BucketSizes(
+            buckets=done.buckets.numbers.tolist(),
+            rows=done.buckets.rows.tolist(),
+            raw_bytes=done.buckets.raw_bytes.tolist(),
+            stored_bytes=done.buckets.stored_bytes.tolist(),
+        ),
         stored_bytes=done.stored_bytes,
         keys=[
             pb.KeyCount(key=one.key, rows=one.rows, placeholder=one.placeholder, fewest=one.fewest)
@@ -129,15 +127,18 @@ def _scan_of(message: pb.ScanDone) -> ScanDone:
         rows=message.rows,
         excluded=None if message.excluded == _UNKNOWN else message.excluded,
         null_keys=message.null_keys,
-        buckets=BucketSizes.of(
-            BucketSize(size.bucket, size.rows, size.raw_bytes, size.stored_bytes)
-            for size in message.buckets
-        ),
+        buckets=_sizes_of(message.buckets),
         stored_bytes=message.stored_bytes,
         keys=tuple(
             KeyCount(one.key, one.rows, one.placeholder, one.fewest) for one in message.keys
         ),
     )
+
+
+def _sizes_of(message: pb.BucketSizes) -> BucketSizes:
+    """Return the sizes; columns go over as they are, and no number of a million is looked at."""
+    columns = (message.buckets, message.rows, message.raw_bytes, message.stored_bytes)
+    return BucketSizes(*(np.array(column, dtype=np.int64) for column in columns))
 
 
 def _join(done: JoinDone) -> pb.JoinDone:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from kalla_core.fragments.attempt import parse_attempt_id
 from kalla_core.fragments.crowd import Crowd
-from kalla_core.fragments.outcome import FragmentEnded, JoinDone, Outcome, SettleDone
+from kalla_core.fragments.outcome import (
+    BucketSize,
+    BucketSizes,
+    FragmentEnded,
+    JoinDone,
+    Outcome,
+    ScanDone,
+    SettleDone,
+)
 from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side
+from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.outcomes import ended_message, ended_of
 
 COUNTS = {Side.LEFT: 3, Side.RIGHT: 4}
@@ -28,3 +39,41 @@ def test_what_joins_counted_comes_back_from_its_message(outcome: Outcome) -> Non
     ended = FragmentEnded(parse_attempt_id("run-1/1/join/0-1"), 1.5, outcome)
 
     assert ended_of(ended_message(ended)) == ended
+
+
+def _scanned(buckets: int) -> bytes:
+    sizes = BucketSizes.of(BucketSize(n, n + 1, n << 20, n << 19) for n in range(buckets))
+    ended = FragmentEnded(parse_attempt_id("run-1/1/left/0-1"), 1.0, ScanDone(9, None, 0, sizes, 9))
+    return ended_message(ended).SerializeToString()
+
+
+def test_the_end_of_a_scan_of_a_thousand_buckets_costs_less_than_a_fifth_of_a_millisecond() -> None:
+    told, spent = _scanned(1024), []
+
+    for _ in range(50):
+        began = time.thread_time()
+        ended = ended_of(pb.FragmentEnded.FromString(told))
+        spent.append(time.thread_time() - began)
+
+    assert isinstance(ended.outcome, ScanDone)
+    assert len(ended.outcome.buckets) == 1024
+    assert min(spent) < 0.0002
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"buckets": [0], "rows": [1 << 63], "raw_bytes": [1], "stored_bytes": [1]},
+        {"buckets": [0, 1], "rows": [1], "raw_bytes": [1], "stored_bytes": [1]},
+        {"buckets": [0], "rows": [1], "raw_bytes": [], "stored_bytes": []},
+        {"buckets": [1, 0], "rows": [1, 1], "raw_bytes": [1, 1], "stored_bytes": [1, 1]},
+        {"buckets": [1 << 31], "rows": [1], "raw_bytes": [1], "stored_bytes": [1]},
+    ],
+    ids=["less than nothing", "too few", "none", "falling", "no such bucket"],
+)
+def test_sizes_that_cannot_be_are_refused(sizes: dict[str, list[int]]) -> None:
+    told = pb.FragmentEnded.FromString(_scanned(0))
+    told.scan.buckets.CopyFrom(pb.BucketSizes(**sizes))
+
+    with pytest.raises(ValueError, match="rising numbers"):
+        ended_of(told)

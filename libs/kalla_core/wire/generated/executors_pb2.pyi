@@ -784,9 +784,9 @@ class ScanDone(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     EXCLUDED_FIELD_NUMBER: _builtins.int
     NULL_KEYS_FIELD_NUMBER: _builtins.int
-    BUCKETS_FIELD_NUMBER: _builtins.int
     STORED_BYTES_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     excluded: _builtins.int
     """-1 where the source filtered itself"""
@@ -795,24 +795,22 @@ class ScanDone(_message.Message):
     stored_bytes: _builtins.int
     """of the spool on disk"""
     @_builtins.property
-    def buckets(self) -> _containers.RepeatedCompositeFieldContainer[Global___BucketSize]:
-        """those that are not empty"""
-
-    @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyCount]:
         """that say nothing, or that very many rows have"""
 
+    @_builtins.property
+    def buckets(self) -> Global___BucketSizes: ...
     def __init__(
         self,
         *,
         rows: _builtins.int = ...,
         excluded: _builtins.int = ...,
         null_keys: _builtins.int = ...,
-        buckets: _abc.Iterable[Global___BucketSize] | None = ...,
         stored_bytes: _builtins.int = ...,
         keys: _abc.Iterable[Global___KeyCount] | None = ...,
+        buckets: Global___BucketSizes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "excluded", b"excluded", "keys", b"keys", "null_keys", b"null_keys", "rows", b"rows", "stored_bytes", b"stored_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -821,34 +819,44 @@ class ScanDone(_message.Message):
 Global___ScanDone: _TypeAlias = ScanDone  # noqa: Y015
 
 @_typing.final
-class BucketSize(_message.Message):
+class BucketSizes(_message.Message):
+    """Of the buckets that are not empty, as columns: a run has a million of them."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
-    BUCKET_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     RAW_BYTES_FIELD_NUMBER: _builtins.int
     STORED_BYTES_FIELD_NUMBER: _builtins.int
-    bucket: _builtins.int
-    rows: _builtins.int
-    raw_bytes: _builtins.int
-    """as Arrow batches in memory"""
-    stored_bytes: _builtins.int
-    """as they travel"""
+    @_builtins.property
+    def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """rising"""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def raw_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """as Arrow batches in memory"""
+
+    @_builtins.property
+    def stored_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """as they travel"""
+
     def __init__(
         self,
         *,
-        bucket: _builtins.int = ...,
-        rows: _builtins.int = ...,
-        raw_bytes: _builtins.int = ...,
-        stored_bytes: _builtins.int = ...,
+        buckets: _abc.Iterable[_builtins.int] | None = ...,
+        rows: _abc.Iterable[_builtins.int] | None = ...,
+        raw_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        stored_bytes: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "raw_bytes", b"raw_bytes", "rows", b"rows", "stored_bytes", b"stored_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "raw_bytes", b"raw_bytes", "rows", b"rows", "stored_bytes", b"stored_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___BucketSize: _TypeAlias = BucketSize  # noqa: Y015
+Global___BucketSizes: _TypeAlias = BucketSizes  # noqa: Y015
 
 @_typing.final
 class SideCount(_message.Message):
