@@ -163,6 +163,8 @@ def is_zoned(data_type: pa.DataType) -> bool:
 def is_text(data_type: pa.DataType) -> bool:
     """Whether a type is text, however it is laid out."""
     kinds = pa.types
+    if kinds.is_dictionary(data_type):
+        return is_text(data_type.value_type)
     return bool(
         kinds.is_string(data_type)
         or kinds.is_large_string(data_type)

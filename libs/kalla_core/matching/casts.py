@@ -82,6 +82,7 @@ _CAST_TARGET = re.compile(r" AS (\w+(?:\([^()]*\))?)\)")
 _CAST = re.compile(r"\bCAST\(")
 _OPERATION = re.compile(r" (?:[-+*/%|&<>=]|AND|OR)+ ")
 _INNER_NAME = re.compile(r"outer_ref\(([^()]*)\)|__correlated_sq_\d+\.")
+_NUMBER = re.compile(r"(?:U?Int|Float|Decimal)\d+\((?!NULL)")
 _TEXT_LITERAL = re.compile(r'\bUtf8\("([^"]*)"\)')
 _TYPED_LITERAL = re.compile(r'\b(?:U?Int|Float|Decimal|Utf8|Boolean|Date)\d*\("?([^()",]*)[^()]*\)')
 
@@ -89,7 +90,9 @@ _TYPED_LITERAL = re.compile(r'\b(?:U?Int|Float|Decimal|Utf8|Boolean|Date)\d*\("?
 def implicit_casts(
     session: SessionContext, written: LogicalPlan, checked: LogicalPlan
 ) -> Iterator[ImplicitCast]:
-    """Yield the casts of columns and expressions (not of literals) that `checked` adds.
+    """Yield the casts of columns and expressions that `checked` adds, and of numbers to dates.
+
+    Of other literals the type is not settled before they meet something.
 
     Not seen are those in FILTER and ORDER BY of aggregates, and in sub-queries that are neither
     correlated nor under EXISTS or IN.
@@ -172,11 +175,14 @@ def _implicit(
     scope: Scope, cast: Expr, partner: Expr | str | None, explicit: _Explicit
 ) -> ImplicitCast | None:
     (operand,) = direct_parts(cast)
-    if operand.variant_name() == "Literal" or cast in explicit:
+    if cast in explicit:
         return None
     try:
         target = parse_type(cast_target(cast))
     except UnknownType:
+        return None
+    literal = operand.variant_name() == "Literal"
+    if literal and not (_is_number(operand) and pa.types.is_temporal(target)):
         return None
     compared: tuple[str, pa.DataType | None] | None = None
     constant = not _reads_rows(operand)
@@ -189,6 +195,10 @@ def _implicit(
             bare = direct_parts(bare)[0]
         compared = (shown(partner), scope.type_of(bare))
     return ImplicitCast(shown(operand), scope.type_of(operand), target, compared, constant)
+
+
+def _is_number(literal: Expr) -> bool:
+    return _NUMBER.match(literal.canonical_name()) is not None
 
 
 def _reads_rows(expr: Expr) -> bool:

@@ -36,9 +36,12 @@ def check_comparisons(sql: str, tokens: Sequence[Token], casts: Sequence[Implici
     for cast in casts:
         if cast.partner is not None and _unlike(cast):
             other, other_type = cast.partner
+            kind, other_kind = kind_of(cast.source), kind_of(other_type or cast.target)
+            if kind == other_kind:  # and something else in a list with both is not
+                other, other_kind = "what stands beside it", kind_of(cast.target)
             what = (
-                f"{cast.operand} is {kind_of(cast.source)} and {other} is "
-                f"{kind_of(other_type or cast.target)}, so they cannot be compared as they are"
+                f"{cast.operand} is {kind} and {other} is {other_kind}, so they cannot be compared "
+                "as they are"
             )
             raise TypesNotComparable(
                 **where(sql, place_of(tokens, cast.operand), what, _remedy(cast))
@@ -62,6 +65,8 @@ def _remedy(cast: ImplicitCast) -> str:
                 if zoned
                 else f"; name its zone, as in {name} AT TIME ZONE 'Europe/Berlin'."
             )
+    if cast.constant and pa.types.is_temporal(cast.target) and _is_number(cast.source):
+        return "; write a day as DATE '2026-03-31'."
     return "; CAST one of them in the match SQL, or give its source a `types` entry."
 
 

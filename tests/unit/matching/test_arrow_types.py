@@ -2,7 +2,14 @@ import pyarrow as pa
 import pytest
 from datafusion import SessionContext, udf
 
-from kalla_core.matching.arrow_types import UnknownType, all_spoken, parse_types, split, spoken
+from kalla_core.matching.arrow_types import (
+    UnknownType,
+    all_spoken,
+    is_text,
+    parse_types,
+    split,
+    spoken,
+)
 
 TYPES = [
     pa.bool_(),
@@ -86,3 +93,8 @@ def test_types_are_told_in_words(text: str, words: str) -> None:
 
 def test_types_within_a_message_are_told_in_words_too() -> None:
     assert all_spoken("got Utf8, not Decimal128(3, 1).") == "got text, not decimal(3,1)."
+
+
+def test_text_in_a_dictionary_is_text() -> None:
+    assert is_text(pa.dictionary(pa.int32(), pa.large_string()))
+    assert not is_text(pa.dictionary(pa.int32(), pa.int64()))

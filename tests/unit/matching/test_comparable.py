@@ -163,6 +163,28 @@ def test_unlike_types_are_not_compared_in_silence(condition: str, words: tuple[s
 @pytest.mark.parametrize(
     "condition",
     [
+        "l.due > 20260131",
+        "20260131 = l.due",
+        "l.due in (date '2026-01-31', 20260131)",
+        "l.due between 20260101 and 20260131",
+        "l.due is distinct from 0",
+        "nullif(l.due, 0) = r.paid_on",
+        "case when l.id = 1 then l.due else 0 end = r.paid_on",
+    ],
+)
+def test_a_number_is_no_date_in_silence(condition: str) -> None:
+    with pytest.raises(TypesNotComparable, match=r"is an integer and .* is a date.*DATE '2026-"):
+        prepare(query(f"select l.id from invoices l join payments r on {condition}"))
+
+
+def test_text_that_meets_another_type_in_a_list_is_told_with_that_type() -> None:
+    with pytest.raises(TypesNotComparable, match=r"l.ref is text and what .* is an integer"):
+        prepare(query("select l.id from invoices l join payments r on l.ref in ('a', 5)"))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
         "l.id = r.fx",
         "r.fx > l.id + 1",
         "coalesce(l.id, l.rate) = 1",
