@@ -33,6 +33,8 @@ from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
 from kalla_core.matching.session import new_session
 from kalla_core.sources.registry import load_connectors
 
+_FIRST_OF_ALL = "numpy.ma"
+"""Arrow looks for it whenever it meets an array of numpy."""
 _PROGRESS_INTERVAL_S = 0.1
 _LONGEST_REST_S = 120.0
 """Whoever keeps a child takes it again much sooner than that, or never."""
@@ -41,13 +43,23 @@ _LONGEST_REST_S = 120.0
 def prepare() -> None:
     """Load what every run needs; for a process that runs are forked from. Starts no thread."""
     load_connectors()
-    importlib.import_module("numpy.ma")  # pyarrow looks for it whenever it meets an array of numpy
+    importlib.import_module(_FIRST_OF_ALL)
     new_session()
 
 
 def main() -> None:
     """Run the job that standard input names, and those that follow it."""
+    _get_ready()
     serve(lambda spec, out: send(out, _outcome(spec, out)))
+
+
+def _get_ready() -> None:
+    """Load what nearly every run needs, while whoever is about to ask still loads as well."""
+    if _FIRST_OF_ALL in sys.modules:
+        return  # a fork of a process that is ready
+    for name in (_FIRST_OF_ALL, "kalla_core.sources.files"):
+        importlib.import_module(name)
+    new_session()
 
 
 def serve(work: Callable[[dict[str, Any], IO[str]], None]) -> None:
