@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +23,10 @@ from kalla_core.recipe.write import to_document
 from tests.chaos.cluster import SUCCEEDED, ends_as, is_as_before, recipe_of
 from tests.chaos.sources import in_bucket, in_database
 from tests.support.command import Outcome, kalla, names_below
+from tests.support.places import LOCAL_SCANNING, OF_LOCAL_RUNS, SCANNING
 from tests.support.postgres import Database, new_database, shared_server
 from tests.support.s3 import TestBucket, s3_server
+from tests.support.stops import Stops
 from tests.support.wired_cluster import Given, wired_cluster
 from tests.support.wires import Wire, wire
 
@@ -58,7 +61,7 @@ CUTS = {
     "silent for good": Cut(Wire.cut, IMPATIENT, False),
 }
 SAMPLE = "silent for good"
-BOUND_S = 60
+BOUND_S = 90
 
 
 def _every() -> list[object]:
@@ -183,10 +186,15 @@ def test_a_run_whose_database_falls_silent_ends_with_its_deadline_and_leaves_not
 ) -> None:
     recipe, output = in_database(small, database, to_postgres), tmp_path / "out"
     hasty = replace(recipe, options=replace(recipe.options, timeout=timedelta(seconds=20)))
-    to_postgres.after(MIDDLE_BYTES, to_postgres.cut)
+    stops = Stops(tmp_path.with_name(f"{tmp_path.name}-stops"), OF_LOCAL_RUNS)
+    stops.arm(LOCAL_SCANNING)
 
     began = time.monotonic()
-    done = run(hasty, output, tmp_path, to_s3, {})
+    with ThreadPoolExecutor() as beside:
+        running = beside.submit(run, hasty, output, tmp_path, to_s3, stops.environment)
+        with stops.held(LOCAL_SCANNING):  # all is planned, and what goes on is reading
+            to_postgres.after(MIDDLE_BYTES, to_postgres.cut)
+        done = running.result()
     took = time.monotonic() - began
     left = names_below(tmp_path)
     to_postgres.mend()
@@ -207,10 +215,15 @@ def test_executors_that_are_cut_off_the_database_in_the_middle(
     small: Dataset, database: Database, to_postgres: Wire, tmp_path: Path, how: str
 ) -> None:
     recipe, output = in_database(small, database, to_postgres), tmp_path / "out"
-    recipe = replace(recipe, options=replace(recipe.options, timeout=timedelta(seconds=45)))
+    recipe = replace(recipe, options=replace(recipe.options, timeout=timedelta(seconds=60)))
     with wired_cluster(tmp_path) as cluster:
-        to_postgres.after(MIDDLE_BYTES, to_postgres.snap if how == "broken" else to_postgres.cut)
+        stops = cluster.stops_at(SCANNING)
+        stops.arm(SCANNING)
         run_id = cluster.submit(recipe, output)
+        with stops.held(SCANNING):  # all is planned, and what goes on is reading
+            to_postgres.after(
+                MIDDLE_BYTES, to_postgres.snap if how == "broken" else to_postgres.cut
+            )
         end = SUCCEEDED if how == "broken" else "deadline_exceeded"
         ends_as(cluster, run_id, output, small, (end,))
         struck = to_postgres.struck.is_set()
