@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,24 +19,9 @@ from kalla_coordinator.jobs.record import JobRecord, request_of, request_text
 from kalla_coordinator.jobs.store import JobStore, open_store
 from kalla_core.errors import InvalidSetting, StoreUnavailable
 from kalla_core.ids import RunId
-from tests.support.databases import postgres_url
 from tests.support.jobs import request
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    with postgres_url() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str | None:
-    if request.param == "sqlite":
-        return None
-    url: str = request.getfixturevalue("postgres")
-    return url
 
 
 @pytest.fixture
