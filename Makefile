@@ -57,8 +57,10 @@ proto: $(DEV) ## generate the code of the wire messages from proto/
 
 requirements: ## write the pinned requirements (needs uv); UPGRADE=--upgrade for newer versions
 	@command -v uv >/dev/null || { echo "make requirements needs uv: https://docs.astral.sh/uv/"; exit 1; }
-	$(COMPILE) --extra dev -o requirements-dev.txt
-	$(COMPILE) -c requirements-dev.txt --extra demo -o requirements.txt
+	$(COMPILE) pyproject.toml --group build --extra dev -o requirements-dev.txt
+	$(COMPILE) pyproject.toml --group build -c requirements-dev.txt --extra demo -o requirements.txt
+	$(COMPILE) pyproject.toml --group image -c requirements-dev.txt -o deploy/requirements.txt
+	$(COMPILE) --group image-build -c requirements-dev.txt -o deploy/requirements-build.txt
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output
@@ -75,7 +77,7 @@ readme.write_text(head + begin + settings_table() + end + rest.split(end)[1], en
 endef
 export SETTINGS_TABLE
 
-COMPILE = uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
+COMPILE = uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)
 
 # The environment, made once and brought up to date when the requirements or pyproject.toml change.

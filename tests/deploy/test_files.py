@@ -1,0 +1,190 @@
+"""What the files of `deploy/` name is there, in the code and in the files beside them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from prometheus_client.samples import Sample
+
+from kalla_coordinator.cluster.members import MemberState
+from kalla_coordinator.observe.metrics import CoordinatorMetrics
+from kalla_core.settings import CoordinatorSettings, ExecutorSettings
+from kalla_core.settings.declare import load, variables_of
+from kalla_core.settings.tokens import Role, read_tokens
+from kalla_executor.metrics import ExecutorMetrics
+from tests.support.deployed import (
+    COMPOSE,
+    DEPLOY,
+    KINDS,
+    READ_BY_LIBRARIES,
+    UNITS,
+    Started,
+    document,
+    exposed_ports,
+    of_compose,
+    started,
+    variables_of_file,
+)
+
+STARTED = {one.place: one for one in started()}
+RULES = DEPLOY / "prometheus" / "rules.yaml"
+
+
+@pytest.mark.parametrize("service", STARTED.values(), ids=STARTED)
+def test_a_service_is_started_by_a_command_and_settings_that_there_are(service: Started) -> None:
+    assert service.command[0] == "kallad"
+    ours = set(variables_of(service.kind))
+
+    named = set(service.environment) - READ_BY_LIBRARIES
+
+    other = set(variables_of(CoordinatorSettings)) | set(variables_of(ExecutorSettings))
+    assert named - ours <= {"STAGING_PATH", "KALLA_SPOOL_PATH"} & other
+
+
+@pytest.mark.parametrize("service", STARTED.values(), ids=STARTED)
+def test_the_values_of_settings_are_read_and_leave_time_to_stop(
+    service: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in list(os.environ):
+        if name in variables_of(service.kind):
+            monkeypatch.delenv(name)
+    for name, value in service.environment.items():
+        if name not in READ_BY_LIBRARIES:
+            monkeypatch.setenv(name, value)
+
+    settings = load(service.kind)
+
+    grace = settings.grace.total_seconds()  # type: ignore[attr-defined]
+    assert service.stops_within_s >= grace + 15
+
+
+def test_the_image_exposes_the_ports_that_services_listen_on() -> None:
+    ports = {
+        getattr(load(kind), name)
+        for kind in KINDS.values()
+        for name in kind.model_fields
+        if name.endswith("_port") and name != "coordinator_port"
+    }
+
+    assert exposed_ports() == ports
+
+
+def test_services_wait_for_others_by_conditions_that_these_can_fulfil() -> None:
+    services = of_compose()
+
+    for name, service in services.items():
+        for other, wanted in service.get("depends_on", {}).items():
+            needs_check = wanted["condition"] == "service_healthy"
+            ours = "kalla" in services[other]["image"]  # the image has one
+            assert not needs_check or ours or "healthcheck" in services[other], (name, other)
+
+
+def test_every_secret_that_a_service_reads_is_given_to_it_and_made_by_the_script(
+    tmp_path: Path,
+) -> None:
+    shutil.copy(DEPLOY / "compose" / "make-secrets", tmp_path)
+    subprocess.run([tmp_path / "make-secrets"], check=True, timeout=20)
+    made = {path.name for path in (tmp_path / "secrets").iterdir()}
+    declared = {name for path in COMPOSE for name in document(path).get("secrets", {})}
+
+    for name, service in of_compose().items():
+        text = str(service.get("environment", "")) + str(service.get("command", ""))
+        read = set(re.findall(r"/run/secrets/(\w+)", text))
+        assert read <= set(service.get("secrets", ())), name
+        assert set(service.get("secrets", ())) <= declared & made, name
+
+
+def test_the_secrets_that_are_made_let_each_in_where_it_belongs(tmp_path: Path) -> None:
+    shutil.copy(DEPLOY / "compose" / "make-secrets", tmp_path)
+    for _ in range(2):  # the second time changes nothing
+        subprocess.run([tmp_path / "make-secrets"], check=True, timeout=20)
+    secrets = tmp_path / "secrets"
+
+    coordinator = read_tokens(load(CoordinatorSettings, token_file=secrets / "tokens"))
+    executor = read_tokens(load(ExecutorSettings, token_file=secrets / "executor_tokens"))
+
+    assert secrets.stat().st_mode & 0o777 == 0o700
+    roles = [one.roles for one in coordinator]
+    assert roles == [{Role.SUBMIT, Role.READ}, {Role.EXECUTOR}, {Role.READ}]
+    assert [one.text for one in executor] == [one.text for one in coordinator[1:]]
+    assert coordinator[0].text == (secrets / "token").read_text().strip()
+    assert coordinator[2].text == (secrets / "read_token").read_text().strip()
+    assert (secrets / "pgpass").read_text().strip().split(":")[4] == (
+        secrets / "postgres_password"
+    ).read_text().strip()
+
+
+def test_rules_ask_for_metrics_that_there_are() -> None:
+    coordinator, executor = CoordinatorMetrics(), ExecutorMetrics()
+    coordinator.show_executors(lambda: ())
+    there = {
+        sample.name
+        for registry in (coordinator.registry, executor.registry)
+        for metric in registry.collect()
+        for sample in (*metric.samples, *_possible(metric.name, metric.type))
+    }
+
+    asked = set(re.findall(r"\bkalla_\w+", RULES.read_text(encoding="utf-8")))
+
+    assert asked <= there
+    states = re.findall(r'state="(\w+)"', RULES.read_text(encoding="utf-8"))
+    assert set(states) <= {state.value for state in MemberState}
+
+
+def _possible(name: str, kind: str) -> list[object]:
+    """Samples of a metric with labels, of which there are none before something happened."""
+    ends = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(kind, [""])
+    return [Sample(name + end, {}, 0.0) for end in ends]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("promtool", "check", "rules", "rules.yaml"),
+        ("promtool", "test", "rules", "rules_test.yaml"),
+        ("promtool", "check", "config", "--syntax-only", "prometheus.yaml"),
+    ],
+    ids=" ".join,
+)
+def test_prometheus_takes_its_files_and_alerts_when_it_should(command: tuple[str, ...]) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+
+    done = subprocess.run(
+        command, cwd=RULES.parent, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_a_test_or_says_why_it_fires() -> None:
+    tested = (DEPLOY / "prometheus" / "rules_test.yaml").read_text(encoding="utf-8")
+    alerts = [
+        rule for group in document(RULES)["groups"] for rule in group["rules"] if "alert" in rule
+    ]
+
+    assert all({"summary", "description"} <= set(alert["annotations"]) for alert in alerts)
+    assert all(alert["labels"]["severity"] in ("warning", "critical") for alert in alerts)
+    assert sum(alert["alert"] in tested for alert in alerts) >= 5
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_a_unit_is_hardened_and_systemd_takes_it(path: Path, tmp_path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert all(f"{name}=yes" in text for name in ("DynamicUser", "NoNewPrivileges", "PrivateTmp"))
+    assert variables_of_file(path.with_name(path.stem.split("-")[1] + ".env"))
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    unit = tmp_path / path.name
+    unit.write_text(text.replace("/opt/kalla/bin/kallad", shutil.which("true") or "/bin/true"))
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
