@@ -17,7 +17,10 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pyarrow.csv
+import pytest
 
+from tests.support.certificates import make_certificates
+from tests.support.coordinators import coordinator_process
 from tests.support.deployed import DEPLOY, Started, started
 from tests.support.postgres import fresh_server
 from tests.support.real_cluster import Service, until
@@ -122,6 +125,26 @@ def test_the_cluster_of_the_compose_files_does_a_job_and_is_scraped(tmp_path: Pa
     gone = healthy({"HTTP_PORT": str(http[0]), "EXECUTOR_HTTP_PORT": str(http[1])})
     assert gone.returncode == 1
     assert f"port {http[0]}" in gone.stderr
+
+
+@pytest.mark.parametrize(("shown", "well"), [("mine", 0), ("another", 1)])
+def test_a_service_that_speaks_tls_is_healthy_if_it_shows_its_own_certificate(
+    tmp_path: Path, shown: str, well: int
+) -> None:
+    made = {name: make_certificates(tmp_path / name) for name in ("mine", "another")}
+    served = made[shown]
+    flags = [f"--tls-cert={served.certificate}", f"--tls-key={served.key}"]
+
+    with coordinator_process(tmp_path / "staging", *flags) as coordinator:
+        found = healthy(
+            {
+                "HTTP_PORT": str(coordinator.http),
+                "EXECUTOR_HTTP_PORT": str(coordinator.http),
+                "KALLA_TLS_CERT_FILE": str(made["mine"].certificate),
+            }
+        )
+
+    assert found.returncode == well, found.stderr
 
 
 def job(run_id: str) -> dict[str, object]:
