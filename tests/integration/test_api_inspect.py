@@ -132,6 +132,23 @@ async def test_a_preview_reads_a_source_with_the_format_it_is_given(
     assert PreviewDocument.model_validate(bare, extra="forbid").notes == bare["notes"]
 
 
+async def test_a_preview_says_how_a_source_seems_to_be_written(
+    api: Served, client: Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "bank.csv"
+    file.write_text("Bank\n\nid;paid\n1;1.234,50\n2;7,25\n")
+
+    asked = await api.http.post("/api/sources/preview", json={"uri": str(file), "guess": True})
+    failed = await client.preview(str(file))
+
+    for found in (asked.json(), failed):
+        assert found["rows"][0] == {"id": 1, "paid": "1234.50"}
+        assert found["guess"]["format"]["header"] == 3
+        assert PreviewDocument.model_validate(found, extra="forbid")
+    assert asked.json()["guess"]["instead_of"] is None
+    assert "line 4 of bank.csv" in failed["guess"]["instead_of"]
+
+
 async def test_a_wrong_format_of_a_preview_is_named_by_field(
     client: Client, tmp_path: Path
 ) -> None:

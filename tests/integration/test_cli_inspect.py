@@ -165,6 +165,48 @@ def test_a_preview_with_a_format(tmp_path: Path, way: str) -> None:
     assert json.loads(outcome.stdout)["rows"] == [{"id": 1, "paid": "1234.50"}]
 
 
+BANK = "Konto;12\n\nTag;Betrag\n03.04.2026;1.234,50\n30.04.2026;1,00\nSaldo;9\n"
+
+
+@pytest.mark.parametrize("asked", [["--guess"], []])
+def test_a_file_is_shown_as_it_seems_to_be_written(tmp_path: Path, asked: list[str]) -> None:
+    (tmp_path / "bank.csv").write_text(BANK)
+
+    shown = kalla("preview", tmp_path / "bank.csv", *asked)
+    found = json.loads(kalla("preview", tmp_path / "bank.csv", "--json", *asked).stdout)
+
+    assert found["guess"]["format"] == {
+        "delimiter": ";", "decimal": ",", "thousands": ".", "date": "%d.%m.%Y",
+        "header": 3, "skip_last": 1,
+    }  # fmt: skip
+    assert found["rows"][0] == {"Tag": "2026-04-03", "Betrag": "1234.50"}
+    assert (found["guess"]["instead_of"] is None) == bool(asked)
+    assert f'"format": {json.dumps(found["guess"]["format"])}' in shown.stdout
+    assert "decimal: a comma stands before the fraction of `1.234,50` in line 4" in shown.stdout
+
+
+def test_what_a_file_does_not_decide_is_said_and_what_was_said_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "us.csv").write_text("d;n\n03/04/2026;1.000\n")
+    said = '{"date": "%m/%d/%Y"}'
+
+    asked = kalla("preview", tmp_path / "us.csv", "--guess")
+    told = kalla("preview", tmp_path / "us.csv", "--guess", "--json", "--format", said)
+
+    assert "Undecidable: `03/04/2026` in line 2" in asked.stdout
+    assert "Undecidable: `1.000` in line 2" in asked.stdout
+    assert json.loads(told.stdout)["rows"][0]["d"] == "2026-03-04"
+
+
+@pytest.mark.parametrize("text", ["", "one line of prose\nand another\n"])
+def test_what_holds_no_table_is_not_guessed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "prose.csv").write_text(text)
+
+    outcome = kalla("preview", tmp_path / "prose.csv", "--guess")
+
+    assert outcome.exit_code == 2
+    assert "looks like a table of text" in outcome.stderr.replace("\n", " ")
+
+
 def test_a_preview_of_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": [1, 2, 3]}), tmp_path / "numbers.parquet")
 

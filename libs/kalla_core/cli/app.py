@@ -220,6 +220,12 @@ def preview(
             help='How a CSV source is written, as {"delimiter":";","decimal":","}.',
         ),
     ] = None,
+    guess: Annotated[
+        bool,
+        typer.Option(
+            "--guess", help="Find out how a file is written, and print the `format` that says so."
+        ),
+    ] = False,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -234,6 +240,7 @@ def preview(
             types=tuple(types or ()),
             filters=tuple(filters or ()),
             written=written,
+            guess=guess,
             as_json=as_json,
         )
 

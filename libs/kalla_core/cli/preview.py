@@ -15,11 +15,13 @@ from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.tables import rows_table
 from kalla_core.errors import InvalidFilter, InvalidSetting
 from kalla_core.inspection.documents import preview_document
-from kalla_core.inspection.preview import preview, source_of
+from kalla_core.inspection.guess import forgiving_preview, guessed_preview
+from kalla_core.inspection.preview import source_of
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.column_types import type_word
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.uris import resolve
+from kalla_core.sources.csv.guess.found import Guess
 from kalla_core.sources.protocol import PinnedSource
 
 _FORMAT_TAKES = '--format takes JSON, as {"delimiter": ";", "decimal": ","}, or a file with it'
@@ -32,6 +34,7 @@ def preview_source(
     types: Sequence[str],
     filters: Sequence[str],
     written: str | None,
+    guess: bool,
     as_json: bool,
 ) -> ExitCode:
     """Show columns, types and the first rows that pass the filters.
@@ -42,17 +45,21 @@ def preview_source(
         types: `COLUMN=TYPE` each.
         filters: JSON each, as in a recipe.
         written: the source's `format` as in a recipe, JSON or the path of a file with it.
+        guess: find out how a file is written, as far as `written` does not say it.
         as_json: print one JSON object instead of tables.
 
     Raises:
         KallaError: the source, a type, a filter or the format is wrong.
     """
     spec = _spec(uri, types, filters, written)
-    found = preview(spec, rows)
+    found = (guessed_preview if guess else forgiving_preview)(spec, rows)
     if as_json:
         print_json(preview_document(found))
-    else:
-        _show(standard_output(), uri, found.pinned, found.rows)
+        return ExitCode.SUCCEEDED
+    console = standard_output()
+    if found.guess is not None:
+        _explain(console, found.guess, found.failure)
+    _show(console, uri, found.pinned, found.rows)
     return ExitCode.SUCCEEDED
 
 
@@ -108,6 +115,19 @@ def _read(path: Path) -> str:
         raise InvalidSetting(
             f"{_FORMAT_TAKES}, and the file `{path}` cannot be read: {error}."
         ) from error
+
+
+def _explain(console: Console, found: Guess, failure: str | None) -> None:
+    if failure is not None:
+        console.print(Text(f"{failure}\nIt is shown as it seems to be written instead."))
+    for name, said in (("format", found.document()), ("types", found.types)):
+        if said or name == "format":
+            shown = f'"{name}": {json.dumps(said, ensure_ascii=False)}'
+            console.print(Text(shown, "bold"), soft_wrap=True)
+    for sentence in found.evidence:
+        console.print(Text(f"  {sentence}"))
+    for sentence in found.undecidable:
+        console.print(Text(f"Undecidable: {sentence}"))
 
 
 def _show(console: Console, uri: str, pinned: PinnedSource, table: pa.Table) -> None:

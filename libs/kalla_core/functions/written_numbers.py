@@ -27,7 +27,7 @@ _CODES = (
     "TMT|TND|TOP|TRY|TTD|TWD|TZS|UAH|UGX|USD|UYU|UZS|VES|VND|VUV|WST|XAF|XCD|XOF|XPF|YER|ZAR|"
     "ZMW|ZWL"
 )
-_CURRENCY = (
+CURRENCY = (
     r"[A-Z]{0,3}\p{Sc}|[Kk]r\.?|zł|Kč|Ft|Fr\.?|lei|"
     # In Cyrillic: lv, rub and r, as Bulgarian and Russian banks write them.
     "\u043b\u0432\\.?|\u0440\u0443\u0431\\.?|\u0440\\.|" + _CODES
@@ -106,7 +106,7 @@ class NumberForm:
         near = f"{_BLANKS}*" if has(AmountForm.CURRENCY) else blank
         signs = f"[{_MINUS}{'+' if has(AmountForm.PLUS) else ''}]?"
         behind = f"[{_MINUS}]?" if has(AmountForm.TRAILING_MINUS) else ""
-        money = f"(?:{_CURRENCY})?" if has(AmountForm.CURRENCY) else ""
+        money = f"(?:{CURRENCY})?" if has(AmountForm.CURRENCY) else ""
         bracket = r"\(?", r"\)?"
         if not has(AmountForm.PARENTHESES):
             bracket = "", ""

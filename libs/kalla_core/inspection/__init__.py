@@ -2,6 +2,7 @@
 
     explain     how a recipe would be run, and why so
     preview     columns, types and first rows of a source
+    guess       how a source seems to be written
     documents   what was found, as JSON, the same on the command line and over HTTP
     request     what is asked of an inspection, as data that travels
     child       the process that carries one out: `python -m kalla_core.inspection.child`

@@ -22,7 +22,8 @@ from kalla_core.inspection.documents import (
     validation_document,
 )
 from kalla_core.inspection.explain import explain_recipe
-from kalla_core.inspection.preview import demand_source, preview
+from kalla_core.inspection.guess import forgiving_preview, guessed_preview
+from kalla_core.inspection.preview import demand_source
 from kalla_core.inspection.request import Inspection, Kind, from_json
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.validate import Validation, validate_recipe
@@ -65,7 +66,8 @@ def answer(inspection: Inspection) -> dict[str, Any]:
             spec = demand_source(
                 document["uri"], document["types"], document["filters"], document["format"]
             )
-            return preview_document(preview(spec, document["rows"], inspection.access))
+            look = guessed_preview if document["guess"] else forgiving_preview
+            return preview_document(look(spec, document["rows"], inspection.access))
 
 
 def _validation(inspection: Inspection) -> Validation:

@@ -11,6 +11,7 @@ from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.column_types import type_word
+from kalla_core.sources.csv.guess.found import Guess
 from kalla_core.validate import Validation
 
 Json = dict[str, Any]
@@ -69,4 +70,15 @@ def preview_document(preview: Preview) -> Json:
         "row_count_exact": pinned.statistics.exact,
         "rows": table.to_pylist(),
         "notes": [*pinned.notes, *pinned.texts.values()],
+        "guess": None if preview.guess is None else _guess(preview.guess, preview.failure),
+    }
+
+
+def _guess(found: Guess, failure: str | None) -> Json:
+    return {
+        "format": dict(found.document()),
+        "types": dict(found.types),
+        "evidence": list(found.evidence),
+        "undecidable": list(found.undecidable),
+        "instead_of": failure,
     }

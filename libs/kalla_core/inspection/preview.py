@@ -12,6 +12,7 @@ from kalla_core.recipe.document import ExtraDocument
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.parse import checked, extra_specs
 from kalla_core.recipe.uris import type_of
+from kalla_core.sources.csv.guess.found import Guess
 from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
@@ -22,10 +23,17 @@ ALIAS = "source"
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a source holds: what is known of it, and the first rows that pass its filters."""
+    """What a source holds: what is known of it, and the first rows that pass its filters.
+
+    Attributes:
+        guess: how it seems to be written, where it was read so.
+        failure: why it could not be read as it is said to be.
+    """
 
     pinned: PinnedSource
     rows: pa.Table
+    guess: Guess | None = None
+    failure: str | None = None
 
 
 def source_of(

@@ -24,7 +24,7 @@ class Inspection:
     """One question.
 
     Attributes:
-        document: the recipe; for a preview `uri`, `types`, `filters`, `format` and `rows`.
+        document: the recipe; for a preview `uri`, `types`, `filters`, `format`, `rows` and `guess`.
         memory_limit_bytes, threads: of the run that is explained, not of the inspection.
         access: what sources may be reached.
     """

@@ -23,6 +23,7 @@ from kalla_core.errors import (
 )
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.sources.csv.format import CsvFormat
+from kalla_core.sources.csv.glance import Glance, glance_at
 from kalla_core.sources.filters import RowFilter, compile_filters
 from kalla_core.sources.formats import FileSource, FormatReader, Pruned
 from kalla_core.sources.local import LocalStore
@@ -157,6 +158,17 @@ class FileConnector:
             pieces = self._format(pinned).read_whole(self._source(pinned), pinned, row_filter)
         reader = FilePartReader(pinned.spec, pieces, row_filter, max(rows, 1))
         return _first(reader, pinned.schema, rows)
+
+    def glance(self, spec: SourceSpec) -> Glance:
+        """Return the first and the last bytes of a source's first file, unpacked.
+
+        Raises:
+            KallaError: as `pin` does where it lists and opens files.
+        """
+        with naming(spec):
+            uri = parse_file_uri(absolute(_uri(spec), Path.cwd()))
+            _, files = _of_format(self._store.list(uri.location), uri)
+            return glance_at(self._file_source(spec, uri, files), 0)
 
     def verify(self, pinned: PinnedSource) -> None:
         """Check that the same files, unchanged, are there (see `Connector.verify`)."""

@@ -7,7 +7,9 @@ r"""CSV files: typed once, cut anywhere, read in parallel.
     comments  what hides from it: comments, escaped signs
     records   record boundaries in a file or a stream
     header    the column names; `footer` is where rows end
-    body      the files of a source
+    made      columns that a format asks for; `numbering` counts their rows
+    guess     how a file seems to be written
+    body      the files of a source; `glance` are their first and last bytes
     sample    the rows that types are told from
     infer     from texts to types
     texts     why a column is text that looks like something else

@@ -220,7 +220,7 @@ def _opened(
     encoding = _encoding(source, index, dialect)
     with source.open(index, promise) as raw:
         try:
-            with _unpacked(raw, path) as stream:
+            with unpacked(raw, path) as stream:
                 yield (
                     stream
                     if encoding is None
@@ -242,11 +242,12 @@ def _encoding(source: FileSource, index: int, dialect: Dialect) -> str | None:
     """Return what the bytes of a file have to be transcoded from; None where they are as read."""
     if dialect.transcoded is None or not has_byte_order(dialect.transcoded):
         return dialect.transcoded
-    with source.open(index) as raw, _unpacked(raw, source.files[index].path) as stream:
+    with source.open(index) as raw, unpacked(raw, source.files[index].path) as stream:
         return with_byte_order(dialect.transcoded, bytes(stream.read(_GLANCE_BYTES)))
 
 
-def _unpacked(raw: pa.NativeFile, path: str) -> AbstractContextManager[pa.NativeFile]:
+def unpacked(raw: pa.NativeFile, path: str) -> AbstractContextManager[pa.NativeFile]:
+    """Open what a file holds; the file itself where it is not packed."""
     return pa.CompressedInputStream(raw, "gzip") if is_gzip(path) else nullcontext(raw)
 
 

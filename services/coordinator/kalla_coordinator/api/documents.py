@@ -202,6 +202,7 @@ class PreviewRequest(BaseModel):
     types: Types = Field(default_factory=dict, description="Column to type word.")
     filters: list[FilterDocument] = Field(default_factory=list)
     format: FormatDocument | None = Field(None, description="How a CSV source is written.")
+    guess: bool = Field(False, description="Find out how it is written, what `format` says aside.")
 
 
 class ColumnDocument(BaseModel):
@@ -209,6 +210,16 @@ class ColumnDocument(BaseModel):
 
     name: str
     type: str
+
+
+class GuessDocument(BaseModel):
+    """How a source seems to be written."""
+
+    format: dict[str, Any] = Field(description="The `format` that reads it.")
+    types: dict[str, str] = Field(description="The `types` that it needs beside.")
+    evidence: list[str]
+    undecidable: list[str] = Field(description="What its bytes do not tell.")
+    instead_of: str | None = Field(description="Why it was not read as the request says.")
 
 
 class PreviewDocument(BaseModel):
@@ -222,6 +233,9 @@ class PreviewDocument(BaseModel):
     notes: list[str] = Field(
         description="What is worth knowing of how it was read: columns renamed or filled, a value "
         "that made a column text, and the format that would read it."
+    )
+    guess: GuessDocument | None = Field(
+        description="How it was read, where that was asked for or it could not be read otherwise."
     )
 
 

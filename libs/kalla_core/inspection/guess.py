@@ -1,0 +1,73 @@
+"""How a source seems to be written, and its preview when it is read so."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from kalla_core.errors import InvalidFormat, SourceUnreadable
+from kalla_core.inspection.preview import Preview, preview
+from kalla_core.recipe.model import SourceSpec
+from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
+from kalla_core.sources.csv.guess.found import Guess, guess
+from kalla_core.sources.files import FileConnector
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
+from kalla_core.sources.registry import connector_for
+
+
+def guess_source(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Guess:
+    """Return how a source seems to be written; what its `format` says stays as it says.
+
+    Raises:
+        InvalidFormat: it is no file.
+        SourceUnreadable: it holds no table of text.
+        KallaError: it cannot be opened.
+    """
+    connector = connector_for(spec, access)
+    if not isinstance(connector, FileConnector):
+        raise InvalidFormat("Only how files are written is guessed.")
+    seen = connector.glance(spec)
+    found = guess(seen.head, seen.tail, whole=seen.whole)
+    if found is None:
+        raise SourceUnreadable(
+            f"Nothing in `{spec.uri}` looks like a table of text: no lines in a row have as many"
+            " fields, whatever separates them."
+        )
+    return replace(found, format=_said_first(spec.format, found.format))
+
+
+def guessed_preview(spec: SourceSpec, rows: int, access: SourceAccess = EVERYTHING) -> Preview:
+    """Look at a source as it seems to be written.
+
+    Raises:
+        KallaError: as `guess_source` and `preview`.
+    """
+    found = guess_source(spec, access)
+    as_found = replace(spec, format=found.format, types={**found.types, **spec.types})
+    return replace(preview(as_found, rows, access), guess=found)
+
+
+def forgiving_preview(spec: SourceSpec, rows: int, access: SourceAccess = EVERYTHING) -> Preview:
+    """Look at a source as it is said to be written; as it seems to be, where that cannot be read.
+
+    Raises:
+        KallaError: it cannot be read either way.
+    """
+    try:
+        return preview(spec, rows, access)
+    except SourceUnreadable as failure:
+        if spec.format != AS_USUAL:
+            raise
+        try:
+            guessed = guessed_preview(spec, rows, access)
+        except (SourceUnreadable, InvalidFormat):
+            raise failure from None
+        return replace(guessed, failure=str(failure))
+
+
+def _said_first(said: SourceFormat, guessed: SourceFormat) -> SourceFormat:
+    given = {
+        field.name: getattr(said, field.name)
+        for field in fields(SourceFormat)
+        if getattr(said, field.name) != getattr(AS_USUAL, field.name)
+    }
+    return replace(guessed, **given)
