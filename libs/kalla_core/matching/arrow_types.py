@@ -75,6 +75,8 @@ def parse_type(text: str) -> pa.DataType:
         return pa.timestamp(_UNITS[inside[0]], zone)
     if name in _LISTS and len(inside) == 1:
         return _LISTS[name](parse_type(inside[0].removeprefix("non-null ")))
+    if name in ("Time32", "Time64") and inside and inside[0] in _UNITS:
+        return (pa.time32 if name == "Time32" else pa.time64)(_UNITS[inside[0]])
     if name == "Dictionary" and len(inside) == 2:
         return pa.dictionary(parse_type(inside[0]), parse_type(inside[1]))
     raise UnknownType(text)

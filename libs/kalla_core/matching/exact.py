@@ -24,7 +24,8 @@ import pyarrow as pa
 
 from kalla_core.matching.conversions import CONVERSIONS, converted
 from kalla_core.matching.lossless import is_text
-from kalla_core.matching.wrapping import Wrapping, cast_if, cast_to
+from kalla_core.matching.operations import IN_QUERY
+from kalla_core.matching.wrapping import Around, Wrapping, cast_if, cast_to
 from kalla_core.recipe.column_types import INTEGER_DIGITS
 
 MOMENT = "TIMESTAMP(6)"
@@ -37,17 +38,22 @@ _SUMMED_DIGITS = 10
 """How many digits a sum may have more than what it adds: ten thousand million rows."""
 
 COMPARISONS = frozenset(
-    {"=", "==", "<>", "!=", "<", "<=", ">", ">=", "between", "in", "is distinct from",
+    {"=", "==", "<>", "!=", "<", "<=", ">", ">=", "between", "in", IN_QUERY, "is distinct from",
      "is not distinct from"}
 )  # fmt: skip
+CHOOSING = frozenset({"coalesce", "greatest", "ifnull", "least", "nullif", "nvl"})
+"""Functions whose arguments become one type, as those of a comparison do."""
 _TRUNCATING = frozenset({"date_trunc", "datetrunc"})
-CALLS = frozenset({"sum", "round", "abs", "avg"}) | _TRUNCATING
+CALLS = frozenset({"sum", "round", "abs", "avg"}) | _TRUNCATING | CHOOSING
 _OF_NULL: Mapping[str, str] = {
     "sum": _INTEGER, "round": _INTEGER, "abs": _INTEGER, "trunc": "DOUBLE", "to_hex": _INTEGER,
     "date_trunc": MOMENT, "datetrunc": MOMENT, "date_part": MOMENT, "datepart": MOMENT,
     "extract": MOMENT,
 }  # fmt: skip
 """What functions take in the place of a value whose type is NULL."""
+
+_NOTHING: Around = ("CASE WHEN ", " IS NULL THEN NULL END")
+"""What makes of a value that is always null one of type NULL, which fits anything."""
 
 CALLS_OF_NULL = frozenset(_OF_NULL) | CALLS
 """The calls to look at where a value may be of type NULL."""
@@ -68,7 +74,7 @@ def wrapping(
         hours: whether an interval among the operands may have parts of a day.
     """
     if name in _OF_NULL and pa.types.is_null(types[0]):
-        return Wrapping(None, (cast_to(_OF_NULL[name]),))
+        return Wrapping(_NOTHING, (cast_to(_OF_NULL[name]),))
     if name in _TRUNCATING:
         return _casts([MOMENT if pa.types.is_date(types[0]) else None])
     if name in CONVERSIONS:
@@ -77,7 +83,9 @@ def wrapping(
         return _casts(MOMENT if pa.types.is_date(kind) else None for kind in types)
     if name == "round":
         return _rounded(types[0], places)
-    if name in COMPARISONS:
+    if name == IN_QUERY:
+        return None
+    if name in COMPARISONS | CHOOSING:
         return _compared(types)
     rule = _RULES.get(name)
     return None if rule is None else rule(types)
@@ -202,7 +210,21 @@ def _rounded(operand: pa.DataType, places: int | None) -> Wrapping | None:
     return Wrapping(cast_to(f"DECIMAL({min(most, digits)}, {scale})"), (None,))
 
 
+def _timed(types: _Types) -> Wrapping | None:
+    """Return the casts of times of a day to nanoseconds, which hold those of every other unit."""
+    finest = pa.time64("ns")
+    times = {kind for kind in types if pa.types.is_time(kind)}
+    if times == {finest} or (len(times) == 1 and not any(map(is_text, types))):
+        return None
+    return _casts(
+        "TIME" if (pa.types.is_time(kind) and kind != finest) or is_text(kind) else None
+        for kind in types
+    )
+
+
 def _compared(types: _Types) -> Wrapping | None:
+    if any(map(pa.types.is_time, types)):
+        return _timed(types)
     moments = [kind for kind in types if pa.types.is_timestamp(kind)]
     if not moments or any(kind.tz is not None or kind.unit == "ns" for kind in moments):
         return None

@@ -28,6 +28,8 @@ def loses_nothing(before: pa.DataType, after: pa.DataType) -> bool:
     if pa.types.is_decimal(before) and pa.types.is_decimal(after):
         more_scale = after.scale - before.scale
         return bool(0 <= more_scale <= after.precision - before.precision)
+    if pa.types.is_time(before) and pa.types.is_time(after):
+        return _UNITS.index(after.unit) >= _UNITS.index(before.unit)
     if pa.types.is_floating(before) and pa.types.is_floating(after):
         return bool(after.bit_width >= before.bit_width)
     return False

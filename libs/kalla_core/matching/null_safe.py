@@ -35,6 +35,16 @@ def same_splices(sql: str, tokens: Sequence[Token]) -> Iterator[Splice]:
         yield Splice(end.start, end.end, "))")
 
 
+def first_splices(tokens: Sequence[Token]) -> Iterator[Splice]:
+    """Yield `coalesce` for each `nvl` and `ifnull`, which DataFusion runs over few types only.
+
+    Of dates and times they would make text.
+    """
+    for site in call_sites(tokens):
+        if site.name.word("nvl", "ifnull") and not is_qualified(tokens, site):
+            yield Splice(site.name.start, site.name.end, "coalesce")
+
+
 def check_null_safe(written: LogicalPlan, optimised: LogicalPlan) -> None:
     """Return unless DataFusion's optimiser made a null-safe key of a plain equality.
 

@@ -16,12 +16,14 @@ import pyarrow as pa
 from datafusion import SessionContext, udf
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
-from kalla_core.matching.arrow_types import UnknownType, parse_types
+from kalla_core.matching.alike import Operand, clash, unlike
+from kalla_core.matching.arrow_types import UnknownType, kind_of, parse_types
 from kalla_core.matching.conversions import CALLS as CASTS
 from kalla_core.matching.conversions import CONVERSIONS, conversions
 from kalla_core.matching.exact import (
     CALLS,
     CALLS_OF_NULL,
+    CHOOSING,
     COMPARISONS,
     OPERATIONS,
     wrapping,
@@ -40,10 +42,15 @@ _REFUSED = re.compile(
     re.DOTALL,
 )
 _NANOSECONDS, _TEXT = "AS Timestamp(ns", "AS Utf8"
-_OF_ONE = CALLS_OF_NULL | CONVERSIONS
+_OF_ONE = (CALLS_OF_NULL | CONVERSIONS) - CHOOSING
 """Operations of which only the type of their first operand counts."""
 
 _DAYS = re.compile(r"[-+\d\s]|(?:year|yr|mon|month|week|day|quarter|y|w|d)s?\b", re.IGNORECASE)
+_NO_COLUMNS = (
+    "array", "as", "at", "cast", "current_date", "current_timestamp", "date", "day", "days",
+    "false", "hour", "hours", "interval", "minute", "minutes", "month", "months", "now", "null",
+    "time", "timestamp", "timestamptz", "today", "true", "with", "without", "year", "years", "zone",
+)  # fmt: skip
 _UNLIKE_ANY = pa.struct([pa.field("__kalla", pa.int8())])
 
 
@@ -55,6 +62,7 @@ def exact_splices(
     checked: str,
     *,
     untyped: bool = False,
+    timed: bool = False,
 ) -> tuple[Splice, ...]:
     """Return the casts to put into a statement, to be applied before `splices`.
 
@@ -65,6 +73,7 @@ def exact_splices(
         splices: what else has to be put in for the statement to plan.
         checked: the text of its plan with its types checked.
         untyped: whether values may be of type NULL.
+        timed: whether values may be times of a day.
 
     Raises:
         InvalidSql: there are too many operations.
@@ -72,12 +81,19 @@ def exact_splices(
         PlanningFailed: DataFusion refuses the statement.
     """
     hidden = _hides_expressions(tokens)
-    compared = hidden or _NANOSECONDS in checked or any(t.word("interval") for t in tokens)
+    compared = (
+        hidden
+        or timed
+        or _NANOSECONDS in checked
+        or any(token.word("interval", "order") for token in tokens)
+    )
     found = operations(tokens, CASTS | (CALLS_OF_NULL if untyped else CALLS))
     asked = [
         one
         for one in conversions(tokens, found, moments=hidden or _TEXT in checked)
-        if _may_need(tokens, one) and (one.name not in COMPARISONS or compared)
+        if _may_need(tokens, one)
+        and (one.name not in COMPARISONS or compared)
+        and (one.name not in CHOOSING or compared or _TEXT in checked)
     ]
     if len(asked) > MAX_OPERATIONS:
         raise InvalidSql(f"The SQL has more than {MAX_OPERATIONS} arithmetic operations.")
@@ -137,8 +153,9 @@ class _Probe:
                 replaced += _stand_in(self.tokens, one, names[one], pieces)
             elif one in settled:
                 _wrap(one, settled[one], pieces)
+        kept = [one for one in self.splices if not any(_covers(other, one) for other in replaced)]
         try:
-            analysed(self.session, spliced(self.sql, (*pieces.splices(), *replaced, *self.splices)))
+            analysed(self.session, spliced(self.sql, (*pieces.splices(), *replaced, *kept)))
         except PlanningFailed as error:
             refusal = _REFUSED.search(str(error))
             if refusal is None or refusal["name"] not in waiting:
@@ -151,30 +168,32 @@ class _Probe:
             types = parse_types(listed)
         except UnknownType:
             return None
-        if one.name in COMPARISONS:
-            self._check_floats(one, types)
+        if one.name in COMPARISONS | CHOOSING | {"-"}:
+            self._check_alike(one, types)
         return wrapping(one.name, types, self._places(one), hours=self._has_hours(one))
 
-    def _check_floats(self, one: Operation, types: Sequence[pa.DataType]) -> None:
-        """Refuse an integer that is no literal beside a float, also where no plan shows it."""
-        floats = [n for n, kind in enumerate(types) if pa.types.is_floating(kind)]
-        wholes = [
-            n
-            for n, kind in enumerate(types)
-            if pa.types.is_integer(kind) and not self._is_number(one.operands[n])
+    def _check_alike(self, one: Operation, types: Sequence[pa.DataType]) -> None:
+        """Refuse values of unlike kinds, also where no plan shows them."""
+        met = [
+            Operand(self._said(place), kind, self._is_constant(place), self._is_literal(place))
+            for place, kind in zip(one.operands, types, strict=False)
         ]
-        if floats and wholes:
-            whole, single = (self._said(one.operands[found[0]]) for found in (wholes, floats))
-            what = (
-                f"{whole} is an integer and {single} is a floating-point number, so they cannot be "
-                "compared as they are"
-            )
-            remedy = (
-                f"; write CAST({single} AS DECIMAL(18, 2)) to compare exact numbers, or CAST the "
-                "other one AS DOUBLE."
-            )
-            at = self.tokens[one.place[0]].start
-            raise TypesNotComparable(**where(self.sql, at, what, remedy))
+        found = unlike(met) if one.name != "-" else None
+        if one.name == "-" and (clash(*met) or clash(*reversed(met))):
+            kinds = " and ".join(f"{each.text} is {kind_of(each.type)}" for each in met)
+            remedy = "; name the zone of the other one, as in VALUE AT TIME ZONE 'Europe/Berlin'."
+            found = f"{kinds}, so what lies between them cannot be told", remedy
+        if found is not None:
+            raise TypesNotComparable(**where(self.sql, self.tokens[one.place[0]].start, *found))
+
+    def _is_constant(self, place: Range) -> bool:
+        """Whether nothing in a range can be a column."""
+        tokens = self.tokens[place[0] : place[1]]
+        return all(not token.is_name or token.word(*_NO_COLUMNS) for token in tokens)
+
+    def _is_literal(self, place: Range) -> bool:
+        tokens = self.tokens[place[0] : place[1]]
+        return self._is_number(place) or (len(tokens) == 1 and tokens[0].kind is Kind.STRING)
 
     def _is_number(self, place: Range) -> bool:
         tokens = self.tokens[place[0] : place[1]]
@@ -239,6 +258,14 @@ def _stand_in(
             yield Splice(tokens[end].start, tokens[start - 1].end, ",")
     if one.name == "negate":
         yield Splice(tokens[one.place[0]].start, tokens[one.place[0]].end, "")
+    if one.name in CHOOSING:
+        first, last = one.operands[0][0], one.operands[-1][1]
+        yield Splice(tokens[one.place[0]].start, tokens[first - 1].end, "")
+        yield Splice(tokens[last].start, tokens[one.place[1] - 1].end, "")
+
+
+def _covers(outer: Splice, inner: Splice) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end and inner.start < inner.end
 
 
 def _wrap(one: Operation, found: Wrapping, pieces: _Pieces) -> None:

@@ -15,6 +15,8 @@ from kalla_core.matching.lexer import Kind, Token
 from kalla_core.matching.sites import closing
 
 CAST, TRY_CAST = "cast", "try_cast"
+IN_QUERY = "in query"
+"""IN with a sub-query, whose operands are a value and the sub-query in its brackets."""
 
 Range = tuple[int, int]
 """Indices of tokens, `[first, last)`."""
@@ -153,7 +155,10 @@ class _Search:
             return at
         close = min(closing(self._tokens, bracket), last - 1)
         self.scan(bracket + 1, close)
-        if not self._tokens[bracket + 1].word("select", "with", "values"):
+        if self._tokens[bracket + 1].word("select", "with", "values"):
+            operands = ((first, at), (bracket, close + 1))
+            self.found.append(Operation(IN_QUERY, (first, close + 1), operands))
+        else:
             listed = self._listed(bracket + 1, close)
             self.found.append(Operation("in", (first, close + 1), ((first, at), *listed)))
         return close + 1

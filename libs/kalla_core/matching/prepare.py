@@ -31,7 +31,7 @@ from kalla_core.matching.literals import (
     moment_splices,
     number_splices,
 )
-from kalla_core.matching.null_safe import check_null_safe, same_splices
+from kalla_core.matching.null_safe import check_null_safe, first_splices, same_splices
 from kalla_core.matching.operands import exact_splices
 from kalla_core.matching.patterns import pattern_splices
 from kalla_core.matching.planning import (
@@ -126,6 +126,7 @@ class _Statement:
         return (
             *self.exact,
             *same_splices(self.query.sql, self.tokens),
+            *first_splices(self.tokens),
             *pattern_splices(self.query.sql, self.tokens),
             *search_splices(self.query.sql, self.tokens),
             *clock_splices(self.tokens, self.query.started_at),
@@ -154,16 +155,27 @@ class _Statement:
             self.bracketed,
             splices,
             checked,
-            untyped=self._is_untyped(),
+            untyped=self.is_untyped(),
+            timed=self.is_timed(),
         )
         return replace(self, exact=found)
 
-    def _is_untyped(self) -> bool:
+    def is_untyped(self) -> bool:
         """Whether values may be of type NULL: those of a column without any, or a literal."""
-        tables = (self.query.left, self.query.right, *self.query.extras)
         return any(token.word("null") for token in self.tokens) or any(
-            pa.types.is_null(field.type) for table in tables for field in table.schema
+            map(pa.types.is_null, self._types())
         )
+
+    def is_timed(self) -> bool:
+        """Whether values may be times of a day."""
+        made = ("time", "to_time", "make_time", "current_time")
+        return any(token.word(*made) for token in self.tokens) or any(
+            map(pa.types.is_time, self._types())
+        )
+
+    def _types(self) -> list[pa.DataType]:
+        tables = (self.query.left, self.query.right, *self.query.extras)
+        return [field.type for table in tables for field in table.schema]
 
 
 def _prepared(statement: _Statement) -> PreparedSql:
@@ -174,6 +186,10 @@ def _prepared(statement: _Statement) -> PreparedSql:
     except PlanningFailed:  # a minus before an unsigned integer, unless it is the user's fault
         statement = statement.with_exact(none)
         written = raw(session, statement.text(none))
+    names = column_names(session, written)
+    if statement.is_untyped() or statement.is_timed():  # what is cast then fits, as it is now
+        statement = statement.with_exact(none)
+        written = raw(session, statement.text(none))
     check_tables_read(query, tokens, written)
     _check_sub_queries(statement)
     doubles = _doubles(statement)
@@ -181,7 +197,6 @@ def _prepared(statement: _Statement) -> PreparedSql:
     splices = statement.with_exact(doubles, checked).splices(doubles)
     renamed, calls = own.resolve(session, query.sql, tokens, statement.calls, splices)
     text = spliced(query.sql, (*splices, *renamed))
-    names = column_names(session, written)
     prepared = PreparedSql(text, calls, names, float_sums(session, written))
     _check_plans(query, prepared, written)
     return prepared

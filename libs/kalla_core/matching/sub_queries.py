@@ -122,6 +122,8 @@ def _opens_query(tokens: Sequence[Token], at: int) -> bool:
         return False
     inner = at + 1
     while inner < len(tokens) and tokens[inner].symbol("("):
+        if closing(tokens, inner) != closing(tokens, inner - 1) - 1:
+            return False  # the first argument of a call is a sub-query, or one of several operands
         inner += 1
     if inner == len(tokens) or not tokens[inner].word("select", "with", "values"):
         return False

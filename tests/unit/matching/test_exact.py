@@ -363,3 +363,63 @@ def test_what_has_a_type_beside_a_column_without_any_value_is_computed_as_ever()
         dt.datetime(2026, 5, 1),
     )
     assert value("abs(n) + coalesce(sum(e) over (), 0)", **columns) == 7
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "abs(e) = cast(1 as decimal(9, 2))", "round(e) = cast(1 as decimal(9, 2))",
+        "abs(e) > n", "round(e, 2) = 1.5", "round(e) = f", "abs(e) = t", "date_trunc('day', e) = d",
+    ],
+)  # fmt: skip
+def test_what_is_computed_of_a_column_without_any_value_fits_anything(condition: str) -> None:
+    columns = {"n": pa.array([7]), "f": pa.array([1.5]), "t": pa.array(["x"])}
+    day = pa.array([dt.date(2026, 5, 31)])
+
+    assert value(condition, e=pa.nulls(1), d=day, **columns) is None
+
+
+TIMES = {
+    "s": pa.time32("s"), "ms": pa.time32("ms"), "us": pa.time64("us"), "ns": pa.time64("ns"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", TIMES)
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "t = time '01:02:03'", "t < time '01:02:03.000000001'", "t in (time '01:02:03')",
+        "t between time '01:02:03' and time '01:02:04'", "coalesce(u, t) = o", "t = o",
+        "nullif(t, time '01:02:03') is null", "t is not distinct from o", "t = '01:02:03'",
+    ],
+)  # fmt: skip
+def test_times_of_a_day_compare_whatever_their_units(condition: str, unit: str) -> None:
+    for other in TIMES.values():
+        time = pa.array([dt.time(1, 2, 3)])
+        columns = {"t": time.cast(TIMES[unit]), "o": time.cast(other), "u": pa.nulls(1, other)}
+
+        assert value(condition, **columns) is True
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("coalesce(n, d)", "9999-12-31 00:00:00"),
+        ("coalesce(d, m)", "9999-12-31 00:00:00"),
+        ("nvl(d, m)", "9999-12-31 00:00:00"),
+        ("ifnull(m, d)", "2026-01-02 03:04:05"),
+        ("nvl(d, d)", "9999-12-31"),
+        ("greatest(d, m)", "9999-12-31 00:00:00"),
+        ("least(d, m, m)", "2026-01-02 03:04:05"),
+        ("nullif(d, m)", "9999-12-31 00:00:00"),
+    ],
+)
+def test_a_date_and_a_timestamp_take_turns_over_their_whole_range(
+    expression: str, expected: str
+) -> None:
+    moment = pa.array([dt.datetime(2026, 1, 2, 3, 4, 5)], pa.timestamp("us"))
+    columns = {"d": pa.array([dt.date(9999, 12, 31)]), "m": moment}
+
+    found = value(expression, n=pa.nulls(1, pa.timestamp("us")), **columns)
+
+    assert str(found) == expected
