@@ -59,7 +59,7 @@ def test_a_type_is_read_as_datafusion_writes_it(data_type: pa.DataType) -> None:
     assert parse_types(written) == (data_type, data_type)
 
 
-@pytest.mark.parametrize("text", ["List(Int64)", 'Struct("a": Int8)', "Interval(DayTime)", "X(1)"])
+@pytest.mark.parametrize("text", ['Struct("a": Int8)', "Map(Int64)", "Interval(DayTime)", "X(1)"])
 def test_a_type_that_no_function_takes_is_unknown(text: str) -> None:
     with pytest.raises(UnknownType) as caught:
         parse_types(f"Int64, {text}")
