@@ -162,7 +162,7 @@ _ANY_INTEGER = pa.decimal128(20, 0)
 def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array | None:
     """Return `, which differ by 0.50` where the condition compares one number or date of each."""
     if (
-        not condition.measurable
+        not condition.of_columns
         or not len(condition.left_columns) == len(condition.right_columns) == 1
     ):
         return None
@@ -171,9 +171,11 @@ def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Arr
     distance = _distance(a, b)
     if distance is None:
         return None
-    unit = " days" if pa.types.is_date(a.type) else ""
+    unit: pa.Array | str = ""
+    if pa.types.is_date(a.type):
+        unit = pc.if_else(pc.equal(distance, 1), " day", " days")
     words = pc.binary_join_element_wise(", which differ by ", key_text([distance]), unit, "")
-    return words.fill_null("")
+    return pc.if_else(pc.equal(distance, 0), "", words).fill_null("")
 
 
 def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:

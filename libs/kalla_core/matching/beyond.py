@@ -17,6 +17,7 @@ from kalla_core.matching.origins import HIDDEN
 from kalla_core.matching.requirements import Requirement
 from kalla_core.matching.trace import Traced
 from kalla_core.matching.wording import worded
+from kalla_core.matching.written import NOTHING, Written
 
 _WINDOW = re.compile(
     r" (?P<of>(?:PARTITION BY \[[^\]]*\])? ?(?:ORDER BY \[[^\]]*\])?) ?"
@@ -32,38 +33,43 @@ _FIRST_OF_EACH = re.compile(r"first_value\([^()]+ AS [^()]+\)")
 _EXCLUDING = {JoinKind.LEFT_ANTI, JoinKind.RIGHT_ANTI}
 
 
-def beyond_pairs(traced: Traced, untold: Iterable[Requirement]) -> tuple[str, ...]:
+def beyond_pairs(
+    traced: Traced, untold: Iterable[Requirement], written: Written
+) -> tuple[str, ...]:
     """Return what a plan does that cannot be told from one row of each side, in words.
 
     Args:
         traced: the plan.
         untold: the conditions that all result rows fulfil and that no pair alone can tell.
+        written: what the author wrote.
     """
-    conditions = dict.fromkeys(_plain(one.expr) for one in untold)
+    conditions = dict.fromkeys(_plain(one.expr, written) for one in untold)
     nodes = [below.node for below in traced.walk()]
     steps = [word for node in nodes for word in _steps(node)]
     if not conditions:
-        steps = [word for node in nodes for word in _values(node)] + steps
+        steps = [word for node in nodes for word in _values(node, written)] + steps
     return (*conditions, *dict.fromkeys(steps))
 
 
 def chooses(traced: Traced) -> bool:
     """Whether a plan may leave out a pair because of other rows of the sides, not of an extra's."""
     return any(
-        word for below in traced.walk() for steps in (_values, _steps) for word in steps(below.node)
+        word
+        for below in traced.walk()
+        for word in (*_values(below.node, NOTHING), *_steps(below.node))
     )
 
 
-def _values(node: lp.Operator) -> Iterator[str]:
+def _values(node: lp.Operator, written: Written) -> Iterator[str]:
     """Yield what is computed of several rows."""
     if isinstance(node, lp.Windowed):
-        yield from (_plain(function.expr) for function in node.functions)
+        yield from (_plain(function.expr, written) for function in node.functions)
     if isinstance(node, lp.Aggregated):
         names = [expr.canonical_name() for expr in node.aggregates]
         if names and all(map(_FIRST_OF_EACH.match, names)):
             yield lp.DISTINCT_ON
         else:
-            yield from (_plain(e) for e in _visible(node))
+            yield from (_plain(e, written) for e in _visible(node))
 
 
 def _steps(node: lp.Operator) -> Iterator[str]:
@@ -83,8 +89,8 @@ def _visible(node: lp.Aggregated) -> list[Expr]:
     return [expr for expr in node.aggregates if HIDDEN not in expr.canonical_name()]
 
 
-def _plain(expr: Expr) -> str:
+def _plain(expr: Expr, written: Written) -> str:
     """Return a condition or a window as in SQL, without what goes without saying."""
-    text = _HIDDEN_COLUMN.sub("", _NULLS.sub("", worded(expr)))
+    text = _HIDDEN_COLUMN.sub("", _NULLS.sub("", worded(expr, written)))
     text = _WINDOW.sub(lambda found: f" OVER ({_NO_LIST.sub('', found['of'])})", text)
     return _LIST.sub(r"\1 \2", text)

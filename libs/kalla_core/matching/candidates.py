@@ -140,7 +140,7 @@ class _Lowering:
         try:
             return routes_to(plan, [expr], self.sides)
         except NoRoute as obstacle:
-            self.refusals.append(f"{worded(expr)} is no key: {obstacle}")
+            self.refusals.append(f"{worded(expr, self.reader.written)} is no key: {obstacle}")
             return ()
 
     def _checked(
@@ -160,7 +160,7 @@ class _Lowering:
                 route, value = safe_route, safe_value
         if self.reader.type_of(value, end) != agreed:
             value = value.try_cast(agreed)
-        return SideKey(symbol, route, value, spoken(symbol), route.shielded)
+        return SideKey(symbol, route, value, spoken(symbol, self.reader.written), route.shielded)
 
     def _is(self, symbol: Symbol, end: LogicalPlan, expr: Expr, side: Side) -> bool:
         """Whether `expr` over the route's end `end` is `symbol`."""

@@ -16,6 +16,7 @@ from kalla_core.matching.query import ROW, Side
 from kalla_core.matching.requirements import Requirement
 from kalla_core.matching.routes import NoRoute
 from kalla_core.matching.wording import worded
+from kalla_core.matching.written import Written, is_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Condition:
         left_columns: the columns of the left source it reads.
         right_columns: the columns of the right source it reads.
         measurable: it limits the distance of two numbers or dates, one of each side.
+        of_columns: what it measures are the two columns as they are.
         nearest_holds_first: if it does not hold for the nearest of some rows, as their numbers or
             dates go, it holds for none of them.
     """
@@ -35,6 +37,7 @@ class Condition:
     left_columns: tuple[str, ...]
     right_columns: tuple[str, ...]
     measurable: bool
+    of_columns: bool
     nearest_holds_first: bool
 
 
@@ -65,18 +68,22 @@ class Told:
 
 
 def checked_conditions(
-    required: Iterable[Requirement], keys: Sequence[KeyComponent], pairwise: Pairwise
+    required: Iterable[Requirement],
+    keys: Sequence[KeyComponent],
+    pairwise: Pairwise,
+    written: Written,
 ) -> Told:
     """Return the conditions among `required`, without those that the keys already are.
 
     Args:
         pairwise: over tables with ROW, which may be empty.
+        written: what the author wrote, for the texts.
     """
     found: dict[str, Checked] = {}
     untold: list[Requirement] = []
     for requirement in required:
         if not is_key(requirement, keys):
-            checked = _checked(requirement, pairwise)
+            checked = _checked(requirement, pairwise, written)
             if checked is not None:
                 found.setdefault(checked.condition.text, checked)
             else:
@@ -140,7 +147,7 @@ def is_key(requirement: Requirement, keys: Sequence[KeyComponent]) -> bool:
     return any(sides == {key.left.symbol, key.right.symbol} for key in keys)
 
 
-def _checked(requirement: Requirement, pairwise: Pairwise) -> Checked | None:
+def _checked(requirement: Requirement, pairwise: Pairwise, written: Written) -> Checked | None:
     try:
         paired = pairwise.values([requirement.expr], requirement.plans)
     except (NoRoute, OpaqueExpression):
@@ -149,10 +156,12 @@ def _checked(requirement: Requirement, pairwise: Pairwise) -> Checked | None:
     read = [paired.read.get(side, ()) for side in Side]
     measurable = len(measures) == len(Side)
     condition = Condition(
-        text=worded(requirement.expr),
+        text=worded(requirement.expr, written),
         left_columns=read[0],
         right_columns=read[1],
         measurable=measurable,
+        of_columns=measurable
+        and all(is_name(worded(value, written)) for value in measures.values()),
         nearest_holds_first=measurable and _bounds_distance(requirement.expr),
     )
     return Checked(condition, requirement, measures)

@@ -17,6 +17,7 @@ from datafusion import Expr, LogicalPlan, SessionContext
 from kalla_core.matching.expressions import OpaqueExpression, operands, position
 from kalla_core.matching.logical import as_expr, fields_of
 from kalla_core.matching.lossless import loses_nothing
+from kalla_core.matching.written import NOTHING, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,11 @@ class Reader:
 
     Attributes:
         session: any session; types are asked of it.
+        written: what the author wrote, for texts.
     """
 
     session: SessionContext
+    written: Written = NOTHING
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def unseen(self) -> Unseen:

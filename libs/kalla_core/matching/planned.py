@@ -42,6 +42,7 @@ from kalla_core.matching.strategy import Choice, Strategy, choose, in_one_piece
 from kalla_core.matching.tables import register_shapes, table_names
 from kalla_core.matching.trace import Traced, Tracer
 from kalla_core.matching.views import without_views
+from kalla_core.matching.written import written_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _planned(asked: _Asked) -> Planned:
             for name, column in zip(prepared.names, given, strict=True)
         ]
     )
-    reader = Reader(numbered)
+    reader = Reader(numbered, written_in(query.sql, numbered))
     check_agreement(numbered, found.frame.optimized_logical_plan())
     traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())
     possible = candidates(traced, reader, sides)

@@ -176,8 +176,9 @@ class RuleFinder:
         self, name: str, traced: Traced, keys: Sequence[KeyComponent], steps: tuple[str, ...]
     ) -> Rule:
         required: tuple[Requirement, ...] = tuple(requirements(traced))
-        told = checked_conditions(required, keys, Pairwise(self.numbered, self.sides))
-        beyond = (*beyond_pairs(traced, told.untold), *steps)
+        written = self.reader.written
+        told = checked_conditions(required, keys, Pairwise(self.numbered, self.sides), written)
+        beyond = (*beyond_pairs(traced, told.untold, written), *steps)
         return Rule(name, tuple(keys), told.checked, beyond, bool(steps) or chooses(traced))
 
 

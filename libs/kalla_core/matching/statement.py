@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from kalla_core.errors import ForbiddenSql, InvalidSql
@@ -58,6 +59,7 @@ def check_text(sql: str) -> tuple[Token, ...]:
     tokens = tokenize(sql)
     check_limits(sql, tokens)
     _check_one_query(sql, tokens)
+    _check_gaps(sql, tokens)
     _check_clauses(sql, tokens)
     _check_parameters(sql, tokens)
     _check_functions(sql, tokens)
@@ -114,6 +116,24 @@ def _not_a_query(sql: str, token: Token) -> ForbiddenSql:
     return ForbiddenSql(
         **where(sql, token.start, what, "; match SQL is one SELECT, it only reads.")
     )
+
+
+def _check_gaps(sql: str, tokens: Sequence[Token]) -> None:
+    """Check that no clause begins where a table or a value belongs: it would pass for a name."""
+    for before, token in pairwise(tokens):
+        after_table = before.word("from", "join") and token.word(*_AFTER_TABLES)
+        if after_table or (before.symbol(",") and token.word(*_RESERVED)):
+            missing = "A table" if after_table else "A table or a value"
+            sign = "the comma" if before.symbol(",") else before.value.upper()
+            what = f"{missing} is missing between {sign} and {token.value.upper()}"
+            raise InvalidSql(**where(sql, token.start, what))
+
+
+_RESERVED = ("from", "where", "group", "having")
+_AFTER_TABLES = (
+    *("where", "group", "having", "order", "limit", "offset", "on", "using", "join", "inner"),
+    *("cross", "natural", "union", "intersect", "except", "qualify", "window"),
+)
 
 
 def _check_clauses(sql: str, tokens: Sequence[Token]) -> None:

@@ -12,6 +12,7 @@ from datafusion import Expr
 from kalla_core.matching.conversions import unwritten
 from kalla_core.matching.lineage import HOLE, Call, Column, Constant, Symbol
 from kalla_core.matching.lists import unguarded
+from kalla_core.matching.written import Written
 
 _STRING = re.compile(r'(?:LargeUtf8|Utf8View|Utf8)\("((?:[^"\\]|\\.)*)"\)')
 _NUMBER = re.compile(r"(?:U?Int\d+|Float\d+|Boolean)\(([^()]*)\)")
@@ -30,29 +31,27 @@ _INTERVAL = re.compile(
 _VARIANT = re.compile(r"\b([a-z_]+)__\d+\(")
 
 
-def worded(expr: Expr) -> str:
-    """Return `expr` with literals and function names as in SQL."""
-    return unguarded(unwritten(_polished(expr.canonical_name())))
+def worded(expr: Expr, written: Written) -> str:
+    """Return `expr` with literals, function names and casts as in SQL."""
+    return written.only(unguarded(unwritten(_polished(expr.canonical_name()))))
 
 
-def spoken(symbol: Symbol) -> str:
+def spoken(symbol: Symbol, written: Written) -> str:
     """Return a value of a source over the columns of the source, as in SQL."""
-    return unwritten(_spoken(symbol))
+    return unwritten(_spoken(symbol, written))
 
 
-def _spoken(symbol: Symbol) -> str:
+def _spoken(symbol: Symbol, written: Written) -> str:
     match symbol:
         case Column():
             return symbol.name
         case Constant():
             return _polished(symbol.text)
-        case Call(kind="Cast", text="int64", parts=(Call(kind="BinaryExpr" | "Negative"),)):
-            return _spoken(symbol.parts[0])  # which holds arithmetic to what integers can be
         case Call(kind="Cast"):
-            return f"CAST({_spoken(symbol.parts[0])} AS {symbol.text})"
+            return written.shown(_spoken(symbol.parts[0], written), symbol.text)
         case Call():
             pieces = _polished(symbol.text).split(HOLE)
-            parts = map(_spoken, symbol.parts)
+            parts = (_spoken(part, written) for part in symbol.parts)
             return "".join(a + b for a, b in zip_longest(pieces, parts, fillvalue=""))
         case _:
             return "..."

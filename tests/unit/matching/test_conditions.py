@@ -191,3 +191,34 @@ def test_where_a_distance_has_a_fixed_bound_the_nearest_decides_for_all(
 
     assert found.measurable
     assert found.nearest_holds_first is is_so
+
+
+@pytest.mark.parametrize(
+    ("condition", "text", "of_columns"),
+    [
+        ("l.amount < r.paid", "l.amount < r.paid", True),
+        ("l.amount <= r.k", "l.amount <= r.k", True),
+        ("-l.k * 2 < r.paid", "((- l.k) * 2) < r.paid", False),
+        (
+            "cast(l.rate as decimal(20, 3)) < r.paid",
+            "CAST(l.rate AS DECIMAL(20, 3)) < r.paid",
+            False,
+        ),
+        ("try_cast(l.ref as int) < r.k", "TRY_CAST(l.ref AS INT) < r.k", False),
+        ("l.amount::int < r.k", "CAST(l.amount AS INT) < r.k", False),
+        ("l.cur || ')' < cast(r.k as varchar)", "l.cur || ')' < CAST(r.k AS VARCHAR)", False),
+    ],
+)
+def test_a_condition_shows_the_casts_that_are_written_and_no_others(
+    condition: str, text: str, of_columns: bool
+) -> None:
+    (found,) = rule_of(f"{JOIN} and {condition}").conditions
+
+    assert found.text == text
+    assert found.of_columns == of_columns
+
+
+def test_a_key_shows_no_cast_that_nobody_wrote() -> None:
+    sql = "select l.id from left_src l join right_src r on l.amount = r.paid and -l.k = r.k"
+
+    assert [key.text(Side.LEFT) for key in rule_of(sql).keys] == ["amount", "(- k)"]

@@ -276,3 +276,25 @@ def test_a_session_of_prepared_sql_cannot_call_what_is_forbidden() -> None:
     assert not gone & set(session.udfs())
     with pytest.raises(ValueError, match="table function 'generate_series' not found"):
         session.sql("select * from generate_series(1, 2)")
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT FROM WHERE", r"missing between FROM and WHERE \(line 1, column 13\)"),
+        ("SELECT l.id FROM WHERE l.id = 1", r"missing between FROM and WHERE \(line 1, col.* 18\)"),
+        ("SELECT l.id FROM l JOIN\nON l.id = 1", r"between JOIN and ON \(line 2, column 1\)"),
+        ("SELECT l.id FROM l, WHERE l.id = 1", r"between the comma and WHERE \(line 1, col.* 21\)"),
+        ("SELECT l.id, FROM l", r"between the comma and FROM \(line 1, column 14\)"),
+    ],
+)
+def test_a_clause_in_the_place_of_a_table_or_a_value_is_told_with_its_place(
+    sql: str, says: str
+) -> None:
+    with pytest.raises(InvalidSql, match=says):
+        check_statement(sql, ("l",))
+
+
+def test_what_is_called_like_a_clause_in_quotes_is_a_table() -> None:
+    check_statement('SELECT extract(day FROM l.d), "from" FROM "where" JOIN "on" ON 1 = 1',
+                    ("l", "where", "on"))  # fmt: skip

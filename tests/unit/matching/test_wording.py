@@ -6,6 +6,7 @@ import pytest
 from datafusion import SessionContext
 
 from kalla_core.matching.wording import worded
+from kalla_core.matching.written import Written
 
 CASES = [
     ("TIMESTAMP(6) '2026-01-01 10:00:00.5'", "'2026-01-01 10:00:00.5'"),
@@ -25,7 +26,7 @@ def test_a_literal_is_told_as_in_sql(sql: str, expected: str) -> None:
     plan = SessionContext().sql(f"SELECT {sql} AS x").optimized_logical_plan()
     (literal,) = plan.to_variant().projections()
 
-    told = worded(literal)
+    told = worded(literal, Written())
 
     assert expected in told
     assert "(" not in told
