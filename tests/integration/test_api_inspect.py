@@ -84,6 +84,37 @@ async def test_an_explanation_is_the_same_over_http_and_grpc(
     assert over_http["why"] == list(over_grpc.why)
     assert over_http["keys"][0]["left"] == over_grpc.keys[0].left
     assert over_http["groups"] == over_grpc.groups == "members"
+    (rule,) = over_http["rules"]
+    assert (rule["keys"], rule["conditions"]) == (over_http["keys"], over_http["conditions"])
+
+
+async def test_an_explanation_tells_each_branch_of_a_union_over_http_and_grpc_alike(
+    api: Served, client: Client, tmp_path: Path
+) -> None:
+    recipe = absolute_recipe(make_books(tmp_path))
+    pairs = "SELECT i.invoice_id, p.payment_id FROM invoices i JOIN payments p ON"
+    recipe["match_sql"] = (
+        f"{pairs} i.reference = p.reference AND i.amount <= p.paid_amount "
+        f"UNION ALL {pairs} i.amount = p.paid_amount"
+    )
+
+    over_http = await client.explain(recipe)
+    async with grpc.aio.insecure_channel(api.grpc) as channel:
+        jobs: Any = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
+        asked = jobs_pb2.ExplainJobRequest(recipe_json=json.dumps(recipe))
+        over_grpc = await jobs.ExplainJob(asked)
+
+    names = ["Branch 1 of the UNION", "Branch 2 of the UNION"]
+    assert [rule["name"] for rule in over_http["rules"]] == names
+    assert [[key["left"] for key in rule["keys"]] for rule in over_http["rules"]] == [
+        ["reference"],
+        ["amount"],
+    ]
+    assert over_http["rules"][0]["conditions"] == ["i.amount <= p.paid_amount"]
+    for told, rule in zip(over_grpc.rules, over_http["rules"], strict=True):
+        assert (told.name, list(told.conditions)) == (rule["name"], rule["conditions"])
+        assert [{"left": k.left, "right": k.right} for k in told.keys] == rule["keys"]
+        assert list(told.beyond) == rule["beyond"]
 
 
 async def test_a_recipe_that_cannot_be_explained_says_all_that_is_wrong(

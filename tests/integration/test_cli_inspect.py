@@ -96,6 +96,7 @@ def test_an_explanation_as_json(books: Books) -> None:
     assert found["conditions"] == ["tolerance_match(i.amount, p.paid_amount, 0.02)"]
     assert found["buckets"] == 7
     assert found["groups"] == "pairs"
+    assert [rule["keys"] for rule in found["rules"]] == [found["keys"]]
     assert found["why"]
 
 

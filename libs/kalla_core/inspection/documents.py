@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kalla_core.error_json import fault_json
 from kalla_core.inspection.explain import Explanation
 from kalla_core.inspection.preview import Preview
-from kalla_core.matching.planned import Planned
+from kalla_core.matching.keys import KeyComponent
+from kalla_core.matching.planned import Planned, Rule
 from kalla_core.matching.query import Side
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.column_types import type_word
@@ -39,6 +41,7 @@ def explanation_document(explanation: Explanation) -> Json:
         "identification": planned.identification.value,
         "keys": _keys(planned),
         "conditions": _conditions(planned),
+        "rules": [_rule(rule) for rule in planned.rules],
         "buckets": explanation.buckets,
         "arrow_bytes": explanation.arrow_bytes,
         "memory_limit_bytes": explanation.memory_limit_bytes,
@@ -51,6 +54,20 @@ def explanation_document(explanation: Explanation) -> Json:
 def _keys(planned: Planned) -> list[Json]:
     """Return the equalities that every pair fulfils, by whichever rule it is one."""
     keys = planned.reason_keys if all(rule.keys for rule in planned.rules) else ()
+    return _pairs(keys)
+
+
+def _rule(rule: Rule) -> Json:
+    """Return one way to be a pair: a branch of a UNION, an alternative of an OR, or all."""
+    return {
+        "name": rule.name,
+        "keys": _pairs(rule.keys),
+        "conditions": [one.text for one in rule.conditions],
+        "beyond": list(rule.beyond),
+    }
+
+
+def _pairs(keys: Iterable[KeyComponent]) -> list[Json]:
     return [{side.word: key.text(side) for side in Side} for key in keys]
 
 

@@ -102,9 +102,16 @@ def executors_message(executors: Iterable[ExecutorInfo]) -> jobs_pb2.ListExecuto
 
 def explanation_message(document: Mapping[str, Any]) -> jobs_pb2.ExplainJobResponse:
     """Return an explanation, as HTTP answers it, as a message."""
-    keys = [jobs_pb2.KeyPair(**pair) for pair in document["keys"]]
-    rest = {name: value for name, value in document.items() if name != "keys"}
-    return jobs_pb2.ExplainJobResponse(keys=keys, **_said(rest))
+    rules = [
+        jobs_pb2.Rule(**{**rule, "keys": _key_pairs(rule["keys"])}) for rule in document["rules"]
+    ]
+    rest = {name: value for name, value in document.items() if name not in ("keys", "rules")}
+    keys = _key_pairs(document["keys"])
+    return jobs_pb2.ExplainJobResponse(keys=keys, rules=rules, **_said(rest))
+
+
+def _key_pairs(pairs: Iterable[Mapping[str, str]]) -> list[jobs_pb2.KeyPair]:
+    return [jobs_pb2.KeyPair(**pair) for pair in pairs]
 
 
 _PART_TEXTS = ("recipe_id", "name", "description", "match_sql", "match_description", "groups")

@@ -467,6 +467,7 @@ class ExplainJobResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    RULES_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     identification: _builtins.str
     buckets: _builtins.int
@@ -483,6 +484,8 @@ class ExplainJobResponse(_message.Message):
     def conditions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]: ...
     def __init__(
         self,
         *,
@@ -497,10 +500,11 @@ class ExplainJobResponse(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         plan: _builtins.str = ...,
         groups: _builtins.str = ...,
+        rules: _abc.Iterable[Global___Rule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_arrow_bytes", b"_arrow_bytes", "_buckets", b"_buckets", "arrow_bytes", b"arrow_bytes", "buckets", b"buckets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_arrow_bytes", b"_arrow_bytes", "_buckets", b"_buckets", "arrow_bytes", b"arrow_bytes", "buckets", b"buckets", "conditions", b"conditions", "groups", b"groups", "identification", b"identification", "keys", b"keys", "memory_limit_bytes", b"memory_limit_bytes", "plan", b"plan", "strategy", b"strategy", "warnings", b"warnings", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_arrow_bytes", b"_arrow_bytes", "_buckets", b"_buckets", "arrow_bytes", b"arrow_bytes", "buckets", b"buckets", "conditions", b"conditions", "groups", b"groups", "identification", b"identification", "keys", b"keys", "memory_limit_bytes", b"memory_limit_bytes", "plan", b"plan", "rules", b"rules", "strategy", b"strategy", "warnings", b"warnings", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__arrow_bytes: _TypeAlias = _typing.Literal["arrow_bytes"]  # noqa: Y015
     _WhichOneofArgType__arrow_bytes: _TypeAlias = _typing.Literal["_arrow_bytes", b"_arrow_bytes"]  # noqa: Y015
@@ -512,6 +516,42 @@ class ExplainJobResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__buckets) -> _WhichOneofReturnType__buckets | None: ...
 
 Global___ExplainJobResponse: _TypeAlias = ExplainJobResponse  # noqa: Y015
+
+@_typing.final
+class Rule(_message.Message):
+    """One way to be a pair: a branch of a UNION, an alternative of an OR, or all that is asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    BEYOND_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """as in "Branch 2 of the UNION"; empty where there is one rule only"""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyPair]: ...
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def beyond(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """what it asks for that no pair alone can tell"""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        keys: _abc.Iterable[Global___KeyPair] | None = ...,
+        conditions: _abc.Iterable[_builtins.str] | None = ...,
+        beyond: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beyond", b"beyond", "conditions", b"conditions", "keys", b"keys", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rule: _TypeAlias = Rule  # noqa: Y015
 
 @_typing.final
 class KeyPair(_message.Message):

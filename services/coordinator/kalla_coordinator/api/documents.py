@@ -172,6 +172,15 @@ class KeyDocument(BaseModel):
     right: str
 
 
+class RuleDocument(BaseModel):
+    """One way to be a pair; a UNION and an OR have several."""
+
+    name: str = Field(description="As `Branch 2 of the UNION`; empty where there is one rule only.")
+    keys: list[KeyDocument]
+    conditions: list[str]
+    beyond: list[str] = Field(description="What it asks for that no pair alone can tell.")
+
+
 class ExplanationDocument(BaseModel):
     """How a recipe would be run, and why so."""
 
@@ -180,6 +189,7 @@ class ExplanationDocument(BaseModel):
     identification: str
     keys: list[KeyDocument]
     conditions: list[str]
+    rules: list[RuleDocument]
     buckets: int | None
     arrow_bytes: int | None
     memory_limit_bytes: int
