@@ -19,6 +19,7 @@ from kalla_core.engine.demands import (
     located,
     plan_over,
     source_faults,
+    without_unseen,
 )
 from kalla_core.errors import ConnectorMissing, Fault, InvalidFormat, KallaError, RecipeInvalid
 from kalla_core.matching.planned import Planned
@@ -151,6 +152,7 @@ def _plan(
             names = [side.value for side in Side] + [one.spec.alias for one in looked]
             check_statement(recipe.match_sql, names)
             return None, ()
-        return plan_over(recipe.match_sql, pinned, started_at), ()
+        fitting = without_unseen(recipe.match_sql, pinned, started_at)
+        return plan_over(recipe.match_sql, fitting, started_at), ()
     except KallaError as error:
         return None, (fault_of(error, SQL),)

@@ -8,7 +8,7 @@ somebody validated it before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -94,6 +94,43 @@ def plan_over(sql: str, pinned: Sequence[PinnedSource], started_at: datetime) ->
     return replace(planned, warnings=(*notes, *planned.warnings)) if notes else planned
 
 
+def without_unseen(
+    sql: str, pinned: Sequence[PinnedSource], started_at: datetime
+) -> list[PinnedSource]:
+    """Return sources whose columns of no value in the sample have no type, where the SQL needs it.
+
+    Text goes with all that may follow, so that is what they are otherwise. A column without a type
+    is NULL in every row: reading the source raises at the first value.
+    """
+    unseen = [_named(sql, source.unseen) for source in pinned]
+    if not any(unseen):
+        return list(pinned)
+    try:
+        plan_match(query_over(sql, pinned, started_at))
+        return list(pinned)
+    except KallaError:
+        loose = [_untyped(source, names) for source, names in zip(pinned, unseen, strict=True)]
+    try:
+        plan_match(query_over(sql, loose, started_at))
+    except KallaError:
+        return list(pinned)  # these columns are not what is wrong
+    return loose
+
+
+def _untyped(source: PinnedSource, columns: Collection[str]) -> PinnedSource:
+    fields = [pa.field(f.name, pa.null()) if f.name in columns else f for f in source.schema]
+    return replace(source, schema=pa.schema(fields))
+
+
+def _named(sql: str, columns: Iterable[str]) -> list[str]:
+    """Return the columns whose names stand in the SQL."""
+    return [
+        column
+        for column in columns
+        if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", sql, re.IGNORECASE)
+    ]
+
+
 def query_over(sql: str, pinned: Sequence[PinnedSource], started_at: datetime) -> MatchQuery:
     """Return the match SQL over the shapes of its sources: left, right, extras."""
     left, right, *extras = map(_shape, pinned)
@@ -130,9 +167,8 @@ def fault_of(error: KallaError, location: Location) -> Fault:
 
 def _text_reasons(sql: str, source: PinnedSource) -> Iterator[str]:
     """Yield what made columns text that the SQL names and that look like something else."""
-    for column, reason in source.texts.items():
-        if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", sql, re.IGNORECASE):
-            yield f"In `{source.spec.alias}`, {reason}"
+    for column in _named(sql, source.texts):
+        yield f"In `{source.spec.alias}`, {source.texts[column]}"
 
 
 def _shape(source: PinnedSource) -> TableShape:

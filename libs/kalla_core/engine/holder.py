@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from kalla_core.engine import messages
 from kalla_core.engine.child import further_lines, own_output, send
-from kalla_core.engine.demands import planned_over
+from kalla_core.engine.demands import planned_over, without_unseen
 from kalla_core.engine.held_plan import HeldPlan, HoldOrder, order_of, plan_json
 from kalla_core.engine.scan import OpenSource
 from kalla_core.errors import EngineFailure, KallaError
@@ -83,7 +83,9 @@ class _Held:
         recipe = order.recipe
         specs = (recipe.left, recipe.right, *recipe.extras)
         pinned = pins.enter_context(pinned_together(specs, order.access))
-        left, right, *extras = (OpenSource(*each) for each in pinned)
+        connectors, found = zip(*pinned, strict=True)
+        fitting = without_unseen(recipe.match_sql, found, order.started_at)
+        left, right, *extras = map(OpenSource, connectors, fitting)
         self._sides: Mapping[Side, OpenSource] = {Side.LEFT: left, Side.RIGHT: right}
         self._extras = tuple(extras)
 

@@ -25,7 +25,7 @@ import pyarrow as pa
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.census import KeyCensus, KeyCounts
 from kalla_core.engine.culprit import raise_located
-from kalla_core.engine.demands import planned_over
+from kalla_core.engine.demands import planned_over, without_unseen
 from kalla_core.engine.disk_peak import DiskPeak
 from kalla_core.engine.failures import FailedOnValue
 from kalla_core.engine.join import JoinContext
@@ -167,7 +167,7 @@ class _Job:
         recipe = spec.recipe
         with self._clock.stage("planning"):
             specs = (recipe.left, recipe.right, *recipe.extras)
-            left, right, *extras = _open(specs, spec.access, pins)
+            left, right, *extras = _open(specs, spec, pins)
             self._sources = {Side.LEFT: left, Side.RIGHT: right}
             self._extras = {source.pinned.spec.alias: source for source in extras}
             pinned = [source.pinned for source in (left, right, *extras)]
@@ -413,9 +413,12 @@ class _Job:
         )
 
 
-def _open(specs: Sequence[SourceSpec], access: SourceAccess, pins: ExitStack) -> list[OpenSource]:
+def _open(specs: Sequence[SourceSpec], job: JobSpec, pins: ExitStack) -> list[OpenSource]:
     """Pin sources together, so that those of one database are seen at the same moment."""
-    return [OpenSource(*pair) for pair in pins.enter_context(pinned_together(specs, access))]
+    found = pins.enter_context(pinned_together(specs, job.access))
+    connectors, pinned = zip(*found, strict=True)
+    fitting = without_unseen(job.recipe.match_sql, pinned, job.started_at)
+    return list(map(OpenSource, connectors, fitting))
 
 
 def _tell_spool(counter: ProgressCounter, spool: Spool) -> None:

@@ -96,6 +96,11 @@ class PinnedSource:
         return tuple(self.detail.get("notes", ()))
 
     @property
+    def unseen(self) -> frozenset[str]:
+        """Columns that are text because the rows that types are told from have no value there."""
+        return frozenset(self.detail.get("unseen", ())).intersection(self.schema.names)
+
+    @property
     def texts(self) -> Mapping[str, str]:
         """For columns that are text though they look like something else, what makes them so."""
         found: Mapping[str, str] = self.detail.get("texts", {})

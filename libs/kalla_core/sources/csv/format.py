@@ -78,6 +78,7 @@ class CsvFormat:
                 },
                 "notes": list(notes),
                 "texts": reasons,
+                "unseen": [name for name in looked_at if pa.types.is_null(told[name].type)],
             },
         )
 

@@ -17,6 +17,7 @@ from kalla_core.sources.csv.dialect import BOM, TRAILING, UTF8, Dialect
 from kalla_core.sources.csv.faults import BEFORE, SHOWN, at_line, broken_record, short
 from kalla_core.sources.csv.footer import end_of_rows
 from kalla_core.sources.csv.header import delimiter_remedy
+from kalla_core.sources.csv.infer import infer_type
 from kalla_core.sources.csv.readings import proposal
 from kalla_core.sources.csv.records import BrokenRecordError, record_blocks, record_ends
 from kalla_core.sources.csv.sample import readable, take_sample
@@ -197,6 +198,8 @@ class _Diagnosis:
         return None
 
     def _misfit(self, field: pa.Field, value: str) -> SourceUnreadable:
+        if pa.types.is_null(field.type):
+            return self._first_value(field, value)
         remedy = accepting_word(field.type, value)
         origin = "the recipe's `types` say" if field.name in self._types else "its sample shows"
         shown = f"`{short(value)}`" if value else 'the empty text `""`'
@@ -210,6 +213,21 @@ class _Diagnosis:
             column=field.name,
             value=value,
             types={field.name: remedy},
+        )
+
+    def _first_value(self, field: pa.Field, value: str) -> SourceUnreadable:
+        """Return the error for a column that had no value in its sample, and so no type."""
+        found = infer_type(pa.chunked_array([pa.array([value.encode()])]))
+        word = type_word(found)
+        return at_line(
+            self._file.path,
+            self._line,
+            f"column `{field.name}`: `{short(value)}` is the first value of a column that has none"
+            " in its sample, and the match SQL compares it with what is no text. Say what it is:"
+            f' "types": {{"{field.name}": "{word}"}}.',
+            column=field.name,
+            value=value,
+            types={field.name: word},
         )
 
     def _format_for(self, field: pa.Field, value: str) -> str:
