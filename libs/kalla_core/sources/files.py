@@ -44,6 +44,8 @@ from kalla_core.sources.uri_format import merged
 _ENDINGS: Mapping[str, FileFormat] = {
     ".csv": FileFormat.CSV,
     ".csv.gz": FileFormat.CSV,
+    ".csv.zst": FileFormat.CSV,
+    ".csv.zip": FileFormat.CSV,
     ".parquet": FileFormat.PARQUET,
 }
 
@@ -227,8 +229,8 @@ def _of_format(
             by_format.setdefault(found, []).append(file)
     if not by_format:
         raise InvalidUri(
-            "Nothing there ends in .csv, .csv.gz or .parquet; say what it is with ?format=csv or"
-            " ?format=parquet."
+            "Nothing there ends in .csv, .csv.gz, .csv.zst, .csv.zip or .parquet; say what it is"
+            " with ?format=csv or ?format=parquet."
         )
     if len(by_format) > 1:
         raise InvalidUri(

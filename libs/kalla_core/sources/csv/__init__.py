@@ -9,6 +9,7 @@ r"""CSV files: typed once, cut anywhere, read in parallel.
     header    the column names; `footer` is where rows end
     made      columns that a format asks for; `numbering` counts their rows
     guess     how a file seems to be written
+    packed    what a file holds that is packed
     body      the files of a source; `glance` are their first and last bytes
     sample    the rows that types are told from
     infer     from texts to types

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,14 @@ from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.encodings import has_byte_order, with_byte_order
 from kalla_core.sources.csv.footer import end_of_rows, stopping_record
 from kalla_core.sources.csv.header import Header, delimiter_remedy, read_header
+from kalla_core.sources.csv.packed import NotUnpackedError, packing_of, unpacked
 from kalla_core.sources.folder_columns import missing_notes
 from kalla_core.sources.formats import FileSource
 from kalla_core.sources.protocol import JsonObject
 from kalla_core.sources.store import NO_PROMISE, Promise
 
-_GZIP_GUESS = 5
-"""How much larger a gzip file is thought to be when it is unpacked; only sizes rest on it."""
+_PACKED_GUESS = 5
+"""How much larger a packed file is thought to be when it is unpacked; only sizes rest on it."""
 
 _SHOWN_COLUMNS = 5
 _GLANCE_BYTES = 4096
@@ -61,7 +62,7 @@ class CsvFile:
     def body_bytes(self) -> int:
         """Bytes of rows; a guess if they are packed."""
         if self.streamed:
-            return self.size_bytes * (_GZIP_GUESS if is_gzip(self.path) else 1)
+            return self.size_bytes * (_PACKED_GUESS if packing_of(self.path) else 1)
         return self.rows_end - self.start
 
     def as_json(self) -> JsonObject:
@@ -229,13 +230,9 @@ def _opened(
         except UnicodeError as cause:
             source.check_unchanged(index)
             raise SourceUnreadable(f"`{path}` is not {encoding}: {cause}.", file=path) from cause
-        except OSError as cause:
-            if not is_gzip(path):
-                raise
+        except NotUnpackedError as cause:
             source.check_unchanged(index)
-            raise SourceUnreadable(
-                f"`{path}` is no whole gzip file: {cause}.", file=path
-            ) from cause
+            raise SourceUnreadable(f"`{path}` {cause}", file=path) from cause
 
 
 def _encoding(source: FileSource, index: int, dialect: Dialect) -> str | None:
@@ -246,15 +243,5 @@ def _encoding(source: FileSource, index: int, dialect: Dialect) -> str | None:
         return with_byte_order(dialect.transcoded, bytes(stream.read(_GLANCE_BYTES)))
 
 
-def unpacked(raw: pa.NativeFile, path: str) -> AbstractContextManager[pa.NativeFile]:
-    """Open what a file holds; the file itself where it is not packed."""
-    return pa.CompressedInputStream(raw, "gzip") if is_gzip(path) else nullcontext(raw)
-
-
 def _is_streamed(path: str, dialect: Dialect) -> bool:
-    return is_gzip(path) or dialect.transcoded is not None
-
-
-def is_gzip(path: str) -> bool:
-    """Return whether a file's name says that it is packed."""
-    return path.lower().endswith(".gz")
+    return packing_of(path) is not None or dialect.transcoded is not None

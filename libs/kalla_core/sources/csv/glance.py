@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kalla_core.errors import SourceUnreadable
-from kalla_core.sources.csv.body import unpacked
+from kalla_core.sources.csv.packed import NotUnpackedError, unpacked
 from kalla_core.sources.formats import FileSource
 
 _HEAD_BYTES = 1 << 20
@@ -41,8 +41,6 @@ def glance_at(source: FileSource, index: int) -> Glance:
                 return Glance(head, (), whole)
             raw.seek(max(file.size_bytes - _TAIL_BYTES, 0))
             return Glance(head, tuple(bytes(raw.read()).split(b"\n")[1:]), whole)
-    except OSError as cause:
+    except NotUnpackedError as cause:
         source.check_unchanged(index)
-        raise SourceUnreadable(
-            f"`{file.path}` cannot be unpacked: {cause}.", file=file.path
-        ) from cause
+        raise SourceUnreadable(f"`{file.path}` {cause}", file=file.path) from cause

@@ -25,7 +25,12 @@ _FOREIGN = (
     (b"\xff\xfe", 'is UTF-16; say so: "format": {"encoding": "utf-16"}'),
     (b"\xfe\xff", 'is UTF-16; say so: "format": {"encoding": "utf-16"}'),
     (b"\x1f\x8b", "is compressed with gzip; let its name end in .csv.gz"),
-    (b"PK\x03\x04", "is a zip archive or an Excel workbook, not CSV"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with zstd; let its name end in .csv.zst"),
+    (
+        b"PK\x03\x04",
+        "is an Excel workbook, which is not read, or a zip archive; of one CSV file, let its name"
+        " end in .csv.zip",
+    ),
     (b"PAR1", "is a Parquet file; let its name end in .parquet or add ?format=parquet"),
 )
 
