@@ -44,7 +44,8 @@ COMPARISONS = frozenset(
 CHOOSING = frozenset({"coalesce", "greatest", "ifnull", "least", "nullif", "nvl"})
 """Functions whose arguments become one type, as those of a comparison do."""
 _TRUNCATING = frozenset({"date_trunc", "datetrunc"})
-CALLS = frozenset({"sum", "round", "abs", "avg"}) | _TRUNCATING | CHOOSING
+_WHOLE = frozenset({"ceil", "floor", "trunc"})
+CALLS = frozenset({"sum", "round", "abs", "avg"}) | _TRUNCATING | CHOOSING | _WHOLE
 _OF_NULL: Mapping[str, str] = {
     "sum": _INTEGER, "round": _INTEGER, "abs": _INTEGER, "trunc": "DOUBLE", "to_hex": _INTEGER,
     "date_trunc": MOMENT, "datetrunc": MOMENT, "date_part": MOMENT, "datepart": MOMENT,
@@ -83,6 +84,9 @@ def wrapping(
         return _casts(MOMENT if pa.types.is_date(kind) else None for kind in types)
     if name == "round":
         return _rounded(types[0], places)
+    if name in _WHOLE:  # a double holds no integer beyond 53 bits
+        whole = types[0] in INTEGER_DIGITS and places == 0
+        return Wrapping(None, (cast_to(_whole(types[0])),)) if whole else None
     if name == IN_QUERY:
         return None
     if name in COMPARISONS | CHOOSING:

@@ -423,3 +423,12 @@ def test_a_date_and_a_timestamp_take_turns_over_their_whole_range(
     found = value(expression, n=pa.nulls(1, pa.timestamp("us")), **columns)
 
     assert str(found) == expected
+
+
+@pytest.mark.parametrize("function", ["ceil", "floor", "trunc"])
+def test_a_whole_number_stays_the_one_it_is(function: str) -> None:
+    columns = {"n": pa.array([2**53 + 1]), "m": pa.array([2**53])}
+
+    assert value(f"{function}(n)", **columns) == 2**53 + 1
+    assert value(f"{function}(n) = {function}(m)", **columns) is False
+    assert value(f"{function}(m - n + 6) / 2", **columns) == Decimal("2.5")
