@@ -231,3 +231,17 @@ def test_a_key_of_any_expression_below_a_filter_tells_reasons(tmp_path: Path, ke
 
     counts = Counter(reason for reason, *_ in reasons)
     assert counts == {"predicate_failed": 1, "key_not_found": 1, "key_null": 57}
+
+
+def test_branches_too_many_to_tell_apart_are_not_said_to_have_no_key(tmp_path: Path) -> None:
+    branches = [f"{PAIR} l.{'k' if n % 2 else 'ref'} = r.{'k' if n % 2 else 'ref'} AND r.n = {n}"
+                for n in range(33)]  # fmt: skip
+    books = Reconciliation(tmp_path, " UNION ALL ".join(branches))
+    books.put("left", pa.table(LEFT))
+    books.put("right", pa.table(RIGHT))
+
+    reasons = books.run().reasons(Side.LEFT)
+
+    assert {
+        (code, "too many to tell them apart" in said) for code, said, _ in reasons.values()
+    } == {("no_match", True)}

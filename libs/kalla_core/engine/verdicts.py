@@ -200,11 +200,15 @@ class RuleJudge:
         return pc.binary_join_element_wise(said, extra, ""), closest
 
 
-def no_key(count: int) -> Told:
-    """Return what is said of rows where no rule has a key."""
+def no_key(rule: Rule, count: int) -> Told:
+    """Return what is said of rows where no rule has a key.
+
+    Args:
+        rule: the first.
+    """
     reasons = Reasons(
         pa.repeat(pa.scalar(Reason.NO_MATCH.value), count),
-        pa.repeat(pa.scalar(wording.NO_EQUALITY_KEY), count),
+        pa.repeat(pa.scalar(wording.no_match(rule)), count),
         pa.nulls(count, pa.string()),
     )
     return Told(reasons, np.full(count, _KEYLESS * _STEP * _PLACES, dtype=np.int64))

@@ -15,13 +15,20 @@ from kalla_core.matching.conditions import Condition
 from kalla_core.matching.planned import Planned, Rule
 from kalla_core.matching.query import Side
 
-NO_EQUALITY_KEY = "No row of the other side satisfies the match SQL, which has no equality key."
+_NO_MATCH = "No row of the other side satisfies the match SQL, "
 
 _NOT_CHOSEN = (
     "Its key is there and every condition on the pair holds; "
     "beyond the pair, the match SQL asks for "
 )
 _UNTOLD = "what two rows alone cannot tell"
+
+
+def no_match(rule: Rule) -> str:
+    """Say of rows of a rule without keys why they are left."""
+    if rule.stands_for_many:
+        return f"{_NO_MATCH}whose branches are too many to tell them apart and share no key."
+    return f"{_NO_MATCH}which has no equality key."
 
 
 def key_null(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:

@@ -9,7 +9,7 @@ columns are rules likewise. A row may fall short of every rule in another way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datafusion import DataFrame, LogicalPlan, SessionContext
 
@@ -27,8 +27,12 @@ from kalla_core.matching.rebuild import Rebuilder
 from kalla_core.matching.requirements import Requirement, requirements
 from kalla_core.matching.trace import Traced, Tracer
 
-_MOST_RULES = 16
+_MOST_RULES = 32
 """Beyond so many the query is one rule, which knows what holds in all branches of a UNION."""
+
+
+class _TooMany(Exception):
+    """A query has more rules than are told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ class Rule:
         checked: the conditions beside the keys, and how to evaluate them.
         beyond: what it asks for that no pair alone can tell, in words.
         chooses: it may leave out a pair because of other rows, as windows and sums do.
+        stands_for_many: it stands for branches or alternatives that are too many to be told apart.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Rule:
     checked: tuple[Checked, ...]
     beyond: tuple[str, ...]
     chooses: bool
+    stands_for_many: bool = False
 
     @property
     def asked(self) -> tuple[object, ...]:
@@ -102,12 +108,16 @@ class RuleFinder:
         plan = original.logical_plan()
         said = plan.display_indent()
         steps = (DISTINCT_ON,) if "DistinctOn:" in said else ()
-        if "Union" in said:
-            branches = self._branches(plan)
-            found = self._rules(branches, steps) if branches else found
-        if " OR " in said and not all(rule.keys for rule in found.rules):
-            apart = self._rules(self._branches(plan, alternatives=True), steps)
-            found = apart if any(rule.keys for rule in apart.rules) else found
+        try:
+            if "Union" in said:
+                branches = self._branches(plan)
+                found = self._rules(branches, steps) if branches else found
+            if " OR " in said and not all(rule.keys for rule in found.rules):
+                apart = self._rules(self._branches(plan, alternatives=True), steps)
+                found = apart if any(rule.keys for rule in apart.rules) else found
+        except _TooMany:
+            told = (replace(rule, stands_for_many=True) for rule in found.rules)
+            found = replace(found, rules=tuple(told))
         return found
 
     def _rules(self, branches: Sequence[tuple[str, Traced]], steps: tuple[str, ...] = ()) -> Rules:
@@ -131,7 +141,10 @@ class RuleFinder:
     ) -> tuple[tuple[str, Traced], ...]:
         """Return the plan as each of its branches alone, where that can give a pair.
 
-        None if there are too many, or if an operator cannot be looked through.
+        None if an operator cannot be looked through.
+
+        Raises:
+            _TooMany: there are more than can be told apart.
         """
         found: list[tuple[Chooser, Carried]] = []
         try:
@@ -140,7 +153,7 @@ class RuleFinder:
             ):
                 found.append(way)
                 if len(found) > _MOST_RULES:
-                    return ()
+                    raise _TooMany
         except CannotCarry:
             return ()
         tracer = Tracer(self.reader, self.sides)

@@ -147,7 +147,8 @@ def test_alternatives_beside_a_key_or_without_any_stay_one_condition(sql: str) -
 
 
 def test_more_branches_than_can_be_judged_are_one_rule_of_what_all_have_in_common() -> None:
-    branches = [f"{BY_K} and l.grp = {n}" for n in range(17)]
+    branches = [f"{BY_K} and l.grp = {n}" for n in range(33)]
 
     assert keys_of(" union all ".join(branches)) == {"": ["k = k"]}
-    assert len(keys_of(" union all ".join(branches[:-1]))) == 16
+    assert len(keys_of(" union all ".join(branches[:-1]))) == 32
+    assert [rule.stands_for_many for rule in planned(" union all ".join(branches)).rules] == [True]
