@@ -168,7 +168,8 @@ def _csv_folder(folder: Path, table: pa.Table) -> SourceSpec:
         packed = index == 1
         name = f"{index}.csv.gz" if packed else f"{index}.csv"
         (source / name).write_bytes(gzip.compress(data) if packed else data)
-    (source / "_SUCCESS").touch()
+    for passed_over in ("_SUCCESS", "~$0.csv", "9.csv.part"):
+        (source / passed_over).write_text("no table")
     (source / "README.txt").write_text("not a table")
     return file_spec(source)
 

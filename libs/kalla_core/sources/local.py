@@ -13,9 +13,7 @@ from kalla_core.errors import SourceChanged, SourceNotFound, SourceUnavailable, 
 from kalla_core.held import NotRegularError
 from kalla_core.sources.doors import check_reachable, open_reachable
 from kalla_core.sources.protocol import SourceAccess
-from kalla_core.sources.store import NO_PROMISE, Promise, StoredFile
-
-_HIDDEN = (".", "_")
+from kalla_core.sources.store import HIDDEN, NO_PROMISE, Promise, StoredFile, is_data
 
 
 class LocalStore:
@@ -68,7 +66,7 @@ class LocalStore:
     def _listed(self, folder: Path) -> tuple[StoredFile, ...]:
         files = []
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-            if entry.name.startswith(_HIDDEN):
+            if entry.name.startswith(HIDDEN):
                 continue
             if check_reachable(entry, self._access).is_dir():
                 raise SourceUnreadable(
@@ -76,7 +74,8 @@ class LocalStore:
                     " files.",
                     path=str(folder),
                 )
-            files.append(_pinned(entry, os.stat(entry)))
+            if is_data(entry.name):
+                files.append(_pinned(entry, os.stat(entry)))
         return tuple(files)
 
 

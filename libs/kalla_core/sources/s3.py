@@ -26,9 +26,7 @@ from kalla_core.s3.ranges import RangeReader
 from kalla_core.s3.troubles import S3Error, Trouble
 from kalla_core.sources.files import FORMATS, FileConnector
 from kalla_core.sources.protocol import SourceAccess
-from kalla_core.sources.store import NO_PROMISE, Promise, StoredFile
-
-_HIDDEN = (".", "_")
+from kalla_core.sources.store import HIDDEN, NO_PROMISE, Promise, StoredFile, is_data
 
 
 class S3Store:
@@ -77,7 +75,7 @@ class S3Store:
                 f"There is neither an object `{where}` nor a folder `{folder}`.", path=str(where)
             )
         names = [prefix[len(folder.key) :].rstrip("/") for prefix in listing.folders]
-        if within := [name for name in names if not name.startswith(_HIDDEN)]:
+        if within := [name for name in names if not name.startswith(HIDDEN)]:
             raise SourceUnreadable(
                 f"`{folder}` has a folder in it, `{within[0]}`; a source is one folder of files.",
                 path=str(folder),
@@ -85,7 +83,7 @@ class S3Store:
         files = [
             _stored(S3Location(where.bucket, one.key), one)
             for one in listing.objects
-            if one.key != folder.key and not one.key[len(folder.key) :].startswith(_HIDDEN)
+            if one.key != folder.key and is_data(one.key[len(folder.key) :])
         ]
         return tuple(sorted(files, key=lambda file: file.path))
 

@@ -30,6 +30,16 @@ class Promise:
 
 NO_PROMISE = Promise()
 
+HIDDEN = (".", "_")
+"""What the names of files and folders begin with that are passed over."""
+
+_NO_DATA_ENDS = ("~", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", ".lock")
+
+
+def is_data(name: str) -> bool:
+    """Return whether a file of a folder is data by its name: not hidden, locked or half written."""
+    return not name.startswith((*HIDDEN, "~$")) and not name.lower().endswith(_NO_DATA_ENDS)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
@@ -70,7 +80,7 @@ class ByteStore(Protocol):
     def list(self, location: str) -> tuple[StoredFile, ...]:
         """Return the file at `location`, or the files right in that folder, sorted by path.
 
-        Files whose name begins with `.` or `_` are left out of folders.
+        Files that are no data (see `is_data`) are left out of folders.
 
         Raises:
             SourceNotFound: nothing is there.

@@ -23,13 +23,29 @@ def write(path: Path, text: str = "a\n1\n") -> Path:
 
 
 def test_a_folder_stands_for_its_files_in_the_order_of_their_names(tmp_path: Path) -> None:
-    for name in ("b.csv", "a.csv", ".hidden.csv", "_SUCCESS"):
+    passed_over = (
+        ".hidden.csv",
+        "_SUCCESS",
+        "~$a.csv",
+        "b.csv~",
+        "c.csv.part",
+        "d.TMP",
+        ".~lock.a#",
+    )
+    for name in ("b.csv", "a.csv", *passed_over):
         write(tmp_path / name)
 
     files = LocalStore(SourceAccess()).list(str(tmp_path))
 
     assert [file.name for file in files] == ["a.csv", "b.csv"]
     assert [file.size_bytes for file in files] == [4, 4]
+
+
+def test_a_folder_in_a_folder_is_refused_whatever_its_name_ends_in(tmp_path: Path) -> None:
+    (tmp_path / "march.part").mkdir()
+
+    with pytest.raises(SourceUnreadable, match=r"march.part"):
+        LocalStore(SourceAccess()).list(str(tmp_path))
 
 
 def test_a_folder_in_a_folder_is_refused_unless_hidden(tmp_path: Path) -> None:

@@ -67,9 +67,16 @@ def test_what_is_damaged_is_named(tmp_path: Path, name: str, damage: str) -> Non
         format_rows(tmp_path / name, {"delimiter": ";"})
 
 
+def encrypted(data: bytes) -> bytes:
+    """Mark the only member of an archive as encrypted."""
+    directory = data.index(b"PK\x01\x02")
+    return data[: directory + 8] + b"\x01" + data[directory + 9 :]
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [
+        (encrypted(zipped(("a.csv", b"a\n1\n"))), "is encrypted: `a.csv` cannot be read"),
         (zipped(("a.csv", b"a\n1\n"), ("b.csv", b"a\n1\n")), "2 files, `a.csv`, `b.csv`"),
         (zipped((".DS_Store", b"x")), "holds no file"),
     ],
