@@ -250,9 +250,11 @@ class Rebuilder:
         return replace(inner, frame=frame)
 
     def _limited(self, node: lp.Limited) -> Carried:
+        if node.fetch is None and node.skip == 0:
+            return self.rebuild(node.input)
         inner = self.rebuild(node.input, cut=True)
         frame, warnings = inner.frame, inner.warnings
-        if not has_stable_order(node.input):
+        if node.fetch != 0 and not has_stable_order(node.input):
             keys = broken_ties(frame, inner.ties)
             frame = frame.sort(*keys) if keys else frame
             warnings += ("LIMIT without ORDER BY takes the first rows by key.",)

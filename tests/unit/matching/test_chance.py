@@ -19,7 +19,7 @@ JOINED = "SELECT l.id, r.doc, r.line FROM l JOIN r ON l.k = r.k"
 PICKED = "SELECT id, doc, line FROM ({inner}) t WHERE n = 1"
 
 
-def warned(sql: str) -> list[str]:
+def warned(sql: str, of: str = "chance") -> list[str]:
     query = MatchQuery(
         sql,
         TableShape("l", LEFT, ("id",)),
@@ -27,7 +27,7 @@ def warned(sql: str) -> list[str]:
         (TableShape("rates", RATES),),
         datetime(2026, 3, 1, tzinfo=UTC),
     )
-    return [line for line in plan_match(query).warnings if "chance" in line]
+    return [line for line in plan_match(query).warnings if of in line]
 
 
 def windowed(call: str, source: str = "l JOIN r ON l.k = r.k") -> str:
@@ -104,3 +104,15 @@ def test_an_order_that_ends_in_the_key_leaves_nothing_to_chance(sql: str) -> Non
 @pytest.mark.parametrize("sql", LEFT_TO_CHANCE)
 def test_an_order_in_which_rows_can_be_equal_is_warned_of(sql: str) -> None:
     assert warned(sql) != []
+
+
+@pytest.mark.parametrize(
+    ("cut", "count"),
+    [("LIMIT NULL", 0), ("OFFSET 0", 0), ("LIMIT NULL OFFSET NULL", 0), ("LIMIT 0", 0),
+     ("LIMIT 1", 1), ("OFFSET 1", 1), ("LIMIT NULL OFFSET 1", 1)],
+)  # fmt: skip
+def test_a_limit_that_leaves_out_no_row_takes_none_by_key(cut: str, count: int) -> None:
+    inner = JOINED.replace("JOIN r", f"JOIN (SELECT * FROM r {cut}) r")
+
+    assert len(warned(f"{JOINED} {cut}", "takes the first rows")) == count
+    assert len(warned(inner, "takes the first rows")) == count
