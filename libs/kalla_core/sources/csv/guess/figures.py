@@ -26,6 +26,8 @@ _PLACEHOLDER = re.compile(
     r"(?i)n\.?/?a\.?n?|null|nil|none|nan|#n/a|-{1,3}|\?|\.{1,3}|k\.?a\.?|void"
 )
 _NULL_SHARE = 4
+_LONGEST = 80
+"""No number has more signs; longer texts are not compared with what numbers look like."""
 
 
 @dataclass
@@ -54,8 +56,10 @@ def look(values: Values, found: Figures) -> bool:
     """
     words = {text.strip() for _, text in values if _PLACEHOLDER.fullmatch(text.strip())}
     numbers = [(line, text) for line, text in values if text.strip() not in words]
+    if not numbers or any(len(text) > _LONGEST for _, text in numbers):
+        return False
     parts = [(line, text, _AMOUNT.fullmatch(text)) for line, text in numbers]
-    if not parts or any(part is None for *_, part in parts):
+    if any(part is None for *_, part in parts):
         return False
     if len(values) > _NULL_SHARE * len(numbers) + len(values) // 2 + 1:
         return False
