@@ -22,7 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from kalla_core.errors import InvalidType
 from kalla_core.recipe.column_types import parse_type
-from kalla_core.recipe.format_document import FormatDocument
+from kalla_core.recipe.format_document import AmountDocument, FormatDocument
 from kalla_core.recipe.model import EngineChoice, FilterOp, GroupForm, SourceType
 
 MAX_PAIRS_PER_ROW = 1_000_000_000
@@ -156,6 +156,17 @@ class TableDocument(Strict):
     filters: Annotated[list[FilterDocument] | None, at_most(MAX_FILTERS)] = None
     types: Types | None = None
     format: FormatDocument | None = None
+    amount: AmountDocument | None = None
+
+    @field_validator("amount")
+    @classmethod
+    def _said_once(
+        cls, value: AmountDocument | None, info: ValidationInfo
+    ) -> AmountDocument | None:
+        written = info.data.get("format")
+        if value is not None and written is not None and written.amount is not None:
+            raise PydanticCustomError("invalid_format", "Is said in `format` as well.")
+        return value
 
 
 class ExtraDocument(TableDocument):

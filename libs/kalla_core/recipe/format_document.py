@@ -196,8 +196,18 @@ class FormatDocument(BaseModel):
         return value
 
 
-def format_of(document: FormatDocument | None) -> SourceFormat:
-    """Return the format that a document says."""
+def format_of(
+    document: FormatDocument | None, beside: AmountDocument | None = None
+) -> SourceFormat:
+    """Return the format that a document says.
+
+    Args:
+        beside: a signed amount that is not said in the document.
+    """
+    if beside is not None:
+        document = (document or FormatDocument.model_validate({})).model_copy(
+            update={"amount": beside}
+        )
     if document is None:
         return AS_USUAL
     lists = ("dates", "timestamps", "true_words", "false_words", "nulls", "amounts")

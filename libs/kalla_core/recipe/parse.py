@@ -111,7 +111,7 @@ def spec_of(
         columns=tuple(table.columns or ()),
         filters=tuple(_filter(one) for one in table.filters or ()),
         types=dict(table.types or {}),
-        format=format_of(table.format),
+        format=format_of(table.format, table.amount),
     )
 
 

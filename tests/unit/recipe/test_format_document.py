@@ -123,3 +123,22 @@ def test_a_format_is_written_as_it_was_read() -> None:
 
     assert to_document(recipe)["sources"]["right"]["format"] == written
     assert not to_document(recipe)["sources"]["left"].get("format")
+
+
+def test_a_signed_amount_may_stand_beside_the_format() -> None:
+    amount = {"name": "n", "credit": "c", "debit": "d"}
+
+    beside = parse_recipe(changed(sources__right__amount=amount))
+    within = parse_recipe(changed(sources__right__format={"amount": amount}))
+
+    assert beside == within
+
+
+def test_a_signed_amount_is_said_in_one_place() -> None:
+    amount = {"name": "n", "credit": "c", "debit": "d"}
+    twice = changed(sources__right__format={"amount": amount}, sources__right__amount=amount)
+
+    _, path, message = only_fault(twice)
+
+    assert path == f"{PLACE.removesuffix('.format')}.amount"
+    assert message == "Is said in `format` as well."
