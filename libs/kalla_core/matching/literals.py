@@ -10,7 +10,6 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import pairwise
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.forbidden import CLOCK
@@ -44,18 +43,27 @@ def clock_splices(tokens: Sequence[Token], started_at: datetime) -> Iterator[Spl
 def moment_splices(tokens: Sequence[Token]) -> Iterator[Splice]:
     """Yield what makes `TIMESTAMP` one of microseconds; in nanoseconds it would end in 2262.
 
-    Literals with more digits stay what they are, and so do types that say their digits or a zone.
+    `TIMESTAMPTZ` and `TIMESTAMP WITH TIME ZONE` as well. Literals with more digits stay what they
+    are, and so do types that say their digits.
     """
     for cast in operations(tokens, _CASTING):
         first, last = cast.operands[-1]
-        words = [token.value for token in tokens[first:last]]
-        if cast.name in _CASTING and words == ["timestamp"]:
+        if cast.name in _CASTING and _moment_type(tokens, first) == last:
             yield Splice(tokens[first].end, tokens[first].end, f"({_MICRO_DIGITS})")
-    for name, text in pairwise(tokens):
-        if name.word("timestamp") and text.kind is Kind.STRING:
-            fraction = re.search(r"\.(\d+)", text.value)
+    for at, name in enumerate(tokens):
+        end = _moment_type(tokens, at)
+        if at < end < len(tokens) and tokens[end].kind is Kind.STRING:
+            fraction = re.search(r"\.(\d+)", tokens[end].value)
             if fraction is None or len(fraction[1]) <= _MICRO_DIGITS:
                 yield Splice(name.end, name.end, f"({_MICRO_DIGITS})")
+
+
+def _moment_type(tokens: Sequence[Token], at: int) -> int:
+    """Return the end of a type of timestamps that says no digits; `at` where none begins."""
+    words = [token.value for token in tokens[at + 1 : at + 4]]
+    if at < len(tokens) and tokens[at].word("timestamp") and words[1:] == ["time", "zone"]:
+        return at + 4 if words[0] in ("with", "without") else at + 1
+    return at + 1 if at < len(tokens) and tokens[at].word("timestamp", "timestamptz") else at
 
 
 def number_splices(
