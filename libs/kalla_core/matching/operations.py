@@ -68,7 +68,7 @@ _NO_OPERAND = frozenset(
     """.split()  # noqa: SIM905
 )
 _CALLED_ALSO = frozenset({"left", "right"})
-_LITERAL_TYPES = frozenset({"date", "interval", "time", "timestamp"})
+_LITERAL_TYPES = frozenset({"date", "interval", "time", "timestamp", "timestamptz"})
 _UNITS = frozenset({"year", "month", "week", "day", "hour", "minute", "second", "quarter"})
 _PARTS_OF_MOMENTS = frozenset({"date_trunc", "datetrunc", "date_part", "datepart", "extract"})
 _CLAUSES = ("filter", "over", "within", "ignore", "respect")
@@ -197,9 +197,11 @@ class _Search:
         if token.word("case"):
             return self._case(first, last)
         follows = self._tokens[first + 1] if first + 1 < last else None
-        if token.word(*_LITERAL_TYPES) and follows is not None and follows.kind is Kind.STRING:
-            unit = first + 2 < last and self._tokens[first + 2].word(*_UNITS)
-            return first + (3 if unit and token.word("interval") else 2)
+        if token.word(*_LITERAL_TYPES):
+            text = self._type(first, last)
+            if text < last and self._tokens[text].kind is Kind.STRING:
+                unit = text + 1 < last and self._tokens[text + 1].word(*_UNITS)
+                return text + (2 if unit and token.word("interval") else 1)
         called = follows is not None and follows.symbol("(")
         if token.word(*_NO_OPERAND) and not (called and token.word(*_CALLED_ALSO)):
             return first
