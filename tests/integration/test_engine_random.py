@@ -45,7 +45,9 @@ KEYS = ("l.k = r.k", "l.ref = r.ref", "l.id = r.id", "l.k = r.k AND l.cur = r.cu
 def functions() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     session = new_session()
     families = (session.udfs(), session.udafs(), session.udwfs())
-    scalar, aggregate, window = (tuple(sorted(family)) for family in families)
+    scalar, aggregate, window = (
+        tuple(sorted(name for name in family if "__" not in name)) for family in families
+    )
     return scalar, aggregate, window
 
 

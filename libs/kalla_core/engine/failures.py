@@ -29,6 +29,8 @@ _NOT_IMPLEMENTED = re.compile(
     r"(?:feature is not implemented: "
     r"|Internal error: (?=[^\n]*(?:not implemented|Unsupported data type)))([^\n]*)"
 )
+_RAISED = re.compile(r"PyErr \{ type: .*?, value: \w+\((['\"])(.*?)\1\).*")
+"""What a function of Kalla's raised."""
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 
 _REMEDY_OF_SORTS = "select fewer columns and join fewer tables in the match SQL"
@@ -89,4 +91,5 @@ def _not_run(what: str) -> InvalidSql:
 def _readable(text: str) -> str:
     """Drop the wrapping of nested errors and everything after the first line."""
     line = text.strip().splitlines()[-1] if "caused by" in text else text.strip().splitlines()[0]
+    line = _RAISED.sub(r"\2", line)
     return re.sub(r"^(?:(?:DataFusion|Arrow|External|Execution) error: )+", "", line)

@@ -5,8 +5,8 @@ DataFusion lets integers wrap in `+`, `-`, `*`, unary minus and `sum`, and decim
 can hold is an error. The result has the name it would have had, because names leave casts out.
 
 It gives `round` another type in the plan that runs than in the one whose types were checked, so
-that what is compared with it never is equal, and compares dates with timestamps, and truncates
-them, in nanoseconds, which end in 2262. A cast settles all of it.
+that what is compared with it never is equal, and compares dates with timestamps in nanoseconds,
+which end in 2262. A cast settles all of it.
 
 Quotients and averages of decimals it gives four digits more than the dividend has; a dividend of
 more digits gives as many as PostgreSQL, sixteen, or twelve where 38 digits hold no more. A date
@@ -25,11 +25,9 @@ import pyarrow as pa
 from kalla_core.matching.conversions import CONVERSIONS, converted
 from kalla_core.matching.lossless import is_text
 from kalla_core.matching.operations import IN_QUERY
+from kalla_core.matching.periods import MOMENT, PERIODS
 from kalla_core.matching.wrapping import Around, Wrapping, cast_if, cast_to
 from kalla_core.recipe.column_types import INTEGER_DIGITS
-
-MOMENT = "TIMESTAMP(6)"
-"""Timestamps in microseconds, which reach from 290,000 years before Christ to as long after."""
 
 _INTEGER = "BIGINT"
 _MOST_DIGITS, _WIDE_DIGITS = 38, 76
@@ -43,9 +41,8 @@ COMPARISONS = frozenset(
 )  # fmt: skip
 CHOOSING = frozenset({"coalesce", "greatest", "ifnull", "least", "nullif", "nvl"})
 """Functions whose arguments become one type, as those of a comparison do."""
-_TRUNCATING = frozenset({"date_trunc", "datetrunc"})
 _WHOLE = frozenset({"ceil", "floor", "trunc"})
-CALLS = frozenset({"sum", "round", "abs", "avg"}) | _TRUNCATING | CHOOSING | _WHOLE
+CALLS = frozenset({"sum", "round", "abs", "avg"}) | PERIODS | CHOOSING | _WHOLE
 _OF_NULL: Mapping[str, str] = {
     "sum": _INTEGER, "round": _INTEGER, "abs": _INTEGER, "trunc": "DOUBLE", "to_hex": _INTEGER,
     "date_trunc": MOMENT, "datetrunc": MOMENT, "date_part": MOMENT, "datepart": MOMENT,
@@ -76,8 +73,6 @@ def wrapping(
     """
     if name in _OF_NULL and pa.types.is_null(types[0]):
         return Wrapping(_NOTHING, (cast_to(_OF_NULL[name]),))
-    if name in _TRUNCATING:
-        return _casts([MOMENT if pa.types.is_date(types[0]) else None])
     if name in CONVERSIONS:
         return converted(name, types[0])
     if hours and name in ("+", "-") and any(map(pa.types.is_interval, types)):

@@ -99,8 +99,9 @@ def fault(
 
 
 def functions_of(session: SessionContext) -> frozenset[str]:
-    """Return the names of all functions of a session."""
-    return frozenset({*session.udfs(), *session.udafs(), *session.udwfs(), *FUNCTIONS})
+    """Return the names of all functions of a session that people may call."""
+    names = {*session.udfs(), *session.udafs(), *session.udwfs(), *FUNCTIONS}
+    return frozenset(name for name in names if "__" not in name)
 
 
 def check_tables_read(query: MatchQuery, tokens: Sequence[Token], plan: LogicalPlan) -> None:

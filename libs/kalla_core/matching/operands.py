@@ -30,6 +30,7 @@ from kalla_core.matching.exact import (
 )
 from kalla_core.matching.lexer import Kind, Token
 from kalla_core.matching.operations import Operation, Range, operations
+from kalla_core.matching.periods import PERIODS, begun
 from kalla_core.matching.planning import PlanningFailed, analysed
 from kalla_core.matching.text import Splice, spliced, where
 from kalla_core.matching.wrapping import Wrapping
@@ -168,6 +169,8 @@ class _Probe:
             types = parse_types(listed)
         except UnknownType:
             return None
+        if one.name in PERIODS and not pa.types.is_null(types[0]):
+            return begun(self.tokens, one, types[0])
         if one.name in COMPARISONS | CHOOSING | {"-"}:
             self._check_alike(one, types)
         return wrapping(one.name, types, self._places(one), hours=self._has_hours(one))
@@ -272,6 +275,8 @@ def _wrap(one: Operation, found: Wrapping, pieces: _Pieces) -> None:
     for place, around in zip(one.operands, found.operands, strict=False):
         if around is not None:
             pieces.around(place, *around)
+    if found.suffix:
+        pieces.around((one.place[0], one.place[0] + 1), "", found.suffix)
     if found.whole is not None:
         pieces.around(one.place, *found.whole)
 

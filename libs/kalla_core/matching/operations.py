@@ -70,7 +70,9 @@ _NO_OPERAND = frozenset(
 _CALLED_ALSO = frozenset({"left", "right"})
 _LITERAL_TYPES = frozenset({"date", "interval", "time", "timestamp", "timestamptz"})
 _UNITS = frozenset({"year", "month", "week", "day", "hour", "minute", "second", "quarter"})
-_PARTS_OF_MOMENTS = frozenset({"date_trunc", "datetrunc", "date_part", "datepart", "extract"})
+_PARTS_OF_MOMENTS = frozenset(
+    {"date_bin", "date_trunc", "datetrunc", "date_part", "datepart", "extract"}
+)
 _CLAUSES = ("filter", "over", "within", "ignore", "respect")
 
 
@@ -259,7 +261,7 @@ class _Search:
 
     def _moment(self, operands: tuple[Range, ...]) -> tuple[Range, ...]:
         if len(operands) != 1:
-            return operands[1:2]
+            return operands[1:]
         ((first, last),) = operands
         after = [at + 1 for at in range(first, last) if self._tokens[at].word("from")]
         return ((after[0], last),) if after else ()

@@ -7,6 +7,8 @@ from functools import cache
 
 from datafusion import RuntimeEnvBuilder, ScalarUDF, SessionConfig, SessionContext
 
+from kalla_core.matching.periods import period_functions
+
 _MERGE_BYTES = "datafusion.execution.sort_spill_reservation_bytes"
 _MERGE_SHARE = 256
 _MOST_MERGE_BYTES = 10 << 20
@@ -45,7 +47,7 @@ class SessionLimits:
 
 
 def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
-    """Return a fresh session: decimal literals, Spark's hash functions, no file tables."""
+    """Return a fresh session: decimal literals, functions of hashes and periods, no file tables."""
     config = (
         SessionConfig()
         .with_target_partitions(max(limits.threads, 2) if limits.sort_merge else limits.threads)
@@ -68,7 +70,7 @@ def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
     session = SessionContext(config, runtime)
     if limits.spill_path is not None:  # an option of the runtime, which only SQL sets
         session.sql(f"SET datafusion.runtime.max_spill_merge_fan_in = {limits.fan_in}").collect()
-    for function in _hash_functions():
+    for function in (*_hash_functions(), *period_functions()):
         session.register_udf(function)
     return session
 

@@ -10,10 +10,15 @@ Around = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Wrapping:
-    """What an operation needs around it; None leaves something as it is."""
+    """What an operation needs around it; None leaves something as it is.
+
+    Attributes:
+        suffix: what makes of the name of a call that of the function to call instead.
+    """
 
     whole: Around | None
     operands: tuple[Around | None, ...]
+    suffix: str = ""
 
 
 def cast_to(sql_type: str) -> Around:

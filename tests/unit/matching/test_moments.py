@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 
 import pyarrow as pa
 import pytest
 
-from tests.unit.matching.test_exact import value
+from kalla_core.errors import InvalidSql
+from tests.unit.matching.test_exact import evaluated, value
 
 LAST = dt.datetime(9999, 12, 31, 10, 30, 15)
 COLUMNS = {
@@ -26,3 +28,48 @@ def test_a_cast_to_a_time_with_a_zone_reaches_the_end_of_all_dates(form: str, ki
     for column in "tzs":
         assert value(form.format(column, kind), **COLUMNS) == LAST
     assert value(f"{form.format('d', kind)} < {kind} '9999-12-31 00:00:01'", **COLUMNS) is True
+
+
+BEGINNINGS = {
+    "date_trunc('month', {})": dt.datetime(9999, 12, 1),
+    "DATE_TRUNC('Week', {})": dt.datetime(9999, 12, 27),
+    "datetrunc('quarter', {})": dt.datetime(9999, 10, 1),
+    "date_trunc('year', {})": dt.datetime(9999, 1, 1),
+    "date_trunc('day', {})": dt.datetime(9999, 12, 31),
+    "date_bin('1 month', {})": dt.datetime(9999, 12, 1),
+    "date_bin(interval '1 year', {}, date '1999-05-31')": dt.datetime(9999, 5, 31),
+    "date_bin(interval '2 days', {}, '9999-12-30 00:00:01')": dt.datetime(9999, 12, 30, 0, 0, 1),
+}
+
+
+@pytest.mark.parametrize("form", BEGINNINGS)
+def test_periods_begin_when_they_do_until_the_end_of_all_dates(form: str) -> None:
+    for column in "tmds":
+        if column != "d" or "2 days" not in form:
+            assert value(form.format(column), **COLUMNS) == BEGINNINGS[form]
+
+
+STRIDES = ["1 month", "7 months", "1 year", "1 day", "1 week", "90 minutes", "1.5 seconds"]
+ORIGINS = ["2000-01-01", "2001-01-31 10:00:00", "2004-02-29 23:59:59.999999"]
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+def test_periods_begin_when_datafusion_says_so_where_it_can_tell(stride: str) -> None:
+    rng = random.Random(stride)
+    found = [
+        dt.datetime(1800, 1, 1) + dt.timedelta(seconds=rng.randrange(300 * 365 * 86_400))
+        for _ in range(300)
+    ]
+    table = pa.table({"id": range(301), "t": pa.array([*found, None], pa.timestamp("us"))})
+
+    for origin in ORIGINS:
+        call = f"date_bin(interval '{stride}', {{}}, timestamp '{origin}')"
+        sql = f"select {call.format('t')} as x, {call.format('cast(t as timestamp(9))')} as y"
+        rows = evaluated(f"{sql} from left_src", table)
+        assert [row["x"] for row in rows] == [row["y"] for row in rows]
+
+
+@pytest.mark.parametrize("stride", ["0 days", "-1 month", "1 month 1 day"])
+def test_a_stride_that_is_none_is_refused(stride: str) -> None:
+    with pytest.raises(InvalidSql, match="date_bin takes a stride of"):
+        value(f"date_bin(interval '{stride}', t)", **COLUMNS)
