@@ -21,7 +21,7 @@ from kalla_core.errors import (
 from kalla_core.machine import memory_bytes
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.write import to_document
-from kalla_core.sources.protocol import EVERYTHING
+from kalla_core.sources.protocol import EVERYTHING, SILENT
 
 _MOST_BYTES = 1 << 30
 _PATIENCE = timedelta(seconds=60)
@@ -33,8 +33,8 @@ def all_faults(recipe: Recipe, error: KallaError) -> RecipeInvalid | None:
 
     None as well where they cannot be found out, or what happened was not about the recipe.
     """
-    if isinstance(error, _NOT_THE_RECIPE):
-        return None
+    if isinstance(error, _NOT_THE_RECIPE) or SILENT in error.details:
+        return None  # a source that fell silent is not waited for once more
     from kalla_core.inspection.ask import INSPECT, ask
     from kalla_core.inspection.request import Inspection, Kind
 

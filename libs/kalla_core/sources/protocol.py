@@ -53,6 +53,9 @@ class SourceAccess:
 EVERYTHING = SourceAccess()
 """No bounds, as on the command line."""
 
+SILENT = "silent_s"
+"""What the details of a `SourceUnavailable` have where the source fell silent: for how long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Statistics:

@@ -2,6 +2,7 @@ r"""Postgres: tables and views read in parallel, all under one snapshot.
 
     uri         which server and table; Kalla's own options
     session     a connection: ADBC, the settings reading needs, streams that can be given up
+    silence     waits for a server that have a bound
     faults      what the driver and the server say, as Kalla's errors
     catalogue   what a table is: kind, columns, the tables its rows lie in; its lock
     types       * from Postgres' types to exact Arrow types
@@ -31,9 +32,10 @@ time of reading: no snapshot of this server reaches there.
 **Values** are sent in the form that reaches its Arrow type exactly and soonest: decimals of up to
 18 digits as bigint times their scale, wider ones as text, which is cast by Arrow's kernels.
 
-**Time.** Connecting takes 10 s at most, a lock 30 s, a query an hour; all three are options of the
-URI. The server itself looks every two seconds whether its client is still there, so a query of a
-killed process does not go on for nothing.
+**Time.** Connecting takes 10 s at most, a lock 30 s, a query an hour; a server of which nothing
+comes for 60 s is asked whether it is still there. All four are options of the URI. The server
+itself looks every two seconds whether its client is still there, so a query of a killed process
+does not go on for nothing.
 """
 
 from kalla_core.sources.postgres.connector import postgres_tables

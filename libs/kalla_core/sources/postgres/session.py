@@ -3,6 +3,7 @@
 Everything goes through ADBC, catalogue and snapshots included, so that there is one driver and
 one way in which TLS parameters, passwords and Unix sockets are understood: libpq's. What the
 driver learns of a database (its types) is kept per process; a further connection takes 3 ms.
+Whatever waits for the server does so as `silence` tells.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import adbc_driver_postgresql
@@ -20,9 +21,10 @@ from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement, Err
 # The reader that turns errors in the middle of a stream into ADBC's own, as its DBAPI uses it.
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 
-from kalla_core.errors import SourceUnavailable
+from kalla_core.errors import KallaError, SourceUnavailable
 from kalla_core.sources.postgres.faults import driver_errors
 from kalla_core.sources.postgres.quoting import literal
+from kalla_core.sources.postgres.silence import Patience, Waiter
 from kalla_core.sources.postgres.uri import PostgresUri
 from kalla_core.sources.uri import expand_secrets
 
@@ -61,8 +63,9 @@ _NOTICES_DEAD_CLIENTS = "linux|darwin|freebsd"
 class Session:
     """One connection, for one thread at a time; a statement is running or there is none."""
 
-    def __init__(self, connection: AdbcConnection) -> None:
+    def __init__(self, connection: AdbcConnection, waiter: Waiter) -> None:
         self._connection = connection
+        self._waiter = waiter
 
     def run(self, sql: str) -> None:
         """Carry out a statement that brings no rows."""
@@ -80,17 +83,17 @@ class Session:
     def stream(self, sql: str) -> Generator[pa.RecordBatch, None, None]:
         """Yield the rows of a query as they come; giving up early cancels it on the server."""
         with driver_errors(), self._executing(sql, {_HINT: str(BATCH_BYTES)}) as reader:
-            while (batch := _next(reader)) is not None:
+            while (batch := self._waiter.wait(partial(_next, reader), "rows")) is not None:
                 yield batch
 
     def close(self) -> None:
         """End the connection, and with it its transaction; never fails."""
-        with suppress(Error):
-            self._connection.close()
+        self._waiter.part(self._connection.close)
 
     def _fetched(self, sql: str, *, copy: bool) -> list[dict[str, Any]]:
         with driver_errors(), self._executing(sql, {} if copy else {_COPY: "false"}) as reader:
-            rows: list[dict[str, Any]] = reader.read_all().to_pylist()
+            found = self._waiter.wait(reader.read_all, "the answer to a query")
+            rows: list[dict[str, Any]] = found.to_pylist()
             return rows
 
     @contextmanager
@@ -101,18 +104,11 @@ class Session:
         try:
             statement.set_options(**options)
             statement.set_sql_query(sql)
-            handle, _ = statement.execute_query()
-            reader = AdbcRecordBatchReader._import_from_c(handle.address)
+            reader = self._waiter.wait(partial(_reader, statement), "the answer to a query")
             yield reader
             finished = True
         finally:
-            if not finished:
-                with suppress(Error):
-                    statement.cancel()
-            if reader is not None:
-                reader.close()
-            with suppress(Error):
-                statement.close()
+            self._waiter.part(partial(_end, statement, reader, finished=finished))
 
 
 @contextmanager
@@ -122,13 +118,18 @@ def session(uri: PostgresUri) -> Iterator[Session]:
     Raises:
         InvalidUri, SourceNotFound, SourceUnreadable, SourceUnavailable: as `faults` tells.
     """
-    with driver_errors():
-        opened = Session(AdbcConnection(_database(expand_secrets(uri.connection))))
+    connection = expand_secrets(uri.connection)
+    waiter = Waiter(_patience(uri, connection))
     try:
-        opened.rows(_settings_query(uri))
-        yield opened
+        with driver_errors():
+            opened = Session(_connected(uri, connection), waiter)
+        try:
+            opened.rows(_settings_query(uri))
+            yield opened
+        finally:
+            opened.close()
     finally:
-        opened.close()
+        waiter.end()
 
 
 @contextmanager
@@ -149,6 +150,62 @@ def reading_session(uri: PostgresUri) -> Iterator[Session]:
             yield opened
     finally:
         turns.release()
+
+
+def _patience(uri: PostgresUri, connection: str) -> Patience:
+    return Patience(
+        host=uri.host,
+        quiet_s=uri.read_timeout_s,
+        longest_s=uri.statement_timeout_s + uri.read_timeout_s,
+        silent=lambda: _silent(uri, connection),
+    )
+
+
+def _silent(uri: PostgresUri, connection: str) -> str | None:
+    """Ask a server whether it is there, by connecting to it; return how it failed, if it did."""
+    try:
+        with driver_errors():
+            again = _connected(uri, connection)
+    except SourceUnavailable as error:
+        # One that has no room for another connection says so, and is there.
+        return None if "FATAL" in error.message else f"connecting anew failed as well ({error})"
+    except KallaError:
+        return None
+    with suppress(Error):
+        again.close()
+    return None
+
+
+def _connected(uri: PostgresUri, connection: str) -> AdbcConnection:
+    """Connect; what the driver asks for then is bounded as a whole, since it is always brief.
+
+    Raises:
+        SourceUnavailable: the server takes connections, and then says nothing.
+    """
+    longest_s = uri.connect_timeout_s + uri.read_timeout_s
+    why = "that it took the connection is all"
+    waiter = Waiter(Patience(uri.host, longest_s, longest_s, lambda: why))
+    try:
+        return waiter.wait(
+            lambda: AdbcConnection(_database(connection)), "the first answer over a connection"
+        )
+    finally:
+        waiter.end()
+
+
+def _reader(statement: AdbcStatement) -> AdbcRecordBatchReader:
+    handle, _ = statement.execute_query()
+    return AdbcRecordBatchReader._import_from_c(handle.address)
+
+
+def _end(statement: AdbcStatement, reader: AdbcRecordBatchReader | None, *, finished: bool) -> None:
+    if not finished:
+        with suppress(Error):
+            statement.cancel()
+    if reader is not None:
+        reader.close()
+    with suppress(Error):
+        statement.close()
 
 
 def _next(reader: AdbcRecordBatchReader) -> pa.RecordBatch | None:

@@ -9,6 +9,7 @@ none like that. Other options of Kalla's own are
 
 | option              | meaning                                               | default |
 |---------------------|-------------------------------------------------------|---------|
+| `read_timeout`      | seconds of silence before asking whether it is there  | 60      |
 | `statement_timeout` | seconds after which the server gives up on a query    | 3600    |
 | `lock_timeout`      | seconds to wait for whoever changes the table's shape | 30      |
 | `max_connections`   | readers of a process at the same time                 | 8       |
@@ -21,6 +22,7 @@ libpq's (`~/.pgpass`, `PGPASSWORD`).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -57,8 +59,10 @@ _LIBPQ = frozenset(
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 
-_OWN = {"statement_timeout": 3600, "lock_timeout": 30, "max_connections": 8}
+_OWN = {"read_timeout": 60, "statement_timeout": 3600, "lock_timeout": 30, "max_connections": 8}
 _MOST = 10**6
+_ADDRESSES = 2
+"""A host may have one of either kind, and libpq waits for each."""
 
 # A server that is not there is found out in seconds, one that went away within a minute or two.
 _LIBPQ_DEFAULTS = {
@@ -93,10 +97,16 @@ class PostgresUri:
 
     Attributes:
         connection: the URI for libpq, its secrets still references.
+        host: the servers it may lead to, for errors.
+        connect_timeout_s: how long libpq may take until it is connected, or has given up.
+        read_timeout_s: nothing may come for so long before the server is asked if it is there.
     """
 
     connection: str
     table: TableName
+    host: str
+    connect_timeout_s: int
+    read_timeout_s: int
     statement_timeout_s: int
     lock_timeout_s: int
     max_connections: int
@@ -120,9 +130,13 @@ def parse_postgres_uri(uri: str, access: SourceAccess) -> PostgresUri:
             raise _invalid(uri, _unknown(name))
     merged = {**_LIBPQ_DEFAULTS, **options}
     query = "&".join(f"{name}={value}" for name, value in merged.items())
+    hosts = hosts_of(uri)
     return PostgresUri(
         connection=f"postgresql://{found['server']}{found['path'] or ''}?{query}",
         table=table,
+        host=_shown(hosts),
+        connect_timeout_s=_ADDRESSES * len(hosts) * _seconds(merged["connect_timeout"]),
+        read_timeout_s=own["read_timeout"],
         statement_timeout_s=own["statement_timeout"],
         lock_timeout_s=own["lock_timeout"],
         max_connections=own["max_connections"],
@@ -148,6 +162,15 @@ def hosts_of(uri: str) -> frozenset[str]:
     if "service" in options:
         named.add(f"service={unquote(options['service'])}")
     return frozenset(named or {""})
+
+
+def _shown(hosts: Collection[str]) -> str:
+    return " or ".join(f"`{host}`" if host else "the local server" for host in sorted(hosts))
+
+
+def _seconds(text: str) -> int:
+    """Return a number that libpq takes; it is libpq's to say if it is none."""
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _taken_apart(uri: str) -> re.Match[str]:

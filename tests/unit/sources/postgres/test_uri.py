@@ -62,9 +62,26 @@ def test_what_is_not_said_has_a_default_that_bounds_every_wait() -> None:
     options = connection_options("postgres://h/db?table=t")
 
     assert (uri.statement_timeout_s, uri.lock_timeout_s, uri.max_connections) == (3600, 30, 8)
+    assert (uri.read_timeout_s, uri.connect_timeout_s) == (60, 20)
     assert options["connect_timeout"] == "10"
     assert options["tcp_user_timeout"] == "60000"
     assert options["application_name"] == "kalla"
+
+
+@pytest.mark.parametrize(
+    ("uri", "host", "connecting_s"),
+    [
+        ("postgres://u:p@DB.example:6543/db?table=t&connect_timeout=3", "`db.example`", 6),
+        ("postgres://a:1,b:2/db?table=t", "`a` or `b`", 40),
+        ("postgres:///db?table=t&connect_timeout=0", "the local server", 0),
+    ],
+)
+def test_the_servers_are_told_and_how_long_connecting_to_all_of_them_may_take(
+    uri: str, host: str, connecting_s: int
+) -> None:
+    found = parsed(uri)
+
+    assert (found.host, found.connect_timeout_s) == (host, connecting_s)
 
 
 def test_defaults_of_the_connection_give_way_to_what_is_said() -> None:
