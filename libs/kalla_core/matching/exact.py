@@ -24,7 +24,8 @@ import pyarrow as pa
 
 from kalla_core.matching.conversions import CONVERSIONS, converted
 from kalla_core.matching.lossless import is_text
-from kalla_core.matching.operations import IN_QUERY
+from kalla_core.matching.moments import READING
+from kalla_core.matching.operations import CASE, CASE_OF, IN_QUERY
 from kalla_core.matching.periods import MOMENT, PERIODS
 from kalla_core.matching.wrapping import Around, Wrapping, cast_if, cast_to
 from kalla_core.recipe.column_types import INTEGER_DIGITS
@@ -39,10 +40,11 @@ COMPARISONS = frozenset(
     {"=", "==", "<>", "!=", "<", "<=", ">", ">=", "between", "in", IN_QUERY, "is distinct from",
      "is not distinct from"}
 )  # fmt: skip
-CHOOSING = frozenset({"coalesce", "greatest", "ifnull", "least", "nullif", "nvl"})
+CHOOSING = frozenset({"coalesce", "greatest", "ifnull", "least", "nullif", "nvl", "nvl2"})
 """Functions whose arguments become one type, as those of a comparison do."""
+CASES = frozenset({CASE, CASE_OF})
 _WHOLE = frozenset({"ceil", "floor", "trunc"})
-CALLS = frozenset({"sum", "round", "abs", "avg"}) | PERIODS | CHOOSING | _WHOLE
+CALLS = frozenset({"sum", "round", "abs", "avg"}) | PERIODS | CHOOSING | CASES | READING | _WHOLE
 _OF_NULL: Mapping[str, str] = {
     "sum": _INTEGER, "round": _INTEGER, "abs": _INTEGER, "trunc": "DOUBLE", "to_hex": _INTEGER,
     "date_trunc": MOMENT, "datetrunc": MOMENT, "date_part": MOMENT, "datepart": MOMENT,
@@ -61,7 +63,12 @@ _Types = tuple[pa.DataType, ...]
 
 
 def wrapping(
-    name: str, types: _Types, places: int | None = 0, *, hours: bool = False
+    name: str,
+    types: _Types,
+    places: int | None = 0,
+    *,
+    hours: bool = False,
+    far: bool = False,
 ) -> Wrapping | None:
     """Return what makes an operation exact; None if it is so already.
 
@@ -70,6 +77,7 @@ def wrapping(
         types: of its operands; of a call only of the first one.
         places: to which `round` rounds; None if that is not known before a run.
         hours: whether an interval among the operands may have parts of a day.
+        far: whether a literal among them is a text of a day that nanoseconds do not reach.
     """
     if name in _OF_NULL and pa.types.is_null(types[0]):
         return Wrapping(_NOTHING, (cast_to(_OF_NULL[name]),))
@@ -84,8 +92,10 @@ def wrapping(
         return Wrapping(None, (cast_to(_whole(types[0])),)) if whole else None
     if name == IN_QUERY:
         return None
-    if name in COMPARISONS | CHOOSING:
-        return _compared(types)
+    if name == "nvl2" and not pa.types.is_temporal(types[0]):
+        return None  # DataFusion takes it only if one type holds all three
+    if name in COMPARISONS | CHOOSING | CASES:
+        return _compared(types, far=far)
     rule = _RULES.get(name)
     return None if rule is None else rule(types)
 
@@ -98,6 +108,11 @@ def _arithmetic(types: _Types) -> Wrapping | None:
     days = tuple("INT" if kind == pa.int64() else None for kind in types)
     dated = pa.types.is_date(left) or pa.types.is_date(right)
     return _casts(days) if dated else None
+
+
+def _subtracted(types: _Types) -> Wrapping | None:
+    met = any(map(pa.types.is_date, types)) and any(map(pa.types.is_timestamp, types))
+    return _compared(types) if met else _arithmetic(types)
 
 
 def _integers(types: _Types) -> Wrapping | None:
@@ -186,7 +201,7 @@ def _absolute(types: _Types) -> Wrapping | None:
 
 _RULES: Mapping[str, Callable[[_Types], Wrapping | None]] = {
     "+": _arithmetic,
-    "-": _arithmetic,
+    "-": _subtracted,
     "*": _arithmetic,
     "/": _divided,
     "negate": _negated,
@@ -221,10 +236,20 @@ def _timed(types: _Types) -> Wrapping | None:
     )
 
 
-def _compared(types: _Types) -> Wrapping | None:
+def _compared(types: _Types, *, far: bool = False) -> Wrapping | None:
     if any(map(pa.types.is_time, types)):
         return _timed(types)
-    moments = [kind for kind in types if pa.types.is_timestamp(kind)]
-    if not moments or any(kind.tz is not None or kind.unit == "ns" for kind in moments):
+    moments = {kind for kind in types if pa.types.is_timestamp(kind)}
+    if not moments or any(kind.unit == "ns" for kind in moments):
         return None
+    zones = {kind.tz for kind in moments}
+    if zones != {None}:
+        return _zoned(types, *zones) if far and len(zones) == 1 else None
     return _casts(MOMENT if pa.types.is_date(kind) or is_text(kind) else None for kind in types)
+
+
+def _zoned(types: _Types, zone: str) -> Wrapping | None:
+    """Return what reads text as moments of a zone."""
+    around = ("arrow_cast(", f", 'Timestamp(Microsecond, Some(\"{zone}\"))')")
+    texts = [around if is_text(kind) else None for kind in types]
+    return Wrapping(None, tuple(texts)) if any(texts) else None

@@ -23,13 +23,15 @@ from kalla_core.matching.conversions import CONVERSIONS, conversions
 from kalla_core.matching.exact import (
     CALLS,
     CALLS_OF_NULL,
+    CASES,
     CHOOSING,
     COMPARISONS,
     OPERATIONS,
     wrapping,
 )
 from kalla_core.matching.lexer import Kind, Token
-from kalla_core.matching.operations import Operation, Range, operations
+from kalla_core.matching.moments import READING, moment_read
+from kalla_core.matching.operations import CASE, CASE_OF, Operation, Range, operations
 from kalla_core.matching.periods import PERIODS, begun
 from kalla_core.matching.planning import PlanningFailed, analysed
 from kalla_core.matching.text import Splice, spliced, where
@@ -43,10 +45,12 @@ _REFUSED = re.compile(
     re.DOTALL,
 )
 _NANOSECONDS, _TEXT = "AS Timestamp(ns", "AS Utf8"
-_OF_ONE = (CALLS_OF_NULL | CONVERSIONS) - CHOOSING
+_OF_ONE = (CALLS_OF_NULL | CONVERSIONS) - CHOOSING - CASES
 """Operations of which only the type of their first operand counts."""
 
 _DAYS = re.compile(r"[-+\d\s]|(?:year|yr|mon|month|week|day|quarter|y|w|d)s?\b", re.IGNORECASE)
+_YEAR = re.compile(r"\d{4,9}(?=-)")
+_NEAR_YEARS = range(1678, 2262)
 _NO_COLUMNS = (
     "array", "as", "at", "cast", "current_date", "current_timestamp", "date", "day", "days",
     "false", "hour", "hours", "interval", "minute", "minutes", "month", "months", "now", "null",
@@ -93,7 +97,7 @@ def exact_splices(
         one
         for one in conversions(tokens, found, moments=hidden or _TEXT in checked)
         if _may_need(tokens, one)
-        and (one.name not in COMPARISONS or compared)
+        and (one.name not in COMPARISONS | CASES or compared)
         and (one.name not in CHOOSING or compared or _TEXT in checked)
     ]
     if len(asked) > MAX_OPERATIONS:
@@ -149,14 +153,18 @@ class _Probe:
         names = {one: name for name, group in waiting.items() for one in group}
         pieces = _Pieces(self.tokens)
         replaced: list[Splice] = []
+        valued = {one.place for one in names if one.name == CASE_OF}
         for one in self.asked:
+            if one.name == CASE and one.place in valued:
+                continue  # its results come after what it compares
             if one in names:
                 replaced += _stand_in(self.tokens, one, names[one], pieces)
             elif one in settled:
                 _wrap(one, settled[one], pieces)
-        kept = [one for one in self.splices if not any(_covers(other, one) for other in replaced)]
+        every = (*pieces.splices(), *replaced, *self.splices)
+        kept = [one for one in every if not any(_covers(other, one) for other in replaced)]
         try:
-            analysed(self.session, spliced(self.sql, (*pieces.splices(), *replaced, *kept)))
+            analysed(self.session, spliced(self.sql, kept))
         except PlanningFailed as error:
             refusal = _REFUSED.search(str(error))
             if refusal is None or refusal["name"] not in waiting:
@@ -171,16 +179,24 @@ class _Probe:
             return None
         if one.name in PERIODS and not pa.types.is_null(types[0]):
             return begun(self.tokens, one, types[0])
-        if one.name in COMPARISONS | CHOOSING | {"-"}:
+        if one.name in READING:
+            return moment_read(one, types[0])
+        if one.name in COMPARISONS | CHOOSING | CASES | {"-"}:
             self._check_alike(one, types)
-        return wrapping(one.name, types, self._places(one), hours=self._has_hours(one))
+        return wrapping(
+            one.name,
+            types,
+            self._places(one),
+            hours=self._has_hours(one),
+            far=any(map(self._is_far, one.operands)),
+        )
 
     def _check_alike(self, one: Operation, types: Sequence[pa.DataType]) -> None:
         """Refuse values of unlike kinds, also where no plan shows them."""
         met = [
             Operand(self._said(place), kind, self._is_constant(place), self._is_literal(place))
             for place, kind in zip(one.operands, types, strict=False)
-        ]
+        ][one.name == "nvl2" :]  # which only asks whether its first one is there
         found = unlike(met) if one.name != "-" else None
         if one.name == "-" and (clash(*met) or clash(*reversed(met))):
             kinds = " and ".join(f"{each.text} is {kind_of(each.type)}" for each in met)
@@ -197,6 +213,11 @@ class _Probe:
     def _is_literal(self, place: Range) -> bool:
         tokens = self.tokens[place[0] : place[1]]
         return self._is_number(place) or (len(tokens) == 1 and tokens[0].kind is Kind.STRING)
+
+    def _is_far(self, place: Range) -> bool:
+        """Whether a range is a text that begins with a year in which nanoseconds end, or beyond."""
+        year = _YEAR.match(self.tokens[place[0]].value)
+        return year is not None and self._is_literal(place) and int(year[0]) not in _NEAR_YEARS
 
     def _is_number(self, place: Range) -> bool:
         tokens = self.tokens[place[0] : place[1]]
@@ -261,14 +282,16 @@ def _stand_in(
             yield Splice(tokens[end].start, tokens[start - 1].end, ",")
     if one.name == "negate":
         yield Splice(tokens[one.place[0]].start, tokens[one.place[0]].end, "")
-    if one.name in CHOOSING:
+    if one.name in CHOOSING | CASES:
         first, last = one.operands[0][0], one.operands[-1][1]
         yield Splice(tokens[one.place[0]].start, tokens[first - 1].end, "")
         yield Splice(tokens[last].start, tokens[one.place[1] - 1].end, "")
 
 
 def _covers(outer: Splice, inner: Splice) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end and inner.start < inner.end
+    if inner.start == inner.end:
+        return outer.start < inner.start < outer.end
+    return outer != inner and outer.start <= inner.start and inner.end <= outer.end
 
 
 def _wrap(one: Operation, found: Wrapping, pieces: _Pieces) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from kalla_core.matching.lexer import Kind, Token
 from kalla_core.matching.sites import closing
@@ -17,6 +18,9 @@ from kalla_core.matching.sites import closing
 CAST, TRY_CAST = "cast", "try_cast"
 IN_QUERY = "in query"
 """IN with a sub-query, whose operands are a value and the sub-query in its brackets."""
+
+CASE, CASE_OF = "case", "case of"
+"""The results of a CASE, and the value of one with the values that it is compared with."""
 
 Range = tuple[int, int]
 """Indices of tokens, `[first, last)`."""
@@ -223,8 +227,42 @@ class _Search:
                 depth -= 1
                 if depth == 0:
                     self.scan(first + 1, at)
+                    if CASE in self._calls:
+                        self._branches(first, at)
                     return at + 1
         return first
+
+    def _branches(self, first: int, end: int) -> None:
+        """Note what a CASE compares, and its results.
+
+        Args:
+            first: the index of CASE.
+            end: the index of its END.
+        """
+        marks, at = [first], first + 1
+        while at < end:
+            token = self._tokens[at]
+            if token.word("when", "then", "else"):
+                marks.append(at)
+            if token.symbol("(", "[", "{"):
+                at = closing(self._tokens, at)
+            at = self._after_case(at) if token.word("case") else at + 1
+        parts = [(mark + 1, stop) for mark, stop in pairwise([*marks, end])]
+        begun = {part: self._tokens[part[0] - 1].value for part in parts if part[0] < part[1]}
+        value = parts[0] if parts[0] in begun else None
+        asked = [part for part, word in begun.items() if word == "when"]
+        results = tuple(part for part, word in begun.items() if word in ("then", "else"))
+        if value is not None and asked:
+            self.found.append(Operation(CASE_OF, (first, end + 1), (value, *asked)))
+        if len(results) > 1:
+            self.found.append(Operation(CASE, (first, end + 1), results))
+
+    def _after_case(self, first: int) -> int:
+        depth, at = 1, first + 1
+        while depth and at < len(self._tokens):
+            depth += self._tokens[at].word("case") - self._tokens[at].word("end")
+            at += 1
+        return at
 
     def _name(self, first: int, last: int) -> int:
         """Return the end of a column, which may be qualified, or of a call with its clauses."""

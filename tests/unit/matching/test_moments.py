@@ -8,10 +8,11 @@ import random
 import pyarrow as pa
 import pytest
 
-from kalla_core.errors import InvalidSql
+from kalla_core.errors import InvalidSql, TypesNotComparable
 from tests.unit.matching.test_exact import evaluated, value
 
 LAST = dt.datetime(9999, 12, 31, 10, 30, 15)
+MIDNIGHT = dt.datetime(9999, 12, 31)
 COLUMNS = {
     "t": pa.array([LAST], pa.timestamp("us")),
     "m": pa.array([LAST], pa.timestamp("ms")),
@@ -73,3 +74,46 @@ def test_periods_begin_when_datafusion_says_so_where_it_can_tell(stride: str) ->
 def test_a_stride_that_is_none_is_refused(stride: str) -> None:
     with pytest.raises(InvalidSql, match="date_bin takes a stride of"):
         value(f"date_bin(interval '{stride}', t)", **COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("case when n > 0 then t else d end", LAST),
+        ("case when n = 0 then t when t - d < interval '1 second' then t else d end", MIDNIGHT),
+        ("case d when m then true else case when n > 0 then d else t end = t end", False),
+        ("case cast(d as timestamp) when d then 1 end", 1),
+        ("nvl2(t, d, t)", MIDNIGHT),
+        ("max(case when n > 0 then t else d end) filter (where t > d)", LAST),
+        ("t - d", LAST - MIDNIGHT),
+        ("d - m", MIDNIGHT - LAST),
+        ("z = '9999-12-31 10:30:15'", True),
+        ("z in ('2026-01-01', '9999-12-31T12:30:15+02:00')", True),
+        ("to_timestamp(s)", LAST),
+        ("to_timestamp(n)", LAST),
+        ("to_timestamp(t)", LAST),
+        ("to_timestamp(d)", MIDNIGHT),
+        ("to_timestamp_seconds(s)", LAST),
+        ("to_timestamp_millis(s)", LAST),
+        ("to_timestamp_micros(s)", LAST),
+        ("to_unixtime(s)", 253_402_252_215),
+    ],
+)
+def test_moments_are_made_and_take_turns_until_the_end_of_all_dates(
+    expression: str, expected: object
+) -> None:
+    assert value(expression, **COLUMNS) == expected
+
+
+@pytest.mark.parametrize("form", ["{}", "count(*) filter (where {} is not null)"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "case n when s then true end", "case when t > d then s when s = 'x' then n end",
+        "nvl2(n, n, s)", "nvl2(s, s, n)", "case d when n then 1 end",
+        "case t when (select max(r.s) from right_src r) then 1 end",
+    ],
+)  # fmt: skip
+def test_a_case_of_unlike_values_is_refused_wherever_it_stands(form: str, expression: str) -> None:
+    with pytest.raises(TypesNotComparable):
+        value(form.format(expression), **COLUMNS)
