@@ -18,15 +18,16 @@ _US_OF_DAY = 86_400_000_000
 
 
 def truncated(units: pa.Array, moments: pa.Array) -> pa.Array:
-    """Return when the week, month, quarter or year of each moment began.
+    """Return when the week, month, quarter, year or shorter unit of each moment began.
 
     Args:
         units: texts, all the same.
-        moments: timestamps[us] without a zone.
+        moments: timestamps[us] without a zone or in UTC.
     """
     if not len(moments):
         return moments
-    return pc.floor_temporal(moments, unit=units[0].as_py().lower())
+    found = pc.floor_temporal(moments.cast(MOMENT), unit=units[0].as_py().lower())
+    return found.cast(moments.type)
 
 
 def binned(strides: pa.Array, moments: pa.Array, origins: pa.Array | None = None) -> pa.Array:

@@ -43,8 +43,17 @@ COMPARISONS = frozenset(
 CHOOSING = frozenset({"coalesce", "greatest", "ifnull", "least", "nullif", "nvl", "nvl2"})
 """Functions whose arguments become one type, as those of a comparison do."""
 CASES = frozenset({CASE, CASE_OF})
+_SERIES = frozenset({"generate_series", "range"})
 _WHOLE = frozenset({"ceil", "floor", "trunc"})
-CALLS = frozenset({"sum", "round", "abs", "avg"}) | PERIODS | CHOOSING | CASES | READING | _WHOLE
+CALLS = (
+    frozenset({"sum", "round", "abs", "avg"})
+    | PERIODS
+    | CHOOSING
+    | CASES
+    | READING
+    | _SERIES
+    | _WHOLE
+)
 _OF_NULL: Mapping[str, str] = {
     "sum": _INTEGER, "round": _INTEGER, "abs": _INTEGER, "trunc": "DOUBLE", "to_hex": _INTEGER,
     "date_trunc": MOMENT, "datetrunc": MOMENT, "date_part": MOMENT, "datepart": MOMENT,
@@ -91,7 +100,9 @@ def wrapping(
         whole = types[0] in INTEGER_DIGITS and places == 0
         return Wrapping(None, (cast_to(_whole(types[0])),)) if whole else None
     if name == IN_QUERY:
-        return None
+        return _compared(types) if pa.types.is_date(types[0]) else None
+    if name in _SERIES:
+        return _series(types[0])
     if name == "nvl2" and not pa.types.is_temporal(types[0]):
         return None  # DataFusion takes it only if one type holds all three
     if name in COMPARISONS | CHOOSING | CASES:
@@ -248,8 +259,20 @@ def _compared(types: _Types, *, far: bool = False) -> Wrapping | None:
     return _casts(MOMENT if pa.types.is_date(kind) or is_text(kind) else None for kind in types)
 
 
+def _series(moment: pa.DataType) -> Wrapping | None:
+    """Return the casts with which a series fails, not is NULL, beyond what nanoseconds reach."""
+    if not pa.types.is_timestamp(moment) or moment.unit == "ns":
+        return None
+    around = cast_to("TIMESTAMP(9)") if moment.tz is None else _in_zone("Nanosecond", moment.tz)
+    return Wrapping(None, (around,))
+
+
+def _in_zone(unit: str, zone: str) -> Around:
+    return "arrow_cast(", f", 'Timestamp({unit}, Some(\"{zone}\"))')"
+
+
 def _zoned(types: _Types, zone: str) -> Wrapping | None:
     """Return what reads text as moments of a zone."""
-    around = ("arrow_cast(", f", 'Timestamp(Microsecond, Some(\"{zone}\"))')")
+    around = _in_zone("Microsecond", zone)
     texts = [around if is_text(kind) else None for kind in types]
     return Wrapping(None, tuple(texts)) if any(texts) else None

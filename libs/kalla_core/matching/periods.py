@@ -27,6 +27,7 @@ PERIODS = TRUNCATING | {"date_bin"}
 _COARSE = frozenset({"week", "month", "quarter", "year"})
 """Units that DataFusion truncates to by way of nanoseconds."""
 
+_OF_UTC = pa.timestamp("us", "UTC")
 _INTERVAL = pa.month_day_nano_interval()
 
 
@@ -38,24 +39,32 @@ def begun(tokens: Sequence[Token], one: Operation, operand: pa.DataType) -> Wrap
         one: a call of `PERIODS`, whose first operand is the moment.
         operand: the type of that.
     """
+    if one.name in TRUNCATING and operand == _OF_UTC:
+        return Wrapping(None, (None,), suffix="__2") if _unit(tokens, one) else None
     local = pa.types.is_timestamp(operand) and operand.tz is None and operand.unit != "ns"
     if not (local or pa.types.is_date(operand) or is_text(operand)):
         return None
     cast = cast_if(None if operand == OF_MICROSECONDS else MOMENT)
     if one.name == "date_bin":
         return Wrapping(None, (cast, cast_to(MOMENT)), suffix=f"__{len(one.operands)}")
-    unit, comma = tokens[one.place[0] + 2 : one.place[0] + 4]
-    if unit.kind is Kind.STRING and comma.symbol(",") and unit.value.lower() in _COARSE:
+    if _unit(tokens, one) in _COARSE:
         return Wrapping(None, (cast,), suffix="__1")
     return None if local else Wrapping(None, (cast,))
+
+
+def _unit(tokens: Sequence[Token], one: Operation) -> str:
+    """Return the unit of a call of `TRUNCATING`; nothing where it is no literal."""
+    unit, comma = tokens[one.place[0] + 2 : one.place[0] + 4]
+    return unit.value.lower() if unit.kind is Kind.STRING and comma.symbol(",") else ""
 
 
 @cache
 def period_functions() -> tuple[ScalarUDF, ...]:
     """Return the functions that `begun` has called."""
     truncating = [
-        udf(truncated, [pa.string(), OF_MICROSECONDS], OF_MICROSECONDS, "immutable", f"{name}__1")
+        udf(truncated, [pa.string(), kind], kind, "immutable", f"{name}__{n}")
         for name in sorted(TRUNCATING)
+        for n, kind in ((1, OF_MICROSECONDS), (2, _OF_UTC))
     ]
     binning = [
         udf(binned, [_INTERVAL, *[OF_MICROSECONDS] * n], OF_MICROSECONDS, "immutable", name)

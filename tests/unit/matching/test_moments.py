@@ -48,6 +48,9 @@ def test_periods_begin_when_they_do_until_the_end_of_all_dates(form: str) -> Non
     for column in "tmds":
         if column != "d" or "2 days" not in form:
             assert value(form.format(column), **COLUMNS) == BEGINNINGS[form]
+    if "trunc" in form:
+        zoned = BEGINNINGS[form].replace(tzinfo=dt.UTC)
+        assert value(form.format("z"), **COLUMNS) == zoned
 
 
 STRIDES = ["1 month", "7 months", "1 year", "1 day", "1 week", "90 minutes", "1.5 seconds"]
@@ -117,3 +120,21 @@ def test_moments_are_made_and_take_turns_until_the_end_of_all_dates(
 def test_a_case_of_unlike_values_is_refused_wherever_it_stands(form: str, expression: str) -> None:
     with pytest.raises(TypesNotComparable):
         value(form.format(expression), **COLUMNS)
+
+
+@pytest.mark.parametrize("moment", ["t", "m", "z"])
+def test_a_series_beyond_what_nanoseconds_reach_is_an_error_and_no_null(moment: str) -> None:
+    near = f"{moment} - interval '8000 years'"
+    call = "generate_series({0}, {0}, interval '1 day')"
+
+    with pytest.raises(InvalidSql):
+        value(call.format(moment), **COLUMNS)
+    assert len(value(call.format(near), **COLUMNS)) == 1
+
+
+def test_a_date_is_looked_for_among_timestamps_until_the_end_of_all_dates() -> None:
+    table = pa.table({"id": [1], **COLUMNS, "u": COLUMNS["d"].cast(pa.timestamp("us"))})
+    sql = "select id as x from left_src where d in (select r.{} from right_src r)"
+
+    assert evaluated(sql.format("u"), table) == [{"x": 1}]
+    assert evaluated(sql.format("t"), table) == []
