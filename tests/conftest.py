@@ -10,7 +10,10 @@ tether()
 settings.register_profile("kalla", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kalla")
 
-# A shell that starts this in the background (`nohup make test &`) has Ctrl-C ignored, and so would
-# have every process that a test starts to interrupt it.
+# A shell that starts this in the background (`nohup make test &`) has Ctrl-C and SIGHUP ignored;
+# so would be every process that a test starts to interrupt it. A program that is started takes
+# the default again where there was a handler, also one that does nothing.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
