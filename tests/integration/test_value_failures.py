@@ -98,6 +98,14 @@ def failure_of(
             "at", "2026-03-29 02:30:00", "nullif(at, '2026-03-29 02:30:00",
         ),
         ("CAST({}.date AS TIMESTAMP(9)) > l.at", "date", "9999-12-31", "AS TIMESTAMP(6))"),
+        (
+            "to_timestamp('2026-01-0' || left({}.number, 1)) > DATE '2020-01-01'",
+            "number", "x2", "AS TIMESTAMP(6)) for NULL there",
+        ),
+        (
+            "10 / (date_part('year', date_trunc('month', {}.date)) - 9999) < 0",
+            "date", "9999-12-31", "date_trunc('month', {}.date)",
+        ),
         ("{}.big * {}.big > l.id", "big", "4000000000", "AS DECIMAL(38, 0)"),
         ("{}.big + 9223372036854775000 > l.id", "big", "1000", "AS DECIMAL(38, 0)"),
     ],

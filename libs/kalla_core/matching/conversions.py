@@ -6,6 +6,7 @@ with a `T`. PostgreSQL and DuckDB round, and write a blank.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -128,8 +129,12 @@ def _written(moment: pa.DataType) -> Around:
     return _NAIVE if moment.tz is None else _ZONED
 
 
+_VARIANT = re.compile(r"\b([a-z_]+)__\d+\(")
+
+
 def unwritten(text: str) -> str:
-    """Return an expression as people read it, without what `converted` puts around text."""
+    """Return an expression as people read it: variants by their names, text bare."""
+    text = _VARIANT.sub(r"\1(", text)
     for before, after in (_NAIVE, _ZONED):
         while (end := text.find(after)) >= 0:
             start = _opening(text, end)

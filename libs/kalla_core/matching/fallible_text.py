@@ -96,7 +96,9 @@ def is_computed(expr: Expr) -> bool:
     """Whether a cast of an expression is one of ours, which an aggregate or arithmetic needs."""
     if expr.variant_name() == "Column":  # the result of an aggregate or of a window
         return bool(_CALLED.match(expr.to_variant().name()))
-    return expr.variant_name() in ("BinaryExpr", "Negative", "AggregateFunction", "WindowFunction")
+    if expr.variant_name() == "BinaryExpr":
+        return is_arithmetic(expr)
+    return expr.variant_name() in ("Negative", "AggregateFunction", "WindowFunction")
 
 
 def _sql_type(target: str) -> str:

@@ -28,7 +28,6 @@ _INTERVAL = re.compile(
     r'IntervalMonthDayNano\("IntervalMonthDayNano \{ months: (-?\d+), days: (-?\d+), '
     r'nanoseconds: (-?\d+) \}"\)'
 )
-_VARIANT = re.compile(r"\b([a-z_]+)__\d+\(")
 
 
 def worded(expr: Expr, written: Written) -> str:
@@ -62,8 +61,7 @@ def _polished(text: str) -> str:
     text = _STRING.sub(lambda found: "'" + found[1].replace("'", "''") + "'", text)
     text = _DATE.sub(r"'\1'", text)
     text = _DECIMAL.sub(lambda found: _shortened(found[1]), text)
-    text = _NUMBER.sub(r"\1", text)
-    return _VARIANT.sub(r"\1(", text)
+    return _NUMBER.sub(r"\1", text)
 
 
 def _shortened(number: str) -> str:
