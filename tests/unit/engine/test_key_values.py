@@ -39,7 +39,7 @@ EXPRESSIONS = [
     "repeat('a', {0}.n % 5)",
     "{0}.ts + interval '1 month'",
     "{0}.ts - interval '300 years'",
-    "date_trunc('month', {0}.ts)",
+    "date_trunc('month', CAST({0}.ts AS TIMESTAMP(9)))",
     "CASE WHEN {0}.t LIKE '7%' THEN CAST({0}.t AS INT) ELSE 10 / {0}.n END",
     "coalesce({0}.n, CAST({0}.t AS BIGINT))",
     "{0}.n <> 0 AND 10 / {0}.n > 1",
