@@ -96,6 +96,12 @@ def test_it_has_no_shell_no_compiler_and_no_packages_to_install_more(
     assert in_image(storage, "python3", "-c", script).strip() == "[] None None"
 
 
+def test_it_knows_the_authorities_that_sign_certificates(storage: dict[str, str]) -> None:
+    script = "import ssl; print(len(ssl.create_default_context().get_ca_certs()))"
+
+    assert int(in_image(storage, "python3", "-c", script)) > 100
+
+
 def test_it_is_small_enough_to_be_fetched_quickly(storage: dict[str, str], tmp_path: Path) -> None:
     archive = tmp_path / "image.tar"
 
