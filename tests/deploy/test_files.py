@@ -33,6 +33,7 @@ from tests.support.deployed import (
 
 STARTED = {one.place: one for one in started()}
 RULES = DEPLOY / "prometheus" / "rules.yaml"
+DASHBOARD = DEPLOY / "grafana" / "dashboards" / "kalla.json"
 
 
 @pytest.mark.parametrize("service", STARTED.values(), ids=STARTED)
@@ -84,6 +85,14 @@ def test_services_wait_for_others_by_conditions_that_these_can_fulfil() -> None:
             assert not needs_check or ours or "healthcheck" in services[other], (name, other)
 
 
+def test_every_folder_that_a_service_mounts_is_there() -> None:
+    for name, service in of_compose().items():
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            if source.startswith("."):
+                assert any((DEPLOY / "compose" / source).iterdir()), (name, source)
+
+
 def test_every_secret_that_a_service_reads_is_given_to_it_and_made_by_the_script(
     tmp_path: Path,
 ) -> None:
@@ -119,7 +128,8 @@ def test_the_secrets_that_are_made_let_each_in_where_it_belongs(tmp_path: Path) 
     ).read_text().strip()
 
 
-def test_rules_ask_for_metrics_that_there_are() -> None:
+@pytest.mark.parametrize("path", [RULES, DASHBOARD], ids=lambda path: path.name)
+def test_rules_and_panels_ask_for_metrics_that_there_are(path: Path) -> None:
     coordinator, executor = CoordinatorMetrics(), ExecutorMetrics()
     coordinator.show_executors(lambda: ())
     there = {
@@ -129,10 +139,10 @@ def test_rules_ask_for_metrics_that_there_are() -> None:
         for sample in (*metric.samples, *_possible(metric.name, metric.type))
     }
 
-    asked = set(re.findall(r"\bkalla_\w+", RULES.read_text(encoding="utf-8")))
+    asked = set(re.findall(r"\bkalla_\w+", path.read_text(encoding="utf-8")))
 
     assert asked <= there
-    states = re.findall(r'state="(\w+)"', RULES.read_text(encoding="utf-8"))
+    states = re.findall(r'state="(\w+)"', path.read_text(encoding="utf-8"))
     assert set(states) <= {state.value for state in MemberState}
 
 
