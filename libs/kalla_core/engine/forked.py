@@ -20,7 +20,7 @@ from contextlib import suppress
 from importlib.abc import MetaPathFinder
 from typing import IO, NoReturn
 
-from kalla_core.engine.spawned import ENVIRONMENT, Spawned, end_group, spawn
+from kalla_core.engine.spawned import ENVIRONMENT, Spawned, end_group, is_over, spawn
 
 _OOM_SCORE = "300"  # when memory runs out, the kernel shall take a run and not who waits for it
 _M_ARENA_MAX = -8  # as malloc.h has it
@@ -43,8 +43,7 @@ class Forked:
         """Look without waiting for it, which would set its number free."""
         if self._code is not None:
             return True
-        status = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return status is not None
+        return is_over(self.pid)
 
     def wait(self) -> int:
         """Return the exit code, after the whole group was ended."""

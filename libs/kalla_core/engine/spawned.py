@@ -90,8 +90,7 @@ class Spawned:
         """Look without waiting for it, which would set its number free."""
         if self._process.returncode is not None:
             return True
-        status = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return status is not None
+        return is_over(self.pid)
 
     def wait(self) -> int:
         """Return the exit code, after the whole group was ended."""
@@ -122,6 +121,11 @@ def spawn(command: Sequence[str], environment: Mapping[str, str]) -> Spawned:
         start_new_session=True,
     )
     return Spawned(process)
+
+
+def is_over(pid: int) -> bool:
+    """Look whether a child has ended; it is still to be waited for, and its number not free."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def end_group(group: int) -> None:
