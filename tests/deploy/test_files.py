@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from tests.support.deployed import (
 
 STARTED = {one.place: one for one in started()}
 RULES = DEPLOY / "prometheus" / "rules.yaml"
+WORKFLOW = DEPLOY.parent / ".github" / "workflows" / "ci.yaml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "kalla.json"
 
 
@@ -181,6 +183,57 @@ def test_every_alert_has_a_test_or_says_why_it_fires() -> None:
     assert all({"summary", "description"} <= set(alert["annotations"]) for alert in alerts)
     assert all(alert["labels"]["severity"] in ("warning", "critical") for alert in alerts)
     assert sum(alert["alert"] in tested for alert in alerts) >= 5
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        *(("vendor.compose-spec", path) for path in sorted((DEPLOY / "compose").glob("*.yaml"))),
+        ("vendor.github-workflows", WORKFLOW),
+    ],
+    ids=lambda one: getattr(one, "name", None),
+)
+def test_a_file_is_valid_by_the_schema_of_the_tool_that_reads_it(schema: str, path: Path) -> None:
+    checker = Path(sysconfig.get_path("scripts")) / "check-jsonschema"
+
+    done = subprocess.run(
+        [checker, "--builtin-schema", schema, path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_development_takes_from_the_single_service_is_there_with_its_secrets_and_volumes() -> (
+    None
+):
+    dev, single = (document(DEPLOY / "compose" / f"{name}.yaml") for name in ("dev", "single"))
+
+    for name, service in dev["services"].items():
+        taken = single["services"][service["extends"]["service"]]
+        assert service["extends"] == {"file": "single.yaml", "service": name}
+        assert set(taken.get("secrets", ())) <= dev["secrets"].keys()
+        named = {volume.partition(":")[0] for volume in taken.get("volumes", ())}
+        assert named <= dev["volumes"].keys()
+        ports = service.get("ports", ())
+        assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert dev["secrets"].items() <= single["secrets"].items()
+
+
+def test_the_hosted_checks_call_targets_that_there_are() -> None:
+    makefile = (DEPLOY.parent / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    jobs = document(WORKFLOW)["jobs"].values()
+    commands = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+    called = {target for command in commands for target in re.findall(r"make ([a-z-]+)", command)}
+
+    assert {"test", "demo", "test-full", "bench"} <= called <= targets
+    files = {file for command in commands for file in re.findall(r"deploy/\S+", command)}
+    assert all((DEPLOY.parent / file).is_file() for file in files)
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
