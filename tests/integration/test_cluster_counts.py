@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kalla_coordinator.cluster.attempts import StageName
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.errors import Crashed, KallaError, OutOfMemory, SourceUnavailable
 from kalla_core.fragments.remote import JoinWork, Launch, ScanWork
@@ -95,3 +96,27 @@ async def test_what_a_lost_executor_costs_is_counted(tmp_path: Path) -> None:
     assert again > 0
     assert done == SCANS + value["kalla_fragment_retries_total{cause=output_lost,stage=scan}"]
     assert value["kalla_scanned_rows_total"] > ROWS
+
+
+async def test_fragments_wait_where_executors_are_busy_and_none_once_the_run_is_over(
+    tmp_path: Path,
+) -> None:
+    metrics = CoordinatorMetrics()
+    waiting: list[float] = []
+    async with small_cluster(tmp_path / "spools", counts=metrics) as (dispatcher, executors):
+        metrics.show_pending(dispatcher.pending)
+
+        def looks(launch: Launch) -> None:
+            if isinstance(launch.work, ScanWork):
+                waiting.append(_pending(metrics, "scan"))
+
+        executors[0].sabotage = executors[1].sabotage = looks
+        await run_on(dispatcher, given(tmp_path).recipe(), tmp_path / "out")
+        left = sum(_pending(metrics, stage.value) for stage in StageName)
+
+    assert max(waiting) == SCANS - len(executors)
+    assert waiting[-1] == left == 0
+
+
+def _pending(metrics: CoordinatorMetrics, stage: str) -> float:
+    return scraped(metrics.render().decode())[f"kalla_fragments_pending{{stage={stage}}}"]

@@ -11,9 +11,10 @@ from random import Random
 from typing import Any, cast
 
 from kalla_coordinator.cluster.attempts import StageName, Try
-from kalla_coordinator.cluster.dispatch import Dispatcher, Timing
+from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.members import Patience
+from kalla_coordinator.cluster.roster import Timing
 from kalla_coordinator.cluster.run_state import RunState
 from kalla_coordinator.cluster.works import RunName
 from kalla_core.errors import Cancelled

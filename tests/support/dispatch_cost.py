@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from kalla_coordinator.cluster import events as e
-from kalla_coordinator.cluster.dispatch import Dispatcher, Line, Timing
+from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.layout import Room, Shape
+from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.members import Patience
 from kalla_coordinator.cluster.progress import shares, summed_up
+from kalla_coordinator.cluster.roster import Timing
 from kalla_coordinator.cluster.run_state import Setup, begun
 from kalla_coordinator.cluster.works import Brief, Launches, RunName, try_of
 from kalla_core.fragments.attempt import AttemptId

@@ -15,11 +15,13 @@ from random import Random
 from typing import Any, cast
 
 from kalla_coordinator.cluster import events as e
+from kalla_coordinator.cluster.active import ActiveRun
 from kalla_coordinator.cluster.attempts import RetryPolicy, StageName
-from kalla_coordinator.cluster.dispatch import ActiveRun, Dispatcher, Timing
+from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.layout import Room, Shape
 from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.members import Patience
+from kalla_coordinator.cluster.roster import Timing
 from kalla_coordinator.cluster.run_state import FINAL, Setup, begun
 from kalla_coordinator.cluster.works import RunName
 from kalla_core.errors import Cancelled

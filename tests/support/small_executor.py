@@ -14,9 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from kalla_coordinator.cluster.counting import Counting, NoCounts
-from kalla_coordinator.cluster.dispatch import Dispatcher, Timing
+from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.members import Patience
+from kalla_coordinator.cluster.roster import Timing
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.fragment import run_fragment
 from kalla_core.engine.published import NotSpooled

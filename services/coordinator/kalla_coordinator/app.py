@@ -29,10 +29,11 @@ from kalla_coordinator.api.grpc import ExtraServicer
 from kalla_coordinator.api.serve import Ports, listening, serving, serving_the_wait
 from kalla_coordinator.callbacks.outbox import Outbox
 from kalla_coordinator.cluster.counting import Counting
-from kalla_coordinator.cluster.dispatch import Dispatcher, Timing
+from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.holder import HOLDER, MERGING
 from kalla_coordinator.cluster.host import ClusterHost, HostSettings
 from kalla_coordinator.cluster.members import Patience
+from kalla_coordinator.cluster.roster import Timing
 from kalla_coordinator.cluster.stream import SERVICE, add_executors
 from kalla_coordinator.jobs.admission import Places
 from kalla_coordinator.jobs.allowed import RUNS, Allowed
@@ -217,6 +218,7 @@ async def coordinator(
         places = Places(settings.max_jobs, settings.queue_limit)
         dispatcher = await stack.enter_async_context(_dispatching(settings, metrics))
         metrics.show_executors(dispatcher.infos)
+        metrics.show_pending(dispatcher.pending)
         cluster = HostSettings(settings.executor_wait, allowed.access, start, host)
         engines = Engines(
             host, ClusterHost(dispatcher, cluster), dispatcher, settings.smallest_cluster_bytes

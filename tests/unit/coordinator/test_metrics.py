@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from kalla_coordinator.cluster.attempts import StageName
 from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.engine.progress import Progress, Stage
@@ -107,3 +108,19 @@ def test_executors_are_shown_as_they_are_when_somebody_looks() -> None:
     assert after["kalla_executors{state=suspect}"] == 1
     assert after["kalla_executors{state=draining}"] == 0
     assert (after["kalla_slots"], after["kalla_slots_busy"]) == (12, 4)
+
+
+def test_what_waits_for_slots_is_shown_as_it_is_when_somebody_looks() -> None:
+    metrics = CoordinatorMetrics()
+    waiting: dict[StageName, int] = {}
+    metrics.show_pending(lambda: waiting)
+
+    before = shown(metrics)
+    waiting[StageName.JOIN] = 7
+    after = shown(metrics)
+
+    stages = [f"kalla_fragments_pending{{stage={stage.value}}}" for stage in StageName]
+    assert [before[stage] for stage in stages] == [0] * len(stages)
+    assert {stage: after[stage] for stage in stages if after[stage]} == {
+        "kalla_fragments_pending{stage=join}": 7
+    }

@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import itertools
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
-from kalla_coordinator.clock import SteadyClock
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster import members as m
 from kalla_coordinator.cluster import stages
-from kalla_coordinator.cluster.attempts import FragmentKey, Try
+from kalla_coordinator.cluster.active import ActiveRun, LaunchOf
+from kalla_coordinator.cluster.attempts import StageName, Try
 from kalla_coordinator.cluster.counting import Counting, NoCounts
-from kalla_coordinator.cluster.infos import info_of
 from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.occupancy import Occupancy, run_of
-from kalla_coordinator.cluster.placement import Seat, Wish, assign
-from kalla_coordinator.cluster.progress import Reports
+from kalla_coordinator.cluster.placement import Seat, assign
 from kalla_coordinator.cluster.reach import Remembered
-from kalla_coordinator.cluster.run_state import FINAL, RunState, may_run_on, ready
+from kalla_coordinator.cluster.roster import Change, Roster, Timing
+from kalla_coordinator.cluster.run_state import FINAL, RunState, pending
 from kalla_coordinator.cluster.works import RunName, try_of
 from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_core.fragments.attempt import AttemptId
@@ -45,49 +44,11 @@ from kalla_core.fragments.presence import (
     Heartbeat,
     Hello,
     PeerGone,
-    Refusal,
-    ToExecutor,
-    Welcome,
 )
-from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
 
 _NO_COUNTS = NoCounts()
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 10.0
 _LOOK_INTERVAL_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How often members tell how they are, and how long they may be out of touch."""
-
-    heartbeat: timedelta
-    patience: m.Patience
-
-
-LaunchOf = Callable[[RunState, Try, Mapping[str, tuple[str, int]]], Launch]
-
-
-@dataclass(eq=False)
-class ActiveRun:
-    """A run attempt that the dispatcher works on.
-
-    Attributes:
-        launch_of: what is sent for an attempt.
-        changed: called after every change, on the loop.
-        over: done with the action that ends the run attempt.
-        executors: that took a fragment, in the order in which they first did.
-    """
-
-    name: RunName
-    state: RunState
-    launch_of: LaunchOf
-    changed: Callable[[], None]
-    over: asyncio.Future[e.Action]
-    reports: Reports = field(default_factory=Reports)
-    executors: list[str] = field(default_factory=list)
-    paused: dict[FragmentKey, float] = field(default_factory=dict)
 
 
 class Dispatcher:
@@ -95,13 +56,9 @@ class Dispatcher:
 
     def __init__(self, timing: Timing, spool_key: bytes, counts: Counting = _NO_COUNTS) -> None:
         self.counts = counts
-        self._timing = timing
         self._spool_key = spool_key
         self._loop = asyncio.get_running_loop()
-        self._clock = SteadyClock(monotonic=self._loop.time)
-        self._members = m.Members()
-        self._lines: dict[m.StreamId, Line] = {}
-        self._numbers = itertools.count(1)
+        self._roster = Roster(timing, self._loop.time, self._changed)
         self._runs: dict[RunName, ActiveRun] = {}
         self._occupied = Occupancy()
         self._severed = Remembered()
@@ -112,16 +69,23 @@ class Dispatcher:
 
     def slots(self) -> int:
         """Return the slots of all executors that take fragments, busy or not."""
-        return sum(member.hello.slots for member in self._members.of.values() if member.open)
+        return sum(member.hello.slots for member in self._roster.open.values())
 
     def slot_memory_bytes(self) -> int:
         """Return the memory of the smallest slot; 0 without executors."""
-        memory = [one.hello.slot_memory_bytes for one in self._members.of.values() if one.open]
+        memory = [one.hello.slot_memory_bytes for one in self._roster.open.values()]
         return min(memory, default=0)
 
     def infos(self) -> tuple[ExecutorInfo, ...]:
         """Return the executors that are registered, the oldest first."""
-        return tuple(info_of(member) for member in self._members.of.values())
+        return self._roster.infos()
+
+    def pending(self) -> Mapping[StageName, int]:
+        """Return how many fragments of all runs would run if there were slots for them."""
+        counts = Counter[StageName]()
+        for run in self._runs.values():
+            counts.update(pending(run.state))
+        return counts
 
     async def some_executor(self, patience: timedelta) -> bool:
         """Wait until there is an executor; False if none came in time."""
@@ -146,25 +110,21 @@ class Dispatcher:
 
     def look(self) -> None:
         """Give up the members that have been out of touch for too long by now."""
-        self._happens(m.Passed(self._clock.now()))
+        self._roster.look()
 
     # -- streams ---------------------------------------------------------------------------------
 
     def connected(self, hello: Hello) -> Line:
         """Take on a stream; what is to be sent on it comes into its outbox."""
-        line = Line(m.StreamId(next(self._numbers)))
-        self._lines[line.number] = line
-        self._happens(m.Registered(hello, line.number, self._clock.now()))
-        return line
+        return self._roster.connected(hello)
 
     def heard(self, executor: str, line: Line, said: FromExecutor) -> None:
         """Take what an executor says after its first message."""
         match said:
             case Heartbeat():
-                self._happens(m.Beat(executor, line.number, said, self._clock.now()))
+                self._roster.beat(executor, line, said)
             case Draining():
-                get_logger().info("executor_draining", executor=executor)
-                self._happens(m.Drains(executor, line.number, self._clock.now()))
+                self._roster.drains(executor, line)
             case FragmentProgress():
                 self._progressed(said)
             case FragmentEnded():
@@ -174,13 +134,11 @@ class Dispatcher:
 
     def disconnected(self, executor: str, line: Line) -> None:
         """Note that a stream has ended."""
-        self._lines.pop(line.number, None)
-        self._happens(m.Broke(executor, line.number, self._clock.now()))
+        self._roster.disconnected(executor, line)
 
     def close(self) -> None:
         """End all streams."""
-        for line in self._lines.values():
-            line.close()
+        self._roster.close()
 
     # -- runs ------------------------------------------------------------------------------------
 
@@ -191,9 +149,8 @@ class Dispatcher:
         known = replace(state, severed=self._severed.at(self._loop.time()))
         run = ActiveRun(name, known, launch_of, changed, self._loop.create_future())
         self._runs[name] = run
-        for executor, member in self._members.of.items():
-            if member.open:
-                self.apply(run, e.ExecutorCame(executor))
+        for executor in self._roster.open:
+            self.apply(run, e.ExecutorCame(executor))
         return run
 
     def apply(self, run: ActiveRun, event: e.Event) -> None:
@@ -213,8 +170,8 @@ class Dispatcher:
         self._runs.pop(run.name, None)
         for attempt in self._occupied.of(run.name):
             self._lose(attempt)
-        for executor in self._members.of:
-            self._send(executor, ForgetJob(run.name.run_id, run.name.attempt))
+        for executor in self._roster:
+            self._roster.send(executor, ForgetJob(run.name.run_id, run.name.attempt))
         self._assign_soon()
 
     async def quiet(self, run: ActiveRun, patience: timedelta) -> None:
@@ -238,24 +195,20 @@ class Dispatcher:
             case e.Start(which, executor):
                 self._start(run, which, executor)
             case e.Cancel(which, executor):
-                self._send(executor, CancelFragment(run.name.of(which)))
+                self._roster.send(executor, CancelFragment(run.name.of(which)))
             case _:
                 if not run.over.done():
                     run.over.set_result(action)
 
     def _start(self, run: ActiveRun, which: Try, executor: str) -> None:
-        addresses = {
-            name: (member.hello.host, member.hello.port)
-            for name, member in self._members.of.items()
-        }
         self._occupied.take(run.name.of(which), executor)
         if which.attempt > 1:
             setback = run.state.fragments[which.fragment].setback
             self.counts.fragment_retried(which.fragment.stage.value, setback)
         if executor not in run.executors:
             run.executors.append(executor)
-        launch = run.launch_of(run.state, which, addresses)
-        self._send(executor, replace(launch, spool_key=self._spool_key_of(run.name)))
+        launch = run.launch_of(run.state, which, self._roster.addresses())
+        self._roster.send(executor, replace(launch, spool_key=self._spool_key_of(run.name)))
 
     def _spool_key_of(self, run: RunName) -> bytes:
         """Return the key that only executors which work for a run attempt are given."""
@@ -282,7 +235,8 @@ class Dispatcher:
         if isinstance(outcome, FragmentFailed):
             self._log_failure(ended, outcome)
             if outcome.cause is Cause.TRANSIENT:
-                self._pause(run, which.fragment)
+                pause = run.pause(which.fragment, self._loop.time())
+                self._loop.call_later(pause, self._assign_soon)
             if outcome.fetch is not None:
                 lost = frozenset(try_of(one) for one in outcome.fetch.attempts)
                 cut_from = self._cut_from(run, which, outcome.fetch)
@@ -294,7 +248,7 @@ class Dispatcher:
         One whose stream is broken is about to be lost, and what it holds with it.
         """
         fragment = run.state.fragments.get(which.fragment)
-        holder = self._members.of.get(fault.executor_id)
+        holder = self._roster.of.get(fault.executor_id)
         if not fault.unreachable or holder is None or holder.broken_at is not None:
             return None
         if fragment is None or fragment.running is None or not fragment.is_running(which):
@@ -313,44 +267,18 @@ class Dispatcher:
             message=outcome.error.message,
         )
 
-    def _pause(self, run: ActiveRun, key: FragmentKey) -> None:
-        """Let some time pass before what failed for a moment is tried again."""
-        failures = run.state.fragments[key].failures if key in run.state.fragments else 0
-        pause = min(_FIRST_PAUSE_S * 2**failures, _LONGEST_PAUSE_S)
-        run.paused[key] = self._loop.time() + pause
-        self._loop.call_later(pause, self._assign_soon)
-
     def _run_of(self, attempt: AttemptId) -> ActiveRun | None:
         return self._runs.get(run_of(attempt))
 
     # -- members ---------------------------------------------------------------------------------
 
-    def _happens(self, event: m.Event) -> None:
-        self._members, actions = m.step(self._members, event, self._timing.patience)
-        for action in actions:
-            self._do(action)
-
-    def _do(self, action: m.Action) -> None:
-        match action:
-            case m.Admit(executor, stream):
-                get_logger().info("executor_registered", executor=executor)
-                self._lines[stream].send(Welcome(self._timing.heartbeat))
-            case m.Refuse(stream, code, message):
-                get_logger().warning("executor_refused", code=code, message=message)
-                self._lines[stream].send(Refusal(code, message))
-                self._lines[stream].close()
-            case m.Close(stream):
-                if stream in self._lines:
-                    self._lines[stream].close()
+    def _changed(self, change: Change) -> None:
+        match change:
             case m.Joined(hello):
                 self._joined(hello)
             case m.Returned(hello):
                 self._returned(hello)
-            case m.Gone(executor, why, planned):
-                if planned:
-                    get_logger().info("executor_left", executor=executor, why=why)
-                else:
-                    get_logger().warning("executor_lost", executor=executor, why=why)
+            case m.Gone(executor, why):
                 self._gone(executor, why)
 
     def _joined(self, hello: Hello) -> None:
@@ -375,8 +303,8 @@ class Dispatcher:
 
     def _gone(self, executor: str, why: str) -> None:
         self._severed.forget(executor)
-        for other in self._members.of:
-            self._send(other, PeerGone(executor))
+        for other in self._roster:
+            self._roster.send(other, PeerGone(executor))
         for attempt in self._occupied.on(executor):
             self._lose(attempt)
         for run in list(self._runs.values()):
@@ -395,13 +323,7 @@ class Dispatcher:
                 before = newest.get(attempt.run_id, 0)
                 newest[attempt.run_id] = max(before, attempt.run_attempt)
         for run_id, run_attempt in newest.items():
-            self._send(hello.executor_id, ForgetJob(run_id, run_attempt))
-
-    def _send(self, executor: str, said: ToExecutor) -> None:
-        """Send on the newest stream; what is lost with it shows when the executor is back."""
-        member = self._members.of.get(executor)
-        if member is not None and member.stream in self._lines:
-            self._lines[member.stream].send(said)
+            self._roster.send(hello.executor_id, ForgetJob(run_id, run_attempt))
 
     # -- slots -----------------------------------------------------------------------------------
 
@@ -412,34 +334,19 @@ class Dispatcher:
 
     def _assign(self) -> None:
         try:
-            if any(self._is_free(name, member) for name, member in self._members.of.items()):
-                self._give_out(self._seats())
+            if self._roster.has_free(self._occupied):
+                self._give_out(self._roster.seats(self._occupied))
         finally:
             self._assigning = False  # only now: what is given out makes nothing else ready
 
-    def _is_free(self, name: str, member: m.Member) -> bool:
-        return self._occupied.taken(name) < member.hello.slots and member.open
-
     def _give_out(self, seats: list[Seat]) -> None:
         active = {str(index): run for index, run in enumerate(self._runs.values())}
-        wishes = [self._wish(job, run) for job, run in active.items()]
+        now = self._loop.time()
+        wishes = [run.wish(job, now) for job, run in active.items()]
         for grant in assign(seats, wishes):
             run = active[grant.job]
             if run.state.phase not in FINAL:
                 self.apply(run, e.Granted(grant.key, grant.executor))
-
-    def _seats(self) -> list[Seat]:
-        return [
-            Seat(name, member.hello.slots, max(member.hello.slots - self._occupied.taken(name), 0))
-            for name, member in self._members.of.items()
-            if member.open
-        ]
-
-    def _wish(self, job: str, run: ActiveRun) -> Wish:
-        now = self._loop.time()
-        run.paused = {key: until for key, until in run.paused.items() if until > now}
-        able = ready(run.state, but=run.paused)
-        return Wish(job, run.state.busy, able, may_run_on(run.state))
 
 
 def _of_run(name: RunName, attempts: tuple[AttemptId, ...]) -> frozenset[Try]:

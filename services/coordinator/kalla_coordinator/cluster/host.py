@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from kalla_coordinator.cluster import events as e
+from kalla_coordinator.cluster.active import ActiveRun
 from kalla_coordinator.cluster.attempts import Try
-from kalla_coordinator.cluster.dispatch import ActiveRun, Dispatcher
+from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.gathered import gather, outcome, rows_in
 from kalla_coordinator.cluster.holder import Holder, holding
 from kalla_coordinator.cluster.layout import Room, Shape, first_buckets

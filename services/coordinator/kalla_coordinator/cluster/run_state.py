@@ -201,16 +201,23 @@ def ready(state: RunState, but: Container[FragmentKey] = ()) -> Iterator[Ready]:
     Args:
         but: fragments that are left out.
     """
+    for stage in pending(state):
+        unable = of_no_use(state, stage)
+        for *_, number in state.sums.idle[stage]:
+            key = FragmentKey(stage, number)
+            if key not in but:
+                yield _ready(state, key, unable)
+
+
+def pending(state: RunState) -> Mapping[StageName, int]:
+    """Return how many fragments would run if there were slots, by stage; none where it is none."""
     if state.phase in FINAL:
-        return
-    for stage in StageName:
-        idle = state.sums.idle[stage]
-        if idle and wanted(state, stage) and inputs_available(state, stage):
-            unable = of_no_use(state, stage)
-            for *_, number in idle:
-                key = FragmentKey(stage, number)
-                if key not in but:
-                    yield _ready(state, key, unable)
+        return {}
+    return {
+        stage: len(idle)
+        for stage, idle in state.sums.idle.items()
+        if idle and wanted(state, stage) and inputs_available(state, stage)
+    }
 
 
 def may_run_on(state: RunState) -> frozenset[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from kalla_coordinator.cluster.dispatch import ActiveRun
+from kalla_coordinator.cluster.active import ActiveRun
 from kalla_coordinator.cluster.gathered import warned_ahead
 from kalla_coordinator.cluster.progress import shares, summed_up
 from kalla_coordinator.cluster.run_state import Phase

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from kalla_coordinator.cluster.attempts import StageName
 from kalla_coordinator.cluster.members import MemberState
 from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_core.engine.progress import Progress, Stage
@@ -116,6 +117,10 @@ class CoordinatorMetrics:
         """Let whoever reads the metrics see the executors as they are then."""
         self._cluster.show(infos)
 
+    def show_pending(self, pending: Callable[[], Mapping[StageName, int]]) -> None:
+        """Let whoever reads the metrics see what waits for slots then."""
+        self._cluster.show_pending(pending)
+
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -138,8 +143,16 @@ class _ClusterMetrics:
         self._busy = Gauge(
             "kalla_slots_busy", "Slots in which a fragment runs, as they tell.", registry=own
         )
+        self._pending = Gauge(
+            "kalla_fragments_pending",
+            "Fragments that would run if there were slots for them.",
+            ["stage"],
+            registry=own,
+        )
         for state in MemberState:
             self._executors.labels(state.value)
+        for stage in StageName:
+            self._pending.labels(stage.value)
 
     def show(self, infos: Callable[[], Sequence[ExecutorInfo]]) -> None:
         for state in MemberState:
@@ -147,8 +160,18 @@ class _ClusterMetrics:
         self._slots.set_function(lambda: sum(one.slots for one in infos()))
         self._busy.set_function(lambda: sum(one.slots_busy for one in infos()))
 
+    def show_pending(self, pending: Callable[[], Mapping[StageName, int]]) -> None:
+        for stage in StageName:
+            self._pending.labels(stage.value).set_function(_pending_of(stage, pending))
+
 
 def _number_of(
     state: MemberState, infos: Callable[[], Sequence[ExecutorInfo]]
 ) -> Callable[[], float]:
     return lambda: Tally(one.state for one in infos())[state.value]
+
+
+def _pending_of(
+    stage: StageName, pending: Callable[[], Mapping[StageName, int]]
+) -> Callable[[], float]:
+    return lambda: pending().get(stage, 0)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_coordinator.cluster import events as e
+from kalla_coordinator.cluster.active import ActiveRun
 from kalla_coordinator.cluster.attempts import RetryPolicy
-from kalla_coordinator.cluster.dispatch import ActiveRun, Dispatcher
+from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.layout import Room, Shape
 from kalla_coordinator.cluster.run_state import FINAL, Setup, begun
 from kalla_coordinator.cluster.works import RunName

@@ -9,7 +9,7 @@ import pytest
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster.attempts import FragmentKey, RetryPolicy, StageName, Try
 from kalla_coordinator.cluster.layout import Room, Shape
-from kalla_coordinator.cluster.run_state import Phase, RunState, Setup, begun, ready
+from kalla_coordinator.cluster.run_state import Phase, RunState, Setup, begun, pending, ready
 from kalla_coordinator.cluster.stages import step
 from kalla_core.errors import (
     Cancelled,
@@ -102,6 +102,22 @@ def test_joins_are_laid_out_once_both_sides_are_read() -> None:
     assert before == [LEFT_SCAN, RIGHT_SCAN]
     assert run.state.phase is Phase.JOINING
     assert run.ready == [FIRST_JOIN, SECOND_JOIN]
+
+
+def test_what_waits_for_slots_is_counted_by_stage_while_it_could_run() -> None:
+    run = Run(setup())
+
+    at_first = pending(run.state)
+    one_under_way = pending(run.granted(LEFT_SCAN).state)
+    all_under_way = pending(run.granted(RIGHT_SCAN, "b").state)
+    joining = pending(run.ended(LEFT_SCAN, scanned()).ended(RIGHT_SCAN, scanned()).state)
+    over = pending(run.done(FIRST_JOIN).done(SECOND_JOIN).state)
+
+    assert at_first == {StageName.SCAN: 2}
+    assert one_under_way == {StageName.SCAN: 1}
+    assert all_under_way == {}
+    assert joining == {StageName.JOIN: 2}
+    assert over == {}
 
 
 def test_a_run_is_written_when_the_last_join_is_done() -> None:
