@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator
-from functools import cache
+from copy import deepcopy
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
+from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.settings.declare import load, variables_of
-from tests.support.deployed import DEPLOY, KINDS, READ_BY_LIBRARIES, exposed_ports
+from tests.support.deployed import DEPLOY, KINDS, READ_BY_LIBRARIES, document, exposed_ports
 
-OVERLAYS = ("dev", "production")
+OVERLAYS = ("dev", "production", "keda")
 VERSIONS = ("1.31", "1.34", "1.36")
+CUSTOM = {
+    (one["apiVersion"], one["kind"]): one["schema"]
+    for one in map(document, sorted((Path(__file__).parent / "schemas").glob("*.yaml")))
+}
 PORT_OF = {"http": {8080, 8081}, "grpc": {50050}, "results": {50053}, "flight": {50051}}
 PORT_OF |= {"health": {50052}, "postgres": {5432}}
 
@@ -50,6 +58,35 @@ def objects(
     return rendered(request.param, folder)
 
 
+def custom_objects() -> list[dict[str, Any]]:
+    """What the files say to operators: the kinds whose schemas Kubernetes does not have."""
+    found = [
+        one
+        for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml"))
+        for one in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        if one["apiVersion"].partition("/")[0] in {of for of, _ in map(_group_and_kind, CUSTOM)}
+    ]
+    assert {(one["apiVersion"], one["kind"]) for one in found} == set(CUSTOM)
+    return found
+
+
+def _group_and_kind(key: tuple[str, str]) -> tuple[str, str]:
+    return key[0].partition("/")[0], key[1]
+
+
+def strict(schema: Any) -> Any:
+    """The schema, refusing fields that it does not name, as the API server does."""
+    if isinstance(schema, list):
+        return [strict(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: strict(one) for name, one in schema.items()}
+    if "properties" in schema and isinstance(schema["properties"], dict):
+        free = schema.get("x-kubernetes-preserve-unknown-fields") or not schema["properties"]
+        found.setdefault("additionalProperties", bool(free))
+    return found
+
+
 def pods(objects: tuple[dict[str, Any], ...]) -> Iterator[tuple[str, dict[str, Any]]]:
     for one in objects:
         if one["kind"] in ("Deployment", "StatefulSet"):
@@ -71,7 +108,27 @@ def test_every_object_is_valid_for_versions_that_are_in_use(
     objects: tuple[dict[str, Any], ...], version: str
 ) -> None:
     for one in objects:
-        kubernetes_validate.validate(one, version, strict=True)
+        if (one["apiVersion"], one["kind"]) not in CUSTOM:
+            kubernetes_validate.validate(one, version, strict=True)
+
+
+def test_what_operators_read_is_valid_by_their_own_schemas() -> None:
+    for one in custom_objects():
+        jsonschema.validate(one, strict(CUSTOM[one["apiVersion"], one["kind"]]))
+
+
+@pytest.mark.parametrize("path", [("spec", "triggers"), ("spec", "scaleTargetRef", "name")])
+def test_an_object_of_an_operator_without_what_it_needs_is_not_valid(path: tuple[str, ...]) -> None:
+    one = next(one for one in custom_objects() if one["kind"] == "ScaledObject")
+    *upper, last = path
+    broken = deepcopy(one)
+    reduce(dict.__getitem__, upper, broken).pop(last)
+    misspelt = deepcopy(one)
+    reduce(dict.__getitem__, upper, misspelt)[last.swapcase()] = "no such field"
+
+    for wrong in (broken, misspelt):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, strict(CUSTOM[one["apiVersion"], one["kind"]]))
 
 
 def test_no_pod_runs_as_root_or_can_write_its_root_and_memory_is_reserved_whole(
@@ -158,3 +215,46 @@ def test_pods_carry_the_label_by_which_the_policies_find_them(
         if one["kind"] in ("Deployment", "StatefulSet"):
             labels = one["spec"]["template"]["metadata"]["labels"]
             assert labels["app.kubernetes.io/part-of"] == "kalla", one["metadata"]["name"]
+
+
+def test_executors_are_scaled_by_a_metric_of_the_coordinator_to_the_slots_that_each_has() -> None:
+    scaled = next(one for one in custom_objects() if one["kind"] == "ScaledObject")
+    (trigger,) = scaled["spec"]["triggers"]
+    (autoscaler,) = yaml.safe_load_all(
+        (DEPLOY / "kubernetes/overlays/production/autoscale.yaml").read_text(encoding="utf-8")
+    )
+    external = next(one["external"] for one in autoscaler["spec"]["metrics"] if "external" in one)
+    (served,) = document(DEPLOY / "prometheus" / "adapter.yaml")["externalRules"]
+    base = document(DEPLOY / "kubernetes" / "base" / "kustomization.yaml")
+    settings = {one["name"]: one["literals"] for one in base["configMapGenerator"]}
+    (slots,) = (value for value in settings["executor"] if value.startswith("KALLA_SLOTS="))
+
+    threshold = {trigger["metadata"]["threshold"], external["target"]["averageValue"]}
+
+    assert threshold == {slots.partition("=")[2]}
+    assert external["metric"]["name"] == served["name"]["as"]
+    assert trigger["metadata"]["query"] == served["metricsQuery"]
+    asked = set(re.findall(r"kalla_\w+", served["metricsQuery"] + served["seriesQuery"]))
+    metrics = CoordinatorMetrics()
+    metrics.show_executors(lambda: ())
+    assert asked <= {one.name for metric in metrics.registry.collect() for one in metric.samples}
+    assert {scaled["spec"]["scaleTargetRef"]["name"], autoscaler["metadata"]["name"]} == {
+        "executor"
+    }
+
+
+def test_every_monitor_finds_a_service_and_a_port_that_answers_metrics() -> None:
+    folder = DEPLOY.parent / "deploy" / "kubernetes" / "base"
+    there = [
+        one
+        for path in sorted(folder.glob("*.yaml"))
+        for one in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    ]
+    services = {one["metadata"]["name"]: one for one in there if one["kind"] == "Service"}
+
+    for monitor in (one for one in custom_objects() if one["kind"] == "ServiceMonitor"):
+        service = services[monitor["metadata"]["name"]]
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        assert wanted <= service["metadata"]["labels"].items()
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}

@@ -103,12 +103,14 @@ async def test_fragments_wait_where_executors_are_busy_and_none_once_the_run_is_
 ) -> None:
     metrics = CoordinatorMetrics()
     waiting: list[float] = []
+    wanted: list[float] = []
     async with small_cluster(tmp_path / "spools", counts=metrics) as (dispatcher, executors):
-        metrics.show_pending(dispatcher.pending)
+        metrics.show_work(dispatcher.pending, dispatcher.taken)
 
         def looks(launch: Launch) -> None:
             if isinstance(launch.work, ScanWork):
                 waiting.append(_pending(metrics, "scan"))
+                wanted.append(_gauge(metrics, "kalla_slots_wanted"))
 
         executors[0].sabotage = executors[1].sabotage = looks
         await run_on(dispatcher, given(tmp_path).recipe(), tmp_path / "out")
@@ -116,7 +118,14 @@ async def test_fragments_wait_where_executors_are_busy_and_none_once_the_run_is_
 
     assert max(waiting) == SCANS - len(executors)
     assert waiting[-1] == left == 0
+    # Those that run and those that wait, but for what ended before an executor looked.
+    assert SCANS - len(executors) < max(wanted) <= SCANS
+    assert _gauge(metrics, "kalla_slots_wanted") == 0
 
 
 def _pending(metrics: CoordinatorMetrics, stage: str) -> float:
-    return scraped(metrics.render().decode())[f"kalla_fragments_pending{{stage={stage}}}"]
+    return _gauge(metrics, f"kalla_fragments_pending{{stage={stage}}}")
+
+
+def _gauge(metrics: CoordinatorMetrics, name: str) -> float:
+    return scraped(metrics.render().decode())[name]

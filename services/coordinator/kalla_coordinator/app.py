@@ -218,7 +218,7 @@ async def coordinator(
         places = Places(settings.max_jobs, settings.queue_limit)
         dispatcher = await stack.enter_async_context(_dispatching(settings, metrics))
         metrics.show_executors(dispatcher.infos)
-        metrics.show_pending(dispatcher.pending)
+        metrics.show_work(dispatcher.pending, dispatcher.taken)
         cluster = HostSettings(settings.executor_wait, allowed.access, start, host)
         engines = Engines(
             host, ClusterHost(dispatcher, cluster), dispatcher, settings.smallest_cluster_bytes

@@ -113,7 +113,7 @@ def test_executors_are_shown_as_they_are_when_somebody_looks() -> None:
 def test_what_waits_for_slots_is_shown_as_it_is_when_somebody_looks() -> None:
     metrics = CoordinatorMetrics()
     waiting: dict[StageName, int] = {}
-    metrics.show_pending(lambda: waiting)
+    metrics.show_work(lambda: waiting, lambda: 3)
 
     before = shown(metrics)
     waiting[StageName.JOIN] = 7
@@ -124,3 +124,4 @@ def test_what_waits_for_slots_is_shown_as_it_is_when_somebody_looks() -> None:
     assert {stage: after[stage] for stage in stages if after[stage]} == {
         "kalla_fragments_pending{stage=join}": 7
     }
+    assert (before["kalla_slots_wanted"], after["kalla_slots_wanted"]) == (3, 10)

@@ -87,6 +87,10 @@ class Dispatcher:
             counts.update(pending(run.state))
         return counts
 
+    def taken(self) -> int:
+        """Return how many slots fragments have, told of by their executors or not."""
+        return len(self._occupied.where)
+
     async def some_executor(self, patience: timedelta) -> bool:
         """Wait until there is an executor; False if none came in time."""
         until = self._loop.time() + patience.total_seconds()

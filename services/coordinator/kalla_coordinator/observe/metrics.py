@@ -117,9 +117,11 @@ class CoordinatorMetrics:
         """Let whoever reads the metrics see the executors as they are then."""
         self._cluster.show(infos)
 
-    def show_pending(self, pending: Callable[[], Mapping[StageName, int]]) -> None:
-        """Let whoever reads the metrics see what waits for slots then."""
-        self._cluster.show_pending(pending)
+    def show_work(
+        self, pending: Callable[[], Mapping[StageName, int]], taken: Callable[[], int]
+    ) -> None:
+        """Let whoever reads the metrics see what waits for slots then, and what has one."""
+        self._cluster.show_work(pending, taken)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -149,6 +151,11 @@ class _ClusterMetrics:
             ["stage"],
             registry=own,
         )
+        self._wanted = Gauge(
+            "kalla_slots_wanted",
+            "Slots that all fragments would take which have one or wait for one.",
+            registry=own,
+        )
         for state in MemberState:
             self._executors.labels(state.value)
         for stage in StageName:
@@ -160,9 +167,12 @@ class _ClusterMetrics:
         self._slots.set_function(lambda: sum(one.slots for one in infos()))
         self._busy.set_function(lambda: sum(one.slots_busy for one in infos()))
 
-    def show_pending(self, pending: Callable[[], Mapping[StageName, int]]) -> None:
+    def show_work(
+        self, pending: Callable[[], Mapping[StageName, int]], taken: Callable[[], int]
+    ) -> None:
         for stage in StageName:
             self._pending.labels(stage.value).set_function(_pending_of(stage, pending))
+        self._wanted.set_function(lambda: taken() + sum(pending().values()))
 
 
 def _number_of(
