@@ -25,11 +25,13 @@ from tests.support.evidence import commit_evidence
 from tests.support.machine import stretched
 from tests.support.runs import run_in_process
 from tests.support.tables import Reconciliation
+from tests.support.workbook import read_workbook
 
 GUEST = "a-good-token"
 ROWS = "/api/jobs/run-1/evidence/matched"
 ARROW = "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"
+EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @pytest.fixture
@@ -45,15 +47,18 @@ def stored(api: Served) -> pa.Table:
 
 
 async def test_rows_come_in_the_format_that_the_client_accepts(api: Served) -> None:
-    formats = ("application/json", "text/csv", PARQUET, ARROW)
+    formats = ("application/json", "text/csv", PARQUET, ARROW, EXCEL)
     answers = [await api.http.get(ROWS, headers={"Accept": one}) for one in formats]
 
-    as_json, as_csv, as_parquet, as_arrow = answers
+    as_json, as_csv, as_parquet, as_arrow, as_excel = answers
     assert [one.headers["content-type"].split(";")[0] for one in answers] == list(formats)
     assert [row["run"] for row in as_json.json()] == ["run-1"] * 3
     assert [row["run"] for row in csv.DictReader(io.StringIO(as_csv.text))] == ["run-1"] * 3
     assert pq.read_table(io.BytesIO(as_parquet.content)).equals(stored(api))
     assert pa.ipc.open_stream(as_arrow.content).read_all().equals(stored(api))
+    assert [row[-1] for row in read_workbook(as_excel.content)["matched"].values()[1:]] == [
+        "run-1"
+    ] * 3
 
 
 async def test_every_door_knows_the_match_that_a_row_belongs_to(

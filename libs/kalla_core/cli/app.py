@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kalla_core.cli.answers_app import answer_commands
 from kalla_core.cli.remote_app import EvidenceMode, Quiet, remote_commands
 
 if TYPE_CHECKING:
@@ -285,4 +286,5 @@ def _carry_out(action: Callable[[], ExitCode], debug: bool) -> None:
     raise typer.Exit(guarded(action, debug=debug))
 
 
+answer_commands(app, _carry_out)
 remote_commands(app, _carry_out)

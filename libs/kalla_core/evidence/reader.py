@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
@@ -45,6 +45,11 @@ class Evidence:
     _files: dict[str, _OpenFile]
     _held: ExitStack
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs, as `matched.parquet`, in the order of the metadata."""
+        return tuple(dict.fromkeys(PurePosixPath(name).parts[0] for name in self._files))
+
     def has(self, output: str) -> bool:
         """Whether there is such an output; complete evidence has all three."""
         return bool(self.parts(output))
@@ -58,16 +63,20 @@ class Evidence:
         return sum(part.rows.metadata.num_rows for part in self._opened(output))
 
     def batches(
-        self, output: str, limit: int | None = None, holds: Callable[[int], None] | None = None
+        self,
+        output: str,
+        limit: int | None = None,
+        holds: Callable[[int], None] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of an output, or the first `limit` of them, in batches of few bytes.
 
         Args:
-            holds: see `read_rows`.
+            holds: see `read_rows`; likewise `columns`.
         """
         left = self.rows(output) if limit is None else limit
         for part in self._opened(output):
-            for batch in read_rows(part.rows, part.schema, left, holds):
+            for batch in read_rows(part.rows, part.schema, left, holds, columns):
                 left -= batch.num_rows
                 yield batch
             if left <= 0:

@@ -9,7 +9,7 @@ it holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,7 @@ def read_rows(
     schema: pa.Schema,
     limit: int | None = None,
     holds: Callable[[int], None] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file, or the first `limit` of them, of which few more are decoded.
 
@@ -47,13 +48,17 @@ def read_rows(
         file: opened so that what `folded` returns comes in dictionaries.
         schema: of the rows.
         holds: is told how many bytes the rows take that are cut into batches next.
+        columns: the only ones to read, in this order; all by default.
     """
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
     left = file.metadata.num_rows if limit is None else limit
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
         most = min(_fitting(group.total_byte_size / max(group.num_rows, 1)), max(left, 1))
-        for batch in file.iter_batches(most, row_groups=[number]):
-            wanted = batch.slice(0, left)
+        for batch in file.iter_batches(most, row_groups=[number], columns=columns):
+            # Columns are told by their beginning up to a dot: others may have come with them.
+            wanted = batch.select(schema.names).slice(0, left)
             if holds is not None:
                 holds(batch.nbytes)
             for start, end in _pieces(wanted):

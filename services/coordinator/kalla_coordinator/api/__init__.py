@@ -9,7 +9,7 @@
     http         the application: routes, errors, the OpenAPI description
     job_routes, evidence_routes, inspect_routes, operate_routes
     bodies       requests, bounded      streams     answers that come in pieces
-    encode       rows as JSON, CSV, Parquet or Arrow; rows_json the first of them
+    accept       the format of rows that a client likes best
     answers      errors as answers      documents   the schemas of the description
     docs         the page at /docs
 

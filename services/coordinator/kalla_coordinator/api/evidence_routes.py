@@ -9,13 +9,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from kalla_coordinator.api.accept import accepted
 from kalla_coordinator.api.answers import plain_error
 from kalla_coordinator.api.budget import Claim
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import errors
-from kalla_coordinator.api.encode import Format, accepted, encoded
 from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
 from kalla_coordinator.api.streams import StreamedResponse, in_threads
+from kalla_core.answers.encode import Format, encoded
 from kalla_core.errors import EvidenceGone
 from kalla_core.evidence.metadata import to_json
 from kalla_core.evidence.reader import Evidence
@@ -60,9 +61,10 @@ def evidence_routes(api: Api) -> APIRouter:
         set: EvidenceSet,
         limit: Annotated[int | None, Query(ge=1, le=MAX_LIMIT)] = None,
     ) -> Response:
-        """Fetch the rows of an output as JSON, CSV, Parquet or Arrow, by the `Accept` header.
+        """Fetch the rows of an output as JSON, CSV, Parquet, Arrow or Excel, as `Accept` says.
 
-        Rows are streamed. In JSON, decimals, dates and times are text, so that amounts stay exact.
+        Rows are streamed. In JSON, decimals, dates and times are text, so that amounts stay exact;
+        in Excel numbers are text where they have more digits than it keeps.
         """
         chosen = accepted(request.headers.get("accept"))
         if chosen is None:
@@ -72,7 +74,7 @@ def evidence_routes(api: Api) -> APIRouter:
 
         def pieces(claim: Claim) -> Iterator[bytes]:
             batches = evidence.batches(set.output, limit, claim.count)
-            return encoded(chosen, evidence.schema(set.output), batches)
+            return encoded(chosen, evidence.schema(set.output), batches, set.value)
 
         stream = await streamed(evidence, pieces, streaming_bytes(evidence, set))
         return StreamedResponse(stream, _CONTENT_TYPES.get(chosen, chosen.value))
@@ -127,6 +129,7 @@ _ROWS: dict[str, Any] = {
         Format.CSV.value: {"schema": {"type": "string"}},
         Format.PARQUET.value: {"schema": {"type": "string", "format": "binary"}},
         Format.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
+        Format.XLSX.value: {"schema": {"type": "string", "format": "binary"}},
     },
 }
 _METADATA: dict[str, Any] = {

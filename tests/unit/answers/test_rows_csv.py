@@ -10,7 +10,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from kalla_coordinator.api.encode import Format, encoded
+from kalla_core.answers.encode import Format, encoded
 
 FAR = 2**62
 COLUMNS = {

@@ -8,7 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_coordinator.api.rows_json import json_texts
+from kalla_core.answers.rows_json import json_texts
+
+FORMULA_LIKE = r"^[=+\-@\t\r\n\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
+"""What begins like this is taken for a formula by some spreadsheet, or may be."""
+
+_PLAIN_NUMBER = r"^[+\-]?[0-9]+([.,][0-9]+)?$"
 
 
 def csv_type(kind: pa.DataType) -> pa.DataType:
@@ -21,6 +26,20 @@ def csv_column(column: pa.Array) -> pa.Array:
     if pa.types.is_nested(column.type):
         return pc.if_else(column.is_valid(), json_texts(column), pa.scalar(None, pa.string()))
     return _hexadecimal(column) if _is_bytes(column.type) else column
+
+
+def harmless(column: pa.Array) -> pa.Array:
+    """Return a column of CSV with `'` before text that a spreadsheet would take for a formula.
+
+    What is a plain number, `-5.00`, stays.
+    """
+    if not pa.types.is_string(column.type):
+        return column
+    risky = pc.match_substring_regex(column, FORMULA_LIKE).fill_null(False)
+    if not pc.any(risky).as_py():
+        return column
+    risky = pc.and_not(risky, pc.match_substring_regex(column, _PLAIN_NUMBER).fill_null(False))
+    return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:

@@ -1,0 +1,9 @@
+"""What is made of evidence for people and for other programs.
+
+selection   some rows and columns of an output, as batches
+encode      rows in a format, as a stream: CSV, JSON, Parquet, Arrow, Excel
+rows_csv    ... columns as CSV can have them     rows_json   ... rows as JSON objects
+xlsx/       ... workbooks, streamed
+
+All of it reads evidence through `kalla_core.evidence.reader`, in bounded memory.
+"""

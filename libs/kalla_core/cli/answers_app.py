@@ -1,0 +1,92 @@
+"""The commands that read evidence, and their flags: declarations only, as in `app`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kalla_core.cli.remote_app import CarryOut, Debug
+
+if TYPE_CHECKING:
+    from kalla_core.cli.failures import ExitCode
+
+Evidence = Annotated[
+    str, typer.Argument(metavar="OUT", help="The evidence: a folder or s3://bucket/prefix.")
+]
+
+
+def answer_commands(app: typer.Typer, carry_out: CarryOut) -> None:
+    """Add the commands to an application; `carry_out` ends the process with their exit code."""
+    _add_export(app, carry_out)
+
+
+def _add_export(app: typer.Typer, carry_out: CarryOut) -> None:
+    @app.command()
+    def export(
+        out: Evidence,
+        csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+        xlsx: Annotated[
+            bool, typer.Option("--xlsx", help="As an Excel workbook, a sheet for each set.")
+        ] = False,
+        parquet: Annotated[bool, typer.Option("--parquet", help="As Parquet.")] = False,
+        arrow: Annotated[bool, typer.Option("--arrow", help="As an Arrow stream.")] = False,
+        sets: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--set",
+                metavar="SET",
+                help="matched, unmatched_left, unmatched_right, or another that there is. Excel "
+                "takes several, and all by default.",
+            ),
+        ] = None,
+        reasons: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--reason",
+                metavar="CODE",
+                help="Only rows with this reason, as key_not_found. May be repeated.",
+            ),
+        ] = None,
+        columns: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--columns",
+                metavar="NAME,NAME",
+                help="Only these columns, in this order. May be repeated, for names with commas "
+                "as a JSON array.",
+            ),
+        ] = None,
+        output: Annotated[
+            Path | None,
+            typer.Option(
+                "--output", "-o", metavar="FILE", help="Where to. [default: standard output]"
+            ),
+        ] = None,
+        raw: Annotated[
+            bool,
+            typer.Option(
+                "--raw",
+                help="Leave text in CSV as it is, also where a spreadsheet takes it for a formula.",
+            ),
+        ] = False,
+        debug: Debug = False,
+    ) -> None:
+        """Write rows of the evidence OUT in another format, amounts exact."""
+
+        def action() -> ExitCode:
+            from kalla_core.cli.export import ExportFlags, export
+
+            chosen = {"csv": csv, "xlsx": xlsx, "parquet": parquet, "arrow": arrow}
+            flags = ExportFlags(
+                formats=tuple(name for name, wanted in chosen.items() if wanted),
+                sets=tuple(sets or ()),
+                reasons=tuple(reasons or ()),
+                columns=tuple(columns or ()),
+                output=output,
+                raw=raw,
+            )
+            return export(out, flags)
+
+        carry_out(action, debug)
