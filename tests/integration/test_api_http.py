@@ -2,6 +2,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -288,6 +289,38 @@ async def test_the_page_of_the_api_needs_nothing_from_elsewhere(api: Served) -> 
     assert "://" not in page.replace("http://app.example", "").replace("postgres://", "").replace(
         "^https?://", ""
     )
+
+
+async def test_every_call_has_a_name_that_programs_made_from_the_description_keep(
+    api: Served,
+) -> None:
+    paths = (await api.http.get("/openapi.json")).json()["paths"]
+    calls = {
+        f"{method.upper()} {path}": one["operationId"]
+        for path, methods in paths.items()
+        for method, one in methods.items()
+    }
+
+    assert len(set(calls.values())) == len(calls)
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name) for name in calls.values()), calls
+    kept = {  # what was published keeps its name
+        "POST /api/jobs": "submitJob",
+        "GET /api/jobs": "listJobs",
+        "GET /api/jobs/{run_id}": "getJob",
+        "GET /api/jobs/{run_id}/events": "watchJob",
+        "POST /api/jobs/{run_id}/cancel": "cancelJob",
+        "GET /api/jobs/{run_id}/evidence/{set}": "getRows",
+        "GET /api/jobs/{run_id}/metadata": "getMetadata",
+        "GET /api/jobs/{run_id}/files/{name}": "getFile",
+        "POST /api/validate": "validateRecipe",
+        "POST /api/explain": "explainRecipe",
+        "POST /api/sources/preview": "previewSource",
+        "GET /api/executors": "listExecutors",
+        "GET /health": "getHealth",
+        "GET /ready": "getReadiness",
+        "GET /metrics": "getMetrics",
+    }
+    assert kept.items() <= calls.items()
 
 
 async def test_every_call_can_be_tried_out_on_the_page_and_nothing_else_be_reached(

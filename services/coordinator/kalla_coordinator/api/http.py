@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kalla_coordinator.api.answers import answer_errors, error_response
@@ -38,6 +39,7 @@ def application(api: Api) -> ASGIApp:
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=_operation_id,
     )
     app.router.redirect_slashes = False
     for routes in (job_routes, evidence_routes, inspect_routes, operate_routes):
@@ -46,6 +48,12 @@ def application(api: Api) -> ASGIApp:
     answer_errors(app)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return _Guarded(app, api.tokens)
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Return the name of a call for programs that are made from the description: `submitJob`."""
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 class _Guarded:

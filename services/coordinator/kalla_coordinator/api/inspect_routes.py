@@ -38,7 +38,7 @@ def inspect_routes(api: Api) -> APIRouter:
         responses={200: {"model": ValidationDocument}, **_ERRORS},
         openapi_extra={"requestBody": RECIPE_BODY},
     )
-    async def validate(request: Request) -> Response:
+    async def validate_recipe(request: Request) -> Response:
         """Check a recipe against its sources, and list everything that is wrong with it."""
         recipe = await made_of(request, _recipe_or_faults)
         if isinstance(recipe, RecipeInvalid):
@@ -50,7 +50,7 @@ def inspect_routes(api: Api) -> APIRouter:
         responses={200: {"model": ExplanationDocument}, **_ERRORS},
         openapi_extra={"requestBody": RECIPE_BODY},
     )
-    async def explain(request: Request) -> Response:
+    async def explain_recipe(request: Request) -> Response:
         """Say how a recipe would be run, and why so."""
         recipe = await made_of(request, parse_document)
         return JSONResponse(await api.inspector.ask(Kind.EXPLAIN, to_document(recipe)))
@@ -60,7 +60,7 @@ def inspect_routes(api: Api) -> APIRouter:
         responses={200: {"model": PreviewDocument}, **_ERRORS},
         openapi_extra={"requestBody": PREVIEW_BODY},
     )
-    async def preview(request: Request) -> Response:
+    async def preview_source(request: Request) -> Response:
         """Show the columns, the types and the first rows of a source, filters applied."""
         asked = await made_of(request, _preview)
         return JSONResponse(await api.inspector.ask(Kind.PREVIEW, asked))

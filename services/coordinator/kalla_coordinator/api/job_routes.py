@@ -41,7 +41,7 @@ def job_routes(api: Api) -> APIRouter:
         responses={202: {"model": AcceptedDocument}, **errors(400, 403, 409, 413, 422, 429, 503)},
         openapi_extra={"requestBody": JOB_BODY},
     )
-    async def submit(request: Request) -> Response:
+    async def submit_job(request: Request) -> Response:
         """Submit a job: its parts, or a whole recipe.
 
         It is stored before this answers. The same request again has the same answer; another

@@ -27,7 +27,7 @@ def operate_routes(api: Api) -> APIRouter:
     routes = APIRouter(tags=["operation"])
 
     @routes.get("/health", responses={200: {"model": HealthDocument}})
-    async def health() -> Response:
+    async def get_health() -> Response:
         """Say that the coordinator is alive. Needs no token."""
         return JSONResponse({"status": "ok"})
 
@@ -35,7 +35,7 @@ def operate_routes(api: Api) -> APIRouter:
         "/ready",
         responses={200: {"model": ReadinessDocument}, 503: {"model": ReadinessDocument}},
     )
-    async def ready() -> Response:
+    async def get_readiness() -> Response:
         """Say whether a job could be taken now, and if not, why. Needs no token."""
         found = await api.service.readiness()
         body = {"ready": found.ready, "reason": found.reason}
@@ -44,7 +44,7 @@ def operate_routes(api: Api) -> APIRouter:
         return JSONResponse(body, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
     @routes.get("/metrics", responses={200: _METRICS, **errors()}, response_class=Response)
-    async def metrics() -> Response:
+    async def get_metrics() -> Response:
         """Show metrics as Prometheus reads them."""
         return Response(generate_latest(api.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -53,7 +53,7 @@ def operate_routes(api: Api) -> APIRouter:
         tags=["executors"],
         responses={200: {"model": ExecutorsDocument}, **errors(503)},
     )
-    async def executors() -> Response:
+    async def list_executors() -> Response:
         """List the executors that are registered, their slots and their load."""
         listed = await api.service.executors()
         return JSONResponse({"executors": [executor_document(one) for one in listed]})
