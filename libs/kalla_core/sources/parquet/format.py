@@ -24,15 +24,25 @@ from kalla_core.sources.parquet.groups import (
     parts_of,
 )
 from kalla_core.sources.parquet.schema import conformed, unified
+from kalla_core.sources.parquet.streamed import Undecodable, streamed
+from kalla_core.sources.parquet.views import kept, plain
 from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Part, PinnedSource, Statistics
-from kalla_core.sources.store import NO_PROMISE, Promise
+from kalla_core.sources.store import Promise
 
 _PAGE_BUFFER_BYTES = 1 << 20
 _SAMPLED_ROWS = 1024
+_WORTH_STREAMING_ROWS = 65_536
 
 
 class ParquetFormat:
-    """Reads Parquet files."""
+    """Reads Parquet files.
+
+    Args:
+        streaming_rows: of a part of a file from which on it is read by DataFusion, if it can be.
+    """
+
+    def __init__(self, streaming_rows: int = _WORTH_STREAMING_ROWS) -> None:
+        self._streaming_rows = streaming_rows
 
     def shape(self, source: FileSource) -> Shape:
         """Read the footers, and a few rows to tell how large rows are."""
@@ -77,7 +87,7 @@ class ParquetFormat:
         """Read row groups that the filters do not rule out."""
         for piece in part.detail["pieces"]:
             groups = piece["row_groups"]
-            yield from _read(source, pinned, piece["file"], groups, row_filter, columns)
+            yield from self._read(source, pinned, piece["file"], groups, row_filter, columns)
 
     def pick(
         self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
@@ -85,14 +95,12 @@ class ParquetFormat:
         """Take the wanted rows out before anything is converted."""
         flags = Flags(wanted)
         for piece in part.detail["pieces"]:
-            groups, names = piece["row_groups"], pinned.schema.names
-            metadata = _footer(source, piece["file"])
-            promise = Promise(byte_ranges(metadata, groups, names), len(names))
-            with _opened(source, piece["file"], metadata, promise) as file:
-                for batch in _batches(file, groups, pinned.schema):
-                    chosen = flags.take(batch.num_rows)
-                    if chosen.any():
-                        yield conformed(batch.filter(pa.array(chosen)), pinned.schema)
+            groups = piece["row_groups"]
+            for batch in self._batches(source, piece["file"], groups, pinned.schema):
+                chosen = flags.take(batch.num_rows)
+                if chosen.any():
+                    for some in plain(kept(batch, pa.array(chosen))):
+                        yield conformed(some, pinned.schema)
             source.check_unchanged(piece["file"])
         flags.finish()
 
@@ -103,6 +111,54 @@ class ParquetFormat:
         for part in parts_of(_groups(pinned), 1):
             yield from self.read(source, pinned, part, row_filter)
 
+    def _read(
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        index: int,
+        row_groups: Sequence[int],
+        row_filter: RowFilter,
+        columns: Collection[str] | None,
+    ) -> Iterator[pa.RecordBatch | Pruned]:
+        schema = pinned.schema if columns is None else _selected(pinned.schema, columns)
+        metadata = _footer(source, index)
+        wanted = []
+        for group in row_groups:
+            bounds = bounds_of(metadata, group, row_filter.columns, pinned.schema)
+            if row_filter.may_keep(bounds):
+                wanted.append(group)
+            else:
+                yield Pruned(metadata.row_group(group).num_rows)
+        for batch in self._batches(source, index, wanted, schema, metadata):
+            for some in plain(batch):
+                if some.num_rows:
+                    yield conformed(some, schema)
+        source.check_unchanged(index)
+
+    def _batches(
+        self,
+        source: FileSource,
+        index: int,
+        row_groups: Sequence[int],
+        schema: pa.Schema,
+        metadata: pq.FileMetaData | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of some row groups of a file, text as it was decoded."""
+        metadata = metadata or _footer(source, index)
+        promise = Promise(byte_ranges(metadata, row_groups, schema.names), len(schema))
+        with source.open(index, promise) as raw, _whole(source, index):
+            found = streamed(raw, metadata, row_groups, schema, self._streaming_rows)
+            if found is not None:
+                yield from found.batches()
+                return
+            with _parquet_file(raw, metadata) as file:
+                yield from file.iter_batches(
+                    DEFAULT_BATCH_ROWS,
+                    row_groups=row_groups,
+                    columns=schema.names,
+                    use_threads=False,
+                )
+
 
 def _groups(pinned: PinnedSource) -> list[RowGroup]:
     return [
@@ -110,40 +166,6 @@ def _groups(pinned: PinnedSource) -> list[RowGroup]:
         for file, sizes in enumerate(pinned.detail["groups"])
         for index, (rows, size_bytes) in enumerate(sizes)
     ]
-
-
-def _read(
-    source: FileSource,
-    pinned: PinnedSource,
-    index: int,
-    row_groups: Sequence[int],
-    row_filter: RowFilter,
-    columns: Collection[str] | None,
-) -> Iterator[pa.RecordBatch | Pruned]:
-    schema = pinned.schema if columns is None else _selected(pinned.schema, columns)
-    metadata = _footer(source, index)
-    wanted = []
-    for group in row_groups:
-        bounds = bounds_of(metadata, group, row_filter.columns, pinned.schema)
-        if row_filter.may_keep(bounds):
-            wanted.append(group)
-        else:
-            yield Pruned(metadata.row_group(group).num_rows)
-    promise = Promise(byte_ranges(metadata, wanted, schema.names), len(schema))
-    with _opened(source, index, metadata, promise) as file:
-        for batch in _batches(file, wanted, schema):
-            if batch.num_rows:
-                yield conformed(batch, schema)
-    source.check_unchanged(index)
-
-
-def _batches(
-    file: pq.ParquetFile, row_groups: Sequence[int], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    batches: Iterator[pa.RecordBatch] = file.iter_batches(
-        DEFAULT_BATCH_ROWS, row_groups=row_groups, columns=schema.names, use_threads=False
-    )
-    return batches
 
 
 def _selected(schema: pa.Schema, columns: Collection[str]) -> pa.Schema:
@@ -156,23 +178,22 @@ def _footer(source: FileSource, index: int) -> pq.FileMetaData:
 
 
 @contextmanager
-def _opened(
-    source: FileSource,
-    index: int,
-    metadata: pq.FileMetaData | None = None,
-    promise: Promise = NO_PROMISE,
-) -> Iterator[pq.ParquetFile]:
-    with source.open(index, promise) as raw, _whole(source, index):
-        metadata = metadata or pq.read_metadata(raw)
-        with pq.ParquetFile(
-            raw,
-            metadata=metadata,
-            read_dictionary=few_valued(metadata),
-            buffer_size=_PAGE_BUFFER_BYTES,
-            pre_buffer=False,
-            page_checksum_verification=True,
-        ) as file:
+def _opened(source: FileSource, index: int) -> Iterator[pq.ParquetFile]:
+    with source.open(index) as raw, _whole(source, index):
+        metadata = pq.read_metadata(raw)
+        with _parquet_file(raw, metadata) as file:
             yield file
+
+
+def _parquet_file(raw: pa.NativeFile, metadata: pq.FileMetaData) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        raw,
+        metadata=metadata,
+        read_dictionary=few_valued(metadata),
+        buffer_size=_PAGE_BUFFER_BYTES,
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
 
 
 @contextmanager
@@ -181,7 +202,7 @@ def _whole(source: FileSource, index: int) -> Iterator[None]:
     path = source.files[index].path
     try:
         yield
-    except (pa.ArrowException, OSError) as cause:
+    except (pa.ArrowException, OSError, Undecodable) as cause:
         source.check_unchanged(index)
         raise SourceUnreadable(f"`{path}` is no whole Parquet file: {cause}.", file=path) from cause
 
