@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kalla_core.cli.remote_app import CarryOut, Debug
+from kalla_core.cli.remote_app import CarryOut, Debug, Json
 
 if TYPE_CHECKING:
     from kalla_core.cli.failures import ExitCode
@@ -20,6 +20,7 @@ Evidence = Annotated[
 def answer_commands(app: typer.Typer, carry_out: CarryOut) -> None:
     """Add the commands to an application; `carry_out` ends the process with their exit code."""
     _add_export(app, carry_out)
+    _add_verify(app, carry_out)
 
 
 def _add_export(app: typer.Typer, carry_out: CarryOut) -> None:
@@ -88,5 +89,18 @@ def _add_export(app: typer.Typer, carry_out: CarryOut) -> None:
                 raw=raw,
             )
             return export(out, flags)
+
+        carry_out(action, debug)
+
+
+def _add_verify(app: typer.Typer, carry_out: CarryOut) -> None:
+    @app.command()
+    def verify(out: Evidence, as_json: Json = False, debug: Debug = False) -> None:
+        """Check the evidence OUT again, from its files alone, and name every damage."""
+
+        def action() -> ExitCode:
+            from kalla_core.cli.verify import verify_evidence
+
+            return verify_evidence(out, as_json=as_json)
 
         carry_out(action, debug)

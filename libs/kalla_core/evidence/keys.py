@@ -71,6 +71,15 @@ def match_ids(left: pa.Array, right: pa.Array) -> pa.Array:
     return _hex_of_hashes(_hashes(_json_string(left), _json_string(right)))
 
 
+def text_hashes(texts: pa.Array) -> npt.NDArray[np.int64]:
+    """Return XXH64 of each text, seed 42; of null it is 0."""
+    session = new_session()
+    session.from_arrow(pa.record_batch([texts], names=["t"]), name="texts")
+    found = session.sql("SELECT coalesce(xxhash64(t), 0) AS hash FROM texts").collect()
+    hashes = [batch.column(0).to_numpy() for batch in found]
+    return np.concatenate(hashes) if hashes else np.empty(0, dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class GroupTexts:
     """Key texts of rows of one side.

@@ -1,0 +1,44 @@
+"""`kalla verify`: sound or damaged, in words, in JSON and as an exit code."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.books import Books
+from tests.support.command import kalla
+
+
+def test_sound_evidence_is_said_to_be(books: Books) -> None:
+    books.run("--quiet")
+
+    told = kalla("verify", "out", cwd=books.folder)
+    as_json = kalla("verify", "out", "--json", cwd=books.folder)
+
+    assert told.exit_code == as_json.exit_code == 0
+    assert "out is sound" in told.out
+    assert "5 rows: each matched or unmatched" in told.out
+    document = json.loads(as_json.out)
+    assert (document["sound"], document["damages"]) == (True, [])
+
+
+def test_damage_is_told_by_name_and_ends_with_two(books: Books) -> None:
+    books.run("--quiet")
+    (books.folder / "out" / "matched.parquet").write_bytes(b"PAR1")
+
+    told = kalla("verify", "out", cwd=books.folder)
+    as_json = kalla("verify", "out", "--json", cwd=books.folder)
+
+    assert told.exit_code == as_json.exit_code == 2
+    assert "out is damaged" in told.out
+    assert "matched.parquet: its length: expected" in told.out
+    assert "Error (source_unreadable): The evidence out has 3 damages" in told.err
+    found = json.loads(as_json.out)["damages"]
+    assert {one["file"] for one in found} == {"matched.parquet"}
+    assert found[0]["found"] == "4 bytes"
+
+
+def test_where_there_is_no_evidence_that_is_the_error(books: Books) -> None:
+    told = kalla("verify", "nowhere", cwd=books.folder)
+
+    assert told.exit_code == 2
+    assert "Error (source_not_found)" in told.err
