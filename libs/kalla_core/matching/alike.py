@@ -45,11 +45,20 @@ def unlike(operands: Sequence[Operand]) -> tuple[str, str] | None:
     return None
 
 
+def written_as(moment: pa.DataType) -> str:
+    """Return how a literal of a type of dates or times is written."""
+    if pa.types.is_time(moment):
+        return "write a time as TIME '09:30:00'"
+    return "write a day as DATE '2026-03-31'"
+
+
 _CAST = "; CAST one of them in the match SQL, or give its source a `types` entry."
 
 
 def _remedy(one: Operand, other: Operand) -> str | None:
     if pa.types.is_integer(one.type) and pa.types.is_floating(other.type) and not one.literal:
+        if other.text.startswith("("):
+            return "; CAST one of them, the sub-query's inside of it, AS DECIMAL(18, 2) or DOUBLE."
         return (
             f"; write CAST({other.text} AS DECIMAL(18, 2)) to compare exact numbers, or CAST the "
             "other one AS DOUBLE."
@@ -57,7 +66,7 @@ def _remedy(one: Operand, other: Operand) -> str | None:
     if is_text(one.type) and not one.literal and not other.literal and _is_no_text(other.type):
         return _CAST
     if _is_number(one.type) and pa.types.is_temporal(other.type):
-        return "; write a day as DATE '2026-03-31'." if one.literal else _CAST
+        return f"; {written_as(other.type)}." if one.literal else _CAST
     if clash(one, other):
         return f"; name its zone, as in {one.text} AT TIME ZONE 'Europe/Berlin'."
     return None

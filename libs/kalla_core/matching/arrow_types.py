@@ -141,6 +141,8 @@ _SPOKEN = (
 def kind_of(data_type: pa.DataType | None) -> str:
     """Return what people call a type, with its article."""
     kinds = pa.types
+    if data_type is not None and element(data_type) is not data_type:
+        return f"a list, each {kind_of(element(data_type))}"
     for test, kind in (
         (kinds.is_integer, "an integer"),
         (kinds.is_decimal, "a decimal"),
@@ -155,6 +157,14 @@ def kind_of(data_type: pa.DataType | None) -> str:
         if data_type is not None and test(data_type):
             return kind
     return str(data_type)
+
+
+def element(data_type: pa.DataType) -> pa.DataType:
+    """Return the type of what is in a list, in one in it and so on; of anything else its own."""
+    kinds = pa.types
+    while kinds.is_list(data_type) or kinds.is_large_list(data_type):
+        data_type = data_type.value_type
+    return data_type
 
 
 def is_zoned(data_type: pa.DataType) -> bool:

@@ -76,8 +76,14 @@ _COMPARISONS = frozenset(
     {"=", "!=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"}
 )
 _CHOOSING = frozenset({"coalesce", "nullif", "nvl", "ifnull", "greatest", "least"})
+_SEARCHING = re.compile(
+    r"(?:array|list)s?_(?:contains|except|has|has_all|has_any|indexof|intersect|overlap|position|"
+    r"positions|remove|remove_all|remove_n|replace|replace_all|replace_n|union)"
+)
+"""Functions that compare lists, or what is in them, with what they are given."""
+
 _CONSTANT = frozenset({"Literal"})
-_NOT_TEXT = re.compile(r" AS (?:Decimal|U?Int|Float|Date|Time)\w*")
+_NOT_TEXT = re.compile(r" AS (?:Decimal|U?Int|Float|Date|Time|(?:Large)?List)\w*")
 _CAST_TARGET = re.compile(r" AS (\w+(?:\([^()]*\))?)\)")
 _CAST = re.compile(r"\bCAST\(")
 _OPERATION = re.compile(r" (?:[-+*/%|&<>=]|AND|OR)+ ")
@@ -232,7 +238,8 @@ def _compares(expr: Expr) -> bool:
         case "BinaryExpr":
             return expr.rex_call_operator() in _COMPARISONS
         case "ScalarFunction":
-            return expr.rex_call_operator() in _CHOOSING
+            name = expr.rex_call_operator()
+            return name in _CHOOSING or _SEARCHING.fullmatch(name) is not None
         case _:
             return False
 

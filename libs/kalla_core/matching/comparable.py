@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from math import inf
 
 import pyarrow as pa
 from datafusion import LogicalPlan
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
-from kalla_core.matching.arrow_types import is_text, is_zoned, kind_of, parse_type
+from kalla_core.matching.alike import written_as
+from kalla_core.matching.arrow_types import element, is_text, is_zoned, kind_of, parse_type
 from kalla_core.matching.casts import ImplicitCast
 from kalla_core.matching.lexer import Token
 from kalla_core.matching.places import place_of
@@ -34,7 +36,7 @@ def check_comparisons(sql: str, tokens: Sequence[Token], casts: Sequence[Implici
             beside a floating-point number, or a time of some zone beside one of none.
     """
     for cast in casts:
-        if cast.partner is not None and _unlike(cast):
+        if cast.partner is not None and _unlike(_of_elements(cast)):
             other, other_type = cast.partner
             kind, other_kind = kind_of(cast.source), kind_of(other_type or cast.target)
             if kind == other_kind:  # and something else in a list with both is not
@@ -66,7 +68,7 @@ def _remedy(cast: ImplicitCast) -> str:
                 else f"; name its zone, as in {name} AT TIME ZONE 'Europe/Berlin'."
             )
     if cast.constant and pa.types.is_temporal(cast.target) and _is_number(cast.source):
-        return "; write a day as DATE '2026-03-31'."
+        return f"; {written_as(cast.target)}."
     return "; CAST one of them in the match SQL, or give its source a `types` entry."
 
 
@@ -215,6 +217,14 @@ def _unlike(cast: ImplicitCast) -> bool:
     if _is_number(source):
         return is_text(target) or pa.types.is_temporal(target)
     return bool(pa.types.is_temporal(source)) and (is_text(target) or _is_number(target))
+
+
+def _of_elements(cast: ImplicitCast) -> ImplicitCast:
+    """Return the cast of a value in a list for that of a list, which is compared value by value."""
+    name, other = cast.partner or ("", None)
+    partner = cast.partner and (name, other and element(other))
+    source = cast.source and element(cast.source)
+    return replace(cast, source=source, target=element(cast.target), partner=partner)
 
 
 def _meets_zone(cast: ImplicitCast) -> bool:

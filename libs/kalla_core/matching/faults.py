@@ -11,14 +11,10 @@ from kalla_core.errors import (
     ForbiddenSql,
     InvalidSql,
     KallaError,
-    TypesNotComparable,
 )
 from kalla_core.functions import FUNCTIONS
-from kalla_core.matching.arrow_types import (
-    all_spoken,
-    split,
-    spoken,
-)
+from kalla_core.matching.arrow_types import spoken
+from kalla_core.matching.culprits import Refusal
 from kalla_core.matching.lexer import Token
 from kalla_core.matching.misnamed import (
     ambiguous,
@@ -29,9 +25,10 @@ from kalla_core.matching.misnamed import (
     same_names,
     same_tables,
 )
-from kalla_core.matching.mistyped import no_common_type
+from kalla_core.matching.mistyped import no_common_type, wrong_arguments
 from kalla_core.matching.places import place_of
 from kalla_core.matching.query import MatchQuery
+from kalla_core.matching.refusals import refused
 from kalla_core.matching.said import Said
 from kalla_core.matching.statement import table_function, unknown_table
 from kalla_core.matching.tables import table_names
@@ -44,6 +41,7 @@ def fault(
     tokens: Sequence[Token],
     splices: Sequence[Splice],
     functions: Collection[str],
+    refusal: Refusal,
 ) -> KallaError:
     """Return the error that tells what DataFusion means.
 
@@ -53,14 +51,15 @@ def fault(
         tokens: of the SQL.
         splices: what had been put into the SQL when DataFusion saw it.
         functions: names of the functions there are.
+        refusal: asks DataFusion what it says to another statement.
     """
-    said = Said(query, tokens, splices, functions)
+    said = Said(query, tokens, splices, functions, message, refusal)
     plain = _plain(message)
     for pattern, translate in _TRANSLATIONS:
         match = pattern.search(plain)
         if match is not None:
             return translate(said, match)
-    return _unknown(said, plain)
+    return refused(query.sql, plain, said.culprit())
 
 
 def functions_of(session: SessionContext) -> frozenset[str]:
@@ -114,15 +113,6 @@ def _too_deep(said: Said, _match: re.Match[str]) -> KallaError:
     return InvalidSql("The SQL is nested too deeply.")
 
 
-def _wrong_arguments(said: Said, match: re.Match[str]) -> KallaError:
-    function = match["name"]
-    types = ", ".join(spoken(part) for part in split(match["types"]))
-    what = f"{function} does not take ({types})"
-    return TypesNotComparable(
-        **where(said.sql, said.place(function), what, "; CAST what it is given.")
-    )
-
-
 def _wrong_call(said: Said, match: re.Match[str]) -> KallaError:
     what = f"{match['name']} does not take what it is given here"
     return InvalidSql(**where(said.sql, said.place(match["name"]), what))
@@ -148,8 +138,11 @@ def _bad_text(said: Said, match: re.Match[str]) -> KallaError:
 
 
 def _bad_moment(said: Said, match: re.Match[str]) -> KallaError:
-    what = f"'{match['value']}' is not a valid {match['kind']}"
-    return InvalidSql(**where(said.sql, _string_place(said.tokens, match["value"]), what))
+    value = match["value"]
+    what = f"'{value}' is not a valid {match['kind']}"
+    short = re.fullmatch(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", value)
+    remedy = f"; write its seconds too: '{value}:00'." if short else "."
+    return InvalidSql(**where(said.sql, _string_place(said.tokens, value), what, remedy))
 
 
 def _not_supported(said: Said, match: re.Match[str]) -> KallaError:
@@ -158,6 +151,16 @@ def _not_supported(said: Said, match: re.Match[str]) -> KallaError:
         return table_function(said.sql, "table", said.place("table"))
     what = f"{name.upper()} is not supported"
     return InvalidSql(**where(said.sql, said.place(name), what))
+
+
+def _no_operator(said: Said, match: re.Match[str]) -> KallaError:
+    what = f"There is no operator {match['name'].upper()}"
+    return InvalidSql(**where(said.sql, said.place(match["name"]), what))
+
+
+def _no_type(said: Said, match: re.Match[str]) -> KallaError:
+    what = f"There is no type {match['name']}"
+    return InvalidSql(**where(said.sql, said.place(match["name"]), what))
 
 
 def _correlated(said: Said, match: re.Match[str]) -> KallaError:
@@ -171,19 +174,6 @@ def _correlated(said: Said, match: re.Match[str]) -> KallaError:
 def _no_query(said: Said, match: re.Match[str]) -> KallaError:
     what = "Match SQL is one SELECT, it only reads"
     return ForbiddenSql(**where(said.sql, said.tokens[0].start, what))
-
-
-def _unknown(said: Said, message: str) -> KallaError:
-    """Say what is not known here in DataFusion's words, but for those meant for programmers."""
-    line = message.splitlines()[0] if message else "unknown reason"
-    cut = re.split(r"\s*[\[{(]?\b\w+\s?\{|\. No function matches|This issue was likely", line)[0]
-    reason = all_spoken(cut).strip().rstrip(".;:")
-    if _NOT_IMPLEMENTED in reason:
-        return InvalidSql(f"Not supported: {reason.removeprefix(_NOT_IMPLEMENTED)}.")
-    return InvalidSql(f"The SQL cannot be planned: {reason}.")
-
-
-_NOT_IMPLEMENTED = "This feature is not implemented: "
 
 
 def _string_place(tokens: Sequence[Token], value: str) -> int | None:
@@ -213,11 +203,11 @@ _TRANSLATIONS: tuple[tuple[re.Pattern[str], _Translate], ...] = tuple(
         (r"^Invalid function '(?P<name>.*?)'", no_function),
         (
             r"given name and argument types '(?P<name>\w+)\((?P<types>.*?)\)'\.",
-            _wrong_arguments,
+            wrong_arguments,
         ),
         (
             r"call to '(?P<name>\w+)' function: coercion from (?P<types>.*?) to the signature",
-            _wrong_arguments,
+            wrong_arguments,
         ),
         (r"Function '(?P<name>\w+)' failed to match any signature", _wrong_call),
         (
@@ -250,7 +240,9 @@ _TRANSLATIONS: tuple[tuple[re.Pattern[str], _Translate], ...] = tuple(
         ),
         (r"Error parsing (?P<kind>timestamp) from '(?P<value>.*?)'", _bad_moment),
         (r'Invalid input syntax for type (?P<kind>interval): "(?P<value>.*?)"', _bad_moment),
-        (r"Unsupported ast node (?P<name>\w+)", _not_supported),
+        (r"Unsupported ast node (?:in sqltorel: )?(?P<name>\w+)", _not_supported),
+        (r"(?:Operator|Unsupported binary operator:) (?P<name>\S+?)(?: is not|$)", _no_operator),
+        (r"Unsupported SQL type (?P<name>\w+)", _no_type),
         (
             r"^(?:DDL|DML|Statement) not supported|Unsupported SQL statement|not implemented yet$",
             _no_query,

@@ -42,6 +42,23 @@ def fully_bracketed(sql: str, tokens: Sequence[Token]) -> tuple[Token, ...]:
     return _in_brackets(tokens, (nesting.inner for nesting in _nestings(sql, tokens)))
 
 
+def operands_of(
+    sql: str, tokens: Sequence[Token]
+) -> Iterator[tuple[tuple[int, int], tuple[tuple[int, int], ...]]]:
+    """Yield where each operation reaches from and to, and where its operands do, as token indices.
+
+    Raises:
+        InvalidSql: as `bracketed`.
+    """
+    stack = list(_Reader(sql, tokens).expressions(0, len(tokens)))
+    while stack:
+        node = stack.pop()
+        stack += node.operands
+        if node.operator is not None:
+            operands = tuple((operand.first, operand.last) for operand in node.operands)
+            yield (node.first, node.last), operands
+
+
 def bracket_splices(tokens: Sequence[Token]) -> tuple[Splice, ...]:
     """Return what puts the tokens of no width into the text."""
     return tuple(Splice(t.start, t.end, t.value) for t in tokens if t.is_put_in)

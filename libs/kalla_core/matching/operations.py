@@ -17,7 +17,7 @@ from kalla_core.matching.sites import closing
 
 CAST, TRY_CAST = "cast", "try_cast"
 IN_QUERY = "in query"
-"""IN with a sub-query, whose operands are a value and the sub-query in its brackets."""
+"""IN, or a comparison with ANY or ALL, and a sub-query: a value, and that in its brackets."""
 
 CASE, CASE_OF = "case", "case of"
 """The results of a CASE, and the value of one with the values that it is compared with."""
@@ -123,6 +123,8 @@ class _Search:
         if not name or binds < level:
             return at
         right = at + len(name)
+        if binds == _COMPARISON and self._is_quantified(right, last):
+            return self._in_query(first, at, right + 1, last)
         end = self._expression(right, last, binds + 1)
         if end == right:
             return at
@@ -159,15 +161,40 @@ class _Search:
         bracket = at + 1 + negated
         if bracket >= last or not self._tokens[bracket].symbol("("):
             return at
+        if self._begins_query(bracket, last):
+            return self._in_query(first, at, bracket, last)
         close = min(closing(self._tokens, bracket), last - 1)
         self.scan(bracket + 1, close)
-        if self._tokens[bracket + 1].word("select", "with", "values"):
-            operands = ((first, at), (bracket, close + 1))
-            self.found.append(Operation(IN_QUERY, (first, close + 1), operands))
-        else:
-            listed = self._listed(bracket + 1, close)
-            self.found.append(Operation("in", (first, close + 1), ((first, at), *listed)))
+        listed = self._listed(bracket + 1, close)
+        self.found.append(Operation("in", (first, close + 1), ((first, at), *listed)))
         return close + 1
+
+    def _in_query(self, first: int, at: int, bracket: int, last: int) -> int:
+        """Note that a value is compared with what a sub-query gives.
+
+        Args:
+            first: of the value.
+            at: its end.
+            bracket: which opens the sub-query.
+            last: the end of all that may be read.
+        """
+        close = min(closing(self._tokens, bracket), last - 1)
+        self.scan(bracket + 1, close)
+        operands = ((first, at), (bracket, close + 1))
+        self.found.append(Operation(IN_QUERY, (first, close + 1), operands))
+        return close + 1
+
+    def _is_quantified(self, at: int, last: int) -> bool:
+        """Whether ANY, ALL or SOME with a sub-query begins at `at`."""
+        words = at < last and self._tokens[at].word("any", "all", "some")
+        return words and self._begins_query(at + 1, last)
+
+    def _begins_query(self, bracket: int, last: int) -> bool:
+        return (
+            bracket + 1 < last
+            and self._tokens[bracket].symbol("(")
+            and self._tokens[bracket + 1].word("select", "with", "values")
+        )
 
     def _distinct(self, first: int, at: int, last: int) -> int:
         words = [token.value for token in self._tokens[at : at + 4]]

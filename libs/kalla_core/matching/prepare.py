@@ -9,6 +9,7 @@ makes of it over empty tables.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 from datafusion import LogicalPlan, SessionContext
@@ -95,7 +96,20 @@ def _prepare(query: MatchQuery) -> PreparedSql:
         return _prepared(statement)
     except PlanningFailed as error:
         splices = statement.splices(frozenset())
-        raise fault(str(error), query, tokens, splices, functions_of(session)) from None
+        again = partial(_refusal, session, query)
+        raise fault(str(error), query, tokens, splices, functions_of(session), again) from None
+
+
+def _refusal(session: SessionContext, query: MatchQuery, text: str) -> str | None:
+    """Return what is said to a statement, in which Kalla's functions bear their own names."""
+    try:
+        analysed(session, text)
+        full = full_session(query)
+        own.register_stand_ins(full)
+        check_runnable(full, text)
+    except PlanningFailed as error:
+        return str(error)
+    return None
 
 
 def register_calls(session: SessionContext, prepared: PreparedSql) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from kalla_core.matching.arrow_types import kind_of
-from kalla_core.matching.lexer import Token, folded
+from kalla_core.matching.culprits import Culprit, Refusal, culprit
+from kalla_core.matching.lexer import Token
 from kalla_core.matching.places import place_of
 from kalla_core.matching.query import MatchQuery
 from kalla_core.matching.tables import table_names
@@ -20,12 +20,16 @@ class Said:
     Attributes:
         splices: what was put into the user's SQL before it was planned.
         functions: names of all functions there are.
+        message: DataFusion's own.
+        refusal: asks DataFusion what it says to another statement.
     """
 
     query: MatchQuery
     tokens: Sequence[Token]
     splices: Sequence[Splice]
     functions: Collection[str]
+    message: str
+    refusal: Refusal
 
     @property
     def sql(self) -> str:
@@ -37,14 +41,9 @@ class Said:
         """The names of the tables."""
         return tuple(table_names(self.query))
 
-    def may_be(self, column: str, kind: str) -> bool:
-        """Whether a table has a column of a name and a kind."""
-        shapes = (self.query.left, self.query.right, *self.query.extras)
-        return any(
-            folded(field.name) == folded(column) and kind_of(field.type) == kind
-            for shape in shapes
-            for field in shape.schema
-        )
+    def culprit(self) -> Culprit | None:
+        """Return the expression that is refused, looked for by asking again and again."""
+        return culprit(self.sql, self.splices, self.message, self.refusal)
 
     def place(self, text: str) -> int | None:
         """Return where `text` stands."""

@@ -168,10 +168,28 @@ def _check_parameters(sql: str, tokens: Sequence[Token]) -> None:
             found = sql[token.start : tokens[index + 1].end] if named else token.value
             what = f"Match SQL has no parameters: {found}"
             raise InvalidSql(**where(sql, token.start, what, "; write the value itself."))
+        operator, remedy = _of_lists(tokens, index)
+        if operator:
+            what = f"There is no operator {operator}"
+            raise InvalidSql(**where(sql, token.start, what, remedy))
         if token.kind is Kind.WORD and token.value.startswith("@"):
             raise InvalidSql(
                 **where(sql, token.start, f"Match SQL has no variables: {token.value}")
             )
+
+
+def _of_lists(tokens: Sequence[Token], index: int) -> tuple[str, str]:
+    """Return PostgreSQL's operator for lists at `index` and what to write instead, or nothing."""
+    follows = tokens[index + 1] if index + 1 < len(tokens) else None
+    if follows is None or follows.start != tokens[index].end:
+        return "", ""
+    if tokens[index].value == "@" and follows.symbol(">"):
+        return "@>", "; write array_has_all(a, b), whether a holds all of b."
+    if tokens[index].symbol("<") and follows.value.startswith("@"):
+        return "<@", "; write array_has_all(b, a), whether b holds all of a."
+    if tokens[index].symbol("&") and follows.symbol("&"):
+        return "&&", "; write AND between conditions, array_has_any(a, b) between lists."
+    return "", ""
 
 
 def _begins_parameter(tokens: Sequence[Token], index: int) -> bool:

@@ -5,6 +5,7 @@ It makes joins of them, and there are places where those give other rows than th
 - one in ON that names a column from outside is joined to one input alone;
 - IN becomes a mark that knows no null: what is null comes out as false, which is all the same
   under AND and OR of a condition, and wrong under NOT, IS NULL or a function;
+- ANY and ALL in ON take a column of the sub-query for that of the same name to their left;
 - NOT IN minds the nulls of the whole sub-query, whichever outer row it is about.
 
 So only those places are let through that are known to be right; all else is refused.
@@ -94,11 +95,17 @@ def _any_alone(stands_alone: Callable[[str], bool], queries: Sequence[str]) -> b
 def _wrong(
     tokens: Sequence[Token], at: int, close: int, alone: Callable[[], bool]
 ) -> tuple[str, str] | None:
-    before = tokens[at - 1]
-    if _in_on(tokens, at) and not alone():
+    before, joins = tokens[at - 1], _in_on(tokens, at)
+    if joins and not alone():
         return (
             "A sub-query in ON names a column from outside of it",
             "; write its condition into WHERE, or join what it reads.",
+        )
+    if joins and before.word("any", "all", "some") and tokens[at - 2].symbol("=", "<", ">"):
+        return (
+            f"{before.value.upper()} with a sub-query stands in ON",
+            "; write IN instead of = ANY and NOT IN instead of <> ALL, or the condition into "
+            "WHERE.",
         )
     if not before.word("in"):
         return None
@@ -106,7 +113,8 @@ def _wrong(
     if not context.plain or (context.negated and context.alternative):
         return (
             "IN with a sub-query stands where null would be taken for false",
-            "; write = ANY (SELECT ...) instead of IN, and <> ALL (SELECT ...) instead of NOT IN.",
+            f"; {'move it into WHERE, and ' * joins}write = ANY (SELECT ...) instead of IN, and "
+            "<> ALL (SELECT ...) instead of NOT IN.",
         )
     if context.negated and not alone():
         return (

@@ -10,6 +10,7 @@ from kalla_core.errors import (
 from kalla_core.matching.prepare import prepare
 from tests.support.queries import query
 
+JOIN = "select 1 from left_src l join right_src r on"
 CASES = [
     # statement, error, line, column, what the message says
     ("select l.amout from left_src l", UnknownColumn, 1, 8, ('"l.amout"', "`amount`")),
@@ -38,20 +39,20 @@ CASES = [
     (
         "select due + amount from left_src",
         TypesNotComparable,
-        None,
-        None,
-        ("date", "decimal(12,2)"),
+        1,
+        8,
+        ("date", "decimal(12,2)", "in due + amount"),
     ),
     ("select sum(ref) from left_src", TypesNotComparable, 1, 8, ("sum", "(text)")),
     ("select abs(ref) from left_src", TypesNotComparable, 1, 8, ("abs",)),
-    ("select ref like id from left_src", TypesNotComparable, None, None, ("text", "integer")),
-    ("select tags = id from left_src", TypesNotComparable, None, None, ("list", "integer")),
+    ("select ref like id from left_src", TypesNotComparable, 1, 8, ("text", "in ref like id")),
+    ("select tags = id from left_src", TypesNotComparable, 1, 8, ("list", "integer")),
     (
         "select 1 from left_src l join right_src r on l.id = r.id and l.ref like r.id",
         TypesNotComparable,
         1,
         62,
-        ("l.ref is text", "r.id is an integer", "CAST"),
+        ("text", "integer", "in l.ref like r.id", "CAST"),
     ),
     (
         "select l.id as a, r.id as b from left_src l, right_src r "
@@ -77,7 +78,60 @@ CASES = [
         None,
         ("number",),
     ),
-    ("select id from left_src where sum(id) > 1", InvalidSql, None, None, ("WHERE",)),
+    (
+        "select id from left_src where sum(id) > 1",
+        InvalidSql,
+        1,
+        31,
+        ("sum(id)", "WHERE", "HAVING"),
+    ),
+    (f"{JOIN} l.id = r.id and max(r.id) = 1", InvalidSql, 1, 62, ("max(r.id)", "GROUP BY")),
+    (
+        f"{JOIN} l.id = r.id and row_number() over (order by l.id) = 1",
+        InvalidSql,
+        1,
+        62,
+        ("row_number() over (order by l.id) looks at many rows", "sub-query"),
+    ),
+    (
+        f"{JOIN} l.id = any (select 1)",
+        InvalidSql,
+        1,
+        57,
+        ("ANY", "ON", "write IN instead of = ANY"),
+    ),
+    (
+        "select id = any (select 1) as a from left_src",
+        InvalidSql,
+        1,
+        8,
+        ("id = any (select 1) can stand in WHERE",),
+    ),
+    (f"{JOIN} l.tags @> l.tags", InvalidSql, 1, 53, ("operator @>", "array_has_all(a, b)")),
+    (f"{JOIN} l.tags <@ l.tags", InvalidSql, 1, 53, ("operator <@", "array_has_all(b, a)")),
+    (f"{JOIN} l.tags && l.tags", InvalidSql, 1, 53, ("operator &&", "array_has_any(a, b)")),
+    (f"{JOIN} l.ref ->> 'a' = 'b'", InvalidSql, 1, 52, ("operator ->>",)),
+    (f"{JOIN} l.id = r.id and not l.id", InvalidSql, 1, 62, ("not l.id", "integer", "<> 0")),
+    (f"{JOIN} l.id = r.id and l.id", InvalidSql, 1, 46, ("integer", "where conditions")),
+    (
+        f"{JOIN} l.id = r.id and l.id = true",
+        TypesNotComparable,
+        1,
+        62,
+        ("integer", "true/false", "in l.id = true"),
+    ),
+    (f"{JOIN} l.id in (values (1), (2))", InvalidSql, 1, 46, ("VALUES", "IN (1, 2)")),
+    (f"{JOIN} cast(l.id as decimal(80, 2)) = 1", InvalidSql, 1, 46, ("DECIMAL(80, 2)", "76")),
+    (f"{JOIN} cast(l.id as decimal(38, 39)) = 1", InvalidSql, 1, 46, ("DECIMAL(38, 39)", "76")),
+    (f"{JOIN} l.ref::uuid = r.reference", InvalidSql, 1, 53, ("no type UUID",)),
+    (f'{JOIN} l.ref collate "C" = r.reference', InvalidSql, 1, 52, ("COLLATE is not supported",)),
+    (
+        f"{JOIN} l.booked = '2026-03-29 01:00'",
+        InvalidSql,
+        1,
+        57,
+        ("seconds", "'2026-03-29 01:00:00'"),
+    ),
     ("select id from left_src limit 'a'", InvalidSql, None, None, ("LIMIT",)),
     ("select id from left_src order by 7", InvalidSql, None, None, ("7",)),
     ("select (select id, ref from left_src)", InvalidSql, None, None, ("one column",)),
@@ -127,6 +181,8 @@ def test_no_refusal_speaks_the_language_of_programmers(sql: str) -> None:
         "Span",
         "{",
         "caused by",
+        "Physical plan",
+        "logical expression",
     ):
         assert word not in message
 

@@ -85,6 +85,21 @@ def test_a_sub_query_in_on_gives_the_rows_of_duckdb_or_is_refused(data: Tables) 
     assert ran >= 40
 
 
+@pytest.mark.parametrize("alias", ["l", "r", "o"])
+@pytest.mark.parametrize("clause", ["and", "where"])
+@pytest.mark.parametrize("operator", ["in", "not in", "= any", "<> all", "> all", "<= any"])
+def test_a_sub_query_may_call_its_table_as_one_outside_is_called(
+    alias: str, clause: str, operator: str, data: Tables
+) -> None:
+    rows = f"(select {alias}.k + 1 from right_src {alias} where {alias}.k is not null)"
+    sqls = [f"{INNER} {clause} {side}.k {operator} {rows}" for side in "lr"]
+
+    differ, ran = rows_that_differ(data, sqls)
+
+    assert differ == []
+    assert ran == (0 if clause == "and" and "in" not in operator else len(sqls))
+
+
 INNER = "select l.id, r.id as rid from left_src l join right_src r on l.k = r.k"
 LIST = "(select o.grp from right_src o"
 
