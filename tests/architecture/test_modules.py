@@ -48,6 +48,7 @@ def test_unit_tests_mirror_the_tree_of_the_library() -> None:
     tested = {path.name for path in (ROOT / "tests" / "unit").iterdir() if path.is_dir()}
 
     assert tested - {"__pycache__"} <= packages | modules | {
+        "app",
         "benchmarks",
         "coordinator",
         "executor",

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kalla_coordinator.api.bodies import MAX_BODY_BYTES
+from kalla_core.serving.bodies import MAX_BODY_BYTES
 from tests.support.api import Served, served
 from tests.support.recipe_documents import changed
 

@@ -4,6 +4,7 @@
     run           a run on this machine
     coordinator   `kallad coordinator`
     executor      `kallad executor`
+    app           `kallad app`
     together      `kallad cluster`
     client        whatever talks to a coordinator
     tokens        who may come in
@@ -16,6 +17,7 @@ The tables in the README are `settings_table()`.
 
 from collections.abc import Collection
 
+from kalla_core.settings.app import AppSettings
 from kalla_core.settings.client import ClientSettings
 from kalla_core.settings.coordinator import CoordinatorSettings
 from kalla_core.settings.declare import (
@@ -33,6 +35,7 @@ from kalla_core.settings.together import TogetherSettings
 
 __all__ = [
     "KINDS",
+    "AppSettings",
     "ClientSettings",
     "CoordinatorSettings",
     "Declared",
@@ -54,6 +57,7 @@ _TABLES: tuple[tuple[str, type[Declared]], ...] = (
     ("`kallad coordinator`", CoordinatorSettings),
     ("`kallad executor`", ExecutorSettings),
     ("`kallad cluster` (and all of `kallad coordinator`)", TogetherSettings),
+    ("`kallad app`", AppSettings),
     ("S3, for whoever reads or writes there", S3Settings),
     ("`kalla` commands that talk to a coordinator", ClientSettings),
 )

@@ -139,39 +139,8 @@ class Declared(BaseModel):
     )
 
 
-class Working(Declared):
-    """Settings of whatever does the work: its memory and its cores."""
-
-    memory_limit_bytes: Bytes = setting(
-        "KALLA_MEMORY_LIMIT",
-        flag="--memory-limit",
-        shown="70 % of the memory of the cgroup, else of the machine",
-        meaning="Memory for the whole process tree, like `1GiB`; data that does not fit is joined "
-        "bucket by bucket through disk.",
-        default_factory=default_memory_bytes,
-        ge=_SMALLEST_MEMORY_BYTES,
-    )
-    slots: int = setting(
-        "KALLA_SLOTS",
-        flag="--slots",
-        shown="cores",
-        meaning="Fragments that run at the same time, hence cores that are kept busy.",
-        default_factory=machine.cores,
-        ge=1,
-        le=1024,
-    )
-    evidence_mode: Mode = setting(
-        "KALLA_EVIDENCE_MODE",
-        flag="--evidence-mode",
-        shown=units.PRIVATE_MODE,
-        meaning="Mode of the files that are written, in octal; folders may be entered by whoever "
-        "may read them. The coordinator and its executors need the same.",
-        default=units.parse_mode(units.PRIVATE_MODE),
-    )
-
-
-class Serving(Working):
-    """Settings of the services: where they listen, and for whom."""
+class Listening(Declared):
+    """Settings of whatever listens: where, and for whom."""
 
     bind_host: str = setting(
         "BIND_HOST",
@@ -211,6 +180,42 @@ class Serving(Working):
         meaning="Private key of that certificate, in PEM, without a password.",
         default=None,
     )
+
+
+class Working(Declared):
+    """Settings of whatever does the work: its memory and its cores."""
+
+    memory_limit_bytes: Bytes = setting(
+        "KALLA_MEMORY_LIMIT",
+        flag="--memory-limit",
+        shown="70 % of the memory of the cgroup, else of the machine",
+        meaning="Memory for the whole process tree, like `1GiB`; data that does not fit is joined "
+        "bucket by bucket through disk.",
+        default_factory=default_memory_bytes,
+        ge=_SMALLEST_MEMORY_BYTES,
+    )
+    slots: int = setting(
+        "KALLA_SLOTS",
+        flag="--slots",
+        shown="cores",
+        meaning="Fragments that run at the same time, hence cores that are kept busy.",
+        default_factory=machine.cores,
+        ge=1,
+        le=1024,
+    )
+    evidence_mode: Mode = setting(
+        "KALLA_EVIDENCE_MODE",
+        flag="--evidence-mode",
+        shown=units.PRIVATE_MODE,
+        meaning="Mode of the files that are written, in octal; folders may be entered by whoever "
+        "may read them. The coordinator and its executors need the same.",
+        default=units.parse_mode(units.PRIVATE_MODE),
+    )
+
+
+class Serving(Listening, Working):
+    """Settings of the services that do the work."""
+
     allowed_env: Listed = setting(
         "KALLA_ALLOWED_ENV",
         flag="--allowed-env",

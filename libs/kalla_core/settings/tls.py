@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kalla_core.errors import InvalidSetting
-from kalla_core.settings.declare import Serving
+from kalla_core.settings.declare import Listening
 from kalla_core.settings.executor import ExecutorSettings
 
 
@@ -25,7 +25,7 @@ class Certificate:
     key_file: Path
 
 
-def read_certificate(settings: Serving) -> Certificate | None:
+def read_certificate(settings: Listening) -> Certificate | None:
     """Return the certificate of a service; None where it speaks without TLS.
 
     Raises:

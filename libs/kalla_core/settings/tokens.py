@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from kalla_core.errors import InvalidSetting, Unauthenticated
-from kalla_core.settings.declare import Serving
+from kalla_core.settings.declare import Listening, Serving
 
 CHALLENGE = 'Bearer realm="kalla"'
 """What `WWW-Authenticate` says to whoever sent no token."""
@@ -143,7 +143,7 @@ def _token(words: list[str], where: str) -> Token:
     return Token(words[1], frozenset(map(Role, roles)))
 
 
-def sends_tokens_openly(settings: Serving) -> bool:
+def sends_tokens_openly(settings: Listening) -> bool:
     """Whether tokens come from other machines, and without TLS."""
     secret = settings.token_file is not None and settings.tls_cert_file is None
     return secret and not is_loopback(settings.bind_host)

@@ -84,6 +84,8 @@ STATUSES: Mapping[str, Statuses] = {
     "too_large": Statuses(413, _Grpc.RESOURCE_EXHAUSTED, "FlightServerError"),
     "row_too_large": Statuses(413, _Grpc.RESOURCE_EXHAUSTED, "FlightServerError"),
     "job_not_found": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
+    "not_found": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
+    "conflict": _CONFLICT,
     "evidence_gone": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
     "job_conflict": _CONFLICT,
     "job_ended": _TOO_LATE,

@@ -62,7 +62,7 @@ from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.observe.rights import warn_of_root
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import CoordinatorSettings
-from kalla_core.settings.secret_files import secret_files
+from kalla_core.settings.secret_files import read_secret, secret_files
 from kalla_core.settings.tokens import is_loopback, sends_tokens_openly
 from kalla_core.units import format_bytes
 
@@ -205,7 +205,9 @@ async def coordinator(
                 partial(_waiting, settings, listener, told),
             )
         )
-        outbox = await stack.enter_async_context(Outbox(store, metrics, _secret(settings)))
+        outbox = await stack.enter_async_context(
+            Outbox(store, metrics, read_secret(settings.callback_secret_file))
+        )
         host = LocalHost(
             settings.max_jobs,
             settings.memory_limit_bytes,
@@ -335,18 +337,3 @@ def _job_memory_bytes(settings: CoordinatorSettings) -> int:
             settings=["--memory-limit", "--max-jobs"],
         )
     return share
-
-
-def _secret(settings: CoordinatorSettings) -> bytes | None:
-    path = settings.callback_secret_file
-    if path is None:
-        return None
-    try:
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise InvalidSetting(
-            f"The callback secret {path} cannot be read: {error.strerror}."
-        ) from error
-    if not secret:
-        raise InvalidSetting(f"The callback secret {path} is empty.")
-    return secret

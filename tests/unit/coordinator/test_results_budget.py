@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kalla_coordinator.api.budget import Budget, results_bytes
-from kalla_coordinator.api.streams import StreamedResponse, in_threads
 from kalla_core.errors import ResultsBusy
+from kalla_core.serving.streams import StreamedResponse, in_threads
 from kalla_core.wire.status import http_status, retry_after_s, statuses
 
 MIB = 1 << 20

@@ -10,16 +10,16 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from kalla_coordinator.api.accept import accepted
-from kalla_coordinator.api.answers import plain_error
 from kalla_coordinator.api.budget import Claim
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import errors
 from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
-from kalla_coordinator.api.streams import StreamedResponse, in_threads
 from kalla_core.answers.encode import Format, encoded
 from kalla_core.errors import EvidenceGone
 from kalla_core.evidence.metadata import to_json
 from kalla_core.evidence.reader import Evidence
+from kalla_core.serving.answers import plain_error
+from kalla_core.serving.streams import StreamedResponse, in_threads
 
 MAX_LIMIT = 2**53
 _PIECE_BYTES = 1 << 20

@@ -13,7 +13,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from kalla_coordinator.api.auth import caller
-from kalla_coordinator.api.bodies import aside
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.guard import ErrorGuard, TokenGuard
 from kalla_coordinator.api.watching import updates
@@ -21,6 +20,7 @@ from kalla_core.errors import InvalidSetting
 from kalla_core.inspection.request import Kind
 from kalla_core.jobs.model import JobStatus
 from kalla_core.recipe.write import to_document
+from kalla_core.serving.bodies import aside
 from kalla_core.settings.tls import Certificate
 from kalla_core.wire import jobs
 from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc

@@ -10,7 +10,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kalla_coordinator.api.answers import answer_errors, error_response
 from kalla_coordinator.api.auth import Tokens, caller
 from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.docs import docs_route
@@ -20,6 +19,7 @@ from kalla_coordinator.api.job_routes import job_routes
 from kalla_coordinator.api.operate_routes import OPEN_PATHS, operate_routes
 from kalla_coordinator.api.requests import request_schemas
 from kalla_core.errors import NotAllowed, Unauthenticated
+from kalla_core.serving.answers import answer_errors, error_response
 from kalla_core.settings.tokens import Role
 
 _DESCRIPTION = """\
@@ -45,7 +45,7 @@ def application(api: Api) -> ASGIApp:
     for routes in (job_routes, evidence_routes, inspect_routes, operate_routes):
         app.include_router(routes(api))
     app.include_router(docs_route(app))
-    answer_errors(app)
+    answer_errors(app, "coordinator")
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return _Guarded(app, api.tokens)
 

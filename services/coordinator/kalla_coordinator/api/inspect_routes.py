@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from kalla_coordinator.api.bodies import made_of
 from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.documents import (
     ExplanationDocument,
@@ -24,6 +23,7 @@ from kalla_core.inspection.request import Kind
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import checked, parse_document
 from kalla_core.recipe.write import to_document
+from kalla_core.serving.bodies import made_of
 from kalla_core.validate import Validation
 
 _ERRORS = errors(400, 403, 413, 422, 429, 503, 504)

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from kalla_coordinator.api.auth import caller
-from kalla_coordinator.api.bodies import aside, body_of
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import (
     AcceptedDocument,
@@ -20,12 +19,13 @@ from kalla_coordinator.api.documents import (
     errors,
 )
 from kalla_coordinator.api.requests import JOB_BODY
-from kalla_coordinator.api.streams import StreamedResponse
 from kalla_coordinator.api.watching import updates
 from kalla_core.ids import RunId
 from kalla_core.jobs.document import job_document, page_document
 from kalla_core.jobs.model import JobStatus
 from kalla_core.recipe.job import parse_job_request
+from kalla_core.serving.bodies import aside, body_of
+from kalla_core.serving.streams import StreamedResponse
 
 MAX_PAGE = 500
 _EVENT_STREAM = "text/event-stream"

@@ -8,22 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import uvicorn
 from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp
 
 from kalla_coordinator.api.auth import Tokens
 from kalla_coordinator.api.budget import Budget, results_bytes
-from kalla_coordinator.api.connections import (
-    HEADERS_PATIENCE_S,
-    bounded_http,
-    most_connections,
-)
 from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.flight import FlightServer
 from kalla_coordinator.api.grpc import ExtraServicer, GrpcServer
@@ -33,10 +26,10 @@ from kalla_coordinator.api.waiting import waiting_application
 from kalla_coordinator.jobs.service import JobService
 from kalla_core.engine.children import Limits
 from kalla_core.engine.spawned import Start
-from kalla_core.errors import InvalidSetting
 from kalla_core.observe.logs import get_logger
+from kalla_core.serving.server import listening_at, serving_http
 from kalla_core.settings import CoordinatorSettings
-from kalla_core.settings.tls import Certificate, read_certificate
+from kalla_core.settings.tls import read_certificate
 from kalla_core.settings.tokens import read_tokens
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.warden import Bounds, bounded, most_of_a_port
@@ -45,7 +38,6 @@ GRACE_S = 5.0
 HEARTBEAT_S = 15.0
 STILL_S = 120.0
 _READERS = 8
-_BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +106,9 @@ async def serving(
         stack.enter_context(_bounded(grpc_port, flight.port))
         if listener is None:
             listener = stack.enter_context(listening(settings))
-        await stack.enter_async_context(_http(application(api), listener, grace_s, certificate))
+        await stack.enter_async_context(
+            serving_http(application(api), listener, grace_s, certificate)
+        )
         stack.callback(api.closing.set)  # first of all: streams end, and so their servers can
         yield Ports(listener.getsockname()[1], grpc_port, flight.port)
 
@@ -125,18 +119,13 @@ def _bounded(grpc_port: int, results_port: int) -> AbstractContextManager[None]:
     return bounded({grpc_port: Bounds(most), results_port: Bounds(most, still_s=STILL_S)})
 
 
-@contextmanager
-def listening(settings: CoordinatorSettings) -> Iterator[socket.socket]:
+def listening(settings: CoordinatorSettings) -> AbstractContextManager[socket.socket]:
     """Listen for HTTP; whoever comes before somebody serves has to wait.
 
     Raises:
         InvalidSetting: the port is taken.
     """
-    listener = _listener(settings.bind_host, settings.http_port)
-    try:
-        yield listener
-    finally:
-        listener.close()
+    return listening_at(settings.bind_host, settings.http_port)
 
 
 @asynccontextmanager
@@ -148,70 +137,8 @@ async def serving_the_wait(
     Raises:
         InvalidSetting: the TLS files are no good.
     """
-    async with _http(waiting_application, listener, GRACE_S, read_certificate(settings)):
+    async with serving_http(waiting_application, listener, GRACE_S, read_certificate(settings)):
         yield
-
-
-@asynccontextmanager
-async def _http(
-    app: ASGIApp, listener: socket.socket, grace_s: float, certificate: Certificate | None
-) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        app,
-        http=bounded_http(HEADERS_PATIENCE_S, most_connections()),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=max(1, round(grace_s)),
-        ssl_certfile=None if certificate is None else certificate.chain_file,
-        ssl_keyfile=None if certificate is None else certificate.key_file,
-    )
-    server = _Server(config)
-    # A copy: the server closes what it is given.
-    running = asyncio.create_task(server.serve([listener.dup()]), name="kalla-http")
-    try:
-        await asyncio.wait(
-            {running, asyncio.ensure_future(server.ready.wait())},
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        yield
-    finally:
-        server.should_exit = True
-        await running
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn as a part of a process that minds its signals itself."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # TCP by name: asyncio sends small answers at once only on sockets that say so.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host.strip("[]"), port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise InvalidSetting(
-            f"The HTTP port {host}:{port} cannot be taken: {error.strerror}."
-        ) from error
-    return listener
 
 
 def _bracketed(host: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from kalla_coordinator.api.answers import error_response
 from kalla_core.errors import StoreUnavailable
+from kalla_core.serving.answers import error_response
 from kalla_core.wire.status import RETRY_AFTER_S
 
 REASON = "waiting: another coordinator owns the job store; this one takes over when that is gone"

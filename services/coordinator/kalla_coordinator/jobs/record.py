@@ -19,8 +19,8 @@ from kalla_coordinator.jobs.life import (
     status,
 )
 from kalla_coordinator.jobs.model import Counts, ExecutorShare, Job, JobError, JobStatus
-from kalla_coordinator.jobs.moments import micros, moment_of
 from kalla_core.ids import RunId
+from kalla_core.moments import micros, moment_of
 from kalla_core.recipe.job import JobRequest, parse_job_request
 from kalla_core.recipe.write import canonical_json, filled, to_document
 

@@ -23,7 +23,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.jobs.database import open_engine
 from kalla_coordinator.jobs.model import Job, JobPage, JobStatus
-from kalla_coordinator.jobs.moments import micros, moment_of
 from kalla_coordinator.jobs.ownership import Ownership, Waiting, wait_for_turn
 from kalla_coordinator.jobs.probe import Probe
 from kalla_coordinator.jobs.record import JobRecord, job_of, record_of, row_of
@@ -40,6 +39,7 @@ from kalla_coordinator.jobs.writes import (
 )
 from kalla_core.errors import InvalidSetting, ShuttingDown, StoreUnavailable
 from kalla_core.ids import RunId
+from kalla_core.moments import micros, moment_of
 
 _LOOK_INTERVAL_S = 2.0
 _FINAL = tuple(status.value for status in JobStatus if status.final)

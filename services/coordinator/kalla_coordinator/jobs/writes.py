@@ -9,11 +9,11 @@ from sqlalchemy import and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_coordinator.callbacks.delivery import Delivery
-from kalla_coordinator.jobs.moments import micros
 from kalla_coordinator.jobs.outputs import place_of
 from kalla_coordinator.jobs.record import JobRecord, record_of, row_of
 from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, OUTPUTS, VERSION
 from kalla_core.ids import RunId
+from kalla_core.moments import micros
 
 Row = dict[str, Any]
 

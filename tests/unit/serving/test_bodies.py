@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from kalla_coordinator.api.bodies import body_of
 from kalla_core.errors import RequestRefused
+from kalla_core.serving.bodies import body_of
 
 
 async def test_a_body_that_its_sender_cuts_off_is_the_senders_fault() -> None:

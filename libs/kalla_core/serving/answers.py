@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -45,12 +45,12 @@ def plain_error(
     return JSONResponse({"error": body}, status, headers)
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Let an application answer every error in our form."""
+def answer_errors(app: FastAPI, service: str) -> None:
+    """Let an application answer every error in our form; `service` is what it calls itself."""
     app.add_exception_handler(KallaError, _kalla_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _parameter_error)
-    app.add_exception_handler(Exception, _unknown_error)
+    app.add_exception_handler(Exception, _unknown_error_of(service))
 
 
 async def _kalla_error(_: Request, error: Exception) -> Response:
@@ -84,9 +84,12 @@ async def _parameter_error(_: Request, error: Exception) -> Response:
     return plain_error(422, "invalid_request", f"A parameter is wrong. {lines}", faults)
 
 
-async def _unknown_error(request: Request, error: Exception) -> Response:
-    get_logger().error(
-        "request_failed", method=request.method, path=request.url.path, exc_info=error
-    )
-    message = "The coordinator failed in a way it does not know; its log says where."
-    return plain_error(500, "internal", message)
+def _unknown_error_of(service: str) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def unknown_error(request: Request, error: Exception) -> Response:
+        get_logger().error(
+            "request_failed", method=request.method, path=request.url.path, exc_info=error
+        )
+        message = f"The {service} failed in a way it does not know; its log says where."
+        return plain_error(500, "internal", message)
+
+    return unknown_error

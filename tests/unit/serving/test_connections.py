@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from kalla_coordinator.api.connections import bounded_http, most_connections
-from kalla_coordinator.api.streams import StreamedResponse
+from kalla_core.serving.connections import bounded_http, most_connections
+from kalla_core.serving.streams import StreamedResponse
 
 LONG_S = 600.0
 REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"

@@ -1,0 +1,89 @@
+"""Settings of the app: what people see in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from kalla_core.settings.declare import Listening, authorities_setting, setting
+
+
+class AppSettings(Listening):
+    """`kallad app`: where it listens, where it remembers, and which coordinator works for it."""
+
+    port: int = setting(
+        "KALLA_APP_PORT",
+        flag="--port",
+        shown="3000",
+        meaning="Port of the pages and of the REST API; 0 takes a free one.",
+        default=3000,
+        ge=0,
+        le=65535,
+    )
+    token_file: Path | None = setting(
+        "KALLA_APP_TOKEN_FILE",
+        flag="--token-file",
+        shown="none",
+        meaning="File whose lines let people in: `ROLE NAME TOKEN` with the roles viewer, operator "
+        "and admin.",
+        default=None,
+    )
+    data_path: Path = setting(
+        "KALLA_APP_DATA_PATH",
+        flag="--data-path",
+        shown="./app-data",
+        meaning="Folder for the app's database, its key, uploads, and copies of evidence.",
+        default=Path("app-data"),
+    )
+    database_url: str | None = setting(
+        "DATABASE_URL",
+        flag="--database-url",
+        shown="SQLite below the data path",
+        meaning="PostgreSQL database of the app, in a schema of its own.",
+        default=None,
+    )
+    key: SecretStr | None = setting(
+        "KALLA_APP_KEY",
+        shown="made below the data path",
+        meaning="Key that passwords of sources are encrypted with in the database, 32 bytes as "
+        "URL-safe base64; apps on one database need the same.",
+        default=None,
+    )
+    worker_url: str = setting(
+        "WORKER_URL",
+        "KALLA_COORDINATOR",
+        flag="--worker-url",
+        shown="http://localhost:8080",
+        meaning="Address of the coordinator.",
+        default="http://localhost:8080",
+    )
+    worker_token: SecretStr | None = setting(
+        "KALLA_TOKEN",
+        shown="none",
+        meaning="Token that the coordinator asks for; it needs the roles submit and read.",
+        default=None,
+    )
+    tls_ca_file: Path | None = authorities_setting("a coordinator at https://")
+    public_url: str | None = setting(
+        "PUBLIC_URL",
+        flag="--public-url",
+        shown="http://localhost and the port",
+        meaning="Address at which the coordinator and browsers reach the app.",
+        default=None,
+    )
+    callback_secret_file: Path | None = setting(
+        "KALLA_CALLBACK_SECRET_FILE",
+        flag="--callback-secret-file",
+        shown="none",
+        meaning="File with the secret that the coordinator signs callbacks with; without it a "
+        "callback is believed nothing, and the coordinator is asked.",
+        default=None,
+    )
+    output_path: str | None = setting(
+        "KALLA_APP_OUTPUT_PATH",
+        flag="--output-path",
+        shown="below the coordinator's staging path",
+        meaning="Folder or `s3://bucket/prefix` for the evidence of runs, one folder each.",
+        default=None,
+    )

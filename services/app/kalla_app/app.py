@@ -1,0 +1,180 @@
+"""Builds the app, starts it, and stops it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kalla_app.access.people import Known, parse_people
+from kalla_app.changes import Changes
+from kalla_app.context import App
+from kalla_app.http import application
+from kalla_app.metrics import AppMetrics
+from kalla_app.recipes.shelf import Shelf
+from kalla_app.runs.desk import RunDesk
+from kalla_app.runs.dispatch import Dispatcher
+from kalla_app.sources.catalogue import Catalogue
+from kalla_app.store.database import opened
+from kalla_app.store.sessions import Sessions
+from kalla_app.store.vault import open_vault
+from kalla_core.client.client import Client
+from kalla_core.errors import InvalidSetting
+from kalla_core.observe.logs import configure_logs, get_logger
+from kalla_core.observe.loop_lag import watch_loop
+from kalla_core.observe.rights import warn_of_root
+from kalla_core.observe.variables import warn_of_unknown_variables
+from kalla_core.serving.server import listening_at, serving_http
+from kalla_core.settings import AppSettings
+from kalla_core.settings.secret_files import read_secret
+from kalla_core.settings.tls import read_authorities, read_certificate
+from kalla_core.settings.tokens import is_loopback, sends_tokens_openly
+
+GRACE_S = 5.0
+
+
+def run(settings: AppSettings) -> None:
+    """Run the app until told to end.
+
+    Raises:
+        KallaError: it cannot start.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    warn_of_unknown_variables()
+    warn_of_root()
+    asyncio.run(_until_told(settings))
+
+
+async def _until_told(settings: AppSettings) -> None:
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with running(settings) as address:
+        get_logger().info("app_ready", address=address, port=urlsplit(address).port)
+        await told.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # the next one ends the process
+    get_logger().info("app_stopped")
+
+
+@asynccontextmanager
+async def running(settings: AppSettings) -> AsyncIterator[str]:
+    """Run the app for a block; yields the address it is reached at.
+
+    Raises:
+        KallaError: it cannot start.
+    """
+    people = _people(settings)
+    if sends_tokens_openly(settings):
+        get_logger().warning(
+            "not_encrypted",
+            bind_host=settings.bind_host,
+            message="Tokens and rows travel without encryption: give --tls-cert and --tls-key, "
+            "or let a proxy on this machine speak TLS.",
+        )
+    folder = _folder(settings.data_path)
+    certificate = read_certificate(settings)
+    vault = open_vault(settings.key, folder)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listening_at(settings.bind_host, settings.port))
+        address = _address(settings, listener, secure=certificate is not None)
+        database = await stack.enter_async_context(opened(settings.database_url, folder))
+        client = await stack.enter_async_context(_client(settings))
+        changes, metrics = Changes(), AppMetrics()
+        catalogue = Catalogue(database, vault, client)
+        shelf = Shelf(database, vault, client, catalogue)
+        dispatcher = Dispatcher(database, vault, client, changes.tell)
+        desk = RunDesk(
+            database,
+            vault,
+            shelf,
+            dispatcher,
+            changes.tell,
+            callback_url=f"{address}/api/worker",
+            output_of=lambda run_id: _output(settings.output_path, run_id),
+        )
+        app = App(
+            database=database,
+            sessions=Sessions(database),
+            client=client,
+            catalogue=catalogue,
+            shelf=shelf,
+            runs=desk,
+            dispatcher=dispatcher,
+            changes=changes,
+            metrics=metrics,
+            people=people,
+            callback_secret=read_secret(settings.callback_secret_file),
+            secure=address.startswith("https:"),
+            closing=asyncio.Event(),
+        )
+        hosts = frozenset({urlsplit(address).hostname or ""})
+        if settings.insecure and not is_loopback(settings.bind_host):
+            hosts |= {settings.bind_host}
+        # A task that fails ends the app, loudly: without it runs would wait for ever.
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        for work in (dispatcher.run(), watch_loop(metrics.loop_lag.observe)):
+            stack.callback(group.create_task(work).cancel)
+        served = application(app, hosts)
+        await stack.enter_async_context(serving_http(served, listener, GRACE_S, certificate))
+        stack.callback(app.closing.set)  # first of all: streams end, and so the server can
+        yield address
+
+
+def _people(settings: AppSettings) -> tuple[Known, ...]:
+    if settings.token_file is None:
+        if not settings.insecure and not is_loopback(settings.bind_host):
+            raise InvalidSetting(
+                f"--bind-host {settings.bind_host} lets other machines in, and there is no token "
+                "file. Give --token-file, or --insecure if everybody may."
+            )
+        return ()
+    where = f"the token file {settings.token_file}"
+    try:
+        text = settings.token_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"{where[0].upper()}{where[1:]} cannot be read: {error}.") from error
+    return parse_people(text, where)
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise InvalidSetting(
+            f"The data path {path} cannot be made: {error.strerror}.", settings=["--data-path"]
+        ) from error
+    return path.absolute()
+
+
+def _client(settings: AppSettings) -> Client:
+    token = settings.worker_token
+    authorities = read_authorities(settings.tls_ca_file)
+    return Client(
+        settings.worker_url,
+        None if token is None else token.get_secret_value(),
+        authorities=authorities,
+    )
+
+
+def _address(settings: AppSettings, listener: socket.socket, *, secure: bool) -> str:
+    if settings.public_url is not None:
+        parts = urlsplit(settings.public_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidSetting(
+                f"PUBLIC_URL is an address like https://kalla.example, not {settings.public_url}.",
+                settings=["PUBLIC_URL"],
+            )
+        return settings.public_url.rstrip("/")
+    host = settings.bind_host.strip("[]")
+    name = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host  # noqa: S104
+    scheme = "https" if secure else "http"
+    return f"{scheme}://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
+
+
+def _output(output_path: str | None, run_id: str) -> str | None:
+    return None if output_path is None else f"{output_path.rstrip('/')}/{run_id}"
