@@ -27,7 +27,7 @@ from kalla_core.recipe.model import Filter, FilterOp
 from kalla_core.sources.marked import marked
 from kalla_core.sources.protocol import PicksRows
 from kalla_core.sources.registry import connector_for
-from tests.support.connectors import KINDS, SourceKind, ledger
+from tests.support.connectors import KINDS, SourceKind
 from tests.support.s3 import set_variables
 from tests.support.sources import read_part, read_parts, read_table
 
@@ -88,7 +88,7 @@ def passes(each: Filter, value: Any) -> bool:
 def test_the_schema_and_the_rows_are_those_that_were_put_there(
     kind: SourceKind, tmp_path: Path
 ) -> None:
-    table = ledger(ROWS)
+    table = kind.table(ROWS)
 
     found = read_table(kind.put(tmp_path, table))
 
@@ -106,7 +106,7 @@ def test_the_schema_and_the_rows_are_those_that_were_put_there(
 def test_any_number_of_parts_gives_the_same_rows_in_the_same_order(
     kind: SourceKind, tmp_path: Path, counts: Sequence[int]
 ) -> None:
-    table = ledger(ROWS)
+    table = kind.table(ROWS)
     spec = kind.put(tmp_path, table)
     connector = connector_for(spec)
 
@@ -126,7 +126,7 @@ def test_parts_of_a_splittable_source_are_of_about_the_same_size(
 ) -> None:
     if not kind.splits:
         pytest.skip("one piece, or pieces that cannot be cut")
-    spec = kind.put(tmp_path, ledger(ROWS))
+    spec = kind.put(tmp_path, kind.table(ROWS))
     connector = connector_for(spec)
 
     with connector.pin(spec) as pinned:
@@ -140,7 +140,7 @@ def test_parts_of_a_splittable_source_are_of_about_the_same_size(
 def test_batches_are_neither_empty_nor_too_long_and_have_the_pinned_schema(
     kind: SourceKind, tmp_path: Path, batch_rows: int
 ) -> None:
-    spec = kind.put(tmp_path, ledger(60))
+    spec = kind.put(tmp_path, kind.table(60))
     connector = connector_for(spec)
 
     with connector.pin(spec) as pinned:
@@ -159,7 +159,7 @@ def test_batches_are_neither_empty_nor_too_long_and_have_the_pinned_schema(
 def test_only_the_columns_asked_for_are_delivered_whatever_the_filters_are_about(
     kind: SourceKind, tmp_path: Path, columns: tuple[str, ...]
 ) -> None:
-    table = ledger(ROWS)
+    table = kind.table(ROWS)
     spec = kind.put(tmp_path, table)
     filtered = replace(spec, filters=(FILTERS[1],))
     connector = connector_for(filtered)
@@ -181,7 +181,7 @@ def test_only_the_columns_asked_for_are_delivered_whatever_the_filters_are_about
 def test_rows_that_are_picked_are_those_of_the_whole_part(
     kind: SourceKind, tmp_path: Path, filters: tuple[Filter, ...]
 ) -> None:
-    spec = replace(kind.put(tmp_path, ledger(ROWS)), filters=tuple(filters))
+    spec = replace(kind.put(tmp_path, kind.table(ROWS)), filters=tuple(filters))
     connector = connector_for(spec)
     chance = np.random.default_rng(7)
 
@@ -203,7 +203,7 @@ def test_rows_that_are_picked_are_those_of_the_whole_part(
 def test_filters_keep_the_same_rows_and_count_the_others(
     kind: SourceKind, tmp_path: Path, each: Filter
 ) -> None:
-    table = ledger(ROWS)
+    table = kind.table(ROWS)
     spec = kind.put(tmp_path, table)
     filtered = replace(spec, filters=(each,))
     connector = connector_for(filtered)
@@ -220,7 +220,7 @@ def test_filters_keep_the_same_rows_and_count_the_others(
 
 
 def test_a_preview_is_the_first_rows_that_pass(kind: SourceKind, tmp_path: Path) -> None:
-    table = ledger(ROWS)
+    table = kind.table(ROWS)
     spec = kind.put(tmp_path, table)
     filtered = replace(spec, filters=(Filter("id", FilterOp.GTE, 450),))
     connector = connector_for(spec)
@@ -239,7 +239,7 @@ def test_a_preview_is_the_first_rows_that_pass(kind: SourceKind, tmp_path: Path)
 def test_a_source_without_rows_has_no_parts_or_one_that_has_none(
     kind: SourceKind, tmp_path: Path
 ) -> None:
-    table = ledger(0)
+    table = kind.table(0)
     spec = kind.put(tmp_path, table)
     connector = connector_for(spec)
 
@@ -256,7 +256,7 @@ def test_a_source_without_rows_has_no_parts_or_one_that_has_none(
 
 
 def test_what_is_known_of_the_size_is_about_right(kind: SourceKind, tmp_path: Path) -> None:
-    table = ledger(ROWS)
+    table = kind.table(ROWS)
     spec = kind.put(tmp_path, table)
 
     with connector_for(spec).pin(spec) as pinned:
@@ -271,7 +271,7 @@ def test_what_is_known_of_the_size_is_about_right(kind: SourceKind, tmp_path: Pa
 def test_parts_are_read_alike_by_threads_and_by_other_processes(
     kind: SourceKind, tmp_path: Path
 ) -> None:
-    spec = kind.put(tmp_path, ledger(ROWS))
+    spec = kind.put(tmp_path, kind.table(ROWS))
     connector = connector_for(spec)
 
     with connector.pin(spec) as pinned:
@@ -299,7 +299,7 @@ def test_parts_are_read_alike_by_threads_and_by_other_processes(
 def test_what_has_not_changed_is_verified_and_a_change_is_found(
     kind: SourceKind, tmp_path: Path
 ) -> None:
-    spec = kind.put(tmp_path, ledger(ROWS))
+    spec = kind.put(tmp_path, kind.table(ROWS))
     connector = connector_for(spec)
 
     with connector.pin(spec) as pinned:
@@ -321,7 +321,7 @@ def test_what_has_not_changed_is_verified_and_a_change_is_found(
 def test_a_filter_that_cannot_be_applied_is_refused_before_any_row_is_read(
     kind: SourceKind, tmp_path: Path, each: Filter, error: type[KallaError]
 ) -> None:
-    spec = kind.put(tmp_path, ledger(ROWS))
+    spec = kind.put(tmp_path, kind.table(ROWS))
     wrong = replace(spec, filters=(each,))
     connector = connector_for(wrong)
 
@@ -337,7 +337,7 @@ def test_a_filter_that_cannot_be_applied_is_refused_before_any_row_is_read(
 
 
 def test_a_source_that_is_not_there_is_named(kind: SourceKind, tmp_path: Path) -> None:
-    spec = kind.put(tmp_path, ledger(1))
+    spec = kind.put(tmp_path, kind.table(1))
     gone = type(spec)(spec.alias, spec.type, (spec.uri or "").replace("ledger", "gone"))
 
     with pytest.raises(SourceNotFound, match=r"`ledger`.*gone"), connector_for(gone).pin(gone):

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kalla_core.recipe.model import SourceSpec
@@ -23,6 +25,7 @@ from kalla_core.s3.location import S3Location
 from tests.support.postgres import SPARSE, database_of, new_database, sql_type
 from tests.support.s3 import s3_server
 from tests.support.sources import file_spec
+from tests.support.workbooks import sheet_xml, write_xlsx
 
 LEDGER_SCHEMA = pa.schema(
     [
@@ -55,6 +58,14 @@ def ledger(rows: int) -> pa.Table:
     )
 
 
+def plain_ledger(rows: int) -> pa.Table:
+    """Return a ledger whose texts are neither empty nor of several lines."""
+    table = ledger(rows)
+    texts = pc.replace_substring(table.column("reference"), "\n", " ")
+    kept = pc.if_else(pc.equal(texts, ""), None, texts)
+    return table.set_column(1, table.schema.field("reference"), kept)
+
+
 def _touch(spec: SourceSpec) -> None:
     path = Path((spec.uri or "").partition("?")[0])
     file = sorted(path.iterdir())[0] if path.is_dir() else path
@@ -73,6 +84,7 @@ class SourceKind:
         splits: whether a table of some hundred rows can be cut into four equal parts.
         change: changes what is kept, so that it is no longer what was pinned.
         in_s3: whether it lies in a bucket.
+        table: a ledger with so many rows, as far as it can be kept so.
     """
 
     name: str
@@ -82,6 +94,7 @@ class SourceKind:
     splits: bool = True
     change: Callable[[SourceSpec], None] = _touch
     in_s3: bool = False
+    table: Callable[[int], pa.Table] = ledger
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which the source is found."""
@@ -174,6 +187,51 @@ def _csv_folder(folder: Path, table: pa.Table) -> SourceSpec:
     return file_spec(source)
 
 
+def workbook_source(folder: Path, table: pa.Table) -> dict[str, Any]:
+    """Write the third of three sheets, below a title; return what a recipe says of it."""
+    rows = [
+        ["Ledger"],
+        [],
+        table.column_names,
+        *map(list, zip(*table.to_pydict().values(), strict=False)),
+    ]
+    named = {"Notes": sheet_xml([["none"]]), "Empty": sheet_xml([]), "Ledger": sheet_xml(rows)}
+    path = write_xlsx(folder / "ledger.xlsx", named)
+    found = {"sheet": "Ledger", "header": "id"}
+    return {"alias": "ledger", "type": "file", "uri": str(path), "format": found}
+
+
+def fixed_source(folder: Path, table: pa.Table) -> dict[str, Any]:
+    """Write lines of a fixed width below a title; return what a recipe says of them."""
+    path = folder / "ledger.txt"
+    widths = {"id": 6, "reference": 12, "amount": 9, "booked": 10, "entered": 26, "paid": 5}
+    lines = [
+        "".join(
+            _plain_cell(value).ljust(width)
+            for value, width in zip(row.values(), widths.values(), strict=True)
+        )
+        for row in table.to_pylist()
+    ]
+    path.write_text("\r\n".join(["LEDGER", *lines, ""]), newline="")
+    columns = [{"name": name, "width": width} for name, width in widths.items()]
+    found = {"columns": columns, "skip_first": 1}
+    return {"alias": "ledger", "type": "file", "uri": str(path), "format": found}
+
+
+def _plain_cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _cell(value, quote_all=False)
+
+
+def _workbook(folder: Path, table: pa.Table) -> SourceSpec:
+    return parse_source(workbook_source(folder, table))
+
+
+def _fixed_file(folder: Path, table: pa.Table) -> SourceSpec:
+    return parse_source(fixed_source(folder, table))
+
+
 def _parquet_file(folder: Path, table: pa.Table) -> SourceSpec:
     path = folder / "ledger.parquet"
     pq.write_table(table, path, row_group_size=37)
@@ -260,6 +318,8 @@ KINDS = (
     SourceKind("csv-formatted", _formatted_csv_file, typed=False),
     SourceKind("csv-gz", _csv_gz_file, typed=False, splits=False),
     SourceKind("csv-folder", _csv_folder, typed=False, splits=False),
+    SourceKind("xlsx", _workbook, typed=False, splits=False),
+    SourceKind("fixed", _fixed_file, typed=False, splits=False, table=plain_ledger),
     SourceKind("parquet", _parquet_file),
     SourceKind("parquet-dictionaries", _odd_parquet_file, splits=False),
     SourceKind("parquet-folder", _parquet_folder),
@@ -289,6 +349,18 @@ KINDS = (
         splits=False,
         in_s3=True,
         change=_change_object,
+    ),
+    SourceKind(
+        "s3-xlsx", _in_s3(_workbook), typed=False, splits=False, in_s3=True, change=_change_object
+    ),
+    SourceKind(
+        "s3-fixed",
+        _in_s3(_fixed_file),
+        typed=False,
+        splits=False,
+        in_s3=True,
+        change=_change_object,
+        table=plain_ledger,
     ),
     SourceKind("s3-parquet", _in_s3(_parquet_file), in_s3=True, change=_change_object),
     SourceKind("s3-parquet-folder", _in_s3(_parquet_folder), in_s3=True, change=_change_object),

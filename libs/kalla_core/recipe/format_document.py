@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
@@ -19,12 +27,15 @@ from kalla_core.recipe.source_format import (
     NO_QUOTE,
     AmountForm,
     DebitSign,
+    FixedColumn,
     SignedAmount,
     SourceFormat,
 )
 
 MAX_SKIPPED = 1000
 MAX_EXPRESSION = 500
+MAX_LINE = 100_000
+MAX_SHEETS = 10_000
 _ALL = "all"
 _TAB = {"tab": "\t", "\\t": "\t"}
 
@@ -91,6 +102,14 @@ def _header(value: object) -> object:
     )
 
 
+def _sheet(value: object) -> object:
+    if value is None or (isinstance(value, str) and value.strip()):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SHEETS:
+        return value
+    raise _wrong(f"Must be a sheet's name, or its number from 1, not {value!r}.")
+
+
 def _expression(text: str) -> str:
     try:
         pc.match_substring_regex(pa.array([""]), text)
@@ -115,6 +134,7 @@ def _forms(value: object) -> object:
 
 Sign = Annotated[str, AfterValidator(_sign)]
 NumberSign = Annotated[str, AfterValidator(_number_sign)]
+Position = Annotated[int, Field(ge=1, le=MAX_LINE)]
 Skipped = Annotated[int, Field(ge=0, le=MAX_SKIPPED)]
 Words = Annotated[list[str], BeforeValidator(_listed)]
 Dates = Annotated[
@@ -150,6 +170,35 @@ class AmountDocument(BaseModel):
         return value
 
 
+class ColumnDocument(BaseModel):
+    """A column of a fixed width, by its width or by its first and last character, from 1."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    name: Name | None = None
+    width: Position | None = None
+    start: Position | None = None
+    end: Position | None = None
+
+    @model_validator(mode="after")
+    def _placed(self) -> ColumnDocument:
+        if (self.width is None) == (self.end is None):
+            raise _wrong("Must have either `width` or `end`.")
+        if self.name is None and self.width is None:
+            raise _wrong("Must have a `name`; only a `width` without one leaves characters out.")
+        if self.start is not None and self.end is not None and self.end < self.start:
+            raise _wrong("Must not end before it starts.")
+        return self
+
+
+def _fixed(columns: list[ColumnDocument]) -> list[ColumnDocument]:
+    try:
+        fixed_columns(columns)
+    except ValueError as error:
+        raise _wrong(str(error)) from error
+    return columns
+
+
 class FormatDocument(BaseModel):
     """How the text of a source is written."""
 
@@ -175,6 +224,8 @@ class FormatDocument(BaseModel):
     stop: Expression | None = None
     row_number: Name | None = None
     amount: AmountDocument | None = None
+    columns: Annotated[list[ColumnDocument], AfterValidator(_fixed)] | None = None
+    sheet: Annotated[Any, AfterValidator(_sheet)] = None
 
     @field_validator("quote", "escape", "comment")
     @classmethod
@@ -214,6 +265,7 @@ def format_of(
     said = {name: getattr(document, name) for name in FormatDocument.model_fields}
     amount = document.amount
     said["amount"] = None if amount is None else SignedAmount(**dict(amount))
+    said["columns"] = fixed_columns(document.columns or ())
     return SourceFormat(**said | {name: tuple(said[name] or ()) for name in lists})
 
 
@@ -227,7 +279,32 @@ def format_document(found: SourceFormat) -> Mapping[str, Any]:
     return document
 
 
+def fixed_columns(columns: Sequence[ColumnDocument]) -> tuple[FixedColumn, ...]:
+    """Return where columns lie; a width counts from where the column before it ended.
+
+    Raises:
+        ValueError: names that are not unique, or no column with a name.
+    """
+    found, at = [], 0
+    for column in columns:
+        start = at if column.start is None else column.start - 1
+        at = column.end if column.end is not None else start + (column.width or 0)
+        if at <= start:
+            raise ValueError(f"The column {column.name!r} would end before it starts.")
+        if column.name is not None:
+            found.append(FixedColumn(column.name, start, at))
+    names = [column.name for column in found]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise ValueError(f"Two columns are named {double!r}.")
+    if columns and not found:
+        raise ValueError("No column has a name.")
+    return tuple(found)
+
+
 def _plain(value: object) -> object:
+    if isinstance(value, tuple) and value and isinstance(value[0], FixedColumn):
+        return [{"name": one.name, "start": one.start + 1, "end": one.end} for one in value]
     if isinstance(value, SignedAmount):
         return {name: said for name, said in asdict(value).items() if said is not None}
     return list(value) if isinstance(value, tuple) else value

@@ -48,8 +48,17 @@ class SignedAmount:
 
 
 @dataclass(frozen=True, slots=True)
+class FixedColumn:
+    """A column of lines without delimiters: the characters `[start, end)` of each."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFormat:
-    """How a CSV source is written; None and empty for what is not said.
+    """How a source is written; None and empty for what is not said.
 
     Attributes:
         quote: one character, or `none`.
@@ -65,6 +74,8 @@ class SourceFormat:
         trailing_delimiter: whether each row ends with one delimiter more than it needs.
         row_number: the column to be made that counts the rows of the source from 1.
         amount: the column to be made of credits and debits.
+        columns: where the columns of a fixed width lie; empty where a delimiter separates them.
+        sheet: of a workbook, by its name or its number from 1.
     """
 
     delimiter: str | None = None
@@ -87,6 +98,8 @@ class SourceFormat:
     stop: str | None = None
     row_number: str | None = None
     amount: SignedAmount | None = None
+    columns: tuple[FixedColumn, ...] = ()
+    sheet: str | int | None = None
 
 
 AS_USUAL = SourceFormat()

@@ -22,6 +22,7 @@ from kalla_core.errors import (
     SourceNotFound,
 )
 from kalla_core.recipe.model import SourceSpec
+from kalla_core.recipe.source_format import SourceFormat
 from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.csv.glance import Glance, glance_at
 from kalla_core.sources.filters import RowFilter, compile_filters
@@ -37,7 +38,10 @@ from kalla_core.sources.protocol import (
     PinnedSource,
     SourceAccess,
 )
+from kalla_core.sources.sheets.xlsx import XLSX
 from kalla_core.sources.store import ByteStore, StoredFile
+from kalla_core.sources.transcripts.fixed import FIXED
+from kalla_core.sources.transcripts.format import TranscribedFormat
 from kalla_core.sources.uri import FileFormat, FileUri, absolute, parse_file_uri
 from kalla_core.sources.uri_format import merged
 
@@ -47,11 +51,15 @@ _ENDINGS: Mapping[str, FileFormat] = {
     ".csv.zst": FileFormat.CSV,
     ".csv.zip": FileFormat.CSV,
     ".parquet": FileFormat.PARQUET,
+    ".xlsm": FileFormat.XLSX,
+    ".xlsx": FileFormat.XLSX,
 }
 
 FORMATS: Mapping[FileFormat, FormatReader] = {
     FileFormat.CSV: CsvFormat(),
+    FileFormat.FIXED: TranscribedFormat(FIXED),
     FileFormat.PARQUET: ParquetFormat(),
+    FileFormat.XLSX: TranscribedFormat(XLSX),
 }
 """What every store's files can be."""
 
@@ -169,7 +177,7 @@ class FileConnector:
         """
         with naming(spec):
             uri = parse_file_uri(absolute(_uri(spec), Path.cwd()))
-            _, files = _of_format(self._store.list(uri.location), uri)
+            _, files = _of_format(self._store.list(uri.location), uri, spec.format)
             return glance_at(self._file_source(spec, uri, files), 0)
 
     def verify(self, pinned: PinnedSource) -> None:
@@ -179,13 +187,14 @@ class FileConnector:
             for index in range(len(source.files)):
                 source.check_unchanged(index)
             uri = parse_file_uri(_uri(pinned.spec))
-            if _of_format(self._store.list(uri.location), uri)[1] != source.files:
+            listed = self._store.list(uri.location)
+            if _of_format(listed, uri, pinned.spec.format)[1] != source.files:
                 raise SourceChanged("Files came or went while it was read.")
 
     def _pinned(self, spec: SourceSpec) -> PinnedSource:
         resolved = replace(spec, uri=absolute(_uri(spec), Path.cwd()))
         uri = parse_file_uri(_uri(resolved))
-        file_format, files = _of_format(self._store.list(uri.location), uri)
+        file_format, files = _of_format(self._store.list(uri.location), uri, spec.format)
         source = self._file_source(spec, uri, files)
         shape = self._formats[file_format].shape(source)
         return PinnedSource(
@@ -216,26 +225,30 @@ def local_files(access: SourceAccess) -> FileConnector:
 
 
 def _of_format(
-    files: tuple[StoredFile, ...], uri: FileUri
+    files: tuple[StoredFile, ...], uri: FileUri, said: SourceFormat
 ) -> tuple[FileFormat, tuple[StoredFile, ...]]:
     """Return the format, and those of the files that have it."""
     if not files:
         raise SourceNotFound("The folder is empty.")
     if uri.options.format is not None:
         return uri.options.format, files
+    if said.columns:
+        return FileFormat.FIXED, files
     by_format: dict[FileFormat, list[StoredFile]] = {}
     for file in files:
         if found := _format_of(file):
             by_format.setdefault(found, []).append(file)
     if not by_format:
+        *some, last = _ENDINGS
         raise InvalidUri(
-            "Nothing there ends in .csv, .csv.gz, .csv.zst, .csv.zip or .parquet; say what it is"
-            " with ?format=csv or ?format=parquet."
+            f"Nothing there ends in {', '.join(some)} or {last}; say what it is with"
+            " ?format=csv or another format."
         )
     if len(by_format) > 1:
+        held = " and ".join(sorted(f"`{one}`" for one in by_format))
         raise InvalidUri(
-            "The folder holds CSV and Parquet files; a source has one format. Say which files"
-            " lie in it, or move one kind elsewhere."
+            f"The folder holds files of the formats {held}; a source has one format. Say which"
+            " files lie in it, or move one kind elsewhere."
         )
     ((found, chosen),) = by_format.items()
     return found, tuple(chosen)

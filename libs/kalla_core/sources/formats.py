@@ -24,12 +24,17 @@ class FileSource:
     Attributes:
         types: the recipe's `types`.
         format: the recipe's `format`, and what the URI says of it.
+        streamed: whether what is opened is written as it is read, so that it has no size, and can
+            only be read from its start.
+        first_line: what number messages give to the first line of a file.
     """
 
     store: ByteStore
     files: tuple[StoredFile, ...]
     types: Mapping[str, str]
     format: SourceFormat = AS_USUAL
+    streamed: bool = False
+    first_line: int = 1
 
     def open(self, index: int, promise: Promise = NO_PROMISE) -> pa.NativeFile:
         """Open one of the files, unchanged; see `ByteStore.open`."""

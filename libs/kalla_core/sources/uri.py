@@ -7,7 +7,7 @@ values are everything up to the next `&`. Where there is none such, what follows
 looks like `name=value&…` is taken for options that do not exist. A path that itself looks like that
 is written as `file:///` with `%3F` for the question mark.
 
-`format` is what the files are, `csv` or `parquet`; every other option is a field of a source's
+`format` is what the files are (see `FileFormat`); every other option is a field of a source's
 `format` (see `uri_format`).
 """
 
@@ -47,7 +47,9 @@ class FileFormat(StrEnum):
     """What a file holds."""
 
     CSV = "csv"
+    FIXED = "fixed"
     PARQUET = "parquet"
+    XLSX = "xlsx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +227,7 @@ def _format(value: str, uri: str) -> FileFormat:
     try:
         return FileFormat(value.lower())
     except ValueError:
+        *known, last = (f"`{one}`" for one in FileFormat)
         raise InvalidUri(
-            f"`{mask(uri)}`: format is `csv` or `parquet`, not `{value}`.", uri=mask(uri)
+            f"`{mask(uri)}`: format is {', '.join(known)} or {last}, not `{value}`.", uri=mask(uri)
         ) from None

@@ -1,7 +1,7 @@
 """A source's `format` as far as it stands in a URI: one option for each field. Pure.
 
-Fields that take a list may be given again; `amount`, which takes an object, has no option. What the
-URI does not say the recipe's `format` may.
+Fields that take a list may be given again; `amount` and `columns`, which take objects, have no
+option. What the URI does not say the recipe's `format` may.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from kalla_core.recipe.parse import checked
 from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
 
 _NAMES = {name: field.alias or name for name, field in FormatDocument.model_fields.items()}
-FIELDS = tuple(name for name in _NAMES.values() if name != "amount")
+_OBJECTS = ("amount", "columns")
+FIELDS = tuple(name for name in _NAMES.values() if name not in _OBJECTS)
 LISTED = frozenset(_NAMES[name] for name in _NAMES if isinstance(getattr(AS_USUAL, name), tuple))
 _COUNTS = ("skip_first", "skip_last")
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -58,6 +59,6 @@ def _value(name: str, given: Sequence[str]) -> object:
         return "all" if list(given) == ["all"] else list(given)
     if name == "trailing_delimiter" or (name == "header" and text.lower() in _FLAGS):
         return _FLAGS.get(text.lower(), text)
-    if name in (*_COUNTS, "header") and text.isascii() and text.isdigit():
+    if name in (*_COUNTS, "header", "sheet") and text.isascii() and text.isdigit():
         return int(text)
     return text

@@ -79,7 +79,7 @@ def test_a_link_in_a_folder_that_leads_out_of_the_allowed_roots_is_refused(tmp_p
     [
         ([], SourceNotFound, "folder is empty"),
         (["notes.txt"], InvalidUri, r"Nothing there ends in \.csv"),
-        (["a.csv", "b.parquet"], InvalidUri, "CSV and Parquet files"),
+        (["a.csv", "b.parquet"], InvalidUri, "`csv` and `parquet`"),
     ],
 )
 def test_a_folder_whose_format_cannot_be_told_is_refused(

@@ -153,10 +153,12 @@ def open_csv_source(source: FileSource) -> tuple[CsvSource, tuple[str, ...], tup
             index=index,
             path=stored.path,
             start=header.body_start,
-            end=_end(source, index, dialect, header, streamed=_is_streamed(stored.path, dialect)),
+            end=_end(
+                source, index, dialect, header, streamed=_is_streamed(source, stored.path, dialect)
+            ),
             size_bytes=stored.size_bytes,
             terminator=header.terminator,
-            streamed=_is_streamed(stored.path, dialect),
+            streamed=_is_streamed(source, stored.path, dialect),
             columns=header.columns,
         )
         for index, (stored, header) in enumerate(zip(source.files, headers, strict=True))
@@ -220,6 +222,9 @@ def _opened(
     path = source.files[index].path
     encoding = _encoding(source, index, dialect)
     with source.open(index, promise) as raw:
+        if source.streamed:
+            yield raw
+            return
         try:
             with unpacked(raw, path) as stream:
                 yield (
@@ -243,5 +248,6 @@ def _encoding(source: FileSource, index: int, dialect: Dialect) -> str | None:
         return with_byte_order(dialect.transcoded, bytes(stream.read(_GLANCE_BYTES)))
 
 
-def _is_streamed(path: str, dialect: Dialect) -> bool:
-    return packing_of(path) is not None or dialect.transcoded is not None
+def _is_streamed(source: FileSource, path: str, dialect: Dialect) -> bool:
+    packed = packing_of(path) is not None or dialect.transcoded is not None
+    return source.streamed or packed

@@ -39,6 +39,7 @@ from kalla_core.sources.protocol import Part, PinnedSource, Statistics
 from kalla_core.sources.store import NO_PROMISE, Promise
 
 _PREVIEW_BLOCK_BYTES = 256 << 10
+_GLANCE_BYTES = 64 << 10
 
 
 class CsvFormat:
@@ -298,7 +299,10 @@ def _refuse_long_records(source: CsvSource, file: CsvFile, edges: Sequence[int])
 
 def _has_rows(source: CsvSource, file: CsvFile) -> bool:
     with source.rows(file) as read:
-        return bool(read(1))
+        while some := read(_GLANCE_BYTES):
+            if some.strip(b"\r\n"):
+                return True
+    return False
 
 
 def _type(source: FileSource, sample: Sample, column: str, told: Told) -> pa.DataType:

@@ -91,7 +91,7 @@ def _parses(parser: BlockParser, records: bytes) -> bool:
 
 def line_at(source: CsvSource, file: CsvFile, offset: int) -> int:
     """Return the number of the line, from 1, that holds the byte at `offset`."""
-    line = 1
+    line = source.source.first_line
     with source.stream(file) as stream:
         while offset > 0 and (data := stream.read(min(_CHUNK_BYTES, offset))):
             line += data.count(file.terminator)

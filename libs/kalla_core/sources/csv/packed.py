@@ -36,7 +36,7 @@ def unpacked(raw: pa.NativeFile, path: str) -> Iterator[pa.NativeFile]:
         if how is None:
             yield raw
         elif how == "zip":
-            with _archive(raw) as archive, archive.open(_only(archive)) as member:
+            with archive(raw) as held, held.open(_only(held)) as member:
                 yield pa.PythonFile(member, mode="r")
         else:
             with pa.CompressedInputStream(raw, how) as stream:
@@ -49,16 +49,17 @@ def unpacked(raw: pa.NativeFile, path: str) -> Iterator[pa.NativeFile]:
         raise NotUnpackedError(f"is no whole {how} file: {cause}.") from cause
 
 
-def _archive(raw: pa.NativeFile) -> zipfile.ZipFile:
+def archive(raw: pa.NativeFile) -> zipfile.ZipFile:
+    """Open a zip archive; raises `zipfile.BadZipFile` also where it is too short."""
     try:
         return zipfile.ZipFile(raw)
     except pa.ArrowInvalid as cause:  # it looks for the directory before the file's start
         raise zipfile.BadZipFile("it is too short") from cause
 
 
-def _only(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+def _only(packed: zipfile.ZipFile) -> zipfile.ZipInfo:
     held = [
-        one for one in archive.infolist()
+        one for one in packed.infolist()
         if not one.is_dir() and not one.filename.startswith(_OTHER)
     ]  # fmt: skip
     if len(held) != 1:
