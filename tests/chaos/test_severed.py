@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import pytest
 
 from benchmarks.generate.dataset import Dataset
 from tests.chaos.cluster import ends_as, is_as_before, recipe_of
-from tests.support.wired_cluster import wired_cluster
+from tests.support.wired_cluster import WiredCluster, wired_cluster
 
 SILENCE_S = 30
 CALM_S = 60
 """What a run takes at most on a machine that others use as well."""
 
 
-def test_two_executors_that_are_cut_from_each_other_for_good_cost_one_silence(
-    dataset: Dataset, tmp_path: Path
+CUTS: Mapping[str, Callable[[WiredCluster], object]] = {
+    "from each other": lambda cluster: [worker.inward.cut() for worker in cluster.workers],
+    "on the way there": lambda cluster: cluster.workers[0].inward.cut(back=False),
+    "on the way back": lambda cluster: cluster.workers[0].inward.cut(there=False),
+}
+"""One way each but the first: the other one is reached, and does not reach."""
+SAMPLE = "from each other"
+
+
+def _every() -> list[object]:
+    return [pytest.param(how, marks=() if how == SAMPLE else pytest.mark.full) for how in CUTS]
+
+
+@pytest.mark.parametrize("how", _every())
+def test_two_executors_that_are_cut_for_good_cost_one_silence(
+    dataset: Dataset, tmp_path: Path, how: str
 ) -> None:
     with wired_cluster(tmp_path) as cluster:
-        for worker in cluster.workers:
-            worker.inward.cut()
+        CUTS[how](cluster)
         began = time.monotonic()
         run_id = cluster.submit(recipe_of(dataset), tmp_path / "out")
         job = ends_as(cluster, run_id, tmp_path / "out", dataset)

@@ -103,17 +103,20 @@ class Cluster:
 
     def submit(self, recipe: Recipe, output: Path, **fields: Any) -> str:
         """Submit a recipe for the cluster; return its run id."""
+        answer = self.offer(recipe, output, **fields)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["run_id"])
+
+    def offer(self, recipe: Recipe, output: Path, **fields: Any) -> httpx.Response:
+        """Submit a recipe for the cluster; return the answer, whatever it is."""
         options = replace(recipe.options, engine=EngineChoice.CLUSTER)
-        run_id = str(uuid.uuid4())
         body = {
-            "run_id": run_id,
+            "run_id": str(uuid.uuid4()),
             "recipe": to_document(replace(recipe, options=options)),
             "output_path": str(output),
             **fields,
         }
-        answer = httpx.post(f"{self.url}/api/jobs", json=body, timeout=30)
-        assert answer.status_code == 202, answer.text
-        return run_id
+        return httpx.post(f"{self.url}/api/jobs", json=body, timeout=30)
 
     def job(self, run_id: str) -> dict[str, Any]:
         """Return a job as it is."""

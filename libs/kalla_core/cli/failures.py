@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import textwrap
 import traceback
@@ -12,6 +11,7 @@ from enum import IntEnum
 from kalla_core.cli.console import write_line
 from kalla_core.cli.interrupts import Terminated, unwinding
 from kalla_core.errors import Fault, KallaError, OutputExists, RecipeInvalid, SystemFailure
+from kalla_core.evidence.disk import is_full
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.paths import DOCUMENT
 
@@ -61,7 +61,7 @@ def _account(error: Exception) -> tuple[str, str, ExitCode]:
     if isinstance(error, MemoryError):
         message = "There is not enough memory; a lower --memory-limit makes Kalla use the disk."
         return "out_of_memory", message, ExitCode.SYSTEM_FAILURE
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if isinstance(error, OSError) and is_full(error):
         return "out_of_disk", f"No space is left: {error}", ExitCode.SYSTEM_FAILURE
     message = (
         f"Kalla failed in a way it does not know ({type(error).__name__}: {error}). "

@@ -11,9 +11,14 @@ from pathlib import Path
 
 from kalla_core.errors import KallaError, OutOfDisk, OutputNotWritable
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Bytes = bytes | memoryview
+
+
+def is_full(error: OSError) -> bool:
+    """Whether there was no room: on the disk, within a quota, or within a limit of file sizes."""
+    return error.errno in _FULL
 
 
 @contextmanager
@@ -28,7 +33,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 def disk_error(error: OSError, path: Path) -> KallaError:
     """Return what `error` means for somebody who wants output at `path`."""
     said = (error.strerror or str(error)).lower()
-    if error.errno in _FULL:
+    if is_full(error):
         return OutOfDisk(f"There is no space left to write {path}: {said}.", path=str(path))
     return OutputNotWritable(f"The output {path} cannot be written: {said}.", path=str(path))
 

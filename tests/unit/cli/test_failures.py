@@ -20,6 +20,8 @@ def _raising(error: BaseException) -> ExitCode:
         (OutOfMemory("The sort needs more than 1 GiB."), 3, "out_of_memory"),
         (MemoryError(), 3, "out_of_memory"),
         (OSError(errno.ENOSPC, "No space left on device"), 3, "out_of_disk"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 3, "out_of_disk"),
+        (OSError(errno.EFBIG, "File too large"), 3, "out_of_disk"),
         (ZeroDivisionError("division by zero"), 3, "internal"),
         (KeyboardInterrupt(), 130, "Interrupted"),
     ],

@@ -2,7 +2,9 @@
 
 Executors that both talk to the coordinator may still be cut from each other. What a reader could
 not get from a holder makes them a pair that is kept apart: in one run for as long as it goes on,
-in others for a while. One that belongs to two such pairs is kept apart from everybody.
+in others for a while. A cut one way counts as one both ways: where packets are lost in one
+direction neither end gets an answer, and to find that out from the other would cost a second
+silence. One that belongs to two such pairs is kept apart from everybody.
 """
 
 from __future__ import annotations

@@ -6,18 +6,17 @@ A write to the job store does not tell: it may find room in a file that is there
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import tempfile
 from pathlib import Path
 
 from kalla_coordinator.jobs.probe import Probe
+from kalla_core.evidence.disk import is_full
 from kalla_core.units import format_bytes
 
 ROOM_BYTES = 1 << 20
 """As much as the largest request over HTTP takes in the store."""
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PIECE = bytes(1 << 16)
 
 
@@ -32,7 +31,7 @@ class Room:
         try:
             await self._probe.check()
         except OSError as error:
-            if error.errno in _FULL:
+            if is_full(error):
                 return f"disk_full: the staging path has no room for {format_bytes(ROOM_BYTES)}"
             return f"staging_unavailable: the staging path cannot be written: {error.strerror}"
         return None
