@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ import httpx
 import pyarrow.flight as flight
 import pytest
 
+from kalla_core.wire.flight_errors import error_from_flight
 from tests.support.coordinators import Process, coordinator_process, select_pause
 
 ROWS, ROW_BYTES = 250, 200_000
 MIB = 1 << 20
 STREAMS, SOME = 24, 4
+MANY = 80
+"""More than are served at a time."""
 PATIENCE_S = 90
 
 
@@ -112,6 +116,47 @@ def test_streams_that_nobody_reads_share_one_budget_and_let_go_of_it(wide: Wide)
     answer = httpx.get(wide.rows, timeout=PATIENCE_S)
     assert len(answer.json()) == ROWS
     assert wide.peak_bytes - before < 300 * MIB
+
+
+@pytest.mark.full
+def test_of_eighty_streams_that_nobody_reads_those_beyond_the_bounds_are_told_so(
+    wide: Wide,
+) -> None:
+    before, over = wide.used_bytes, threading.Event()
+    answered: list[str | None] = []
+    ticket = json.dumps(["wide", "unmatched_left", _part(wide)]).encode()
+
+    def read_a_little() -> None:
+        with flight.connect(f"grpc+tcp://127.0.0.1:{wide.process.results}") as client:
+            try:
+                reader = client.do_get(flight.Ticket(ticket))
+                assert reader.read_chunk().data.num_rows > 0
+            except flight.FlightError as error:
+                answered.append(error_from_flight(error).code)
+                return
+            answered.append(None)
+            over.wait(PATIENCE_S)
+            reader.cancel()
+
+    with ThreadPoolExecutor(MANY) as pool:
+        reading = [pool.submit(read_a_little) for _ in range(MANY)]
+        until = time.monotonic() + PATIENCE_S
+        while len(answered) < MANY:
+            assert time.monotonic() < until, Counter(answered)
+            select_pause()
+        taken = wide.peak_bytes - before
+        health = httpx.get(f"{wide.process.url}/health", timeout=10)
+        over.set()
+        for one in reading:
+            one.result()
+
+    codes = Counter(answered)
+    assert set(codes) == {None, "results_busy", "queue_full"}, codes
+    assert codes[None] >= SOME
+    assert health.status_code == 200
+    assert taken < 300 * MIB
+    answer = httpx.get(wide.rows, timeout=PATIENCE_S)
+    assert len(answer.json()) == ROWS
 
 
 def _part(wide: Wide) -> str:
