@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, WrittenFile, from_json
 from kalla_core.evidence.places import Place, StoredFile, place_of
-from kalla_core.evidence.rows import folded, read_rows, reading_bytes
+from kalla_core.evidence.rows import Memory, folded, read_rows, reading_bytes
 from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.s3.ranges import RangeReader
@@ -66,17 +66,17 @@ class Evidence:
         self,
         output: str,
         limit: int | None = None,
-        holds: Callable[[int], None] | None = None,
+        memory: Memory | None = None,
         columns: Sequence[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of an output, or the first `limit` of them, in batches of few bytes.
 
         Args:
-            holds: see `read_rows`; likewise `columns`.
+            memory: see `read_rows`; likewise `columns`.
         """
         left = self.rows(output) if limit is None else limit
         for part in self._opened(output):
-            for batch in read_rows(part.rows, part.schema, left, holds, columns):
+            for batch in read_rows(part.rows, part.schema, left, memory, columns):
                 left -= batch.num_rows
                 yield batch
             if left <= 0:
@@ -90,12 +90,10 @@ class Evidence:
         """Return the names of the files of an output, in order."""
         return tuple(name for name in self._files if PurePosixPath(name).parts[0] == output)
 
-    def part_batches(
-        self, name: str, holds: Callable[[int], None] | None = None
-    ) -> Iterator[pa.RecordBatch]:
+    def part_batches(self, name: str, memory: Memory | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows of one file in batches of few bytes; see `batches`."""
         part = self._files[name]
-        return read_rows(part.rows, part.schema, holds=holds)
+        return read_rows(part.rows, part.schema, memory=memory)
 
     def raw(self, name: str) -> BufferedReader | RangeReader:
         """Return the bytes of one file, of the file that was checked; the caller closes it."""

@@ -68,8 +68,17 @@ def encode(rows: pa.Table, encoding: Encoding) -> pa.Buffer:
 
 def _values_at_once(rows: pa.Table) -> int:
     """Return after how many values to look whether a page is full: wide ones make it so sooner."""
-    widest = max((column.nbytes for column in rows.columns), default=0)
-    return int(max(1, min(_MOST_AT_ONCE, _PAGE_BYTES * len(rows) // max(widest, 1))))
+    count = max(len(rows), 1)
+    widest = max((_widest(column) for column in rows.columns), default=0)
+    mean = max((column.nbytes // count for column in rows.columns), default=0)
+    return int(max(1, min(_MOST_AT_ONCE, _PAGE_BYTES // max(widest, mean, 1))))
+
+
+def _widest(column: pa.ChunkedArray) -> int:
+    """Return the bytes of the widest value of a column of text; 0 of others."""
+    if not _is_text(column.type):
+        return 0
+    return pc.max(pc.binary_length(column)).as_py() or 0
 
 
 def _codecs_that_pay(file: pa.Buffer) -> dict[str, str]:

@@ -3,13 +3,15 @@
 A value that repeats lies once in a dictionary, so that what rows take when they are encoded tells
 nothing of what they take otherwise. Such columns are read as they lie in the file, and unfolded
 for as many rows at a time as then fit into `BATCH_BYTES`. What remains is that rows of one row
-group, which whoever wrote it has bounded (see `writer`), differ in width: `read_rows` tells what
-it holds.
+group differ in width, and all wide ones may be decoded at once: at most what such columns take in
+the group, which whoever wrote it has bounded (see `writer`). `read_rows` asks whoever counts the
+memory before it decodes what may be so much, and tells what it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,19 @@ PAGE_BYTES = 1 << 20
 """What is held of a column while it is read: a page of it."""
 
 _MOST_ROWS = 1 << 16
+_ANY_WIDTH = "BYTE_ARRAY"
+
+
+class Memory(Protocol):
+    """Counts what rows take that are being read."""
+
+    def may_take(self, most_bytes: int) -> None:
+        """Let rows be decoded that take so much at most; blocks until that may be."""
+        ...
+
+    def count(self, used_bytes: int) -> None:
+        """Count what decoded rows take, until the next are counted."""
+        ...
 
 
 def folded(metadata: pq.FileMetaData, schema: pa.Schema) -> list[str]:
@@ -39,7 +54,7 @@ def read_rows(
     file: pq.ParquetFile,
     schema: pa.Schema,
     limit: int | None = None,
-    holds: Callable[[int], None] | None = None,
+    memory: Memory | None = None,
     columns: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file, or the first `limit` of them, of which few more are decoded.
@@ -47,7 +62,8 @@ def read_rows(
     Args:
         file: opened so that what `folded` returns comes in dictionaries.
         schema: of the rows.
-        holds: is told how many bytes the rows take that are cut into batches next.
+        memory: is asked before rows are decoded, and told what they take that are cut into
+            batches next.
         columns: the only ones to read, in this order; all by default.
     """
     if columns is not None:
@@ -56,16 +72,44 @@ def read_rows(
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
         most = min(_fitting(group.total_byte_size / max(group.num_rows, 1)), max(left, 1))
-        for batch in file.iter_batches(most, row_groups=[number], columns=columns):
+        for batch in _decoded(file, number, most, memory, columns):
             # Columns are told by their beginning up to a dot: others may have come with them.
             wanted = batch.select(schema.names).slice(0, left)
-            if holds is not None:
-                holds(batch.nbytes)
             for start, end in _pieces(wanted):
                 yield _unfolded(wanted.slice(start, end - start), schema)
             left -= wanted.num_rows
             if left <= 0:
                 return
+
+
+def _decoded(
+    file: pq.ParquetFile,
+    number: int,
+    most: int,
+    memory: Memory | None,
+    columns: Sequence[str] | None,
+) -> Iterator[pa.RecordBatch]:
+    uneven = _uneven_bytes(file.metadata.row_group(number))
+    batches = file.iter_batches(most, row_groups=[number], columns=columns)
+    while True:
+        if memory is not None:
+            memory.may_take(uneven)
+        batch = next(batches, None)
+        if memory is not None:
+            memory.count(0 if batch is None else batch.nbytes)
+        if batch is None:
+            return
+        yield batch
+
+
+def _uneven_bytes(group: pq.RowGroupMetaData) -> int:
+    """Return what values take that lie in a row group as they are, of columns of any width."""
+    chunks = (group.column(index) for index in range(group.num_columns))
+    return sum(
+        chunk.total_uncompressed_size
+        for chunk in chunks
+        if chunk.physical_type == _ANY_WIDTH and not chunk.has_dictionary_page
+    )
 
 
 def reading_bytes(file: pq.ParquetFile) -> int:

@@ -109,3 +109,21 @@ def test_what_a_stream_takes_beyond_its_claim_makes_others_wait_until_it_takes_l
     stream.count(30)
 
     assert budget.ask(10).bytes == 10
+
+
+def test_only_one_stream_at_a_time_may_take_more_than_it_claimed() -> None:
+    budget = Budget(100, patience_s=0.05)
+    one, other = budget.ask(4), budget.ask(4)
+
+    one.may_take(30)
+    one.count(30)
+    other.may_take(4)
+    with pytest.raises(ResultsBusy, match="very different width"):
+        other.may_take(5)
+    one.may_take(30)
+    one.count(4)
+    other.may_take(5)
+    other.release()
+    one.may_take(5)
+
+    assert budget.ask(96).bytes == 96

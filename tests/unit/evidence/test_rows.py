@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kalla_core.evidence.row_group import Encoding, encode
-from kalla_core.evidence.rows import BATCH_BYTES, PAGE_BYTES, folded, read_rows
+from kalla_core.evidence.rows import BATCH_BYTES, PAGE_BYTES, folded, read_rows, reading_bytes
 
 MIB = 1 << 20
 
@@ -21,6 +22,20 @@ def written(folder: Path, rows: pa.Table, row_group_size: int = 1 << 20) -> pq.P
     pq.write_table(rows, path, row_group_size=row_group_size)
     metadata = pq.read_metadata(path)
     return pq.ParquetFile(path, read_dictionary=folded(metadata, rows.schema))
+
+
+@dataclass
+class Told:
+    """What rows may take and take, as it is told."""
+
+    most: list[int] = field(default_factory=list)
+    used: list[int] = field(default_factory=list)
+
+    def may_take(self, most_bytes: int) -> None:
+        self.most.append(most_bytes)
+
+    def count(self, used_bytes: int) -> None:
+        self.used.append(used_bytes)
 
 
 def wide(rows: int, width: int, distinct: int) -> pa.Table:
@@ -61,18 +76,39 @@ def test_wide_rows_behind_narrow_ones_come_in_small_batches_although_they_take_n
     path = tmp_path / "rows.parquet"
     pq.write_table(rows, path, store_schema=False)
     file = pq.ParquetFile(path, read_dictionary=folded(pq.read_metadata(path), flat))
-    held: list[int] = []
+    told = Told()
     before = pa.total_allocated_bytes()
 
     widest, count, peak = 0, 0, 0
-    for batch in read_rows(file, flat, holds=held.append):
+    for batch in read_rows(file, flat, memory=told):
         widest, count = max(widest, batch.nbytes), count + batch.num_rows
         peak = max(peak, pa.total_allocated_bytes() - before)
 
     assert count == len(notes)
     assert widest <= BATCH_BYTES + (1 << 18)
     assert peak < 16 * MIB
-    assert sum(held) < 16 * MIB
+    assert sum(told.used) < 16 * MIB
+    assert max(told.most) == 0
+
+
+def test_what_wide_rows_among_narrow_ones_take_at_once_is_said_before_they_are_read(
+    tmp_path: Path,
+) -> None:
+    notes = [f"{number}" for number in range(40_000)]
+    notes[20_000:20_400] = [f"{number}{'x' * 100_000}" for number in range(400)]
+    rows = pa.table({"id": range(len(notes)), "note": notes})
+    path = tmp_path / "rows.parquet"
+    path.write_bytes(encode(rows, Encoding()))
+    file = pq.ParquetFile(path)
+    told, before, peak = Told(), pa.total_allocated_bytes(), 0
+
+    for batch in read_rows(file, rows.schema, memory=told):
+        assert batch.nbytes <= BATCH_BYTES + (1 << 18)
+        peak = max(peak, pa.total_allocated_bytes() - before)
+
+    assert max(told.used) > 8 * BATCH_BYTES  # they came at once
+    assert all(used <= most for most, used in zip(told.most, told.used, strict=True))
+    assert peak <= reading_bytes(file) + max(told.most)
 
 
 def test_only_what_a_limit_asks_for_is_decoded(tmp_path: Path) -> None:

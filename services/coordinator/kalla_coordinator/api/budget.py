@@ -16,6 +16,8 @@ from kalla_core.errors import ResultsBusy
 from kalla_core.units import format_bytes
 
 PATIENCE_S = 30.0
+_TURN_S = 5.0
+"""Threads that many streams share wait for one another; they must not wait for long."""
 _SMALLEST_BYTES = 64 << 20
 _LARGEST_BYTES = 1 << 30
 _SHARE = 16
@@ -27,11 +29,26 @@ def results_bytes(memory_limit_bytes: int) -> int:
 
 
 class Claim:
-    """Memory that a stream may use until it is released; to release it twice does nothing."""
+    """Memory that a stream may use until it is released; to release it twice does nothing.
+
+    Not for several threads at a time.
+    """
 
     def __init__(self, budget: Budget, claimed_bytes: int) -> None:
         self.bytes = self._claimed_bytes = claimed_bytes
         self._budget: Budget | None = budget
+        self._exceeds = False
+
+    def may_take(self, most_bytes: int) -> None:
+        """Return once the stream may use so much: beyond its claim only one may at a time. Blocks.
+
+        Raises:
+            ResultsBusy: another has used more than it claimed all the while.
+        """
+        if self._budget is None or self._exceeds or most_bytes <= self._claimed_bytes:
+            return
+        self._budget._let_exceed()
+        self._exceeds = True
 
     def count(self, used_bytes: int) -> None:
         """Count what is used, where it is more than was claimed: others wait the longer."""
@@ -42,12 +59,20 @@ class Claim:
         less, self.bytes = self.bytes - used_bytes, used_bytes
         if less:
             budget._give_back(less)
+        if used_bytes == self._claimed_bytes:
+            self._keep_to_it(budget)
 
     def release(self) -> None:
         """Let others use it."""
         budget, self._budget = self._budget, None
         if budget is not None:
             budget._give_back(self.bytes)
+            self._keep_to_it(budget)
+
+    def _keep_to_it(self, budget: Budget) -> None:
+        exceeded, self._exceeds = self._exceeds, False
+        if exceeded:
+            budget._exceeding.release()
 
 
 class Budget:
@@ -58,6 +83,7 @@ class Budget:
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._waiting: deque[tuple[int, Future[Claim]]] = deque()
+        self._exceeding = threading.Semaphore(1)
 
     def ask(self, wanted_bytes: int) -> Claim:
         """Return a claim, waiting for it. Blocks.
@@ -99,10 +125,14 @@ class Budget:
         if not asked.cancel():
             return asked.result()
         self._go_on()
-        raise ResultsBusy(
-            f"The results that are being read take up the {format_bytes(self._total)} there are "
-            f"for them, and have done so for {self._patience_s:g} seconds; try again later."
-        )
+        raise self._busy(f"take up the {format_bytes(self._total)} there are for them")
+
+    def _let_exceed(self) -> None:
+        if not self._exceeding.acquire(timeout=min(self._patience_s, _TURN_S)):
+            raise self._busy("have rows of very different width, and take more than was planned")
+
+    def _busy(self, how: str) -> ResultsBusy:
+        return ResultsBusy(f"The results that are being read {how}; try again later.")
 
     def _give_back(self, claimed_bytes: int) -> None:
         with self._lock:

@@ -73,7 +73,7 @@ def evidence_routes(api: Api) -> APIRouter:
         evidence = await opened(run_id)
 
         def pieces(claim: Claim) -> Iterator[bytes]:
-            batches = evidence.batches(set.output, limit, claim.count)
+            batches = evidence.batches(set.output, limit, claim)
             return encoded(chosen, evidence.schema(set.output), batches, set.value)
 
         stream = await streamed(evidence, pieces, streaming_bytes(evidence, set))

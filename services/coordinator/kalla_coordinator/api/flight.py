@@ -170,7 +170,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
             yield None  # begun, see there
             if part not in evidence.parts(which.output):
                 raise RequestRefused("The ticket names a file that the evidence has not.")
-            for batch in cut_small(evidence.part_batches(part, claim.count)):
+            for batch in cut_small(evidence.part_batches(part, claim)):
                 if self._api.closing.is_set():
                     raise ShuttingDown("The coordinator is shutting down.")
                 yield batch
