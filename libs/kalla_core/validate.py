@@ -18,6 +18,7 @@ from kalla_core.engine.demands import (
     fault_of,
     located,
     plan_over,
+    reconciling_faults,
     source_faults,
     without_unseen,
 )
@@ -79,7 +80,7 @@ def validate_recipe(
     faults = [fault for source in looked for fault in source.faults]
     planned, sql_faults = _plan(recipe, looked, started_at or datetime.now(UTC))
     return Validation(
-        faults=(*faults, *sql_faults),
+        faults=(*faults, *reconciling_faults(recipe), *sql_faults),
         warnings=() if planned is None else planned.warnings,
         sources={one.pinned.spec.alias: one.pinned for one in looked if one.pinned is not None},
         planned=planned,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+from kalla_core.evidence.reconciled import Reconciliation, from_fields, to_fields
 from kalla_core.matching.query import Side
 
 JsonObject = Mapping[str, Any]
@@ -73,6 +74,7 @@ class RunMetadata:
         durations: seconds per stage.
         versions: of `kalla` and `datafusion`, by name.
         matched_groups: matches that rows of `matched` belong to; None if they do not say to which.
+        reconciliation: passes, control totals and compared columns; None of a plain join.
     """
 
     run_id: str
@@ -92,6 +94,7 @@ class RunMetadata:
     warnings: tuple[str, ...] = ()
     status: str = COMPLETED
     matched_groups: int | None = None
+    reconciliation: Reconciliation | None = None
 
     @property
     def recipe_sha256(self) -> str:
@@ -129,6 +132,7 @@ def to_json(metadata: RunMetadata) -> dict[str, Any]:
         "unmatched_right_count": metadata.right.unmatched,
         **_side_json(Side.LEFT, metadata.left),
         **_side_json(Side.RIGHT, metadata.right),
+        **to_fields(metadata.reconciliation),
         "engine": metadata.engine,
         "strategy": metadata.strategy,
         "sources": {
@@ -213,6 +217,12 @@ class _Fields:
     def take_if_any(self, name: str, kind: type[T]) -> T | None:
         return None if self._document.get(name) is None else self.take(name, kind)
 
+    def reconciliation(self) -> Reconciliation | None:
+        try:
+            return from_fields(self._document)
+        except (TypeError, KeyError) as error:
+            raise MetadataError(f"its passes are not as they should be ({error})") from error
+
     def take_time(self, name: str) -> datetime:
         try:
             return datetime.fromisoformat(self.take(name, str)).astimezone(UTC)
@@ -240,6 +250,7 @@ def _read(fields: _Fields) -> RunMetadata:
         versions=fields.take("versions", dict),
         extras=sources.take("extras", dict),
         warnings=tuple(fields.take("warnings", list)),
+        reconciliation=fields.reconciliation(),
     )
 
 

@@ -6,6 +6,9 @@ it, all at once, each fault with the place it stands at (`sources.left.primary_k
     model         the recipe as the rest of Kalla sees it
     source_format how a source's text is written; format_document is its JSON
     moment_formats `%d/%m/%Y` as a regular expression
+    passes        cardinality, passes, amounts and compared columns; passes_document is their JSON,
+                  pass_checks what fits together, sql_files the SQL that lies in files
+    fields        the kinds of fields documents are made of
     document      its JSON: names, types and bounds of each field, as pydantic models
     checks        what has to fit between fields: aliases, URIs and types, columns named once
     jsontext      reading JSON: where it breaks, fields that are there twice

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kalla_core.errors import Fault
-from kalla_core.recipe.document import MAX_EXTRAS
+from kalla_core.recipe.fields import MAX_EXTRAS
 from kalla_core.recipe.model import SourceType
 from kalla_core.recipe.paths import Location, path_text
 from kalla_core.recipe.uris import contradiction

@@ -9,57 +9,33 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from kalla_core.errors import InvalidType
 from kalla_core.recipe.column_types import parse_type
+from kalla_core.recipe.fields import (
+    MAX_EXTRAS,
+    MAX_FILTERS,
+    MAX_PROSE,
+    MAX_TEXT,
+    Columns,
+    PrimaryKey,
+    Prose,
+    Strict,
+    Text,
+    Uri,
+    at_most,
+)
 from kalla_core.recipe.format_document import AmountDocument, FormatDocument
 from kalla_core.recipe.model import EngineChoice, FilterOp, GroupForm, SourceType
+from kalla_core.recipe.passes_document import ReconcilingDocument
 
 MAX_PAIRS_PER_ROW = 1_000_000_000
 MAX_PARTITIONS = 1024
 MAX_BUCKETS = 4096
 MAX_TIMEOUT_S = 366 * 86400
 MIN_TIMEOUT_S = 0.001
-
-# Far more than anybody writes, and little enough to be looked at in a moment.
-MAX_TEXT = 4096
-MAX_URI = 8192
-MAX_SQL = 1 << 18
-MAX_PROSE = 1 << 16
-MAX_COLUMNS = 10_000
-MAX_FILTERS = 1000
-MAX_EXTRAS = 64
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("empty", "Must not be empty.")
-    return text
-
-
-def at_most(count: int) -> BeforeValidator:
-    """Refuse a longer list before its items are looked at, each of which may have faults."""
-
-    def check(value: object) -> object:
-        if isinstance(value, list | tuple) and len(value) > count:
-            raise PydanticCustomError(
-                "out_of_range",
-                "Takes {count} at most, not {found}.",
-                {"count": count, "found": len(value)},
-            )
-        return value
-
-    return BeforeValidator(check)
 
 
 def _automatic(value: object) -> object:
@@ -74,12 +50,6 @@ def _column_type(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_not_blank)]
-Uri = Annotated[str, Field(max_length=MAX_URI), AfterValidator(_not_blank)]
-Sql = Annotated[str, Field(max_length=MAX_SQL), AfterValidator(_not_blank)]
-Prose = Annotated[str, Field(max_length=MAX_PROSE)]
-Columns = Annotated[list[Text], at_most(MAX_COLUMNS)]
-PrimaryKey = Annotated[Columns, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=MAX_BUCKETS)]
 Buckets = Annotated[Count | None, BeforeValidator(_automatic)]
 Types = dict[Text, Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_column_type)]]
@@ -88,12 +58,6 @@ Engine = Annotated[EngineChoice, Field(strict=False)]
 Groups = Annotated[GroupForm, Field(strict=False)]
 Operator = Annotated[FilterOp, Field(strict=False)]
 Kind = Annotated[SourceType, Field(strict=False)]
-
-
-class Strict(BaseModel):
-    """A document in which nothing is converted and nothing is unknown."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class FilterDocument(Strict):
@@ -201,13 +165,12 @@ class OptionsDocument(Strict):
     max_pairs_per_row: Annotated[int | None, Field(ge=1, le=MAX_PAIRS_PER_ROW)] = None
 
 
-class RecipeDocument(Strict):
+class RecipeDocument(ReconcilingDocument):
     """A whole recipe."""
 
     recipe_id: Text
     name: Text
     description: Prose | None = None
-    match_sql: Sql
     match_description: Prose | None = None
     sources: SourcesDocument
     extras: Annotated[list[ExtraDocument] | None, at_most(MAX_EXTRAS)] = None

@@ -31,6 +31,7 @@ _OWN_CODES = frozenset(
     {
         "invalid_filter",
         "invalid_format",
+        "invalid_passes",
         "invalid_type",
         "invalid_uri",
         "invalid_run_id",

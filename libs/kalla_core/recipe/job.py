@@ -28,17 +28,18 @@ from kalla_core.recipe.checks import (
     value_at,
 )
 from kalla_core.recipe.document import (
-    MAX_EXTRAS,
-    MAX_TEXT,
     ExtraDocument,
     Groups,
     Kind,
     OptionsDocument,
+    TableDocument,
+)
+from kalla_core.recipe.fields import (
+    MAX_EXTRAS,
+    MAX_TEXT,
     PrimaryKey,
     Prose,
-    Sql,
     Strict,
-    TableDocument,
     Text,
     Uri,
     at_most,
@@ -47,6 +48,8 @@ from kalla_core.recipe.jsontext import read_json
 from kalla_core.recipe.model import GroupForm, Recipe, SourceSpec
 from kalla_core.recipe.nearest import MOST_SUGGESTED, suggestion
 from kalla_core.recipe.parse import checked, extra_specs, options_of, parse_document, spec_of
+from kalla_core.recipe.pass_checks import rule_faults
+from kalla_core.recipe.passes_document import ReconcilingDocument, rules_of
 from kalla_core.recipe.paths import DOCUMENT, path_text
 from kalla_core.recipe.uris import type_of
 from kalla_core.recipe.write import filled, filter_documents, source_document, to_document
@@ -135,11 +138,10 @@ class _SourcePart(TableDocument):
     type: Kind | None = None
 
 
-class _PartsDocument(_RequestDocument):
+class _PartsDocument(_RequestDocument, ReconcilingDocument):
     recipe_id: Text | None = None
     name: Text | None = None
     description: Prose | None = None
-    match_sql: Sql
     match_description: Prose | None = None
     sources: Annotated[list[_SourcePart], Field(min_length=2, max_length=2)]
     primary_keys: dict[Text, PrimaryKey]
@@ -168,6 +170,7 @@ def _from_parts(document: object, repeated: tuple[Fault, ...]) -> JobRequest:
         *shape_faults,
         *(fault for place in places for fault in source_faults(document, place.location)),
         *alias_faults(document, places),
+        *rule_faults(document),
         *_key_faults(document),
     ]
     if shaped is None or faults:
@@ -185,7 +188,7 @@ def _recipe(document: _PartsDocument) -> Recipe:
     return Recipe(
         recipe_id=document.recipe_id or document.run_id,
         name=document.name or document.recipe_id or document.run_id,
-        match_sql=document.match_sql,
+        **rules_of(document),
         left=left,
         right=right,
         extras=extra_specs(document.extras),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from kalla_core.recipe.passes import Amounts, Compared, Pass
 from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
 
 Scalar = str | int | float | bool
@@ -116,7 +117,11 @@ class Recipe:
     """Two sources, extras and the rule that says when rows match.
 
     Attributes:
+        match_sql: the match SQL; of several passes that of the first that has one.
         groups: with members, rows of matched also say which match they belong to.
+        passes: in order; empty for a plain join, where every pair is a match.
+        amounts: the columns that control totals are of.
+        compared: columns that should be equal in a match.
     """
 
     recipe_id: str
@@ -129,3 +134,11 @@ class Recipe:
     match_description: str = ""
     options: Options = field(default_factory=Options)
     groups: GroupForm = GroupForm.PAIRS
+    passes: tuple[Pass, ...] = ()
+    amounts: Amounts | None = None
+    compared: tuple[Compared, ...] = ()
+
+    @property
+    def reconciles(self) -> bool:
+        """Whether it asks for more than the pairs of a join."""
+        return bool(self.passes or self.amounts is not None or self.compared)

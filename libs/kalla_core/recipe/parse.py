@@ -32,7 +32,10 @@ from kalla_core.recipe.model import (
     SourceSpec,
     SourceType,
 )
+from kalla_core.recipe.pass_checks import rule_faults
+from kalla_core.recipe.passes_document import rules_of
 from kalla_core.recipe.paths import DOCUMENT
+from kalla_core.recipe.sql_files import with_files
 from kalla_core.recipe.uris import resolve
 
 _SIDES = (Place(("sources", "left"), "left_src"), Place(("sources", "right"), "right_src"))
@@ -157,13 +160,18 @@ def parse_document(
     Raises:
         RecipeInvalid: with all its faults, those that `read_json` found included.
     """
+    file_faults: list[Fault] = []
+    if base is not None:
+        document, file_faults = with_files(document, base)
     places = [*_SIDES, *extra_places(document)]
     shaped, shape_faults = checked(document, RecipeDocument)
     faults = [
         *repeated,
+        *file_faults,
         *shape_faults,
         *(fault for place in places for fault in source_faults(document, place.location)),
         *alias_faults(document, places),
+        *rule_faults(document),
     ]
     if shaped is None or faults:
         raise RecipeInvalid(faults)
@@ -175,7 +183,7 @@ def _recipe(document: RecipeDocument) -> Recipe:
     return Recipe(
         recipe_id=document.recipe_id,
         name=document.name,
-        match_sql=document.match_sql,
+        **rules_of(document),
         left=_source_spec(document.sources.left),
         right=_source_spec(document.sources.right),
         extras=extra_specs(document.extras),

@@ -11,6 +11,7 @@ from typing import Any
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.format_document import format_document
 from kalla_core.recipe.model import EngineChoice, Filter, GroupForm, Options, Recipe, SourceSpec
+from kalla_core.recipe.passes_document import reconciling_document
 from kalla_core.recipe.uris import LOCAL, scheme_of
 
 
@@ -25,7 +26,7 @@ def to_document(recipe: Recipe, *, masked: bool = False) -> dict[str, Any]:
         "recipe_id": recipe.recipe_id,
         "name": recipe.name,
         "description": recipe.description,
-        "match_sql": recipe.match_sql,
+        **reconciling_document(recipe.match_sql, recipe.passes, recipe.amounts, recipe.compared),
         "match_description": recipe.match_description,
         "sources": {
             "left": source_document(recipe.left, masked=masked),

@@ -15,6 +15,7 @@ from kalla_core.evidence.metadata import (
     from_json,
     to_json,
 )
+from kalla_core.evidence.reconciled import PassFigures, Reconciliation
 
 LEFT = SideSummary(
     source="postgres://user:***@host/db?table=invoices",
@@ -101,6 +102,40 @@ def test_metadata_comes_back_from_its_json_as_it_was(groups: int | None) -> None
 
     assert again == metadata
     assert ("matched_group_count" in document) is (groups is not None)
+
+
+def test_what_a_reconciliation_did_comes_back_as_it_was() -> None:
+    figures = PassFigures(
+        name="reference",
+        kind="match_sql",
+        cardinality="1:N",
+        accept="auto",
+        candidates=12,
+        accepted=7,
+        held=2,
+        suggested=0,
+        rows={"left": 5, "right": 7},
+        left_over={"left": 3, "right": 1},
+        amounts=({"currency": "EUR", "left": "10.00", "right": "10.00"},),
+        notes=("a note",),
+    )
+    totals = {"left": [], "right": [], "bridge": []}
+    compared = ({"left": "status", "right": "state", "equal": 3, "different": 0},)
+    metadata = replace(METADATA, reconciliation=Reconciliation((figures,), totals, compared))
+
+    document = json.loads(json.dumps(to_json(metadata)))
+
+    assert document["passes"][0]["left_over"] == {"left": 3, "right": 1}
+    assert document["control_totals"] == totals
+    assert document["compared"] == list(compared)
+    assert from_json(document) == metadata
+
+
+def test_a_pass_without_its_figures_is_no_metadata() -> None:
+    document = {**to_json(METADATA), "passes": [{"name": "reference"}]}
+
+    with pytest.raises(MetadataError, match="passes"):
+        from_json(document)
 
 
 def test_the_sha256_is_that_of_the_recipes_canonical_json() -> None:

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kalla_core.inspection.preview import DEFAULT_ROWS, MAX_ROWS
 from kalla_core.jobs.model import JobStatus
-from kalla_core.recipe.document import FilterDocument, Text, Types
+from kalla_core.recipe.document import FilterDocument, Types
+from kalla_core.recipe.fields import Text
 from kalla_core.recipe.format_document import FormatDocument
 
 

@@ -16,12 +16,11 @@ from kalla_core.recipe.document import (
     ExtraDocument,
     Kind,
     OptionsDocument,
-    PrimaryKey,
     RecipeDocument,
-    Strict,
     TableDocument,
-    Text,
 )
+from kalla_core.recipe.fields import PrimaryKey, Strict, Text
+from kalla_core.recipe.passes_document import ReconcilingDocument
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -73,10 +72,9 @@ class _Job(Strict):
     callback_url: Annotated[str, Field(pattern="^https?://[^/]+")] | None = None
 
 
-class JobInParts(_Job):
+class JobInParts(_Job, ReconcilingDocument):
     """A job in parts; the first source is the left one."""
 
-    match_sql: Text
     sources: Annotated[list[Source], Field(min_length=2, max_length=2)]
     primary_keys: dict[Text, PrimaryKey]
     recipe_id: Text | None = None

@@ -1,0 +1,111 @@
+"""What metadata.json says of a reconciliation, beside what it says of every run.
+
+A run whose recipe has passes (or `cardinality`, `rank`, ... beside its match SQL), `amounts` or
+`compare` adds up to three fields to the document; a plain join adds none of them.
+
+    "passes": [{
+        "name": "reference", "kind": "match_sql" | "subset_sum", "cardinality": "1:N" | null,
+        "accept": "auto" | "suggest",
+        "candidates": 120,                       distinct pairs that the pass looked at
+        "accepted": 80,                          pairs of matched; 0 where accept is suggest
+        "held": 12,                              pairs of ambiguous
+        "suggested": 0,                          pairs of suggested
+        "rows": {"left": 80, "right": 95},       source rows that it consumed
+        "left_over": {"left": 20, "right": 5},   source rows that no pass had consumed behind it
+        "amounts": [{"currency": "EUR", "left": "100.00", "right": "99.98"}],   that it consumed
+        "notes": ["..."]
+    }, ...]
+    "control_totals": {
+        "left": [{"currency": "EUR",
+                  "rows": {"total": 100, "matched": 80, "unmatched": 20, "excluded": 3 | null,
+                           "without_amount": 0},
+                  "amounts": {"total": "1000.00", "matched": "800.00", "unmatched": "200.00"}}],
+        "right": [...],
+        "bridge": [{"currency": "EUR", "left_total": "1000.00", "right_total": "999.98",
+                    "left_unmatched": "200.00", "right_unmatched": "200.00",
+                    "differences": "0.02"}]
+    }
+    "compared": [{"left": "status", "right": "state", "tolerance": "0.01" | null,
+                  "equal": 70, "different": 10, "null_against_value": 2,
+                  "largest_difference": "0.50" | null,
+                  "examples": [{"left_key": "1", "right_key": "7", "left": "a", "right": "b"}]}]
+
+Amounts are texts, exact, with as many decimals as their column has. `currency` is null where the
+recipe names none, and of rows that have none. Rows that filters excluded were not read: they are
+counted, once, in the first entry of a side, and are in no total. Of compared columns,
+`null_against_value` is part of `different`; `largest_difference` is there for numbers. The bridge
+is `left_total - right_total = left_unmatched - right_unmatched + differences`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+JsonObject = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PassFigures:
+    """What one pass did; see the module's page.
+
+    Attributes:
+        amounts: by currency; empty where the recipe names no amounts.
+    """
+
+    name: str
+    kind: str
+    cardinality: str | None
+    accept: str
+    candidates: int
+    accepted: int
+    held: int
+    suggested: int
+    rows: Mapping[str, int]
+    left_over: Mapping[str, int]
+    amounts: tuple[JsonObject, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What a run that reconciles did; None and empty for what the recipe does not ask for."""
+
+    passes: tuple[PassFigures, ...] = ()
+    control_totals: JsonObject | None = None
+    compared: tuple[JsonObject, ...] = ()
+
+
+def to_fields(found: Reconciliation | None) -> dict[str, Any]:
+    """Return the fields of metadata.json; none of a plain join."""
+    if found is None:
+        return {}
+    fields: dict[str, Any] = {}
+    if found.passes:
+        fields["passes"] = [
+            {**asdict(one), "amounts": list(one.amounts), "notes": list(one.notes)}
+            for one in found.passes
+        ]
+    if found.control_totals is not None:
+        fields["control_totals"] = found.control_totals
+    if found.compared:
+        fields["compared"] = list(found.compared)
+    return fields
+
+
+def from_fields(document: Mapping[str, Any]) -> Reconciliation | None:
+    """Return what `to_fields` wrote; None of a plain join.
+
+    Raises:
+        TypeError: a pass lacks a field, or has one too many.
+    """
+    if not any(name in document for name in ("passes", "control_totals", "compared")):
+        return None
+    passes = tuple(
+        PassFigures(**{**one, "amounts": tuple(one["amounts"]), "notes": tuple(one["notes"])})
+        for one in document.get("passes", ())
+    )
+    return Reconciliation(
+        passes, document.get("control_totals"), tuple(document.get("compared", ()))
+    )
