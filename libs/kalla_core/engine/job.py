@@ -38,7 +38,7 @@ from kalla_core.engine.key_checks import (
 )
 from kalla_core.engine.key_tally import KeyTally
 from kalla_core.engine.keying import Keying
-from kalla_core.engine.late import LateJoin, narrow_plan, narrowed, width_bytes
+from kalla_core.engine.late import LateJoin, narrow_first
 from kalla_core.engine.matching_stage import run_matching
 from kalla_core.engine.pair_bound import PairBound, most_pairs
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
@@ -232,27 +232,14 @@ class _Job:
 
     def _gather(self) -> _Gathered:
         """Read both sides: all columns, or at first only those that the match SQL mentions."""
-        narrow = self._narrow()
+        spec = self._spec
+        narrow = None
+        if spec.recipe.options.buckets is None:
+            narrow = narrow_first(self._planned, self._sources, spec.budget.whole_bytes)
         if narrow is not None:
             with suppress(HeldTooMuch):
                 return self._scan(narrow, late=True)
         return self._scan(self._planned, late=False)
-
-    def _narrow(self) -> Planned | None:
-        """Return the match SQL over narrow tables if those, and only those, fit into memory."""
-        query, most = self._planned.query, self._spec.budget.whole_bytes
-        sizes = {
-            side: source.pinned.statistics.arrow_bytes or 0
-            for side, source in self._sources.items()
-        }
-        if self._spec.recipe.options.buckets is not None or sum(sizes.values()) <= most:
-            return None
-        narrow = narrowed(query)
-        expected = sum(
-            size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
-            for side, size in sizes.items()
-        )
-        return narrow_plan(self._planned) if expected <= most else None
 
     def _scan(self, planned: Planned, late: bool) -> _Gathered:
         budget, keying = self._spec.budget, Keying(planned)

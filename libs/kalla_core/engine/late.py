@@ -1,8 +1,9 @@
 """Runs that read wide columns late: once what the match SQL needs, again what stays unmatched.
 
 Most columns of most rows end up nowhere: a matched row leaves its keys and what the SQL selects.
-So where all rows would not fit into memory but the columns that the SQL mentions do, only those
-are read at first, and everything is joined in one piece. Then the parts that have unmatched rows
+So where all rows would not fit into memory but the columns that the SQL mentions do, or where
+columns are stored apart and cost as much as is read of them, only those are read at first, and
+everything is joined in one piece. Then the parts that have unmatched rows
 are read a second time with all columns; what else is in them is not looked at. A part that is not
 what it was the first time fails the run, as does a source that changed in between.
 """
@@ -34,12 +35,37 @@ from kalla_core.sources.marked import marked
 from kalla_core.sources.protocol import Part, PicksRows
 
 _VARIABLE_WIDTH_BYTES = 24
+_WORTH_TWO_READINGS_BYTES = 64 << 20
+"""Of rows that would fit into memory; for fewer it is not worth opening files again."""
 
 
 def narrowed(query: MatchQuery) -> MatchQuery:
     """Return the query over tables that have only the columns it can read."""
     left, right = (_narrowed(query.sql, query.side(side)) for side in Side)
     return MatchQuery(query.sql, left, right, query.extras, query.started_at)
+
+
+def narrow_first(
+    planned: Planned, sources: Mapping[Side, OpenSource], most_bytes: int
+) -> Planned | None:
+    """Return the match SQL over narrow tables where those are to be read first.
+
+    That is if they, and only they, fit into memory; and if all would, but it costs less.
+    """
+    query = planned.query
+    sizes = {side: source.pinned.statistics.arrow_bytes or 0 for side, source in sources.items()}
+    narrow = narrowed(query)
+    expected = sum(
+        size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
+        for side, size in sizes.items()
+    )
+    everything = sum(sizes.values())
+    costs_less = _WORTH_TWO_READINGS_BYTES <= everything >= 2 * expected and all(
+        map(_is_read_by_column, sources.values())
+    )
+    if expected > most_bytes or (everything <= most_bytes and not costs_less):
+        return None
+    return narrow_plan(planned)
 
 
 def narrow_plan(wide: Planned) -> Planned | None:
@@ -123,6 +149,11 @@ def _rows(source: OpenSource, part: Part, wanted: Bools) -> Iterator[pa.RecordBa
     if isinstance(connector, PicksRows):
         return connector.pick(source.pinned, part, wanted)
     return marked(connector.read(source.pinned, part), wanted)
+
+
+def _is_read_by_column(source: OpenSource) -> bool:
+    connector = source.connector
+    return isinstance(connector, PicksRows) and connector.is_read_by_column(source.pinned)
 
 
 def _narrowed(sql: str, shape: TableShape) -> TableShape:

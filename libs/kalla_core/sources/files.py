@@ -154,6 +154,11 @@ class FileConnector:
                 return
             yield batch
 
+    def is_read_by_column(self, pinned: PinnedSource) -> bool:
+        """Whether it is local Parquet: what is not asked for is not even fetched."""
+        is_local = isinstance(self._store, LocalStore)
+        return is_local and FileFormat(pinned.detail["format"]) is FileFormat.PARQUET
+
     def _picked(
         self, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
     ) -> Iterator[pa.RecordBatch]:

@@ -199,3 +199,7 @@ class PicksRows(Protocol):
             SourceChanged: the part has another number of rows.
         """
         ...
+
+    def is_read_by_column(self, pinned: PinnedSource) -> bool:
+        """Whether some columns first, and picked rows later, cost less than all rows at once."""
+        ...
