@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -84,11 +84,20 @@ def ratio(one: Outcome, other: Outcome) -> float | None:
     Runs of one round are neighbours in time, so what slows the machine for a while slows both.
     None where either has no time.
     """
+    return _by_round(one, other, lambda trial: trial.seconds)
+
+
+def cpu_ratio(one: Outcome, other: Outcome) -> float | None:
+    """Return the same of CPU time."""
+    return _by_round(one, other, lambda trial: trial.cpu_seconds)
+
+
+def _by_round(one: Outcome, other: Outcome, cost: Callable[[Trial], float]) -> float | None:
     if one.seconds is None or other.seconds is None:
         return None
-    times = {trial.round: trial.seconds for trial in other.trials}
+    costs = {trial.round: cost(trial) for trial in other.trials}
     return median_or_none(
-        [trial.seconds / times[trial.round] for trial in one.trials if trial.round in times]
+        [cost(trial) / costs[trial.round] for trial in one.trials if trial.round in costs]
     )
 
 

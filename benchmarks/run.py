@@ -89,7 +89,7 @@ def main(
     """Take Kalla and its peers in turn and print the ratios; exit code 1 if Kalla failed."""
     console = Console()
     invoices = _size_or_exit(size)
-    limits = Limits(memory_limit, _confine(cores))
+    limits = Limits(memory_limit, confine(cores))
     count = rounds or (3 if invoices < _MANY else 5)
     datasets = (
         data_for(work, name, invoices, format_, seed)
@@ -130,7 +130,7 @@ def _chosen(names: list[str] | None) -> list[Contender]:
     return [one for one in known.values() if names is None or one.name in (KALLA, *names)]
 
 
-def _confine(cores: int) -> int:
+def confine(cores: int) -> int:
     """Leave this process and all it starts on so many cores; return how many there are."""
     if not hasattr(os, "sched_setaffinity"):
         return min(cores, os.cpu_count() or 1)
