@@ -88,7 +88,7 @@ class _Search:
             return self._of_pair(pair)
         group = self._group()
         if group is not None:
-            return _of_group(group)
+            return self._of_group(group)
         if rows:
             return self._of_row(*rows[0])
         return None if pair is None else self._of_pair(pair)
@@ -138,13 +138,17 @@ class _Search:
         part, reason = _innermost(
             one, [(part, rows.reason(one, part, found.row)) for part in one.parts]
         )
-        shape = self.planned.query.side(side)
+        part = self.suspects.as_written(one, part)
+        read = self.suspects.columns(one, part)
+        if not read:
+            return self._of_constant(part, reason)
+        shape, said = self.planned.query.side(side), self._said(part)
         key = _values(found.row, shape.primary_key)
-        values = _values(found.row, self.suspects.columns(one, part)[side])
+        values = _values(found.row, read[side])
         message = (
-            f"The match SQL failed on a value: {fallible_text.text(part)} fails in the "
+            f"The match SQL failed on a value: {said} fails in the "
             f"{side.word} row with {_listed(key)} of {shape.alias}, where {_held(values)} "
-            f"({reason}). {_advice(part, values)}{_made_text(shape, values)}"
+            f"({reason}). {self._advice(part, values)}{_made_text(shape, values)}"
         )
         return FailedOnValue(
             message,
@@ -152,8 +156,18 @@ class _Search:
             side=side.word,
             key=_texts(key),
             values=_texts(values),
-            expression=fallible_text.text(part),
+            expression=said,
         )
+
+    def _of_constant(self, part: Expr, reason: str) -> FailedOnValue:
+        said = self._said(part)
+        message = f"The match SQL failed: {said} fails, whatever the row ({reason})."
+        return FailedOnValue(message, reason=reason, expression=said)
+
+    def _said(self, part: Expr) -> str:
+        said = fallible_text.text(part, self.suspects.written)
+        micros = "to_timestamp_micros"  # what Kalla calls in the place of another
+        return said if micros in self.planned.query.sql else said.replace(micros, "to_timestamp")
 
     def _of_pair(self, found: FailingPair) -> FailedOnValue:
         one = self._asked(OfPair)[found.rank]
@@ -161,8 +175,11 @@ class _Search:
         part, reason = _innermost(
             one, [(part, pairs.reason(one, part, found.rows)) for part in one.parts]
         )
-        shapes = {side: self.planned.query.side(side) for side in Side}
+        part = self.suspects.as_written(one, part)
         read = self.suspects.columns(one, part)
+        if not read:
+            return self._of_constant(part, reason)
+        shapes, said = {side: self.planned.query.side(side) for side in Side}, self._said(part)
         keys = {side: _values(found.rows[side], shapes[side].primary_key) for side in Side}
         values = {side: _values(found.rows[side], read[side]) for side in Side}
         which = " and ".join(
@@ -174,47 +191,45 @@ class _Search:
         )
         made = "".join(_made_text(shapes[side], values[side]) for side in Side)
         message = (
-            f"The match SQL failed on a value: {fallible_text.text(part)} fails for {which}, "
-            f"where {held} ({reason}). {_advice(part, {})}{made}"
+            f"The match SQL failed on a value: {said} fails for {which}, "
+            f"where {held} ({reason}). {self._advice(part, {})}{made}"
         )
         return FailedOnValue(
             message,
             reason=reason,
             keys={side.word: _texts(keys[side]) for side in Side},
             values={side.word: _texts(values[side]) for side in Side},
-            expression=fallible_text.text(part),
+            expression=said,
         )
 
+    def _of_group(self, found: FailingGroup) -> FailedOnValue:
+        said = self._said(found.part)
+        key = {name: _plain(value) for name, value in found.key.items()}
+        which = f"in the group with {_listed(key)}" if key else "over all rows"
+        return FailedOnValue(
+            f"The match SQL failed on a value: {said} fails {which} ({found.reason}). "
+            f"{self._advice(found.part, {})}",
+            reason=found.reason,
+            group=_texts(key),
+            expression=said,
+        )
 
-def _of_group(found: FailingGroup) -> FailedOnValue:
-    said = fallible_text.text(found.part)
-    key = {name: _plain(value) for name, value in found.key.items()}
-    which = f"in the group with {_listed(key)}" if key else "over all rows"
-    return FailedOnValue(
-        f"The match SQL failed on a value: {said} fails {which} ({found.reason}). "
-        f"{_advice(found.part, {})}",
-        reason=found.reason,
-        group=_texts(key),
-        expression=said,
-    )
+    def _advice(self, part: Expr, values: Values) -> str:
+        written = fallible_text.remedy(part, self.suspects.written)
+        if written is None and len(values) == 1:
+            ((name, one),) = values.items()
+            literal = _text(one) or ""
+            if not isinstance(one, (int, float)):
+                literal = "'" + literal.replace("'", "''") + "'"
+            written = f"nullif({name}, {literal}) in place of {name} for NULL there"
+        filtered = "eave such rows out with a filter of the source."
+        return f"L{filtered}" if written is None else f"Write {written}, or l{filtered}"
 
 
 def _innermost(one: OfRow | OfPair, reasons: Sequence[tuple[Expr, str | None]]) -> tuple[Expr, str]:
     """Return the innermost part that fails, and why."""
     failed = [(part, reason) for part, reason in reasons if reason is not None]
     return failed[0] if failed else (one.parts[-1], "it fails beside other rows")
-
-
-def _advice(part: Expr, values: Values) -> str:
-    written = fallible_text.remedy(part)
-    if written is None and len(values) == 1:
-        ((name, one),) = values.items()
-        literal = _text(one) or ""
-        if not isinstance(one, (int, float)):
-            literal = "'" + literal.replace("'", "''") + "'"
-        written = f"nullif({name}, {literal}) in place of {name} for NULL there"
-    filtered = "eave such rows out with a filter of the source."
-    return f"L{filtered}" if written is None else f"Write {written}, or l{filtered}"
 
 
 def _made_text(shape: TableShape, columns: Iterable[str]) -> str:
@@ -256,7 +271,8 @@ def _values(row: pa.Table, names: Iterable[str]) -> Values:
 def _plain(value: pa.Scalar) -> object:
     if pa.types.is_temporal(value.type):
         value = value.cast(pa.string())
-    return value.as_py()
+    plain = value.as_py()
+    return plain.hex() if isinstance(plain, bytes) else plain
 
 
 def _texts(values: Values) -> dict[str, str | None]:

@@ -42,7 +42,7 @@ class Explainer:
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
         self._keyed: dict[tuple[object, ...], KeyedSides] = {}
         asked = planned.rules if rules is None else rules
-        self._first = planned.rules[0]
+        self._planned = planned
         self._judges = [
             RuleJudge(planned, rule, self._rows, self._sides_by(planned, rule, threads))
             for rule in asked
@@ -71,7 +71,7 @@ class Explainer:
     def told(self, side: Side, start: int, count: int) -> Told:
         """Return the same, with how near the rows came to a match."""
         if not self._judges:
-            return no_key(self._first, count)
+            return no_key(self._planned, count)
         return nearest([judge.told(side, start, count) for judge in self._judges])
 
 

@@ -200,15 +200,11 @@ class RuleJudge:
         return pc.binary_join_element_wise(said, extra, ""), closest
 
 
-def no_key(rule: Rule, count: int) -> Told:
-    """Return what is said of rows where no rule has a key.
-
-    Args:
-        rule: the first.
-    """
+def no_key(planned: Planned, count: int) -> Told:
+    """Return what is said of rows where no rule has a key."""
     reasons = Reasons(
         pa.repeat(pa.scalar(Reason.NO_MATCH.value), count),
-        pa.repeat(pa.scalar(wording.no_match(rule)), count),
+        pa.repeat(pa.scalar(wording.no_match(planned)), count),
         pa.nulls(count, pa.string()),
     )
     return Told(reasons, np.full(count, _KEYLESS * _STEP * _PLACES, dtype=np.int64))

@@ -5,7 +5,8 @@ characters have pictures; blanks of other widths, what has no width and what tur
 are shown by number, as `<U+200B>`; so are the marks of a text that is not in composed form (NFC),
 which looks like another text that is. All else stays as it is.
 
-Lists are shown as `['a', null]`, structs as `{id: 7, note: 'a'}`, maps as `{'a': 7}`.
+Bytes are shown as `X'00ff'`, as SQL writes them, lists as `['a', null]`, structs as
+`{id: 7, note: 'a'}`, maps as `{'a': 7}`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def shown(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if _is_list(values.type):
         return _listed(values, shown, "[]")
     text = value_text(values)
+    if _is_bytes(values.type):
+        return pc.binary_join_element_wise("X'", text, "'", "").fill_null("null")
     return (quoted(text) if is_text(values.type) else text).fill_null("null")
 
 
@@ -51,6 +54,11 @@ def is_text(kind: pa.DataType) -> bool:
         return is_text(kind.value_type)
     tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return any(test(kind) for test in tests)
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    return any(test(kind) for test in (*tests, pa.types.is_fixed_size_binary))
 
 
 def quoted(text: pa.Array) -> pa.Array:

@@ -12,8 +12,11 @@ from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.engine.visible import is_text, quoted, shown
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.conditions import Condition
+from kalla_core.matching.keys import SideKey
+from kalla_core.matching.lineage import Column
 from kalla_core.matching.planned import Planned, Rule
 from kalla_core.matching.query import Side
+from kalla_core.matching.written import is_name
 
 _NO_MATCH = "No row of the other side satisfies the match SQL, "
 
@@ -24,9 +27,11 @@ _NOT_CHOSEN = (
 _UNTOLD = "what two rows alone cannot tell"
 
 
-def no_match(rule: Rule) -> str:
-    """Say of rows of a rule without keys why they are left."""
-    if rule.stands_for_many:
+def no_match(planned: Planned) -> str:
+    """Say why rows are left where no rule has a key."""
+    if planned.impossible:
+        return f"{_NO_MATCH}which no rows can satisfy: its conditions contradict each other."
+    if planned.rules[0].stands_for_many:
         return f"{_NO_MATCH}whose branches are too many to tell them apart and share no key."
     return f"{_NO_MATCH}which has no equality key."
 
@@ -35,10 +40,18 @@ def key_null(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
     """Say which key is null; `keys` has `__k0`... of the rows in question."""
     sentence = pa.nulls(len(keys), pa.string())
     for number in reversed(range(len(rule.keys))):
-        name = rule.keys[number].text(side)
         is_null = keys.column(f"__k{number}").combine_chunks().is_null()
-        sentence = pc.if_else(is_null, f"{name} is null, and null equals nothing.", sentence)
+        said = f"{_nothing(rule.keys[number].side(side))}, and null equals nothing."
+        sentence = pc.if_else(is_null, said, sentence)
     return one_chunk(sentence)
+
+
+def _nothing(key: SideKey) -> str:
+    """Say of a key that it is null; of one that may have failed, that it cannot be computed."""
+    if not key.forgiving or isinstance(key.symbol, Column):
+        return f"{key.text} is null"
+    made = f"What the match SQL makes of {key.text}" if is_name(key.text) else key.text
+    return f"{made} is null or cannot be computed"
 
 
 def key_not_found(planned: Planned, rule: Rule, side: Side, keys: pa.Table) -> pa.Array:

@@ -14,6 +14,7 @@ from datafusion import Expr, LogicalPlan, SessionContext, lit
 
 from kalla_core.matching.arrow_types import UnknownType, parse_type
 from kalla_core.matching.conversions import unwritten
+from kalla_core.matching.literal_text import as_sql
 from kalla_core.matching.logical import (
     Aggregated,
     Filtered,
@@ -89,8 +90,6 @@ _CAST = re.compile(r"\bCAST\(")
 _OPERATION = re.compile(r" (?:[-+*/%|&<>=]|AND|OR)+ ")
 _INNER_NAME = re.compile(r"outer_ref\(([^()]*)\)|__correlated_sq_\d+\.")
 _NUMBER = re.compile(r"(?:U?Int|Float|Decimal)\d+\((?!NULL)")
-_TEXT_LITERAL = re.compile(r'\bUtf8\("([^"]*)"\)')
-_TYPED_LITERAL = re.compile(r'\b(?:U?Int|Float|Decimal|Utf8|Boolean|Date)\d*\("?([^()",]*)[^()]*\)')
 
 
 def implicit_casts(
@@ -125,8 +124,7 @@ def shown(expr: Expr) -> str:
     """Return an expression as people would write it, without casts."""
     while _is_cast(expr) or expr.variant_name() == "Alias":
         expr = direct_parts(expr)[0]
-    name = _TEXT_LITERAL.sub(r"'\1'", _INNER_NAME.sub(r"\1", expr.canonical_name()))
-    name = unwritten(_TYPED_LITERAL.sub(r"\1", name))
+    name = unwritten(as_sql(_INNER_NAME.sub(r"\1", expr.canonical_name())))
     for start in reversed([found.end() for found in _CAST.finditer(name)]):
         name = _without_cast(name, start)
     return name.replace("(<subquery>)", "a sub-query")
@@ -143,9 +141,19 @@ def _without_cast(text: str, start: int) -> str:
         return text
     before, after = text[: start - len("CAST(")], text[end:]
     alone = before[-1:] in ("", "(") and after[:1] in ("", ")", ",")
-    if _OPERATION.search(operand) and not alone:
+    if _OPERATION.search(operand) and not alone and not _in_brackets(operand):
         operand = f"({operand})"
     return before + operand + after
+
+
+def _in_brackets(text: str) -> bool:
+    """Whether a text is one thing in brackets."""
+    depth = 0
+    for at, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return text.startswith("(") and at == len(text) - 1
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +199,11 @@ def _implicit(
     if literal and not (_is_number(operand) and pa.types.is_temporal(target)):
         return None
     compared: tuple[str, pa.DataType | None] | None = None
-    constant = not _reads_rows(operand)
+    constant = not reads_rows(operand)
     if isinstance(partner, str):
         compared = (partner, target)
     elif partner is not None:
-        constant = constant or not _reads_rows(partner)
+        constant = constant or not reads_rows(partner)
         bare = partner
         while _is_cast(bare) and bare not in explicit:
             bare = direct_parts(bare)[0]
@@ -207,7 +215,8 @@ def _is_number(literal: Expr) -> bool:
     return _NUMBER.match(literal.canonical_name()) is not None
 
 
-def _reads_rows(expr: Expr) -> bool:
+def reads_rows(expr: Expr) -> bool:
+    """Whether an expression has another value for another row."""
     return any(
         part.variant_name() not in _CONSTANT for part in every_part(expr) if not direct_parts(part)
     )

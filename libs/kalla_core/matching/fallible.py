@@ -12,9 +12,18 @@ from functools import cached_property
 
 from datafusion import DataFrame, Expr, LogicalPlan, SessionContext
 
-from kalla_core.matching.casts import Scope, direct_parts, every_part, expressions_of
+from kalla_core.matching.arrow_types import UnknownType, is_zoned, parse_type
+from kalla_core.matching.casts import (
+    Scope,
+    cast_target,
+    direct_parts,
+    every_part,
+    expressions_of,
+    reads_rows,
+    shown,
+)
 from kalla_core.matching.expressions import OpaqueExpression, conjuncts
-from kalla_core.matching.fallible_text import is_arithmetic, may_fail
+from kalla_core.matching.fallible_text import is_arithmetic, is_computed, may_fail
 from kalla_core.matching.lexer import tokenize
 from kalla_core.matching.logical import Aggregated, Joined, Operator, Scan, Windowed, read
 from kalla_core.matching.pairwise import Pairwise
@@ -25,6 +34,7 @@ from kalla_core.matching.routes import NoRoute, Route, routes_to, source
 from kalla_core.matching.session import new_session
 from kalla_core.matching.sub_queries import alone
 from kalla_core.matching.tables import register_shapes, table_names
+from kalla_core.matching.written import Written, written_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,8 @@ class OfPair:
 
     def over(self, session: SessionContext, part: Expr) -> DataFrame:
         """Return the value of a part for each pair of rows with the same ROW in `session`."""
+        if not reads_rows(part):
+            return session.sql("SELECT 1").select(part.alias("value"))
         paired = Pairwise(session, self.sides).values([part], self.inputs)
         return paired.frame.select(part.alias("value"))
 
@@ -144,12 +156,46 @@ class Suspects:
 
     def columns(self, suspect: OfRow | OfPair, part: Expr) -> Mapping[Side, tuple[str, ...]]:
         """Return the source columns that a part reads."""
+        if not reads_rows(part):
+            return {}
         if isinstance(suspect, OfPair):
             paired = Pairwise(self._shapes, self.sides).values([part], suspect.inputs)
             return {side: paired.read.get(side, ()) for side in Side}
         side = suspect.route.side
         routes = _routes(suspect.inputs, part, self.sides)
         return {side: next(one.columns for one in routes if one.side is side)}
+
+    def as_written(self, suspect: OfRow | OfPair, part: Expr) -> Expr:
+        """Return a part, or of a cast that nobody wrote the smallest part around it."""
+        while part.variant_name() == "Cast" and not self._is_written(part):
+            name = part.canonical_name()
+            around = (
+                outer
+                for outer in every_part(suspect.expr)
+                if any(inner.canonical_name() == name for inner in direct_parts(outer))
+            )
+            outer = next(around, None)
+            if outer is None or outer.variant_name() == "Alias":
+                break
+            part = outer
+        return part
+
+    @cached_property
+    def written(self) -> Written:
+        """The casts of the SQL."""
+        return written_in(self.query.sql, new_session())
+
+    def _is_written(self, cast: Expr) -> bool:
+        (operand,) = direct_parts(cast)
+        if is_computed(operand):
+            return True  # it is left out, and told by what is computed
+        try:
+            kind = parse_type(cast_target(cast))
+        except UnknownType:
+            return True
+        if is_zoned(kind) and any(token.word("zone") for token in tokenize(self.query.sql)):
+            return True
+        return self.written.find(shown(operand), str(kind)) is not None
 
     @cached_property
     def _shapes(self) -> SessionContext:

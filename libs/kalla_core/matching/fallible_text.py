@@ -10,6 +10,7 @@ from datafusion import Expr
 from kalla_core.matching.arrow_types import UnknownType, parse_type
 from kalla_core.matching.casts import Scope, cast_target, direct_parts, shown
 from kalla_core.matching.lossless import always_fits, is_text, loses_nothing
+from kalla_core.matching.written import NOTHING, Written
 
 
 def may_fail(scope: Scope, expr: Expr) -> bool:
@@ -56,8 +57,13 @@ def fits(expr: Expr, reason: str) -> bool:
     return kind != "Cast"
 
 
-def text(expr: Expr) -> str:
-    """Return an expression as people write it; a cast of ours around arithmetic is left out."""
+def text(expr: Expr, written: Written = NOTHING) -> str:
+    """Return an expression as people write it; a cast of ours around arithmetic is left out.
+
+    Args:
+        expr: the expression.
+        written: the casts of the SQL, with the types as they stand there.
+    """
     if expr.variant_name() != "Cast":
         return _shown(expr)
     (operand,) = direct_parts(expr)
@@ -67,14 +73,22 @@ def text(expr: Expr) -> str:
         return f"{_shown(operand)} AT TIME ZONE '{zone[1]}'"
     if is_computed(operand):
         return _shown(operand)
-    return f"CAST({_shown(operand)} AS {_sql_type(target)})"
+    return f"CAST({_shown(operand)} AS {_target(operand, target, written)})"
 
 
-def remedy(expr: Expr) -> str | None:
-    """Return what to write in place of an expression; None if nothing general."""
+def remedy(expr: Expr, written: Written = NOTHING) -> str | None:
+    """Return what to write in place of an expression; None if nothing general.
+
+    Args:
+        expr: the expression.
+        written: as in `text`.
+    """
     if expr.variant_name() == "BinaryExpr" and expr.rex_call_operator() in ("/", "%"):
         left, right = direct_parts(expr)
         return f"{_shown(left)} {expr.rex_call_operator()} nullif({_shown(right)}, 0)"
+    if expr.variant_name() == "ScalarFunction" and "to_timestamp" in expr.rex_call_operator():
+        read = direct_parts(expr)[0]  # which Kalla reads as a cast does
+        return remedy(read, written) if read.variant_name() == "Cast" else None
     if expr.variant_name() != "Cast":
         return None
     (operand,) = direct_parts(expr)
@@ -84,8 +98,20 @@ def remedy(expr: Expr) -> str | None:
     if is_computed(operand):
         return f"{_shown(operand)} over values that are CAST AS DECIMAL(38, 0)"
     if target.startswith("Timestamp(ns"):
-        return f"CAST({_shown(operand)} AS TIMESTAMP(6)), which reaches beyond 2262"
-    return f"TRY_CAST({_shown(operand)} AS {_sql_type(target)}) for NULL there"
+        return (
+            f"CAST({_shown(operand)} AS TIMESTAMP(6)), and so of dates that it meets, which "
+            "reaches beyond 2262"
+        )
+    return f"TRY_CAST({_shown(operand)} AS {_target(operand, target, written)}) for NULL there"
+
+
+def _target(operand: Expr, target: str, written: Written) -> str:
+    """Return the type of a cast as it is written, or else as SQL calls it."""
+    try:
+        found = written.find(_shown(operand), str(parse_type(target)))
+    except UnknownType:
+        found = None
+    return _sql_type(target) if found is None else found.target
 
 
 def _shown(expr: Expr) -> str:

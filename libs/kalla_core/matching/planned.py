@@ -80,6 +80,11 @@ class Planned:
     plan_text: str
 
     @property
+    def impossible(self) -> bool:
+        """Whether no rows at all can be in the result, as with conditions that contradict."""
+        return self.plan_text.startswith("EmptyRelation")
+
+    @property
     def strategy(self) -> Strategy:
         """How the rows are laid out over fragments."""
         return self.choice.strategy

@@ -49,12 +49,15 @@ class Written:
         Args:
             kind: what it is cast to, as pyarrow writes it.
         """
-        found = _NAME.fullmatch(operand)
-        column = found["name"].strip('"') if found else None
-        for one in self.casts:
-            if str(one.type) == kind and one.column == column:
-                return f"{one.word}({operand} AS {one.target})"
-        return operand
+        found = self.find(operand, kind)
+        return operand if found is None else f"{found.word}({operand} AS {found.target})"
+
+    def find(self, operand: str, kind: str) -> WrittenCast | None:
+        """Return the cast of `operand` to a type that is written, timestamps of whatever unit."""
+        name = _NAME.fullmatch(operand)
+        column = name["name"].strip('"') if name else None
+        alike = (one for one in self.casts if one.column == column and _alike(str(one.type), kind))
+        return next(alike, None)
 
     def only(self, text: str) -> str:
         """Return an expression of a plan, as DataFusion writes it, with no cast but these."""
@@ -75,6 +78,14 @@ class Written:
 
 
 NOTHING = Written()
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether both types are written alike: TIMESTAMP holds microseconds where that is needed."""
+    return _UNIT.sub("", one) == _UNIT.sub("", other)
+
+
+_UNIT = re.compile(r"(?<=^timestamp\[)\w+")
 
 
 def is_name(text: str) -> bool:
