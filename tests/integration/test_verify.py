@@ -42,3 +42,18 @@ def test_where_there_is_no_evidence_that_is_the_error(books: Books) -> None:
 
     assert told.exit_code == 2
     assert "Error (source_not_found)" in told.err
+
+
+def test_why_says_what_became_of_a_row_and_json_has_the_same(books: Books) -> None:
+    books.run("--quiet")
+
+    told = kalla("why", "out", "3", cwd=books.folder)
+    as_json = kalla("why", "out", "3", "--side", "left", "--json", cwd=books.folder)
+    nobody = kalla("why", "out", "p1", cwd=books.folder)
+
+    assert told.exit_code == as_json.exit_code == 0, told.err
+    assert "Unmatched (predicate_failed)" in told.out
+    assert "a tolerance of 3.00 in place of 0.02" in told.out
+    assert json.loads(as_json.out)["found"][0]["unmatched"][0]["row"]["amount"] == "70.00"
+    assert nobody.exit_code == 2
+    assert "Error (row_not_found)" in nobody.err

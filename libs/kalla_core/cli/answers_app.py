@@ -21,6 +21,7 @@ def answer_commands(app: typer.Typer, carry_out: CarryOut) -> None:
     """Add the commands to an application; `carry_out` ends the process with their exit code."""
     _add_export(app, carry_out)
     _add_verify(app, carry_out)
+    _add_why(app, carry_out)
 
 
 def _add_export(app: typer.Typer, carry_out: CarryOut) -> None:
@@ -102,5 +103,33 @@ def _add_verify(app: typer.Typer, carry_out: CarryOut) -> None:
             from kalla_core.cli.verify import verify_evidence
 
             return verify_evidence(out, as_json=as_json)
+
+        carry_out(action, debug)
+
+
+def _add_why(app: typer.Typer, carry_out: CarryOut) -> None:
+    @app.command()
+    def why(
+        out: Evidence,
+        key: Annotated[
+            list[str],
+            typer.Argument(
+                metavar="KEY...",
+                help="A primary key; of several columns its parts one by one, or a JSON array.",
+            ),
+        ],
+        side: Annotated[
+            str | None,
+            typer.Option("--side", metavar="left|right", help="[default: whichever has the key]"),
+        ] = None,
+        as_json: Json = False,
+        debug: Debug = False,
+    ) -> None:
+        """Say why the row with KEY is matched or not, from the evidence OUT alone."""
+
+        def action() -> ExitCode:
+            from kalla_core.cli.why import tell_why
+
+            return tell_why(out, tuple(key), side, as_json=as_json)
 
         carry_out(action, debug)

@@ -33,6 +33,7 @@ operator's (the system failed, exit code 3).
     │   ├── RequestTooLarge          too_large             more bytes than a request may have
     │   ├── RowTooLarge              row_too_large         a row that no message of Flight holds
     │   ├── JobNotFound              job_not_found
+    │   ├── RowNotFound              row_not_found         a key that no row of the evidence has
     │   ├── EvidenceGone             evidence_gone         no longer there, or another run's
     │   ├── JobConflict              job_conflict          the run id belongs to another request
     │   ├── JobEnded                 job_ended             too late to cancel, or no evidence yet
@@ -113,6 +114,7 @@ from kalla_core.errors.user import (
     OutputNotWritable,
     RequestRefused,
     RequestTooLarge,
+    RowNotFound,
     RowTooLarge,
     SidesNotIdentified,
     SourceNotFound,
@@ -163,6 +165,7 @@ __all__ = [
     "RequestRefused",
     "RequestTooLarge",
     "ResultsBusy",
+    "RowNotFound",
     "RowTooLarge",
     "ShuttingDown",
     "SidesNotIdentified",

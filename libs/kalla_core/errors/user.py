@@ -156,6 +156,12 @@ class RowTooLarge(UserError):
     code = "row_too_large"
 
 
+class RowNotFound(UserError):
+    """A key that no row of the evidence has; the message names one that is spelled like it."""
+
+    code = "row_not_found"
+
+
 class JobNotFound(UserError):
     """No job of this run id."""
 

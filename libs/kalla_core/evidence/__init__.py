@@ -20,6 +20,7 @@ accounting  every source row is matched or unmatched, proved
 metadata    metadata.json
 collect     ... part files of other processes moved there, and checked
 reader      evidence read back and checked
+found       ... rows of it found by a key
 held        ... from files that are opened once, behind no link
 places      ... from a folder or from S3
 """

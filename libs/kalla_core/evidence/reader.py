@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.errors import SourceUnreadable
+from kalla_core.evidence.found import alike, rows_where
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, WrittenFile, from_json
 from kalla_core.evidence.places import Place, StoredFile, place_of
 from kalla_core.evidence.rows import Memory, folded, read_rows, reading_bytes
@@ -81,6 +82,30 @@ class Evidence:
                 yield batch
             if left <= 0:
                 return
+
+    def where(self, output: str, column: str, values: Sequence[str], limit: int) -> pa.Table:
+        """Return the first `limit` rows of an output whose text in a column is one of `values`.
+
+        Reads that column, and the others only of row groups that have such a row.
+        """
+        wanted = pa.array(values, pa.string())
+        found: list[pa.RecordBatch] = []
+        left = limit
+        for part in self._opened(output):
+            for rows in rows_where(part.rows, part.schema, column, wanted, left):
+                found.append(rows)
+                left -= rows.num_rows
+            if left <= 0:
+                break
+        return pa.Table.from_batches(found, self.schema(output))
+
+    def spelled_alike(self, output: str, column: str, text: str) -> str | None:
+        """Return a text of a column that is `text` but for case and blanks around it, if any."""
+        for part in self._opened(output):
+            found = alike(part.rows, column, text)
+            if found is not None:
+                return found
+        return None
 
     def reading_bytes(self, output: str) -> int:
         """Return how much memory reading an output takes at most, about."""

@@ -71,12 +71,12 @@ def read_rows(
     left = file.metadata.num_rows if limit is None else limit
     for number in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(number)
-        most = min(_fitting(group.total_byte_size / max(group.num_rows, 1)), max(left, 1))
+        most = min(fitting(group.total_byte_size / max(group.num_rows, 1)), max(left, 1))
         for batch in _decoded(file, number, most, memory, columns):
             # Columns are told by their beginning up to a dot: others may have come with them.
             wanted = batch.select(schema.names).slice(0, left)
             for start, end in _pieces(wanted):
-                yield _unfolded(wanted.slice(start, end - start), schema)
+                yield unfolded(wanted.slice(start, end - start), schema)
             left -= wanted.num_rows
             if left <= 0:
                 return
@@ -148,7 +148,8 @@ def _row_bytes(batch: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.int6
     return widths
 
 
-def _unfolded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def unfolded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with the columns of `schema`, none of them in a dictionary."""
     columns = [
         column if column.type == field.type else column.cast(field.type)
         for column, field in zip(batch.columns, schema, strict=True)
@@ -165,5 +166,6 @@ def _has_widths(type_: pa.DataType) -> bool:
     )
 
 
-def _fitting(row_bytes: float) -> int:
+def fitting(row_bytes: float) -> int:
+    """Return how many rows of a width a batch should have."""
     return int(max(1, min(BATCH_BYTES / max(row_bytes, 1), _MOST_ROWS)))

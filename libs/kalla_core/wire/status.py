@@ -86,6 +86,7 @@ STATUSES: Mapping[str, Statuses] = {
     "job_not_found": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
     "not_found": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
     "conflict": _CONFLICT,
+    "row_not_found": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
     "evidence_gone": Statuses(404, _Grpc.NOT_FOUND, "FlightServerError"),
     "job_conflict": _CONFLICT,
     "job_ended": _TOO_LATE,

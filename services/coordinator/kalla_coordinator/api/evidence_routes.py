@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -15,6 +15,8 @@ from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import errors
 from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
 from kalla_core.answers.encode import Format, encoded
+from kalla_core.answers.why.fate import side_of, why
+from kalla_core.answers.why.words import answer_json
 from kalla_core.errors import EvidenceGone
 from kalla_core.evidence.metadata import to_json
 from kalla_core.evidence.reader import Evidence
@@ -23,6 +25,7 @@ from kalla_core.serving.streams import StreamedResponse, in_threads
 
 MAX_LIMIT = 2**53
 _PIECE_BYTES = 1 << 20
+_MOST_PARTS = 64
 
 
 def evidence_routes(api: Api) -> APIRouter:
@@ -79,6 +82,35 @@ def evidence_routes(api: Api) -> APIRouter:
         stream = await streamed(evidence, pieces, streaming_bytes(evidence, set))
         return StreamedResponse(stream, _CONTENT_TYPES.get(chosen, chosen.value))
 
+    @routes.get("/why", responses={200: _WHY, **errors(404, 409, 422, 503)})
+    async def get_why(
+        run_id: str,
+        key: Annotated[list[str], Query(min_length=1, max_length=_MOST_PARTS)],
+        side: Literal["left", "right"] | None = None,
+    ) -> Response:
+        """Say why the rows with a key are matched or not, from the evidence alone.
+
+        `key` is a primary key as somebody types it; of several columns a JSON array, or a
+        parameter for each of its parts.
+        """
+        evidence = await opened(run_id)
+        loop = asyncio.get_running_loop()
+
+        def answer() -> dict[str, Any]:
+            with evidence:
+                return answer_json(why(evidence, key, side_of(side)))
+
+        wanted = max(evidence.reading_bytes(output) for output in evidence.outputs)
+        try:
+            claim = await api.budget.wait_for_turn(wanted)
+        except BaseException:
+            evidence.close()
+            raise
+        try:
+            return JSONResponse(await loop.run_in_executor(api.readers, answer))
+        finally:
+            claim.release()
+
     @routes.get("/metadata", responses={200: _METADATA, **errors(404, 409, 422, 503)})
     async def get_metadata(run_id: str) -> Response:
         """Show the metadata.json of a job's evidence."""
@@ -131,6 +163,10 @@ _ROWS: dict[str, Any] = {
         Format.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
         Format.XLSX.value: {"schema": {"type": "string", "format": "binary"}},
     },
+}
+_WHY: dict[str, Any] = {
+    "description": "The fate of the rows of a key, in words and in parts.",
+    "content": {"application/json": {"schema": {"type": "object"}}},
 }
 _METADATA: dict[str, Any] = {
     "description": "What the run did, to be checked later.",
