@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from benchmarks.generate.dataset import Dataset
+from kalla_core.evidence.schema import FINAL_NAMES
 from tests.chaos.cluster import SUCCEEDED, ends_as, is_as_before, recipe_of
 from tests.support.places import (
     CANCELLING,
@@ -29,6 +30,7 @@ from tests.support.places import (
 from tests.support.processes import children_of, ends_soon
 from tests.support.real_cluster import until
 from tests.support.receiver import Received, Receiver, receiving_apart
+from tests.support.s3 import TestBucket, s3_server
 from tests.support.wired_cluster import Given, WiredCluster, wired_cluster
 
 PATIENCE_S = 60
@@ -95,6 +97,32 @@ def test_a_coordinator_that_is_killed_while_a_job(
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("name", ["has committed", "is cancelled"])
+def test_a_coordinator_that_is_killed_leaves_nothing_in_a_bucket_while_a_job(
+    dataset: Dataset, tmp_path: Path, name: str
+) -> None:
+    state, bucket = STATES[name], s3_server().new_bucket()
+    given = Given(variables=s3_server().environment())
+    with wired_cluster(tmp_path, given=given) as cluster:
+        stops = cluster.stops_at(state.place)
+        stops.arm(state.place)
+        run_id = cluster.submit(recipe_of(dataset), f"s3://{bucket.name}/runs/1")
+        with _cancelled_if(cluster, run_id, state), stops.held(state.place):
+            left = bucket.keys(), bucket.uploads()
+            _killed(cluster)
+        cluster.start_again()
+        job = cluster.ended(run_id)
+        tidied = until(lambda: not _beside_evidence(bucket), PATIENCE_S)
+        is_as_before(cluster, dataset, tmp_path / "next")
+
+    assert "runs/1/.kalla/claim.json" in left[0]
+    assert (job["status"], job["attempt"]) == (state.end, state.attempt)
+    assert tidied, _beside_evidence(bucket)
+    shown = bucket.keys()
+    assert ("runs/1/metadata.json" in shown) == bool(shown) == (state.end == SUCCEEDED)
+
+
+@pytest.mark.full
 def test_a_coordinator_that_is_killed_while_a_job_waits_forgets_neither_it_nor_who_was_before_it(
     dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -135,6 +163,13 @@ def test_a_coordinator_that_is_killed_again_and_again_tries_a_job_until_it_is_do
         is_as_before(cluster, dataset, tmp_path / "next")
 
     assert job["attempt"] == len(kills) + 1
+
+
+def _beside_evidence(bucket: TestBucket) -> set[str]:
+    """Return keys that are of no evidence, and uploads that are not complete."""
+    keys = bucket.keys()
+    of_none = {key for key in keys if key.split("/")[2] not in FINAL_NAMES}
+    return of_none | {str(one) for one in bucket.uploads()}
 
 
 def _killed(cluster: WiredCluster) -> list[int]:

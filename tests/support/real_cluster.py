@@ -101,13 +101,13 @@ class Cluster:
     service: Service
     url: str
 
-    def submit(self, recipe: Recipe, output: Path, **fields: Any) -> str:
+    def submit(self, recipe: Recipe, output: Path | str, **fields: Any) -> str:
         """Submit a recipe for the cluster; return its run id."""
         answer = self.offer(recipe, output, **fields)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["run_id"])
 
-    def offer(self, recipe: Recipe, output: Path, **fields: Any) -> httpx.Response:
+    def offer(self, recipe: Recipe, output: Path | str, **fields: Any) -> httpx.Response:
         """Submit a recipe for the cluster; return the answer, whatever it is."""
         options = replace(recipe.options, engine=EngineChoice.CLUSTER)
         body = {

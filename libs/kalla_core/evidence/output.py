@@ -99,15 +99,20 @@ def claim_output(
     return OutputFolder.claim(Path(output), run_id, overwrite, attempt)
 
 
-def tidy_output(output: str) -> None:
-    """Remove what a run that was killed left of its work in a folder or beside it.
+def tidy_output(output: str, run_id: str) -> None:
+    """Remove what a run that was killed, and that nobody carries on, left of its work.
 
-    What somebody works on stays, and so does evidence. In a bucket it is the next claim that tidies
-    up: nobody can tell there whether the run goes on elsewhere.
+    In a folder that is whatever lies there or beside it; in a bucket uploads, the claim of the run,
+    and files that its commit had not got to describe. What somebody works on stays, and so does
+    evidence.
 
     Raises:
+        OutputInUse: another run has the prefix by now, and tidies it.
         OutputNotWritable: something cannot be removed.
+        OutputUnavailable: the store does not answer; the next claim of the prefix removes it.
     """
-    if not is_s3(output):
-        with disk_errors(Path(output)):
-            OutputFolder.tidy(Path(output))
+    if is_s3(output):
+        S3Output.tidy(output, run_id)
+        return
+    with disk_errors(Path(output)):
+        OutputFolder.tidy(Path(output))

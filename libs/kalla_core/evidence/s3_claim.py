@@ -62,6 +62,17 @@ def claim_of(body: bytes) -> Claim | None:
         return None
 
 
+def run_of_claim(bucket: Bucket, prefix: S3Location) -> str | None:
+    """Return whose claim there is on a prefix; None if there is none.
+
+    Raises:
+        S3Error: the store does not answer.
+    """
+    found = _look(bucket, prefix.below(CLAIM).key)
+    claim = None if found is None else claim_of(found.body)
+    return None if claim is None else claim.run_id
+
+
 def may_be_taken(found: Claim | None, age_s: float, mine: Claim, lease_s: float) -> bool:
     """Whether the holder of a claim is certainly, or by agreement, gone."""
     if found is None or age_s > lease_s:

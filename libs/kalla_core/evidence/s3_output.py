@@ -16,8 +16,9 @@ What S3 cannot do, and a folder can:
   so it never lists the files of one run under the name of another, and `reader` compares sizes.
 - A store without conditional writes (AWS, MinIO, Ceph and others have them) keeps apart only runs
   that do not begin at the same moment.
-- A killed run's uploads are kept, and paid for, until the next claim of the same prefix; a
-  lifecycle rule for incomplete uploads is a good idea.
+- A killed run's uploads are kept, and paid for, until the next claim of the same prefix, or until
+  a coordinator that finds the job over tidies up (`tidy`); a lifecycle rule for incomplete uploads
+  is a good idea.
 """
 
 from __future__ import annotations
@@ -43,13 +44,15 @@ from kalla_core.evidence.interrupts import uninterrupted
 from kalla_core.evidence.lock import FolderLock
 from kalla_core.evidence.metadata import RunMetadata, run_of, to_text
 from kalla_core.evidence.publish import clear
-from kalla_core.evidence.s3_claim import HeldClaim
+from kalla_core.evidence.s3_claim import HeldClaim, run_of_claim
 from kalla_core.evidence.schema import FINAL_NAMES, METADATA
 from kalla_core.s3.bucket import Bucket, bucket
 from kalla_core.s3.location import S3Location
 from kalla_core.s3.multipart import PendingUpload, abort, abort_by_id, complete, upload
 from kalla_core.s3.troubles import S3Error, Trouble
 
+_LAST_ATTEMPT = 1 << 62
+"""Above any other: of a run that is over."""
 _FILES = tuple(name for name in FINAL_NAMES if name != METADATA)
 
 
@@ -99,6 +102,16 @@ class S3Output:
             with uninterrupted(), suppress(OSError):
                 lock.release()
                 root.rmdir()  # fails, as it should, while other runs work below it
+
+    @classmethod
+    def tidy(cls, output: str, run_id: str) -> None:
+        """Remove what a run left whose process is gone for good (see `tidy_output`)."""
+        prefix = S3Location.parse(output).as_folder()
+        with output_errors(prefix):
+            left = run_of_claim(bucket(prefix.bucket), prefix)
+        if left == run_id:
+            with cls.claim(output, run_id, True, _LAST_ATTEMPT, None):
+                pass
 
     @property
     def location(self) -> str:

@@ -14,9 +14,11 @@ from kalla_core.errors import (
     OutputNotWritable,
 )
 from kalla_core.evidence.metadata import RunMetadata
-from kalla_core.evidence.output import Output, claim_output
+from kalla_core.evidence.output import Output, claim_output, tidy_output
+from kalla_core.evidence.s3_claim import HeldClaim
 from kalla_core.evidence.schema import FINAL_NAMES
 from kalla_core.s3.bucket import bucket as open_bucket
+from kalla_core.s3.location import S3Location
 from kalla_core.s3.multipart import PART_BYTES, abort, complete, upload
 from kalla_core.s3.troubles import S3Error
 from tests.support.evidence import metadata, write_outputs
@@ -236,3 +238,30 @@ def _file(output: Output, content: bytes) -> Path:
     path = output.scratch / "file"
     path.write_bytes(content)
     return path
+
+
+def test_what_a_run_left_that_was_killed_and_is_over_is_removed_and_evidence_stays(
+    bucket: TestBucket, tmp_path: Path
+) -> None:
+    def left_by(run_id: str) -> None:
+        claim = HeldClaim.acquire(
+            open_bucket(bucket.name), S3Location(bucket.name, "runs/7/"), run_id, 3, tmp_path
+        )
+        claim.abandon()
+        (tmp_path / "part").write_bytes(bytes(PART_BYTES))
+        upload(open_bucket(bucket.name), tmp_path / "part", "runs/7/matched.parquet")
+
+    committed(bucket, tmp_path, "run-1")
+    left_by("run-1")
+    left = bucket.keys() - ALL, bucket.uploads()
+
+    tidy_output(place(bucket), "run-2")
+    of_another = bucket.keys() - ALL, bucket.uploads()
+    tidy_output(place(bucket), "run-1")
+    tidy_output(place(bucket), "run-1")
+
+    assert left == of_another
+    assert left[0] == {"runs/7/.kalla/claim.json"}
+    assert left[1]
+    assert bucket.keys() == ALL
+    assert not bucket.uploads()

@@ -109,7 +109,9 @@ async def _look(
         attempt=job.attempt,
         status=live.job.status.value,
     )
-    await asyncio.to_thread(_tidy, job.run_id, job.output_path)
+    if not (is_s3(job.output_path) and isinstance(live.record.state, Queued)):
+        # What a job left in a bucket that runs again is swept by its own next claim.
+        await asyncio.to_thread(_tidy, job.run_id, job.output_path)
     runner.take_up(live)
     if look_again_s is not None:
         runner.go_on()
@@ -134,7 +136,7 @@ async def _found(
 
 def _tidy(run_id: RunId, output: str) -> None:
     try:
-        tidy_output(output)
+        tidy_output(output, run_id)
     except KallaError as error:
         get_logger().warning("output_not_tidied", run_id=run_id, cause=error.message)
 
