@@ -235,9 +235,13 @@ class _Diagnosis:
         names = tuple(self._parser.file_schema.names)
         sample = take_sample(self._source, names).rows.column(field.name)
         some = pc.unique(sample.drop_null()).slice(0, _LOOKED_AT).cast(pa.string())
-        return proposal(
-            field.name, field.type, pc.unique(pa.concat_arrays([some, pa.array([value])]))
-        )
+        quote = self._dialect.quote
+
+        def is_quoted(text: str) -> bool:
+            return bool(quote and text) and f"{quote}{text}{quote}".encode() in self._record
+
+        texts = pc.unique(pa.concat_arrays([some, pa.array([value])]))
+        return proposal(field.name, field.type, texts, is_quoted)
 
 
 def accepting_word(column_type: pa.DataType, value: str) -> str:

@@ -87,7 +87,9 @@ def ranked(glance: pa.Array) -> list[Reading]:
     return sorted(_readings(glance), key=lambda one: -one.read)
 
 
-def proposal(column: str, wanted: pa.DataType, texts: pa.Array) -> str:
+def proposal(
+    column: str, wanted: pa.DataType, texts: pa.Array, is_quoted: Callable[[str], bool]
+) -> str:
     """Return what would read all texts of a column as a type, as the end of a sentence.
 
     Empty if nothing would, but to take them as null words that could be values.
@@ -101,7 +103,7 @@ def proposal(column: str, wanted: pa.DataType, texts: pa.Array) -> str:
     able = sorted((one for one in able if one.read), key=lambda one: -one.read)
     if not able or _left(able[0], texts)[1]:
         return ""
-    return remedy(column, able[0], able, texts)
+    return remedy(column, able[0], able, texts, is_quoted)
 
 
 def _kind(wanted: pa.DataType) -> str | None:
@@ -232,13 +234,28 @@ def _where(texts: pa.Array, pattern: str) -> pa.Array:
     return pc.if_else(pc.match_substring_regex(texts, pattern), texts, None)
 
 
-def remedy(column: str, best: Reading, readings: Sequence[Reading], glance: pa.Array) -> str:
+def remedy(
+    column: str,
+    best: Reading,
+    readings: Sequence[Reading],
+    glance: pa.Array,
+    is_quoted: Callable[[str], bool],
+) -> str:
     """Return what would read a column, as the end of a sentence.
 
     Args:
+        column: its name.
         best: the first of `readings`, all of which are of `glance`.
+        readings: of the column.
+        glance: some of its texts.
+        is_quoted: whether a text stands in quotes, where it never is null.
     """
-    nulls, unread = _left(best, glance)
+    words, unread = _left(best, glance)
+    quoted = [word for word in words if is_quoted(word)]
+    nulls = tuple(word for word in words if word not in quoted)
+    if quoted and not nulls and not unread:
+        return _quoted_words(column, best, quoted)
+    unread += quoted
     meant = [best]
     for other in readings[1:]:
         if other.read == best.read and other.kind == best.kind and _differ(best, other):
@@ -262,6 +279,19 @@ def remedy(column: str, best: Reading, readings: Sequence[Reading], glance: pa.A
     known = ", which of them only you can know" if " or " in shown else ""
     but = f", but not `{short(unread[0])}`" if unread else ""
     return f"; in {place}, {shown} would read it{known}{but}."
+
+
+def _quoted_words(column: str, best: Reading, words: Sequence[str]) -> str:
+    """Return what would read a column whose words for null stand in quotes."""
+    without = _quoted(column)
+    for word in words:
+        literal = word.replace("'", "''")
+        without = f"nullif({without}, '{literal}')"
+    types = {A_NUMBER: "DECIMAL(18, 2)", A_DATE: "DATE", A_TIMESTAMP: "TIMESTAMP"}
+    return (
+        "; in quotes it is text, whatever `null` says; in the match SQL, "
+        f"CAST({without} AS {types[best.kind]}) would read it."
+    )
 
 
 def _left(best: Reading, glance: pa.Array) -> tuple[tuple[str, ...], list[str]]:

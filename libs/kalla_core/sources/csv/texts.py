@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import PurePath
 
@@ -77,9 +78,24 @@ def _reason(source: CsvSource, sample: Sample, column: str) -> str | None:
     what = f"is not written as {best.kind}"
     if pc.match_substring_regex(pa.scalar(value), CANONICAL[best.kind]).as_py():
         what = "is no day of the calendar" if best.kind != A_NUMBER else "has too many digits"
-    would = remedy(column, best, readings, glance)
+    would = remedy(column, best, readings, glance, partial(_is_quoted, source, sample))
     shown = short(_ENDS.sub(lambda blanks: "␠" * len(blanks[0]), value))
     return f"`{column}` is text because of `{shown}` {where}, which {what}{would}"
+
+
+def _is_quoted(source: CsvSource, sample: Sample, text: str) -> bool:
+    """Whether a text stands in quotes wherever it is a field of the sample."""
+    quote, delimiter = source.dialect.quote, source.dialect.delimiter
+    if quote is None or not text:
+        return False
+    ends = rf"(?:{re.escape(delimiter)}|[\r\n]|\Z)"
+    starts = rf"(?:\A|(?<={re.escape(delimiter)})|(?<=[\r\n]))"
+    bare, quoted = (
+        re.compile(f"{starts}{re.escape(mark + text + mark)}{ends}".encode())
+        for mark in ("", quote)
+    )
+    data = [bytes(piece.data) for piece in sample.pieces]
+    return any(map(quoted.search, data)) and not any(map(bare.search, data))
 
 
 def _are_dense_days(texts: pa.Array) -> bool:
