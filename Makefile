@@ -17,13 +17,16 @@ DEV := $(VENV)/.kalla-dev
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full soak lint format types bench docs proto requirements clean
+.PHONY: help demo ui test test-full soak lint format types bench docs proto requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## reconcile a few thousand invoices and payments, from nothing
 	@$(BIN)/kalla demo demo-output --cluster
+
+ui: $(RUNTIME) ## Kalla in a browser: everything on this machine, with samples
+	@$(BIN)/kalla ui
 
 test: lint types $(DEV) ## everything a change has to pass: format, lint, types, walls, tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not full"

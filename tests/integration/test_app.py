@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,52 +13,18 @@ import httpx
 import pytest
 
 from tests.support.api import absolute_recipe
-from tests.support.apps import AppProcess, app_process
-from tests.support.books import Books, make_books
+from tests.support.apps import SECRET, World, app_process, app_world, without_uris
+from tests.support.books import make_books
 from tests.support.coordinators import coordinator_process, select_pause
 
 NOBODY = "http://127.0.0.1:9"
-SECRET = b"shared"
 PEOPLE = "viewer vera sees\noperator olaf does\nadmin anna decides\n"
-
-
-@dataclass
-class World:
-    books: Books
-    app: AppProcess
-    http: httpx.Client
-
-    def ended(self, run_id: str) -> dict[str, Any]:
-        with self.http.stream("GET", f"/api/runs/{run_id}/events") as stream:
-            told = [json.loads(line[6:]) for line in stream.iter_lines() if line[:6] == "data: "]
-        last: dict[str, Any] = told[-1]
-        return last
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("app")
-    books = make_books(folder)
-    secret = folder / "secret"
-    secret.write_bytes(SECRET)
-    signed = ("--callback-secret-file", str(secret))
-    with (
-        coordinator_process(folder / "staging", *signed) as coordinator,
-        app_process(folder / "data", coordinator.url, *signed) as app,
-        httpx.Client(base_url=app.url, timeout=60) as http,
-    ):
-        for alias in ("invoices", "payments"):
-            source = {"alias": alias, "uri": str(folder / f"{alias}.csv")}
-            assert http.post("/api/sources", json=source).status_code == 201
-        yield World(books, app, http)
-
-
-def without_uris(recipe: dict[str, Any], **more: Any) -> dict[str, Any]:
-    sides = {
-        side: {name: value for name, value in source.items() if name not in ("uri", "type")}
-        for side, source in recipe["sources"].items()
-    }
-    return {**recipe, "sources": sides, **more}
+    with app_world(tmp_path_factory.mktemp("app")) as world:
+        yield world
 
 
 def test_a_recipe_of_saved_sources_runs_and_every_step_is_in_the_trail(world: World) -> None:

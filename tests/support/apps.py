@@ -9,9 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
+
+from tests.support.books import Books, make_books
 from tests.support.command import clean_environment
-from tests.support.coordinators import COMMAND, START_S, select_pause
+from tests.support.coordinators import COMMAND, START_S, coordinator_process, select_pause
+
+SECRET = b"shared"
+"""What signs callbacks."""
 
 
 @dataclass
@@ -26,6 +33,49 @@ class AppProcess:
         """End it as the kernel does when memory runs out."""
         self.process.kill()
         self.process.wait()
+
+
+@dataclass
+class World:
+    """An app on a coordinator, with the sources of the books saved."""
+
+    books: Books
+    app: AppProcess
+    http: httpx.Client
+
+    def ended(self, run_id: str) -> dict[str, Any]:
+        """Watch a run to its end, and return how it then is."""
+        with self.http.stream("GET", f"/api/runs/{run_id}/events") as stream:
+            told = [json.loads(line[6:]) for line in stream.iter_lines() if line[:6] == "data: "]
+        last: dict[str, Any] = told[-1]
+        return last
+
+
+@contextmanager
+def app_world(folder: Path) -> Iterator[World]:
+    """Start a coordinator and an app that share a secret."""
+    books = make_books(folder)
+    secret = folder / "secret"
+    secret.write_bytes(SECRET)
+    signed = ("--callback-secret-file", str(secret))
+    with (
+        coordinator_process(folder / "staging", *signed) as coordinator,
+        app_process(folder / "data", coordinator.url, *signed) as app,
+        httpx.Client(base_url=app.url, timeout=60) as http,
+    ):
+        for alias in ("invoices", "payments"):
+            source = {"alias": alias, "uri": str(folder / f"{alias}.csv")}
+            assert http.post("/api/sources", json=source).status_code == 201
+        yield World(books, app, http)
+
+
+def without_uris(recipe: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a recipe whose sources are those that are saved."""
+    sides = {
+        side: {name: value for name, value in source.items() if name not in ("uri", "type")}
+        for side, source in recipe["sources"].items()
+    }
+    return {**recipe, "sources": sides, **more}
 
 
 @contextmanager

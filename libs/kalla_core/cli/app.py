@@ -268,6 +268,29 @@ def demo(
     _carry_out(action, debug)
 
 
+@app.command()
+def ui(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where everything is kept.")] = Path(
+        "kalla-ui"
+    ),
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Of the pages; 0 takes a free one.")
+    ] = 3000,
+    samples: Annotated[
+        bool, typer.Option("--samples/--no-samples", help="Load made-up sources and a recipe.")
+    ] = True,
+    debug: Debug = False,
+) -> None:
+    """Open Kalla in a browser: the app and a coordinator on this machine, with samples."""
+
+    def action() -> ExitCode:
+        from kalla_core.cli.ui import show_ui
+
+        return show_ui(folder, port, samples=samples)
+
+    _carry_out(action, debug)
+
+
 def _look(action: Callable[[], ExitCode], debug: bool) -> None:
     """Carry out a command that reads sources: where that may bring the process down, in another."""
     from kalla_core.cli.apart import apart

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import IO, cast
 
 import pyarrow as pa
 from rich.console import Console
@@ -23,6 +17,7 @@ from kalla_core.cli.jobs_table import executors_table
 from kalla_core.cli.kallad import GROUP
 from kalla_core.cli.remote import with_client
 from kalla_core.cli.remote_run import reconcile_remotely
+from kalla_core.cli.started import ServiceDidNotStart, started
 from kalla_core.errors import KallaError
 from kalla_core.evidence.reader import read_evidence
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
@@ -32,13 +27,7 @@ from kalla_core.recipe.model import EngineChoice, Recipe
 EVIDENCE = "evidence-cluster"
 _EXECUTORS = 2
 _SERVICES = {"coordinator", "executor"}
-_START_PATIENCE_S = 120.0
-_END_PATIENCE_S = 30.0
 _OF_THE_RUN = ("matched_at",)
-
-
-class ClusterDidNotStart(Exception):
-    """A cluster could not be started here; says why."""
 
 
 def show_cluster(console: Console, recipe: Recipe, folder: Path, from_files: Path) -> None:
@@ -57,7 +46,7 @@ def show_cluster(console: Console, recipe: Recipe, folder: Path, from_files: Pat
             console.print(f"A coordinator at {address}, and {_EXECUTORS} executors:\n")
             metadata = reconcile_remotely(address, spread, new_run_id(), output, overwrite=True)
             executors = with_client(address, lambda client: client.executors())
-    except (ClusterDidNotStart, KallaError) as error:
+    except (ServiceDidNotStart, KallaError) as error:
         console.print(Text(f"{error} One machine has to do."))
         return
     console.print(executors_table(executors))
@@ -75,50 +64,17 @@ def show_cluster(console: Console, recipe: Recipe, folder: Path, from_files: Pat
 @contextmanager
 def _cluster() -> Iterator[str]:
     """Run a cluster on free ports; gives the address of its coordinator."""
-    with tempfile.TemporaryDirectory(prefix="kalla-demo-") as folder:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+    with (
+        tempfile.TemporaryDirectory(prefix="kalla-demo-") as folder,
+        started(
             [
-                *(sys.executable, "-c", "from kalla_core.cli.kallad import main; main()"),
                 *("cluster", f"--executors={_EXECUTORS}", f"--staging-path={folder}"),
                 *("--http-port=0", "--grpc-port=0", "--results-port=0", "--max-jobs=1"),
             ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "KALLA_LOG": "info", "KALLA_LOG_FORMAT": "json"},
-            text=True,
-        )
-        try:
-            said = cast("IO[str]", process.stderr)
-            port = _http_port(said, process)
-            threading.Thread(target=_drain, args=(said,), daemon=True).start()
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            try:
-                process.wait(_END_PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _http_port(said: IO[str], process: subprocess.Popen[str]) -> int:
-    guard = threading.Timer(_START_PATIENCE_S, process.kill)
-    guard.start()
-    last = "it said nothing"
-    try:
-        for line in said:
-            last = line.strip() or last
-            if '"cluster_ready"' in line:
-                return int(json.loads(line)["http_port"])
-    finally:
-        guard.cancel()
-    raise ClusterDidNotStart(f"The cluster did not start: {last}")
-
-
-def _drain(said: IO[str]) -> None:
-    for _ in said:
-        continue
+            "cluster_ready",
+        ) as cluster,
+    ):
+        yield f"http://127.0.0.1:{cluster.ready['http_port']}"
 
 
 def _rows(evidence: Path) -> list[pa.Table]:

@@ -57,7 +57,7 @@ class StreamedResponse(Response):
 
 
 async def in_threads(
-    pool: Executor, pieces: Iterator[bytes], close: Callable[[], None]
+    pool: Executor | None, pieces: Iterator[bytes], close: Callable[[], None]
 ) -> AsyncGenerator[bytes, None]:
     """Return what an iterator makes in a thread, one piece at a time; `close` is called at the end.
 
@@ -70,7 +70,7 @@ async def in_threads(
 
 
 async def _in_threads(
-    pool: Executor, pieces: Iterator[bytes], close: Callable[[], None]
+    pool: Executor | None, pieces: Iterator[bytes], close: Callable[[], None]
 ) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     step: asyncio.Future[bytes | None] | None = None

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from kalla_app.access.people import Known, parse_people
 from kalla_app.changes import Changes
 from kalla_app.context import App
+from kalla_app.evidence.place import EvidencePlace
 from kalla_app.http import application
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
@@ -104,6 +105,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             catalogue=catalogue,
             shelf=shelf,
             runs=desk,
+            evidence=EvidencePlace(client, folder / "evidence"),
             dispatcher=dispatcher,
             changes=changes,
             metrics=metrics,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kalla_app.access.people import Known
 from kalla_app.changes import Changes
+from kalla_app.evidence.place import EvidencePlace
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
 from kalla_app.runs.desk import RunDesk
@@ -34,6 +35,7 @@ class App:
     catalogue: Catalogue
     shelf: Shelf
     runs: RunDesk
+    evidence: EvidencePlace
     dispatcher: Dispatcher
     changes: Changes
     metrics: AppMetrics

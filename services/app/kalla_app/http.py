@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalla_app.access.gate import Gate
+from kalla_app.api.evidence_routes import evidence_routes
 from kalla_app.api.operate_routes import operate_routes
 from kalla_app.api.recipe_routes import recipe_routes
 from kalla_app.api.run_routes import run_routes, worker_routes
 from kalla_app.api.source_routes import source_routes
 from kalla_app.context import App
+from kalla_app.errors import NotFound
 from kalla_app.metrics import AppMetrics
+from kalla_app.pages.entry import entry_pages
+from kalla_app.pages.recipes import recipe_pages
+from kalla_app.pages.render import error_page, wants_page
+from kalla_app.pages.runs import run_pages
+from kalla_app.pages.sources import source_pages
+from kalla_app.pages.static import static_files
+from kalla_app.pages.today import today_pages
+from kalla_core.errors import KallaError, RequestRefused
 from kalla_core.serving.answers import answer_errors
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 _DESCRIPTION = """\
 Sources, recipes, runs and exceptions of Kalla.
@@ -39,10 +56,46 @@ def application(app: App, hosts: frozenset[str]) -> ASGIApp:
         redoc_url=None,
     )
     api.router.redirect_slashes = False
-    for routes in (source_routes, recipe_routes, run_routes, worker_routes, operate_routes):
+    for routes in (
+        source_routes,
+        recipe_routes,
+        run_routes,
+        evidence_routes,
+        worker_routes,
+        operate_routes,
+    ):
         api.include_router(routes(app))
+    for pages in (today_pages, source_pages, recipe_pages, run_pages, entry_pages):
+        api.include_router(pages(app))
+    api.include_router(static_files())
     answer_errors(api, "app")
+    _show_errors(api, app)
     return _Counted(Gate(api, app.people, app.sessions, hosts), app.metrics)
+
+
+def _show_errors(api: FastAPI, app: App) -> None:
+    """Answer whoever looks at pages with a page, whatever went wrong."""
+
+    async def show(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException):
+            missing = error.status_code == 404
+            sentence = f"There is nothing at {request.url.path}." if missing else str(error.detail)
+            error = NotFound(sentence) if missing else RequestRefused(sentence)
+        if isinstance(error, RequestValidationError):
+            error = RequestRefused("The address of this page says something that it cannot.")
+        assert isinstance(error, KallaError)  # noqa: S101 - that is what it is registered for
+        return await error_page(app, request, error)
+
+    for kind in (KallaError, HTTPException, RequestValidationError):
+        plain: Any = api.exception_handlers[kind]
+        api.add_exception_handler(kind, _either(show, plain))
+
+
+def _either(show: Handler, plain: Handler) -> Handler:
+    async def handle(request: Request, error: Exception) -> Response:
+        return await (show if wants_page(request) else plain)(request, error)
+
+    return handle
 
 
 class _Counted:

@@ -106,7 +106,7 @@ def needed(method: str, path: str) -> Role | None:
     """Return the role that a request needs; None where nobody is asked."""
     if path in _OPEN or path.startswith((*_OPEN_BELOW, CALLBACKS)):
         return None
-    if path.startswith(_ADMIN_BELOW) or method == "DELETE":
+    if path.startswith(_ADMIN_BELOW) or method == "DELETE" or path.endswith("/remove"):
         return Role.ADMIN
     if method in _READING or path == "/logout":
         return Role.VIEWER

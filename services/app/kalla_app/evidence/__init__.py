@@ -1,0 +1,5 @@
+"""Rows of a run: never changed here, and never read as a whole.
+
+place    the folder that a run's evidence lies in, fetched once where it is not of this machine
+rows     a page of rows by filter and order, straight from Parquet
+"""

@@ -1,0 +1,61 @@
+"""The folder that a run's evidence lies in.
+
+Where the coordinator's output is on this machine too, it is that one. Else it is fetched once,
+checked by its SHA-256 sums, and kept below the data path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from kalla_app.runs.life import RunStatus
+from kalla_app.store.runs import Run
+from kalla_core.client.client import Client
+from kalla_core.errors import JobEnded, OutputExists
+from kalla_core.evidence.schema import METADATA
+from kalla_core.ids import RunId
+
+
+class EvidencePlace:
+    """Asyncio."""
+
+    def __init__(self, client: Client, cache: Path) -> None:
+        self._client = client
+        self._cache = cache
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def folder(self, run: Run) -> Path:
+        """Return a folder with the complete evidence of a run.
+
+        Raises:
+            JobEnded: it has none, or not yet.
+            EvidenceGone: it is no longer there.
+            KallaError: the coordinator does not answer.
+        """
+        if run.state.status is not RunStatus.SUCCEEDED:
+            raise JobEnded(f"The run is {run.state.status.value}: it has no evidence.")
+        if run.state.output_path is not None:
+            own = Path(run.state.output_path)
+            if await asyncio.to_thread(_is_of, own, run.run_id):
+                return own
+        kept = self._cache / run.run_id
+        async with self._turns[run.run_id]:
+            if not await asyncio.to_thread(_is_of, kept, run.run_id):
+                await asyncio.to_thread(self._cache.mkdir, parents=True, exist_ok=True)
+                try:
+                    await self._client.fetch(RunId(run.run_id), kept)
+                except OutputExists:  # another app on this folder was quicker
+                    if not await asyncio.to_thread(_is_of, kept, run.run_id):
+                        raise
+        return kept
+
+
+def _is_of(folder: Path, run_id: str) -> bool:
+    try:
+        metadata = json.loads((folder / METADATA).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(metadata, dict) and metadata.get("run_id") == run_id

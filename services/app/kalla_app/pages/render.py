@@ -1,0 +1,136 @@
+"""Templates, what is in all of them, and how numbers and times are written."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kalla_app.access.gate import COOKIE, visit
+from kalla_app.access.people import SOMEBODY, Role
+from kalla_app.context import App
+from kalla_app.store.sessions import LIFE
+from kalla_core.errors import KallaError
+from kalla_core.jobs.document import time_text
+from kalla_core.serving.answers import error_response
+
+_UNKNOWN = "\N{EN DASH}"
+
+FOLDER = Path(__file__).parent.parent
+STATIC = FOLDER / "static"
+
+STAGES = {
+    "staging": "Reading the sources",
+    "matching": "Matching",
+    "writing_results": "Writing the results",
+}
+REASONS = {
+    "key_null": "No key to match by",
+    "key_not_found": "Nobody has this key",
+    "predicate_failed": "Same key, but it differs",
+    "no_match": "No partner",
+    "not_chosen": "Another was chosen",
+    "ambiguous": "More than one fits",
+    "taken": "Its partner is taken",
+    "suggested": "Suggested only",
+    "unbalanced": "The group does not add up",
+}
+SETS = {
+    "matched": "Matched",
+    "unmatched_left": "Unmatched left",
+    "unmatched_right": "Unmatched right",
+    "ambiguous": "Ambiguous",
+    "suggested": "Suggested",
+}
+
+
+def number(value: int | None) -> str:
+    """Return a whole number as people read it; a dash where it is not known."""
+    return _UNKNOWN if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def share(part: int | None, whole: int | None) -> str:
+    """Return a part of a whole in per cent, never rounded up to all of it."""
+    if part is None or not whole:
+        return _UNKNOWN
+    percent = 100 * part / whole
+    text = f"{percent:.1f}"
+    if part < whole and text == "100.0":
+        text = "99.9"
+    return f"{text.removesuffix('.0')} %"
+
+
+def _fingerprint() -> str:
+    """Return what changes when any static file does, for addresses that may be kept."""
+    summed = hashlib.sha256()
+    for path in sorted(STATIC.rglob("*")):
+        if path.is_file():
+            summed.update(path.read_bytes())
+    return summed.hexdigest()[:12]
+
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(FOLDER / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters.update(number=number, moment=time_text)
+_ENVIRONMENT.globals.update(
+    share=share, STAGES=STAGES, REASONS=REASONS, SETS=SETS, V=_fingerprint(), query=urlencode
+)
+
+
+async def page(
+    app: App, request: Request, template: str, status: int = 200, **values: Any
+) -> Response:
+    """Return a page; a browser that has no session yet is given one where nobody is asked."""
+    found = visit.get()
+    person, session, cookie = found.person, found.session, None
+    if session is None and not app.people:
+        cookie, session = await app.sessions.begin(SOMEBODY)
+        person = SOMEBODY
+    text = _ENVIRONMENT.get_template(template).render(
+        csrf="" if session is None else session.csrf,
+        person=person,
+        may_change=person is not None and person.role >= Role.OPERATOR,
+        may_remove=person is not None and person.role >= Role.ADMIN,
+        with_people=bool(app.people),
+        path=request.url.path,
+        now=datetime.now().astimezone(),
+        **values,
+    )
+    answer = HTMLResponse(text, status)
+    if cookie is not None:
+        keep(answer, cookie, secure=app.secure)
+    return answer
+
+
+def keep(answer: Response, cookie: str, *, secure: bool) -> None:
+    """Let a browser keep its session; no script sees it, and no other site sends it."""
+    answer.set_cookie(
+        COOKIE,
+        cookie,
+        max_age=int(LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=secure,
+    )
+
+
+def wants_page(request: Request) -> bool:
+    """Whether somebody looks at pages, rather than calls the API."""
+    return not request.url.path.startswith("/api/") and "html" in request.headers.get("accept", "")
+
+
+async def error_page(app: App, request: Request, error: KallaError) -> Response:
+    """Return the page of an error, with the status that the API would answer."""
+    status = error_response(error).status_code
+    return await page(app, request, "error.html", status, error=error)
