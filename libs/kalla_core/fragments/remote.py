@@ -42,6 +42,7 @@ class JobContext:
         numbered: rows of both sides carry their number in the whole source; needed unless every
             join of the run decides for itself.
         staging: folder that all share, or `s3://bucket/prefix`, for parts of the evidence.
+        trace: that the fragments are part of; empty for none.
     """
 
     recipe: Recipe
@@ -52,6 +53,7 @@ class JobContext:
     buckets: int
     numbered: bool
     staging: str
+    trace: str = ""
 
     def source(self, table: Table) -> PinnedSource:
         """Return what a table is read from."""

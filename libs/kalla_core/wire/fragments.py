@@ -73,6 +73,7 @@ def context_message(job: JobContext) -> pb.JobContext:
         buckets=job.buckets,
         staging=job.staging,
         numbered=job.numbered,
+        trace=job.trace,
     )
 
 
@@ -87,6 +88,7 @@ def context_of(message: pb.JobContext) -> JobContext:
         buckets=message.buckets,
         staging=message.staging,
         numbered=message.numbered,
+        trace=message.trace,
     )
 
 

@@ -60,6 +60,7 @@ from kalla_core.inspection.ask import INSPECT
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.observe.rights import warn_of_root
+from kalla_core.observe.tracing import tracing
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import CoordinatorSettings
 from kalla_core.settings.secret_files import read_secret, secret_files
@@ -112,7 +113,8 @@ def run(settings: CoordinatorSettings) -> None:
     warn_of_unknown_variables()
     warn_of_root()
     machine.give_new_files(settings.evidence_mode)
-    asyncio.run(_until_told(settings))
+    with tracing("kalla-coordinator"):
+        asyncio.run(_until_told(settings))
 
 
 async def _until_told(settings: CoordinatorSettings) -> None:

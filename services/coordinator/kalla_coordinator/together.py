@@ -19,6 +19,7 @@ from kalla_coordinator.fleet import Fleet, Restarts
 from kalla_core import machine
 from kalla_core.errors import ExecutorLost, KallaError, ShuttingDown
 from kalla_core.observe.logs import configure_logs, get_logger
+from kalla_core.observe.tracing import tracing
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import TogetherSettings
 
@@ -36,7 +37,8 @@ def run(settings: TogetherSettings) -> None:
     configure_logs(settings.log_level, settings.log_format)
     warn_of_unknown_variables()
     machine.give_new_files(settings.evidence_mode)
-    asyncio.run(_until_told(settings))
+    with tracing("kalla-coordinator"):
+        asyncio.run(_until_told(settings))
 
 
 async def _until_told(settings: TogetherSettings) -> None:

@@ -32,6 +32,7 @@ from kalla_core.fragments.presence import Heartbeat, Hello, Welcome
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.observe.rights import warn_of_root
+from kalla_core.observe.tracing import tracing
 from kalla_core.observe.variables import warn_of_unknown_variables
 from kalla_core.settings import ExecutorSettings
 from kalla_core.settings.secret_files import secret_files
@@ -83,7 +84,10 @@ def run(settings: ExecutorSettings) -> None:
         own_folder(root.absolute(), executor_id) as folder,
     ):
         nursery.open()
-        asyncio.run(_Executor(settings, executor_id, share, token, tls, folder, nursery).serve())
+        # Once its child processes are on their way, which must not inherit threads.
+        with tracing("kalla-executor"):
+            executor = _Executor(settings, executor_id, share, token, tls, folder, nursery)
+            asyncio.run(executor.serve())
 
 
 def own_temporary_folder(parent: Path, user: int) -> Path:

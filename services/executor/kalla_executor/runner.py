@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -29,6 +30,7 @@ from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import (
     FetchFault,
     FragmentEnded,
+    FragmentFailed,
     FragmentProgress,
     JoinDone,
     Outcome,
@@ -37,7 +39,9 @@ from kalla_core.fragments.outcome import (
     fetch_failed,
 )
 from kalla_core.fragments.remote import Launch
+from kalla_core.fragments.work import work_done
 from kalla_core.observe.logs import get_logger
+from kalla_core.observe.tracing import Span, span
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.wire.tickets import sign
 from kalla_executor import tasks
@@ -212,7 +216,11 @@ class Runner:
             loop.call_soon_threadsafe(self._tell, report)
 
         try:
-            outcome = await loop.run_in_executor(self._pool, self._work, slot, tell)
+            with self._traced(slot.launch) as fragment:
+                outcome = await loop.run_in_executor(self._pool, self._work, slot, tell)
+                fragment.attributes["rows"] = work_done(outcome).rows
+                if isinstance(outcome, FragmentFailed):
+                    fragment.failed = outcome.cause.value
         except Exception as error:
             get_logger().exception("slot_failed", attempt=str(slot.launch.id))
             outcome = failed(EngineFailure(f"An internal error of the executor: {error}"))
@@ -230,6 +238,16 @@ class Runner:
             outcome=type(outcome).__name__,
         )
         self._tell(ended)
+
+    def _traced(self, launch: Launch) -> AbstractContextManager[Span]:
+        id = launch.id
+        return span(
+            f"kalla.{id.stage}",
+            launch.job.trace,
+            run_id=id.run_id,
+            attempt=str(id),
+            executor_id=self._executor_id,
+        )
 
     def _work(self, slot: _Slot, tell: Callable[[FragmentProgress], None]) -> Outcome:
         self._count_busy(1)

@@ -368,6 +368,7 @@ class JobContext(_message.Message):
     BUCKETS_FIELD_NUMBER: _builtins.int
     STAGING_FIELD_NUMBER: _builtins.int
     NUMBERED_FIELD_NUMBER: _builtins.int
+    TRACE_FIELD_NUMBER: _builtins.int
     recipe_json: _builtins.str
     """the recipe's document, secrets unexpanded"""
     started_at: _builtins.str
@@ -377,6 +378,8 @@ class JobContext(_message.Message):
     """folder that all share, or s3://bucket/prefix: evidence parts go here"""
     numbered: _builtins.bool
     """rows of both sides carry their number in the whole source"""
+    trace: _builtins.str
+    """W3C traceparent that the fragments are part of; empty for none"""
     @_builtins.property
     def left(self) -> Global___PinnedSource: ...
     @_builtins.property
@@ -394,10 +397,11 @@ class JobContext(_message.Message):
         buckets: _builtins.int = ...,
         staging: _builtins.str = ...,
         numbered: _builtins.bool = ...,
+        trace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "extras", b"extras", "left", b"left", "numbered", b"numbered", "recipe_json", b"recipe_json", "right", b"right", "staging", b"staging", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "extras", b"extras", "left", b"left", "numbered", b"numbered", "recipe_json", b"recipe_json", "right", b"right", "staging", b"staging", "started_at", b"started_at", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from kalla_coordinator.api.auth import Tokens, caller
 from kalla_core.errors import EngineFailure, KallaError, NotAllowed, RequestRefused, Unauthenticated
 from kalla_core.observe.logs import get_logger
+from kalla_core.observe.tracing import HEADER, as_trace, incoming
 from kalla_core.settings.tokens import Role
 from kalla_core.wire.status import grpc_details, statuses
 
@@ -39,13 +40,18 @@ class TokenGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         handler = await continuation(call)
         if handler is None or call.method.startswith(_OPEN):
             return handler
-        sent = [value for key, value in call.invocation_metadata or () if key == "authorization"]
         try:
-            authorization = str(sent[0]) if len(sent) == 1 else None
-            caller.set(self._tokens.check(authorization, _role(call.method)))
+            caller.set(self._tokens.check(_only(call, "authorization"), _role(call.method)))
+            incoming.set(as_trace(_only(call, HEADER)))
         except (NotAllowed, Unauthenticated) as error:
             return _refusing(handler, error)
         return handler
+
+
+def _only(call: Call, name: str) -> str | None:
+    """Return the metadata of a name that was sent once."""
+    sent = [value for key, value in call.invocation_metadata or () if key == name]
+    return str(sent[0]) if len(sent) == 1 else None
 
 
 class ErrorGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]

@@ -19,6 +19,7 @@ from kalla_coordinator.api.job_routes import job_routes
 from kalla_coordinator.api.operate_routes import OPEN_PATHS, operate_routes
 from kalla_coordinator.api.requests import request_schemas
 from kalla_core.errors import NotAllowed, Unauthenticated
+from kalla_core.observe.tracing import HEADER, as_trace, incoming
 from kalla_core.serving.answers import answer_errors, error_response
 from kalla_core.settings.tokens import Role
 
@@ -67,6 +68,7 @@ class _Guarded:
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
             try:
                 caller.set(self._tokens.check(_authorization(scope), _role(scope["method"])))
+                incoming.set(as_trace(_only(scope, HEADER.encode())))
             except (NotAllowed, Unauthenticated) as error:
                 await error_response(error)(scope, receive, send)
                 return
@@ -78,8 +80,14 @@ def _role(method: str) -> Role:
 
 
 def _authorization(scope: Scope) -> str | None:
-    sent = [value for name, value in scope["headers"] if name == b"authorization"]
-    return sent[0].decode("latin-1") if len(sent) == 1 else None
+    sent = _only(scope, b"authorization")
+    return None if sent is None else sent.decode("latin-1")
+
+
+def _only(scope: Scope, header: bytes) -> bytes | None:
+    """Return the value of a header that was sent once."""
+    sent: list[bytes] = [value for name, value in scope["headers"] if name == header]
+    return sent[0] if len(sent) == 1 else None
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Delivery:
         sequence: within the run; with the run id it names the delivery on every try.
         url: of the payload's kind, `{callback_url}/complete`.
         body: JSON text.
+        trace: that it is part of; empty for none, and after a restart.
     """
 
     run_id: RunId
@@ -27,6 +28,7 @@ class Delivery:
     body: str
     owed_since: datetime
     failures: int = 0
+    trace: str = ""
 
     @property
     def receiver(self) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.errors import StoreUnavailable
 from kalla_core.ids import RunId
 from kalla_core.observe.logs import get_logger
+from kalla_core.observe.tracing import HEADER, span
 
 _CONNECT_S = 5.0
 _WHOLE_S = 10.0
@@ -209,12 +210,7 @@ class Outbox:
             raise RuntimeError("the outbox is not open")
         try:
             async with asyncio.timeout(_WHOLE_S):
-                headers = delivery.headers(self._secret)
-                content = delivery.body.encode()
-                async with self._client.stream(
-                    "POST", delivery.url, content=content, headers=headers
-                ) as answer:
-                    await _read_briefly(answer)
+                answer = await self._sent(self._client, delivery)
         except Exception as error:  # whatever it is, the delivery is owed still, and tried again
             self._metrics.callbacks.labels("unreachable").inc()
             return type(error).__name__
@@ -225,6 +221,19 @@ class Outbox:
             return None
         self._metrics.callbacks.labels("refused").inc()
         return f"HTTP {answer.status_code}"
+
+    async def _sent(self, client: httpx.AsyncClient, delivery: Delivery) -> httpx.Response:
+        with span("kalla.callback", delivery.trace, run_id=delivery.run_id) as sending:
+            headers = delivery.headers(self._secret)
+            if sending.trace:
+                headers[HEADER] = sending.trace
+            content = delivery.body.encode()
+            async with client.stream(
+                "POST", delivery.url, content=content, headers=headers
+            ) as answer:
+                await _read_briefly(answer)
+            sending.attributes["status"] = answer.status_code
+        return answer
 
 
 async def _read_briefly(answer: httpx.Response) -> None:

@@ -207,6 +207,7 @@ class _Attempt:
             started_at=self.order.started_at,
             plan=plan,
             staging=output.parts,
+            trace=self.order.trace,
         )
         if not is_shared_folder(output):
             return brief

@@ -64,6 +64,7 @@ class Brief:
         staging: where part files go.
         nonce_name, nonce: of the file that shows that the staging folder is shared; empty if
             there is none.
+        trace: that the fragments are part of; empty for none.
     """
 
     name: RunName
@@ -73,6 +74,7 @@ class Brief:
     staging: str
     nonce_name: str = ""
     nonce: str = ""
+    trace: str = ""
 
 
 class Launches:
@@ -149,6 +151,7 @@ class _Works:
             buckets=self.state.buckets,
             numbered=brief.plan.strategy is not Strategy.COPARTITION,
             staging=brief.staging,
+            trace=brief.trace,
         )
 
     def token(self, *stages: StageName) -> object:

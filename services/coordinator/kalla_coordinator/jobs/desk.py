@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from kalla_coordinator.jobs import admission
@@ -27,6 +27,7 @@ from kalla_core.errors import (
 )
 from kalla_core.ids import RunId
 from kalla_core.observe.logs import get_logger
+from kalla_core.observe.tracing import incoming, span
 from kalla_core.recipe.job import JobRequest
 
 _MOST_PER_PAGE = 1000
@@ -57,11 +58,15 @@ class Desk:
         return await asyncio.shield(submission)
 
     async def _in_turn(self, request: JobRequest, caller: Caller) -> Job:
+        with span("kalla.submit", incoming.get(), run_id=request.run_id) as submitting:
+            return await self._one_of_its_run_id(request, caller, submitting.trace)
+
+    async def _one_of_its_run_id(self, request: JobRequest, caller: Caller, trace: str) -> Job:
         while (other := self._arriving.get(request.run_id)) is not None:
             await other.wait()  # two requests of one run id: the second sees what the first made
         arrived = self._arriving[request.run_id] = asyncio.Event()
         try:
-            return await self._submit(request, caller)
+            return await self._submit(request, caller, trace)
         finally:
             del self._arriving[request.run_id]
             arrived.set()
@@ -119,15 +124,16 @@ class Desk:
         """Return the executors that are registered; see `JobService`."""
         return self.runner.engines.executors.infos()
 
-    async def _submit(self, request: JobRequest, caller: Caller) -> Job:
+    async def _submit(self, request: JobRequest, caller: Caller, trace: str) -> Job:
         text = request_text(request)
         found = await self._known_or_terms(request, caller)
         known = found if isinstance(found, JobRecord) else None
         if known is None and self.runner.draining:
             raise ShuttingDown("The coordinator is shutting down; submit to the next one.")
-        record = (
-            found if isinstance(found, JobRecord) else self._record(request, text, found, caller)
-        )
+        if isinstance(found, JobRecord):
+            record = found
+        else:
+            record = replace(self._record(request, text, found, caller), trace=trace)
         if self._has_place(request.run_id, text, known):
             earlier = await self._add(record)
             if earlier is None:

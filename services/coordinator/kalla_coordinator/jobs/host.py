@@ -26,6 +26,7 @@ class RunOrder:
         deadline: when it has to have ended; None for no bound.
         overwrite: replace complete evidence of another run.
         reads: folders of other runs that its sources may lie in.
+        trace: that its work is part of; empty for none.
     """
 
     run_id: RunId
@@ -36,6 +37,7 @@ class RunOrder:
     deadline: datetime | None
     overwrite: bool
     reads: tuple[str, ...] = ()
+    trace: str = ""
 
     def opening(self, access: SourceAccess) -> SourceAccess:
         """Return what its sources may reach, where others may reach `access`."""

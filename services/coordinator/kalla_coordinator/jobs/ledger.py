@@ -89,6 +89,7 @@ def _delivery(live: LiveJob, payload: Payload) -> Delivery:
         url=address(live.record.callback_url or "", payload.kind),
         body=payload.body(),
         owed_since=datetime.now(UTC),
+        trace=live.record.trace,
     )
 
 

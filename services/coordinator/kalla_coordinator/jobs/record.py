@@ -38,6 +38,7 @@ class JobRecord:
         submitter: name of the token that submitted it, to which its output belongs; empty
             without tokens.
         reads: folders of other runs that it may read.
+        trace: that its spans belong to; empty for none.
     """
 
     job: Job
@@ -47,6 +48,7 @@ class JobRecord:
     told: int = 0
     submitter: str = ""
     reads: tuple[str, ...] = ()
+    trace: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -115,6 +117,7 @@ def record_of(row: Row) -> JobRecord:
         row["told"],
         document.get("submitter", ""),
         tuple(document.get("reads", ())),
+        document.get("trace", ""),
     )
 
 
@@ -149,6 +152,7 @@ def _document(record: JobRecord) -> dict[str, Any]:
     return {
         "submitter": record.submitter,
         "reads": record.reads,
+        "trace": record.trace,
         "output_path": job.output_path,
         "started_at": None if job.started_at is None else micros(job.started_at),
         "stage": job.stage,

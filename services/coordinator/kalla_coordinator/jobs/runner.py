@@ -49,6 +49,7 @@ from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.ids import RunId
 from kalla_core.observe.logs import get_logger, log_context
 from kalla_core.observe.secrets import mask, mask_text
+from kalla_core.observe.tracing import Span, past, span
 
 _STORE_PATIENCE_S = 5.0
 _HANDING_OVER_S = 60.0
@@ -179,7 +180,11 @@ class Runner:
         with log_context(attempt=attempt):
             began = time.monotonic()
             get_logger().info("job_started", waited_s=_seconds(live.job.accepted_at, now))
-            event, fields = await self._work(live, attempt, now)
+            with span(
+                "kalla.job", live.record.trace, run_id=live.job.run_id, attempt=attempt
+            ) as job:
+                event, fields = await self._work(live, attempt, now, job.trace)
+                _describe(job, live, event)
             self._pace.took(time.monotonic() - began)
             await self._applied(live, event, **fields)
             self._tell_end(live, event)
@@ -200,10 +205,10 @@ class Runner:
             self._over(live)
 
     async def _work(
-        self, live: LiveJob, attempt: int, now: datetime
+        self, live: LiveJob, attempt: int, now: datetime, trace: str
     ) -> tuple[Event, dict[str, object]]:
         """Let a host carry out an attempt; return what became of it."""
-        live.work = asyncio.create_task(self._host_run(live, attempt, now), name="host")
+        live.work = asyncio.create_task(self._host_run(live, attempt, now, trace), name="host")
         try:
             metadata = await live.work
         except asyncio.CancelledError:
@@ -224,7 +229,9 @@ class Runner:
             live.work = None
         return WorkSucceeded(attempt), succeeded(metadata, live.job.output_path)
 
-    async def _host_run(self, live: LiveJob, attempt: int, now: datetime) -> RunMetadata:
+    async def _host_run(
+        self, live: LiveJob, attempt: int, now: datetime, trace: str
+    ) -> RunMetadata:
         recipe = live.demand_request().recipe
         host: Host = self.engines.local
         if self.engines.cluster is not None:
@@ -242,10 +249,15 @@ class Runner:
             deadline=None if timeout is None else now + timeout,
             overwrite=recipe.options.overwrite,
             reads=live.record.reads,
+            trace=trace,
         )
-        return await host.run(order, self._watch(live, attempt))
+        commits: list[int] = []
+        metadata = await host.run(order, self._watch(live, attempt, commits))
+        for began_ns in commits:
+            past("kalla.commit", trace, began_ns, run_id=live.job.run_id)
+        return metadata
 
-    def _watch(self, live: LiveJob, attempt: int) -> Watch:
+    def _watch(self, live: LiveJob, attempt: int, commits: list[int]) -> Watch:
         def progress(report: Progress) -> None:
             if live.work is not None and live.job.attempt == attempt:
                 live.show(with_progress(live.job, report))
@@ -262,6 +274,7 @@ class Runner:
             actions = await self._applied(live, CommitAsked(attempt))
             if AllowCommit() not in actions:
                 raise Cancelled("The job was cancelled before its commit.")
+            commits.append(time.time_ns())
 
         return Watch(progress, planned, worked_on_by, decide_commit)
 
@@ -300,6 +313,15 @@ class Runner:
     def _count(self) -> None:
         self.metrics.active.set(len(self.places.running))
         self.metrics.queued.set(len(self.places.waiting))
+
+
+def _describe(job: Span, live: LiveJob, event: Event) -> None:
+    job.attributes["engine"] = live.job.engine or ""
+    match event:
+        case WorkFailed(error=error):
+            job.failed = error.code
+        case HandedOver():
+            job.attributes["handed_over"] = True
 
 
 def _told(error: KallaError, live: LiveJob) -> JobError:
