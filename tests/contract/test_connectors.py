@@ -251,7 +251,7 @@ def test_a_source_without_rows_has_no_parts_or_one_that_has_none(
     assert read == []
     assert parts == () or not kind.counts
     assert preview.num_rows == 0
-    assert preview.schema.names == table.schema.names
+    assert preview.schema.names == table.schema.names or not kind.named
     assert preview.schema == table.schema or not kind.typed
 
 

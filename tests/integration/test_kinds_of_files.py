@@ -12,13 +12,22 @@ import pytest
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe
 from tests.support.cluster_runs import run_on
-from tests.support.connectors import fixed_source, ledger, plain_ledger, workbook_source
+from tests.support.connectors import (
+    avro_source,
+    fixed_source,
+    json_source,
+    ledger,
+    plain_ledger,
+    workbook_source,
+)
 from tests.support.runs import run_in_process
 from tests.support.small_executor import small_cluster
 
 ROWS = 120
 KINDS: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "xlsx": lambda folder: workbook_source(folder, ledger(ROWS)),
+    "avro": lambda folder: avro_source(folder, ledger(ROWS)),
+    "json": lambda folder: json_source(folder, ledger(ROWS), lines=False),
     "fixed": lambda folder: fixed_source(folder, plain_ledger(ROWS)),
 }
 WAYS: Mapping[str, Mapping[str, Any]] = {

@@ -7,6 +7,7 @@ nothing to the suite.
 import csv
 import gzip
 import io
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -79,7 +81,8 @@ class SourceKind:
 
     Attributes:
         put: writes a table below a folder and returns the spec that reads it.
-        typed: whether the types of a table without rows are kept.
+        named: whether the columns of a table without rows are kept; `typed`: whether their types
+            are.
         counts: whether a source without rows is known to have none before it is read.
         splits: whether a table of some hundred rows can be cut into four equal parts.
         change: changes what is kept, so that it is no longer what was pinned.
@@ -89,6 +92,7 @@ class SourceKind:
 
     name: str
     put: Callable[[Path, pa.Table], SourceSpec]
+    named: bool = True
     typed: bool = True
     counts: bool = True
     splits: bool = True
@@ -224,6 +228,63 @@ def _plain_cell(value: object) -> str:
     return value if isinstance(value, str) else _cell(value, quote_all=False)
 
 
+def json_source(folder: Path, table: pa.Table, *, lines: bool = True) -> dict[str, Any]:
+    """Write a JSON file; return what a recipe says of it."""
+    rows = [
+        "{" + ", ".join(f'"{name}": {_json(value)}' for name, value in row.items()) + "}"
+        for row in table.to_pylist()
+    ]
+    path = folder / ("ledger.jsonl" if lines else "ledger.json")
+    path.write_text("\n".join([*rows, ""]) if lines else "[\n" + ",\n".join(rows) + "\n]")
+    return {"alias": "ledger", "type": "file", "uri": str(path)}
+
+
+AVRO_LEDGER = {
+    "type": "record",
+    "name": "Ledger",
+    "fields": [
+        {"name": "id", "type": "long"},
+        {"name": "reference", "type": ["null", "string"]},
+        {
+            "name": "amount",
+            "type": [
+                "null",
+                {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 2},
+            ],
+        },
+        {"name": "booked", "type": ["null", {"type": "int", "logicalType": "date"}]},
+        {"name": "entered", "type": {"type": "long", "logicalType": "local-timestamp-micros"}},
+        {"name": "paid", "type": ["null", "boolean"]},
+    ],
+}
+
+
+def avro_source(folder: Path, table: pa.Table) -> dict[str, Any]:
+    """Write an Avro file; return what a recipe says of it."""
+    path = folder / "ledger.avro"
+    with path.open("wb") as file:
+        fastavro.writer(file, AVRO_LEDGER, table.to_pylist(), codec="deflate", sync_interval=2000)
+    return {"alias": "ledger", "type": "file", "uri": str(path)}
+
+
+def _avro_file(folder: Path, table: pa.Table) -> SourceSpec:
+    return parse_source(avro_source(folder, table))
+
+
+def _json(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return json.dumps(value)
+    return f'"{_cell(value, False)}"' if isinstance(value, date) else _cell(value, False)
+
+
+def _json_lines(folder: Path, table: pa.Table) -> SourceSpec:
+    return parse_source(json_source(folder, table))
+
+
+def _json_array(folder: Path, table: pa.Table) -> SourceSpec:
+    return parse_source(json_source(folder, table, lines=False))
+
+
 def _workbook(folder: Path, table: pa.Table) -> SourceSpec:
     return parse_source(workbook_source(folder, table))
 
@@ -320,6 +381,9 @@ KINDS = (
     SourceKind("csv-folder", _csv_folder, typed=False, splits=False),
     SourceKind("xlsx", _workbook, typed=False, splits=False),
     SourceKind("fixed", _fixed_file, typed=False, splits=False, table=plain_ledger),
+    SourceKind("json-lines", _json_lines, typed=False, named=False, splits=False),
+    SourceKind("avro", _avro_file, splits=False),
+    SourceKind("json-array", _json_array, typed=False, named=False, splits=False),
     SourceKind("parquet", _parquet_file),
     SourceKind("parquet-dictionaries", _odd_parquet_file, splits=False),
     SourceKind("parquet-folder", _parquet_folder),
@@ -362,6 +426,16 @@ KINDS = (
         change=_change_object,
         table=plain_ledger,
     ),
+    SourceKind(
+        "s3-json-lines",
+        _in_s3(_json_lines),
+        typed=False,
+        named=False,
+        splits=False,
+        in_s3=True,
+        change=_change_object,
+    ),
+    SourceKind("s3-avro", _in_s3(_avro_file), splits=False, in_s3=True, change=_change_object),
     SourceKind("s3-parquet", _in_s3(_parquet_file), in_s3=True, change=_change_object),
     SourceKind("s3-parquet-folder", _in_s3(_parquet_folder), in_s3=True, change=_change_object),
 )

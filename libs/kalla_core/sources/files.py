@@ -23,10 +23,12 @@ from kalla_core.errors import (
 )
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.source_format import SourceFormat
+from kalla_core.sources.avro.reader import AvroKind
 from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.csv.glance import Glance, glance_at
 from kalla_core.sources.filters import RowFilter, compile_filters
 from kalla_core.sources.formats import FileSource, FormatReader, Pruned
+from kalla_core.sources.jsonl.reader import JsonKind
 from kalla_core.sources.local import LocalStore
 from kalla_core.sources.marked import marked
 from kalla_core.sources.naming import naming
@@ -40,24 +42,33 @@ from kalla_core.sources.protocol import (
 )
 from kalla_core.sources.sheets.xlsx import XLSX
 from kalla_core.sources.store import ByteStore, StoredFile
+from kalla_core.sources.streams.format import StreamFormat
 from kalla_core.sources.transcripts.fixed import FIXED
 from kalla_core.sources.transcripts.format import TranscribedFormat
 from kalla_core.sources.uri import FileFormat, FileUri, absolute, parse_file_uri
 from kalla_core.sources.uri_format import merged
 
 _ENDINGS: Mapping[str, FileFormat] = {
+    ".avro": FileFormat.AVRO,
     ".csv": FileFormat.CSV,
     ".csv.gz": FileFormat.CSV,
     ".csv.zst": FileFormat.CSV,
     ".csv.zip": FileFormat.CSV,
+    **{
+        f"{ending}{packing}": FileFormat.JSON
+        for ending in (".json", ".jsonl", ".ndjson")
+        for packing in ("", ".gz", ".zst", ".zip")
+    },
     ".parquet": FileFormat.PARQUET,
     ".xlsm": FileFormat.XLSX,
     ".xlsx": FileFormat.XLSX,
 }
 
 FORMATS: Mapping[FileFormat, FormatReader] = {
+    FileFormat.AVRO: StreamFormat(AvroKind()),
     FileFormat.CSV: CsvFormat(),
     FileFormat.FIXED: TranscribedFormat(FIXED),
+    FileFormat.JSON: StreamFormat(JsonKind()),
     FileFormat.PARQUET: ParquetFormat(),
     FileFormat.XLSX: TranscribedFormat(XLSX),
 }

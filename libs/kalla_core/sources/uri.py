@@ -46,8 +46,10 @@ _MASK = "***"
 class FileFormat(StrEnum):
     """What a file holds."""
 
+    AVRO = "avro"
     CSV = "csv"
     FIXED = "fixed"
+    JSON = "json"
     PARQUET = "parquet"
     XLSX = "xlsx"
 

@@ -57,6 +57,8 @@ WRONG: list[tuple[str, Any, str, str]] = [
         "plus",
     ),
     ("delimiter", '"', "", "other than a quote or a line break."),
+    ("columns", [{"name": "a"}], "[0]", "Must have either `width` or `end`."),
+    ("sheet", 0, "", "Must be a sheet's name, or its number from 1, not 0."),
     ("colour", "red", "", "colour"),
 ]
 
