@@ -24,6 +24,7 @@ from kalla_core.errors import (
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.source_format import SourceFormat
 from kalla_core.sources.avro.reader import AvroKind
+from kalla_core.sources.banks.reader import BAI2, CAMT053, MT940
 from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.csv.glance import Glance, glance_at
 from kalla_core.sources.filters import RowFilter, compile_filters
@@ -60,15 +61,23 @@ _ENDINGS: Mapping[str, FileFormat] = {
         for packing in ("", ".gz", ".zst", ".zip")
     },
     ".parquet": FileFormat.PARQUET,
+    ".xml": FileFormat.CAMT053,
+    ".bai": FileFormat.BAI2,
+    ".bai2": FileFormat.BAI2,
+    ".mt940": FileFormat.MT940,
+    ".sta": FileFormat.MT940,
     ".xlsm": FileFormat.XLSX,
     ".xlsx": FileFormat.XLSX,
 }
 
 FORMATS: Mapping[FileFormat, FormatReader] = {
     FileFormat.AVRO: StreamFormat(AvroKind()),
+    FileFormat.BAI2: StreamFormat(BAI2),
+    FileFormat.CAMT053: StreamFormat(CAMT053),
     FileFormat.CSV: CsvFormat(),
     FileFormat.FIXED: TranscribedFormat(FIXED),
     FileFormat.JSON: StreamFormat(JsonKind()),
+    FileFormat.MT940: StreamFormat(MT940),
     FileFormat.PARQUET: ParquetFormat(),
     FileFormat.XLSX: TranscribedFormat(XLSX),
 }

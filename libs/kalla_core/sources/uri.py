@@ -47,9 +47,12 @@ class FileFormat(StrEnum):
     """What a file holds."""
 
     AVRO = "avro"
+    BAI2 = "bai2"
+    CAMT053 = "camt053"
     CSV = "csv"
     FIXED = "fixed"
     JSON = "json"
+    MT940 = "mt940"
     PARQUET = "parquet"
     XLSX = "xlsx"
 

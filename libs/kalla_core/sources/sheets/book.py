@@ -12,7 +12,8 @@ from datetime import date
 from kalla_core.errors import InvalidFormat
 from kalla_core.recipe.nearest import suggestion
 from kalla_core.recipe.source_format import SourceFormat
-from kalla_core.sources.sheets.package import CHUNK_BYTES, elements, local, member, parser
+from kalla_core.sources.foreign_xml import local, parser
+from kalla_core.sources.sheets.package import CHUNK_BYTES, elements, member
 from kalla_core.sources.sheets.values import CellTexts, Shown, shown_by
 from kalla_core.sources.transcripts.cells import field
 from kalla_core.sources.transcripts.format import UntranscribedError

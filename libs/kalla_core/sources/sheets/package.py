@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
-from xml.parsers import expat
+from typing import IO
 
 import pyarrow as pa
 
 from kalla_core.sources.csv.packed import archive
+from kalla_core.sources.foreign_xml import FAULTS, local, parser
 from kalla_core.sources.transcripts.format import UntranscribedError
 
 CHUNK_BYTES = 1 << 20
 _OLD_OR_LOCKED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-
-Attributes = Mapping[str, str]
-Start = Callable[[str, dict[str, str]], Any]
-
-
-class ForbiddenXmlError(Exception):
-    """XML that defines something: no workbook does, and it could unfold without an end."""
 
 
 @contextmanager
@@ -43,7 +36,7 @@ def packed_book(raw: pa.NativeFile) -> Iterator[zipfile.ZipFile]:
             yield opened
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as cause:
         raise UntranscribedError(f"is no whole workbook: {cause}.") from cause
-    except (expat.ExpatError, ForbiddenXmlError, UnicodeError) as cause:
+    except FAULTS as cause:
         raise UntranscribedError(f"is no whole workbook: {cause}.") from cause
     except RuntimeError as cause:  # of zipfile, where a password is wanted
         raise UntranscribedError(f"cannot be unpacked: {cause}.") from cause
@@ -61,16 +54,6 @@ def member(book: zipfile.ZipFile, name: str) -> IO[bytes]:
         raise UntranscribedError(f"is no whole workbook: it has no `{name}`.") from None
 
 
-def parser(start: Start, end: Callable[[str], Any]) -> expat.XMLParserType:
-    """Return a parser of XML that calls these with names as they are written."""
-    found = expat.ParserCreate()
-    found.buffer_text = True
-    found.StartElementHandler = start
-    found.EndElementHandler = end
-    found.StartDoctypeDeclHandler = _refuse
-    return found
-
-
 def elements(book: zipfile.ZipFile, name: str) -> list[tuple[str, dict[str, str]]]:
     """Return the elements of a small file in order, with their attributes; no prefixes."""
     found: list[tuple[str, dict[str, str]]] = []
@@ -82,12 +65,3 @@ def elements(book: zipfile.ZipFile, name: str) -> list[tuple[str, dict[str, str]
     with member(book, name) as file:
         made.ParseFile(file)
     return found
-
-
-def local(name: str) -> str:
-    """Return a name without its prefix."""
-    return name.rpartition(":")[2]
-
-
-def _refuse(*_: object) -> None:
-    raise ForbiddenXmlError("its XML has a document type, which no workbook has")

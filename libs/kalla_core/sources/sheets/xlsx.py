@@ -10,6 +10,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from kalla_core.recipe.source_format import SourceFormat
+from kalla_core.sources.foreign_xml import parser
 from kalla_core.sources.sheets.book import Book, SharedTexts, Sheet, chosen, sheet_note, unescaped
 from kalla_core.sources.sheets.grid import (
     MAX_COLUMNS,
@@ -20,7 +21,7 @@ from kalla_core.sources.sheets.grid import (
     column_number,
     merged_of,
 )
-from kalla_core.sources.sheets.package import CHUNK_BYTES, member, packed_book, parser
+from kalla_core.sources.sheets.package import CHUNK_BYTES, member, packed_book
 from kalla_core.sources.sheets.values import Shown
 from kalla_core.sources.transcripts.cells import DELIMITER, field
 from kalla_core.sources.transcripts.format import Transcript, UntranscribedError

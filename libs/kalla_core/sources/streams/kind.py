@@ -34,17 +34,22 @@ class Look:
 
 
 class Kind(Protocol):
-    """A kind of files; raises `SourceUnreadable` that names the file for what it cannot read.
+    """A kind of files; raises `SourceUnreadable` that names the file for what it cannot read."""
 
-    Attributes:
-        name: what such files are called, in the plural.
-        fields: of `format` that they have.
-        typed: whether `types` of a recipe may say what columns are.
-    """
+    @property
+    def name(self) -> str:
+        """What such files are called, in the plural."""
+        ...
 
-    name: str
-    fields: frozenset[str]
-    typed: bool
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of `format` that they have."""
+        ...
+
+    @property
+    def typed(self) -> bool:
+        """Whether `types` of a recipe may say what columns are."""
+        ...
 
     def look(self, source: FileSource, index: int) -> Look:
         """Return what is told of a file."""
