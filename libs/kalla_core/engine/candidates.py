@@ -92,23 +92,53 @@ def choose_candidates(
     return _Search(planned, rule, side, rows, others).run(wanted, offered)
 
 
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What keeps pairs of rows apart, told alike for both sides.
+
+    Attributes:
+        missed: how many conditions on the pair do not hold.
+        why: Utf8, none of them null.
+    """
+
+    missed: Ints
+    why: pa.Array
+
+    def some(self, at: Ints) -> Failures:
+        """Return that of the pairs at these places."""
+        if len(at) == 0 or (at[-1] - at[0] == len(at) - 1 and bool((at[1:] > at[:-1]).all())):
+            first = int(at[0]) if len(at) else 0
+            return Failures(self.missed[first : first + len(at)], self.why.slice(first, len(at)))
+        return Failures(self.missed[at], self.why.take(pa.array(at)))
+
+
+def failures_of(
+    planned: Planned, rule: Rule, left: Rows, right: Rows, at_left: Ints, at_right: Ints
+) -> Failures:
+    """Say what keeps the rows at these positions apart, pair by pair."""
+    if len(at_left) == 0:
+        return Failures(np.zeros(0, dtype=np.int64), pa.array([], pa.string()))
+    ours = left.take(at_left, _compared(rule, Side.LEFT))
+    theirs = right.take(at_right, _compared(rule, Side.RIGHT))
+    held = _hold(planned, rule, Side.LEFT, ours, theirs)
+    missed = len(held) - _how_many_hold(held, len(at_left))
+    return Failures(missed, wording.failures(planned, rule, ours, theirs, held))
+
+
 def describe_candidates(
-    planned: Planned, rule: Rule, side: Side, rows: Rows, others: Rows, choice: Choice
+    planned: Planned, side: Side, others: Rows, choice: Choice, failures: Failures
 ) -> Candidates:
-    """Say which candidate each row has, and what keeps the two from matching."""
+    """Say which candidate each row has, and what keeps the two from matching.
+
+    Args:
+        failures: of the pairs of a row and its candidate.
+    """
     if len(choice.wanted) == 0:
-        none = pa.array([], pa.string())
-        return Candidates(np.zeros(0, dtype=np.int64), none, none)
-    wanted = rows.take(choice.wanted, _compared(rule, side))
-    chosen = others.take(choice.chosen, _compared(rule, side.other))
+        return Candidates(failures.missed, failures.why, failures.why)
     keys = others.keys(choice.chosen)
-    held = _hold(planned, rule, side, wanted, chosen)
-    left, right = (wanted, chosen) if side is Side.LEFT else (chosen, wanted)
-    details = wording.predicate_failed(
-        planned, rule, side, left, right, held, wording.row_names(keys), choice.sizes, CAP
-    )
-    missed = len(held) - _how_many_hold(held, len(wanted))
-    return Candidates(missed, details, key_text(keys).fill_null("null"))
+    names = wording.row_names(keys)
+    details = wording.closest(planned, side, names, failures.why, choice.sizes, CAP)
+    return Candidates(failures.missed, details, key_text(keys).fill_null("null"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def joined_codes(
         wanted: has the columns `names`, which make up the key.
         offered: likewise.
     """
-    session = new_session(SessionLimits(threads=threads))
+    session = new_session(SessionLimits(threads=threads, build_once=True))
     register_table(session, "wanted", _numbered(wanted, names))
     register_table(session, "offered", _numbered(offered, names))
     same = " AND ".join(

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from kalla_core.engine.matching_stage import run_matching
 from kalla_core.engine.pair_bound import PairBound, most_pairs
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.reread import FEWEST_HELD_BYTES, Reread
+from kalla_core.engine.rising import RisingKeys
 from kalla_core.engine.scan import OpenSource, ScanContext, Scanned, scan_all
 from kalla_core.engine.sinks import EvidenceSinks, whole_outputs
 from kalla_core.engine.spool import Spool
@@ -64,6 +66,9 @@ from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 PART_BYTES = 64 << 20
 """A part is about this large where the recipe does not say how many there are."""
+
+_FEW_THREADS = 4
+"""For so few, cutting both sides of a join costs more than building tables side by side gains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,12 @@ class _Gathered:
     scanned: list[Scanned]
     late: bool
     spooled_bytes: int
+
+
+def _hashed(
+    keying: Keying, census: KeyCensus, side: Side, batches: Sequence[pa.RecordBatch]
+) -> None:
+    census.add(*keying.primary_keys(side, batches))
 
 
 class _Job:
@@ -253,6 +264,10 @@ class _Job:
         store = Store({side: planned.query.side(side) for side in Side}, plan, keying.buckets)
         census = {side: KeyCensus(self._spec.spool, side.word) for side in Side}
         tally = {side: KeyTally(planned, keying, side) for side in Side}
+        rising = {
+            side: RisingKeys(planned.query.side(side), partial(_hashed, keying, census[side], side))
+            for side in Side
+        }
         context = ScanContext(
             sources=self._sources,
             store=store,
@@ -261,9 +276,12 @@ class _Job:
             tally=tally,
             progress={side: self._counter(side) for side in Side},
             stop=Stop(),
+            rising=rising,
         )
         try:
             scanned = scan_all(context, self._fragments, budget.threads)
+            for keys in rising.values():
+                keys.finish()
             store.finish()
             for side, counter in context.progress.items():
                 _tell_spool(counter, store.spool(side))
@@ -318,6 +336,7 @@ class _Job:
         counted = {side: gathered.tally[side].told() for side in Side}
         ahead = foreseen_warnings(self._shapes(), counted, rows)
         first = Progress(Stage.MATCHING, rows_total=rows, warnings=ahead)
+        in_memory = store.hold is Hold.MEMORY
         context = JoinContext(
             planned=gathered.planned,
             extras=extras,
@@ -325,7 +344,8 @@ class _Job:
                 threads=budget.threads,
                 memory_bytes=budget.pool_bytes * budget.threads,
                 spill_path=str(self._spec.spool),
-                batch_rows=MEMORY_BATCH_ROWS if store.hold is Hold.MEMORY else SPILLED_BATCH_ROWS,
+                batch_rows=MEMORY_BATCH_ROWS if in_memory else SPILLED_BATCH_ROWS,
+                build_once=in_memory and budget.threads <= _FEW_THREADS,
             ),
             sinks=sinks,
             progress=ProgressCounter(first, self._on_progress),

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from kalla_core.engine.keyed import KeyedSides
 from kalla_core.engine.rows import Bools, Rows
+from kalla_core.engine.tasks import Stop
 from kalla_core.engine.verdicts import RuleJudge, Told, no_key
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.planned import Planned, Rule
@@ -63,6 +64,15 @@ class Explainer:
         """Find out why the rows of `side` that `unmatched` marks are so."""
         for judge in self._judges:
             judge.judge(side, unmatched)
+
+    def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
+        """Once both sides are judged: say in words what is to be said alike of rows of both.
+
+        Args:
+            most_pairs: of more pairs it is said as it is asked for, rather than held.
+        """
+        if len(self._judges) == 1:
+            self._judges[0].share(most_pairs, threads, stop)
 
     def of(self, side: Side, start: int, count: int) -> Reasons:
         """Return the reasons of `count` of the rows judged, from the one numbered `start`."""

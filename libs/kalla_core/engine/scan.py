@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from kalla_core.engine.keying import Ints, Keying
 from kalla_core.engine.progress import ProgressCounter
+from kalla_core.engine.rising import RisingKeys
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import Stop, run_all
-from kalla_core.fragments.model import ScanFragment
+from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.matching.query import Side
 from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Connector, PartReader, PinnedSource
 
@@ -53,7 +54,11 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class ScanContext:
-    """What all scans of a run share."""
+    """What all scans of a run share.
+
+    Attributes:
+        rising: of the sides whose keys the census need not know as long as they rise.
+    """
 
     sources: Mapping[Side, OpenSource]
     store: Store
@@ -62,6 +67,7 @@ class ScanContext:
     tally: Mapping[Side, Tally]
     progress: Mapping[Side, ProgressCounter]
     stop: Stop
+    rising: Mapping[Side, RisingKeys] = field(default_factory=dict)
 
 
 def scan_all(
@@ -88,14 +94,20 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
     columns = context.store.shapes[side].schema.names
     reader = source.connector.read(source.pinned, fragment.part, DEFAULT_BATCH_ROWS, columns)
     held = context.store.part(side, fragment.part.index)
+    run = context.rising[side].part() if side in context.rising else None
     for batches in grouped(reader):
         context.stop.check()
-        context.census[side].add(*context.keying.primary_keys(side, batches))
+        if run is not None:
+            run.add(batches, in_memory=context.store.hold is Hold.MEMORY)
+        else:
+            context.census[side].add(*context.keying.primary_keys(side, batches))
         context.tally[side].add(batches)
         rows, size = sum(b.num_rows for b in batches), sum(b.nbytes for b in batches)
         held.append(batches)
         context.progress[side].add(rows=rows, size=size)
     held.finish()
+    if run is not None:
+        run.end(in_memory=context.store.hold is Hold.MEMORY)
     context.progress[side].add(fragments=1)
     return Scanned(side, held.rows, reader.excluded_rows)
 

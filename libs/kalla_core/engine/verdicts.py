@@ -8,9 +8,11 @@ compares (`kalla_core.engine.closest`), or else the best of the first few by pri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +23,17 @@ from kalla_core.engine import wording
 from kalla_core.engine.candidates import (
     Choice,
     Coded,
+    Failures,
     by_primary_key,
     choose_candidates,
     describe_candidates,
+    failures_of,
 )
 from kalla_core.engine.codes import NONE, key_codes
 from kalla_core.engine.keyed import KeyedSides
 from kalla_core.engine.near import loose_keys
-from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
+from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.engine.visible import is_text
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import key_text
@@ -85,6 +90,18 @@ class _Verdicts:
     near: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is told alike of the pairs of a row and its candidate, whichever side asks.
+
+    Attributes:
+        at: for each side, where in `failures` the pair of each of its rows with a candidate is.
+    """
+
+    failures: Failures
+    at: Mapping[Side, Ints]
+
+
 class RuleJudge:
     """Judges the unmatched rows of both sides of one set of buckets by one rule, which has keys."""
 
@@ -97,6 +114,7 @@ class RuleJudge:
         self._keyed = keyed
         self._place = [one.name for one in planned.rules].index(rule.name)
         self._verdicts: dict[Side, _Verdicts] = {}
+        self._shared: _Shared | None = None
 
     def judge(self, side: Side, unmatched: Bools) -> None:
         """Find out why the rows of `side` that `unmatched` marks are so."""
@@ -119,18 +137,47 @@ class RuleJudge:
         near = self._near(side, keys.filter(pa.array(codes == _ABSENT)))
         self._verdicts[side] = _Verdicts(keys, codes, choice, near)
 
+    def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
+        """Say once what keeps a row and its candidate apart, for both sides, once they are judged.
+
+        Args:
+            most_pairs: of more it is said as it is asked for, rather than held.
+        """
+        pairs = {side: self._chosen(side) for side in Side}
+        (left, right), (also_left, also_right) = pairs[Side.LEFT], pairs[Side.RIGHT]
+        width = self._rows[Side.RIGHT].count
+        known, asked = left * width + right, also_left * width + also_right
+        places = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+        again = known[places] == asked if len(known) else np.zeros(len(asked), dtype=np.bool_)
+        count = len(known) + int(np.count_nonzero(~again))
+        if count > most_pairs or 2 * int(np.count_nonzero(again)) < len(asked):
+            return
+        places[~again] = np.arange(len(known), count)
+        at = (np.append(left, also_left[~again]), np.append(right, also_right[~again]))
+        ends = np.linspace(0, count, threads + 1).astype(int)
+        tasks = [
+            partial(self._failures, at[0][start:end], at[1][start:end])
+            for start, end in pairwise(ends)
+        ]
+        found = run_all(tasks, threads, stop)
+        failures = Failures(
+            np.concatenate([one.missed for one in found]),
+            pa.concat_arrays([one.why for one in found]),
+        )
+        self._shared = _Shared(failures, {Side.LEFT: np.arange(len(known)), Side.RIGHT: places})
+
     def told(self, side: Side, start: int, count: int) -> Told:
         """Return what is said of `count` of the rows judged, from the one numbered `start`."""
         verdicts = self._verdicts[side]
         codes = verdicts.codes[start : start + count]
         keys = verdicts.keys.slice(start, count)
+        before, failed = _span(verdicts.codes, _FAILED, start, count)
         candidates = describe_candidates(
             self._planned,
-            self._rule,
             side,
-            self._rows[side],
             self._rows[side.other],
-            verdicts.choice.slice(*_span(verdicts.codes, _FAILED, start, count)),
+            verdicts.choice.slice(before, failed),
+            self._failures_of(side, before, failed),
         )
         null = keys.filter(pa.array(codes == _NULL))
         absent = keys.filter(pa.array(codes == _ABSENT))
@@ -147,13 +194,32 @@ class RuleJudge:
         short = told.astype(np.int64) * _STEP
         short[codes == _FAILED] += candidates.missed
         short[codes == _ABSENT] += near == NONE
-        detail = pc.take(pa.concat_arrays(details), order)
+        detail = _arranged(details, order)
         reasons = Reasons(
             pc.take(pa.array(_REASONS, pa.string()), pa.array(told)),
             self._named(detail, told),
-            pc.take(pa.concat_arrays([candidates.closest, nearby, none]), order),
+            _arranged([candidates.closest, nearby, none], order),
         )
         return Told(reasons, short * _PLACES + self._place)
+
+    def _failures_of(self, side: Side, start: int, count: int) -> Failures:
+        """Return what keeps `count` rows with a candidate apart from it, from that at `start`."""
+        if self._shared is not None:
+            return self._shared.failures.some(self._shared.at[side][start : start + count])
+        left, right = (at[start : start + count] for at in self._chosen(side))
+        return self._failures(left, right)
+
+    def _chosen(self, side: Side) -> tuple[Ints, Ints]:
+        """Return the positions of the left and of the right row of each pair with a candidate."""
+        choice = self._verdicts[side].choice
+        pair = (choice.wanted, choice.chosen)
+        return pair if side is Side.LEFT else (pair[1], pair[0])
+
+    def _failures(self, left: Ints, right: Ints) -> Failures:
+        rows = self._rows
+        return failures_of(
+            self._planned, self._rule, rows[Side.LEFT], rows[Side.RIGHT], left, right
+        )
 
     def _named(self, detail: pa.Array, told: npt.NDArray[np.int8]) -> pa.Array:
         """Say which rule tells, unless all rules would say the same: they have the same keys."""
@@ -214,6 +280,11 @@ def _span(codes: npt.NDArray[np.int8], code: int, start: int, count: int) -> tup
     """Return where among the entries of `code` those of a window begin, and how many they are."""
     before = int(np.count_nonzero(codes[:start] == code))
     return before, int(np.count_nonzero(codes[start : start + count] == code))
+
+
+def _arranged(texts: Sequence[pa.Array], order: pa.Array) -> pa.Array:
+    """Return texts in an order of all of them; putting them together first would copy them."""
+    return one_chunk(pc.take(pa.chunked_array(texts, pa.string()), order))
 
 
 def _interleave(codes: npt.NDArray[np.int8]) -> Ints:

@@ -25,6 +25,7 @@ _BLANK = "\u2420"
 _ASCII_PICTURES = {chr(code): chr(0x2400 + code) for code in range(0x20)} | {"\x7f": "\u2421"}
 _UNSEEN_CATEGORIES = {"Cc", "Cf", "Co", "Zs", "Zl", "Zp"}
 _UNSEEN_LETTERS = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0}
+_LAST_OF_ASCII = "\x7f"
 _JAMO = range(0x1100, 0x1200)
 
 
@@ -63,11 +64,17 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 def quoted(text: pa.Array) -> pa.Array:
     """Return text in single quotes, these doubled within, and what cannot be seen made visible."""
-    text = pc.replace_substring(text, "'", "''")
-    text = _marks(text)
-    for character in _characters(text):
-        text = pc.replace_substring(text, character, _picture(character))
-    return pc.binary_join_element_wise("'", _blanks(text), "'", "")
+    there = _occurring(text)
+    if "'" in there:
+        text = pc.replace_substring(text, "'", "''")
+    if there and max(there) > _LAST_OF_ASCII:
+        text = _marks(text)
+        there = _occurring(text)
+    for character in there:
+        if character != " " and _is_unseen(character):
+            text = pc.replace_substring(text, character, _picture(character))
+    shown = _blanks(text) if " " in there else text
+    return pc.binary_join_element_wise("'", shown, "'", "")
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -113,11 +120,6 @@ def _blanks(text: pa.Array) -> pa.Array:
     return text
 
 
-def _characters(text: pa.Array) -> list[str]:
-    """Return the characters that occur and cannot be seen, but for the blank."""
-    return [c for c in _occurring(text) if c != " " and _is_unseen(c)]
-
-
 def _is_unseen(character: str) -> bool:
     code = ord(character)
     variation = 0xFE00 <= code < 0xFE10
@@ -136,8 +138,10 @@ def _occurring(text: pa.Array) -> list[str]:
     ends = np.frombuffer(offsets, dtype=np.int32)[text.offset : text.offset + len(text) + 1]
     used = memoryview(data)[ends[0] : ends[-1]]
     octets = np.frombuffer(used, dtype=np.uint8)
-    if (octets < 0x80).all():
-        return [chr(code) for code in np.flatnonzero(np.bincount(octets))]
+    if len(octets) == 0 or octets.max() < 0x80:
+        seen = np.zeros(0x80, dtype=np.bool_)
+        seen[octets] = True
+        return [chr(code) for code in np.flatnonzero(seen)]
     points = np.frombuffer(str(used, "utf-8").encode("utf-32-le"), dtype=np.uint32)
     return [chr(code) for code in np.unique(points)]
 
@@ -148,8 +152,6 @@ def _picture(character: str) -> str:
 
 def _marks(text: pa.Array) -> pa.Array:
     """Show, in texts that are not composed, the characters that composing would change."""
-    if pc.all(pc.string_is_ascii(text)).as_py() is not False:
-        return text
     loose = pc.not_equal(pc.utf8_normalize(text, "NFC"), text).fill_null(False)
     if not pc.any(loose).as_py():
         return text

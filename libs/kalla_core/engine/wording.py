@@ -102,26 +102,17 @@ def _columns(keys: pa.Table, count: int) -> list[pa.Array]:
     return [one_chunk(keys.column(f"__k{number}")) for number in range(count)]
 
 
-def predicate_failed(
-    planned: Planned,
-    rule: Rule,
-    side: Side,
-    left: pa.Table,
-    right: pa.Table,
-    held: Sequence[Bools],
-    names: pa.Array,
-    sizes: Ints,
-    cap: int,
+def failures(
+    planned: Planned, rule: Rule, left: pa.Table, right: pa.Table, held: Sequence[Bools]
 ) -> pa.Array:
     """Say what keeps each pair of rows apart, and by how much; or what else left it out.
 
     Args:
         left: the left row of each pair; `right` likewise.
         held: for each condition, which pairs it holds for.
-        names: the candidates' keys, as `row_names` gives them.
-        sizes: how many candidates a row had where none was nearest; 0 where one was.
     """
-    count = len(left)
+    if len(held) == 1 and not held[0].any():
+        return _failure(planned, rule.conditions[0], left, right)
     failed = [
         pc.if_else(
             pa.array(~holds),
@@ -130,15 +121,27 @@ def predicate_failed(
         )
         for condition, holds in zip(rule.conditions, held, strict=True)
     ]
-    why = _listed(failed, count, "; ")
+    why = _listed(failed, len(left), "; ")
     left_out = _NOT_CHOSEN + (", ".join(rule.beyond) or _UNTOLD) + "."
-    why = pc.if_else(pc.equal(why, ""), left_out, why)
+    return pc.if_else(pc.equal(why, ""), left_out, why)
+
+
+def closest(
+    planned: Planned, side: Side, names: pa.Array, why: pa.Array, sizes: Ints, cap: int
+) -> pa.Array:
+    """Say which row came closest to each, and what keeps the two apart.
+
+    Args:
+        names: the candidates' keys, as `row_names` gives them.
+        why: as `failures` gives it.
+        sizes: how many candidates a row had where none was nearest; 0 where one was.
+    """
     other = planned.query.side(side.other).alias
-    said = _join([f"Closest in {other}: ", names, ". ", why], count)
+    said = _join([f"Closest in {other}: ", names, ". ", why], len(names))
     if not (sizes > cap).any():
         return said
     note = f" (the best of the first {cap} by primary key)"
-    return _join([said, pc.if_else(pa.array(sizes > cap), note, "")], count)
+    return _join([said, pc.if_else(pa.array(sizes > cap), note, "")], len(names))
 
 
 def row_names(keys: Sequence[pa.Array]) -> pa.Array:
@@ -177,6 +180,7 @@ def _failure(planned: Planned, condition: Condition, left: pa.Table, right: pa.T
 
 
 _ANY_INTEGER = pa.decimal128(20, 0)
+_MOST_DIGITS_OF_128_BITS = 38
 
 
 def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array | None:
@@ -207,9 +211,12 @@ def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:
     if pa.types.is_floating(a.type) or pa.types.is_floating(b.type):
         return None  # the numbers as printed say more than the difference of doubles
     a, b = _exact(a), _exact(b)
-    wide = (x.cast(pa.decimal256(x.type.precision, x.type.scale)) for x in (a, b))
+    digits = max(x.type.precision - x.type.scale for x in (a, b))
+    digits += max(x.type.scale for x in (a, b))
+    if digits >= _MOST_DIGITS_OF_128_BITS or pa.types.is_decimal256(a.type):
+        a, b = (x.cast(pa.decimal256(x.type.precision, x.type.scale)) for x in (a, b))
     try:
-        return pc.abs(pc.subtract(*wide))
+        return pc.abs(pc.subtract(a, b))
     except pa.ArrowInvalid:  # by their types, never by their values: more digits than Arrow holds
         return None
 

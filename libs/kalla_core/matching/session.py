@@ -10,6 +10,7 @@ from datafusion import RuntimeEnvBuilder, ScalarUDF, SessionConfig, SessionConte
 from kalla_core.matching.periods import period_functions
 
 _MERGE_BYTES = "datafusion.execution.sort_spill_reservation_bytes"
+_BUILT_ONCE_BELOW = "datafusion.optimizer.hash_join_single_partition_threshold"
 _MERGE_SHARE = 256
 _MOST_MERGE_BYTES = 10 << 20
 """What every sort sets aside for merging what it holds: DataFusion's own figure, less where the
@@ -33,6 +34,8 @@ class SessionLimits:
         sort_merge: join by sorting, which spills, instead of hashing, which does not. DataFusion
             does so only with two partitions or more, so it gets at least two.
         batch_rows: of the batches that operators pass on.
+        build_once: hash joins build one table that all threads look into, instead of cutting both
+            sides among them. It spares a copy of both sides, but one thread builds the table.
         fan_in: spill files that a sort merges at once. It takes memory for two batches of each
             before it merges; without a bound it takes all there is, and sorts beside it in the
             plan, which cannot make it give back, find none.
@@ -43,6 +46,7 @@ class SessionLimits:
     spill_path: str | None = None
     sort_merge: bool = False
     batch_rows: int = SPILLED_BATCH_ROWS
+    build_once: bool = False
     fan_in: int = 4
 
 
@@ -58,6 +62,9 @@ def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
         .set("datafusion.execution.parquet.schema_force_view_types", "false")
         .set("datafusion.optimizer.prefer_hash_join", str(not limits.sort_merge).lower())
     )
+    if limits.build_once:
+        for unit in ("", "_rows"):
+            config.set(f"{_BUILT_ONCE_BELOW}{unit}", str(2**62))
     runtime = RuntimeEnvBuilder()
     if limits.memory_bytes is not None:
         runtime = runtime.with_fair_spill_pool(limits.memory_bytes)

@@ -36,10 +36,16 @@ def plain(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield from plain(batch.slice(half))
         return
     columns = [
-        column.cast(pa.string()) if column.type == pa.string_view() else column
+        column.cast(pa.string()) if column.type == pa.string_view() else _copied(column)
         for column in batch.columns
     ]
     yield pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _copied(column: pa.Array) -> pa.Array:
+    """Return a column of its own: as it came from DataFusion it holds the batch, and all pages."""
+    half = len(column) // 2
+    return pa.concat_arrays([column.slice(0, half), column.slice(half)])
 
 
 def _filtered(column: pa.Array, flags: pa.Array) -> pa.Array:

@@ -1,0 +1,97 @@
+"""Keys that rise strictly are not hashed; all others are, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from kalla_core.engine.rising import RisingKeys
+from kalla_core.matching.query import TableShape
+
+Parts = Sequence[Sequence[Sequence[Any]]]
+"""Of each part its batches, of each of those the keys."""
+
+
+def hashed(parts: Parts, kind: pa.DataType, in_memory: bool = True, keys: int = 1) -> list[Any]:
+    """Return the keys whose hashes were asked for."""
+    names = [f"k{n}" for n in range(keys)]
+    schema = pa.schema([("other", pa.int8()), *((name, kind) for name in names)])
+    asked: list[Any] = []
+
+    def hashing(batches: Sequence[pa.RecordBatch]) -> None:
+        asked.extend(key for batch in batches for key in batch.column("k0").to_pylist())
+
+    rising = RisingKeys(TableShape("t", schema, tuple(names)), hashing)
+    for batches in parts:
+        run = rising.part()
+        for values in batches:
+            column = pa.array(values, kind)
+            others = pa.nulls(len(values), pa.int8())
+            batch = pa.RecordBatch.from_arrays([others, *[column] * keys], schema=schema)
+            run.add([batch], in_memory=in_memory)
+        run.end(in_memory=in_memory)
+    rising.finish()
+    return asked
+
+
+def every(parts: Parts) -> list[Any]:
+    return sorted(
+        (key for part in parts for batch in part for key in batch),
+        key=lambda key: (key is None, key),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.string(), ["", "A", "Z", "a", "ä", "日", "😀", "😀a"]),
+        (pa.int64(), [-(2**63), -1, 0, 1, 5, 6, 7, 2**63 - 1]),
+        (pa.uint64(), [0, 1, 2, 3, 4, 5, 2**63, 2**64 - 1]),
+        (pa.decimal128(38, 2), [Decimal(n) / 4 for n in (-9, -1, 0, 1, 2, 3, 4, 10**36)]),
+        (pa.date32(), [date(1900 + 30 * n, 1, 1) for n in range(8)]),
+    ],
+    ids=str,
+)
+def test_keys_that_rise_over_batches_and_parts_are_not_hashed(
+    kind: pa.DataType, values: list[Any]
+) -> None:
+    parts = [[values[:2], values[2:3]], [], [values[3:6], [], values[6:]]]
+
+    assert hashed(parts, kind) == []
+    assert hashed(parts[::-1], kind) == []  # whichever part was read first
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [[["a", "a"]]],
+        [[["b", "a"]]],
+        [[["a", "b"], ["b", "c"]]],
+        [[["a", None, "b"]]],
+        [[["a", "c"]], [["b", "d"]]],
+        [[["a", "c"]], [["c", "d"]]],
+        [[["a", "b"]], [["d", "c"]]],
+        [[["a"], ["b"], ["a"], ["e"]], [["x"]]],
+    ],
+)
+def test_where_keys_do_not_rise_all_are_hashed_once(parts: Parts) -> None:
+    assert sorted(hashed(parts, pa.string()), key=lambda k: (k is None, k)) == every(parts)
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.timestamp("us")], ids=str)
+def test_keys_that_have_another_order_in_python_are_hashed(kind: pa.DataType) -> None:
+    values = pa.array([1, 2, 3]).cast(kind).to_pylist()
+
+    assert hashed([[values]], kind) == values
+
+
+def test_keys_of_several_columns_and_of_rows_that_go_to_disk_are_hashed() -> None:
+    parts = [[["a"], ["b"]], [["c"]]]
+
+    assert hashed(parts, pa.string(), keys=2) == ["a", "b", "c"]
+    assert hashed(parts, pa.string(), in_memory=False) == ["a", "b", "c"]
