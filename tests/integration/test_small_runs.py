@@ -10,11 +10,21 @@ from tests.support.books import Books
 from tests.support.command import PATIENCE_S, clean_environment
 
 OTHERS = (
-    *("adbc_driver_postgresql", "asyncpg", "boto3", "botocore", "fastapi", "google", "grpc"),
+    *(
+        "adbc_driver_postgresql",
+        "asyncpg",
+        "attr",
+        "boto3",
+        "botocore",
+        "fastapi",
+        "google",
+        "grpc",
+    ),
     *(
         "httpx",
         "pandas",
         "pydantic_settings",
+        "pygments",
         "rapidfuzz",
         "sqlalchemy",
         "sqlglot",
@@ -22,7 +32,16 @@ OTHERS = (
         "uvicorn",
     ),
 )
-OURS = ("client", "inspection", "s3.answers", "sources.postgres", "sources.s3", "validate", "wire")
+OURS = (
+    "cli.bars",
+    "client",
+    "inspection",
+    "s3.answers",
+    "sources.postgres",
+    "sources.s3",
+    "validate",
+    "wire",
+)
 STARTS = ("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "subprocess.Popen")
 
 PROGRAM = f"""

@@ -11,9 +11,10 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
+from kalla_core.cli.bars import BarsView
 from kalla_core.cli.console import write_line
 from kalla_core.cli.executor_lines import ExecutorsLines, ExecutorsTable
-from kalla_core.cli.progress import BarsView, watching
+from kalla_core.cli.progress import watching
 from kalla_core.engine.progress import OnProgress, Progress, Stage
 from kalla_core.ids import RunId
 from kalla_core.jobs.model import Job, JobStatus, StageProgress

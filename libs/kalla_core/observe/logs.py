@@ -15,16 +15,16 @@ import sys
 import time
 from collections.abc import MutableMapping
 from contextlib import AbstractContextManager
-from typing import Any, Never, TextIO, cast
+from typing import TYPE_CHECKING, Any, Never, TextIO, cast
 
-import structlog
-from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import FilteringBoundLogger, Processor
-
+from kalla_core.observe.lean import structlog
 from kalla_core.observe.repeats import Repeats
 from kalla_core.observe.secrets import mask
 from kalla_core.observe.steady import Steady
 from kalla_core.settings import LogFormat, LogLevel
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger, Processor
 
 _LEVELS = {
     LogLevel.DEBUG: logging.DEBUG,
@@ -122,7 +122,7 @@ def _processors(format: LogFormat, colors: bool) -> list[Processor]:
     # Tracebacks become text before masking, because they quote URIs too. Values of variables stay
     # out of them: they are requests, tokens and rows.
     if format is LogFormat.JSON:
-        transformer = ExceptionDictTransformer(show_locals=False)
+        transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         traceback: Processor = structlog.processors.ExceptionRenderer(transformer)
         render: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:

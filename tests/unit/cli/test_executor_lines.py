@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
+from kalla_core.cli.bars import BarsView
 from kalla_core.cli.executor_lines import ExecutorsLines, ExecutorsTable
-from kalla_core.cli.progress import BarsView
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.ids import RunId
 from kalla_core.jobs.model import ExecutorShare, Job, JobStatus

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from kalla_core.cli.progress import BarsView, LinesView, fraction
+from kalla_core.cli.bars import BarsView
+from kalla_core.cli.progress import LinesView, fraction
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.ids import RunId
 
