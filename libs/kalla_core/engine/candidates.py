@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine import wording
-from kalla_core.engine.closest import NONE, Keyed, comparable, nearest
+from kalla_core.engine.closest import NONE, comparable, nearest
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.errors import InvalidSql
@@ -252,9 +252,9 @@ class _Search:
         theirs = self._measure(offered, self._side.other)
         if ours is None or theirs is None:
             return np.full(len(wanted_codes), NONE, dtype=np.int64)
-        a, a_known, b, b_known = comparable(ours, theirs)
+        mine, others = comparable(ours, theirs)
         rank = np.arange(len(offered_codes), dtype=np.int64)
-        return nearest(Keyed(wanted_codes, a, a_known), Keyed(offered_codes, b, b_known), rank)
+        return nearest(mine.keyed(wanted_codes), others.keyed(offered_codes), rank)
 
     def _measure(self, table: pa.Table, side: Side) -> pa.Array | None:
         session = new_session()

@@ -30,11 +30,13 @@ class Keyed:
         codes: int64, equal for equal keys, from 0.
         values: int64 or float64, the same on both sides of a search.
         known: which values there are (False: null or NaN).
+        exact: the values themselves, decimals of one type, where `values` tells their order only.
     """
 
     codes: Ints
     values: Values
     known: Bools
+    exact: pa.Array | None = None
 
 
 def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
@@ -52,7 +54,12 @@ def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
     places = _places(codes, values, wanted.codes[asked], wanted.values[asked])
     above = _same_key(places.above, codes, wanted.codes[asked])
     below = _same_key(places.below, codes, wanted.codes[asked])
-    choice = _nearer(wanted.values[asked], values, rank[order], below, above)
+    distances = (
+        _Distances(wanted.values[asked], values)
+        if wanted.exact is None or offered.exact is None
+        else _Distances(wanted.exact.take(pa.array(asked)), offered.exact.take(pa.array(order)))
+    )
+    choice = _nearer(distances, rank[order], below, above)
     found[asked] = np.where(choice == NONE, NONE, order[choice])
     return found
 
@@ -96,12 +103,29 @@ def _same_key(places: Ints, codes: Ints, want_codes: Ints) -> Ints:
     return np.where(inside & (codes[clipped] == want_codes), places, NONE)
 
 
-def _nearer(wanted: Values, values: Values, rank: Ints, below: Ints, above: Ints) -> Ints:
-    far_below = _distance(wanted, values, below)
-    far_above = _distance(wanted, values, above)
-    tie = far_below == far_above
+@dataclass(frozen=True, slots=True)
+class _Distances:
+    """Wanted values, and those that they may be near to: numbers or decimals of one type."""
+
+    wanted: Values | pa.Array
+    offered: Values | pa.Array
+
+    def compared(self, below: Ints, above: Ints) -> tuple[Bools, Bools]:
+        """Return where the value below is nearer than the one above, and where as near."""
+        if isinstance(self.wanted, pa.Array):
+            near, far = (
+                pc.abs(pc.subtract(self.wanted, self.offered.take(pa.array(np.maximum(at, 0)))))
+                for at in (below, above)
+            )
+            return np.asarray(pc.less(near, far)), np.asarray(pc.equal(near, far))
+        one, other = (_distance(self.wanted, self.offered, at) for at in (below, above))
+        return one < other, one == other
+
+
+def _nearer(distances: _Distances, rank: Ints, below: Ints, above: Ints) -> Ints:
+    is_nearer, tie = distances.compared(below, above)
     by_rank = np.where(rank[below] < rank[above], below, above)
-    choice = np.where(far_below < far_above, below, above)
+    choice = np.where(is_nearer, below, above)
     choice = np.where(tie, by_rank, choice)
     choice = np.where(below == NONE, above, choice)
     return np.where(above == NONE, below, choice)
@@ -117,28 +141,69 @@ def _distance(wanted: Values, values: Values, places: Ints) -> Values:
         return np.where(wanted == other, 0.0, np.abs(wanted - other))
 
 
-def comparable(left: pa.Array, right: pa.Array) -> tuple[Values, Bools, Values, Bools]:
-    """Return both arrays as numbers on one scale, with which of them are known.
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Values of one side on a scale that both have; attributes as `Keyed` has them."""
 
-    Integers, dates, timestamps and decimals that fit become int64, exactly; anything else
-    float64, which is near enough to tell near from far.
+    values: Values
+    known: Bools
+    exact: pa.Array | None = None
+
+    def keyed(self, codes: Ints) -> Keyed:
+        """Return them with the keys of their rows."""
+        return Keyed(codes, self.values, self.known, self.exact)
+
+
+_Both = tuple[Measures, Measures]
+
+
+def comparable(left: pa.Array, right: pa.Array) -> _Both:
+    """Return both arrays as numbers on one scale.
+
+    Integers, dates, timestamps and decimals that fit become int64, exactly; larger ones their
+    order, beside themselves; floating-point numbers float64.
     """
-    for scale in (_as_scaled_integers, _as_floats):
+    for scale in (_as_scaled_integers, _as_ordered, _as_floats):
         both = scale(left, right)
         if both is not None:
-            (a, a_known), (b, b_known) = both
-            return a, a_known, b, b_known
+            return both
     raise TypeError(f"{left.type} and {right.type} have no distance")
 
 
-def _as_scaled_integers(
-    left: pa.Array, right: pa.Array
-) -> tuple[tuple[Values, Bools], tuple[Values, Bools]] | None:
+def _as_ordered(left: pa.Array, right: pa.Array) -> _Both | None:
+    """Return the places of decimals in the order of all of them, equal ones alike."""
+    common = _integer_scale(left.type, right.type)
+    if common is None or not pa.types.is_decimal(common):
+        return None
+    wide = pa.decimal256(_MOST_DIGITS, common.scale)
+    try:
+        values = pa.concat_arrays([left.cast(wide), right.cast(wide)])
+    except pa.ArrowInvalid:  # more digits than a difference could be told in
+        return None
+    order = pc.sort_indices(values)
+    ordered = values.take(order)
+    steps = pc.not_equal(ordered.slice(1), ordered.slice(0, max(len(ordered) - 1, 0)))
+    places = np.zeros(len(values), dtype=np.int64)
+    dense = np.cumsum(np.asarray(steps.fill_null(False), dtype=np.int64))
+    places[order.to_numpy()] = np.concatenate([[0], dense])[: len(values)]
+    known = values.is_valid().to_numpy(zero_copy_only=False)
+    ours, theirs = slice(0, len(left)), slice(len(left), None)
+    return (
+        Measures(places[ours], known[ours], values.slice(0, len(left))),
+        Measures(places[theirs], known[theirs], values.slice(len(left))),
+    )
+
+
+_MOST_DIGITS = 75
+"""Of decimals whose differences are decimals as well."""
+
+
+def _as_scaled_integers(left: pa.Array, right: pa.Array) -> _Both | None:
     common = _integer_scale(left.type, right.type)
     if common is None:
         return None
     try:
-        return _int64(left, common), _int64(right, common)
+        return Measures(*_int64(left, common)), Measures(*_int64(right, common))
     except pa.ArrowInvalid:  # does not fit into 64 bits at this scale
         return None
 
@@ -173,10 +238,8 @@ def _int64(array: pa.Array, common: pa.DataType) -> tuple[Values, Bools]:
     return whole.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False), known
 
 
-def _as_floats(
-    left: pa.Array, right: pa.Array
-) -> tuple[tuple[Values, Bools], tuple[Values, Bools]] | None:
-    return _float64(left), _float64(right)
+def _as_floats(left: pa.Array, right: pa.Array) -> _Both:
+    return Measures(*_float64(left)), Measures(*_float64(right))
 
 
 def _float64(array: pa.Array) -> tuple[Values, Bools]:

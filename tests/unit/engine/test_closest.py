@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.engine.closest import NONE, Keyed, comparable, nearest
+from kalla_core.engine.closest import NONE, Ints, Keyed, comparable, nearest
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(-20, 20)), max_size=30)
 
@@ -82,23 +82,52 @@ def test_differences_beyond_63_bits_are_compared_exactly() -> None:
 def test_exact_types_are_compared_as_integers(
     left: pa.Array, right: pa.Array, expected: tuple[list[int], list[int]]
 ) -> None:
-    a, a_known, b, _ = comparable(left, right)
+    a, b = comparable(left, right)
 
-    assert (a.tolist(), b.tolist()) == expected
-    assert a.dtype == b.dtype == np.int64
-    assert a_known.tolist() == left.is_valid().to_pylist()
+    assert (a.values.tolist(), b.values.tolist()) == expected
+    assert a.values.dtype == b.values.dtype == np.int64
+    assert a.known.tolist() == left.is_valid().to_pylist()
 
 
-def test_what_does_not_fit_64_bits_is_compared_as_floats() -> None:
-    huge = pa.array([Decimal(10) ** 30], pa.decimal128(38, 2))
+large = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.none() | st.integers(-9, 9).map(lambda n: Decimal(10**30 + n)),
+    ),
+    min_size=1,
+    max_size=20,
+)
 
-    a, _, b, _ = comparable(huge, pa.array([1]))
 
-    assert a.dtype == b.dtype == np.float64
-    assert a[0] > b[0]
+@given(large, large)
+@settings(max_examples=200, deadline=None)
+def test_what_does_not_fit_64_bits_is_compared_to_the_last_digit(
+    wanted: list[tuple[int, Decimal | None]], offered: list[tuple[int, Decimal | None]]
+) -> None:
+    def column(rows: list[tuple[int, Decimal | None]]) -> pa.Array:
+        return pa.array([value for _, value in rows], pa.decimal128(38, 2))
+
+    def codes(rows: list[tuple[int, Decimal | None]]) -> Ints:
+        return np.array([code for code, _ in rows], dtype=np.int64)
+
+    mine, others = comparable(column(wanted), column(offered))
+    rank = list(range(len(offered)))
+    found = nearest(mine.keyed(codes(wanted)), others.keyed(codes(offered)), np.array(rank))
+
+    plain = [[(c, None if v is None else int(v)) for c, v in rows] for rows in (wanted, offered)]
+    assert found.tolist() == [_searched(row, plain[1], rank) for row in plain[0]]
+
+
+def test_only_what_is_wider_than_any_decimal_is_compared_as_floats() -> None:
+    huge = pa.array([Decimal(10) ** 75], pa.decimal256(76, 0))
+
+    a, b = comparable(huge, pa.array([1]))
+
+    assert a.values.dtype == b.values.dtype == np.float64
+    assert a.values[0] > b.values[0]
 
 
 def test_nan_is_not_a_value_to_be_near_to() -> None:
-    _, known, _, _ = comparable(pa.array([1.0, float("nan"), None]), pa.array([1.0]))
+    measures, _ = comparable(pa.array([1.0, float("nan"), None]), pa.array([1.0]))
 
-    assert known.tolist() == [True, False, False]
+    assert measures.known.tolist() == [True, False, False]
