@@ -1,8 +1,9 @@
 """What has to be put around operations so that they are exact, by the types of their operands.
 
 DataFusion lets integers wrap in `+`, `-`, `*`, unary minus and `sum`, and decimals of 38 digits in
-`sum`. Decimals of enough digits hold whatever comes out of an operation; cast back, what no integer
-can hold is an error. The result has the name it would have had, because names leave casts out.
+`sum`, and averages integers as doubles, so that what is left of large ones hangs on their order.
+Decimals of enough digits hold whatever comes out of an operation; cast back, what no integer can
+hold is an error. The result has the name it would have had, because names leave casts out.
 
 It gives `round` another type in the plan that runs than in the one whose types were checked, so
 that what is compared with it never is equal, and compares dates with timestamps in nanoseconds,
@@ -46,7 +47,7 @@ CASES = frozenset({CASE, CASE_OF})
 _SERIES = frozenset({"generate_series", "range"})
 _WHOLE = frozenset({"ceil", "floor", "trunc"})
 CALLS = (
-    frozenset({"sum", "round", "abs", "avg"})
+    frozenset({"sum", "round", "abs", "avg", "mean"})
     | PERIODS
     | CHOOSING
     | CASES
@@ -97,7 +98,7 @@ def wrapping(
     if name == "round":
         return _rounded(types[0], places)
     if name in _WHOLE:  # a double holds no integer beyond 53 bits
-        whole = types[0] in INTEGER_DIGITS and places == 0
+        whole = types[0] in INTEGER_DIGITS
         return Wrapping(None, (cast_to(_whole(types[0])),)) if whole else None
     if name == IN_QUERY:
         return _compared(types) if pa.types.is_date(types[0]) else None
@@ -170,6 +171,11 @@ def _divided(types: _Types) -> Wrapping | None:
 
 def _averaged(types: _Types) -> Wrapping | None:
     (operand,) = types
+    if operand in INTEGER_DIGITS:  # summed as doubles, it would hang on the order of the rows
+        digits = INTEGER_DIGITS[operand] + _SUMMED_DIGITS + _QUOTIENT_SCALE
+        summed = cast_to(f"DECIMAL({digits}, {_QUOTIENT_SCALE})")
+        # By way of text, because a decimal of many digits does not become the nearest double.
+        return Wrapping(("CAST(CAST(", " AS VARCHAR) AS DOUBLE)"), (summed,))
     return _more_digits(operand, _SUMMED_DIGITS) if pa.types.is_decimal128(operand) else None
 
 
@@ -219,6 +225,7 @@ _RULES: Mapping[str, Callable[[_Types], Wrapping | None]] = {
     "sum": _summed,
     "abs": _absolute,
     "avg": _averaged,
+    "mean": _averaged,
 }
 
 
