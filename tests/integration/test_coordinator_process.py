@@ -102,6 +102,7 @@ async def test_a_deadline_ends_a_job(books: Books, tmp_path: Path) -> None:
             job = await until(client, "r", "failed")
 
     assert job["error"]["code"] == "deadline_exceeded"  # type: ignore[index]
+    assert "its timeout of 1 seconds" in job["error"]["message"]  # type: ignore[index]
 
 
 def test_another_address_needs_a_token_or_the_word_insecure(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Limits:
 
     Attributes:
         memory_bytes: the child's own memory (see `private_bytes`), beyond which it is killed.
-        timeout: from its start; None for no bound.
+        timeout: from when it is to start; None for no bound.
         stop: ends it soon after it is set, from any thread.
     """
 
@@ -61,9 +61,14 @@ class Child:
     Not thread-safe.
     """
 
-    def __init__(self, process: ChildProcess, limits: Limits) -> None:
+    def __init__(self, process: ChildProcess, limits: Limits, began: float | None = None) -> None:
+        """Take over a process.
+
+        Args:
+            began: when it was asked for, on the monotonic clock; now by default.
+        """
         self._limits = limits
-        self._started = time.monotonic()
+        self._started = time.monotonic() if began is None else began
         self._errors = bytearray()
         self._process = process
         self._stays = False
@@ -188,7 +193,8 @@ def running(
     Raises:
         Crashed: it cannot be started.
     """
-    child = Child((start or _spares.start)(command, environment), limits)
+    began = time.monotonic()  # whoever starts it may take long: that counts as well
+    child = Child((start or _spares.start)(command, environment), limits, began)
     try:
         yield child
     finally:

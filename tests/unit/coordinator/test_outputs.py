@@ -114,7 +114,9 @@ async def test_who_wrote_to_the_place_of_another_reads_nothing_there(tmp_path: P
             await outputs.readable([f"{tmp_path}/named/matched.parquet"], caller)
 
 
-@pytest.mark.parametrize("output", ["named", "named/deeper", "s3://books/out/", "x/../named"])
+@pytest.mark.parametrize(
+    "output", ["named", "named/matched.parquet/x", "s3://books/out/", "x/../named"]
+)
 async def test_nobody_puts_evidence_in_the_place_of_anothers(output: str, tmp_path: Path) -> None:
     known = Remembered({f"{tmp_path}/named": {"mine"}, "s3://books/out": {"mine"}})
     outputs = Outputs(Allowed(tmp_path), known)
@@ -123,6 +125,24 @@ async def test_nobody_puts_evidence_in_the_place_of_anothers(output: str, tmp_pa
         await outputs.terms(asked("a.csv", output), caller)
     with pytest.raises(NotAllowed, match="another token"):
         await outputs.terms(asked("a.csv", output), Caller("other"))
+
+
+@pytest.mark.parametrize("place", ["", "/books", "/books/june"])
+async def test_whoever_names_a_folder_of_all_as_an_output_shuts_nobody_out_of_it(
+    place: str, tmp_path: Path
+) -> None:
+    known = Remembered({f"{tmp_path}{place}": {"other"}, f"s3://all{place}": {"other"}})
+    outputs = Outputs(Allowed(tmp_path), known)
+    june = "/books/june/invoices.csv"
+
+    local = await outputs.terms(asked(f"{tmp_path}{june}", f"{tmp_path}{june}.out"), MINE)
+    await outputs.terms(asked(f"s3://all{june}", "s3://all/books/june/out"), MINE)
+    await outputs.readable([f"{tmp_path}{june}", f"s3://all{june}"], MINE)
+
+    assert local.output == f"{tmp_path}{june}.out"
+    for evidence in (f"{tmp_path}{place}/metadata.json", f"s3://all{place}/.kalla/claim.json"):
+        with pytest.raises(NotAllowed, match="another token"):
+            await outputs.readable([evidence], MINE)
 
 
 class _Hanging:

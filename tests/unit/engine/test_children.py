@@ -18,6 +18,7 @@ import pytest
 
 from kalla_core.engine import children
 from kalla_core.engine.children import Limits, private_bytes, running, warm_up
+from kalla_core.engine.spawned import ChildProcess, spawn
 from kalla_core.errors import Crashed, DeadlineExceeded, KallaError, OutOfMemory
 from tests.support.machine import stretched
 from tests.support.processes import ends_soon, has_ended
@@ -115,6 +116,23 @@ def test_a_child_that_does_not_end_exceeds_its_deadline(program: str) -> None:
     assert isinstance(error, DeadlineExceeded)
     assert "1 seconds" in error.message
     assert time.monotonic() - began < stretched(LONG / 4)
+
+
+def test_the_time_that_a_child_takes_to_be_started_counts() -> None:
+    bound = timedelta(seconds=1)
+
+    def slowly(wanted: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
+        began = time.monotonic()
+        while time.monotonic() - began < bound.total_seconds():
+            os.sched_yield()
+        return spawn(wanted, environment)
+
+    program = GO + f"time.sleep({bound.total_seconds() / 2})"
+    with (
+        running(command(program), Limits(1 << 40, bound), start=slowly) as child,
+        pytest.raises(DeadlineExceeded),
+    ):
+        list(child.ask({}))
 
 
 def test_a_child_that_does_not_take_a_large_message_exceeds_its_deadline() -> None:

@@ -27,13 +27,12 @@ from kalla_coordinator.cluster.output import (
 from kalla_coordinator.cluster.run_state import FINAL, RunState, Setup, begun
 from kalla_coordinator.cluster.telling import Telling
 from kalla_coordinator.cluster.works import Brief, Launches, RunName
-from kalla_coordinator.jobs.host import Host, RunOrder, Watch
+from kalla_coordinator.jobs.host import Host, RunOrder, Watch, too_late
 from kalla_core.engine.held_plan import HeldPlan, HoldOrder
 from kalla_core.engine.local import RunRequest, run_metadata
 from kalla_core.engine.spawned import Start
 from kalla_core.errors import (
     Cancelled,
-    DeadlineExceeded,
     KallaError,
     NoExecutors,
     NotShared,
@@ -269,7 +268,7 @@ async def _in_time(order: RunOrder) -> AsyncIterator[asyncio.Timeout]:
             yield bound
     except TimeoutError:
         if bound.expired():
-            raise _too_late(order) from None
+            raise too_late(order) from None
         raise
 
 
@@ -315,9 +314,3 @@ def _nobody(patience: timedelta) -> NoExecutors:
         f"No executor was there for {patience.total_seconds():g} seconds. Start one with "
         "`kallad executor --coordinator-host ...`, or let the engine be `auto` or `local`."
     )
-
-
-def _too_late(order: RunOrder) -> DeadlineExceeded:
-    timeout = order.recipe.options.timeout
-    allowed = "" if timeout is None else f" of {timeout.total_seconds():g} seconds"
-    return DeadlineExceeded(f"The run took longer than its timeout{allowed}.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from kalla_coordinator.jobs.outputs import Lying, places_around
+from kalla_coordinator.jobs.outputs import Lying, places_with
 from kalla_core.errors import InvalidUri, NotAllowed
 from kalla_core.ids import RunId
 from kalla_core.observe.secrets import mask_text
@@ -152,7 +152,10 @@ class Allowed:
         with suppress(OSError):
             opened = () if run is None else (run,)
             check_reachable(real, replace(self.access, allowed_roots=None, opened=opened))
-        return [Lying(uri, places_around(str(real)), None if run is None else str(run))]
+        places = places_with(str(real))
+        if run is None:
+            return [Lying(uri, places)]
+        return [Lying(uri, (*places, str(run)), str(run))]
 
     def _is_own(self, path: Path) -> bool:
         own = self.staging / STORE
@@ -194,7 +197,7 @@ def _no_output(wanted: str) -> InvalidUri:
 
 def _in_bucket(uri: str) -> list[Lying]:
     try:
-        return [Lying(uri, places_around(parse_file_uri(uri).location))]
+        return [Lying(uri, places_with(parse_file_uri(uri).location))]
     except InvalidUri:
         return []  # whoever reads it says what is wrong with it
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.progress import Progress
+from kalla_core.errors import DeadlineExceeded
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.ids import RunId
 from kalla_core.recipe.model import Recipe
@@ -78,3 +79,10 @@ class Host(Protocol):
             KallaError: what went wrong; the output is as it was.
         """
         ...
+
+
+def too_late(order: RunOrder) -> DeadlineExceeded:
+    """Return the error of a run that was not done by its deadline."""
+    timeout = order.recipe.options.timeout
+    allowed = "" if timeout is None else f" of {timeout.total_seconds():g} seconds"
+    return DeadlineExceeded(f"The run took longer than its timeout{allowed}.")

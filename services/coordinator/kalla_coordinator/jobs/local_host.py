@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from kalla_coordinator.jobs.host import RunOrder, Watch
+from kalla_coordinator.jobs.host import RunOrder, Watch, too_late
 from kalla_core.engine.budget import MIB
 from kalla_core.engine.local import RunRequest, Supervision, run_local
 from kalla_core.engine.progress import Progress
@@ -76,6 +76,8 @@ class LocalHost:
         )
         try:
             return await _finished(work, stop)
+        except DeadlineExceeded:  # it knows what was left of the time, which nobody asked for
+            raise too_late(order) from None
         finally:
             self._running -= 1
 
@@ -88,7 +90,7 @@ class LocalHost:
         if order.deadline is not None:
             timeout = order.deadline - datetime.now(UTC)
             if timeout.total_seconds() <= 0:
-                raise DeadlineExceeded("The run had no time left when it started.")
+                raise too_late(order)
         return RunRequest(
             recipe=order.recipe,
             run_id=order.run_id,

@@ -1,8 +1,9 @@
 """Whose the outputs of runs are: who may read them again, and put others in their place.
 
 An output belongs to the token that submitted its job. It is known by its place: the real path of a
-folder, or `s3://bucket/prefix` without a slash at its end. What lies in a place lies in all places
-around it.
+folder, or `s3://bucket/prefix` without a slash at its end. To it belongs what is called there as
+evidence is, and all below that; whatever else lies around is nobody's, or whoever names the folder
+of all sources as an output would shut others out of it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Protocol, TypeVar
 
 from kalla_coordinator.jobs.caller import Caller
 from kalla_core.errors import NotAllowed, SourceUnavailable
+from kalla_core.evidence.s3_claim import CLAIM
+from kalla_core.evidence.schema import FINAL_NAMES
 from kalla_core.recipe.job import JobRequest
 from kalla_core.s3.location import SCHEME, S3Location, is_s3
 
@@ -24,6 +28,7 @@ Owners = Mapping[str, Collection[str]]
 """The tokens that made outputs, by place."""
 
 PATIENCE_S = 10.0
+_OF_EVIDENCE = frozenset({*FINAL_NAMES, PurePosixPath(CLAIM).parts[0]})
 _THREADS = 32
 
 
@@ -33,7 +38,7 @@ class Lying:
 
     Attributes:
         uri: as it was written.
-        places: its own, and those around it.
+        places: of all outputs that it would belong to.
         run: folder of the run whose evidence it lies in; None if it lies in none.
     """
 
@@ -100,12 +105,12 @@ class Outputs:
         output = await self._looked(lambda: self._allowed.output(request))
         if caller.everybody:
             return Terms(output, _runs(lying))
-        around = places_around(output)
-        places = {place for one in lying for place in one.places}.union(around)
+        taken = places_with(output)
+        places = {place for one in lying for place in one.places}.union(taken)
         owners = await self._known.owners(places)
         for one in lying:
             _demand_own(one, owners, caller)
-        if _others(around, owners, caller):
+        if _others(taken, owners, caller):
             raise NotAllowed(
                 f"The output {output} is that of a run that another token submitted.", path=output
             )
@@ -153,9 +158,20 @@ def places_around(output: str) -> tuple[str, ...]:
         return tuple(str(one) for one in (path, *path.parents))
     where = S3Location.parse(output)
     key = where.key.removesuffix("/")
-    ends = [len(key), *(at for at, letter in enumerate(key) if letter == "/"), 0]
+    ends = [len(key), *(at for at in reversed(range(len(key))) if key[at] == "/"), 0]
     bucket = f"{SCHEME}{where.bucket}"
     return tuple(dict.fromkeys(f"{bucket}/{key[:end]}" if end else bucket for end in ends))
+
+
+def places_with(target: str) -> tuple[str, ...]:
+    """Return the places of the outputs that something would belong to; its own first."""
+    around = places_around(target)
+    of_evidence = (
+        outer
+        for inner, outer in pairwise(around)
+        if inner.removeprefix(outer).strip("/") in _OF_EVIDENCE
+    )
+    return (around[0], *of_evidence)
 
 
 def _demand_own(lying: Lying, owners: Owners, caller: Caller) -> None:
