@@ -13,6 +13,7 @@ from kalla_core.recipe.parse import load_recipe
 from tests.support.api import Served, served
 from tests.support.books import make_books
 from tests.support.runs import run_in_process
+from tests.support.workbook import read_workbook
 
 JOB = "/api/jobs/test-run"
 
@@ -44,3 +45,16 @@ async def test_a_key_that_nobody_has_and_questions_that_are_none_are_told(api: S
 
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "row_not_found")
     assert without.status_code == wrong.status_code == 422
+
+
+async def test_reports_are_served_as_pages_and_workbooks(api: Served) -> None:
+    html = await api.http.get(f"{JOB}/report.html")
+    xlsx = await api.http.get(f"{JOB}/report.xlsx")
+    other = await api.http.get(f"{JOB}/report.pdf")
+
+    assert html.headers["content-type"] == "text/html; charset=utf-8"
+    assert "sandbox" in html.headers["content-security-policy"]
+    assert "The books" in html.text
+    assert html.text.rstrip().endswith("</html>")
+    assert "unmatched_right" in read_workbook(xlsx.content)
+    assert other.status_code in (404, 422)

@@ -20,6 +20,7 @@ Evidence = Annotated[
 def answer_commands(app: typer.Typer, carry_out: CarryOut) -> None:
     """Add the commands to an application; `carry_out` ends the process with their exit code."""
     _add_export(app, carry_out)
+    _add_report(app, carry_out)
     _add_verify(app, carry_out)
     _add_why(app, carry_out)
 
@@ -131,5 +132,36 @@ def _add_why(app: typer.Typer, carry_out: CarryOut) -> None:
             from kalla_core.cli.why import tell_why
 
             return tell_why(out, tuple(key), side, as_json=as_json)
+
+        carry_out(action, debug)
+
+
+def _add_report(app: typer.Typer, carry_out: CarryOut) -> None:
+    @app.command()
+    def report(
+        out: Evidence,
+        html: Annotated[
+            Path | None,
+            typer.Option(
+                "--html", metavar="FILE", help="As one page that needs nothing but a browser."
+            ),
+        ] = None,
+        xlsx: Annotated[
+            Path | None, typer.Option("--xlsx", metavar="FILE", help="As an Excel workbook.")
+        ] = None,
+        pdf_ready: Annotated[
+            bool,
+            typer.Option(
+                "--pdf-ready", help="Nothing on the page folded away, to be printed or made a PDF."
+            ),
+        ] = False,
+        debug: Debug = False,
+    ) -> None:
+        """Write a report of the evidence OUT; by default report.html in the current folder."""
+
+        def action() -> ExitCode:
+            from kalla_core.cli.report import write_reports
+
+            return write_reports(out, html, xlsx, pdf_ready=pdf_ready)
 
         carry_out(action, debug)

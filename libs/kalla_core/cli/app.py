@@ -124,6 +124,14 @@ def run(
     fail_on_unmatched: Annotated[
         bool, typer.Option("--fail-on-unmatched", help="Exit with 1 if any row is unmatched.")
     ] = False,
+    reports: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Also write a report: report.html, report.xlsx. May be repeated.",
+        ),
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -152,6 +160,7 @@ def run(
             fail_on_unmatched=fail_on_unmatched,
             as_json=as_json,
             quiet=quiet,
+            reports=tuple(reports or ()),
         )
         return run_recipe(recipe, flags)
 

@@ -13,6 +13,7 @@ from kalla_core.cli.progress import watching
 from kalla_core.cli.recipes import read_recipe
 from kalla_core.cli.refusals import all_faults
 from kalla_core.cli.summary import show_summary
+from kalla_core.cli.written_file import refuse_evidence, report_files
 from kalla_core.engine.local import RunRequest, run_local
 from kalla_core.errors import InvalidSetting, KallaError
 from kalla_core.evidence.metadata import RunMetadata, to_json
@@ -43,6 +44,7 @@ class RunFlags:
     fail_on_unmatched: bool = False
     as_json: bool = False
     quiet: bool = False
+    reports: tuple[Path, ...] = ()
 
 
 def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
@@ -62,6 +64,9 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     run_id = new_run_id()
     output = flags.output or default_output(recipe, run_id, datetime.now(UTC))
     overwrite = flags.overwrite or recipe.options.overwrite
+    html, xlsx = report_files(flags.reports)
+    for path in flags.reports:
+        refuse_evidence(path, str(output))
     warned: set[str] = set()
     if flags.coordinator is None:
         _refuse_cluster(recipe)
@@ -87,6 +92,10 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
             quiet=flags.quiet,
             warned=warned,
         )
+    if flags.reports:
+        from kalla_core.cli.report import write_report
+
+        write_report(str(output), html, xlsx)
     if flags.as_json:
         print_json(to_json(metadata))
     elif not flags.quiet:

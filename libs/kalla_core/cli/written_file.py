@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kalla_core.errors import InvalidSetting
@@ -47,6 +47,22 @@ def refuse_evidence(path: Path | None, out: str) -> None:
             f"{path} lies in the evidence {out}, which stays as the run left it; write elsewhere.",
             settings=["--output"],
         )
+
+
+def report_files(paths: Sequence[Path]) -> tuple[Path | None, Path | None]:
+    """Return the page and the workbook among the files that `--report` names, by their endings.
+
+    Raises:
+        InvalidSetting: a file is neither, or there are two of a kind.
+    """
+    html = [path for path in paths if path.suffix.lower() in (".html", ".htm")]
+    xlsx = [path for path in paths if path.suffix.lower() == ".xlsx"]
+    if len(html) + len(xlsx) != len(paths) or max(len(html), len(xlsx)) > 1:
+        raise InvalidSetting(
+            "--report takes a file that ends in .html, one that ends in .xlsx, or one of each.",
+            settings=["--report"],
+        )
+    return next(iter(html), None), next(iter(xlsx), None)
 
 
 def _umask() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kalla_core.answers.why.fate import Answer, Candidate, Fate, Open, Partner
+from kalla_core.answers.why.told import Failed
 
 _BECAUSE = {
     "key_null": "its key is null",
@@ -22,9 +23,32 @@ _BECAUSE = {
 }
 
 
+_IN_BRIEF = {
+    "key_null": "the key is null",
+    "key_not_found": "nobody has the key",
+    "predicate_failed": "a condition fails",
+    "not_chosen": "another was chosen",
+    "ambiguous": "equally good rivals",
+    "taken": "the best is taken",
+    "suggested": "only suggested",
+}
+
+
 def because(reason: str) -> str:
     """Return what a reason means, without a full stop."""
     return _BECAUSE.get(reason, reason.replace("_", " "))
+
+
+def in_brief(reason: str) -> str:
+    """Return what a reason means in a few words, for a chart."""
+    return _IN_BRIEF.get(reason, because(reason))
+
+
+def sentence(failed: Failed) -> str:
+    """Return what failed and by how much, without a full stop."""
+    by = "" if failed.differ_by is None else f"; they differ by {failed.differ_by}"
+    days = " days" if failed.in_days else ""
+    return f"{failed.condition} does not hold: {failed.values}{by}{days}"
 
 
 def sentences(fate: Fate) -> Iterator[str]:
@@ -47,9 +71,7 @@ def _of_open(row: Open) -> Iterator[str]:
         yield f"It took part in: {', '.join(row.rules)}."
     if row.failed:
         for failed in row.failed:
-            by = "" if failed.differ_by is None else f"; they differ by {failed.differ_by}"
-            days = " days" if failed.in_days else ""
-            yield f"{failed.condition} does not hold: {failed.values}{by}{days}."
+            yield f"{sentence(failed)}."
     elif row.detail:
         yield row.detail
     if row.candidate is not None:

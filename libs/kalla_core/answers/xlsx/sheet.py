@@ -27,7 +27,10 @@ _NARROWEST, _WIDEST = 8, 60
 _HEAD = (
     '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
     '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+    '<sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>'
 )
+_TAIL = '<pageSetup orientation="landscape" fitToWidth="1" fitToHeight="0"/></worksheet>'
+"""On paper all columns stand on a page."""
 
 Opener = Callable[[str], IO[bytes]]
 """Opens the next part of the workbook for a sheet of this name; one at a time."""
@@ -108,7 +111,7 @@ class TableSheet:
         tail = "</sheetData>"
         if len(self._schema):
             tail += f'<autoFilter ref="A1:{letters(len(self._schema) - 1)}{self._row}"/>'
-        self._part.write(f"{tail}</worksheet>".encode())
+        self._part.write(f"{tail}{_TAIL}".encode())
         self._part.close()
         self._part = None
 
@@ -122,7 +125,7 @@ def write_page(part: IO[bytes], rows: Cells, widths: Sequence[int], frozen: int 
     """
     lines = "".join(row_cells(list(cells), number) for number, cells in enumerate(rows, start=1))
     view = _view(frozen, grid=bool(frozen))
-    text = f"{_HEAD}{view}{_columns(widths)}<sheetData>{lines}</sheetData></worksheet>"
+    text = f"{_HEAD}{view}{_columns(widths)}<sheetData>{lines}</sheetData>{_TAIL}"
     part.write(text.encode())
     part.close()
 

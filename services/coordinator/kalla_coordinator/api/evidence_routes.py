@@ -15,6 +15,9 @@ from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import errors
 from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
 from kalla_core.answers.encode import Format, encoded
+from kalla_core.answers.report.gather import gather
+from kalla_core.answers.report.page import page
+from kalla_core.answers.report.sheets import workbook
 from kalla_core.answers.why.fate import side_of, why
 from kalla_core.answers.why.words import answer_json
 from kalla_core.errors import EvidenceGone
@@ -26,6 +29,7 @@ from kalla_core.serving.streams import StreamedResponse, in_threads
 MAX_LIMIT = 2**53
 _PIECE_BYTES = 1 << 20
 _MOST_PARTS = 64
+_REPORT_BYTES = 64 << 20
 
 
 def evidence_routes(api: Api) -> APIRouter:
@@ -111,6 +115,24 @@ def evidence_routes(api: Api) -> APIRouter:
         finally:
             claim.release()
 
+    @routes.get(
+        "/report.{form}",
+        responses={200: _REPORT, **errors(404, 409, 422, 503)},
+        response_class=Response,
+    )
+    async def get_report(run_id: str, form: Literal["html", "xlsx"]) -> Response:
+        """Fetch a report of a job's evidence: a page that needs no other file, or a workbook."""
+        evidence = await opened(run_id)
+
+        def pieces(_: Claim) -> Iterator[bytes]:
+            report = gather(evidence, run_id)
+            yield from page(report) if form == "html" else workbook(evidence, report)
+
+        wanted = sum(evidence.reading_bytes(output) for output in evidence.outputs)
+        stream = await streamed(evidence, pieces, wanted + _REPORT_BYTES)
+        kind = "text/html; charset=utf-8" if form == "html" else Format.XLSX.value
+        return StreamedResponse(stream, kind, _REPORT_HEADERS)
+
     @routes.get("/metadata", responses={200: _METADATA, **errors(404, 409, 422, 503)})
     async def get_metadata(run_id: str) -> Response:
         """Show the metadata.json of a job's evidence."""
@@ -161,6 +183,17 @@ _ROWS: dict[str, Any] = {
         Format.CSV.value: {"schema": {"type": "string"}},
         Format.PARQUET.value: {"schema": {"type": "string", "format": "binary"}},
         Format.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
+        Format.XLSX.value: {"schema": {"type": "string", "format": "binary"}},
+    },
+}
+_REPORT_HEADERS = {
+    "Content-Security-Policy": "sandbox allow-scripts",
+    "X-Content-Type-Options": "nosniff",
+}
+_REPORT: dict[str, Any] = {
+    "description": "The report.",
+    "content": {
+        "text/html": {"schema": {"type": "string"}},
         Format.XLSX.value: {"schema": {"type": "string", "format": "binary"}},
     },
 }
