@@ -34,6 +34,7 @@ from kalla_core.sources.local import LocalStore
 from kalla_core.sources.marked import marked
 from kalla_core.sources.naming import naming
 from kalla_core.sources.parquet.format import ParquetFormat
+from kalla_core.sources.partitioned import PartitionedFormat
 from kalla_core.sources.protocol import (
     DEFAULT_BATCH_ROWS,
     Part,
@@ -69,6 +70,8 @@ _ENDINGS: Mapping[str, FileFormat] = {
     ".xlsm": FileFormat.XLSX,
     ".xlsx": FileFormat.XLSX,
 }
+
+_PACKED = (".gz", ".zst", ".zip")
 
 FORMATS: Mapping[FileFormat, FormatReader] = {
     FileFormat.AVRO: StreamFormat(AvroKind()),
@@ -221,7 +224,7 @@ class FileConnector:
         uri = parse_file_uri(_uri(resolved))
         file_format, files = _of_format(self._store.list(uri.location), uri, spec.format)
         source = self._file_source(spec, uri, files)
-        shape = self._formats[file_format].shape(source)
+        shape = PartitionedFormat(self._formats[file_format]).shape(source)
         return PinnedSource(
             spec=resolved,
             schema=shape.schema,
@@ -238,10 +241,16 @@ class FileConnector:
     def _file_source(
         self, spec: SourceSpec, uri: FileUri, files: tuple[StoredFile, ...]
     ) -> FileSource:
-        return FileSource(self._store, files, spec.types, merged(uri.options.written, spec.format))
+        return FileSource(
+            store=self._store,
+            files=files,
+            types=spec.types,
+            format=merged(uri.options.written, spec.format),
+            root=uri.location,
+        )
 
     def _format(self, pinned: PinnedSource) -> FormatReader:
-        return self._formats[FileFormat(pinned.detail["format"])]
+        return PartitionedFormat(self._formats[FileFormat(pinned.detail["format"])])
 
 
 def local_files(access: SourceAccess) -> FileConnector:
@@ -254,7 +263,7 @@ def _of_format(
 ) -> tuple[FileFormat, tuple[StoredFile, ...]]:
     """Return the format, and those of the files that have it."""
     if not files:
-        raise SourceNotFound("The folder is empty.")
+        raise SourceNotFound("The folder is empty, or no file is meant by its stars.")
     if uri.options.format is not None:
         return uri.options.format, files
     if said.columns:
@@ -264,7 +273,7 @@ def _of_format(
         if found := _format_of(file):
             by_format.setdefault(found, []).append(file)
     if not by_format:
-        *some, last = _ENDINGS
+        *some, last = (one for one in _ENDINGS if not one.endswith(_PACKED))
         raise InvalidUri(
             f"Nothing there ends in {', '.join(some)} or {last}; say what it is with"
             " ?format=csv or another format."

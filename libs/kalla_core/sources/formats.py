@@ -26,6 +26,7 @@ class FileSource:
         format: the recipe's `format`, and what the URI says of it.
         streamed: whether what is opened is written as it is read, so that it has no size, and can
             only be read from its start.
+        root: the address of the source, which may have stars.
         first_line: what number messages give to the first line of a file.
     """
 
@@ -35,6 +36,7 @@ class FileSource:
     format: SourceFormat = AS_USUAL
     streamed: bool = False
     first_line: int = 1
+    root: str = ""
 
     def open(self, index: int, promise: Promise = NO_PROMISE) -> pa.NativeFile:
         """Open one of the files, unchanged; see `ByteStore.open`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +13,15 @@ import pyarrow as pa
 from kalla_core.errors import SourceChanged, SourceNotFound, SourceUnavailable, SourceUnreadable
 from kalla_core.held import NotRegularError
 from kalla_core.sources.doors import check_reachable, open_reachable
+from kalla_core.sources.paths import (
+    ANY_DEPTH,
+    DEEPEST,
+    STAR,
+    fixed_start,
+    is_partition,
+    matches_name,
+    segments_of,
+)
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.store import HIDDEN, NO_PROMISE, Promise, StoredFile, is_data
 
@@ -26,6 +36,10 @@ class LocalStore:
         """Return the file at the path, or the files right in that folder (see `ByteStore`)."""
         path = Path(location).absolute()
         try:
+            if STAR in location and not path.exists():
+                base = Path(fixed_start(str(path)))
+                check_reachable(base, self._access)
+                return tuple(self._meant(base, segments_of(_kept_slash(location, path))))
             real = check_reachable(path, self._access)
             if real.is_dir():
                 return self._listed(path)
@@ -63,12 +77,34 @@ class LocalStore:
         except OSError:
             return True
 
-    def _listed(self, folder: Path) -> tuple[StoredFile, ...]:
-        files = []
+    def _meant(self, folder: Path, segments: Sequence[str], depth: int = 0) -> Iterator[StoredFile]:
+        """Yield the files below a folder that segments with stars mean."""
+        if depth > DEEPEST:
+            raise SourceUnreadable(f"`{folder}` lies too deep.", path=str(folder))
+        first, rest = segments[0], segments[1:]
+        anywhere = first == ANY_DEPTH
+        if anywhere and rest:
+            yield from self._meant(folder, rest, depth + 1)
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            if entry.name.startswith(HIDDEN) or not matches_name(entry.name, first):
+                continue
+            if check_reachable(entry, self._access).is_dir():
+                if anywhere:
+                    yield from self._meant(entry, segments, depth + 1)
+                elif rest:
+                    yield from self._meant(entry, rest, depth + 1)
+            elif not rest and is_data(entry.name):
+                yield _pinned(entry, os.stat(entry))
+
+    def _listed(self, folder: Path, depth: int = 0) -> tuple[StoredFile, ...]:
+        files: list[StoredFile] = []
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
             if entry.name.startswith(HIDDEN):
                 continue
             if check_reachable(entry, self._access).is_dir():
+                if is_partition(entry.name) and depth < DEEPEST:
+                    files += self._listed(entry, depth + 1)
+                    continue
                 raise SourceUnreadable(
                     f"`{folder}` has a folder in it, `{entry.name}`; a source is one folder of"
                     " files.",
@@ -77,6 +113,10 @@ class LocalStore:
             if is_data(entry.name):
                 files.append(_pinned(entry, os.stat(entry)))
         return tuple(files)
+
+
+def _kept_slash(location: str, path: Path) -> str:
+    return f"{path}/" if location.endswith("/") else str(path)
 
 
 def _pinned(path: Path, status: os.stat_result) -> StoredFile:

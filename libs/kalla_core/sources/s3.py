@@ -25,6 +25,14 @@ from kalla_core.s3.location import S3Location
 from kalla_core.s3.ranges import RangeReader
 from kalla_core.s3.troubles import S3Error, Trouble
 from kalla_core.sources.files import FORMATS, FileConnector
+from kalla_core.sources.paths import (
+    DEEPEST,
+    STAR,
+    fixed_start,
+    is_partition,
+    matches,
+    segments_of,
+)
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.store import HIDDEN, NO_PROMISE, Promise, StoredFile, is_data
 
@@ -40,6 +48,8 @@ class S3Store:
                 found = _object_at(where)
                 if found is not None:
                     return (_stored(where, found),)
+            if STAR in where.key:
+                return self._meant(where)
             return self._listed(where)
 
     def open(self, file: StoredFile, promise: Promise = NO_PROMISE) -> pa.NativeFile:
@@ -67,7 +77,18 @@ class S3Store:
             return True
         return pinned.version is not None and pinned.version != found.version
 
-    def _listed(self, where: S3Location) -> tuple[StoredFile, ...]:
+    def _meant(self, where: S3Location) -> tuple[StoredFile, ...]:
+        """Return the objects that a key with stars means."""
+        base, segments = fixed_start(f"/{where.key}")[1:], segments_of(f"/{where.key}")
+        found = []
+        for one in bucket(where.bucket).list(base).objects:
+            names = one.key[len(base) :].split("/")
+            hidden = any(name.startswith(HIDDEN) for name in names)
+            if not hidden and is_data(names[-1]) and names[-1] and matches(names, segments):
+                found.append(_stored(S3Location(where.bucket, one.key), one))
+        return tuple(sorted(found, key=lambda file: file.path))
+
+    def _listed(self, where: S3Location, depth: int = 0) -> tuple[StoredFile, ...]:
         folder = where.as_folder()
         listing = bucket(where.bucket).list(folder.key, "/")
         if not listing.objects and not listing.folders:
@@ -75,7 +96,9 @@ class S3Store:
                 f"There is neither an object `{where}` nor a folder `{folder}`.", path=str(where)
             )
         names = [prefix[len(folder.key) :].rstrip("/") for prefix in listing.folders]
-        if within := [name for name in names if not name.startswith(HIDDEN)]:
+        within = [name for name in names if not name.startswith(HIDDEN)]
+        said = [name for name in within if is_partition(name) and depth < DEEPEST]
+        if within := [name for name in within if name not in said]:
             raise SourceUnreadable(
                 f"`{folder}` has a folder in it, `{within[0]}`; a source is one folder of files.",
                 path=str(folder),
@@ -85,6 +108,8 @@ class S3Store:
             for one in listing.objects
             if one.key != folder.key and is_data(one.key[len(folder.key) :])
         ]
+        for name in said:
+            files += self._listed(S3Location(where.bucket, f"{folder.key}{name}/"), depth + 1)
         return tuple(sorted(files, key=lambda file: file.path))
 
 

@@ -73,6 +73,7 @@ class StreamFormat:
         """Share out the files, in order, cut where that is worth it."""
         numbered = source.format.row_number is not None
         pieces: list[tuple[Mapping[str, Any], int]] = []
+        before = 0
         total = sum(file.size_bytes for file in source.files) or 1
         for index, file in enumerate(source.files):
             if pinned.detail["rows"][index] == 0:
@@ -80,9 +81,11 @@ class StreamFormat:
             wanted = 1 if numbered else round(parts * file.size_bytes / total)
             for span in self.kind.cut(source, index, max(wanted, 1)):
                 size = file.size_bytes if span is None else span[1] - span[0]
-                pieces.append(({"file": index, "span": span}, size))
+                pieces.append(({"file": index, "span": span, "before": before}, size))
+            if numbered:
+                before += self._rows(source, pinned, index)
             source.check_unchanged(index)
-        return _shared(pieces, 1 if numbered else parts)
+        return _shared(pieces, parts)
 
     def read(
         self,
@@ -105,8 +108,20 @@ class StreamFormat:
         self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
     ) -> Iterator[pa.RecordBatch | Pruned]:
         """Read all files in order."""
-        pieces = [{"file": index, "span": None} for index in range(len(source.files))]
-        yield from self._read(source, pinned, pieces, None)
+        before = 0
+        for index in range(len(source.files)):
+            piece = {"file": index, "span": None, "before": before}
+            for batch in self._read(source, pinned, [piece], None):
+                before += batch.num_rows
+                yield batch
+
+    def _rows(self, source: FileSource, pinned: PinnedSource, index: int) -> int:
+        """Return how many rows a file has, counted where that is not known."""
+        known = pinned.detail["rows"][index]
+        if known is not None:
+            return int(known)
+        written = _written(source, pinned)
+        return sum(one.num_rows for one in self.kind.batches(source, index, written, None))
 
     def _read(
         self,
@@ -116,13 +131,12 @@ class StreamFormat:
         columns: Collection[str] | None,
     ) -> Iterator[pa.RecordBatch]:
         made = MadeColumns.of(source.format)
-        own = {made.row_number, None if made.amount is None else made.amount.name}
-        written = pa.schema([one for one in pinned.schema if one.name not in own])
+        written = _written(source, pinned)
         wanted = pinned.schema
         if columns is not None:
             wanted = pa.schema([one for one in wanted if one.name in columns])
-        before = 0
         for piece in pieces:
+            before = piece["before"]
             span = None if piece["span"] is None else (piece["span"][0], piece["span"][1])
             for batch in self.kind.batches(source, piece["file"], written, span):
                 if not batch.num_rows:
@@ -132,6 +146,13 @@ class StreamFormat:
                 typed = conformed(batch, written)
                 yield conformed(made.added(typed, wanted, numbers), wanted)
             source.check_unchanged(piece["file"])
+
+
+def _written(source: FileSource, pinned: PinnedSource) -> pa.Schema:
+    """Return the columns that are read, not made."""
+    made = MadeColumns.of(source.format)
+    own = (made.row_number, None if made.amount is None else made.amount.name)
+    return pa.schema([one for one in pinned.schema if one.name not in own])
 
 
 def _demand_columns(types: Mapping[str, str], found: pa.Schema) -> None:

@@ -124,6 +124,7 @@ class TranscribedFormat:
             format=self.transcript.as_csv(source.format),
             streamed=True,
             first_line=self.transcript.first_line,
+            root=source.root,
         )
 
     def _notes(self, source: FileSource) -> Iterator[str]:

@@ -293,5 +293,5 @@ def test_xml_that_unfolds_without_an_end_is_refused(tmp_path: Path) -> None:
     bomb = f'<!DOCTYPE x [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>{sheet}'
     path = write_xlsx(tmp_path / "book.xlsx", {"Data": bomb}, styles=STYLES)
 
-    with pytest.raises(SourceUnreadable, match="document type, which no workbook has"):
+    with pytest.raises(SourceUnreadable, match="document type, which no such file has"):
         read_rows(path)
