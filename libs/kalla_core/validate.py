@@ -18,10 +18,10 @@ from kalla_core.engine.demands import (
     fault_of,
     located,
     plan_over,
-    reconciling_faults,
     source_faults,
     without_unseen,
 )
+from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.errors import ConnectorMissing, Fault, InvalidFormat, KallaError, RecipeInvalid
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
@@ -80,7 +80,7 @@ def validate_recipe(
     faults = [fault for source in looked for fault in source.faults]
     planned, sql_faults = _plan(recipe, looked, started_at or datetime.now(UTC))
     return Validation(
-        faults=(*faults, *reconciling_faults(recipe), *sql_faults),
+        faults=(*faults, *sql_faults),
         warnings=() if planned is None else planned.warnings,
         sources={one.pinned.spec.alias: one.pinned for one in looked if one.pinned is not None},
         planned=planned,
@@ -151,9 +151,15 @@ def _plan(
     try:
         if len(pinned) < len(looked):
             names = [side.value for side in Side] + [one.spec.alias for one in looked]
-            check_statement(recipe.match_sql, names)
+            for sql in [one.sql for one in recipe.passes] or [recipe.match_sql]:
+                check_statement(sql, names)
             return None, ()
         fitting = without_unseen(recipe.match_sql, pinned, started_at)
+        if recipe.reconciles:
+            planned = plan_passes(recipe, fitting, started_at)
+            return planned.passes[0].planned, ()
         return plan_over(recipe.match_sql, fitting, started_at), ()
+    except RecipeInvalid as error:
+        return None, error.faults
     except KallaError as error:
         return None, (fault_of(error, SQL),)

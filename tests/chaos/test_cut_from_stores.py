@@ -16,7 +16,7 @@ import pytest
 from benchmarks.check import check
 from benchmarks.generate import generate
 from benchmarks.generate.dataset import Dataset
-from kalla_core.evidence.schema import FINAL_NAMES
+from kalla_core.evidence.schema import OF_EVERY_RUN
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import load_recipe
 from kalla_core.recipe.write import to_document
@@ -152,11 +152,11 @@ def test_a_run_that_is_cut_off_the_bucket_it_writes_to(
     if not cut.ends_well:
         assert "output_unavailable" in done.err
         assert took < BOUND_S
-        assert not bucket.keys() & {f"runs/1/{name}" for name in FINAL_NAMES}
+        assert not bucket.keys() & {f"runs/1/{name}" for name in OF_EVERY_RUN}
         to_s3.mend()
         again = run(recipe, output, tmp_path, to_s3, PATIENT)
         assert again.exit_code == 0, again.err
-    assert bucket.keys() == {f"runs/1/{name}" for name in FINAL_NAMES}
+    assert bucket.keys() == {f"runs/1/{name}" for name in OF_EVERY_RUN}
     assert not bucket.uploads()
 
 
@@ -266,7 +266,7 @@ def test_executors_that_are_cut_off_the_bucket_they_write_to(
         to_s3.after(MIDDLE_BYTES, lambda: cut.happens(to_s3))
         run_id = cluster.submit(recipe_of(small, overwrite=True), output)
         job = cluster.ended(run_id)
-        shown = bucket.keys() & {f"runs/1/{name}" for name in FINAL_NAMES}
+        shown = bucket.keys() & {f"runs/1/{name}" for name in OF_EVERY_RUN}
         struck = to_s3.struck.is_set()
         to_s3.mend()
         again = cluster.ended(cluster.submit(recipe_of(small, overwrite=True), output))

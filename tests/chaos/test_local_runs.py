@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.generate.dataset import Dataset
-from kalla_core.evidence.schema import FINAL_NAMES
+from kalla_core.evidence.schema import OF_EVERY_RUN
 from tests.chaos.cluster import is_true
 from tests.support.command import KALLA, clean_environment, kalla, names_below
 from tests.support.disks import Disk, small_disk
@@ -180,4 +180,4 @@ def test_a_local_run_that_is(
 
 
 def _complete() -> set[str]:
-    return {"out", *(f"out/{name}" for name in FINAL_NAMES)}
+    return {"out", *(f"out/{name}" for name in OF_EVERY_RUN)}

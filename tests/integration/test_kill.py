@@ -23,7 +23,7 @@ from benchmarks.check import check
 from benchmarks.generate import generate
 from benchmarks.generate.dataset import Dataset
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import FINAL_NAMES, METADATA
+from kalla_core.evidence.schema import METADATA, OF_EVERY_RUN
 from kalla_core.recipe.parse import load_recipe
 from tests.support.command import KALLA, clean_environment, names_below
 from tests.support.processes import children_of, ends_soon
@@ -135,7 +135,7 @@ def end(run: Run, what: str) -> None:
 def is_complete(output: Path, dataset: Dataset) -> bool:
     """Whether there is evidence, which then must be whole and true; else there is no trace."""
     if not (output / METADATA).exists():
-        assert not any(os.path.lexists(output / name) for name in FINAL_NAMES)
+        assert not any(os.path.lexists(output / name) for name in OF_EVERY_RUN)
         return False
     with read_evidence(output):
         report = check(output, dataset.truth)
@@ -147,7 +147,7 @@ def assert_the_next_run_succeeds(output: Path, dataset: Dataset) -> None:
     run_in_process(load_recipe(dataset.recipe_path), output, overwrite=True)
 
     assert is_complete(output, dataset)
-    assert names_below(output.parent) == {"out", *(f"out/{name}" for name in FINAL_NAMES)}
+    assert names_below(output.parent) == {"out", *(f"out/{name}" for name in OF_EVERY_RUN)}
 
 
 def is_killed_well(dataset: Dataset, folder: Path, moment: str, what: str) -> None:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.evidence.schema import FINAL_NAMES, MATCHED
+from kalla_core.evidence.schema import MATCHED, OF_EVERY_RUN
 from tests.support.command import kalla
 from tests.support.s3 import SECRET, TestBucket, s3_server, set_variables
 
@@ -55,7 +55,7 @@ def test_a_run_reads_from_a_bucket_and_writes_into_one(bucket: TestBucket, tmp_p
     assert done.exit_code == 0, done.err
     assert "key_not_found" in done.out
     assert {key for key in sorted(bucket.keys()) if key.startswith("runs/")} == {
-        f"runs/1/{name}" for name in FINAL_NAMES
+        f"runs/1/{name}" for name in OF_EVERY_RUN
     }
     with open_evidence(output, verify=True) as evidence:
         pairs = evidence.table(MATCHED).select(["invoice_id", "payment_id"]).to_pylist()

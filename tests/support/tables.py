@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.job import JobOutcome, JobSpec, run_job
+from kalla_core.engine.job import JobSpec, run_job
+from kalla_core.engine.job_outcome import JobOutcome
 from kalla_core.engine.progress import OnProgress, Progress
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.matching.query import Side

@@ -85,7 +85,7 @@ def _title(progress: Progress) -> str:
         case Stage.STAGING:
             return f"Reading {progress.source}" if progress.source else "Reading"
         case Stage.MATCHING:
-            return "Matching"
+            return f"Matching: {progress.source}" if progress.source else "Matching"
         case Stage.WRITING_RESULTS:
             return "Writing evidence"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich import box
@@ -14,6 +14,7 @@ from rich.text import Text
 from kalla_core.cli.findings import findings
 from kalla_core.engine.key_checks import same_key
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
+from kalla_core.evidence.reconciled import PassFigures
 from kalla_core.evidence.schema import METADATA
 from kalla_core.matching.query import Side
 from kalla_core.units import format_bytes
@@ -32,6 +33,9 @@ def show_summary(
     aliases = _aliases(metadata)
     console.print(_headline(metadata))
     console.print(_indented(_counts(metadata, aliases)))
+    if metadata.reconciliation is not None and len(metadata.reconciliation.passes) > 0:
+        console.print("What each pass did")
+        console.print(_indented(_waterfall(metadata.reconciliation.passes, aliases)))
     reasons = _reasons(metadata, output, aliases)
     if reasons.row_count:
         console.print("Why rows are unmatched")
@@ -83,6 +87,22 @@ def _counts(metadata: RunMetadata, aliases: dict[Side, str]) -> Table:
             f"{summary.unmatched:,}",
             percent(summary.matched, summary.records),
         )
+    return table
+
+
+def _waterfall(passes: Sequence[PassFigures], aliases: dict[Side, str]) -> Table:
+    table = _table(
+        "pass",
+        ">candidates",
+        ">accepted",
+        ">held",
+        ">suggested",
+        *(f">{aliases[side]} left" for side in Side),
+    )
+    for one in passes:
+        counts = (one.candidates, one.accepted, one.held, one.suggested)
+        left_over = (one.left_over[side.word] for side in Side)
+        table.add_row(one.name, *(f"{count:,}" for count in (*counts, *left_over)))
     return table
 
 

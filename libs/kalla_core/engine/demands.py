@@ -54,7 +54,6 @@ def planned_over(recipe: Recipe, pinned: Sequence[PinnedSource], started_at: dat
         for location, source in zip(places, pinned, strict=True)
         for fault in source_faults(source, location)
     ]
-    faults += reconciling_faults(recipe)
     try:
         planned = plan_over(recipe.match_sql, pinned, started_at)
     except KallaError as error:
@@ -64,17 +63,6 @@ def planned_over(recipe: Recipe, pinned: Sequence[PinnedSource], started_at: dat
     if faults:
         raise RecipeInvalid(faults)
     return planned
-
-
-def reconciling_faults(recipe: Recipe) -> Iterator[Fault]:
-    """Yield what a recipe asks for beyond the pairs of a join, which no run does."""
-    asked = {
-        "passes": bool(recipe.passes),
-        "amounts": recipe.amounts is not None,
-        "compare": bool(recipe.compared),
-    }
-    for name in (name for name, said in asked.items() if said):
-        yield Fault("not_supported", name, "Runs of this version do not do this; leave it out.")
 
 
 def located(recipe: Recipe) -> Iterator[tuple[Location, SourceSpec]]:

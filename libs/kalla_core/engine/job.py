@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -29,6 +28,7 @@ from kalla_core.engine.culprit import raise_located
 from kalla_core.engine.demands import planned_over, without_unseen
 from kalla_core.engine.disk_peak import DiskPeak
 from kalla_core.engine.failures import FailedOnValue
+from kalla_core.engine.job_outcome import Closing, JobOutcome, SideOutcome
 from kalla_core.engine.join import JoinContext
 from kalla_core.engine.key_checks import (
     check_keys,
@@ -56,7 +56,6 @@ from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.fragments.model import Hold, ScanFragment
-from kalla_core.fragments.several import Several
 from kalla_core.matching.planned import Identification, Planned, Strategy
 from kalla_core.matching.query import Side, TableShape
 from kalla_core.matching.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
@@ -89,38 +88,6 @@ class JobSpec:
     access: SourceAccess = EVERYTHING
 
 
-@dataclass(frozen=True, slots=True)
-class SideOutcome:
-    """What is known of one side at the end; see `SideSummary` of the evidence."""
-
-    records: int
-    matched: int
-    unmatched: int
-    excluded: int | None
-    keys: KeyCounts
-    several: Several
-    identity: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class JobOutcome:
-    """What a run did; its files lie in the staging folder.
-
-    Attributes:
-        joins: how many joins there were of each `Way`.
-        groups: matches that rows of matched belong to; None if they do not say to which.
-    """
-
-    sides: Mapping[Side, SideOutcome]
-    extras: Mapping[str, Mapping[str, Any]]
-    strategy: str
-    files: tuple[WrittenFile, ...]
-    durations: Mapping[str, float]
-    joins: Mapping[str, int]
-    warnings: tuple[str, ...]
-    groups: int | None = None
-
-
 def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
     """Carry out a run up to, and without, its commit.
 
@@ -128,7 +95,7 @@ def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
         KallaError: whatever went wrong; nothing under the staging folder counts then.
     """
     with ExitStack() as pins:
-        job = _Job(spec, on_progress, pins)
+        job = Job(spec, on_progress, pins)
         return job.run()
 
 
@@ -146,7 +113,7 @@ class _Clock:
 
 
 @dataclass(frozen=True)
-class _Gathered:
+class Gathered:
     """Both sides, read.
 
     Attributes:
@@ -170,7 +137,12 @@ def _hashed(
     census.add(*keying.primary_keys(side, batches))
 
 
-class _Job:
+class Job:
+    """A run of one match SQL."""
+
+    numbers_rows = False
+    """Whether rows carry their numbers, however they are cut."""
+
     def __init__(self, spec: JobSpec, on_progress: OnProgress, pins: ExitStack) -> None:
         self._spec = spec
         self._on_progress = on_progress
@@ -213,7 +185,7 @@ class _Job:
             try:
                 with DiskPeak(self._spec.spool) as disk:
                     totals = self._match(gathered, extras, sinks)
-                files = self._finish(sinks, max(0, disk.bytes - gathered.spooled_bytes))
+                files = self._close(sinks, max(0, disk.bytes - gathered.spooled_bytes))
             except BaseException:
                 sinks.abandon()
                 raise
@@ -241,7 +213,7 @@ class _Job:
                     held[alias].append(batch)
         return held
 
-    def _gather(self) -> _Gathered:
+    def _gather(self) -> Gathered:
         """Read both sides: all columns, or at first only those that the match SQL mentions."""
         spec = self._spec
         narrow = None
@@ -252,11 +224,11 @@ class _Job:
                 return self._scan(narrow, late=True)
         return self._scan(self._planned, late=False)
 
-    def _scan(self, planned: Planned, late: bool) -> _Gathered:
+    def _scan(self, planned: Planned, late: bool) -> Gathered:
         budget, keying = self._spec.budget, Keying(planned)
         plan = Plan(
             folder=self._spec.spool,
-            numbered=planned.strategy is not Strategy.COPARTITION,
+            numbered=self.numbers_rows or planned.strategy is not Strategy.COPARTITION,
             whole_bytes=budget.whole_bytes if self._spec.recipe.options.buckets is None else 0,
             run_bytes=budget.run_bytes,
             buckets=None if late else self._buckets,
@@ -289,7 +261,7 @@ class _Job:
             store.abandon()
             raise
         spooled = sum(store.spool(side).stored_bytes for side in Side)
-        return _Gathered(planned, keying, store, census, tally, scanned, late, spooled)
+        return Gathered(planned, keying, store, census, tally, scanned, late, spooled)
 
     def _cut(self) -> list[ScanFragment]:
         """Cut both sides; their parts take turns, so that both are read at the same time."""
@@ -327,7 +299,7 @@ class _Job:
 
     def _match(
         self,
-        gathered: _Gathered,
+        gathered: Gathered,
         extras: Mapping[str, list[pa.RecordBatch]],
         sinks: EvidenceSinks,
     ) -> MatchingTotals:
@@ -356,7 +328,7 @@ class _Job:
             return LateJoin(context, store, self._sources, self._fragments).run()
         return run_matching(context, store, gathered.keying, budget)
 
-    def _finish(self, sinks: EvidenceSinks, spilled_bytes: int) -> tuple[WrittenFile, ...]:
+    def _close(self, sinks: Closing, spilled_bytes: int) -> tuple[WrittenFile, ...]:
         matched = sinks.matched_rows
         self._on_progress(Progress(Stage.WRITING_RESULTS, matched_rows=matched))
         files = sinks.close()
@@ -375,6 +347,9 @@ class _Job:
         for source in (*self._sources.values(), *self._extras.values()):
             source.connector.verify(source.pinned)
 
+    def _excluded_rows(self, scanned: list[Scanned]) -> Mapping[Side, int | None]:
+        return {side: _excluded([one for one in scanned if one.side is side]) for side in Side}
+
     def _outcome(
         self,
         scanned: list[Scanned],
@@ -391,12 +366,13 @@ class _Job:
                 for side in Side
             )
         )
+        excluded = self._excluded_rows(scanned)
         sides = {
             side: SideOutcome(
                 records=rows[side],
                 matched=totals.matched[side],
                 unmatched=unmatched[side],
-                excluded=_excluded([part for part in scanned if part.side is side]),
+                excluded=excluded[side],
                 keys=counts[side],
                 several=totals.several[side],
                 identity=self._sources[side].pinned.identity,

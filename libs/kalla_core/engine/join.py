@@ -116,22 +116,32 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
         TooManyPairs: there are more than the run may have.
         OutOfMemory: an operator needs more than its share.
     """
-    frame = _frame(context, left, right)
     if context.groups is GroupForm.MEMBERS:
-        yield from _match_groups(context, frame, left, right)
+        yield from _match_groups(context, _frame(context, left, right), left, right)
         return
-    for batch, pairs in stream_pairs(frame):
-        context.stop.check()
-        _bounded(context, len(pairs), left, right)
-        at_left, at_right = left.positions(pairs.left), right.positions(pairs.right)
-        output = rows_of(batch, pairs.result_row)
+    for output, at_left, at_right in pairs_of(context, left, right):
         context.sinks.matched(
             output,
-            _keys(context.planned, output, left, at_left),
-            _keys(context.planned, output, right, at_right),
+            primary_keys(context.planned, output, left, at_left),
+            primary_keys(context.planned, output, right, at_right),
         )
-        context.progress.add(matched=len(pairs))
+        context.progress.add(matched=len(at_left))
         yield at_left, at_right
+
+
+def pairs_of(
+    context: JoinContext, left: Rows, right: Rows
+) -> Iterator[tuple[pa.RecordBatch, Ints, Ints]]:
+    """Yield the pairs among these rows: the output of the match SQL, and where their rows are.
+
+    Raises:
+        InvalidSql, TooManyPairs, OutOfMemory: as `match` does.
+    """
+    for batch, pairs in stream_pairs(_frame(context, left, right)):
+        context.stop.check()
+        _bounded(context, len(pairs), left, right)
+        output = rows_of(batch, pairs.result_row)
+        yield output, left.positions(pairs.left), right.positions(pairs.right)
 
 
 def _match_groups(
@@ -160,7 +170,7 @@ def _bounded(context: JoinContext, pairs: int, left: Rows, right: Rows) -> None:
         raise too_many(context.bound.most, context.bound.rows, worst) from None
 
 
-def _keys(planned: Planned, output: pa.RecordBatch, rows: Rows, at: Ints) -> list[pa.Array]:
+def primary_keys(planned: Planned, output: pa.RecordBatch, rows: Rows, at: Ints) -> list[pa.Array]:
     """Return the primary keys of rows: out of the result if they are in it, else looked up."""
     places = planned.output_keys.get(rows.side)
     return rows.keys(at) if places is None else [output.column(place) for place in places]

@@ -18,7 +18,8 @@ from pathlib import Path
 from kalla_core.engine import messages
 from kalla_core.engine.budget import MIB, budget
 from kalla_core.engine.children import RUN, Limits, private_bytes, running
-from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
+from kalla_core.engine.job import JobSpec
+from kalla_core.engine.job_outcome import JobOutcome, SideOutcome
 from kalla_core.engine.progress import OnProgress
 from kalla_core.engine.spawned import Start, environment_within
 from kalla_core.errors import Crashed, InvalidSetting
@@ -179,6 +180,7 @@ def run_metadata(request: RunRequest, started_at: datetime, outcome: JobOutcome)
         versions=_versions(),
         extras=outcome.extras,
         warnings=outcome.warnings,
+        reconciliation=outcome.reconciliation,
     )
 
 

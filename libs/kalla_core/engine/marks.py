@@ -25,7 +25,7 @@ class GlobalMarks:
     """
 
     def __init__(self, part_rows: Sequence[int]) -> None:
-        self._starts = np.concatenate([[0], np.cumsum(part_rows, dtype=np.int64)])
+        self._starts = part_starts(part_rows)
         self._uses = Uses(int(self._starts[-1]))
         self._lock = threading.Lock()
 
@@ -34,6 +34,11 @@ class GlobalMarks:
         at = self._dense(numbers)
         with self._lock:  # who sees a row for the second time must know of the first
             self._uses.add(at)
+
+    def set_places(self, places: Ints) -> None:
+        """Mark rows that are in a pair, given where they are when all are counted through."""
+        with self._lock:
+            self._uses.add(places)
 
     def of(self, rows: Rows) -> Bools:
         """Return which of these rows, which carry their numbers, are in a pair."""
@@ -68,8 +73,19 @@ class GlobalMarks:
         return self._dense(rows.ids)
 
     def _dense(self, numbers: IdArray) -> Ints:
-        parts = (numbers >> np.uint64(PART_SHIFT)).view(np.int64)
-        return self._starts[parts] + (numbers & _PLACE).view(np.int64)
+        return dense(self._starts, numbers)
+
+
+def part_starts(part_rows: Sequence[int]) -> Ints:
+    """Return where the rows of each part begin when all are counted through, and where they end."""
+    return np.concatenate([[0], np.cumsum(part_rows, dtype=np.int64)]).astype(np.int64)
+
+
+def dense(starts: Ints, numbers: IdArray) -> Ints:
+    """Return the places of rows, counted through, by their numbers in the whole source."""
+    parts = (numbers >> np.uint64(PART_SHIFT)).view(np.int64)
+    places: Ints = starts[parts] + (numbers & _PLACE).view(np.int64)
+    return places
 
 
 def _unpacked(flags: bytes, count: int) -> Bools:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kalla_core.engine.budget import budget
 from kalla_core.engine.census import KeyCounts
-from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
+from kalla_core.engine.job import JobSpec
+from kalla_core.engine.job_outcome import JobOutcome, SideOutcome
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.error_json import error as error
 from kalla_core.error_json import error_json as error_json
 from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.evidence.reconciled import Reconciliation, from_fields, to_fields
 from kalla_core.fragments.several import Several
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import parse_recipe
@@ -51,7 +53,9 @@ def spec(document: Mapping[str, Any]) -> JobSpec:
 
 def outcome_json(outcome: JobOutcome) -> Json:
     """Return what a run did as JSON."""
-    return asdict(outcome)
+    found = outcome.reconciliation
+    told = None if found is None else to_fields(found)
+    return {**asdict(replace(outcome, reconciliation=None)), "reconciliation": told}
 
 
 def outcome(document: Mapping[str, Any]) -> JobOutcome:
@@ -74,7 +78,12 @@ def outcome(document: Mapping[str, Any]) -> JobOutcome:
         joins=document["joins"],
         warnings=tuple(document["warnings"]),
         groups=document["groups"],
+        reconciliation=_reconciliation(document["reconciliation"]),
     )
+
+
+def _reconciliation(document: Mapping[str, Any] | None) -> Reconciliation | None:
+    return None if document is None else from_fields(document)
 
 
 def progress_json(progress: Progress) -> Json:

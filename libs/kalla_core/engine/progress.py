@@ -21,7 +21,8 @@ class Progress:
     """One report; totals are None while nobody knows them.
 
     Attributes:
-        source: alias of the source that is being read, in `staging`.
+        source: alias of the source that is being read, in `staging`; name of the pass that looks
+            for matches, in `matching`, None of a plain join.
         rows_done: source rows read (`staging`), or rows of both sides joined (`matching`).
         matched_rows: rows of matched so far.
         spooled_rows, spooled_bytes: that this source left in the spool, in `staging`.

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,13 +21,14 @@ import pyarrow as pa
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.join import JoinContext, window
 from kalla_core.engine.keying import Keying
-from kalla_core.engine.marks import GlobalMarks
+from kalla_core.engine.marks import GlobalMarks, dense, part_starts
 from kalla_core.engine.pieces import Narrow, pieces_of
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools, IdArray, Ints, Rows, one_chunk, without_ids
 from kalla_core.engine.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.engine.store import Store
 from kalla_core.engine.tasks import run_all
+from kalla_core.engine.verdicts import Told
 from kalla_core.errors import EngineFailure
 from kalla_core.evidence.build import Reasons
 from kalla_core.fragments.cut import bucket_count, coalesce
@@ -56,6 +58,10 @@ class Said:
         Args:
             ids: the rows' numbers in the whole source.
         """
+        return self.told(side, buckets, ids).reasons
+
+    def told(self, side: Side, buckets: Sequence[int], ids: IdArray) -> Told:
+        """Return the same, with how near the rows came to a match."""
         wanted = np.sort(ids)
         short = np.full(len(wanted), np.iinfo(np.int64).max)
         for batch in self.spools[side].read(buckets):
@@ -68,7 +74,9 @@ class Said:
             raise EngineFailure("Rows that are in no pair were not judged by any rule.")
         order = np.argsort(nearest.column(ROW).to_numpy())
         at = pa.array(order[np.searchsorted(wanted, ids)])
-        return Reasons(*(one_chunk(nearest.column(name).take(at)) for name in _TOLD))
+        told = nearest.take(at)
+        reasons = Reasons(*(one_chunk(told.column(name)) for name in _TOLD))
+        return Told(reasons, told.column("short").to_numpy())
 
 
 class Recalled:
@@ -99,12 +107,17 @@ class Scattered:
 
     Attributes:
         marks: which rows are in a pair.
+        folder: for what is said; the store's by default.
+        homes: of all rows, counted through, the buckets of the store that they lie in; needed
+            where the match SQL does not read what the store was cut by.
     """
 
     context: JoinContext
     store: Store
     budget: Budget
     marks: Mapping[Side, GlobalMarks]
+    folder: Path | None = None
+    homes: Mapping[Side, Ints] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
@@ -127,7 +140,7 @@ class Scattered:
         self, stack: ExitStack, name: str, side: Side, schema: pa.Schema, buckets: int
     ) -> SpoolWriter:
         """Return the writer of a file that is there until the stack is left."""
-        path = self.store.plan.folder / f"{name}-{side.word}.spool"
+        path = (self.folder or self.store.plan.folder) / f"{name}-{side.word}.spool"
         writer = SpoolWriter(path, schema, buckets, self.budget.run_bytes).open()
         stack.callback(writer.discard)
         return writer
@@ -178,6 +191,13 @@ class Scattered:
                 if unmatched.any():
                     self._tell(piece, others, rules, unmatched, writers[side])
 
+    def _homes(self, piece: Rows) -> Ints:
+        if self.homes is None:
+            return self.store.bucket_of(piece.side, piece.batches, self.store.buckets)
+        starts = part_starts(self.store.part_rows(piece.side))
+        homes: Ints = self.homes[piece.side][dense(starts, _ids(piece))]
+        return homes
+
     def _tell(
         self,
         piece: Rows,
@@ -192,7 +212,7 @@ class Scattered:
         explainer = Explainer(self.context.planned, left, right, rules=rules)
         explainer.judge(side, unmatched)
         ids = _ids(piece)[unmatched]
-        homes = self.store.bucket_of(side, piece.batches, self.store.buckets)[unmatched]
+        homes = self._homes(piece)[unmatched]
         for start in range(0, len(ids), _AT_ONCE_ROWS):
             end = min(start + _AT_ONCE_ROWS, len(ids))
             told = explainer.told(side, start, end - start)

@@ -266,6 +266,13 @@ class RuleJudge:
         return pc.binary_join_element_wise(said, extra, ""), closest
 
 
+def fulfils(told: Told) -> Bools:
+    """Return of which rows the candidate told of fulfils all that the rule is seen to ask."""
+    short = told.short // _PLACES
+    found: Bools = (short == _FAILED * _STEP) | (short == _CHOSEN_NOT * _STEP)
+    return found
+
+
 def no_key(planned: Planned, count: int) -> Told:
     """Return what is said of rows where no rule has a key."""
     reasons = Reasons(

@@ -23,6 +23,7 @@ operator's (the system failed, exit code 3).
     │   ├── SourceUnreadable         source_unreadable     the data is not what it should be
     │   ├── DuplicateKeys            duplicate_keys        a key that must be unique is not
     │   ├── TooManyPairs             too_many_pairs        a key matches far too often
+    │   ├── CardinalityViolated      cardinality_violated  a row has more partners than it may
     │   ├── OutputExists             output_exists
     │   ├── OutputInUse              output_in_use
     │   ├── OutputNotWritable        output_not_writable
@@ -94,6 +95,7 @@ from kalla_core.errors.system import (
 )
 from kalla_core.errors.user import (
     Cancelled,
+    CardinalityViolated,
     ConnectorMissing,
     DuplicateKeys,
     EvidenceGone,
@@ -129,6 +131,7 @@ __all__ = [
     "MOST_FAULTS",
     "AccountingFailed",
     "Cancelled",
+    "CardinalityViolated",
     "ConnectorMissing",
     "CoordinatorUnavailable",
     "Crashed",

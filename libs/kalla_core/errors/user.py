@@ -102,6 +102,12 @@ class TooManyPairs(UserError):
     code = "too_many_pairs"
 
 
+class CardinalityViolated(UserError):
+    """A row of a pass that takes all its candidates has more partners than it may."""
+
+    code = "cardinality_violated"
+
+
 class OutputExists(UserError):
     """The output folder holds complete evidence of another run."""
 

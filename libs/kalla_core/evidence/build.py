@@ -16,7 +16,7 @@ from kalla_core.evidence.schema import (
     MatchedLayout,
     UnmatchedLayout,
 )
-from kalla_core.evidence.stored import Column, store
+from kalla_core.evidence.stored import Column, store, stored_type
 
 _ATTEMPTED_RULES = f'["{MATCH_RULE}"]'
 
@@ -94,24 +94,82 @@ class MatchedRows:
             match_ids(left_text.combine_chunks(), right_text.combine_chunks()),
             left_text,
             right_text,
-            self._given_or(output, self.layout.rule_name, "rule_name", MATCH_RULE, rows.num_rows),
-            self._given_or(output, self.layout.confidence, "confidence", 1.0, rows.num_rows),
+            _said_or(output, self.layout.rule_name, "rule_name", MATCH_RULE, rows.num_rows),
+            _said_or(output, self.layout.confidence, "confidence", 1.0, rows.num_rows),
             _constant("matched_at", self.matched_at, rows.num_rows),
             *groups,
         ]
         return _table(self.layout.schema, ours, [output[place] for place in self.layout.columns])
 
-    def _given_or(
-        self, output: Sequence[Column], place: int | None, name: str, default: object, rows: int
-    ) -> Column:
-        if place is None:
-            return _constant(name, default, rows)
-        # A decimal may have more digits than a float: the nearest float is what is wanted.
-        return output[place].cast(MATCHED_FIELDS.field(name).type, safe=False)
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs of one pass as they are written, arrays of one length.
+
+    Attributes:
+        output: the columns of the pass's SQL, by position.
+        rule_name, confidence: of each, where the SQL does not say so.
+        ours: `match_group`, `match_note` and what else stands behind them, in the order of the
+            fields.
+    """
+
+    output: Sequence[Column]
+    ids: pa.Array
+    left_key: pa.Array
+    right_key: pa.Array
+    rule_name: str
+    confidence: float
+    ours: Sequence[Column]
+
+
+def pass_table(
+    schema: pa.Schema, layout: MatchedLayout, pairs: Pairs, matched_at: datetime
+) -> pa.Table:
+    """Return pairs of one pass as rows of an output that several passes fill.
+
+    Args:
+        schema: of the output; what the pass has no column for is null.
+        layout: of the pass.
+    """
+    count = len(pairs.ids)
+    named = {
+        "match_id": pairs.ids,
+        "left_key": pairs.left_key,
+        "right_key": pairs.right_key,
+        "rule_name": _said_or(pairs.output, layout.rule_name, "rule_name", pairs.rule_name, count),
+        "confidence": _said_or(
+            pairs.output, layout.confidence, "confidence", pairs.confidence, count
+        ),
+        "matched_at": _constant("matched_at", matched_at, count),
+    }
+    first = len(MATCHED_FIELDS)
+    given = list(zip(schema.names[first:], pairs.ours, strict=False))
+    theirs = layout.schema.names[len(layout.schema) - len(layout.columns) :]
+    columns = named | dict(given)
+    columns |= {
+        name: pairs.output[place] for name, place in zip(theirs, layout.columns, strict=True)
+    }
+    arrays = [
+        _stored_as(columns[field.name], field.type)
+        if field.name in columns
+        else pa.nulls(count, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _stored_as(column: Column, kind: pa.DataType) -> Column:
+    """Return a column of one pass as the type that all passes share."""
+    kept = store(column, stored_type(column.type))
+    return kept if kept.type == kind else kept.cast(kind)
 
 
 def unmatched_batch(
-    layout: UnmatchedLayout, rows: pa.RecordBatch, key: Sequence[pa.Array], reasons: Reasons
+    layout: UnmatchedLayout,
+    rows: pa.RecordBatch,
+    key: Sequence[pa.Array],
+    reasons: Reasons,
+    attempted: str = _ATTEMPTED_RULES,
 ) -> pa.RecordBatch:
     """Return rows of an unmatched output, with the layout's schema.
 
@@ -120,6 +178,7 @@ def unmatched_batch(
         rows: all columns of the source, by position; further ones (hidden columns) are left out.
         key: the columns of the primary key, per row.
         reasons: why, per row.
+        attempted: JSON array of the rules that the rows were tried by.
 
     Raises:
         TypesNotComparable: a key column has no text.
@@ -129,11 +188,20 @@ def unmatched_batch(
         reasons.rejection_reason,
         reasons.reason_detail,
         reasons.closest_candidate,
-        pa.repeat(_ATTEMPTED_RULES, rows.num_rows),
+        pa.repeat(attempted, rows.num_rows),
     ]
     count = len(layout.schema) - len(UNMATCHED_FIELDS)
     whole = _table(layout.schema, ours, rows.columns[:count])
     return pa.record_batch([column.chunk(0) for column in whole.columns], schema=whole.schema)
+
+
+def _said_or(
+    output: Sequence[Column], place: int | None, name: str, default: object, rows: int
+) -> Column:
+    if place is None:
+        return _constant(name, default, rows)
+    # A decimal may have more digits than a float: the nearest float is what is wanted.
+    return output[place].cast(MATCHED_FIELDS.field(name).type, safe=False)
 
 
 def _constant(name: str, value: object, rows: int) -> pa.Array:

@@ -24,7 +24,7 @@ from kalla_core.evidence.interrupts import uninterrupted
 from kalla_core.evidence.lock import FolderLock
 from kalla_core.evidence.metadata import RunMetadata, run_of, to_text
 from kalla_core.evidence.publish import INSIDE, clear, publish, recover
-from kalla_core.evidence.schema import FINAL_NAMES, METADATA
+from kalla_core.evidence.schema import FINAL_NAMES, METADATA, check_outputs
 from kalla_core.s3.multipart import PendingUpload
 
 _TRIES = 10
@@ -227,9 +227,7 @@ class OutputFolder:
 
     def _check(self, metadata: RunMetadata) -> None:
         """Demand that what is staged is what the metadata lists, to the file and the byte."""
-        outputs = {name for name in FINAL_NAMES if name != METADATA}
-        if {file.name.partition("/")[0] for file in metadata.files} != outputs:
-            raise ValueError(f"to be committed are {metadata.files}, and not all of {outputs}")
+        check_outputs(file.name for file in metadata.files)
         wanted = {file.name: file.bytes for file in metadata.files}
         staged = sizes_below(self.staging)
         if staged != wanted:

@@ -28,7 +28,7 @@ from pathlib import Path
 from kalla_core.evidence.disk import sync_folder
 from kalla_core.evidence.exchange import exchange
 from kalla_core.evidence.lock import LOCK
-from kalla_core.evidence.schema import FINAL_NAMES, METADATA
+from kalla_core.evidence.schema import FINAL_NAMES, METADATA, SOMETIMES
 
 INSIDE = ".kalla"
 """Folder in an output for what is under way there."""
@@ -43,7 +43,7 @@ def publish(staged: Path, output: Path) -> None:
     """Put the files of `staged` in the place of the evidence in `output`, if there is any.
 
     Args:
-        staged: folder with all of `FINAL_NAMES`, durable, on the output's file system. What is
+        staged: folder with all of the evidence, durable, on the output's file system. What is
             under this name afterwards is older evidence, to be removed.
         output: folder; may be missing.
     """
@@ -232,6 +232,9 @@ def _move_in_order(inside: Path, output: Path) -> None:
     staged = inside / (inside / _JOURNAL).read_text()
     if (staged / METADATA).exists():
         _remove(output / METADATA)
+    if (staged / FINAL_NAMES[0]).exists():  # nothing has been moved yet
+        for name in SOMETIMES:
+            _remove(output / name)
     for name in FINAL_NAMES:
         if os.path.lexists(staged / name):
             _remove(output / name)

@@ -7,7 +7,7 @@ given away; whatever clashes with them, or with another column, is renamed; the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -19,10 +19,30 @@ from kalla_core.matching.query import Side
 
 MATCHED = "matched.parquet"
 UNMATCHED = {Side.LEFT: "unmatched_left.parquet", Side.RIGHT: "unmatched_right.parquet"}
+SUGGESTED = "suggested.parquet"
+AMBIGUOUS = "ambiguous.parquet"
 METADATA = "metadata.json"
 
-FINAL_NAMES = (MATCHED, *UNMATCHED.values(), METADATA)
-"""Everything that evidence consists of; what makes it complete comes last."""
+ALWAYS = (MATCHED, *UNMATCHED.values())
+SOMETIMES = (SUGGESTED, AMBIGUOUS)
+"""Outputs of recipes that can fill them."""
+
+OF_EVERY_RUN = (*ALWAYS, METADATA)
+
+FINAL_NAMES = (*ALWAYS, *SOMETIMES, METADATA)
+"""Everything that evidence may consist of; what makes it complete comes last."""
+
+
+def check_outputs(names: Iterable[str]) -> None:
+    """Demand that files, by their names below the output folder, are whole evidence.
+
+    Raises:
+        ValueError: an output is missing, or there is one that evidence does not have.
+    """
+    found = {name.partition("/")[0] for name in names}
+    if not set(ALWAYS) <= found <= {*ALWAYS, *SOMETIMES}:
+        raise ValueError(f"to be committed are {sorted(found)}, which is not what evidence has")
+
 
 MATCH_RULE = "match_sql"
 """`rule_name` of a match, unless the SQL says otherwise; the one attempted rule of the others."""
@@ -39,6 +59,14 @@ MATCHED_FIELDS = pa.schema(
 )
 GROUP_FIELD = pa.field("match_group", pa.string())
 """Stands behind `MATCHED_FIELDS` where the recipe asks for it."""
+
+NOTE_FIELD = pa.field("match_note", pa.string())
+DIFFERENCES_FIELD = pa.field(
+    "differences",
+    pa.list_(pa.struct([("column", pa.string()), ("left", pa.string()), ("right", pa.string())])),
+)
+TIE_FIELD = pa.field("tie", pa.string())
+"""Of ambiguous only: which tie a pair is of."""
 
 UNMATCHED_FIELDS = pa.schema(
     [
@@ -79,7 +107,11 @@ class UnmatchedLayout:
 
 
 def matched_layout(
-    columns: pa.Schema, sides: Sequence[Side | None] | None = None, *, grouped: bool = False
+    columns: pa.Schema,
+    sides: Sequence[Side | None] | None = None,
+    *,
+    grouped: bool = False,
+    beside: Sequence[pa.Field] = (),
 ) -> MatchedLayout:
     """Return the layout of `matched` for the output columns of a match SQL, hidden ones left out.
 
@@ -89,6 +121,8 @@ def matched_layout(
             between `_left` / `_right` and a number where names clash.
         grouped: rows say which match they belong to.
 
+        beside: further fields of ours, behind `GROUP_FIELD`.
+
     Raises:
         InvalidSql: a column has a type that Parquet cannot hold or, being named rule_name or
             confidence, one that those fields cannot hold.
@@ -97,7 +131,7 @@ def matched_layout(
     confidence = _position(columns, "confidence", _is_number, "a number")
     kept = tuple(i for i in range(len(columns)) if i not in (rule_name, confidence))
     origins = [None if sides is None else sides[i] for i in kept]
-    ours = [*MATCHED_FIELDS, GROUP_FIELD] if grouped else list(MATCHED_FIELDS)
+    ours = [*MATCHED_FIELDS, *((GROUP_FIELD,) if grouped else ()), *beside]
     taken = [field.name for field in ours]
     names = _free_names([columns.field(i).name for i in kept], origins, taken)
     fields = [
@@ -106,6 +140,74 @@ def matched_layout(
     ]
     return MatchedLayout(
         pa.schema([*ours, *fields]), kept, len(columns), rule_name, confidence, grouped
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UnitedLayout:
+    """The columns of matched where several passes fill it, each with columns of its own.
+
+    Attributes:
+        ours: fields that each row has, in order.
+        theirs: the columns of all passes, by name; null in rows of passes without them.
+    """
+
+    ours: pa.Schema
+    theirs: pa.Schema
+
+    @staticmethod
+    def of_pass(
+        columns: pa.Schema, sides: Sequence[Side | None], *, compares: bool
+    ) -> MatchedLayout:
+        """Return the layout of one pass; see `matched_layout`."""
+        beside = [NOTE_FIELD, *((DIFFERENCES_FIELD,) if compares else ()), TIE_FIELD]
+        return matched_layout(columns, sides, grouped=True, beside=beside)
+
+    @property
+    def matched(self) -> pa.Schema:
+        """Of matched and of suggested."""
+        kept = [field for field in self.ours if field.name != TIE_FIELD.name]
+        return pa.schema([*kept, *self.theirs])
+
+    @property
+    def ambiguous(self) -> pa.Schema:
+        """Of ambiguous."""
+        return pa.schema([*self.ours, *self.theirs])
+
+
+def united_layout(layouts: Sequence[MatchedLayout]) -> UnitedLayout:
+    """Return the columns of several passes together.
+
+    Raises:
+        InvalidSql: columns of one name have types that do not go together.
+    """
+    first = layouts[0].schema
+    count = len(first) - len(layouts[0].columns)
+    theirs: dict[str, pa.Field] = {}
+    for layout in layouts:
+        for field in list(layout.schema)[count:]:
+            known = theirs.setdefault(field.name, field)
+            theirs[field.name] = pa.field(field.name, _common(known, field))
+    return UnitedLayout(pa.schema(list(first)[:count]), pa.schema(theirs.values()))
+
+
+def _common(one: pa.Field, other: pa.Field) -> pa.DataType:
+    if one.type == other.type:
+        return one.type
+    try:
+        both = [pa.schema([pa.field("c", field.type)]) for field in (one, other)]
+        return pa.unify_schemas(both, promote_options="permissive").field(0).type
+    except pa.ArrowInvalid as error:
+        raise _apart(one, other) from error
+    except pa.ArrowTypeError as error:
+        raise _apart(one, other) from error
+
+
+def _apart(one: pa.Field, other: pa.Field) -> InvalidSql:
+    return InvalidSql(
+        f"The column {one.name} is {one.type} in one pass and {other.type} in another; cast one "
+        "of them, or give it another name.",
+        column_name=one.name,
     )
 
 

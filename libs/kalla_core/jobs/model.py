@@ -32,7 +32,7 @@ class StageProgress:
 
     Attributes:
         stage: `staging`, `matching` or `writing_results`.
-        source: in `staging`, the alias of the source that is read.
+        source: in `staging`, the alias of the source that is read; in `matching`, the pass.
         rows_total, bytes_total: None while nobody knows.
     """
 

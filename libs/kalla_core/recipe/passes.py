@@ -149,6 +149,19 @@ class SubsetSumPass:
     accept: Accept = Accept.AUTO
     confidence: float = 1.0
 
+    @property
+    def sql(self) -> str:
+        """A match SQL of the rows that lie in one block: what groups are made of."""
+        equal = " AND ".join(f"l.{_quoted(a)} = r.{_quoted(b)}" for a, b in self.block)
+        days = self.days
+        within = (
+            ""
+            if days is None
+            else f" AND days_between(l.{_quoted(days.left)}, r.{_quoted(days.right)})"
+            f" BETWEEN {days.least} AND {days.most}"
+        )
+        return f"SELECT 1 AS block FROM left_src l JOIN right_src r ON {equal}{within}"  # noqa: S608
+
 
 Pass = SqlPass | SubsetSumPass
 
@@ -173,3 +186,7 @@ class Compared:
 
 UNNAMED = "match_sql"
 """The name of the one pass of a recipe that lists none."""
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -237,7 +237,8 @@ class Rules(TypedDict):
 def rules_of(document: ReconcilingDocument) -> Rules:
     """Return what a document without faults says of matching."""
     passes = passes_of(document)
-    first = next((one.sql for one in passes if isinstance(one, SqlPass)), "")
+    by_sql = [one.sql for one in passes if isinstance(one, SqlPass)]
+    first = next(iter((*by_sql, *(one.sql for one in passes))), "")
     return Rules(
         match_sql=document.match_sql or first,
         passes=passes,

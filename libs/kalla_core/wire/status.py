@@ -70,6 +70,7 @@ STATUSES: Mapping[str, Statuses] = {
     "invalid_format": _INVALID,
     "invalid_setting": _INVALID,
     "too_many_pairs": _INVALID,
+    "cardinality_violated": _INVALID,
     "connector_missing": _INVALID,
     "source_not_found": _INVALID,
     "source_unreadable": _INVALID,

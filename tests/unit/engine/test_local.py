@@ -17,7 +17,7 @@ from kalla_core.engine.local import RunRequest, run_local
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.errors import DeadlineExceeded, InvalidSetting, OutputExists, SourceNotFound
 from kalla_core.evidence.metadata import to_json
-from kalla_core.evidence.schema import FINAL_NAMES
+from kalla_core.evidence.schema import OF_EVERY_RUN
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
 from tests.support.processes import children_of
@@ -55,7 +55,7 @@ def test_a_run_leaves_evidence_and_says_what_is_in_its_metadata(
     assert written == json.loads(json.dumps(to_json(metadata)))
     assert metadata.matched_count == 2
     assert list(dict.fromkeys(stages)) == list(Stage)
-    assert books.names() - before == {"out", *(f"out/{name}" for name in FINAL_NAMES)}
+    assert books.names() - before == {"out", *(f"out/{name}" for name in OF_EVERY_RUN)}
     assert strays() == set()
 
 

@@ -16,7 +16,8 @@ from kalla_core import errors
 from kalla_core.engine import messages
 from kalla_core.engine.budget import SMALLEST_LIMIT, budget
 from kalla_core.engine.census import KeyCounts
-from kalla_core.engine.job import JobOutcome, JobSpec, SideOutcome
+from kalla_core.engine.job import JobSpec
+from kalla_core.engine.job_outcome import JobOutcome, SideOutcome
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.errors import EngineFailure, Fault, InvalidSql, KallaError, RecipeInvalid
 from kalla_core.evidence.metadata import WrittenFile

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from kalla_core.errors import InvalidUri, OutOfDisk, OutputExists, OutputInUse, 
 from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata, WrittenFile
 from kalla_core.evidence.output import claim_output
+from kalla_core.evidence.publish import INSIDE, in_order
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import FINAL_NAMES, MATCHED, METADATA
+from kalla_core.evidence.schema import FINAL_NAMES, MATCHED, METADATA, OF_EVERY_RUN, SOMETIMES
 from tests.support.evidence import commit_evidence, metadata
 
 NOBODY = 65534
@@ -67,7 +69,7 @@ def fail_halfway(output: Path) -> None:
 
 def staged(folder: OutputFolder) -> RunMetadata:
     files = []
-    for name in FINAL_NAMES:
+    for name in OF_EVERY_RUN:
         if name != METADATA:
             (folder.staging / name).write_text("rows")
             files.append(WrittenFile(name, 0, 4, ""))
@@ -88,7 +90,7 @@ def largest_file(size: int) -> Iterator[None]:
 def test_committed_evidence_is_there_with_nothing_beside_it(tmp_path: Path) -> None:
     commit(tmp_path / "a" / "out", "run-1")
 
-    assert names_below(tmp_path) == ["a", "a/out", *sorted(f"a/out/{n}" for n in FINAL_NAMES)]
+    assert names_below(tmp_path) == ["a", "a/out", *sorted(f"a/out/{n}" for n in OF_EVERY_RUN)]
 
 
 def test_until_the_commit_nothing_shows(tmp_path: Path) -> None:
@@ -144,7 +146,7 @@ def test_overwriting_replaces_evidence_and_keeps_other_files(tmp_path: Path) -> 
     with read_evidence(tmp_path / "out") as evidence:
         assert evidence.metadata.run_id == "run-2"
     kept = {"note.txt", "reports", "reports/q1.txt"}
-    assert set(names_below(tmp_path / "out")) == {*FINAL_NAMES, *kept}
+    assert set(names_below(tmp_path / "out")) == {*OF_EVERY_RUN, *kept}
 
 
 @pytest.mark.parametrize("name", FINAL_NAMES)
@@ -302,7 +304,7 @@ def test_a_folder_in_a_closed_one_is_filled_from_within(open_folder: Path) -> No
 
     with read_evidence(output) as evidence:
         assert evidence.metadata.run_id == "run-2"
-    assert names_below(open_folder / "closed") == ["out", *sorted(f"out/{n}" for n in FINAL_NAMES)]
+    assert names_below(open_folder / "closed") == ["out", *sorted(f"out/{n}" for n in OF_EVERY_RUN)]
 
 
 def test_a_folder_keeps_its_owner_and_its_rights(tmp_path: Path) -> None:
@@ -327,7 +329,7 @@ def test_who_stands_in_the_folder_still_stands_in_it(
     commit(Path(), "run-1")
     commit(Path(), "run-2", overwrite=True)
 
-    assert sorted(os.listdir()) == sorted(FINAL_NAMES)
+    assert sorted(os.listdir()) == sorted(OF_EVERY_RUN)
 
 
 def test_a_disk_that_is_full_at_the_commit_leaves_what_was_there(tmp_path: Path) -> None:
@@ -370,7 +372,7 @@ def test_a_name_too_long_to_work_beside_is_worked_in(tmp_path: Path) -> None:
 
     commit(output, "run-1")
 
-    assert sorted(os.listdir(output)) == sorted(FINAL_NAMES)
+    assert sorted(os.listdir(output)) == sorted(OF_EVERY_RUN)
     assert os.listdir(tmp_path) == [output.name]
 
 
@@ -402,3 +404,35 @@ def test_an_address_of_something_else_is_not_taken_for_a_folder(output: str) -> 
         claim_output(output, "run-1")
 
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("way", ["exchanged", "by_links", "in_order"])
+def test_outputs_that_newer_evidence_does_not_have_are_gone(tmp_path: Path, way: str) -> None:
+    output = tmp_path / "out"
+    commit(output, "run-1")
+    for name in SOMETIMES:
+        (output / name).write_text("old")
+    if way != "exchanged":
+        (output / "note.txt").write_text("mine")
+
+    if way == "in_order":
+        staged_files = output / INSIDE / "new"
+        staged_files.mkdir(parents=True)
+        for name in OF_EVERY_RUN:
+            (staged_files / name).write_text("new")
+        in_order(staged_files, output)
+    else:
+        commit(output, "run-2", overwrite=True)
+
+    kept = set() if way == "exchanged" else {"note.txt"}
+    assert {path.name for path in output.iterdir()} - {INSIDE} == {*OF_EVERY_RUN, *kept}
+
+
+def test_evidence_with_an_output_that_it_cannot_have_is_not_committed(tmp_path: Path) -> None:
+    with OutputFolder.claim(tmp_path / "out", "run-2") as folder:
+        told = staged(folder)
+        (folder.staging / "guessed.parquet").write_text("rows")
+        files = (*told.files, WrittenFile("guessed.parquet", 0, 4, ""))
+
+        with pytest.raises(ValueError, match="guessed"):
+            folder.commit(replace(told, files=files))

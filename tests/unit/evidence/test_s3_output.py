@@ -16,7 +16,7 @@ from kalla_core.errors import (
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.output import Output, claim_output, tidy_output
 from kalla_core.evidence.s3_claim import HeldClaim
-from kalla_core.evidence.schema import FINAL_NAMES
+from kalla_core.evidence.schema import OF_EVERY_RUN
 from kalla_core.s3.bucket import bucket as open_bucket
 from kalla_core.s3.location import S3Location
 from kalla_core.s3.multipart import PART_BYTES, abort, complete, upload
@@ -24,7 +24,7 @@ from kalla_core.s3.troubles import S3Error
 from tests.support.evidence import metadata, write_outputs
 from tests.support.s3 import TestBucket, s3_server, set_variables
 
-ALL = {f"runs/7/{name}" for name in FINAL_NAMES}
+ALL = {f"runs/7/{name}" for name in OF_EVERY_RUN}
 
 
 @pytest.fixture

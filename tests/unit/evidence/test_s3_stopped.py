@@ -19,7 +19,7 @@ import pytest
 
 from kalla_core.evidence.output import claim_output
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.evidence.schema import FINAL_NAMES
+from kalla_core.evidence.schema import OF_EVERY_RUN
 from tests.support.evidence import commit_evidence
 from tests.support.s3 import TestBucket, s3_server, set_variables
 from tests.support.s3_proxy import SLOW_DOWN, Drop, Fault, Refuse, S3Proxy, s3_proxy
@@ -27,7 +27,7 @@ from tests.support.s3_proxy import SLOW_DOWN, Drop, Fault, Refuse, S3Proxy, s3_p
 PREFIX = "runs/7/"
 METADATA_KEY = f"{PREFIX}metadata.json"
 CLAIM_KEY = f"{PREFIX}.kalla/claim.json"
-ALL = {f"{PREFIX}{name}" for name in FINAL_NAMES}
+ALL = {f"{PREFIX}{name}" for name in OF_EVERY_RUN}
 HELPER = "tests.unit.evidence.s3_runs"
 DENIED = Refuse(403, "AccessDenied")
 Meddling = Callable[[int, int], Fault | None]

@@ -13,7 +13,7 @@ from kalla_coordinator.api.accept import accepted
 from kalla_coordinator.api.budget import Claim
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.documents import errors
-from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
+from kalla_coordinator.api.results import EvidenceSet, demand, open_results, streaming_bytes
 from kalla_core.answers.encode import Format, encoded
 from kalla_core.answers.report.gather import gather
 from kalla_core.answers.report.page import page
@@ -78,6 +78,11 @@ def evidence_routes(api: Api) -> APIRouter:
             ours = ", ".join(Format)
             return plain_error(406, "not_acceptable", f"Rows come as {ours}; accept one of them.")
         evidence = await opened(run_id)
+        try:
+            demand(evidence, set)
+        except EvidenceGone:
+            await asyncio.get_running_loop().run_in_executor(api.readers, evidence.close)
+            raise
 
         def pieces(claim: Claim) -> Iterator[bytes]:
             batches = evidence.batches(set.output, limit, claim)

@@ -23,7 +23,7 @@ from kalla_coordinator.api.auth import Tokens
 from kalla_coordinator.api.budget import Claim
 from kalla_coordinator.api.context import Api, known_id
 from kalla_coordinator.api.pieces import cut_small
-from kalla_coordinator.api.results import EvidenceSet, open_results, streaming_bytes
+from kalla_coordinator.api.results import EvidenceSet, demand, open_results, streaming_bytes
 from kalla_core.errors import (
     CoordinatorUnavailable,
     EngineFailure,
@@ -109,6 +109,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         with _told():
             run_id, which = _path(descriptor)
             with open_results(self._job(run_id)) as evidence:
+                demand(evidence, which)
                 return _info(known_id(run_id), which, evidence)
 
     def get_schema(self, context: object, descriptor: flight.FlightDescriptor) -> Any:
@@ -179,7 +180,8 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         """Return the flights of a job; none, if it may be skipped, where its evidence is gone."""
         try:
             with open_results(job) as evidence:
-                return [_info(job.run_id, which, evidence) for which in EvidenceSet]
+                there = [which for which in EvidenceSet if evidence.has(which.output)]
+                return [_info(job.run_id, which, evidence) for which in there]
         except KallaError:
             if skipping:
                 return []

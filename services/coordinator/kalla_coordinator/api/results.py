@@ -16,6 +16,8 @@ class EvidenceSet(StrEnum):
     MATCHED = "matched"
     UNMATCHED_LEFT = "unmatched_left"
     UNMATCHED_RIGHT = "unmatched_right"
+    SUGGESTED = "suggested"
+    AMBIGUOUS = "ambiguous"
 
     @property
     def output(self) -> str:
@@ -29,6 +31,16 @@ _ENCODING_BATCHES = 4
 def streaming_bytes(evidence: Evidence, which: EvidenceSet) -> int:
     """Return what a stream of an output takes at most, about: read, encoded, and on its way."""
     return evidence.reading_bytes(which.output) + _ENCODING_BATCHES * BATCH_BYTES
+
+
+def demand(evidence: Evidence, which: EvidenceSet) -> None:
+    """Refuse an output that the evidence does not have.
+
+    Raises:
+        EvidenceGone: the recipe of the run could not fill it.
+    """
+    if not evidence.has(which.output):
+        raise EvidenceGone(f"The evidence has no `{which}`: the recipe cannot fill it.")
 
 
 def open_results(job: Job) -> Evidence:

@@ -10,7 +10,7 @@ from kalla_coordinator.cluster.attempts import StageName, Try
 from kalla_coordinator.cluster.run_state import RunState
 from kalla_core.engine.census import KeyCounts
 from kalla_core.engine.held_plan import HeldPlan
-from kalla_core.engine.job import JobOutcome, SideOutcome
+from kalla_core.engine.job_outcome import JobOutcome, SideOutcome
 from kalla_core.engine.key_checks import (
     check_keys,
     crowd_warnings,

@@ -8,7 +8,7 @@ from typing import Any
 from kalla_coordinator.jobs.model import Counts, Job, StageProgress
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.evidence.metadata import RunMetadata
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
+from kalla_core.evidence.schema import ALWAYS, SOMETIMES
 
 
 def with_progress(job: Job, progress: Progress) -> Job:
@@ -63,9 +63,10 @@ def output_paths(metadata: RunMetadata, output_path: str) -> dict[str, str]:
     """Return where each output lies: a file, or a folder of part files, which ends in `/`."""
     root = output_path.rstrip("/")
     files = {file.name for file in metadata.files}
+    outputs = {file.name.partition("/")[0] for file in metadata.files}
     return {
         name.removesuffix(".parquet"): f"{root}/{name}" + ("" if name in files else "/")
-        for name in (MATCHED, *UNMATCHED.values())
+        for name in (*ALWAYS, *(name for name in SOMETIMES if name in outputs))
     }
 
 

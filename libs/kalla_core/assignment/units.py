@@ -1,0 +1,40 @@
+"""Amounts as whole numbers of one unit: what is added up and compared without a fraction."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.assignment.components import Ints
+
+LARGEST = 1 << 62
+
+
+class TooWide(ValueError):
+    """Values have more digits than are reckoned with."""
+
+
+def minor_units(values: pa.Array, scale: int) -> Ints:
+    """Return whole numbers or decimals as so many of the unit of `scale` decimals; none is null.
+
+    Args:
+        scale: as many as the values have, or more.
+
+    Raises:
+        TooWide: a value has 18 digits or more in that unit.
+    """
+    kind = values.type
+    own = kind.scale if pa.types.is_decimal(kind) else 0
+    try:
+        wide = values.cast(pa.decimal128(38, own)).cast(pa.decimal256(56, own))
+        shift = pa.scalar(Decimal(10) ** scale, pa.decimal256(19, 0))
+        whole = pc.multiply(wide, shift)
+        numbers: Ints = whole.cast(pa.decimal256(76, 0)).cast(pa.int64()).to_numpy()
+    except pa.ArrowInvalid as error:
+        raise TooWide from error
+    if len(numbers) and np.abs(numbers).max() >= LARGEST:
+        raise TooWide
+    return numbers

@@ -1,0 +1,17 @@
+"""Runs that reconcile: passes in order, each over the rows that no earlier one consumed.
+
+    plan        each pass's SQL planned, and what is wrong with the columns that the recipe names
+    found       the candidates of a pass with all that is written of them, held or on disk
+    whole       the rows of both sides by dense numbers, wherever the store holds them
+    finding     candidates of one match SQL, joined as a run of it alone would join them
+    sums        candidates by subset sums
+    deciding    which candidates are accepted, held, left over: over numbers and ranks only
+    writing     matched, suggested, ambiguous and both unmatched outputs
+    remarks     what a pass has to say of rows that it does not match
+    explaining  the reasons of rows that no pass consumed
+    figures     control totals, and how often compared columns differ
+    job         all of these together
+
+The candidates of a pass are computed once, and kept with the columns of the SQL until it is known
+which of them count; wide rows are not looked at to decide that.
+"""

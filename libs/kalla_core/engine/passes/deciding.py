@@ -1,0 +1,247 @@
+"""Which candidates of a pass are accepted, held or left over; over numbers and ranks only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from kalla_core.assignment.components import pair_components
+from kalla_core.assignment.ranks import (
+    RankColumn,
+    dense_ranks,
+    is_ordered,
+    reach_within,
+)
+from kalla_core.assignment.settle import ACCEPTED, LEFT, TIED, Candidates, Codes, Places, settle
+from kalla_core.assignment.units import TooWide
+from kalla_core.engine.passes.found import Found, Looked
+from kalla_core.engine.passes.plan import PlannedPass
+from kalla_core.engine.passes.sums import Aside, balanced, by_sums
+from kalla_core.engine.rows import Bools, Ints
+from kalla_core.errors import CardinalityViolated, InvalidSql
+from kalla_core.evidence.keys import match_ids
+from kalla_core.matching.query import Side
+from kalla_core.recipe.passes import Balance, Choose, OnTie, SqlPass, SubsetSumPass
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of the candidates of a pass, in their order.
+
+    Attributes:
+        codes: LEFT, ACCEPTED or TIED.
+        distinct: of pairs that came several times the one that counts, of each pair one.
+        ranks: from 0, less is better.
+        picked: those that are not left over, ascending; what follows is of these.
+        ids: string, `match_id`.
+        groups: string, `match_group`; null of ties that are held.
+        ties: string, the id of the tie that a pair competed in, or null.
+        aside: of each candidate why it is neither accepted nor a tie of ranks: `ASIDE`, and the
+            words for it.
+    """
+
+    codes: Codes
+    distinct: Bools
+    ranks: Ints
+    picked: Ints
+    ids: pa.Array
+    groups: pa.Array
+    ties: pa.Array
+    aside: Aside | None = None
+
+    @property
+    def accepted(self) -> Ints:
+        """Which candidates are accepted."""
+        return np.flatnonzero(self.codes == ACCEPTED)
+
+    @property
+    def tied(self) -> Ints:
+        """Which candidates are held."""
+        return np.flatnonzero(self.codes == TIED)
+
+
+def _balanced(balance: Balance, found: Found, looked: Looked) -> Decision:
+    left, right = found.places(Side.LEFT), found.places(Side.RIGHT)
+    groups = pair_components(left, right)
+    names = {Side.LEFT: balance.left, Side.RIGHT: balance.right}
+    codes, aside = balanced(groups, found, looked, names, balance.tolerance)
+    none: Ints = np.full(found.count, -1, dtype=np.int64)
+    every: Bools = np.ones(found.count, dtype=np.bool_)
+    made = decision(found, codes, every, np.zeros(found.count, dtype=np.int64), none)
+    return replace(made, aside=aside)
+
+
+def _by_sums(rule: SubsetSumPass, found: Found, looked: Looked) -> Decision:
+    order = _order(found, found.places(Side.LEFT), found.places(Side.RIGHT))
+    summed = by_sums(rule, found, looked, order)
+    every: Bools = np.ones(found.count, dtype=np.bool_)
+    ranks: Ints = np.zeros(found.count, dtype=np.int64)
+    made = decision(found, summed.codes, every, ranks, summed.ties)
+    return replace(made, aside=summed.aside)
+
+
+def decide(one: PlannedPass, found: Found, looked: Looked) -> Decision:
+    """Decide over the candidates of a pass.
+
+    Raises:
+        CardinalityViolated: a row of a pass that takes all has too many partners.
+        InvalidSql: the values that a margin is of have too many digits.
+    """
+    rule = one.rule
+    if isinstance(rule, SubsetSumPass):
+        return _by_sums(rule, found, looked)
+    left, right = found.places(Side.LEFT), found.places(Side.RIGHT)
+    columns = _rank_columns(one, rule, found)
+    ranks = dense_ranks(columns, found.count)
+    if rule.balance is not None:
+        return _balanced(rule.balance, found, looked)
+    if rule.choose is Choose.ALL:
+        codes: Codes = np.full(found.count, ACCEPTED, dtype=np.int8)
+        _demand_cardinality(rule, found, left, right)
+        every: Bools = np.ones(found.count, dtype=np.bool_)
+        none: Ints = np.full(found.count, -1, dtype=np.int64)
+        return decision(found, codes, every, ranks, none)
+    kept = _distinct(one, found, left, right, ranks)
+    hold = rule.on_tie is OnTie.HOLD
+    candidates = Candidates(
+        left[kept],
+        right[kept],
+        ranks[kept],
+        _reach(rule, columns, ranks)[kept],
+        np.arange(len(kept), dtype=np.int64) if hold else _order(found, left, right)[kept],
+    )
+    places = Places(rule.cardinality.one_left, rule.cardinality.one_right)
+    settled = settle(candidates, places, hold=hold)
+    codes = np.full(found.count, LEFT, dtype=np.int8)
+    codes[kept] = settled.codes
+    ties: Ints = np.full(found.count, -1, dtype=np.int64)
+    ties[kept] = np.where(settled.ties < 0, -1, kept[np.maximum(settled.ties, 0)])
+    distinct: Bools = np.zeros(found.count, dtype=np.bool_)
+    distinct[kept] = True
+    return decision(found, codes, distinct, ranks, ties)
+
+
+def decision(found: Found, codes: Codes, distinct: Bools, ranks: Ints, ties: Ints) -> Decision:
+    """Return what was decided, with the ids of pairs, groups and ties.
+
+    Args:
+        ties: of each candidate the number of its tie, below 0 for none.
+    """
+    picked = np.flatnonzero(codes != LEFT)
+    ids = match_ids(found.keys(Side.LEFT, picked), found.keys(Side.RIGHT, picked))
+    taken = codes[picked] == ACCEPTED
+    left, right = (found.places(side)[picked][taken] for side in Side)
+    groups = np.full(len(picked), -1, dtype=np.int64)
+    groups[taken] = pair_components(left, right)
+    return Decision(
+        codes=codes,
+        distinct=distinct,
+        ranks=ranks,
+        picked=picked,
+        ids=ids,
+        groups=_least(ids, groups),
+        ties=_least(ids, ties[picked]),
+    )
+
+
+def _least(ids: pa.Array, labels: Ints) -> pa.Array:
+    """Return for each id the least of those with its label; null for labels below 0."""
+    known = labels >= 0
+    if not known.any():
+        return pa.nulls(len(ids), pa.string())
+    text = np.array(ids.filter(pa.array(known)).to_numpy(zero_copy_only=False), dtype="S16")
+    order = np.argsort(text, kind="stable")
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    _, dense = np.unique(labels[known], return_inverse=True)
+    least: Ints = np.full(int(dense.max()) + 1, len(order), dtype=np.int64)
+    np.minimum.at(least, dense, place)
+    at: Ints = np.zeros(len(ids), dtype=np.int64)
+    at[known] = np.flatnonzero(known)[order[least[dense]]]
+    return ids.take(pa.array(at, mask=~known))
+
+
+def _rank_columns(one: PlannedPass, rule: SqlPass, found: Found) -> list[RankColumn]:
+    if not found.count:
+        return []
+    return [
+        RankColumn(found.column(place), term.descending)
+        for place, term in zip(one.ranks, rule.rank, strict=True)
+    ]
+
+
+def _reach(rule: SqlPass, columns: list[RankColumn], ranks: Ints) -> Ints:
+    if rule.margin is None or not columns:
+        return ranks
+    try:
+        return reach_within(ranks, columns[0], rule.margin)
+    except TooWide as error:
+        raise InvalidSql(
+            f"The values of `{rule.rank[0].column}` have too many digits for a margin; round them "
+            "in the match SQL.",
+            column_name=rule.rank[0].column,
+        ) from error
+
+
+def _distinct(one: PlannedPass, found: Found, left: Ints, right: Ints, ranks: Ints) -> Ints:
+    """Return the candidates, each pair once: by its best rank, then by what the SQL says of it."""
+    order = np.lexsort((ranks, right, left))
+    again = _repeats(order, left, right)
+    if not again.any():
+        return np.arange(len(left), dtype=np.int64)
+    outputs = [n for n, kind in enumerate(one.planned.output.types) if is_ordered(kind)]
+    content = dense_ranks([RankColumn(found.column(n)) for n in outputs], len(left))
+    order = np.lexsort((content, ranks, right, left))
+    kept: Ints = np.sort(order[~_repeats(order, left, right)])
+    return kept
+
+
+def _repeats(order: Ints, left: Ints, right: Ints) -> Bools:
+    again: Bools = np.zeros(len(order), dtype=np.bool_)
+    again[1:] = (np.diff(left[order]) == 0) & (np.diff(right[order]) == 0)
+    return again
+
+
+def _order(found: Found, left: Ints, right: Ints) -> Ints:
+    """Return the place of each candidate in the order of both primary keys."""
+    if not found.count:
+        return np.zeros(0, dtype=np.int64)
+    pieces = list(found.pieces())
+    columns = [
+        RankColumn(pa.chunked_array([piece.key(side)[number] for piece in pieces]))
+        for side in Side
+        for number in range(len(pieces[0].key(side)))
+    ]
+    keys = dense_ranks(columns, found.count)
+    places: Ints = np.empty(found.count, dtype=np.int64)
+    places[np.lexsort((right, left, keys))] = np.arange(found.count)
+    return places
+
+
+def _demand_cardinality(rule: SqlPass, found: Found, left: Ints, right: Ints) -> None:
+    for side, places, one in (
+        (Side.LEFT, left, rule.cardinality.one_left),
+        (Side.RIGHT, right, rule.cardinality.one_right),
+    ):
+        if not one:
+            continue
+        rows, first, counts = np.unique(places, return_index=True, return_counts=True)
+        if len(rows) == len(places):
+            continue
+        worst = np.argsort(-counts, kind="stable")[:_EXAMPLES]
+        keys = found.keys(side, first[worst]).to_pylist()
+        examples = ", ".join(
+            f"{key} has {count}" for key, count in zip(keys, counts[worst].tolist(), strict=True)
+        )
+        raise CardinalityViolated(
+            f"The pass `{rule.name}` takes all its candidates, and {int((counts > 1).sum())} rows "
+            f"of the {side.word} have more than the one partner that `{rule.cardinality}` allows: "
+            f"{examples}. Let it choose the best, or make the match SQL tell them apart.",
+            rule=rule.name,
+            side=side.word,
+            examples=keys,
+        )

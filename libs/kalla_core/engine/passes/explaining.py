@@ -1,0 +1,132 @@
+"""Why rows were consumed by no pass: what passes said of them, else how near they came to a match.
+
+A row is judged by each pass as if it were the only one, over all rows of the other side: what is
+told is true of the sources, and not of what earlier passes left of them. Who fulfils a rule and is
+matched by another pass is taken.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.columns import place_of
+from kalla_core.engine.passes.plan import PlannedPass
+from kalla_core.engine.passes.remarks import Gathered, Said
+from kalla_core.engine.passes.whole import Whole
+from kalla_core.engine.reasons import nearest
+from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.verdicts import Reason, Told, fulfils
+from kalla_core.evidence.build import Reasons
+from kalla_core.evidence.keys import key_text
+from kalla_core.matching.query import Side
+from kalla_core.recipe.passes import SubsetSumPass
+
+Telling = Callable[[Side, int, int], Told]
+"""Tells of the rows judged of a side, from the one numbered so, so many, by one pass."""
+
+
+class Consumed:
+    """Keys of rows that passes consumed, looked up once they are asked for."""
+
+    def __init__(self, whole: Whole) -> None:
+        self._whole = whole
+        self._keys: dict[Side, pa.Array] = {}
+        self._lock = threading.Lock()
+
+    def has(self, side: Side, keys: pa.Array) -> Bools:
+        """Return which of these keys are those of consumed rows of a side."""
+        with self._lock:
+            if side not in self._keys:
+                self._keys[side] = self._of(side)
+        found = pc.is_in(keys, value_set=self._keys[side], skip_nulls=True)
+        known: Bools = found.to_numpy(zero_copy_only=False)
+        return known
+
+    def _of(self, side: Side) -> pa.Array:
+        shape = self._whole.store.shapes[side]
+        free = self._whole.left_over(side)
+        texts = [pa.array([], pa.string())]
+        for batch, places in self._whole.batches(side):
+            used = batch.filter(pa.array(~free[places]))
+            columns = [used.column(place_of(k, shape.schema.names)) for k in shape.primary_key]
+            texts.append(key_text(columns))
+        return pa.concat_arrays(texts)
+
+
+@dataclass
+class Explaining:
+    """Explains rows of both sides; to be asked like an `Explainer`.
+
+    Attributes:
+        tellings: of each pass.
+        judging: tells each pass which rows are asked for.
+        ready: what is to be done once.
+    """
+
+    passes: Sequence[PlannedPass]
+    whole: Whole
+    rows: Mapping[Side, Rows]
+    remarks: Mapping[Side, Gathered]
+    consumed: Consumed
+    tellings: Sequence[Telling]
+    judging: Callable[[Side, Bools], None]
+    ready: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self._places: dict[Side, Ints] = {}
+
+    def prepare(self) -> None:
+        """Do what is to be done once, before two threads ask."""
+        self.ready()
+
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so."""
+        self._places[side] = self.whole.places(self.rows[side])[unmatched]
+        self.judging(side, unmatched)
+
+    def of(self, side: Side, start: int, count: int) -> Reasons:
+        """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
+        told = [
+            self._told(side, one, telling(side, start, count))
+            for one, telling in zip(self.passes, self.tellings, strict=True)
+        ]
+        places = self._places[side][start : start + count]
+        return self.remarks[side].over(places, nearest(told).reasons)
+
+    def _told(self, side: Side, one: PlannedPass, told: Told) -> Told:
+        """Return what one pass tells, with its name, and who fulfils it is taken."""
+        reasons, short = told.reasons, told.short
+        detail = reasons.reason_detail
+        if len(self.passes) > 1:
+            detail = pc.binary_join_element_wise(f"{one.rule.name}: ", detail, "")
+        code, whole = reasons.rejection_reason, fulfils(told)
+        if isinstance(one.rule, SubsetSumPass) and whole.any():
+            return Told(self._without_sum(one, reasons, whole), np.asarray(short))
+        if whole.any():
+            taken = whole & self.consumed.has(side.other, reasons.closest_candidate)
+            mask = pa.array(taken)
+            said = pc.binary_join_element_wise(
+                f"Its best candidate in the pass `{one.rule.name}` is ",
+                reasons.closest_candidate,
+                ", which another match has.",
+                "",
+            )
+            detail = pc.if_else(mask, said, detail)
+            code = pc.if_else(mask, Said.TAKEN.code, code)
+        return Told(Reasons(code, detail, reasons.closest_candidate), np.asarray(short))
+
+    def _without_sum(self, one: PlannedPass, reasons: Reasons, whole: Bools) -> Reasons:
+        """Return reasons in which rows that have others in their block have none to add up to."""
+        mask = pa.array(whole)
+        said = f"In the pass `{one.rule.name}`: no set of rows of its block adds up."
+        return Reasons(
+            pc.if_else(mask, Reason.PREDICATE_FAILED.value, reasons.rejection_reason),
+            pc.if_else(mask, said, reasons.reason_detail),
+            pc.if_else(mask, pa.scalar(None, pa.string()), reasons.closest_candidate),
+        )

@@ -1,0 +1,269 @@
+"""What a pass has to say of rows that it looked at and did not match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.assignment.ranks import RankColumn, dense_ranks
+from kalla_core.assignment.settle import ACCEPTED, LEFT
+from kalla_core.engine.passes.deciding import Decision
+from kalla_core.engine.passes.found import Found
+from kalla_core.engine.passes.plan import PlannedPass
+from kalla_core.engine.passes.sums import Aside
+from kalla_core.engine.rows import Bools, Ints
+from kalla_core.evidence.build import Reasons
+from kalla_core.evidence.keys import value_text
+from kalla_core.matching.query import Side
+from kalla_core.recipe.passes import Accept, SqlPass
+
+
+class Said(IntEnum):
+    """Reasons that only passes give, the first that is there counts."""
+
+    AMBIGUOUS = 0
+    TAKEN = 1
+    SUGGESTED = 2
+    SUM_AMBIGUOUS = 3
+    SUM_BUDGET_EXCEEDED = 4
+    UNBALANCED = 5
+
+    @property
+    def code(self) -> str:
+        """As `rejection_reason` has it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing that a pass says of some rows of a side, arrays of one length.
+
+    Attributes:
+        rows: where they are, each once.
+        details: string.
+        closest: string, key of a row of the other side, or null.
+    """
+
+    said: Said
+    rows: Ints
+    details: pa.Array
+    closest: pa.Array
+
+
+Remarks = Mapping[Side, Sequence[Remark]]
+
+
+class Gathered:
+    """All remarks of a run on one side, looked up by row.
+
+    Args:
+        count: rows of the side.
+        remarks: in the order of the passes.
+    """
+
+    def __init__(self, count: int, remarks: Sequence[Remark]) -> None:
+        total = sum(len(one.rows) for one in remarks)
+        self._best: Ints = np.full(count, -1, dtype=np.int64)
+        least: Ints = np.full(count, np.iinfo(np.int64).max, dtype=np.int64)
+        start = 0
+        for one in remarks:
+            at = start + np.arange(len(one.rows), dtype=np.int64)
+            np.minimum.at(least, one.rows, one.said * (total + 1) + at)
+            start += len(one.rows)
+        there = least < np.iinfo(np.int64).max
+        self._best[there] = least[there] % (total + 1)
+        self._codes = _together([pa.repeat(one.said.code, len(one.rows)) for one in remarks])
+        self._details = _together([one.details for one in remarks])
+        self._closest = _together([one.closest for one in remarks])
+
+    def known(self, rows: Ints) -> Bools:
+        """Return of which rows there is a remark."""
+        known: Bools = self._best[rows] >= 0
+        return known
+
+    def over(self, rows: Ints, reasons: Reasons) -> Reasons:
+        """Return reasons of rows, with what passes said of them in the place of the others."""
+        known = self.known(rows)
+        if not known.any():
+            return reasons
+        at = pa.array(np.maximum(self._best[rows], 0), mask=~known)
+        mask = pa.array(known)
+        said = (column.take(at) for column in (self._codes, self._details, self._closest))
+        old = (reasons.rejection_reason, reasons.reason_detail, reasons.closest_candidate)
+        return Reasons(*(pc.if_else(mask, new, o) for new, o in zip(said, old, strict=True)))
+
+
+def remarks_on(one: PlannedPass, found: Found, decision: Decision) -> dict[Side, list[Remark]]:
+    """Return what a pass says of rows that are in ties, were left without, or are proposed."""
+    remarks: dict[Side, list[Remark]] = {side: [] for side in Side}
+    places = {side: found.places(side) for side in Side}
+    for side in Side:
+        speaker = _Speaker(one, found, decision, side, places)
+        aside = decision.aside
+        if aside is None:
+            remarks[side] += [speaker.ambiguous(), speaker.taken()]
+        else:
+            remarks[side] += [speaker.aside(aside, n) for n in range(len(aside.said))]
+        if one.rule.accept is Accept.SUGGEST:
+            remarks[side].append(speaker.suggested())
+    return {side: [one for one in some if len(one.rows)] for side, some in remarks.items()}
+
+
+class _Speaker:
+    def __init__(
+        self,
+        one: PlannedPass,
+        found: Found,
+        decision: Decision,
+        side: Side,
+        places: Mapping[Side, Ints],
+    ) -> None:
+        self._one, self._found, self._decision = one, found, decision
+        self._side, self._places = side, places
+        self._name = one.rule.name
+
+    def ambiguous(self) -> Remark:
+        tied = self._decision.tied
+        at = self._first_of_rows(tied)
+        ids = self._of_picked(self._decision.ties, tied)
+        sizes = _sizes(ids)
+        mine = np.searchsorted(tied, at)
+        details = _joined(
+            f"Competes in the pass `{self._name}` with ",
+            _numbers(sizes[mine] - 1),
+            " more of equal rank (tie ",
+            ids.take(pa.array(mine)),
+            ").",
+        )
+        return self._remark(Said.AMBIGUOUS, at, details)
+
+    def aside(self, aside: Aside, number: int) -> Remark:
+        """Say what sums have to say of rows; who may be meant only where some are held."""
+        at = self._first_of_rows(np.flatnonzero(aside.codes == number))
+        details = _joined(f"In the pass `{self._name}`: ", aside.words.take(pa.array(at)))
+        said = Said[aside.said[number].upper()]
+        remark = self._remark(said, at, details)
+        if said is Said.SUM_BUDGET_EXCEEDED:
+            return replace(remark, closest=pa.nulls(len(at), pa.string()))
+        return remark
+
+    def suggested(self) -> Remark:
+        at = self._first_of_rows(self._decision.accepted)
+        keys = self._other_keys(at)
+        details = _joined(f"The pass `{self._name}` suggests ", keys, ".")
+        return Remark(Said.SUGGESTED, self._mine(at), details, keys)
+
+    def taken(self) -> Remark:
+        """Say of rows whose candidates all went elsewhere who has the best of them."""
+        decision, other = self._decision, self._side.other
+        used: Bools = np.zeros(int(self._places[self._side].max(initial=-1)) + 1, dtype=np.bool_)
+        used[self._places[self._side][decision.picked]] = True
+        left = np.flatnonzero((decision.codes == LEFT) & decision.distinct)
+        left = left[~used[self._places[self._side][left]]]
+        at = self._first_of_rows(left)
+        theirs = self._places[other][at]
+        winner = self._winners(decision.accepted, other)[theirs]
+        keys = self._other_keys(at)
+        won = winner >= 0
+        details = np.full(len(at), "", dtype=object)
+        if won.any():
+            who = self._found.keys(self._side, winner[won])
+            said = _joined(
+                f"Its best candidate in the pass `{self._name}` is ",
+                keys.filter(pa.array(won)),
+                ", which is matched with ",
+                who,
+                self._better(at[won], winner[won]),
+                ".",
+            )
+            details[won] = said.to_numpy(zero_copy_only=False)
+        if not won.all():
+            said = _joined(
+                f"Its best candidate in the pass `{self._name}` is ",
+                keys.filter(pa.array(~won)),
+                ", which competes with others at a better rank and is held.",
+            )
+            details[~won] = said.to_numpy(zero_copy_only=False)
+        return Remark(Said.TAKEN, self._mine(at), pa.array(details, pa.string()), keys)
+
+    def _better(self, mine: Ints, winners: Ints) -> pa.Array:
+        """Return how the ranks of those that won compare, as text."""
+        rule = self._one.rule
+        if not isinstance(rule, SqlPass) or not rule.rank or not len(mine):
+            return pa.repeat("", len(mine))
+        columns = [self._found.column(place) for place in self._one.ranks]
+        parts: list[object] = [" by rank ("]
+        for number, (term, column) in enumerate(zip(rule.rank, columns, strict=True)):
+            parts.append(f"{', ' if number else ''}{term.column} ")
+            parts.append(_texts(column, winners))
+            parts.append(" against ")
+            parts.append(_texts(column, mine))
+        return _joined(*parts, ")")
+
+    def _winners(self, accepted: Ints, side: Side) -> Ints:
+        """Return for each row of a side the accepted candidate it is in, or -1."""
+        winners: Ints = np.full(int(self._places[side].max(initial=-1)) + 1, -1, dtype=np.int64)
+        order = accepted[np.argsort(-self._decision.ranks[accepted], kind="stable")]
+        winners[self._places[side][order]] = order
+        return winners
+
+    def _first_of_rows(self, at: Ints) -> Ints:
+        """Return of some candidates the best of each row: by rank, then by the other's key."""
+        if not len(at):
+            return at
+        rows = self._places[self._side][at]
+        keys = dense_ranks([RankColumn(pa.chunked_array([self._other_keys(at)]))], len(at))
+        order = np.lexsort((keys, self._decision.ranks[at], rows))
+        first = np.ones(len(order), dtype=np.bool_)
+        first[1:] = np.diff(rows[order]) != 0
+        best: Ints = np.sort(at[order[first]])
+        return best
+
+    def _remark(self, said: Said, at: Ints, details: pa.Array) -> Remark:
+        return Remark(said, self._mine(at), details, self._other_keys(at))
+
+    def _mine(self, at: Ints) -> Ints:
+        found: Ints = self._places[self._side][at]
+        return found
+
+    def _other_keys(self, at: Ints) -> pa.Array:
+        return self._found.keys(self._side.other, at)
+
+    def _of_picked(self, values: pa.Array, at: Ints) -> pa.Array:
+        return values.take(pa.array(np.searchsorted(self._decision.picked, at)))
+
+
+def accepted_rows(found: Found, decision: Decision) -> dict[Side, Ints]:
+    """Return which rows of either side are in an accepted pair, each once."""
+    kept = decision.codes == ACCEPTED
+    return {side: np.unique(found.places(side)[kept]) for side in Side}
+
+
+def _sizes(ids: pa.Array) -> Ints:
+    """Return how often each id is there, for each of them."""
+    codes = ids.dictionary_encode().indices.to_numpy()
+    counts: Ints = np.bincount(codes)[codes] if len(codes) else codes.astype(np.int64)
+    return counts
+
+
+def _numbers(values: Ints) -> pa.Array:
+    return pa.array(values).cast(pa.string())
+
+
+def _texts(column: pa.ChunkedArray, at: Ints) -> pa.Array:
+    taken = column.take(pa.array(at)).combine_chunks()
+    return value_text(taken).fill_null("null")
+
+
+def _joined(*parts: object) -> pa.Array:
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def _together(arrays: Sequence[pa.Array]) -> pa.Array:
+    texts = [array.cast(pa.string()) for array in arrays]
+    return pa.concat_arrays(texts) if texts else pa.nulls(0, pa.string())

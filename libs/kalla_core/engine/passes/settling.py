@@ -1,0 +1,154 @@
+"""The rows that no pass consumed, written with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from kalla_core.engine.budget import Budget
+from kalla_core.engine.join import JoinContext, settle, window
+from kalla_core.engine.marks import GlobalMarks
+from kalla_core.engine.passes.explaining import Consumed, Explaining, Telling
+from kalla_core.engine.passes.plan import PlannedPass
+from kalla_core.engine.passes.remarks import Gathered
+from kalla_core.engine.passes.whole import Whole
+from kalla_core.engine.reasons import Explainer
+from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.scattered import Said as Judged
+from kalla_core.engine.scattered import Scattered
+from kalla_core.engine.verdicts import Told, no_key
+from kalla_core.fragments.cut import coalesce
+from kalla_core.matching.query import Side
+
+
+@dataclass(frozen=True)
+class Settling:
+    """Writes them.
+
+    Attributes:
+        contexts: of each pass.
+    """
+
+    passes: Sequence[PlannedPass]
+    contexts: Sequence[JoinContext]
+    whole: Whole
+    budget: Budget
+    remarks: Mapping[Side, Gathered]
+
+    def run(self) -> Mapping[Side, int]:
+        """Write all rows that are left over; return how many rows were looked at."""
+        consumed = Consumed(self.whole)
+        if self.whole.in_memory:
+            left, right = (self.whole.rows(side) for side in Side)
+            explainers = [Explainer(one.planned, left, right) for one in self.passes]
+            self._settle(left, right, _asking(explainers), consumed, explainers)
+            return {rows.side: rows.count for rows in (left, right)}
+        return self._by_bucket(consumed)
+
+    def _settle(
+        self,
+        left: Rows,
+        right: Rows,
+        tellings: Sequence[Telling],
+        consumed: Consumed,
+        explainers: Sequence[Explainer] = (),
+        looking: Sequence[_Recall] = (),
+    ) -> None:
+        def ready() -> None:
+            for explainer in explainers:
+                explainer.prepare()
+
+        def judge(side: Side, unmatched: Bools) -> None:
+            for explainer in explainers:
+                explainer.judge(side, unmatched)
+            for recall in looking:
+                recall.judge(side, unmatched)
+
+        rows = {Side.LEFT: left, Side.RIGHT: right}
+        explaining = Explaining(
+            self.passes, self.whole, rows, self.remarks, consumed, tellings, judge, ready
+        )
+        matched = {
+            side: ~self.whole.left_over(side)[self.whole.places(rows[side])] for side in Side
+        }
+        settle(self.contexts[0], explaining, left, right, matched)
+
+    def _by_bucket(self, consumed: Consumed) -> Mapping[Side, int]:
+        store, counts = self.whole.store, dict.fromkeys(Side, 0)
+        marks, homes = self._marks(), self._homes()
+        sizes = store.bucket_bytes()
+        groups = coalesce(sizes.tolist(), self.budget.group_bytes(int(sizes.sum())))
+        with ExitStack() as stack:
+            said = [
+                stack.enter_context(self._judged(n, marks, homes)) for n in range(len(self.passes))
+            ]
+            for group in groups:
+                self.contexts[0].stop.check()
+                left, right = (store.rows(side, group) for side in Side)
+                recalls = [
+                    _Recall(one, told, group, {Side.LEFT: left, Side.RIGHT: right})
+                    for one, told in zip(self.passes, said, strict=True)
+                ]
+                tellings = [recall.told for recall in recalls]
+                self._settle(left, right, tellings, consumed, looking=recalls)
+                for rows in (left, right):
+                    counts[rows.side] += rows.count
+        return counts
+
+    def _judged(
+        self, number: int, marks: Mapping[Side, GlobalMarks], homes: Mapping[Side, Ints]
+    ) -> AbstractContextManager[Judged]:
+        """Judge all rows that are left over by one pass; leaving the context forgets it."""
+        store = self.whole.store
+        folder = store.plan.folder / f"judged-{number}"
+        folder.mkdir()
+        context = self.contexts[number]
+        return Scattered(context, store, self.budget, marks, folder, homes).judged()
+
+    def _homes(self) -> Mapping[Side, Ints]:
+        """Return the bucket that each row lies in."""
+        homes = {side: np.zeros(len(self.whole.by[side]), dtype=np.int64) for side in Side}
+        for side in Side:
+            for bucket in range(self.whole.store.buckets):
+                for _, places in self.whole.batches(side, (bucket,)):
+                    homes[side][places] = bucket
+        return homes
+
+    def _marks(self) -> Mapping[Side, GlobalMarks]:
+        marks = {side: GlobalMarks(self.whole.store.part_rows(side)) for side in Side}
+        for side, one in marks.items():
+            one.set_places(np.flatnonzero(~self.whole.left_over(side)))
+        return marks
+
+
+def _asking(explainers: Sequence[Explainer]) -> list[Telling]:
+    return [explainer.told for explainer in explainers]
+
+
+class _Recall:
+    """Tells of rows of some buckets what one pass said of them."""
+
+    def __init__(
+        self, one: PlannedPass, judged: Judged, buckets: Sequence[int], rows: Mapping[Side, Rows]
+    ) -> None:
+        self._one, self._judged = one, judged
+        self._buckets, self._rows = buckets, rows
+        self._told: dict[Side, Told] = {}
+
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Look up why the rows of `side` that `unmatched` marks are so."""
+        ids = self._rows[side].ids
+        assert ids is not None  # noqa: S101 - spooled with their numbers
+        planned = self._one.planned
+        if not any(rule.keys for rule in planned.rules):
+            self._told[side] = no_key(planned, int(unmatched.sum()))
+            return
+        self._told[side] = self._judged.told(side, self._buckets, ids[unmatched])
+
+    def told(self, side: Side, start: int, count: int) -> Told:
+        """Return what was said of `count` of these rows, from the one numbered `start`."""
+        told = self._told[side]
+        return Told(window(told.reasons, start, count), told.short[start : start + count])
