@@ -124,3 +124,10 @@ def test_conditions_that_contradict_each_other_are_told(tmp_path: Path, conditio
 
     assert told[0] == "no_match"
     assert "its conditions contradict each other" in told[1]
+
+
+def test_a_part_that_no_moment_has_is_not_blamed_on_a_row(tmp_path: Path) -> None:
+    sql = "SELECT l.id, r.id rid FROM l JOIN r ON l.k = r.k AND extract(fortnight FROM l.day) = 1"
+
+    with pytest.raises(InvalidSql, match="know no part 'fortnight' of a moment; they know year"):
+        books(tmp_path, sql).run()

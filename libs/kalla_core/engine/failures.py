@@ -31,6 +31,7 @@ _NOT_IMPLEMENTED = re.compile(
 )
 _RAISED = re.compile(r"PyErr \{ type: .*?, value: \w+\((['\"])(.*?)\1\).*")
 """What a function of Kalla's raised."""
+_NO_PART = re.compile(r"Date part '(.*?)' not supported")
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
 
 _REMEDY_OF_SORTS = "select fewer columns and join fewer tables in the match SQL"
@@ -72,6 +73,11 @@ def _named(text: str) -> KallaError:
         )
     if any(words in text for words in _NO_SPACE):
         return OutOfDisk(f"No space left for what the query spills to disk ({first}).")
+    if part := _NO_PART.search(text):
+        return InvalidSql(
+            f"date_part and extract know no part '{part[1]}' of a moment; they know year, quarter, "
+            "month, week, day, hour, minute, second, dow, doy and epoch."
+        )
     if any(words in text for words in _DATA_FAULTS):
         return FailedOnValue(f"The match SQL failed on a value: {first}", reason=first)
     missing = _NOT_IMPLEMENTED.search(text)

@@ -127,7 +127,7 @@ def shown(expr: Expr) -> str:
     name = unwritten(as_sql(_INNER_NAME.sub(r"\1", expr.canonical_name())))
     for start in reversed([found.end() for found in _CAST.finditer(name)]):
         name = _without_cast(name, start)
-    return name.replace("(<subquery>)", "a sub-query")
+    return name.replace("(SELECT ...)", "a sub-query")
 
 
 def _without_cast(text: str, start: int) -> str:

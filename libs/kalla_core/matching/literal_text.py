@@ -37,7 +37,8 @@ def as_sql(text: str) -> str:
     text = _BYTES.sub(_hexadecimal, text)
     text = _FLOAT.sub(_float, text)
     text = _NUMBER.sub(r"\1", text)
-    return _LIST.sub(r"\1", _NULL.sub("NULL", text))
+    text = _NULL.sub("NULL", text)
+    return _LIST.sub(r"\1", text).replace("(<subquery>)", "(SELECT ...)")
 
 
 def _shortened(number: str) -> str:

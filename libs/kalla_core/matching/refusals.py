@@ -64,6 +64,11 @@ _KNOWN = (
         "; move it there, or join what its sub-query reads.",
     ),
     (
+        r"Unsupported JOIN operator (?P<kind>\w+)",
+        "There is no {kind} JOIN",
+        "; write LEFT SEMI JOIN or LEFT ANTI JOIN, or WHERE with EXISTS.",
+    ),
+    (
         r"^Decimal\(precision = (?P<digits>\d+), scale = (?P<scale>-?\d+)\)",
         "There is no DECIMAL({digits}, {scale})",
         "; a decimal has 1 to 76 digits, no more of them behind the point than it has, as in "

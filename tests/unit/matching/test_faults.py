@@ -107,6 +107,13 @@ CASES = [
         8,
         ("id = any (select 1) can stand in WHERE",),
     ),
+    (
+        "select l.id from left_src l semi join right_src r on true",
+        InvalidSql,
+        None,
+        None,
+        ("Semi",),
+    ),
     (f"{JOIN} l.tags @> l.tags", InvalidSql, 1, 53, ("operator @>", "array_has_all(a, b)")),
     (f"{JOIN} l.tags <@ l.tags", InvalidSql, 1, 53, ("operator <@", "array_has_all(b, a)")),
     (f"{JOIN} l.tags && l.tags", InvalidSql, 1, 53, ("operator &&", "array_has_any(a, b)")),
