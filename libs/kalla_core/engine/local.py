@@ -22,9 +22,10 @@ from kalla_core.engine.job import JobSpec
 from kalla_core.engine.job_outcome import JobOutcome, SideOutcome
 from kalla_core.engine.progress import OnProgress
 from kalla_core.engine.spawned import Start, environment_within
-from kalla_core.errors import Crashed, InvalidSetting
+from kalla_core.errors import Crashed, InvalidSetting, OutOfMemory
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
 from kalla_core.evidence.output import claim_output
+from kalla_core.matching.held import with_windows
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.uris import LOCAL, scheme_of
@@ -111,7 +112,10 @@ def run_local(
             timeout=request.timeout or request.recipe.options.timeout,
             stop=supervision.stop,
         )
-        outcome = _work(spec, limits, on_progress, supervision.start)
+        try:
+            outcome = _work(spec, limits, on_progress, supervision.start)
+        except OutOfMemory as error:
+            raise with_windows(error, request.recipe.match_sql) from error
         metadata = run_metadata(request, started_at, outcome)
         supervision.before_commit()
         claimed.commit(metadata)
