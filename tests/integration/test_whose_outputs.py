@@ -132,8 +132,22 @@ def test_evidence_is_read_by_its_own_token_and_by_an_admin(token: str, callers: 
 
 
 def test_nobody_replaces_the_evidence_of_another_token(callers: Callers) -> None:
-    for output in ("named/out", "named/out/deeper", "runs/alice-1", "link"):
+    for output in ("named/out", "named/out/matched.parquet", "runs/alice-1", "link"):
         refused = callers.submit("BOB", "bob-3", output=output)
 
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_allowed")
     assert callers.submit("BOB", "bob-4", output="named/else").status_code == 202
+
+
+def test_nobody_is_shut_out_of_a_folder_that_another_token_names_as_an_output(
+    callers: Callers,
+) -> None:
+    of_all = Path(callers.recipe["sources"]["left"]["uri"]).parent
+
+    named = callers.submit("BOB", "bob-5", output=str(of_all))
+    reads_there = callers.submit("ALICE", "alice-5", output=str(of_all / "of-alice"))
+    preview = callers.post("ALICE", "/api/sources/preview", {"uri": f"{of_all}/metadata.json"})
+
+    assert (named.status_code, reads_there.status_code) == (202, 202)
+    assert callers.ended("alice-5")["status"] == "succeeded"
+    assert preview.json()["error"]["code"] == "not_allowed"
