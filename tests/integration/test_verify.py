@@ -57,3 +57,15 @@ def test_why_says_what_became_of_a_row_and_json_has_the_same(books: Books) -> No
     assert json.loads(as_json.out)["found"][0]["unmatched"][0]["row"]["amount"] == "70.00"
     assert nobody.exit_code == 2
     assert "Error (row_not_found)" in nobody.err
+
+
+def test_runs_are_compared_in_words_and_as_json(books: Books) -> None:
+    books.run("--quiet")
+    books.run("--output", "later", "--quiet", "--set", "name=Later")
+
+    told = kalla("compare-runs", "out", "later", cwd=books.folder)
+    as_json = kalla("compare-runs", "out", "later", "--json", cwd=books.folder)
+
+    assert told.exit_code == as_json.exit_code == 0, told.err
+    assert "Every row came out as before." in told.out
+    assert json.loads(as_json.out)["causes"] == ["recipe"]

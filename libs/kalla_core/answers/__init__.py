@@ -6,6 +6,7 @@ rows_csv    ... columns as CSV can have them     rows_json   ... rows as JSON ob
 xlsx/       ... workbooks, streamed
 report/     what a run found, as a page and as a workbook
 why/        why a row is matched or not
+comparison/ what changed between two runs
 verification/   evidence checked again, every damage named
 
 All of it reads evidence through `kalla_core.evidence.reader`, in bounded memory.

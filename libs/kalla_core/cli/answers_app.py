@@ -23,6 +23,7 @@ def answer_commands(app: typer.Typer, carry_out: CarryOut) -> None:
     _add_report(app, carry_out)
     _add_verify(app, carry_out)
     _add_why(app, carry_out)
+    _add_compare_runs(app, carry_out)
 
 
 def _add_export(app: typer.Typer, carry_out: CarryOut) -> None:
@@ -163,5 +164,23 @@ def _add_report(app: typer.Typer, carry_out: CarryOut) -> None:
             from kalla_core.cli.report import write_reports
 
             return write_reports(out, html, xlsx, pdf_ready=pdf_ready)
+
+        carry_out(action, debug)
+
+
+def _add_compare_runs(app: typer.Typer, carry_out: CarryOut) -> None:
+    @app.command("compare-runs")
+    def compare_runs(
+        first: Annotated[str, typer.Argument(metavar="A", help="The evidence of the first run.")],
+        second: Annotated[str, typer.Argument(metavar="B", help="... and of the second.")],
+        as_json: Json = False,
+        debug: Debug = False,
+    ) -> None:
+        """Say what changed from run A to run B of one recipe, key by key."""
+
+        def action() -> ExitCode:
+            from kalla_core.cli.compare_runs import show_comparison
+
+            return show_comparison(first, second, as_json=as_json)
 
         carry_out(action, debug)

@@ -39,7 +39,7 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
             _took(job),
             f"{job.accepted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
         )
-    return table
+    return _with_whole_ids(table)
 
 
 def job_lines(job: Job) -> Table:
@@ -85,6 +85,14 @@ def executors_table(executors: Iterable[ExecutorInfo]) -> Table:
             f"{max(0.0, seen.total_seconds()):.0f} s ago",
             one.version,
         )
+    return _with_whole_ids(table)
+
+
+def _with_whole_ids(table: Table) -> Table:
+    """Keep what the first column has in one piece: it is there to be copied."""
+    ids = table.columns[0]
+    ids.no_wrap = True
+    ids.min_width = max((len(str(cell)) for cell in ids.cells), default=0)
     return table
 
 

@@ -71,6 +71,19 @@ def repeated_texts(
     return sorted({one for one, other in pairwise(texts) if one == other})
 
 
+def texts_of(evidence: Evidence, output: str, column: str, hashes: Ints) -> dict[int, str]:
+    """Return the keys of an output that have one of some hashes, by their hash."""
+    found: dict[int, str] = {}
+    for batch in evidence.batches(output, columns=[column]):
+        texts = batch.column(column).drop_null()
+        own = text_hashes(texts)
+        hits = np.flatnonzero(np.isin(own, hashes))
+        found |= zip(own[hits].tolist(), texts.take(pa.array(hits)).to_pylist(), strict=True)
+        if len(found) == len(hashes):
+            break
+    return found
+
+
 def _class_of(evidence: Evidence, side: Side, number: int, count: int) -> SideKeys:
     own, other = f"{side.word}_key", f"{side.other.word}_key"
     parts: list[tuple[Ints, Ints, Ints]] = []
