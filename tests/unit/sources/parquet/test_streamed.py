@@ -32,7 +32,7 @@ COLUMNS: dict[str, pa.Array] = {
     "long": pa.array([f"{n} " * (n % 50) for n in NUMBERS], pa.large_string()),
     "kind": pa.array([f"kind {n % 5}" for n in NUMBERS]).dictionary_encode(),
     "amount": pa.array([Decimal(int(n)) / 4 for n in NUMBERS], pa.decimal128(12, 2)),
-    "wide": pa.array([Decimal(int(n)) * 10**30 for n in NUMBERS], pa.decimal128(38, 2)),
+    'Wide.r "x"': pa.array([Decimal(int(n)) * 10**30 for n in NUMBERS], pa.decimal128(38, 2)),
     "day": pa.array([date(2024, 1, 1 + n % 28) for n in NUMBERS]),
     "small": pa.array([None if n % 3 else n % 100 for n in NUMBERS], pa.int8()),
     "large": pa.array([2**64 - 1 - int(n) for n in NUMBERS], pa.uint64()),
