@@ -143,6 +143,9 @@ class Job:
     numbers_rows = False
     """Whether rows carry their numbers, however they are cut."""
 
+    warns_of_several = True
+    """Whether rows in several matches are worth a warning."""
+
     def __init__(self, spec: JobSpec, on_progress: OnProgress, pins: ExitStack) -> None:
         self._spec = spec
         self._on_progress = on_progress
@@ -390,7 +393,11 @@ class Job:
                 *self._planned.warnings,
                 *key_warnings(self._shapes(), counts),
                 *crowd_warnings(self._shapes(), totals.crowds, files[0].rows),
-                *several_warnings(self._shapes(), totals.several),
+                *(
+                    several_warnings(self._shapes(), totals.several)
+                    if self.warns_of_several
+                    else ()
+                ),
             ),
             groups=groups,
         )

@@ -75,6 +75,7 @@ class ReconcilingJob(Job):
     """A run of the passes of a recipe."""
 
     numbers_rows = True
+    warns_of_several = False  # each pass says how many a row may have
 
     def _run(self) -> JobOutcome:
         recipe = self._spec.recipe
