@@ -52,7 +52,7 @@ class World:
 
 
 @contextmanager
-def app_world(folder: Path) -> Iterator[World]:
+def app_world(folder: Path, *flags: str) -> Iterator[World]:
     """Start a coordinator and an app that share a secret."""
     books = make_books(folder)
     secret = folder / "secret"
@@ -60,7 +60,7 @@ def app_world(folder: Path) -> Iterator[World]:
     signed = ("--callback-secret-file", str(secret))
     with (
         coordinator_process(folder / "staging", *signed) as coordinator,
-        app_process(folder / "data", coordinator.url, *signed) as app,
+        app_process(folder / "data", coordinator.url, *signed, *flags) as app,
         httpx.Client(base_url=app.url, timeout=60) as http,
     ):
         for alias in ("invoices", "payments"):

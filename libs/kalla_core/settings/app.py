@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from kalla_core.settings.declare import Listening, authorities_setting, setting
+from kalla_core.settings.declare import Bytes, Listening, authorities_setting, setting
 
 
 class AppSettings(Listening):
@@ -79,6 +79,15 @@ class AppSettings(Listening):
         meaning="File with the secret that the coordinator signs callbacks with; without it a "
         "callback is believed nothing, and the coordinator is asked.",
         default=None,
+    )
+    upload_limit_bytes: Bytes = setting(
+        "KALLA_APP_UPLOAD_LIMIT",
+        flag="--upload-limit",
+        shown="10GiB",
+        meaning="Largest file that may be uploaded; files that no source lies in are removed after "
+        "a week.",
+        default=10 << 30,
+        ge=1,
     )
     output_path: str | None = setting(
         "KALLA_APP_OUTPUT_PATH",

@@ -14,6 +14,7 @@ from kalla_app.access.people import Known, parse_people
 from kalla_app.changes import Changes
 from kalla_app.context import App
 from kalla_app.evidence.place import EvidencePlace
+from kalla_app.exceptions.book import ExceptionBook
 from kalla_app.http import application
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
@@ -23,6 +24,7 @@ from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import opened
 from kalla_app.store.sessions import Sessions
 from kalla_app.store.vault import open_vault
+from kalla_app.uploads.dock import Dock
 from kalla_core.client.client import Client
 from kalla_core.errors import InvalidSetting
 from kalla_core.observe.logs import configure_logs, get_logger
@@ -98,6 +100,15 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             callback_url=f"{address}/api/worker",
             output_of=lambda run_id: _output(settings.output_path, run_id),
         )
+        dock = Dock(
+            database,
+            client,
+            folder / "uploads",
+            vault.signing,
+            address,
+            settings.upload_limit_bytes,
+        )
+        evidence = EvidencePlace(client, folder / "evidence")
         app = App(
             database=database,
             sessions=Sessions(database),
@@ -105,7 +116,9 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             catalogue=catalogue,
             shelf=shelf,
             runs=desk,
-            evidence=EvidencePlace(client, folder / "evidence"),
+            dock=dock,
+            evidence=evidence,
+            exceptions=ExceptionBook(database, evidence),
             dispatcher=dispatcher,
             changes=changes,
             metrics=metrics,
@@ -119,7 +132,11 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             hosts |= {settings.bind_host}
         # A task that fails ends the app, loudly: without it runs would wait for ever.
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        for work in (dispatcher.run(), watch_loop(metrics.loop_lag.observe)):
+        for work in (
+            dispatcher.run(),
+            dock.keep_swept(),
+            watch_loop(metrics.loop_lag.observe),
+        ):
             stack.callback(group.create_task(work).cancel)
         served = application(app, hosts)
         await stack.enter_async_context(serving_http(served, listener, GRACE_S, certificate))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kalla_app.access.people import Known
 from kalla_app.changes import Changes
 from kalla_app.evidence.place import EvidencePlace
+from kalla_app.exceptions.book import ExceptionBook
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
 from kalla_app.runs.desk import RunDesk
@@ -15,6 +16,7 @@ from kalla_app.runs.dispatch import Dispatcher
 from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import Database
 from kalla_app.store.sessions import Sessions
+from kalla_app.uploads.dock import Dock
 from kalla_core.client.client import Client
 
 
@@ -36,6 +38,8 @@ class App:
     shelf: Shelf
     runs: RunDesk
     evidence: EvidencePlace
+    dock: Dock
+    exceptions: ExceptionBook
     dispatcher: Dispatcher
     changes: Changes
     metrics: AppMetrics

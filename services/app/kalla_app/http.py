@@ -15,10 +15,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalla_app.access.gate import Gate
 from kalla_app.api.evidence_routes import evidence_routes
+from kalla_app.api.exception_routes import exception_routes
 from kalla_app.api.operate_routes import operate_routes
 from kalla_app.api.recipe_routes import recipe_routes
 from kalla_app.api.run_routes import run_routes, worker_routes
 from kalla_app.api.source_routes import source_routes
+from kalla_app.api.upload_routes import upload_routes
 from kalla_app.context import App
 from kalla_app.errors import NotFound
 from kalla_app.metrics import AppMetrics
@@ -61,6 +63,8 @@ def application(app: App, hosts: frozenset[str]) -> ASGIApp:
         recipe_routes,
         run_routes,
         evidence_routes,
+        upload_routes,
+        exception_routes,
         worker_routes,
         operate_routes,
     ):

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kalla_app.access.people import CALLBACKS, SOMEBODY, Known, Person, needed, person_of
+from kalla_app.access.people import SOMEBODY, Known, Person, is_signed, needed, person_of
 from kalla_app.store.sessions import Session, Sessions
 from kalla_core.errors import KallaError, NotAllowed, Unauthenticated
 from kalla_core.serving.answers import error_response
@@ -130,7 +130,7 @@ class Gate:
 
     def _check(self, found: Visit, method: str, path: str, headers: Headers) -> None:
         role = needed(method, path)
-        if path.startswith(CALLBACKS):
+        if is_signed(path):
             return
         if not self._people and not self._is_own_name(headers.get("host", "")):
             raise NotAllowed("This app does not go by that name; PUBLIC_URL tells it one.")

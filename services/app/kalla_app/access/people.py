@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -98,13 +99,21 @@ _OPEN_BELOW = ("/static/",)
 CALLBACKS = "/api/worker/"
 """What the coordinator calls; a signature lets it in, not a token."""
 
+_SIGNED = re.compile(r"/api/uploads/[0-9a-f]+/content")
+"""What is let in by the signature in its address."""
+
 _ADMIN_BELOW = ("/api/audit", "/audit")
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
+def is_signed(path: str) -> bool:
+    """Whether requests to a path bring a signature, which lets them in instead of a token."""
+    return path.startswith(CALLBACKS) or _SIGNED.fullmatch(path) is not None
+
+
 def needed(method: str, path: str) -> Role | None:
     """Return the role that a request needs; None where nobody is asked."""
-    if path in _OPEN or path.startswith((*_OPEN_BELOW, CALLBACKS)):
+    if path in _OPEN or path.startswith(_OPEN_BELOW) or is_signed(path):
         return None
     if path.startswith(_ADMIN_BELOW) or method == "DELETE" or path.endswith("/remove"):
         return Role.ADMIN

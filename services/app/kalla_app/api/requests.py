@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Query, Request
 
 from kalla_app.store.cursors import cursor, place_of
-from kalla_core.serving.bodies import made_of
+from kalla_core.recipe.jsontext import read_json
+from kalla_core.serving.bodies import aside, body_of, made_of
 
 T = TypeVar("T")
 
@@ -28,8 +29,9 @@ async def document_of(request: Request) -> object:
 
 
 async def fields_of(request: Request) -> dict[str, Any]:
-    """Return the object that a request's JSON is; one that is none has no fields."""
-    document = await document_of(request)
+    """Return the object that a request's JSON is; one that is none, or no body, has no fields."""
+    body = await body_of(request)
+    document, _ = await aside(read_json, body) if body.strip() else ({}, ())
     return dict(document) if isinstance(document, dict) else {}
 
 

@@ -7,7 +7,7 @@ those left out whose statistics say that they hold nothing; then the rows of the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ from kalla_core.recipe.nearest import suggestion
 
 Places = npt.NDArray[np.int64]
 
+KEY = "record_key"
+"""The column that names a row without a partner."""
+
 _BUFFER_BYTES = 1 << 18
 
 
@@ -38,17 +41,21 @@ class Asked:
         q: text that some column holds, in whatever case; empty for all rows.
         reasons: codes; only rows that have one. All rows where there are none.
         sort: a column, with a minus before it the greatest first; None for the order of the file.
+        keys: only rows without a partner that have one of these keys; None for all.
+        without: rows with these keys are left out.
     """
 
     set: str
     q: str = ""
     reasons: tuple[str, ...] = ()
     sort: str | None = None
+    keys: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def is_all(self) -> bool:
         """Whether no row is left out."""
-        return not self.q and not self.reasons
+        return not (self.q or self.reasons or self.without) and self.keys is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,8 @@ class RowSet:
         names = {sort} if sort is not None else set()
         if asked.reasons:
             names.add(REASON)
+        if asked.keys is not None or asked.without:
+            names.add(KEY)
         if asked.q:
             names |= {field.name for field in self.schema if _is_plain(field.type)}
         return [name for name in self.schema.names if name in names]
@@ -225,6 +234,10 @@ def _mask(table: pa.Table | pa.RecordBatch, asked: Asked) -> pa.Array:
             return pa.array(np.zeros(table.num_rows, np.bool_))
         wanted = pa.array(asked.reasons, pa.string())
         mask = pc.and_(mask, _one(pc.is_in(table.column(REASON), value_set=wanted)))
+    if asked.keys is not None:
+        mask = pc.and_(mask, _is_in(table, asked.keys))
+    if asked.without:
+        mask = pc.and_not(mask, _is_in(table, asked.without))
     if asked.q:
         holds = pa.array(np.zeros(table.num_rows, np.bool_))
         for place, field in enumerate(table.schema):
@@ -234,6 +247,12 @@ def _mask(table: pa.Table | pa.RecordBatch, asked: Asked) -> pa.Array:
                 holds = pc.or_(holds, _one(pc.fill_null(found, False)))
         mask = pc.and_(mask, holds)
     return mask
+
+
+def _is_in(table: pa.Table | pa.RecordBatch, keys: Sequence[str]) -> pa.Array:
+    if KEY not in table.schema.names:
+        return pa.array(np.zeros(table.num_rows, np.bool_))
+    return _one(pc.is_in(table.column(KEY), value_set=pa.array(keys, pa.string())))
 
 
 def _one(array: pa.Array | pa.ChunkedArray) -> pa.Array:

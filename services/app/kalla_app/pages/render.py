@@ -41,6 +41,13 @@ REASONS = {
     "suggested": "Suggested only",
     "unbalanced": "The group does not add up",
 }
+STATES = {
+    "open": "Open",
+    "explained": "Explained",
+    "matched_by_hand": "Matched by hand",
+    "written_off": "Written off",
+    "ignored": "Ignored",
+}
 SETS = {
     "matched": "Matched",
     "unmatched_left": "Unmatched left",
@@ -84,7 +91,13 @@ _ENVIRONMENT = Environment(
 )
 _ENVIRONMENT.filters.update(number=number, moment=time_text)
 _ENVIRONMENT.globals.update(
-    share=share, STAGES=STAGES, REASONS=REASONS, SETS=SETS, V=_fingerprint(), query=urlencode
+    share=share,
+    STAGES=STAGES,
+    REASONS=REASONS,
+    STATES=STATES,
+    SETS=SETS,
+    V=_fingerprint(),
+    query=urlencode,
 )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
+import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -13,15 +15,20 @@ from kalla_app.api.evidence_routes import read_page, read_reasons
 from kalla_app.api.requests import Cursor
 from kalla_app.context import App
 from kalla_app.evidence.rows import Asked, texts
-from kalla_app.pages.forms import form_of, seen
+from kalla_app.exceptions.book import Overlaid, eid_of
+from kalla_app.exceptions.life import REASON_CODES, State
+from kalla_app.pages.forms import form_of, lists_of, own_path, seen
 from kalla_app.pages.render import SETS, page
 from kalla_app.pages.today import rate_of
 from kalla_app.runs.life import RunStatus
 from kalla_app.store.runs import Run
 from kalla_core.errors import KallaError
+from kalla_core.evidence.schema import UNMATCHED_FIELDS
+from kalla_core.recipe.column_types import type_word
 
 _PAGE = 50
 _ROWS = 50
+_OURS = frozenset(UNMATCHED_FIELDS.names)
 
 Text = Annotated[str, Query(max_length=300)]
 
@@ -54,6 +61,7 @@ def run_pages(app: App) -> APIRouter:
         q: Text = "",
         reason: Text = "",
         sort: Text = "",
+        state: Text = "",
         offset: Annotated[int, Query(ge=0)] = 0,
     ) -> Response:
         found = await app.runs.get(run_id)
@@ -62,7 +70,7 @@ def run_pages(app: App) -> APIRouter:
         problem: KallaError | None = None
         if found.state.status is RunStatus.SUCCEEDED:
             try:
-                rows = await _rows(app, found, asked, offset)
+                rows = await _rows(app, found, asked, offset, _state(state))
             except KallaError as error:
                 problem = error
         return await page(
@@ -77,6 +85,9 @@ def run_pages(app: App) -> APIRouter:
             asked=asked,
             reason=reason,
             offset=offset,
+            state=state,
+            states=list(State),
+            reason_codes=REASON_CODES,
             size=_ROWS,
             sets=SETS,
         )
@@ -95,11 +106,91 @@ def run_pages(app: App) -> APIRouter:
         await app.runs.cancel(run_id, who().name)
         return seen(f"/runs/{run_id}")
 
+    @routes.post("/runs/{run_id}/decide")
+    async def decide(run_id: str, request: Request) -> Response:
+        given = await lists_of(request)
+        fields = {name: values[-1] for name, values in given.items() if values[-1]}
+        decision: dict[str, Any] = {
+            name: fields[name]
+            for name in ("state", "owner", "note", "reason_code")
+            if name in fields
+        }
+        if fields.get("do") == "undo":
+            decision = {"undo": True}
+        found = await app.runs.get(run_id)
+        await app.exceptions.decide(found, given.get("eid", []), decision, who().name)
+        return seen(own_path(fields.get("back", f"/runs/{run_id}")))
+
+    @routes.get("/runs/{run_id}/match")
+    async def two_sides(run_id: str, request: Request, ql: Text = "", qr: Text = "") -> Response:
+        found = await app.runs.get(run_id)
+        sides = []
+        for side, q in (("left", ql), ("right", qr)):
+            asked = Asked("", q.strip())
+            page_of = await app.exceptions.page(found, side, asked, 0, _ROWS, state=State.OPEN)
+            sides.append({"side": side, "q": q, **_side(page_of, side)})
+        return await page(
+            app,
+            request,
+            "match.html",
+            run=found,
+            sides=sides,
+            document=await app.runs.recipe(run_id),
+            reason_codes=REASON_CODES,
+        )
+
+    @routes.post("/runs/{run_id}/match")
+    async def match(run_id: str, request: Request) -> Response:
+        given = await lists_of(request)
+        fields = {name: values[-1] for name, values in given.items()}
+        found = await app.runs.get(run_id)
+        await app.exceptions.match(found, given.get("eid", []), fields, who().name)
+        query = urlencode({"ql": fields.get("ql", ""), "qr": fields.get("qr", "")})
+        return seen(f"/runs/{quote(run_id, safe='')}/match?{query}")
+
     return routes
 
 
-async def _rows(app: App, run: Run, asked: Asked, offset: int) -> dict[str, Any]:
+def _state(word: str) -> State | None:
+    return State(word) if word in {one.value for one in State} else None
+
+
+def _side(found: Overlaid, side: str) -> dict[str, Any]:
+    """Return open rows of a side for matching by hand; `amount` is where their amounts stand."""
+    plain = [name for name in found.rows.column_names if name not in _OURS]
+    kinds = {one.name: one.type for one in found.rows.schema}
+    money = [name for name in plain if pa.types.is_decimal(kinds[name])][:1]
+    # Side by side there is little room: what names a row stands first, then its amount.
+    first = [name for name in plain if name not in money][:1]
+    plain = [*first, *money, *(name for name in plain if name not in (*first, *money))]
+    rows = found.rows.select(plain)
+    return {
+        "names": plain,
+        "amount": plain.index(money[0]) if money else None,
+        "rows": texts(rows),
+        "eids": [eid_of(side, key) for key in found.keys],
+        "total": found.total,
+    }
+
+
+async def _rows(
+    app: App, run: Run, asked: Asked, offset: int, state: State | None
+) -> dict[str, Any]:
     folder = await app.evidence.folder(run)
+    side = asked.set.removeprefix("unmatched_")
+    if side != asked.set:
+        overlaid = await app.exceptions.page(run, side, asked, offset, _ROWS, state=state)
+        reasons = await asyncio.to_thread(read_reasons, folder, asked.set)
+        schema = overlaid.rows.schema
+        return {
+            "columns": [{"name": one.name, "data_type": type_word(one.type)} for one in schema],
+            "rows": texts(overlaid.rows),
+            "total": overlaid.total,
+            "reasons": reasons,
+            "most": max(reasons.values(), default=0),
+            "eids": [eid_of(side, key) for key in overlaid.keys],
+            "standings": overlaid.standings,
+        }
     found, columns = await asyncio.to_thread(read_page, folder, asked, offset, _ROWS)
     reasons = await asyncio.to_thread(read_reasons, folder, asked.set)
     return {
@@ -108,4 +199,6 @@ async def _rows(app: App, run: Run, asked: Asked, offset: int) -> dict[str, Any]
         "total": found.total,
         "reasons": reasons,
         "most": max(reasons.values(), default=0),
+        "eids": [],
+        "standings": [],
     }

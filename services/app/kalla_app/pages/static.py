@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from mimetypes import guess_type
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from kalla_app.errors import NotFound
 from kalla_app.pages.render import STATIC
 
 _FOR_EVER = "public, max-age=31536000, immutable"
+_FOR_AN_HOUR = "public, max-age=3600"
 
 
 def static_files() -> APIRouter:
@@ -23,11 +24,13 @@ def static_files() -> APIRouter:
     }
 
     @routes.get("/static/{name:path}")
-    async def static(name: str) -> Response:
+    async def static(name: str, request: Request) -> Response:
         if name not in files:
             raise NotFound(f"There is no file {name}.", name=name)
+        # What pages name with a fingerprint never changes; what those files load may.
+        kept = _FOR_EVER if request.url.query else _FOR_AN_HOUR
         kind = guess_type(name)[0] or "application/octet-stream"
-        return Response(files[name], media_type=kind, headers={"Cache-Control": _FOR_EVER})
+        return Response(files[name], media_type=kind, headers={"Cache-Control": kept})
 
     @routes.get("/favicon.ico")
     async def icon() -> Response:

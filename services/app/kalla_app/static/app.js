@@ -20,7 +20,7 @@ function number(textarea) {
 function goTo(textarea, line, column) {
   const rows = textarea.value.split("\n");
   const start = rows.slice(0, line - 1).reduce((sum, row) => sum + row.length + 1, 0) + column - 1;
-  const rest = textarea.value.slice(start).match(/^\w+/);
+  const rest = textarea.value.slice(start).match(/^[\w.]+/);
   textarea.focus();
   textarea.setSelectionRange(start, start + (rest ? rest[0].length : 1));
   textarea.scrollTop = Math.max(0, (line - 4) * 21);
@@ -76,6 +76,140 @@ document.addEventListener("keydown", (event) => {
     event.target.form.requestSubmit(event.target.form.querySelector("[value=check]"));
   }
 });
+
+// Amounts are added as whole numbers of their smallest digit: floats would lose cents.
+function sum(texts) {
+  const digits = Math.max(0, ...texts.map((text) => (text.split(".")[1] || "").length));
+  let total = 0n;
+  for (const text of texts) {
+    const [whole, rest = ""] = text.replace("-", "").split(".");
+    const value = BigInt(whole + rest.padEnd(digits, "0"));
+    total += text.startsWith("-") ? -value : value;
+  }
+  return { total, digits };
+}
+
+function written({ total, digits }) {
+  const text = (total < 0n ? -total : total).toString().padStart(digits + 1, "0");
+  const cut = text.length - digits;
+  return (total < 0n ? "-" : "") + text.slice(0, cut) + (digits ? `.${text.slice(cut)}` : "");
+}
+
+const totals = document.querySelector("[data-totals]");
+function addUp() {
+  const ticked = [...document.querySelectorAll("input[name=eid]:checked")];
+  const parts = ["left", "right"].map((side) => {
+    const rows = ticked.filter((one) => one.dataset.side === side);
+    return { count: rows.length, amounts: rows.map((one) => one.dataset.amount).filter(Boolean) };
+  });
+  if (!ticked.length) {
+    totals.textContent = "Tick rows on both sides.";
+    return;
+  }
+  const [left, right] = parts.map((part) => sum(part.amounts));
+  const minus = parts[1].amounts.map((text) => (text.startsWith("-") ? text.slice(1) : `-${text}`));
+  const difference = sum([...parts[0].amounts, ...minus]);
+  const verdict = document.createElement("b");
+  verdict.textContent = `difference ${written(difference)}`;
+  verdict.className = difference.total === 0n ? "even" : "off";
+  const say = (name, part, amount) => `${name} ${part.count} (${written(amount)})`;
+  totals.replaceChildren(
+    `${say("left", parts[0], left)} · ${say("right", parts[1], right)} · `,
+    verdict,
+  );
+}
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-all]")) {
+    for (const one of event.target.closest("form").querySelectorAll("input[name=eid]")) {
+      one.checked = event.target.checked;
+    }
+  }
+  if (totals && event.target.name === "eid") addUp();
+});
+if (totals) addUp();
+
+const csrf = document.querySelector("meta[name=csrf]").content;
+
+async function call(method, path, body) {
+  const answer = await fetch(path, {
+    method,
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
+    body: JSON.stringify(body),
+  });
+  const document = await answer.json();
+  if (!answer.ok) throw new Error(document.error.message);
+  return document;
+}
+
+// A PUT whose progress can be seen; fetch does not tell how much was sent.
+function put(address, file, progress) {
+  const { pathname, search } = new URL(address);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("PUT", pathname + search);
+    request.upload.onprogress = (event) => {
+      progress.value = event.loaded / Math.max(event.total, 1);
+    };
+    request.onload = () => {
+      if (request.status < 300) resolve();
+      else reject(new Error(JSON.parse(request.responseText).error.message));
+    };
+    request.onerror = () => reject(new Error("The connection broke off."));
+    request.send(file);
+  });
+}
+
+async function bring(file, list) {
+  const item = document.createElement("li");
+  const progress = Object.assign(document.createElement("progress"), { max: 1, value: 0 });
+  progress.setAttribute("aria-label", file.name);
+  item.append(file.name, progress);
+  list.append(item);
+  try {
+    const signed = await call("POST", "/api/uploads/presign", { filename: file.name });
+    await put(signed.presigned_url, file, progress);
+    const path = `/api/uploads/${signed.upload_id}/confirm`;
+    const seen = await call("POST", path, {});
+    const guess = seen.guess || {};
+    const source = { uri: signed.s3_uri, format: guess.format, types: guess.types };
+    if (!source.format || !Object.keys(source.format).length) delete source.format;
+    if (!source.types || !Object.keys(source.types).length) delete source.types;
+    const stem = file.name.replace(/(\.[A-Za-z0-9]{1,8})+$/, "").replace(/[^A-Za-z0-9_]+/g, "_");
+    const name = (/^[A-Za-z_]/.test(stem) ? stem : `f_${stem}`).toLowerCase().slice(0, 50);
+    let made;
+    for (let number = 1; !made; number += 1) {
+      try {
+        const alias = number === 1 ? name : `${name}_${number}`;
+        made = await call("POST", "/api/sources", { ...source, alias });
+      } catch (error) {
+        if (!error.message.includes("already") || number > 50) throw error;
+      }
+    }
+    const link = Object.assign(document.createElement("a"), {
+      href: `/sources/${encodeURIComponent(made.alias)}`,
+      textContent: made.alias,
+    });
+    item.replaceChildren(`${file.name} is now the source `, link);
+  } catch (error) {
+    item.className = "bad";
+    item.textContent = `${file.name}: ${error.message}`;
+  }
+}
+
+const drop = document.getElementById("drop");
+if (drop) {
+  const list = drop.querySelector("ul");
+  const take = (files) => Promise.all([...files].map((file) => bring(file, list)));
+  drop.hidden = false;
+  drop.querySelector("input").addEventListener("change", (event) => take(event.target.files));
+  for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", kind === "dragenter" || kind === "dragover");
+      if (kind === "drop") take(event.dataTransfer.files);
+    });
+  }
+}
 
 const sql = document.getElementById("sql");
 if (sql) {

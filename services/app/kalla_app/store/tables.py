@@ -13,6 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 POSTGRES_SCHEMA = "kalla_app"
 MIGRATING = 5207318
 CHAINING = 5207319
+DECIDING = 5207320
 """Advisory locks of PostgreSQL."""
 
 METADATA = MetaData()
@@ -118,6 +119,38 @@ OUTBOX = Table(
     Column("tries", Integer, nullable=False),
 )
 
+UPLOADS = Table(
+    "uploads",
+    METADATA,
+    Column("upload_id", Text, primary_key=True),
+    Column("filename", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("bytes", BigInteger),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("exception_id", Text, nullable=False),
+    Column("recipe_id", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("record_key", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("state", Text),
+    Column("owner", Text),
+    Column("reason_code", Text),
+    Column("note", Text),
+    Column("match_group", Text),
+    Column("undo", Integer, nullable=False),
+)
+_DECISIONS_BY_EXCEPTION = Index("decisions_by_exception", DECISIONS.c.exception_id)
+_DECISIONS_BY_RECIPE = Index("decisions_by_recipe", DECISIONS.c.recipe_id)
+
 # Each entry leads from the version before it; what has landed is never changed.
 _MIGRATIONS: tuple[tuple[ExecutableDDLElement, ...], ...] = (
     (
@@ -135,6 +168,12 @@ _MIGRATIONS: tuple[tuple[ExecutableDDLElement, ...], ...] = (
             )
         ),
         *(CreateIndex(index) for index in (_RUNS_BY_TIME, _RUNS_BY_RECIPE, _RUNS_BY_STATUS)),
+    ),
+    (CreateTable(UPLOADS),),
+    (
+        CreateTable(DECISIONS),
+        CreateIndex(_DECISIONS_BY_EXCEPTION),
+        CreateIndex(_DECISIONS_BY_RECIPE),
     ),
 )
 

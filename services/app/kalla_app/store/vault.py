@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -25,9 +26,14 @@ KEY_FILE = "key"
 
 
 class Vault:
-    """Seals documents and opens them again; made by `open_vault`."""
+    """Seals documents and opens them again; made by `open_vault`.
+
+    Attributes:
+        signing: a key for signatures, which tells nothing of the one that seals.
+    """
 
     def __init__(self, key: bytes) -> None:
+        self.signing = hashlib.sha256(b"kalla app signs " + key).digest()
         self._cipher = Fernet(key)
 
     async def keep(self, connection: AsyncConnection, name: str, document: Any) -> Any:

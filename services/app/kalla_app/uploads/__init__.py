@@ -1,0 +1,5 @@
+"""Files that browsers bring: put straight to a place that was signed for them, then looked into.
+
+ticket    what lets somebody put one file, for a while; pure
+dock      signs, takes in, confirms and sweeps
+"""
