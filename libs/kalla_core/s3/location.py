@@ -10,6 +10,7 @@ from kalla_core.errors import InvalidUri
 SCHEME = "s3://"
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_STEPS = frozenset({".", ".."})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,9 @@ class S3Location:
         """Take a URI without options apart.
 
         Raises:
-            InvalidUri: it names no bucket; what it does name is not told, it may be a secret.
+            InvalidUri: it names no bucket, and what it does name is not told, it may be a secret;
+                or a step of its key is `.` or `..`: whatever tidies addresses on the way to the
+                store would make another bucket of that.
         """
         bucket, _, key = uri[len(SCHEME) :].partition("/")
         if not is_s3(uri) or not _BUCKET.fullmatch(bucket):
@@ -32,6 +35,8 @@ class S3Location:
                 "An S3 address is `s3://bucket/key` or `s3://bucket/folder/`. Credentials do not"
                 " belong into it: they come from the environment, as for every AWS tool."
             )
+        if _STEPS.intersection(key.split("/")):
+            raise InvalidUri("A key in S3 has no steps `.` or `..` between its slashes.")
         return S3Location(bucket, key)
 
     @property

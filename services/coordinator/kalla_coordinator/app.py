@@ -40,7 +40,7 @@ from kalla_coordinator.jobs.allowed import RUNS, Allowed
 from kalla_coordinator.jobs.desk import Desk
 from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.ledger import Ledger
-from kalla_coordinator.jobs.local_host import LocalHost, job_memory_bytes
+from kalla_coordinator.jobs.local_host import SERVICE_BYTES, LocalHost, job_memory_bytes
 from kalla_coordinator.jobs.niceness import giving_way
 from kalla_coordinator.jobs.outputs import Outputs
 from kalla_coordinator.jobs.recovery import look_further, recover
@@ -334,8 +334,9 @@ def _job_memory_bytes(settings: CoordinatorSettings) -> int:
     if share < SMALLEST_LIMIT:
         raise InvalidSetting(
             f"The memory limit of {format_bytes(settings.memory_limit_bytes)} is too small for "
-            f"{settings.max_jobs} jobs at once: each needs {format_bytes(SMALLEST_LIMIT)}. Raise "
-            "--memory-limit, or lower --max-jobs.",
+            f"{settings.max_jobs} jobs at once: each needs {format_bytes(SMALLEST_LIMIT)}, and "
+            f"the service {format_bytes(SERVICE_BYTES)}. Raise --memory-limit, or lower "
+            "--max-jobs.",
             settings=["--memory-limit", "--max-jobs"],
         )
     return share

@@ -39,6 +39,14 @@ def test_an_address_without_a_bucket_is_refused_and_not_repeated(uri: str) -> No
     assert "hushhush" not in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["../other/a.csv", "in/../../other", "..", "in/.", "./a.csv"])
+def test_a_key_that_would_lead_into_another_bucket_were_it_a_path_is_refused(key: str) -> None:
+    with pytest.raises(InvalidUri, match=r"no steps"):
+        S3Location.parse(f"s3://allowed/{key}")
+
+    assert S3Location.parse("s3://allowed/in/..a/b..csv").key == "in/..a/b..csv"
+
+
 def test_a_path_is_not_taken_for_an_address() -> None:
     assert [is_s3(text) for text in ("s3://b", "S3://b", "s3/b", "file:///s3://b")] == [
         True,
