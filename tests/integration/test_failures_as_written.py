@@ -11,7 +11,7 @@ import pytest
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.query import Side
-from tests.support.tables import Reconciliation
+from tests.support.tables import Ran, Reconciliation
 
 FAR = datetime(2300, 1, 1)
 BOOK = pa.table(
@@ -131,3 +131,21 @@ def test_a_part_that_no_moment_has_is_not_blamed_on_a_row(tmp_path: Path) -> Non
 
     with pytest.raises(InvalidSql, match="know no part 'fortnight' of a moment; they know year"):
         books(tmp_path, sql).run()
+
+
+def test_a_text_of_a_moment_without_seconds_is_read_as_it_is_proposed(tmp_path: Path) -> None:
+    sql = "SELECT l.id, r.id rid FROM l JOIN r ON l.k = r.k AND {} < r.at"
+    rows = BOOK.set_column(2, "ref", [["2026-03-29 00:30", "2026-03-29 00:30:15"]])
+    near = BOOK.set_column(6, "at", pa.array([datetime(2026, 3, 29, 1)] * 2, pa.timestamp("us")))
+
+    def ran(moment: str) -> Ran:
+        found = Reconciliation(tmp_path, sql.format(moment))
+        found.put("left", rows)
+        found.put("right", near)
+        return found.run()
+
+    with pytest.raises(InvalidSql) as caught:
+        ran("CAST(l.ref AS TIMESTAMP)")
+    proposed = "to_timestamp(l.ref, '%Y-%m-%d %H:%M:%S', '%Y-%m-%d %H:%M')"
+    assert f"Write {proposed}" in str(caught.value)
+    assert ran(proposed).pairs == [("1", "1"), ("2", "2")]

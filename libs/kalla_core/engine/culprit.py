@@ -6,6 +6,7 @@ which the rows were joined nor on which of several rows came first.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from kalla_core.matching.planning import PlanningFailed
 from kalla_core.matching.query import Side, TableShape
 
 _MOST_CHARACTERS = 60
+_WITHOUT_SECONDS = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d")
 
 Values = Mapping[str, object]
 """Columns, by name, as a row has them."""
@@ -216,6 +218,8 @@ class _Search:
 
     def _advice(self, part: Expr, values: Values) -> str:
         written = fallible_text.remedy(part, self.suspects.written)
+        if any(_WITHOUT_SECONDS.fullmatch(str(one)) for one in values.values()):
+            written = fallible_text.without_seconds(part) or written
         if written is None and len(values) == 1:
             ((name, one),) = values.items()
             literal = _text(one) or ""

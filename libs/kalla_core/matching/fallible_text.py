@@ -105,6 +105,14 @@ def remedy(expr: Expr, written: Written = NOTHING) -> str | None:
     return f"TRY_CAST({_shown(operand)} AS {_target(operand, target, written)}) for NULL there"
 
 
+def without_seconds(expr: Expr) -> str | None:
+    """Return what reads texts of moments that have no seconds, for a cast that does not."""
+    if expr.variant_name() != "Cast" or not cast_target(expr).startswith("Timestamp("):
+        return None
+    (operand,) = direct_parts(expr)
+    return f"to_timestamp({_shown(operand)}, '%Y-%m-%d %H:%M:%S', '%Y-%m-%d %H:%M')"
+
+
 def _target(operand: Expr, target: str, written: Written) -> str:
     """Return the type of a cast as it is written, or else as SQL calls it."""
     try:
