@@ -180,6 +180,7 @@ def test_rows_are_paged_and_fetched_as_they_are_shown(world: World) -> None:
     csv = world.http.get(f"{address}.csv", params=asked)
     parquet = world.http.get(f"{address}.parquet", params=asked)
     book = world.http.get("/api/runs/first/report.xlsx")
+    report = world.http.get("/api/runs/first/report.html")
     unknown = world.http.get("/api/runs/first/rows/everything")
 
     names = [column["name"] for column in first["columns"]]
@@ -192,6 +193,8 @@ def test_rows_are_paged_and_fetched_as_they_are_shown(world: World) -> None:
     assert len(csv.text.splitlines()) == 2
     assert pq.read_table(io.BytesIO(parquet.content)).column("record_key").to_pylist() == ["3"]
     assert book.content[:2] == b"PK"
+    assert "The books" in report.text
+    assert "attachment" in report.headers["content-disposition"]
     assert "attachment" in book.headers["content-disposition"]
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "not_found")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
@@ -16,11 +16,14 @@ from kalla_app.errors import NotFound
 from kalla_app.evidence.rows import Asked, RowPage, RowSet, texts
 from kalla_app.store.cursors import cursor as cursor_of
 from kalla_app.store.cursors import place_of
-from kalla_core.answers.encode import Format, encoded, sheets
+from kalla_core.answers.encode import Format, encoded
+from kalla_core.answers.report.gather import gather
+from kalla_core.answers.report.page import page
+from kalla_core.answers.report.sheets import workbook
+from kalla_core.evidence.reader import open_evidence
 from kalla_core.recipe.column_types import type_word
 from kalla_core.serving.streams import StreamedResponse, in_threads
 
-SETS = ("matched", "unmatched_left", "unmatched_right", "ambiguous", "suggested")
 _FORMATS = {
     "csv": Format.CSV,
     "xlsx": Format.XLSX,
@@ -61,15 +64,15 @@ def evidence_routes(app: App) -> APIRouter:
         if ending:
             return await _download(folder, asked, ending, run_id)
         start: Any = offset if cursor is None else place_of(cursor, (int,))[0]
-        page, columns = await asyncio.to_thread(read_page, folder, asked, start, limit)
-        following = start + page.rows.num_rows
-        more = following < page.total
+        found, columns = await asyncio.to_thread(read_page, folder, asked, start, limit)
+        following = start + found.rows.num_rows
+        more = following < found.total
         return JSONResponse(
             {
                 "columns": columns,
-                "rows": texts(page.rows),
-                "places": list(page.places),
-                "total": page.total,
+                "rows": texts(found.rows),
+                "places": list(found.places),
+                "total": found.total,
                 "cursor": cursor_of(following) if more else None,
             }
         )
@@ -80,11 +83,12 @@ def evidence_routes(app: App) -> APIRouter:
         folder = await folder_of(run_id)
         return JSONResponse({"reasons": await asyncio.to_thread(read_reasons, folder, name)})
 
-    @routes.get("/report.xlsx", response_class=Response)
-    async def get_workbook(run_id: str) -> Response:
-        """Fetch all rows of a run as a workbook, a sheet for each set."""
+    @routes.get("/report.{form}", response_class=Response)
+    async def get_report(run_id: str, form: Literal["html", "xlsx"]) -> Response:
+        """Fetch a report of a run: a page that needs no other file, or a workbook."""
         folder = await folder_of(run_id)
-        return await _streamed(_workbook(folder), Format.XLSX.value, f"{run_id}.xlsx")
+        kind = "text/html; charset=utf-8" if form == "html" else Format.XLSX.value
+        return await _streamed(_report(folder, run_id, form), kind, f"{run_id}.{form}")
 
     return routes
 
@@ -117,17 +121,10 @@ async def _download(folder: Path, asked: Asked, ending: str, run_id: str) -> Res
     return await _streamed(pieces(), chosen.value, f"{run_id}-{asked.set}.{ending}")
 
 
-def _workbook(folder: Path) -> Iterator[bytes]:
-    def sets() -> Iterator[tuple[str, Any, Iterator[Any]]]:
-        for name in SETS:
-            try:
-                rows = RowSet(folder, name)
-            except NotFound:
-                continue
-            with rows:
-                yield name, rows.schema, rows.batches(Asked(name))
-
-    return sheets(sets())
+def _report(folder: Path, run_id: str, form: str) -> Iterator[bytes]:
+    with open_evidence(folder) as evidence:
+        report = gather(evidence, run_id)
+        yield from page(report) if form == "html" else workbook(evidence, report)
 
 
 async def _streamed(pieces: Iterator[bytes], media_type: str, name: str) -> Response:
