@@ -157,7 +157,7 @@ def _plan(
         fitting = without_unseen(recipe.match_sql, pinned, started_at)
         if recipe.reconciles:
             planned = plan_passes(recipe, fitting, started_at)
-            return planned.passes[0].planned, ()
+            return planned.as_one(), ()
         return plan_over(recipe.match_sql, fitting, started_at), ()
     except RecipeInvalid as error:
         return None, error.faults

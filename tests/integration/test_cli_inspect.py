@@ -246,6 +246,13 @@ def test_a_demo_goes_all_the_way(tmp_path: Path) -> None:
     again = kalla("demo", tmp_path / "demo")
 
     metadata = json.loads((tmp_path / "demo" / "evidence" / "metadata.json").read_text())
+    passes = json.loads((tmp_path / "demo" / "passes" / "metadata.json").read_text())["passes"]
+    held, sums, proposed = passes
+    assert held["held"] > 0
+    assert sums["kind"] == "subset_sum"
+    assert sums["rows"]["left"] < sums["rows"]["right"]
+    assert proposed["suggested"] > 0
+    assert "What each pass did" in first.stdout
     assert first.exit_code == again.exit_code == 0, first.stderr
     assert metadata["left_record_count"] == 4_000
     assert metadata["matched_count"] == metadata["matched_right_count"] == 3_120

@@ -8,7 +8,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from kalla_core.engine.progress import Stage
 from kalla_core.errors import CardinalityViolated, RecipeInvalid
+from kalla_core.inspection.explain import explain_recipe
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.validate import validate_recipe
@@ -311,3 +313,26 @@ def test_passes_are_refused_on_a_cluster_by_name(tmp_path):
 
     with pytest.raises(RecipeInvalid, match=r"options\.engine: `cardinality` is done in one"):
         parse_recipe(two.document(rules, engine="cluster"))
+
+
+def test_an_explanation_tells_what_each_pass_does(two):
+    recipe = parse_recipe(two.document({"passes": PASSES}))
+
+    why = explain_recipe(recipe, 1 << 30, 2).planned.why
+
+    assert [line for line in why if line.startswith("Pass")] == [
+        "Pass 1, ref: 1:1, best by diff, ties hold; consumes rows; rows are cut by copartition.",
+        "Pass 2, many: 1:N, best by diff, ties hold; consumes rows; rows are cut by copartition.",
+        "Pass 3, amount: 1:1, best by lag, ties first; consumes rows; rows are cut by copartition.",
+        "Pass 4, maybe: N:1, best by diff, ties hold; proposes matches; rows are cut by "
+        "copartition.",
+    ]
+
+
+def test_progress_names_the_pass_that_looks_for_matches(two):
+    reports = []
+
+    two.run({"passes": PASSES}, on_progress=reports.append)
+
+    named = [one.source for one in reports if one.stage is Stage.MATCHING]
+    assert list(dict.fromkeys(named)) == ["ref", "many", "amount", "maybe"]

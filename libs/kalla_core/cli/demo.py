@@ -28,11 +28,12 @@ from kalla_core.ids import new_run_id
 from kalla_core.inspection.explain import explain_recipe
 from kalla_core.recipe.model import Recipe, SourceSpec, SourceType
 from kalla_core.recipe.parse import load_recipe
-from kalla_core.settings import load_settings
+from kalla_core.settings import Settings, load_settings
 from kalla_core.sources.registry import connector_for
 from kalla_core.validate import validate_recipe
 
 EVIDENCE = "evidence"
+PASSES_EVIDENCE = "passes"
 _SHOWN_ROWS = 4
 
 
@@ -63,10 +64,12 @@ def show_demo(folder: Path, *, cluster: bool = False) -> ExitCode:
     show_summary(console, metadata, output)
     _step(console, 5, "The same invoices from a PostgreSQL table")
     show_postgres(console, recipe, settings, folder, output)
+    _step(console, 6, "The same files in passes: nothing used twice, nothing guessed")
+    _show_passes(console, files.passes, folder / PASSES_EVIDENCE, settings)
     if cluster:
-        _step(console, 6, "The same recipe on two executors")
+        _step(console, 7, "The same recipe on two executors")
         show_cluster(console, recipe, folder, output)
-    _show_next(console, 7 if cluster else 6, files, output)
+    _show_next(console, 8 if cluster else 7, files, output)
     return ExitCode.SUCCEEDED
 
 
@@ -121,12 +124,23 @@ def _show_recipe(console: Console, recipe: Recipe, path: Path) -> None:
     console.print()
 
 
+def _show_passes(console: Console, path: Path, output: Path, settings: Settings) -> None:
+    console.print(
+        Text.assemble((str(path), "bold"), ": one payment for one invoice, then payments")
+    )
+    console.print("that add up to one, then what is off by a fee, which is only proposed.\n")
+    recipe = load_recipe(path)
+    metadata = reconcile(recipe, new_run_id(), output, settings, overwrite=True)
+    show_summary(console, metadata, output)
+
+
 def _show_next(console: Console, number: int, files: DemoFiles, output: Path) -> None:
     _step(console, number, "What to try next")
     program = "kalla" if shutil.which("kalla") else sys.argv[0]
     recipe = files.recipe
     for arguments, why in (
         (f"preview {output}/unmatched_left.parquet", "the invoices that are left over"),
+        (f"preview {output.parent / PASSES_EVIDENCE}/ambiguous.parquet", "what nobody can tell"),
         (f"run {files.instalments}", "a rule for instalments as well: more matches"),
         (f"explain {recipe} --verbose", "the query plan"),
         (f"run {recipe} --buckets 16 --memory-limit 512MiB", "the same answer by other means"),

@@ -85,6 +85,38 @@ JOIN payments p
   ON norm_ref(p.reference) = s.ref"""
 
 
+_PAIRS = """\
+SELECT i.amount, p.paid_amount, abs(i.amount - p.paid_amount) AS off
+FROM invoices i
+JOIN payments p
+  ON norm_ref(i.reference) = norm_ref(p.reference)
+ AND {}"""
+
+PASSES: tuple[Mapping[str, object], ...] = (
+    {
+        "name": "reference and amount",
+        "match_sql": _PAIRS.format("tolerance_match(i.amount, p.paid_amount, 0.02)"),
+        "cardinality": "1:1",
+        "rank": ["off"],
+    },
+    {
+        "name": "instalments",
+        "kind": "subset_sum",
+        "one": "left",
+        "block": [["reference", "reference"]],
+        "amount": ["amount", "paid_amount"],
+        "max_items": 4,
+    },
+    {
+        "name": "less a fee",
+        "match_sql": _PAIRS.format("tolerance_pct(i.amount, p.paid_amount, 0.05)"),
+        "cardinality": "1:1",
+        "rank": ["off"],
+        "accept": "suggest",
+        "confidence": 0.8,
+    },
+)
+
 _RULE = "References equal however they are written, amounts equal within 2 cents"
 _RULE_OF_SUMS = f"{_RULE}; or several payments with the reference that add up to the amount"
 
@@ -96,10 +128,12 @@ class DemoFiles:
     Attributes:
         recipe: one payment for one invoice.
         instalments: the same, and payments that add up.
+        passes: no payment used twice, what adds up, and what is only proposed.
     """
 
     recipe: Path
     instalments: Path
+    passes: Path
     invoices: Path
     payments: Path
     invoice_count: int
@@ -115,6 +149,7 @@ def write_demo(folder: Path, invoices: int = INVOICES, seed: int = SEED) -> Demo
     files = DemoFiles(
         recipe=folder / "recipe.json",
         instalments=folder / "instalments.json",
+        passes=folder / "passes.json",
         invoices=folder / "invoices.csv",
         payments=folder / "payments.csv",
         invoice_count=invoices,
@@ -122,18 +157,20 @@ def write_demo(folder: Path, invoices: int = INVOICES, seed: int = SEED) -> Demo
     )
     files.invoices.write_bytes(_csv(ledger.drop_columns(["number", "cents", "day"])))
     files.payments.write_bytes(_csv(paid))
-    _write_recipe(files.recipe, RECIPE_ID, MATCH_SQL, _RULE)
-    _write_recipe(files.instalments, f"{RECIPE_ID}-instalments", INSTALMENTS_SQL, _RULE_OF_SUMS)
+    _write_recipe(files.recipe, RECIPE_ID, {"match_sql": MATCH_SQL, "match_description": _RULE})
+    sums = {"match_sql": INSTALMENTS_SQL, "match_description": _RULE_OF_SUMS}
+    _write_recipe(files.instalments, f"{RECIPE_ID}-instalments", sums)
+    amounts = {"left": "amount", "right": "paid_amount"}
+    _write_recipe(files.passes, f"{RECIPE_ID}-passes", {"passes": PASSES, "amounts": amounts})
     return files
 
 
-def _write_recipe(path: Path, recipe_id: str, sql: str, rule: str) -> None:
+def _write_recipe(path: Path, recipe_id: str, rules: Mapping[str, object]) -> None:
     document = {
         "recipe_id": recipe_id,
         "name": "Invoices and payments",
         "description": "Which invoices were paid, by which payments, and what is left over",
-        "match_sql": sql,
-        "match_description": rule,
+        **rules,
         "sources": {
             "left": _source("invoices", "invoice_id"),
             "right": _source("payments", "payment_id"),

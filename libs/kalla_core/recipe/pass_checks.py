@@ -31,6 +31,9 @@ def rule_faults(document: object) -> Iterator[Fault]:
     if isinstance(passes, list):
         yield from _pass_list_faults(passes)
     asked = [name for name in _LOCAL_ONLY if document.get(name) is not None]
+    if asked and passes is None and document.get("groups") == "members":
+        message = f"With `{asked[0]}` every match has its `match_group`: leave this out."
+        yield _fault(("groups",), message)
     options = document.get("options")
     if asked and isinstance(options, Mapping) and options.get("engine") == EngineChoice.CLUSTER:
         message = f"`{asked[0]}` is done in one process: leave the engine out, or say `local`."

@@ -25,9 +25,10 @@ from kalla_core.recipe.passes import (
     SubsetSumPass,
 )
 from kalla_core.recipe.write import to_document
-from tests.support.recipe_documents import ABSENT, changed, faults_of
+from tests.support.recipe_documents import ABSENT, DOCUMENT, faults_of
+from tests.support.recipe_documents import changed as changed_document
 
-SQL = changed()["match_sql"]
+SQL = DOCUMENT["match_sql"]
 SUMS = {
     "name": "batches",
     "kind": "subset_sum",
@@ -37,8 +38,12 @@ SUMS = {
 }
 
 
+def changed(**changes):
+    return changed_document(**{"groups": ABSENT, **changes})
+
+
 def with_passes(*passes, **others):
-    return changed(match_sql=ABSENT, groups=ABSENT, passes=list(passes), **others)
+    return changed(match_sql=ABSENT, passes=list(passes), **others)
 
 
 def read(document) -> Recipe:
@@ -158,13 +163,14 @@ def test_a_recipe_reads_what_it_writes(document):
          {"passes[0].balance": "missing", "passes[0].rank": "invalid_passes"}),
         (with_passes({"name": "a", "match_sql": SQL, "group_by": "all"}),
          {"passes[0].group_by": "invalid_choice", "passes[0].balance": "missing"}),
-        (changed(match_sql=ABSENT, passes=[{"name": "a", "match_sql": SQL}]),
+        (changed(match_sql=ABSENT, passes=[{"name": "a", "match_sql": SQL}], groups="members"),
          {"groups": "invalid_passes"}),
         (with_passes({"name": "a", "match_sql": SQL, "matchsql": "x", "confidence": 2}),
          {"passes[0].matchsql": "unknown_field", "passes[0].confidence": "out_of_range"}),
         (changed(amounts={"left": "a"}, compare=[{"right": "b", "tolerance": -1}]),
          {"amounts.right": "missing", "compare[0].left": "missing",
           "compare[0].tolerance": "invalid_passes"}),
+        (changed(groups="members", cardinality="1:1"), {"groups": "invalid_passes"}),
         (changed(match_sql=ABSENT, match_sql_file="match.sql"),
          {"match_sql_file": "invalid_passes"}),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.nearest import nearest, suggestion
-from kalla_core.recipe.passes import UNNAMED, Choose, Pass, SqlPass, SubsetSumPass
+from kalla_core.recipe.passes import UNNAMED, Accept, Choose, Pass, SqlPass, SubsetSumPass
 from kalla_core.recipe.paths import Location, path_text
 from kalla_core.sources.protocol import PinnedSource
 
@@ -56,6 +56,29 @@ class PlannedPasses:
     def warnings(self) -> tuple[str, ...]:
         """Sentences for the user, each once."""
         return tuple(dict.fromkeys(w for one in self.passes for w in one.planned.warnings))
+
+    def as_one(self) -> Planned:
+        """Return the first pass's plan, with why each pass is carried out as it is."""
+        first = self.passes[0].planned
+        told = [_sentence(number, one) for number, one in enumerate(self.passes, 1)]
+        choice = replace(first.choice, why=(*first.why, *told))
+        return replace(first, choice=choice, warnings=self.warnings)
+
+
+def _sentence(number: int, one: PlannedPass) -> str:
+    rule = one.rule
+    if isinstance(rule, SubsetSumPass):
+        what = f"one row of the {rule.one.value} and up to {rule.max_items} that add up to it"
+    elif rule.balance is not None:
+        what = "groups whose sums agree"
+    else:
+        by = ", ".join(term.text for term in rule.rank)
+        ranked = f" by {by}" if by else ""
+        what = f"{rule.cardinality.value}, {rule.choose.value}{ranked}, ties {rule.on_tie.value}"
+    ends = "proposes matches" if rule.accept is Accept.SUGGEST else "consumes rows"
+    return (
+        f"Pass {number}, {rule.name}: {what}; {ends}; rows are cut by {one.planned.strategy.value}."
+    )
 
 
 def rules_of(recipe: Recipe) -> tuple[Pass, ...]:
