@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from kalla_core.evidence.schema import UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe
+from kalla_core.recipe.source_format import SignedAmount, SourceFormat
 from kalla_core.sources.csv import sample
 from kalla_core.validate import validate_recipe
 from tests.support.cluster_runs import run_on
@@ -112,3 +114,18 @@ def test_a_rare_value_is_text_where_the_match_sql_needs_no_type(tmp_path: Path) 
 
     left_over = pq.read_table(tmp_path / "out" / UNMATCHED[Side.RIGHT])
     assert left_over.column("debit").to_pylist() == ["per memo"]
+
+
+@pytest.mark.usefixtures("small_samples")
+def test_an_amount_of_a_column_that_is_empty_in_its_sample_names_the_type_to_write(
+    tmp_path: Path,
+) -> None:
+    recipe = recipe_of(tmp_path, "file")
+    made = SourceFormat(amount=SignedAmount("total", credit="id", debit="debit"))
+    asked = replace(recipe, right=replace(recipe.right, format=made))
+    typed = replace(asked, right=replace(asked.right, types={"debit": "decimal(18,2)"}))
+
+    (fault,) = validate_recipe(asked).faults
+
+    assert '"types": {"debit": "decimal(18,2)"}' in fault.message
+    assert validate_recipe(typed).faults == ()

@@ -55,7 +55,7 @@ def _reason(source: CsvSource, sample: Sample, column: str) -> str | None:
     if not len(present):
         return (
             f"`{column}` has no value in its sample, so its type is not known; a `types` entry says"
-            " it."
+            f" it, for an amount {types(column, 'decimal(18,2)')}."
         )
     glance = pa.concat_arrays(present.slice(0, _GLANCE).chunks)
     if _are_dense_days(glance) and _are_dense_days(pa.concat_arrays(present.chunks)):
