@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from rich import box
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from kalla_core.cli.findings import findings
 from kalla_core.engine.key_checks import same_key
-from kalla_core.evidence.metadata import RunMetadata, SideSummary
+from kalla_core.evidence.metadata import JsonObject, RunMetadata, SideSummary
 from kalla_core.evidence.reconciled import PassFigures
 from kalla_core.evidence.schema import METADATA
 from kalla_core.matching.query import Side
@@ -36,6 +37,10 @@ def show_summary(
     if metadata.reconciliation is not None and len(metadata.reconciliation.passes) > 0:
         console.print("What each pass did")
         console.print(_indented(_waterfall(metadata.reconciliation.passes, aliases)))
+    totals = None if metadata.reconciliation is None else metadata.reconciliation.control_totals
+    if totals is not None:
+        console.print("Amounts")
+        console.print(_indented(_amounts(totals, aliases)))
     reasons = _reasons(metadata, output, aliases)
     if reasons.row_count:
         console.print("Why rows are unmatched")
@@ -103,6 +108,16 @@ def _waterfall(passes: Sequence[PassFigures], aliases: dict[Side, str]) -> Table
         counts = (one.candidates, one.accepted, one.held, one.suggested)
         left_over = (one.left_over[side.word] for side in Side)
         table.add_row(one.name, *(f"{count:,}" for count in (*counts, *left_over)))
+    return table
+
+
+def _amounts(totals: JsonObject, aliases: dict[Side, str]) -> Table:
+    table = _table("source", "currency", ">matched", ">unmatched", ">total")
+    for side in Side:
+        for one in totals[side.word]:
+            amounts = (Decimal(one["amounts"][name]) for name in ("matched", "unmatched", "total"))
+            currency = one["currency"] or "none"
+            table.add_row(aliases[side], currency, *(f"{amount:,f}" for amount in amounts))
     return table
 
 

@@ -12,11 +12,19 @@ from kalla_core.answers.report.matches import MatchTally
 from kalla_core.answers.report.money import SideColumns, side_columns
 from kalla_core.answers.report.samples import TopRows, open_rows
 from kalla_core.answers.report.tallies import EXACT, SideTally
-from kalla_core.answers.why.fate import AMBIGUOUS, SUGGESTED, rows_of
+from kalla_core.answers.why.fate import rows_of
 from kalla_core.evidence.keys import text_hashes
 from kalla_core.evidence.metadata import to_json
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import GROUP_FIELD, MATCHED, UNMATCHED
+from kalla_core.evidence.schema import (
+    AMBIGUOUS,
+    DIFFERENCES_FIELD,
+    GROUP_FIELD,
+    MATCHED,
+    SUGGESTED,
+    TIE_FIELD,
+    UNMATCHED,
+)
 from kalla_core.matching.query import Side
 
 SHOWN_OPEN = 250
@@ -165,7 +173,7 @@ def _pairs(evidence: Evidence, output: str) -> PairTable | None:
         return None
     batches = evidence.batches(output, _GROUP_ROWS)
     table = pa.Table.from_batches(batches, evidence.schema(output))
-    tie = "tie" if "tie" in table.column_names else None
+    tie = TIE_FIELD.name if TIE_FIELD.name in table.column_names else None
     if tie is not None:
         table = table.sort_by([(tie, "ascending")])
     name = output.removesuffix(".parquet")
@@ -175,7 +183,9 @@ def _pairs(evidence: Evidence, output: str) -> PairTable | None:
 def _table(name: str, table: pa.Table, rows: int, block: str | None, order: str) -> PairTable:
     """Return rows as they are shown; where `block` changes, a new block begins."""
     hidden = {"match_id", "matched_at"}
-    kept = [one for one in table.column_names if one not in hidden][:_SHOWN_COLUMNS]
+    kept = [
+        one for one in table.column_names if one not in hidden and _has_values(table.column(one))
+    ][:_SHOWN_COLUMNS]
     tests = (pa.types.is_integer, pa.types.is_decimal, pa.types.is_floating)
     numbers = frozenset(
         one for one in kept if any(test(table.schema.field(one).type) for test in tests)
@@ -186,13 +196,23 @@ def _table(name: str, table: pa.Table, rows: int, block: str | None, order: str)
         for place, row in enumerate(listed)
         if block is not None and (place == 0 or row[block] != listed[place - 1][block])
     ]
-    shown = tuple(tuple(_value(row[one]) for one in kept) for row in listed)
+    shown = tuple(tuple(_value(one, row[one]) for one in kept) for row in listed)
     return PairTable(name, rows, tuple(kept), numbers, shown, tuple(starts), order)
 
 
-def _value(value: object) -> str | None:
+def _has_values(column: pa.ChunkedArray) -> bool:
+    """Whether any row has something to show; a table without rows shows all its columns."""
+    if not pa.types.is_list(column.type):
+        return len(column) == 0 or column.null_count < len(column)
+    return bool(pa.compute.any(pa.compute.greater(pa.compute.list_value_length(column), 0)).as_py())
+
+
+def _value(name: str, value: Any) -> str | None:
     if value is None:
         return None
+    if name == DIFFERENCES_FIELD.name and isinstance(value, list):
+        told = (f"{one['column']}: {one['left']} / {one['right']}" for one in value)
+        return short("; ".join(told), _LONGEST)
     if isinstance(value, float):
         return f"{value:g}"
     return short(str(value), _LONGEST)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from kalla_core.answers.verification.accounts import check_ids, check_side, no_keys
+from kalla_core.answers.verification.amounts import check_amounts
 from kalla_core.answers.verification.damage import Check, Damage, Verification
 from kalla_core.answers.verification.files import check_counts, check_files, check_strangers
 from kalla_core.errors import SourceUnreadable
@@ -57,7 +58,8 @@ def _described(place: Place) -> tuple[Check, RunMetadata | None]:
 def _rows(location: str | Path) -> list[Check]:
     try:
         with open_evidence(location) as evidence:
-            return [*(check_side(evidence, side) for side in Side), check_ids(evidence)]
+            sides = [check_side(evidence, side) for side in Side]
+            return [*sides, check_ids(evidence), check_amounts(evidence)]
     except (SourceUnreadable, OSError, ValueError) as error:
         damage = Damage("", "the rows", "to be readable", str(error))
         return [Check(_ROWS, "every row", (damage,))]

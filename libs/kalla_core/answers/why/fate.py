@@ -16,9 +16,11 @@ from kalla_core.answers.why.told import Failed, failed_conditions
 from kalla_core.errors import InvalidSetting, RowNotFound
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import (
+    AMBIGUOUS,
     GROUP_FIELD,
     MATCHED,
     MATCHED_FIELDS,
+    SUGGESTED,
     UNMATCHED,
     UNMATCHED_FIELDS,
 )
@@ -26,8 +28,6 @@ from kalla_core.matching.query import Side
 
 MOST_ROWS = 50
 """Of one key and one output that are told of."""
-
-AMBIGUOUS, SUGGESTED = "ambiguous.parquet", "suggested.parquet"
 
 Row = Mapping[str, Any]
 """A row as JSON has it: amounts, dates and times are text."""

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 
 _FAILS = " does not hold: "
 _DIFFER = re.compile(r", which differ by ([0-9][0-9.eE+-]*)( days?)?$")
-_CLOSEST = re.compile(r"^(?:[^:]* of the [A-Z ]+: )?Closest in .*?: (?:'(?:[^']|'')*'|[^'].*?)\. ")
+_CLOSEST = re.compile(r"^(?:.*?: )?Closest in .*?: (?:'(?:[^']|'')*'|[^'].*?)\. ")
 _NOTE = re.compile(r" \(the best of the first [0-9,]+ by primary key\)$")
 
 
