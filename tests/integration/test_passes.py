@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.engine.progress import Stage
-from kalla_core.errors import CardinalityViolated, RecipeInvalid
+from kalla_core.errors import CardinalityViolated, InvalidSql, RecipeInvalid
 from kalla_core.inspection.explain import explain_recipe
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import parse_recipe
@@ -336,3 +336,18 @@ def test_progress_names_the_pass_that_looks_for_matches(two):
 
     named = [one.source for one in reports if one.stage is Stage.MATCHING]
     assert list(dict.fromkeys(named)) == ["ref", "many", "amount", "maybe"]
+
+
+def test_a_value_on_which_a_later_pass_fails_is_named_with_its_row(tmp_path):
+    two = small(tmp_path, [(1, "5", 10), (2, "B", 10)], [(7, "5", 10), (8, "C", 10)])
+    fails = "SELECT CAST(l.ref AS INT) AS n FROM l JOIN r ON l.amount = r.amount"
+    passes = [
+        {"name": "ref", "match_sql": BY_REF, "cardinality": "1:1"},
+        {"name": "amount", "match_sql": fails, "cardinality": "1:1"},
+    ]
+
+    with pytest.raises(InvalidSql) as failed:
+        two.run({"passes": passes})
+
+    assert "id = 2" in failed.value.message
+    assert "'B'" in failed.value.message

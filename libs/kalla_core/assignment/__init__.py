@@ -3,6 +3,8 @@
     settle       iterated mutual best: accepted, tied, left over
     components   which rows hang together
     ranks        order of candidates by their rank columns, and what lies within a margin
+    in_order     the same one by one, for candidates that each wait for the next
+    units        amounts as whole numbers
     subsets      sets of amounts that add up to another
 
 All of it is pure: what a pass accepts depends on its candidates alone, not on the order in which

@@ -4,12 +4,15 @@
     found       the candidates of a pass with all that is written of them, held or on disk
     whole       the rows of both sides by dense numbers, wherever the store holds them
     finding     candidates of one match SQL, joined as a run of it alone would join them
-    sums        candidates by subset sums
+    sums        sets of rows that add up to one, and groups that balance
     deciding    which candidates are accepted, held, left over: over numbers and ranks only
+    proof       that no row is in more matches than its pass allows
     writing     matched, suggested, ambiguous and both unmatched outputs
+    comparing   compared columns of matched pairs
     remarks     what a pass has to say of rows that it does not match
     explaining  the reasons of rows that no pass consumed
-    figures     control totals, and how often compared columns differ
+    settling    these rows, written
+    totals      control totals of both sides, and what each pass consumed
     job         all of these together
 
 The candidates of a pass are computed once, and kept with the columns of the SQL until it is known

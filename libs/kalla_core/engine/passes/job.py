@@ -130,7 +130,9 @@ class ReconcilingJob(Job):
         remarks: dict[Side, list[Remark]] = {side: [] for side in Side}
         contexts: list[JoinContext] = []
         uses = {side: np.zeros(len(whole.by[side]), dtype=np.int64) for side in Side}
+        first = self._planned
         for number, one in enumerate(self._plan.passes):
+            self._planned = one.planned  # an error on a value is looked for by this pass's SQL
             context = self._context(one, gathered, extras, whole, sinks)
             contexts.append(context)
             found = self._found(number, one, looked)
@@ -142,6 +144,7 @@ class ReconcilingJob(Job):
                 remarks[side] += some
             self._consume(number, one, found, decision, whole, uses)
             found.close()
+        self._planned = first
         gathered_remarks = {
             side: GatheredRemarks(len(whole.by[side]), some) for side, some in remarks.items()
         }
