@@ -12,12 +12,13 @@ import pytest
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe
 from tests.support.cluster_runs import run_on
-from tests.support.connectors import (
+from tests.support.connectors import ledger, plain_ledger
+from tests.support.ledgers import (
     avro_source,
+    duckdb_source,
     fixed_source,
     json_source,
-    ledger,
-    plain_ledger,
+    sqlite_source,
     workbook_source,
 )
 from tests.support.runs import run_in_process
@@ -27,6 +28,8 @@ ROWS = 120
 KINDS: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "xlsx": lambda folder: workbook_source(folder, ledger(ROWS)),
     "avro": lambda folder: avro_source(folder, ledger(ROWS)),
+    "duckdb": lambda folder: duckdb_source(folder, ledger(ROWS)),
+    "sqlite": lambda folder: sqlite_source(folder, ledger(ROWS)),
     "json": lambda folder: json_source(folder, ledger(ROWS), lines=False),
     "fixed": lambda folder: fixed_source(folder, plain_ledger(ROWS)),
 }

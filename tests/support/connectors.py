@@ -7,16 +7,13 @@ nothing to the suite.
 import csv
 import gzip
 import io
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import fastavro
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,10 +21,18 @@ import pyarrow.parquet as pq
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.parse import parse_source
 from kalla_core.s3.location import S3Location
+from tests.support.ledgers import (
+    avro_source,
+    duckdb_source,
+    fixed_source,
+    json_source,
+    sqlite_source,
+    workbook_source,
+    written_cell,
+)
 from tests.support.postgres import SPARSE, database_of, new_database, sql_type
 from tests.support.s3 import s3_server
 from tests.support.sources import file_spec
-from tests.support.workbooks import sheet_xml, write_xlsx
 
 LEDGER_SCHEMA = pa.schema(
     [
@@ -110,23 +115,9 @@ def _csv_bytes(table: pa.Table, quoting: int) -> bytes:
     rows = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
     rows.writerow(table.column_names)
     for row in table.to_pylist():
-        cells = [_cell(value, quoting == csv.QUOTE_ALL) for value in row.values()]
+        cells = [written_cell(value, quoting == csv.QUOTE_ALL) for value in row.values()]
         out.write(",".join(cells) + "\n")
     return out.getvalue().encode()
-
-
-def _cell(value: object, quote_all: bool) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        text = str(value).lower()
-    elif isinstance(value, datetime):
-        text = value.isoformat(" ", "microseconds")
-    else:
-        text = str(value)
-    if text == "" or quote_all or any(c in text for c in ',"\n'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
 
 
 def _csv_file(folder: Path, table: pa.Table) -> SourceSpec:
@@ -156,7 +147,7 @@ def _bank_cell(value: object) -> str:
         return f"{value:,.2f}".translate(str.maketrans(",.", ".,"))
     if isinstance(value, date):
         return value.strftime("%d.%m.%Y %H:%M:%S.%f" if isinstance(value, datetime) else "%d.%m.%Y")
-    return _cell(value, isinstance(value, str))
+    return written_cell(value, isinstance(value, str))
 
 
 def _quoted_csv_file(folder: Path, table: pa.Table) -> SourceSpec:
@@ -191,90 +182,16 @@ def _csv_folder(folder: Path, table: pa.Table) -> SourceSpec:
     return file_spec(source)
 
 
-def workbook_source(folder: Path, table: pa.Table) -> dict[str, Any]:
-    """Write the third of three sheets, below a title; return what a recipe says of it."""
-    rows = [
-        ["Ledger"],
-        [],
-        table.column_names,
-        *map(list, zip(*table.to_pydict().values(), strict=False)),
-    ]
-    named = {"Notes": sheet_xml([["none"]]), "Empty": sheet_xml([]), "Ledger": sheet_xml(rows)}
-    path = write_xlsx(folder / "ledger.xlsx", named)
-    found = {"sheet": "Ledger", "header": "id"}
-    return {"alias": "ledger", "type": "file", "uri": str(path), "format": found}
+def _sqlite_file(folder: Path, table: pa.Table) -> SourceSpec:
+    return parse_source(sqlite_source(folder, table))
 
 
-def fixed_source(folder: Path, table: pa.Table) -> dict[str, Any]:
-    """Write lines of a fixed width below a title; return what a recipe says of them."""
-    path = folder / "ledger.txt"
-    widths = {"id": 6, "reference": 12, "amount": 9, "booked": 10, "entered": 26, "paid": 5}
-    lines = [
-        "".join(
-            _plain_cell(value).ljust(width)
-            for value, width in zip(row.values(), widths.values(), strict=True)
-        )
-        for row in table.to_pylist()
-    ]
-    path.write_text("\r\n".join(["LEDGER", *lines, ""]), newline="")
-    columns = [{"name": name, "width": width} for name, width in widths.items()]
-    found = {"columns": columns, "skip_first": 1}
-    return {"alias": "ledger", "type": "file", "uri": str(path), "format": found}
-
-
-def _plain_cell(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else _cell(value, quote_all=False)
-
-
-def json_source(folder: Path, table: pa.Table, *, lines: bool = True) -> dict[str, Any]:
-    """Write a JSON file; return what a recipe says of it."""
-    rows = [
-        "{" + ", ".join(f'"{name}": {_json(value)}' for name, value in row.items()) + "}"
-        for row in table.to_pylist()
-    ]
-    path = folder / ("ledger.jsonl" if lines else "ledger.json")
-    path.write_text("\n".join([*rows, ""]) if lines else "[\n" + ",\n".join(rows) + "\n]")
-    return {"alias": "ledger", "type": "file", "uri": str(path)}
-
-
-AVRO_LEDGER = {
-    "type": "record",
-    "name": "Ledger",
-    "fields": [
-        {"name": "id", "type": "long"},
-        {"name": "reference", "type": ["null", "string"]},
-        {
-            "name": "amount",
-            "type": [
-                "null",
-                {"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 2},
-            ],
-        },
-        {"name": "booked", "type": ["null", {"type": "int", "logicalType": "date"}]},
-        {"name": "entered", "type": {"type": "long", "logicalType": "local-timestamp-micros"}},
-        {"name": "paid", "type": ["null", "boolean"]},
-    ],
-}
-
-
-def avro_source(folder: Path, table: pa.Table) -> dict[str, Any]:
-    """Write an Avro file; return what a recipe says of it."""
-    path = folder / "ledger.avro"
-    with path.open("wb") as file:
-        fastavro.writer(file, AVRO_LEDGER, table.to_pylist(), codec="deflate", sync_interval=2000)
-    return {"alias": "ledger", "type": "file", "uri": str(path)}
+def _duckdb_file(folder: Path, table: pa.Table) -> SourceSpec:
+    return parse_source(duckdb_source(folder, table))
 
 
 def _avro_file(folder: Path, table: pa.Table) -> SourceSpec:
     return parse_source(avro_source(folder, table))
-
-
-def _json(value: object) -> str:
-    if value is None or isinstance(value, str):
-        return json.dumps(value)
-    return f'"{_cell(value, False)}"' if isinstance(value, date) else _cell(value, False)
 
 
 def _json_lines(folder: Path, table: pa.Table) -> SourceSpec:
@@ -383,6 +300,8 @@ KINDS = (
     SourceKind("fixed", _fixed_file, typed=False, splits=False, table=plain_ledger),
     SourceKind("json-lines", _json_lines, typed=False, named=False, splits=False),
     SourceKind("avro", _avro_file, splits=False),
+    SourceKind("sqlite", _sqlite_file, typed=False, splits=False),
+    SourceKind("duckdb", _duckdb_file, splits=False),
     SourceKind("json-array", _json_array, typed=False, named=False, splits=False),
     SourceKind("parquet", _parquet_file),
     SourceKind("parquet-dictionaries", _odd_parquet_file, splits=False),
@@ -436,6 +355,14 @@ KINDS = (
         change=_change_object,
     ),
     SourceKind("s3-avro", _in_s3(_avro_file), splits=False, in_s3=True, change=_change_object),
+    SourceKind(
+        "s3-sqlite",
+        _in_s3(_sqlite_file),
+        typed=False,
+        splits=False,
+        in_s3=True,
+        change=_change_object,
+    ),
     SourceKind("s3-parquet", _in_s3(_parquet_file), in_s3=True, change=_change_object),
     SourceKind("s3-parquet-folder", _in_s3(_parquet_folder), in_s3=True, change=_change_object),
 )

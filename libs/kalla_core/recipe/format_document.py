@@ -226,6 +226,7 @@ class FormatDocument(BaseModel):
     amount: AmountDocument | None = None
     columns: Annotated[list[ColumnDocument], AfterValidator(_fixed)] | None = None
     sheet: Annotated[Any, AfterValidator(_sheet)] = None
+    table: Name | None = None
 
     @field_validator("quote", "escape", "comment")
     @classmethod

@@ -76,6 +76,7 @@ class SourceFormat:
         amount: the column to be made of credits and debits.
         columns: where the columns of a fixed width lie; empty where a delimiter separates them.
         sheet: of a workbook, by its name or its number from 1.
+        table: of a file of a database.
     """
 
     delimiter: str | None = None
@@ -100,6 +101,7 @@ class SourceFormat:
     amount: SignedAmount | None = None
     columns: tuple[FixedColumn, ...] = ()
     sheet: str | int | None = None
+    table: str | None = None
 
 
 AS_USUAL = SourceFormat()

@@ -27,6 +27,8 @@ from kalla_core.sources.avro.reader import AvroKind
 from kalla_core.sources.banks.reader import BAI2, CAMT053, MT940
 from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.csv.glance import Glance, glance_at
+from kalla_core.sources.databases.duck import DuckKind
+from kalla_core.sources.databases.sqlite import SqliteKind
 from kalla_core.sources.filters import RowFilter, compile_filters
 from kalla_core.sources.formats import FileSource, FormatReader, Pruned
 from kalla_core.sources.jsonl.reader import JsonKind
@@ -67,6 +69,10 @@ _ENDINGS: Mapping[str, FileFormat] = {
     ".bai2": FileFormat.BAI2,
     ".mt940": FileFormat.MT940,
     ".sta": FileFormat.MT940,
+    ".db": FileFormat.SQLITE,
+    ".duckdb": FileFormat.DUCKDB,
+    ".sqlite": FileFormat.SQLITE,
+    ".sqlite3": FileFormat.SQLITE,
     ".xlsm": FileFormat.XLSX,
     ".xlsx": FileFormat.XLSX,
 }
@@ -78,10 +84,12 @@ FORMATS: Mapping[FileFormat, FormatReader] = {
     FileFormat.BAI2: StreamFormat(BAI2),
     FileFormat.CAMT053: StreamFormat(CAMT053),
     FileFormat.CSV: CsvFormat(),
+    FileFormat.DUCKDB: StreamFormat(DuckKind()),
     FileFormat.FIXED: TranscribedFormat(FIXED),
     FileFormat.JSON: StreamFormat(JsonKind()),
     FileFormat.MT940: StreamFormat(MT940),
     FileFormat.PARQUET: ParquetFormat(),
+    FileFormat.SQLITE: StreamFormat(SqliteKind()),
     FileFormat.XLSX: TranscribedFormat(XLSX),
 }
 """What every store's files can be."""

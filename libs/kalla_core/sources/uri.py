@@ -50,10 +50,12 @@ class FileFormat(StrEnum):
     BAI2 = "bai2"
     CAMT053 = "camt053"
     CSV = "csv"
+    DUCKDB = "duckdb"
     FIXED = "fixed"
     JSON = "json"
     MT940 = "mt940"
     PARQUET = "parquet"
+    SQLITE = "sqlite"
     XLSX = "xlsx"
 
 

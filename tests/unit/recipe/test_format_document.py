@@ -59,6 +59,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("delimiter", '"', "", "other than a quote or a line break."),
     ("columns", [{"name": "a"}], "[0]", "Must have either `width` or `end`."),
     ("sheet", 0, "", "Must be a sheet's name, or its number from 1, not 0."),
+    ("table", "", "", "Must not be empty."),
     ("colour", "red", "", "colour"),
 ]
 

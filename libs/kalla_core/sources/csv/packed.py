@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -42,6 +43,10 @@ def unpacked(raw: pa.NativeFile, path: str) -> Iterator[pa.NativeFile]:
             with pa.CompressedInputStream(raw, how) as stream:
                 yield stream
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as cause:
+        raise NotUnpackedError(f"is no whole zip archive: {cause}.") from cause
+    except (pa.ArrowInvalid, struct.error, ValueError) as cause:
+        if how != "zip":
+            raise
         raise NotUnpackedError(f"is no whole zip archive: {cause}.") from cause
     except OSError as cause:
         if how is None:

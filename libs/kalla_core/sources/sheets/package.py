@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ def packed_book(raw: pa.NativeFile) -> Iterator[zipfile.ZipFile]:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as cause:
         raise UntranscribedError(f"is no whole workbook: {cause}.") from cause
     except FAULTS as cause:
+        raise UntranscribedError(f"is no whole workbook: {cause}.") from cause
+    except (pa.ArrowInvalid, struct.error, ValueError) as cause:  # where offsets lead nowhere
         raise UntranscribedError(f"is no whole workbook: {cause}.") from cause
     except RuntimeError as cause:  # of zipfile, where a password is wanted
         raise UntranscribedError(f"cannot be unpacked: {cause}.") from cause
