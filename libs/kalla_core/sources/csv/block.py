@@ -18,6 +18,7 @@ import pyarrow.csv
 from kalla_core.sources.csv.comments import without_comments
 from kalla_core.sources.csv.dialect import BOM, TRAILING, UTF8, Dialect
 
+_MANY = 1000
 _LARGEST_DIGIT = ord("9")
 _POWERS = [10**digits for digits in range(19)]
 
@@ -107,6 +108,8 @@ class BlockParser:
         return bool(rewritten or pa.types.is_integer(wanted) or pa.types.is_decimal256(wanted))
 
     def _typed(self, texts: pa.StringArray, field: pa.Field) -> pa.Array:
+        if _is_moment(field.type) and (some := _distinct(texts)) is not None:
+            return self._typed(some.dictionary, field).take(some.indices)
         if self._dialect.spelling.rewrites(field.type):
             nulls = texts.null_count
             currency = self.currencies.get(field.name)
@@ -117,6 +120,18 @@ class BlockParser:
         if pa.types.is_integer(field.type):
             check_digits(texts, values, canonical=field.name in self.canonical)
         return values
+
+
+def _is_moment(wanted: pa.DataType) -> bool:
+    return bool(pa.types.is_date(wanted) or pa.types.is_timestamp(wanted))
+
+
+def _distinct(texts: pa.StringArray) -> pa.DictionaryArray | None:
+    """Return texts by their distinct values, where these are few: days of some years are."""
+    if len(texts) < _MANY:
+        return None
+    found = texts.dictionary_encode()
+    return found if len(found.dictionary) * 4 < len(texts) else None
 
 
 def _one_chunk(column: pa.ChunkedArray) -> pa.Array:

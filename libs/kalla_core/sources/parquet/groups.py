@@ -55,6 +55,7 @@ def bounds_of(
         name = metadata.schema.column(index).name
         if (
             name not in wanted
+            or metadata.schema.column(index).logical_type.type == "UUID"  # kept as bytes
             or name != column.path_in_schema
             or not _is_bounded(schema.field(name).type)
         ):

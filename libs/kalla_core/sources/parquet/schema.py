@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.recipe.column_types import INTEGER_DIGITS, MAX_DECIMAL_DIGITS, decimal_type
+from kalla_core.sources.parquet.uuids import uuid_texts
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _BINARY = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
@@ -48,6 +49,11 @@ def delivered_type(stored: pa.DataType) -> pa.DataType:
     return _nested(stored)
 
 
+def is_uuid(stored: pa.DataType) -> bool:
+    """Return whether values are UUIDs; such columns are delivered as texts."""
+    return isinstance(stored, pa.UuidType)
+
+
 def unified(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
     """Return the schema that files of one source are delivered in: their columns by name.
 
@@ -62,7 +68,7 @@ def unified(schemas: Sequence[pa.Schema], paths: Sequence[str]) -> pa.Schema:
     found: dict[str, tuple[pa.DataType, str]] = {}
     for schema, path in zip(schemas, paths, strict=True):
         for field in schema:
-            kind = delivered_type(field.type)
+            kind = pa.string() if is_uuid(field.type) else delivered_type(field.type)
             before, first = found.get(field.name, (pa.null(), path))
             wider = _widened(before, kind)
             if wider is None:
@@ -98,6 +104,8 @@ def _nested(stored: pa.DataType) -> pa.DataType:
 
 
 def _cast(values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if is_uuid(values.type) and pa.types.is_string(wanted):
+        return uuid_texts(values.storage)
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
     if isinstance(values, pa.DictionaryArray):

@@ -88,12 +88,19 @@ def streamed(
         return None
     if sys.platform != "linux":  # elsewhere a file opened by its descriptor shares its position
         return None
+    if any(_is_uuid(metadata, index) for index in range(metadata.num_columns)):
+        return None
     if not all(map(_is_plain, schema.types)) or any(_has_checksums(file, metadata, groups)):
         return None
     try:
         return _planned(file, metadata, groups, schema, rows)
     except _NotSuited:
         return None
+
+
+def _is_uuid(metadata: pq.FileMetaData, index: int) -> bool:
+    """Whether a column is kept as bytes and delivered as text."""
+    return bool(metadata.schema.column(index).logical_type.type == "UUID")
 
 
 def _next(stream: RecordBatchStream) -> pa.RecordBatch | None:

@@ -368,3 +368,20 @@ def test_amounts_written_in_any_manner_are_read_as_they_were_meant(
              "delimiter": "|", "trailing_delimiter": True}  # fmt: skip
 
     assert format_rows(path, found, 3) == [(number,) for number in numbers]
+
+
+@pytest.mark.parametrize("form", [None, "%d.%m.%Y"])
+def test_days_that_are_few_among_many_rows_are_read_like_others(
+    tmp_path: Path, form: str | None
+) -> None:
+    days = [date(2026, 1 + n % 12, 1 + n % 28) if n % 7 else None for n in range(3000)]
+    texts = ["" if day is None else day.strftime(form or "%Y-%m-%d") for day in days]
+    path = tmp_path / "in.csv"
+    path.write_text("\n".join(["id,day", *(f"{n},{text}" for n, text in enumerate(texts)), ""]))
+
+    rows = format_rows(path, {"date": form} if form else {}, types={"day": "date"})
+
+    assert [row[1] for row in rows] == days
+    path.write_text(path.read_text() + "3000,soon\n")
+    with pytest.raises(SourceUnreadable, match=r"line 3002 of in\.csv: column `day`: `soon`"):
+        format_rows(path, {"date": form} if form else {}, types={"day": "date"})
