@@ -17,7 +17,7 @@ DEV := $(VENV)/.kalla-dev
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test test-full soak lint format types bench docs proto requirements clean
+.PHONY: help demo ui test test-full soak lint format types bench docs manual release-check proto requirements clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,8 +52,15 @@ types: $(DEV) ## mypy, strict
 bench: $(DEV) ## measure what benchmarks/README.md shows, and write it; SIZE=500k to try it
 	$(BIN)/python -m benchmarks.page --size $(SIZE)
 
-docs: $(RUNTIME) ## write the settings table of the README
-	@$(BIN)/python -c "$$SETTINGS_TABLE"
+docs: $(DEV) ## write the pages of the manual that say what the code says, and draw its pictures
+	@$(BIN)/python -m tests.support.reference
+	@$(BIN)/python -m tests.support.pictures
+
+manual: $(DEV) ## build the manual as a site, into build/manual
+	@$(BIN)/zensical build --strict --clean
+
+release-check: $(DEV) ## wheel and sdist, each installed alone into a clean environment, and the demo from it
+	@deploy/release-check $(BIN)/python
 
 proto: $(DEV) ## generate the code of the wire messages from proto/
 	$(BIN)/python -m tests.support.protobuf libs
@@ -68,17 +75,6 @@ requirements: ## write the pinned requirements (needs uv); UPGRADE=--upgrade for
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo-output
 	find libs services tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
-
-define SETTINGS_TABLE
-import pathlib
-from kalla_core.settings import settings_table
-readme = pathlib.Path("README.md")
-begin, end = "<!-- settings:begin -->\n", "<!-- settings:end -->"
-text = readme.read_text(encoding="utf-8")
-head, rest = text.split(begin)
-readme.write_text(head + begin + settings_table() + end + rest.split(end)[1], encoding="utf-8")
-endef
-export SETTINGS_TABLE
 
 COMPILE = uv pip compile --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet $(UPGRADE)

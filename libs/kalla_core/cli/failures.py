@@ -20,7 +20,7 @@ _REMEDIES = {OutputExists.code: "--overwrite replaces it."}
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller; the first four are a promise (README, exit codes)."""
+    """What the process tells its caller; the first four are a promise (manual, exit codes)."""
 
     SUCCEEDED = 0
     UNMATCHED = 1

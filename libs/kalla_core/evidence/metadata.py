@@ -115,7 +115,7 @@ def canonical_json(document: JsonObject) -> bytes:
 
 
 def to_json(metadata: RunMetadata) -> dict[str, Any]:
-    """Return the document, its fields as the README names them."""
+    """Return the document, its fields as the manual names them."""
     return {
         "run_id": metadata.run_id,
         "recipe_id": metadata.recipe_id,

@@ -1,7 +1,7 @@
 """The columns of the three outputs: ours first, then the user's under names that are free.
 
 Columns are known by position: two columns of a query may have one name. Our names are never
-given away; whatever clashes with them, or with another column, is renamed; the README says how.
+given away; whatever clashes with them, or with another column, is renamed; the manual says how.
 """
 
 from __future__ import annotations

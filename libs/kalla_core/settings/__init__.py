@@ -12,7 +12,7 @@
     unknown       variables that are none of these
     s3            S3 and stores that speak its language
 
-The tables in the README are `settings_table()`.
+The tables in the manual are `settings_table()`.
 """
 
 from collections.abc import Collection
@@ -67,7 +67,7 @@ KINDS: tuple[type[Declared], ...] = tuple(kind for _, kind in _TABLES)
 
 
 def settings_table() -> str:
-    """Return all settings as Markdown tables, as the README shows them."""
+    """Return all settings as Markdown tables, as the manual shows them."""
     return "\n".join(f"{title}:\n\n{table(kind, _told_before(kind))}" for title, kind in _TABLES)
 
 

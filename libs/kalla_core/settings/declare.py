@@ -105,7 +105,7 @@ def setting(
     Args:
         variables: environment variables, the preferred one first.
         flag: as on the command line; None where there is only the variable.
-        meaning: one sentence, for the README and `--help`.
+        meaning: one sentence, for the manual and `--help`.
         shown: the default as the table shows it.
         field: the default and the bounds, as pydantic takes them.
     """

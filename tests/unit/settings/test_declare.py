@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from kalla_core import machine
@@ -10,12 +8,9 @@ from kalla_core.settings import (
     Settings,
     default_memory_bytes,
     load_settings,
-    settings_table,
     table,
 )
 
-README = Path(__file__).parents[3] / "README.md"
-BEGIN, END = "<!-- settings:begin -->\n", "<!-- settings:end -->"
 VARIABLES = [
     str(name) for field in Settings.model_fields.values() for name in field.validation_alias.choices
 ]
@@ -133,12 +128,3 @@ def test_the_table_has_a_row_per_setting_with_its_flag_and_variables():
     assert len(rows) == len(Settings.model_fields)
     assert any("`--log-level`" in row and "`KALLA_LOG`, else `RUST_LOG`" in row for row in rows)
     assert all(row.count(" | ") == 3 for row in rows)
-
-
-def test_the_readme_shows_the_settings_as_they_are():
-    text = README.read_text(encoding="utf-8")
-
-    _, _, rest = text.partition(BEGIN)
-    shown, _, _ = rest.partition(END)
-
-    assert shown.strip() == settings_table().strip()

@@ -1,6 +1,6 @@
 """The parts of `reason_detail`: which conditions failed, for which values, by how much.
 
-Evidence says why a row is unmatched in sentences. Their form is fixed (the README shows it), so
+Evidence says why a row is unmatched in sentences. Their form is fixed (the manual shows it), so
 what stands in them can be taken out again; a sentence of another form is left as it is.
 """
 

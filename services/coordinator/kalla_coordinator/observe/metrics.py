@@ -25,7 +25,7 @@ _FRAGMENT_OF = {Stage.STAGING: "scan", Stage.MATCHING: "join"}
 
 
 class CoordinatorMetrics:
-    """What is counted; the README lists it. Names and words are those of executors, too.
+    """What is counted; the manual lists it. Names and words are those of executors, too.
 
     Rows and fragments are those of all runs, wherever they went on.
     """
