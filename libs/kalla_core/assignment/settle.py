@@ -135,14 +135,21 @@ class _Settling:
             )
             if one
         ]
+        soonest = self._soonest(ends, best, left, right, rank)
         labels, blocked = self._joined(ends, best, level)
+        for (
+            node,
+            near,
+        ) in ends:  # a row may go with a tie at a better level, and take its pairs along
+            waits = near & (np.minimum(soonest[left], soonest[right]) < best[node])
+            blocked[labels[node[waits]]] = True
         # A pair is in a tie through the rows for whose place it competes at its level.
         home: Ints = np.full(len(live), -1, dtype=np.int64)
         for node, near in ends:
             here = near & (best[node] == level)
             home[here] = labels[node[here]]
         front = rank == level
-        free = front & (best[left] == rank) & (best[right] == rank)
+        free = front & (soonest[left] == rank) & (soonest[right] == rank)
         lonely = free & (home < 0)
         decided = (home >= 0) & ~blocked[np.maximum(home, 0)]
         size = np.bincount(home[decided], minlength=self._nodes)
@@ -163,6 +170,21 @@ class _Settling:
             at = rank == best[node]
             np.maximum.at(near, node[at], reach[at])
         return rank <= near[left], rank <= near[right]
+
+    def _soonest(
+        self, ends: list[tuple[Ints, Bools]], best: Ints, left: Ints, right: Ints, rank: Ints
+    ) -> Ints:
+        """Return for each row the best rank at which one of its pairs may be decided.
+
+        With a margin a pair may be in the tie of a better rank than its own.
+        """
+        at = rank.copy()
+        for node, near in ends:
+            at[near] = np.minimum(at[near], best[node[near]])
+        soonest: Ints = np.full(self._nodes, _NEVER, dtype=np.int64)
+        np.minimum.at(soonest, left, at)
+        np.minimum.at(soonest, right, at)
+        return soonest
 
     def _joined(
         self, ends: list[tuple[Ints, Bools]], best: Ints, level: Ints

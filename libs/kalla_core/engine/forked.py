@@ -24,6 +24,9 @@ from kalla_core.engine.spawned import ENVIRONMENT, Spawned, end_group, is_over, 
 
 _OOM_SCORE = "300"  # when memory runs out, the kernel shall take a run and not who waits for it
 _M_ARENA_MAX = -8  # as malloc.h has it
+_OF_THE_PARENT: list[object] = []
+"""Streams of whoever forked this process, which are not to be closed here."""
+
 _TOLD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -170,7 +173,11 @@ def _above_standard(pipe: int) -> int:
 
 
 def _open_streams() -> None:
-    """Let the standard streams of a fork be its pipes, whatever the parent had in their place."""
+    """Let the standard streams of a fork be its pipes, whatever the parent had in their place.
+
+    What it had stays: a stream that owns its number would close it when nobody refers to it.
+    """
+    _OF_THE_PARENT.extend((sys.stdin, sys.stdout, sys.stderr))
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", buffering=1, closefd=False)  # noqa: SIM115

@@ -132,7 +132,8 @@ def _is_unseen(character: str) -> bool:
 
 def _occurring(text: pa.Array) -> list[str]:
     """Return all characters that occur, each once."""
-    _, offsets, data = text.fill_null("").buffers()
+    text = text.fill_null("")  # another array, with an offset of its own
+    _, offsets, data = text.buffers()
     if offsets is None or data is None:
         return []
     ends = np.frombuffer(offsets, dtype=np.int32)[text.offset : text.offset + len(text) + 1]

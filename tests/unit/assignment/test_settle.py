@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kalla_core.assignment import settle as settling
@@ -14,6 +14,14 @@ CARDINALITIES = {
     "N:1": Places(True, False),
     "N:M": Places(False, False),
 }
+
+
+A_ROW_THAT_GOES_WITH_A_TIE_OF_A_BETTER_RANK = [
+    Pair(left=0, right=0, rank=1, reach=1, order=0),
+    Pair(left=0, right=1, rank=0, reach=1, order=1),
+    Pair(left=0, right=2, rank=0, reach=1, order=2),
+    Pair(left=1, right=0, rank=1, reach=1, order=3),
+]
 
 
 @st.composite
@@ -48,6 +56,7 @@ def as_arrays(pairs: list[Pair]) -> Candidates:
 @pytest.mark.parametrize("rounds", [0, 1, 64])
 @settings(max_examples=150, deadline=None)
 @given(pairs=candidates())
+@example(pairs=A_ROW_THAT_GOES_WITH_A_TIE_OF_A_BETTER_RANK)
 def test_what_is_accepted_and_held_is_what_the_definition_says(pairs, cardinality, hold, rounds):
     places = CARDINALITIES[cardinality]
     with pytest.MonkeyPatch.context() as patched:
