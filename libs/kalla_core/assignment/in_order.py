@@ -79,13 +79,14 @@ class _Walk:
     def _contested(self, pair: tuple[int, int]) -> list[int]:
         return [row for row, alone in zip(pair, self.one, strict=True) if alone]
 
-    def _live(self, place: int) -> bool:
-        rank = self.rank[place]
+    def _live(self, place: int, rank: int) -> bool:
+        """Whether a candidate takes part in what is decided at a rank."""
         return self.codes[place] == 0 and all(rank <= self.out[row] for row in self.rows[place])
 
     def step(self, group: list[int]) -> None:
         """Decide the candidates of one rank; those of better ranks are decided."""
-        live = [place for place in group if self._live(place)]
+        rank = self.rank[group[0]]
+        live = [place for place in group if self._live(place, rank)]
         seen: set[int] = set()
         ties = []
         for place in live:
@@ -99,7 +100,7 @@ class _Walk:
             if self.codes[place] == _ACCEPTED:
                 self._fill(place)
         for competing in ties:
-            self._decide(competing, self.rank[group[0]])
+            self._decide(competing, rank)
 
     def _tie(self, first: int, seen: set[int]) -> set[int]:
         """Return all that hangs together with a candidate by competition at its rank."""
@@ -115,14 +116,15 @@ class _Walk:
                 rows_seen.add(row)
                 near = max(self.reach[mate] for mate in mates)
                 for other in self.of_row[row]:
-                    if other not in tie and rank <= self.rank[other] <= near and self._live(other):
+                    within = rank <= self.rank[other] <= near
+                    if within and other not in tie and self._live(other, rank):
                         tie.add(other)
                         waiting.append(other)
                         seen.add(other)
         return tie
 
     def _at_rank(self, row: int, rank: int) -> list[int]:
-        return [p for p in self.of_row[row] if self.rank[p] == rank and self._live(p)]
+        return [p for p in self.of_row[row] if self.rank[p] == rank and self._live(p, rank)]
 
     def _decide(self, tie: list[int], rank: int) -> None:
         if self.hold:
@@ -134,7 +136,7 @@ class _Walk:
             return
         for place in sorted((p for p in tie if self.rank[p] == rank), key=self.order.__getitem__):
             self.ties[place] = tie[0]
-            if self._live(place):
+            if self._live(place, rank):
                 self.codes[place] = _ACCEPTED
                 self._fill(place)
 

@@ -53,7 +53,7 @@ class Settled:
     Attributes:
         codes: LEFT, ACCEPTED or TIED of each. Without holding, TIED is none.
         ties: of each pair of a tie the least position among the pairs of that tie; else -1. Where
-            ties are not held, accepted pairs of a tie have theirs as well.
+            ties are not held, pairs of the best rank of a tie have theirs as well.
     """
 
     codes: Codes
@@ -122,20 +122,27 @@ class _Settling:
         """Decide what can be decided; return what is left to decide."""
         left, right = self._left[live], self._right[live]
         rank, reach = self._all.rank[live], self._all.reach[live]
+        out = np.minimum(self._out[left], self._out[right])
         best: Ints = np.full(self._nodes, _NEVER, dtype=np.int64)
-        np.minimum.at(best, left, rank)
-        np.minimum.at(best, right, rank)
-        level = np.minimum(best[left], best[right])
+        np.minimum.at(best, left[rank <= out], rank[rank <= out])
+        np.minimum.at(best, right[rank <= out], rank[rank <= out])
         within = self._within(best, left, right, rank, reach)
         ends = [
-            (node, near)
+            # A row that a tie has taken out still competes at the rank of that tie.
+            (node, near & (best[node] <= out))
             for node, near, one in (
                 (left, within[0], self._places.one_left),
                 (right, within[1], self._places.one_right),
             )
             if one
         ]
-        soonest = self._soonest(ends, best, left, right, rank)
+        takes_part = rank <= out
+        for _, near in ends:
+            takes_part = takes_part | near
+        if not takes_part.all():
+            return live[takes_part]
+        level = np.minimum(best[left], best[right])
+        soonest = self._soonest(ends, best, left, right, np.where(rank <= out, rank, _NEVER))
         labels, blocked = self._joined(ends, best, level)
         for (
             node,
@@ -177,6 +184,9 @@ class _Settling:
         """Return for each row the best rank at which one of its pairs may be decided.
 
         With a margin a pair may be in the tie of a better rank than its own.
+
+        Args:
+            rank: at which a pair is decided if it is in no such tie.
         """
         at = rank.copy()
         for node, near in ends:
@@ -236,9 +246,8 @@ class _Settling:
 
     def _still_live(self, live: Ints) -> Ints:
         open_ = self._codes[live] == LEFT
-        rank = self._all.rank[live]
-        open_ &= rank <= self._out[self._left[live]]
-        open_ &= rank <= self._out[self._right[live]]
+        open_ &= self._out[self._left[live]] >= 0
+        open_ &= self._out[self._right[live]] >= 0
         still: Ints = live[open_]
         return still
 

@@ -77,7 +77,9 @@ def test_what_is_accepted_and_held_is_what_the_definition_says(pairs, cardinalit
         assert all(pairs[tie] in group for tie, group in found.items())
     else:
         flagged = {p for p, tie in zip(pairs, settled.ties, strict=True) if tie >= 0} & accepted
-        assert flagged == set().union(*ties) & accepted
+        # What a tie takes in order is of its best rank; others of it may be matched later.
+        first = {p for tie in ties for p in tie if p.rank == min(other.rank for other in tie)}
+        assert flagged == first & accepted
 
 
 @settings(max_examples=60, deadline=None)
