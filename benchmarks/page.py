@@ -9,7 +9,6 @@ of it for data that is made once and kept in `.bench/data`. A busy machine gives
 from __future__ import annotations
 
 import json
-import shlex
 import statistics
 import subprocess
 import sys
@@ -94,7 +93,7 @@ def main(
     measured = [(one, _scenario(one, full, taking_part, course, work)) for one in MEASUREMENTS]
     latencies = [_five_rows(course, rounds), _small_jobs(course)]
     stages = _stages(course, data_folder=work, full=full)
-    setting = _setting(taking_part, limits, rounds)
+    setting = report.setting_of("benchmarks.page", taking_part, limits, rounds)
     _write(page, measured, latencies, stages, setting)
     for line in _verdicts(measured, latencies):
         console.print(line, soft_wrap=True)
@@ -171,18 +170,6 @@ def _stages(course: Course, *, data_folder: Path, full: int) -> dict[str, float]
     if measured.exit_code != 0:
         return {}
     return dict(profile.shares(out, started_at, measured.seconds))
-
-
-def _setting(taking_part: Sequence[Contender], limits: Limits, rounds: int) -> report.Setting:
-    return report.Setting(
-        taken_at=datetime.now(UTC),
-        cores=limits.threads,
-        memory_limit=limits.memory,
-        rounds=rounds,
-        machine=report.machine(),
-        versions={contender.name: contender.versions for contender in taking_part},
-        command=shlex.join(["python", "-m", "benchmarks.page", *sys.argv[1:]]),
-    )
 
 
 def _verdicts(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from benchmarks.contenders import KALLA
+from benchmarks.contenders import KALLA, Contender, Limits
 from benchmarks.ratios import Outcome, Scenario, ratio
 from kalla_core.units import format_bytes
 
@@ -37,6 +39,25 @@ class Setting:
     machine: Mapping[str, str]
     versions: Mapping[str, Mapping[str, str]]
     command: str
+
+
+def setting_of(
+    module: str, taking_part: Sequence[Contender], limits: Limits, rounds: int
+) -> Setting:
+    """Return how results come about that this process takes now.
+
+    Args:
+        module: that was started with the arguments of this process.
+    """
+    return Setting(
+        taken_at=datetime.now(UTC),
+        cores=limits.threads,
+        memory_limit=limits.memory,
+        rounds=rounds,
+        machine=machine(),
+        versions={contender.name: contender.versions for contender in taking_part},
+        command=shlex.join(["python", "-m", module, *sys.argv[1:]]),
+    )
 
 
 def machine() -> dict[str, str]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -106,7 +104,9 @@ def main(
     for dataset in datasets:
         scenarios.append(run_scenario(dataset, taking_part, course))
         console.print(report.table(scenarios[-1]))
-    saved = _save(scenarios, _setting(taking_part, limits, count), work / "results")
+    saved = _save(
+        scenarios, report.setting_of("benchmarks.run", taking_part, limits, count), work / "results"
+    )
     console.print(f"written: {saved} and {saved.with_suffix('.json').name}")
     failures = [scenario.outcomes[KALLA].failure for scenario in scenarios]
     for failure in filter(None, failures):
@@ -152,18 +152,6 @@ def _profile(dataset: Dataset, limits: Limits, work: Path, console: Console) -> 
     spent = profile.shares(out, started_at, measured.seconds)
     console.print(profile.table(spent, measured.seconds))
     shutil.rmtree(out)
-
-
-def _setting(taking_part: list[Contender], limits: Limits, rounds: int) -> report.Setting:
-    return report.Setting(
-        taken_at=datetime.now(UTC),
-        cores=limits.threads,
-        memory_limit=limits.memory,
-        rounds=rounds,
-        machine=report.machine(),
-        versions={contender.name: contender.versions for contender in taking_part},
-        command=shlex.join(["python", "-m", "benchmarks.run", *sys.argv[1:]]),
-    )
 
 
 def _save(scenarios: list[Scenario], setting: report.Setting, folder: Path) -> Path:
