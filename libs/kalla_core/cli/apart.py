@@ -16,8 +16,8 @@ from contextlib import suppress
 from kalla_core.cli import INTERRUPTED
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.leaving import leaving
-from kalla_core.engine.children import private_bytes
-from kalla_core.errors import OutOfMemory, SourceUnreadable
+from kalla_core.engine.vitals import MOST_STILL_S, Standstill, private_bytes
+from kalla_core.errors import Crashed, OutOfMemory, SourceUnreadable
 from kalla_core.machine import memory_bytes
 
 MOST_BYTES = 1 << 30
@@ -30,6 +30,7 @@ def apart(action: Callable[[], ExitCode]) -> ExitCode:
     Raises:
         SourceUnreadable: what it read brought it down.
         OutOfMemory: it took more memory than any answer needs.
+        Crashed: it was stopped from outside and did not go on.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -46,6 +47,7 @@ def apart(action: Callable[[], ExitCode]) -> ExitCode:
 
 
 def _watched(child: int, most_bytes: int) -> ExitCode:
+    standstill = Standstill(child)
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -54,6 +56,11 @@ def _watched(child: int, most_bytes: int) -> ExitCode:
             raise OutOfMemory(
                 f"Looking at the source took more than {most_bytes >> 20} MiB, and was stopped: "
                 "the file is damaged, or its rows are too large to be shown."
+            )
+        if standstill.too_long():
+            raise Crashed(
+                f"The process that looked at the source was stopped (SIGSTOP) for {MOST_STILL_S:g} "
+                "seconds, and did not go on."
             )
         time.sleep(_LOOK_INTERVAL_S)
     code = os.waitstatus_to_exitcode(status)

@@ -26,9 +26,9 @@ from typing import IO, Any
 import pyarrow as pa
 
 from kalla_core.engine import messages
-from kalla_core.engine.children import private_bytes
 from kalla_core.engine.passes.job import run_job
 from kalla_core.engine.progress import Progress
+from kalla_core.engine.vitals import private_bytes
 from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
 from kalla_core.matching.session import new_session
 from kalla_core.sources.registry import load_connectors

@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 from kalla_core.engine.spawned import ChildProcess, Start, spawn
+from kalla_core.engine.vitals import MOST_STILL_S, Standstill, private_bytes
 from kalla_core.errors import Cancelled, Crashed, DeadlineExceeded, OutOfMemory
 
 RUN = (sys.executable, "-m", "kalla_core.engine.child")
@@ -45,7 +46,7 @@ class Limits:
     """What ends a child that does not end by itself.
 
     Attributes:
-        memory_bytes: the child's own memory (see `private_bytes`), beyond which it is killed.
+        memory_bytes: the child's own memory (`vitals.private_bytes`), beyond which it is killed.
         timeout: from when it is to start; None for no bound.
         stop: ends it soon after it is set, from any thread.
     """
@@ -71,6 +72,7 @@ class Child:
         self._started = time.monotonic() if began is None else began
         self._errors = bytearray()
         self._process = process
+        self._standstill = Standstill(process.pid)
         self._stays = False
 
     @property
@@ -88,7 +90,8 @@ class Child:
 
         Raises:
             Crashed: it died (the message has the signal, or the exit code and what it said last),
-                did not end when it had nothing more to say, or said what is no answer.
+                did not end when it had nothing more to say, said what is no answer, or was
+                stopped from outside and did not go on.
             OutOfMemory: it took more memory than it may.
             DeadlineExceeded: it took too long.
             Cancelled: it was to be stopped.
@@ -154,6 +157,11 @@ class Child:
             raise OutOfMemory(
                 f"The run took {used >> 20} MiB, more than the memory limit allows, and was "
                 "stopped. Raise --memory-limit, or use more buckets.",
+            )
+        if self._standstill.too_long():
+            raise Crashed(
+                f"The process of the run was stopped (SIGSTOP) for {MOST_STILL_S:g} seconds, and "
+                "did not go on."
             )
         timeout = self._limits.timeout
         if timeout is not None and time.monotonic() - self._started > timeout.total_seconds():
@@ -294,20 +302,6 @@ def _answer(line: bytes) -> Answer:
 def _not_an_answer(line: bytes) -> Crashed:
     shown = line[: 4 * _SHOWN_CHARACTERS].decode(errors="replace")[:_SHOWN_CHARACTERS]
     return Crashed(f"The process of the run said what is no answer: {shown!r}")
-
-
-def private_bytes(pid: int) -> int:
-    """Return the memory that a process alone holds; 0 once it has ended or where nobody tells.
-
-    Pages of files do not count (programs, libraries, spool files that are mapped): the kernel
-    takes them back when it needs them.
-    """
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            _, resident, shared, *_ = map(int, file.read().split())
-            return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return 0
 
 
 def _sent(pipe: IO[bytes], data: memoryview) -> int:

@@ -17,11 +17,12 @@ from pathlib import Path
 
 from kalla_core.engine import messages
 from kalla_core.engine.budget import MIB, budget
-from kalla_core.engine.children import RUN, Limits, private_bytes, running
+from kalla_core.engine.children import RUN, Limits, running
 from kalla_core.engine.job import JobSpec
 from kalla_core.engine.job_outcome import JobOutcome, SideOutcome
 from kalla_core.engine.progress import OnProgress
 from kalla_core.engine.spawned import Start, environment_within
+from kalla_core.engine.vitals import private_bytes
 from kalla_core.errors import Crashed, InvalidSetting, OutOfMemory
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
 from kalla_core.evidence.output import claim_output

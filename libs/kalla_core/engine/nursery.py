@@ -30,8 +30,8 @@ from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
 from kalla_core.engine import zygote
-from kalla_core.engine.children import private_bytes
 from kalla_core.engine.spawned import ENVIRONMENT, ChildProcess, spawn
+from kalla_core.engine.vitals import private_bytes
 from kalla_core.errors import Crashed
 from kalla_core.observe.logs import get_logger
 

@@ -61,6 +61,19 @@ def test_a_file_that_takes_all_memory_is_stopped() -> None:
     assert told.startswith("Error (out_of_memory): ")
 
 
+def test_a_command_that_somebody_stopped_is_not_waited_for() -> None:
+    script = """
+        from kalla_core.engine import vitals
+        vitals.MOST_STILL_S = 0.5
+        main(lambda: (os.kill(os.getpid(), signal.SIGSTOP), time.sleep(60)))
+    """
+
+    code, _, told = ended(script)
+
+    assert code == 3
+    assert "SIGSTOP" in told
+
+
 def test_ctrl_c_is_told_once_and_leaves_no_process_behind() -> None:
     process = started("main(lambda: (print('begun', flush=True), time.sleep(60)))")
     assert process.stdout is not None

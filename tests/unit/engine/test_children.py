@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from kalla_core.engine import children
-from kalla_core.engine.children import Limits, private_bytes, running, warm_up
+from kalla_core.engine import children, vitals
+from kalla_core.engine.children import Limits, running, warm_up
 from kalla_core.engine.spawned import ChildProcess, spawn
+from kalla_core.engine.vitals import private_bytes
 from kalla_core.errors import Crashed, DeadlineExceeded, KallaError, OutOfMemory
 from tests.support.machine import stretched
 from tests.support.processes import ends_soon, has_ended
@@ -207,6 +208,27 @@ def test_what_a_child_says_after_it_closed_its_output_does_not_hold_it_up() -> N
     error = failure(program)
 
     assert "exit code 5" in error.message
+
+
+def test_a_child_that_somebody_stopped_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vitals, "MOST_STILL_S", 0.5)
+    program = GO + f"os.kill(os.getpid(), signal.SIGSTOP); time.sleep({LONG})"
+
+    error = failure(program)
+
+    assert isinstance(error, Crashed)
+    assert "SIGSTOP" in error.message
+
+
+def test_a_child_that_goes_on_in_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vitals, "MOST_STILL_S", 1.2)
+    going_on = "time.sleep(0.6); os.kill(os.getppid(), signal.SIGCONT); os._exit(0)"
+    once = f"os.fork() or exec({going_on!r}); os.kill(os.getpid(), signal.SIGSTOP); time.sleep(0.4)"
+    program = GO + f'[exec({once!r}) for n in range(3)]; print(\'{{"event": "there"}}\')'
+
+    answers = ask(program)
+
+    assert answers == [{"event": "there"}]
 
 
 def test_a_child_that_takes_too_much_memory_is_stopped() -> None:
