@@ -39,8 +39,12 @@ class Remembered:
 
     made: dict[str, set[str]] = field(default_factory=dict)
 
-    async def owners(self, places: Collection[str]) -> Owners:
-        return {place: self.made[place] for place in places if place in self.made}
+    async def owners(self, places: Collection[str], below: Collection[str] = ()) -> Owners:
+        return {
+            place: who
+            for place, who in self.made.items()
+            if place in places or place.startswith(tuple(below))
+        }
 
 
 def request(run_id: str = "run-1", sql: str = "SELECT 1", **more: Any) -> JobRequest:

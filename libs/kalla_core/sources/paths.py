@@ -59,6 +59,29 @@ def matches(names: Sequence[str], segments: Sequence[str]) -> bool:
     return bool(names) and matches_name(names[0], first) and matches(names[1:], rest)
 
 
+def may_mean(folder: Sequence[str], ending: str, segments: Sequence[str]) -> bool:
+    """Return whether a file right in a folder can be meant, of whose name only the end is known.
+
+    Args:
+        folder: names of the folders from `fixed_start` to it.
+        segments: see `segments_of`; none for an address without stars, which means the files of a
+            folder and of those in it that are named as `year=2026`.
+    """
+    return _ends(folder, ending, segments) if segments else all(map(is_partition, folder))
+
+
+def _ends(folder: Sequence[str], ending: str, segments: Sequence[str]) -> bool:
+    if not segments:
+        return False
+    first, rest = segments[0], segments[1:]
+    if first == ANY_DEPTH:
+        return not rest or any(_ends(folder[at:], ending, rest) for at in range(len(folder) + 1))
+    if not folder:
+        said = first.rpartition(STAR)[2]
+        return not rest and (said.endswith(ending) or (STAR in first and ending.endswith(said)))
+    return matches_name(folder[0], first) and _ends(folder[1:], ending, rest)
+
+
 def matches_name(name: str, segment: str) -> bool:
     """Return whether a name is meant by one segment, in which a star stands for anything."""
     pattern = ".*".join(re.escape(piece) for piece in segment.split(STAR))

@@ -145,6 +145,46 @@ async def test_whoever_names_a_folder_of_all_as_an_output_shuts_nobody_out_of_it
             await outputs.readable([evidence], MINE)
 
 
+@pytest.mark.parametrize(
+    ("source", "reads"),
+    [
+        ("books", True),
+        ("books/", True),
+        ("books/**", True),
+        ("books/**/*", True),
+        ("books/**/*.parquet", True),
+        ("books/**/p*1.parquet", True),
+        ("books/*/matched.parquet/*", True),
+        ("books/y*/*.json", True),
+        ("books/*/metadata.json", True),
+        ("books/**/*.csv", False),
+        ("books/*", False),
+        ("books/*.parquet", False),
+        ("books/x*/**", False),
+        ("books/y*/*/*.txt", False),
+        ("other/**", False),
+    ],
+)
+async def test_a_source_that_reads_what_lies_below_it_reads_no_evidence_of_another(
+    source: str, reads: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "books").symlink_to(tmp_path / "real")
+    places = [f"{tmp_path}/real/year=1", "s3://all/books/year=1"]
+    outputs = Outputs(Allowed(tmp_path), Remembered({place: {"other"} for place in places}))
+
+    for uri in (f"{tmp_path}/{source}", f"s3://all/{source}"):
+        for caller in (Caller("other"), ADMIN, ANYBODY):
+            await outputs.readable([uri], caller)
+        if reads:
+            with pytest.raises(NotAllowed, match="another token"):
+                await outputs.readable([uri], MINE)
+            with pytest.raises(NotAllowed, match="another token"):
+                await outputs.terms(asked(uri), MINE)
+        else:
+            await outputs.readable([uri], MINE)
+
+
 class _Hanging:
     """Bounds over a file system that does not answer, for one of two requests."""
 

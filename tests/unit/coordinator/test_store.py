@@ -212,6 +212,7 @@ async def test_whose_an_output_is_outlives_its_job_unless_it_goes_with_it(store:
 
     found = await store.find(RunId("d"))
     known = await store.owners({*places, "/elsewhere"})
+    below = [await store.owners((), {base}) for base in ("/whos", "s3://books/", "/who%", "s3:/b")]
     await store.forget(RunId("a"))
     later = await store.owners(places)
     await store.forget(RunId("d"), "s3://books/a/")
@@ -220,6 +221,7 @@ async def test_whose_an_output_is_outlives_its_job_unless_it_goes_with_it(store:
     assert found is not None
     assert (found.submitter, found.reads) == ("one", ("/runs/x",))
     assert known == later == {"/whose": {"one", "two"}, "s3://books/a": {"one"}}
+    assert below == [{"/whose": {"one", "two"}}, {"s3://books/a": {"one"}}, {}, {}]
     assert await store.owners(places) == {}
 
 

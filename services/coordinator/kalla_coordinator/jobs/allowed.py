@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from kalla_coordinator.jobs.outputs import Lying, places_with
+from kalla_coordinator.jobs.outputs import Lying, Reach, places_with
 from kalla_core.errors import InvalidUri, NotAllowed
 from kalla_core.ids import RunId
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.job import JobRequest
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.uris import LOCAL, scheme_of
+from kalla_core.s3.location import SCHEME, S3Location
 from kalla_core.sources.doors import check_reachable, real_path
+from kalla_core.sources.paths import STAR, fixed_start, segments_of
 from kalla_core.sources.postgres.uri import hosts_of
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.uri import check_secrets, parse_file_uri
@@ -152,10 +154,10 @@ class Allowed:
         with suppress(OSError):
             opened = () if run is None else (run,)
             check_reachable(real, replace(self.access, allowed_roots=None, opened=opened))
-        places = places_with(str(real))
+        places, reach = places_with(str(real)), _reach(path, real)
         if run is None:
-            return [Lying(uri, places)]
-        return [Lying(uri, (*places, str(run)), str(run))]
+            return [Lying(uri, places, reach=reach)]
+        return [Lying(uri, (*places, str(run)), str(run), reach)]
 
     def _is_own(self, path: Path) -> bool:
         own = self.staging / STORE
@@ -197,9 +199,25 @@ def _no_output(wanted: str) -> InvalidUri:
 
 def _in_bucket(uri: str) -> list[Lying]:
     try:
-        return [Lying(uri, places_with(parse_file_uri(uri).location))]
+        location = parse_file_uri(uri).location
+        where = S3Location.parse(location)
+        return [Lying(uri, places_with(location), reach=_reach_in_bucket(where))]
     except InvalidUri:
         return []  # whoever reads it says what is wrong with it
+
+
+def _reach(path: Path, real: Path) -> Reach | None:
+    """Return what a local source reads below where it starts, which links may lead to."""
+    if STAR in str(path) and not path.exists():
+        start = real_path(Path(fixed_start(str(path))))
+        return Reach(f"{str(start).rstrip('/')}/", tuple(segments_of(str(path))))
+    return Reach(f"{real}/") if real.is_dir() else None
+
+
+def _reach_in_bucket(where: S3Location) -> Reach:
+    key = f"/{where.key}"
+    start = f"{SCHEME}{where.bucket}{fixed_start(key)}"
+    return Reach(start, tuple(segments_of(key)) if STAR in key else ())
 
 
 def _uris(recipe: Recipe) -> list[str]:

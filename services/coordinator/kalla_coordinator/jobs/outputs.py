@@ -13,15 +13,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Protocol, TypeVar
 
 from kalla_coordinator.jobs.caller import Caller
 from kalla_core.errors import NotAllowed, SourceUnavailable
 from kalla_core.evidence.s3_claim import CLAIM
-from kalla_core.evidence.schema import FINAL_NAMES
+from kalla_core.evidence.schema import FINAL_NAMES, METADATA
 from kalla_core.recipe.job import JobRequest
 from kalla_core.s3.location import SCHEME, S3Location, is_s3
+from kalla_core.sources.paths import may_mean
 
 T = TypeVar("T")
 Owners = Mapping[str, Collection[str]]
@@ -33,6 +34,31 @@ _THREADS = 32
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What a source that is a folder, or has stars, reads below the place that it starts at.
+
+    Attributes:
+        base: that place, with a slash at its end.
+        segments: see `paths.segments_of`; none for a folder.
+    """
+
+    base: str
+    segments: tuple[str, ...] = ()
+
+    def reads(self, place: str) -> bool:
+        """Return whether it would read of evidence that lies at a place."""
+        if not place.startswith(self.base):
+            return False
+        folders = place[len(self.base) :].split("/")
+        return any(
+            may_mean(folders, name, self.segments)
+            if name == METADATA
+            else may_mean([*folders, name], PurePath(name).suffix, self.segments)
+            for name in FINAL_NAMES
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Lying:
     """Where a source lies.
 
@@ -40,11 +66,13 @@ class Lying:
         uri: as it was written.
         places: of all outputs that it would belong to.
         run: folder of the run whose evidence it lies in; None if it lies in none.
+        reach: what it reads below; None for one file.
     """
 
     uri: str
     places: tuple[str, ...]
     run: str | None = None
+    reach: Reach | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +107,8 @@ class Bounds(Protocol):
 class KnowsOwners(Protocol):
     """Remembers who made what."""
 
-    async def owners(self, places: Collection[str]) -> Owners:
-        """Return who made the outputs that lie in these very places."""
+    async def owners(self, places: Collection[str], below: Collection[str] = ()) -> Owners:
+        """Return who made the outputs that lie in these very places, or below others."""
         ...
 
 
@@ -106,8 +134,7 @@ class Outputs:
         if caller.everybody:
             return Terms(output, _runs(lying))
         taken = places_with(output)
-        places = {place for one in lying for place in one.places}.union(taken)
-        owners = await self._known.owners(places)
+        owners = await self._owners(lying, taken)
         for one in lying:
             _demand_own(one, owners, caller)
         if _others(taken, owners, caller):
@@ -124,7 +151,7 @@ class Outputs:
         wanted = tuple(uris)
         lying = await self._looked(lambda: self._allowed.check_sources(wanted))
         if not caller.everybody:
-            owners = await self._known.owners({place for one in lying for place in one.places})
+            owners = await self._owners(lying)
             for one in lying:
                 _demand_own(one, owners, caller)
         return _runs(lying)
@@ -132,6 +159,11 @@ class Outputs:
     def close(self) -> None:
         """Let go of the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _owners(self, lying: Collection[Lying], taken: Iterable[str] = ()) -> Owners:
+        places = {place for one in lying for place in one.places}.union(taken)
+        below = {one.reach.base for one in lying if one.reach is not None}
+        return await self._known.owners(places, below)
 
     async def _looked(self, look: Callable[[], T]) -> T:
         """Look where paths lead: on a file system that hangs, only who asks for it waits."""
@@ -179,6 +211,12 @@ def _demand_own(lying: Lying, owners: Owners, caller: Caller) -> None:
     if _others(lying.places, owners, caller) or (lying.run is not None and not known):
         raise NotAllowed(
             f"The source {lying.uri} is evidence of a run that another token submitted.",
+            uri=lying.uri,
+        )
+    reach = lying.reach
+    if reach is not None and _others(filter(reach.reads, owners), owners, caller):
+        raise NotAllowed(
+            f"The source {lying.uri} has below it evidence of a run that another token submitted.",
             uri=lying.uri,
         )
 

@@ -142,9 +142,17 @@ class JobStore:
         """Remove a job; `output` is the place of its evidence if that is gone as well."""
         await self._writer.write(forget_jobs, (run_id, output))
 
-    async def owners(self, places: Collection[str]) -> dict[str, set[str]]:
-        """Return the tokens that submitted jobs whose outputs lie in these places, by place."""
-        query = select(OUTPUTS).where(OUTPUTS.c.place.in_(sorted(places)))
+    async def owners(
+        self, places: Collection[str], below: Collection[str] = ()
+    ) -> dict[str, set[str]]:
+        """Return the tokens that submitted jobs, by the place of the output.
+
+        Args:
+            places: of outputs.
+            below: what the places of further outputs begin with, whatever the case of letters.
+        """
+        begins = (OUTPUTS.c.place.istartswith(base, autoescape=True) for base in sorted(below))
+        query = select(OUTPUTS).where(or_(OUTPUTS.c.place.in_(sorted(places)), *begins))
         async with self._reading() as connection:
             rows = (await connection.execute(query)).mappings().all()
         owners: dict[str, set[str]] = {}
