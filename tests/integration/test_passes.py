@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.engine.progress import Stage
-from kalla_core.errors import CardinalityViolated, InvalidSql, RecipeInvalid
+from kalla_core.errors import CardinalityViolated, InvalidSql
 from kalla_core.inspection.explain import explain_recipe
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import parse_recipe
@@ -305,14 +305,6 @@ def test_a_recipe_that_reconciles_is_checked_with_everything_else(tmp_path):
         "passes[2].margin": "types_not_comparable",
     }
     assert "`diff`" in faults["passes[0].rank[0]"].message
-
-
-def test_passes_are_refused_on_a_cluster_by_name(tmp_path):
-    two = small(tmp_path, [(1, "A", 10)], [(1, "A", 10)])
-    rules = {"match_sql": BY_REF, "cardinality": "1:1"}
-
-    with pytest.raises(RecipeInvalid, match=r"options\.engine: `cardinality` is done in one"):
-        parse_recipe(two.document(rules, engine="cluster"))
 
 
 def test_an_explanation_tells_what_each_pass_does(two):

@@ -30,6 +30,9 @@ FETCHING = "kalla_executor.fetch:fetch_all"
 JOINING = "kalla_core.engine.join_fragment:run_join"
 """A slot has all it needs for a join."""
 
+IN_PASSES = "kalla_core.engine.passes.settling:Settling.run"
+"""A slot has carried out all passes; the rows that none consumed are not written."""
+
 LOCAL_SCANNING = "kalla_core.engine.scan:scan"
 """A local run has a part to read."""
 
@@ -37,5 +40,5 @@ LOCAL_MATCHING = "kalla_core.engine.matching_stage:run_matching"
 """A local run has read all rows."""
 
 OF_COORDINATORS = (PLANNING, COLLECTING, COMMITTING, COMMITTED, CANCELLING, SETTLING)
-OF_EXECUTORS = (SCANNING, SPOOLING, FETCHING, JOINING)
+OF_EXECUTORS = (SCANNING, SPOOLING, FETCHING, JOINING, IN_PASSES)
 OF_LOCAL_RUNS = (LOCAL_SCANNING, LOCAL_MATCHING, COMMITTING)

@@ -23,6 +23,7 @@ from kalla_core.evidence.schema import UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import parse_recipe
 from tests.support.runs import AMPLE
+from tests.support.spread import Spread
 from tests.support.tables import sorted_rows
 
 _STARTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -59,7 +60,7 @@ class Wrote:
         keys, said = (rows.column(n).to_pylist() for n in ("record_key", "reason_detail"))
         return dict(zip(keys, said, strict=True))
 
-    def same_as(self, other: Wrote) -> bool:
+    def same_as(self, other: Wrote | Spread) -> bool:
         return (
             self.tables.keys() == other.tables.keys()
             and all(rows.equals(other.tables[name]) for name, rows in self.tables.items())

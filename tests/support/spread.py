@@ -19,6 +19,7 @@ from kalla_core.engine.remote_run import RemoteRun, query_of
 from kalla_core.engine.spool_folder import SpoolFolder
 from kalla_core.engine.wants import Inputs, wants
 from kalla_core.evidence.accounting import Ledger, prove
+from kalla_core.evidence.reconciled import Reconciliation, from_fields, with_excluded
 from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentProgress, JoinDone, ScanDone, SettleDone
@@ -46,7 +47,7 @@ STARTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Layout:
-    """How a run is cut and spread.
+    """How a run is cut and spread; one of passes has one join whatever is said of joins here.
 
     Attributes:
         joins: join fragments that the buckets are dealt to.
@@ -73,6 +74,8 @@ class Spread:
     null_keys: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
     matched: pa.Table = None
     unmatched: Mapping[Side, pa.Table] = field(default_factory=dict)
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    told: Reconciliation | None = None
     reports: list[FragmentProgress] = field(default_factory=list)
 
 
@@ -124,25 +127,31 @@ class _Cluster:
             staging=str(self.staging),
         )
         self.planned = plan_match(query_of(self.job))
-        if self.planned.strategy is Strategy.COPARTITION and layout.split is None:
+        cut = self.planned.strategy is Strategy.COPARTITION and layout.split is None
+        if cut and not recipe.reconciles:
             self.job = replace(self.job, numbered=False)
         self.done = Spread(self.planned)
         self.files: list[str] = []
         self.rows = dict.fromkeys(Side, 0)
+        self.excluded = {side.word: 0 for side in Side}
         self.joined = dict.fromkeys(Side, 0)
         self.matched = dict.fromkeys(Side, 0)
 
     def run(self) -> Spread:
         inputs = self._scan_all()
-        if self.planned.strategy is Strategy.BROADCAST:
+        every = tuple(range(self.layout.buckets))
+        if self.job.recipe.reconciles:
+            self._join_all([JoinWork(every, frozenset(), False, inputs)])
+        elif self.planned.strategy is Strategy.BROADCAST:
             self._broadcast(inputs)
         elif self.planned.strategy is Strategy.SINGLE:
-            every = tuple(range(self.layout.buckets))
             self._join_all([JoinWork(every, frozenset(), False, inputs)])
         else:
             self._copartition(inputs)
         self.done.matched = self._evidence(MATCHED)
         self.done.unmatched = {side: self._evidence(name) for side, name in UNMATCHED.items()}
+        written = dict.fromkeys(file.partition("/")[0] for file in self.files)
+        self.done.tables = {name.removesuffix(".parquet"): self._evidence(name) for name in written}
         prove(
             *(
                 Ledger(
@@ -168,6 +177,7 @@ class _Cluster:
             if not isinstance(table, Extra):
                 self.rows[table] += done.rows
                 self.done.null_keys[table] += done.null_keys
+                self.excluded[table.word] += done.excluded or 0
         return tuple(inputs)
 
     def _copartition(self, inputs: tuple[SpoolInput, ...]) -> None:
@@ -201,6 +211,8 @@ class _Cluster:
             assert isinstance(done, JoinDone)
             places.append(place)
             self.files += [file.name for file in done.files]
+            found = from_fields(done.reconciliation or {})
+            self.done.told = found and with_excluded(found, self.excluded)
             for way, count in done.ways.items():
                 self.done.joins[way] = self.done.joins.get(way, 0) + count
             for side in Side:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from kalla_core.engine.remote_run import RemoteRun
 from kalla_core.engine.sinks import EvidenceSinks, Outputs
@@ -23,11 +24,26 @@ UNMATCHED_ROWS = tuple(UNMATCHED.values())
 ALL = (MATCHED, *UNMATCHED_ROWS)
 
 
+class Closable(Protocol):
+    """What writes the outputs; see `EvidenceSinks`."""
+
+    def close(self) -> tuple[WrittenFile, ...]:
+        """Finish all files; the figures of each, in the order of the outputs."""
+        ...
+
+    def abandon(self) -> None:
+        """Close what is open."""
+        ...
+
+
+S = TypeVar("S", bound=Closable)
+
+
 @dataclass
-class PartFiles:
+class PartFiles(Generic[S]):
     """The part files of one fragment while they are written; made by `writing_parts`."""
 
-    sinks: EvidenceSinks
+    sinks: S
     _run: RemoteRun
     _outputs: Outputs
 
@@ -61,15 +77,23 @@ class PartFiles:
         return False
 
 
+def sinks_of(run: RemoteRun) -> Callable[[Outputs], EvidenceSinks]:
+    """Return what opens the outputs of a fragment that joins, or settles what was joined."""
+    job = run.job
+    return lambda files: EvidenceSinks(files, run.planned, job.started_at, job.recipe.groups)
+
+
 @contextmanager
-def writing_parts(run: RemoteRun, names: Sequence[str]) -> Iterator[PartFiles]:
+def writing_parts(
+    run: RemoteRun, names: Sequence[str], opened: Callable[[Outputs], S]
+) -> Iterator[PartFiles[S]]:
     """Open a part file of each output named; leaving by an error removes them.
 
     Raises:
         OutOfDisk, OutputNotWritable: they cannot be written.
     """
     outputs = _outputs(run, names)
-    sinks = EvidenceSinks(outputs, run.planned, run.job.started_at, run.job.recipe.groups)
+    sinks = opened(outputs)
     try:
         yield PartFiles(sinks, run, outputs)
     except BaseException:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from kalla_core.engine.culprit import raise_located
 from kalla_core.engine.failures import FailedOnValue
 from kalla_core.engine.join_fragment import run_join
+from kalla_core.engine.passes.fragment import run_passes
 from kalla_core.engine.prove_fragment import run_prove
 from kalla_core.engine.remote_run import RemoteRun
-from kalla_core.engine.reread import FEWEST_HELD_BYTES, Reread
 from kalla_core.engine.scan_fragment import run_scan
 from kalla_core.engine.settle_fragment import run_settle
 from kalla_core.engine.wants import Inputs
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.outcome import JoinDone, ProveDone, ScanDone, SettleDone
-from kalla_core.fragments.remote import Extra, JoinWork, ProveWork, ScanWork, SettleWork, Work
-from kalla_core.matching.query import Side
+from kalla_core.fragments.remote import JoinWork, ProveWork, ScanWork, SettleWork, Work
 
 Done = ScanDone | JoinDone | SettleDone | ProveDone
 
@@ -28,15 +27,12 @@ def run_fragment(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
     Raises:
         KallaError: what went wrong; on a value it names the row, as far as it can be found.
     """
+    if isinstance(work, JoinWork) and run.job.recipe.reconciles:
+        return run_passes(run, work, inputs)
     try:
         return _run(run, work, inputs)
     except (FailedOnValue, EngineFailure) as error:
-        extras = {
-            one.spec.alias: run.source(Extra(index)) for index, one in enumerate(run.job.extras)
-        }
-        most = max(run.budget.join_bytes, FEWEST_HELD_BYTES)
-        reread = Reread({side: run.source(side) for side in Side}, extras, most)
-        raise_located(error, run.planned, reread)
+        raise_located(error, run.planned, run.reread())
 
 
 def _run(run: RemoteRun, work: Work, inputs: Inputs) -> Done:

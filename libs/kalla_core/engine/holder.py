@@ -25,6 +25,7 @@ from kalla_core.engine import messages
 from kalla_core.engine.child import further_lines, own_output, send
 from kalla_core.engine.demands import planned_over, without_unseen
 from kalla_core.engine.held_plan import HeldPlan, HoldOrder, order_of, plan_json
+from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.engine.scan import OpenSource
 from kalla_core.errors import EngineFailure, KallaError
 from kalla_core.fragments.cut import part_count
@@ -92,9 +93,10 @@ class _Held:
     def plan(self) -> HeldPlan:
         """Check the recipe, plan the match SQL and cut the sources."""
         every = (*self._sides.values(), *self._extras)
-        planned = planned_over(
-            self._order.recipe, [source.pinned for source in every], self._order.started_at
-        )
+        recipe, started_at = self._order.recipe, self._order.started_at
+        pinned = [source.pinned for source in every]
+        planned = planned_over(recipe, pinned, started_at)
+        passes = plan_passes(recipe, pinned, started_at) if recipe.reconciles else None
         return HeldPlan(
             left=self._sides[Side.LEFT].pinned,
             right=self._sides[Side.RIGHT].pinned,
@@ -108,7 +110,11 @@ class _Held:
             strategy=planned.strategy,
             replicable=planned.replicable,
             scattered=planned.scattered,
-            by_primary_key=planned.identification is not Identification.ROW_IDS,
+            by_primary_key=(
+                planned.identification is not Identification.ROW_IDS
+                if passes is None
+                else passes.by_primary_key
+            ),
             warnings=planned.warnings,
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from kalla_core.engine.evidence_parts import ALL, PAIRS, writing_parts
+from kalla_core.engine.evidence_parts import ALL, PAIRS, sinks_of, writing_parts
 from kalla_core.engine.key_spool import count_repeats
 from kalla_core.engine.marks import GlobalMarks
 from kalla_core.engine.matching_stage import run_matching
@@ -40,11 +40,12 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
         KallaError: as `run_matching` does; nothing that was written counts then.
         FetchFailed: an input is damaged.
     """
-    duplicates = _duplicates(work, inputs)
+    duplicates = duplicate_keys(work, inputs)
     extras = run.extras(work, inputs)
     decides = run.planned.strategy is Strategy.COPARTITION and not work.settle_later
     store = run.store(work, inputs, numbers=not decides)
-    with writing_parts(run, PAIRS if work.settle_later else ALL) as parts:
+    names = PAIRS if work.settle_later else ALL
+    with writing_parts(run, names, sinks_of(run)) as parts:
         context = run.join_context(parts.sinks, extras, work.inputs)
         held_bytes = 0
         if work.settle_later:
@@ -72,7 +73,8 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
     )
 
 
-def _duplicates(work: JoinWork, inputs: Inputs) -> Mapping[Side, int]:
+def duplicate_keys(work: JoinWork, inputs: Inputs) -> Mapping[Side, int]:
+    """Return the rows of each side that repeat a primary key, in the classes counted here."""
     mine = counted(work)
     return {
         side: count_repeats(

@@ -15,6 +15,7 @@ from kalla_core.engine.join import JoinContext, Sinks
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.pair_bound import PairBound, most_pairs
 from kalla_core.engine.progress import Progress, ProgressCounter, Stage
+from kalla_core.engine.reread import FEWEST_HELD_BYTES, Reread
 from kalla_core.engine.scan import OpenSource
 from kalla_core.engine.spool import Spool
 from kalla_core.engine.spool_folder import SpoolFolder
@@ -71,7 +72,7 @@ class RemoteRun:
 
     def counter(self, stage: Stage) -> ProgressCounter:
         """Return what adds up this fragment's progress and reports it."""
-        return ProgressCounter(Progress(stage), self._report)
+        return ProgressCounter(Progress(stage), self.report)
 
     def store(self, work: JoinWork | SettleWork, inputs: Inputs, *, numbers: bool) -> Store:
         """Return the rows of both sides that a fragment works on.
@@ -136,7 +137,16 @@ class RemoteRun:
             groups=self.job.recipe.groups,
         )
 
-    def _report(self, progress: Progress) -> None:
+    def reread(self) -> Reread:
+        """Return what reads the sources again to look for a value that made the SQL fail."""
+        extras = {
+            one.spec.alias: self.source(Extra(index)) for index, one in enumerate(self.job.extras)
+        }
+        most = max(self.budget.join_bytes, FEWEST_HELD_BYTES)
+        return Reread({side: self.source(side) for side in Side}, extras, most)
+
+    def report(self, progress: Progress) -> None:
+        """Tell how far this fragment has come."""
         self.on_progress(
             FragmentProgress(
                 id=self.id,
@@ -144,6 +154,7 @@ class RemoteRun:
                 bytes=progress.bytes_done,
                 matched_rows=progress.matched_rows,
                 fetched_bytes=self.fetched_bytes,
+                rule=progress.source or "",
             )
         )
 

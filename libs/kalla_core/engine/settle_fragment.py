@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kalla_core.engine.evidence_parts import UNMATCHED_ROWS, writing_parts
+from kalla_core.engine.evidence_parts import UNMATCHED_ROWS, sinks_of, writing_parts
 from kalla_core.engine.join_fragment import MARKS_BUCKETS, MARKS_SCHEMA
 from kalla_core.engine.remote_run import RemoteRun
 from kalla_core.engine.settled_joins import Marks, SettledJoins
@@ -21,7 +21,7 @@ def run_settle(run: RemoteRun, work: SettleWork, inputs: Inputs) -> SettleDone:
         FetchFailed: an input is damaged.
     """
     store = run.store(work, inputs, numbers=True)
-    with writing_parts(run, UNMATCHED_ROWS) as parts:
+    with writing_parts(run, UNMATCHED_ROWS, sinks_of(run)) as parts:
         context = run.join_context(parts.sinks, {}, work.inputs)
         joins = SettledJoins(context, store, work.buckets, run.budget)
         marks = joins.no_marks()

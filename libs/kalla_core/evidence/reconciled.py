@@ -40,7 +40,7 @@ is `left_total - right_total = left_unmatched - right_unmatched + differences`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 JsonObject = Mapping[str, Any]
@@ -75,6 +75,18 @@ class Reconciliation:
     passes: tuple[PassFigures, ...] = ()
     control_totals: JsonObject | None = None
     compared: tuple[JsonObject, ...] = ()
+
+
+def with_excluded(found: Reconciliation, excluded: Mapping[str, int | None]) -> Reconciliation:
+    """Return what a run did with the rows that filters left out, by side; None for unknown."""
+    if found.control_totals is None:
+        return found
+    totals = dict(found.control_totals)
+    for side, count in excluded.items():
+        first, *others = totals[side] or [None]
+        if first is not None:
+            totals[side] = [{**first, "rows": {**first["rows"], "excluded": count}}, *others]
+    return replace(found, control_totals=totals)
 
 
 def to_fields(found: Reconciliation | None) -> dict[str, Any]:

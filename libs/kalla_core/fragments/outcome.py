@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -139,6 +140,7 @@ class JoinDone:
         ways: how it was joined, `kalla_core.engine.totals.Way` to number.
         held_bytes: of the marks on disk, if rows are settled later.
         groups: matches that rows of matched belong to; None if they do not say to which.
+        reconciliation: what passes did, as fields of metadata.json; None of a plain join.
     """
 
     files: tuple[EvidencePart, ...]
@@ -152,6 +154,7 @@ class JoinDone:
     several: SideSeveral = field(default_factory=lambda: dict.fromkeys(Side, Several()))
     crowds: tuple[Crowd, ...] = ()
     groups: int | None = None
+    reconciliation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +233,7 @@ class FragmentProgress:
         bytes: read so far, as Arrow batches.
         matched_rows: pairs so far.
         fetched_bytes: from peers so far.
+        rule: the pass that is carried out; empty where there are none.
     """
 
     id: AttemptId
@@ -237,6 +241,7 @@ class FragmentProgress:
     bytes: int = 0
     matched_rows: int = 0
     fetched_bytes: int = 0
+    rule: str = ""
 
 
 def fetch_failed(message: str, fault: FetchFault) -> FetchFailed:

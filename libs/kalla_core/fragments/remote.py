@@ -40,7 +40,7 @@ class JobContext:
         extras: in the order of the recipe's.
         buckets: how many hash classes there are.
         numbered: rows of both sides carry their number in the whole source; needed unless every
-            join of the run decides for itself.
+            join of the run decides for itself, and by passes.
         staging: folder that all share, or `s3://bucket/prefix`, for parts of the evidence.
         trace: that the fragments are part of; empty for none.
     """

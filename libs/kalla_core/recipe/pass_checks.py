@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kalla_core.errors import Fault
-from kalla_core.recipe.model import EngineChoice
 from kalla_core.recipe.passes import Cardinality, Choose, PassKind
 from kalla_core.recipe.paths import Location, path_text
 
 CODE = "invalid_passes"
 RULES = ("cardinality", "rank", "choose", "on_tie", "margin")
-_LOCAL_ONLY = ("passes", *RULES, "amounts", "compare")
+_RECONCILING = ("passes", *RULES, "amounts", "compare")
 _OF_SQL = (*RULES, "match_sql", "match_sql_file", "group_by", "balance")
 _OF_SUMS = ("one", "block", "amount", "tolerance", "days", "max_items", "max_candidates")
 _DEMANDED_OF_SUMS = ("one", "block", "amount")
@@ -30,14 +29,10 @@ def rule_faults(document: object) -> Iterator[Fault]:
         yield from _not_beside_passes(document)
     if isinstance(passes, list):
         yield from _pass_list_faults(passes)
-    asked = [name for name in _LOCAL_ONLY if document.get(name) is not None]
+    asked = [name for name in _RECONCILING if document.get(name) is not None]
     if asked and passes is None and document.get("groups") == "members":
         message = f"With `{asked[0]}` every match has its `match_group`: leave this out."
         yield _fault(("groups",), message)
-    options = document.get("options")
-    if asked and isinstance(options, Mapping) and options.get("engine") == EngineChoice.CLUSTER:
-        message = f"`{asked[0]}` is done in one process: leave the engine out, or say `local`."
-        yield Fault("not_supported", "options.engine", message)
 
 
 def _not_beside_passes(document: Mapping[str, Any]) -> Iterator[Fault]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -57,6 +58,7 @@ def progress_message(progress: FragmentProgress) -> pb.FragmentProgress:
         bytes=progress.bytes,
         matched_rows=progress.matched_rows,
         fetched_bytes=progress.fetched_bytes,
+        rule=progress.rule,
     )
 
 
@@ -68,6 +70,7 @@ def progress_of(message: pb.FragmentProgress) -> FragmentProgress:
         bytes=message.bytes,
         matched_rows=message.matched_rows,
         fetched_bytes=message.fetched_bytes,
+        rule=message.rule,
     )
 
 
@@ -154,6 +157,7 @@ def _join(done: JoinDone) -> pb.JoinDone:
         spilled_bytes=done.spilled_bytes,
         held_bytes=done.held_bytes,
         groups=done.groups,
+        reconciliation_json=_fields_json(done.reconciliation),
     )
 
 
@@ -170,7 +174,17 @@ def _join_of(message: pb.JoinDone) -> JoinDone:
         spilled_bytes=message.spilled_bytes,
         held_bytes=message.held_bytes,
         groups=message.groups if message.HasField("groups") else None,
+        reconciliation=_fields_of(message.reconciliation_json),
     )
+
+
+def _fields_json(fields: Mapping[str, Any] | None) -> str:
+    return "" if fields is None else json.dumps(fields)
+
+
+def _fields_of(text: str) -> Mapping[str, Any] | None:
+    fields: Mapping[str, Any] | None = json.loads(text) if text else None
+    return fields
 
 
 def _settle(done: SettleDone) -> pb.SettleDone:

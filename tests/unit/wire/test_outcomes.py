@@ -32,6 +32,7 @@ CROWDS = (Crowd("k = 'N/A'", 30, 40, placeholder=True), Crowd("k = 1", 500, 400,
     [
         JoinDone((), COUNTS, COUNTS, COUNTS, {"whole": 1}, 5, 6, 7, SEVERAL, CROWDS, 9),
         JoinDone((), COUNTS, COUNTS, COUNTS, groups=0),
+        JoinDone((), COUNTS, COUNTS, COUNTS, reconciliation={"passes": [{"name": "\u00e9"}]}),
         SettleDone((), COUNTS, COUNTS, 5, 6, SEVERAL, CROWDS),
     ],
 )

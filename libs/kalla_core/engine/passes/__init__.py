@@ -13,7 +13,8 @@
     explaining  the reasons of rows that no pass consumed
     settling    these rows, written
     totals      control totals of both sides, and what each pass consumed
-    job         all of these together
+    reconciling all of these together, over rows that are read
+    job         a run of them in one process
 
 The candidates of a pass are computed once, and kept with the columns of the SQL until it is known
 which of them count; wide rows are not looked at to decide that.

@@ -14,7 +14,7 @@ from kalla_core.columns import first_place_of
 from kalla_core.engine.demands import fault_of, plan_over
 from kalla_core.errors import Fault, KallaError, RecipeInvalid, UnknownColumn
 from kalla_core.evidence.schema import MatchedLayout, UnitedLayout, united_layout
-from kalla_core.matching.planned import Planned
+from kalla_core.matching.planned import Identification, Planned
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.nearest import nearest, suggestion
@@ -53,6 +53,12 @@ class PlannedPasses:
     layout: UnitedLayout
 
     @property
+    def by_primary_key(self) -> bool:
+        """Whether a pass tells rows apart by their primary key, so that it has to be unique."""
+        ways = {one.planned.identification for one in self.passes}
+        return ways != {Identification.ROW_IDS}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences for the user, each once."""
         return tuple(dict.fromkeys(w for one in self.passes for w in one.planned.warnings))
@@ -61,6 +67,7 @@ class PlannedPasses:
         """Return the first pass's plan, with why each pass is carried out as it is."""
         first = self.passes[0].planned
         told = [_sentence(number, one) for number, one in enumerate(self.passes, 1)]
+        told.append("On a cluster all executors read the rows, and one carries out all passes.")
         choice = replace(first.choice, why=(*first.why, *told))
         return replace(first, choice=choice, warnings=self.warnings)
 

@@ -118,8 +118,8 @@ class Totals:
         name = amounts.currency[list(Side).index(side)]
         return value_text(rows.column(place_of(name, rows.schema.names)))
 
-    def document(self, whole: Whole, excluded: Mapping[Side, int | None]) -> dict[str, Any] | None:
-        """Return the control totals, proved.
+    def document(self, whole: Whole) -> dict[str, Any] | None:
+        """Return the control totals, proved; of excluded rows nothing is known here.
 
         Raises:
             AccountingFailed: what is matched and unmatched is not what there is.
@@ -130,8 +130,7 @@ class Totals:
         matched = {side: _together(by_pass[side].values()) for side in Side}
         sides = {
             side.word: [
-                self._side_json(side, currency, every, matched, excluded[side] if not n else 0)
-                for n, currency in enumerate(_sorted(every[side]))
+                self._side_json(side, currency, every, matched) for currency in _sorted(every[side])
             ]
             for side in Side
         }
@@ -159,7 +158,6 @@ class Totals:
         currency: Currency,
         every: Mapping[Side, Sums],
         matched: Mapping[Side, Sums],
-        excluded: int | None,
     ) -> dict[str, Any]:
         total, used = every[side][currency], matched[side].get(currency, Sum())
         left = self._unmatched[side].get(currency, Sum())
@@ -178,7 +176,7 @@ class Totals:
                 "total": total.rows,
                 "matched": used.rows,
                 "unmatched": left.rows,
-                "excluded": excluded,
+                "excluded": 0,
                 "without_amount": total.empty,
             },
             "amounts": {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +18,7 @@ from kalla_core.engine.passes.found import Found, Piece
 from kalla_core.engine.passes.plan import PlannedPass, PlannedPasses
 from kalla_core.engine.passes.totals import Totals
 from kalla_core.engine.rows import Bools
+from kalla_core.engine.sinks import Outputs
 from kalla_core.evidence.build import Pairs, Reasons, pass_table, unmatched_batch
 from kalla_core.evidence.keys import key_text
 from kalla_core.evidence.metadata import WrittenFile
@@ -55,13 +55,14 @@ class PassSinks:
     """Writes them; stands in the place of the sinks of a join.
 
     Args:
+        outputs: those of `outputs_of`.
         totals: adds up the rows that are written as unmatched.
         comparing: looks at the compared columns of matched pairs.
     """
 
     def __init__(
         self,
-        folder: Path,
+        outputs: Outputs,
         plan: PlannedPasses,
         matched_at: datetime,
         totals: Totals,
@@ -77,8 +78,8 @@ class PassSinks:
         self.matched_rows = 0
         self._writers: dict[str, TableWriter] = {}
         with ExitStack() as opened:
-            for name in outputs_of(plan.recipe, plan):
-                writer = TableWriter(folder / name, self._schema(name))
+            for name, path in outputs.items():
+                writer = TableWriter(path, self._schema(name))
                 self._writers[name] = opened.enter_context(writer)
             self._opened = opened.pop_all()
 

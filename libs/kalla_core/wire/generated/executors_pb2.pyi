@@ -711,12 +711,15 @@ class FragmentProgress(_message.Message):
     BYTES_FIELD_NUMBER: _builtins.int
     MATCHED_ROWS_FIELD_NUMBER: _builtins.int
     FETCHED_BYTES_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     """scan: read so far; join: joined so far"""
     bytes: _builtins.int
     matched_rows: _builtins.int
     """pairs so far"""
     fetched_bytes: _builtins.int
+    rule: _builtins.str
+    """the pass that is carried out, where there are any"""
     @_builtins.property
     def id(self) -> _common_pb2.AttemptId: ...
     def __init__(
@@ -727,10 +730,11 @@ class FragmentProgress(_message.Message):
         bytes: _builtins.int = ...,
         matched_rows: _builtins.int = ...,
         fetched_bytes: _builtins.int = ...,
+        rule: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "fetched_bytes", b"fetched_bytes", "id", b"id", "matched_rows", b"matched_rows", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "fetched_bytes", b"fetched_bytes", "id", b"id", "matched_rows", b"matched_rows", "rows", b"rows", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1073,12 +1077,15 @@ class JoinDone(_message.Message):
     SEVERAL_FIELD_NUMBER: _builtins.int
     CROWDS_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    RECONCILIATION_JSON_FIELD_NUMBER: _builtins.int
     fetched_bytes: _builtins.int
     spilled_bytes: _builtins.int
     held_bytes: _builtins.int
     """of the marks on disk, with settle_later"""
     groups: _builtins.int
     """matches that rows of matched belong to; absent if they do not say"""
+    reconciliation_json: _builtins.str
+    """what passes did, as metadata.json has it; empty of a join"""
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvidenceFile]:
         """Those that have rows; fragment 0 of a stage writes all of its outputs, so that each exists."""
@@ -1121,10 +1128,11 @@ class JoinDone(_message.Message):
         several: Global___SideSeveral | None = ...,
         crowds: _abc.Iterable[Global___Crowd] | None = ...,
         groups: _builtins.int | None = ...,
+        reconciliation_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_groups", b"_groups", "duplicate_keys", b"duplicate_keys", "groups", b"groups", "joined", b"joined", "matched", b"matched", "several", b"several"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_groups", b"_groups", "crowds", b"crowds", "duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "groups", b"groups", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "several", b"several", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_groups", b"_groups", "crowds", b"crowds", "duplicate_keys", b"duplicate_keys", "fetched_bytes", b"fetched_bytes", "files", b"files", "groups", b"groups", "held_bytes", b"held_bytes", "joined", b"joined", "matched", b"matched", "reconciliation_json", b"reconciliation_json", "several", b"several", "spilled_bytes", b"spilled_bytes", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__groups: _TypeAlias = _typing.Literal["groups"]  # noqa: Y015
     _WhichOneofArgType__groups: _TypeAlias = _typing.Literal["_groups", b"_groups"]  # noqa: Y015

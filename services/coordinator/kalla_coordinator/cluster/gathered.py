@@ -22,7 +22,8 @@ from kalla_core.engine.pair_bound import most_pairs, too_many
 from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
+from kalla_core.evidence.reconciled import Reconciliation, from_fields, with_excluded
+from kalla_core.evidence.schema import ALWAYS, MATCHED, SOMETIMES, UNMATCHED
 from kalla_core.fragments.attempt import file_stem
 from kalla_core.fragments.crowd import KeyCount
 from kalla_core.fragments.outcome import (
@@ -38,7 +39,7 @@ from kalla_core.recipe.model import Options
 
 T = TypeVar("T", bound=Outcome)
 
-OUTPUTS = (MATCHED, *UNMATCHED.values())
+OUTPUTS = (*ALWAYS, *SOMETIMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ def outcome(
     if plan.by_primary_key:
         check_keys(shapes, keys)
     ledgers = {side: _ledger(gathered, files, side) for side in Side}
+    excluded = {side: _excluded(gathered.scans[side]) for side in Side}
+    reconciliation = _reconciliation(gathered, excluded)
     _check_pairs(options, files, sum(ledger.scanned for ledger in ledgers.values()))
     prove(*ledgers.values())
     return JobOutcome(
@@ -125,7 +128,7 @@ def outcome(
                 records=ledger.scanned,
                 matched=ledger.matched,
                 unmatched=ledger.unmatched,
-                excluded=_excluded(gathered.scans[side]),
+                excluded=excluded[side],
                 keys=keys[side],
                 several=found[side],
                 identity=plan.side(side).identity,
@@ -141,9 +144,11 @@ def outcome(
             *plan.warnings,
             *key_warnings(shapes, keys),
             *crowd_warnings(shapes, crowds, rows_in(files, MATCHED)),
-            *several_warnings(shapes, found),
+            # Each pass says how many matches a row may be in.
+            *(several_warnings(shapes, found) if reconciliation is None else ()),
         ),
         groups=_groups(gathered),
+        reconciliation=reconciliation,
     )
 
 
@@ -162,6 +167,16 @@ def warned_ahead(state: RunState, plan: HeldPlan) -> tuple[str, ...]:
 def _groups(gathered: Gathered) -> int | None:
     counted = [join.groups for join in gathered.joins if join.groups is not None]
     return sum(counted) if counted else None
+
+
+def _reconciliation(
+    gathered: Gathered, excluded: Mapping[Side, int | None]
+) -> Reconciliation | None:
+    """Return what the one fragment that carried out all passes told of them."""
+    told = [join.reconciliation for join in gathered.joins if join.reconciliation is not None]
+    found = from_fields(told[0]) if told else None
+    by_word = {side.word: count for side, count in excluded.items()}
+    return None if found is None else with_excluded(found, by_word)
 
 
 def _check_pairs(options: Options, files: Sequence[WrittenFile], rows: int) -> None:

@@ -221,7 +221,13 @@ class _Attempt:
         return Setup(
             extras=plan.extra_scans,
             scans=plan.scans,
-            shape=Shape(plan.strategy, plan.replicable, wanted is not None, plan.scattered),
+            shape=Shape(
+                plan.strategy,
+                plan.replicable,
+                wanted is not None,
+                plan.scattered,
+                in_passes=recipe.reconciles,
+            ),
             room=room,
             buckets=wanted or first_buckets(plan.known_bytes, room),
             proofs=is_shared_folder(output) or _reads_files(recipe),

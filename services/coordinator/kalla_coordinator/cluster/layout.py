@@ -97,12 +97,14 @@ class Shape:
     Attributes:
         spread: the recipe says how many buckets it wants, so small runs are spread too.
         scattered: unmatched rows can only be explained with all rows at hand.
+        in_passes: what later passes look at hangs on what earlier ones decided over all rows.
     """
 
     strategy: Strategy
     replicable: frozenset[Side] = frozenset()
     spread: bool = False
     scattered: bool = False
+    in_passes: bool = False
 
 
 def first_buckets(known_bytes: int | None, room: Room) -> int:
@@ -127,6 +129,8 @@ def lay_out(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> La
     every = tuple(range(len(sizes[Side.LEFT])))
     total = sum(sum(sizes[side]) for side in Side)
     alone = Join(every, total, divisible=shape.strategy is Strategy.COPARTITION)
+    if shape.in_passes:
+        return Layout(_counting((replace(alone, divisible=False),)))
     if shape.strategy is Strategy.SINGLE or (total <= ALONE_BYTES and not shape.spread):
         return Layout(_counting((alone,)))
     if shape.strategy is Strategy.COPARTITION:

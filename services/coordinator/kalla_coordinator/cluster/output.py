@@ -149,7 +149,8 @@ def _merge(
     order = {"staging": str(output.staging), "scratch": str(output.scratch), "outputs": outputs}
     made = {file.name: file for file in _merged(order, start, stop)}
     rest = {file.name: file for file in files if file.name in OUTPUTS}
-    return tuple({**rest, **made}[name] for name in OUTPUTS)
+    every = {**rest, **made}
+    return tuple(every[name] for name in OUTPUTS if name in every)
 
 
 async def commit(output: Output, metadata: RunMetadata) -> None:

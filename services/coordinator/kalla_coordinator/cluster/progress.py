@@ -65,7 +65,13 @@ def summed_up(state: RunState, reports: Reports, plan: HeldPlan) -> Iterator[Pro
             fragments_done=joined.done,
             fragments_total=joined.total,
             matched_rows=joined.matched,
+            source=_rule(reports) if state.setup.shape.in_passes else None,
         )
+
+
+def _rule(reports: Reports) -> str | None:
+    """Return the pass that is carried out, if there are any: one fragment does it."""
+    return next((report.rule for report in reports.of.values() if report.rule), None)
 
 
 def shares(

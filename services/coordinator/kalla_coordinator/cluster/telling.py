@@ -49,6 +49,7 @@ class Telling:
     def all_of_it(self, run: ActiveRun) -> None:
         """Tell how a run stands that is written."""
         self._run = run
+        self._matched = 0  # while passes are on, what is told are candidates
         self._tell()
         self.close()
         self._watch.progress(Progress(Stage.WRITING_RESULTS, matched_rows=self._matched))

@@ -59,8 +59,8 @@ class Engines:
             NoExecutors: the recipe asks for the cluster, and there is none.
         """
         wanted = recipe.options.engine
-        if wanted is EngineChoice.LOCAL or recipe.reconciles:
-            return self.local  # a recipe with passes that asks for the cluster is invalid
+        if wanted is EngineChoice.LOCAL:
+            return self.local
         there = self.cluster is not None and self.executors.slots() > 0
         if wanted is EngineChoice.CLUSTER:
             if self.cluster is None:

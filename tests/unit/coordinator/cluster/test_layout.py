@@ -76,6 +76,15 @@ def test_single_is_one_join_with_everything_that_cannot_be_divided() -> None:
     assert layout.settles == ()
 
 
+def test_passes_are_one_join_of_everything_however_large_and_well_cut_it_is() -> None:
+    shape = Shape(Strategy.COPARTITION, spread=True, in_passes=True)
+
+    (join,) = lay_out(even(8, 100 * MIB), shape, ROOM).joins
+
+    assert join.buckets == tuple(range(8))
+    assert (join.divisible, join.settle_later) == (False, False)
+
+
 def test_a_small_replicable_side_goes_whole_to_every_join_and_rows_are_settled_later() -> None:
     sizes = {Side.LEFT: [100 * MIB] * 8, Side.RIGHT: [MIB] * 8}
 

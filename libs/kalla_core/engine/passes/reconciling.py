@@ -1,0 +1,209 @@
+"""The passes of a recipe over rows that are read: candidates, decisions, evidence, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from kalla_core.engine.budget import Budget
+from kalla_core.engine.join import JoinContext
+from kalla_core.engine.pair_bound import PairBound, most_pairs
+from kalla_core.engine.passes.comparing import Comparing
+from kalla_core.engine.passes.deciding import Decision, decide
+from kalla_core.engine.passes.finding import Finding
+from kalla_core.engine.passes.found import Found, Looked, Shape
+from kalla_core.engine.passes.plan import PlannedPass, PlannedPasses
+from kalla_core.engine.passes.proof import prove_cardinality
+from kalla_core.engine.passes.remarks import Gathered as GatheredRemarks
+from kalla_core.engine.passes.remarks import Remark, accepted_rows, remarks_on
+from kalla_core.engine.passes.settling import Settling
+from kalla_core.engine.passes.totals import Totals
+from kalla_core.engine.passes.whole import Whole
+from kalla_core.engine.passes.writing import PassSinks
+from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
+from kalla_core.engine.rows import Ints
+from kalla_core.engine.sinks import Outputs
+from kalla_core.engine.store import Store
+from kalla_core.engine.totals import MatchingTotals
+from kalla_core.evidence.reconciled import PassFigures, Reconciliation
+from kalla_core.fragments.model import Hold
+from kalla_core.fragments.several import Several
+from kalla_core.matching.query import Side
+from kalla_core.matching.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
+from kalla_core.recipe.model import Recipe
+from kalla_core.recipe.passes import Accept, PassKind, SqlPass, SubsetSumPass
+
+_HELD_SHARE = 8
+
+
+@dataclass(frozen=True)
+class Means:
+    """What passes work on and with.
+
+    Attributes:
+        store: both sides, whole; rows carry their numbers once they are spooled.
+        extras: the batches of each, by its alias.
+        scratch: existing folder for what is thrown away.
+    """
+
+    store: Store
+    extras: Mapping[str, list[pa.RecordBatch]]
+    budget: Budget
+    scratch: Path
+    on_progress: OnProgress
+
+
+def looked_of(recipe: Recipe) -> Looked:
+    """Return the columns of pairs that the rules of a recipe look at."""
+    columns: dict[tuple[Side, str], None] = {}
+    for one in recipe.compared:
+        columns |= {(Side.LEFT, one.left): None, (Side.RIGHT, one.right): None}
+    for rule in recipe.passes:
+        if isinstance(rule, SqlPass) and rule.balance is not None:
+            columns |= {
+                (Side.LEFT, rule.balance.left): None,
+                (Side.RIGHT, rule.balance.right): None,
+            }
+        if isinstance(rule, SubsetSumPass):
+            columns |= {(side, rule.amount[n]): None for n, side in enumerate(Side)}
+    return Looked(tuple(columns))
+
+
+class Reconciling:
+    """Carries the passes out, one after the other; good for one time.
+
+    Attributes:
+        planned: the SQL of the pass that is carried out, or was last.
+    """
+
+    def __init__(self, plan: PlannedPasses, means: Means) -> None:
+        recipe = plan.recipe
+        self.planned = plan.passes[0].planned
+        self._plan, self._means = plan, means
+        self._whole, self._looked = Whole.of(means.store), looked_of(recipe)
+        query = self.planned.query
+        self._totals = Totals(recipe.amounts, {side: query.side(side).schema for side in Side})
+        self._comparing = Comparing(recipe.compared, self._looked)
+        self._figures: list[PassFigures] = []
+
+    def sinks(self, outputs: Outputs, started_at: datetime) -> PassSinks:
+        """Open the outputs; whoever does closes or abandons them."""
+        return PassSinks(outputs, self._plan, started_at, self._totals, self._comparing)
+
+    def match(self, sinks: PassSinks) -> MatchingTotals:
+        """Write the pairs of all passes, and the rows that none of them consumed.
+
+        Raises:
+            KallaError: what went wrong; nothing that was written counts then.
+        """
+        whole = self._whole
+        remarks: dict[Side, list[Remark]] = {side: [] for side in Side}
+        contexts: list[JoinContext] = []
+        uses = {side: np.zeros(len(whole.by[side]), dtype=np.int64) for side in Side}
+        for number, one in enumerate(self._plan.passes):
+            self.planned = one.planned
+            context = self._context(one, sinks)
+            contexts.append(context)
+            found = self._found(number, one)
+            budget, looked = self._means.budget, self._looked
+            Finding(context, whole, budget, looked, found, f"pass-{number}").run()
+            decision = decide(one, found, looked)
+            prove_cardinality(one.rule, found, decision)
+            sinks.decided(one, found, decision)
+            for side, some in remarks_on(one, found, decision).items():
+                remarks[side] += some
+            self._consume(number, one, found, decision, uses)
+            found.close()
+        self.planned = self._plan.passes[0].planned
+        gathered = {
+            side: GatheredRemarks(len(whole.by[side]), some) for side, some in remarks.items()
+        }
+        settling = Settling(self._plan.passes, contexts, whole, self._means.budget, gathered)
+        joined = settling.run()
+        return MatchingTotals(
+            joined=joined,
+            matched={side: int((~whole.left_over(side)).sum()) for side in Side},
+            several={side: Several(int((uses[side] > 1).sum())) for side in Side},
+        )
+
+    def found(self) -> Reconciliation:
+        """Return what the passes did, once all of it is written; it knows of no excluded rows.
+
+        Raises:
+            AccountingFailed: what is matched and unmatched is not what there is.
+        """
+        consumed = self._totals.consumed(self._whole)
+        figures = tuple(
+            replace(one, amounts=tuple(consumed.get(number, ())))
+            for number, one in enumerate(self._figures)
+        )
+        document = self._totals.document(self._whole)
+        return Reconciliation(figures, document, self._comparing.documents())
+
+    def _context(self, one: PlannedPass, sinks: PassSinks) -> JoinContext:
+        means, whole = self._means, self._whole
+        budget, store = means.budget, means.store
+        rows = sum(store.row_count(side) for side in Side)
+        left = sum(int(whole.left_over(side).sum()) for side in Side)
+        first = Progress(Stage.MATCHING, rows_total=left, source=one.rule.name)
+        return JoinContext(
+            planned=one.planned,
+            extras=means.extras,
+            limits=SessionLimits(
+                threads=budget.threads,
+                memory_bytes=budget.pool_bytes * budget.threads,
+                spill_path=str(means.scratch),
+                batch_rows=MEMORY_BATCH_ROWS if store.hold is Hold.MEMORY else SPILLED_BATCH_ROWS,
+            ),
+            sinks=sinks,
+            progress=ProgressCounter(first, means.on_progress),
+            bound=PairBound(most_pairs(self._plan.recipe.options, rows), rows),
+        )
+
+    def _found(self, number: int, one: PlannedPass) -> Found:
+        query = one.planned.query
+        left, right = (len(query.side(side).primary_key) for side in Side)
+        shape = Shape(len(one.planned.output), left, right, len(self._looked.columns))
+        most = self._means.budget.whole_bytes // _HELD_SHARE
+        return Found(shape, self._means.scratch / f"candidates-{number}.arrow", most)
+
+    def _consume(
+        self,
+        number: int,
+        one: PlannedPass,
+        found: Found,
+        decision: Decision,
+        uses: Mapping[Side, Ints],
+    ) -> None:
+        """Take rows of accepted matches out of what later passes look at, and count."""
+        whole = self._whole
+        suggests = one.rule.accept is Accept.SUGGEST
+        accepted = len(decision.accepted)
+        rows = dict.fromkeys(Side, 0)
+        if not suggests:
+            for side, some in accepted_rows(found, decision).items():
+                whole.by[side][some] = number
+                rows[side] = len(some)
+                np.add.at(uses[side], found.places(side)[decision.accepted], 1)
+        rule = one.rule
+        self._figures.append(
+            PassFigures(
+                name=rule.name,
+                kind=(
+                    PassKind.MATCH_SQL if isinstance(rule, SqlPass) else PassKind.SUBSET_SUM
+                ).value,
+                cardinality=rule.cardinality.value if isinstance(rule, SqlPass) else None,
+                accept=rule.accept.value,
+                candidates=int(decision.distinct.sum()),
+                accepted=0 if suggests else accepted,
+                held=len(decision.tied),
+                suggested=accepted if suggests else 0,
+                rows={side.word: rows[side] for side in Side},
+                left_over={side.word: int(whole.left_over(side).sum()) for side in Side},
+            )
+        )

@@ -1,0 +1,93 @@
+"""Recipes with passes on a real cluster: the evidence of one machine, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pytest
+
+from kalla_core.evidence.reader import read_evidence
+from kalla_core.recipe.parse import parse_recipe
+from tests.support.pass_recipes import RULES, given
+from tests.support.places import IN_PASSES
+from tests.support.real_cluster import Cluster, until
+from tests.support.reconciled import TwoTables, Wrote
+from tests.support.tables import sorted_rows
+from tests.support.wired_cluster import WiredExecutor, wired_cluster
+
+EVERYTHING = "passes, one that proposes, sums"
+OPTIONS = {"partitions": 3, "buckets": 5}
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> TwoTables:
+    return given(tmp_path_factory.mktemp("passes"))
+
+
+def is_the_evidence_of(output: Path, local: Wrote) -> None:
+    with read_evidence(output) as evidence:
+        assert evidence.metadata.reconciliation == local.told
+        assert {name.removesuffix(".parquet") for name in evidence.outputs} == set(local.tables)
+        for name, expected in local.tables.items():
+            assert without_moment(evidence.table(f"{name}.parquet")) == without_moment(expected)
+
+
+def without_moment(table: pa.Table) -> pa.Table:
+    return sorted_rows(table.drop_columns([c for c in table.column_names if c == "matched_at"]))
+
+
+def runs_alike(cluster: Cluster, two: TwoTables, name: str, output: Path) -> dict[str, object]:
+    local = two.run(RULES[name])
+
+    job = cluster.run(parse_recipe(two.document(RULES[name], **OPTIONS)), output)
+
+    assert job["engine"] == "cluster"
+    is_the_evidence_of(output, local)
+    return job
+
+
+def waits_there(worker: WiredExecutor) -> bool:
+    return (worker.stops.folder / f"{IN_PASSES}.here").exists()
+
+
+def test_all_that_passes_write_is_the_same_on_a_cluster_and_is_fetched(
+    cluster: Cluster, two: TwoTables, tmp_path: Path
+) -> None:
+    job = runs_alike(cluster, two, EVERYTHING, tmp_path / "out")
+
+    local = two.run(RULES[EVERYTHING])
+    for name in ("suggested", "ambiguous"):
+        answer = httpx.get(f"{cluster.url}/api/jobs/{job['run_id']}/evidence/{name}", timeout=30)
+        assert len(answer.json()) == local.tables[name].num_rows > 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", [name for name in RULES if name != EVERYTHING])
+def test_rules_of_every_kind_have_the_same_evidence_on_a_cluster(
+    cluster: Cluster, two: TwoTables, name: str, tmp_path: Path
+) -> None:
+    runs_alike(cluster, two, name, tmp_path / "out")
+
+
+def test_an_executor_that_is_killed_in_the_middle_of_passes_costs_nothing(
+    two: TwoTables, tmp_path: Path
+) -> None:
+    recipe = parse_recipe(two.document(RULES[EVERYTHING], **OPTIONS))
+    with wired_cluster(tmp_path) as cluster:
+        for worker in cluster.workers:
+            worker.stops.arm(IN_PASSES)
+        run_id = cluster.submit(recipe, tmp_path / "out")
+
+        victim = until(lambda: next(filter(waits_there, cluster.workers), None), 90)
+        assert victim is not None
+        for worker in cluster.workers:
+            worker.stops.disarm(IN_PASSES)
+        os.kill(victim.pid, signal.SIGKILL)
+        job = cluster.ended(run_id)
+
+    assert job["status"] == "succeeded", job["error"]
+    is_the_evidence_of(tmp_path / "out", two.run(RULES[EVERYTHING]))
