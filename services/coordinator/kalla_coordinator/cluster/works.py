@@ -149,7 +149,9 @@ class _Works:
             right=brief.plan.right,
             extras=brief.plan.extras,
             buckets=self.state.buckets,
-            numbered=brief.recipe.reconciles or brief.plan.strategy is not Strategy.COPARTITION,
+            numbered=(
+                self.state.setup.shape.in_passes or brief.plan.strategy is not Strategy.COPARTITION
+            ),
             staging=brief.staging,
             trace=brief.trace,
         )
