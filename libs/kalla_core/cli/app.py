@@ -258,6 +258,85 @@ def preview(
 
 
 @app.command()
+def diff(
+    left: Annotated[str, typer.Argument(metavar="LEFT", help="A file, folder or source URI.")],
+    right: Annotated[str, typer.Argument(metavar="RIGHT", help="The version to compare it with.")],
+    on: Annotated[
+        list[str],
+        typer.Option("--on", metavar="NAME,NAME", help="The columns that identify a row."),
+    ],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--columns", metavar="NAME,NAME", help="Only these. [default: all that both have]"
+        ),
+    ] = None,
+    ignored: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="NAME,NAME", help="Not these."),
+    ] = None,
+    tolerances: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tolerance",
+            metavar="NAME=NUMBER",
+            help="How far numbers may be apart and be equal, as amount=0.01. May be repeated.",
+        ),
+    ] = None,
+    written: Annotated[
+        Path | None,
+        typer.Option("--recipe", metavar="FILE", help="Write the recipe that compares them."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Folder or s3://bucket/prefix for the evidence. [default: none is kept]",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the evidence of another run in DIR.")
+    ] = False,
+    evidence_mode: EvidenceMode = None,
+    memory_limit: Memory = None,
+    slots: Annotated[
+        int | None, typer.Option("--slots", metavar="N", help="Cores to use. [default: all]")
+    ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say in what two versions of a table differ; exits with 1 if they do."""
+
+    def action() -> ExitCode:
+        from kalla_core.cli.environment import keep_evidence_private, start_run_ahead
+
+        keep_evidence_private(evidence_mode)
+        start_run_ahead(memory_limit, may_fork=may_fork)
+        from kalla_core.cli.diff import DiffFlags
+        from kalla_core.cli.diff import diff as compare
+
+        flags = DiffFlags(
+            on=tuple(on),
+            columns=tuple(columns or ()),
+            ignored=tuple(ignored or ()),
+            tolerances=tuple(tolerances or ()),
+            recipe=written,
+            output=output,
+            overwrite=overwrite,
+            memory_limit=memory_limit,
+            slots=slots,
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return compare(left, right, flags)
+
+    _carry_out(action, debug)
+
+
+@app.command()
 def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Where to put the data and the evidence.")

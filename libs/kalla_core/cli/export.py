@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from kalla_core.answers.encode import Format, csv_for_spreadsheets, encoded, she
 from kalla_core.answers.selection import REASON, Selected, Selection, select, sets_of
 from kalla_core.cli.console import discard
 from kalla_core.cli.failures import ExitCode
+from kalla_core.cli.name_lists import listed
 from kalla_core.cli.written_file import refuse_evidence, write_file
 from kalla_core.errors import InvalidSetting
 from kalla_core.evidence.reader import Evidence, open_evidence
@@ -44,7 +44,7 @@ def export(out: str, flags: ExportFlags) -> ExitCode:
             be written; a file that was there stays as it was.
     """
     chosen = _format(flags)
-    columns = _columns(flags.columns)
+    columns = listed(flags.columns, "--columns")
     if flags.output is None and chosen is not Format.CSV and sys.stdout.isatty():
         raise InvalidSetting(
             f"--{flags.formats[0]} is not for a terminal; name a file with --output.",
@@ -71,25 +71,6 @@ def _format(flags: ExportFlags) -> Format:
             settings=["--csv", "--xlsx", "--parquet", "--arrow"],
         )
     return _FORMATS[flags.formats[0]]
-
-
-def _columns(given: tuple[str, ...]) -> tuple[str, ...]:
-    names: list[str] = []
-    for one in given:
-        if not one.lstrip().startswith("["):
-            names += [name.strip() for name in one.split(",")]
-            continue
-        try:
-            listed = json.loads(one)
-        except ValueError:
-            listed = [None]
-        if not all(isinstance(name, str) for name in listed):
-            raise InvalidSetting(
-                f'--columns takes names, or a JSON array of names as ["a","b,c"], not {one}.',
-                settings=["--columns"],
-            )
-        names += listed
-    return tuple(names)
 
 
 def _sets(evidence: Evidence, flags: ExportFlags, chosen: Format) -> tuple[str, ...]:
