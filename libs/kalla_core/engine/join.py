@@ -13,10 +13,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+from datafusion import DataFrame
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.grouped import GroupedPiece, in_memory
+from kalla_core.engine.misses import FEW_ROWS, Misses
 from kalla_core.engine.pair_bound import PairBound, too_many, worst_keys
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons import Explainer
@@ -25,6 +27,7 @@ from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.engine.uses import Uses
 from kalla_core.errors import OutOfMemory, TooManyPairs
 from kalla_core.evidence.build import Reasons
+from kalla_core.matching.key_joins import KeyJoin, key_join
 from kalla_core.matching.members import Matches, matches
 from kalla_core.matching.pair_numbers import Pairs
 from kalla_core.matching.pairs import PairFrame, expand, has_pairs_within
@@ -105,11 +108,16 @@ class JoinContext:
         return replace(self, limits=limits)
 
 
-def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints, Ints]]:
+def match(
+    context: JoinContext, left: Rows, right: Rows, misses: Misses | None = None
+) -> Iterator[tuple[Ints, Ints]]:
     """Write the matches among these rows; yield the positions of their rows, batch by batch.
 
     Each row is yielded as often as it is in a match: of pairs both sides have as many, of groups
     they have not. Rows in memory on both sides; see `stream_pairs` for how the pairs come.
+
+    Args:
+        misses: takes the pairs that fulfil no more than the key, where these can be told as well.
 
     Raises:
         InvalidSql: a value makes the SQL fail (a cast, a division by zero).
@@ -119,7 +127,7 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
     if context.groups is GroupForm.MEMBERS:
         yield from _match_groups(context, _frame(context, left, right), left, right)
         return
-    for output, at_left, at_right in pairs_of(context, left, right):
+    for output, at_left, at_right in pairs_of(context, left, right, misses):
         context.sinks.matched(
             output,
             primary_keys(context.planned, output, left, at_left),
@@ -130,18 +138,42 @@ def match(context: JoinContext, left: Rows, right: Rows) -> Iterator[tuple[Ints,
 
 
 def pairs_of(
-    context: JoinContext, left: Rows, right: Rows
+    context: JoinContext, left: Rows, right: Rows, misses: Misses | None = None
 ) -> Iterator[tuple[pa.RecordBatch, Ints, Ints]]:
     """Yield the pairs among these rows: the output of the match SQL, and where their rows are.
 
     Raises:
         InvalidSql, TooManyPairs, OutOfMemory: as `match` does.
     """
+    joined = None
+    if misses is not None and left.count + right.count >= FEW_ROWS:
+        joined = _key_join(context, left, right)
+    if joined is not None and misses is not None:
+        misses.begin()
+        yield from _pairs_by_key(context, joined, left, right, misses)
+        return
     for batch, pairs in stream_pairs(_frame(context, left, right)):
         context.stop.check()
         _bounded(context, len(pairs), left, right)
         output = rows_of(batch, pairs.result_row)
         yield output, left.positions(pairs.left), right.positions(pairs.right)
+
+
+def _pairs_by_key(
+    context: JoinContext, joined: KeyJoin, left: Rows, right: Rows, misses: Misses
+) -> Iterator[tuple[pa.RecordBatch, Ints, Ints]]:
+    for batch in _batches(joined.frame):
+        context.stop.check()
+        *_, at_left, at_right, holds = batch.columns
+        output = batch.select(range(joined.columns))
+        places = left.positions(at_left.to_numpy()), right.positions(at_right.to_numpy())
+        if holds.true_count < len(holds):
+            held = holds.to_numpy(zero_copy_only=False)
+            misses.add(*(at[~held] for at in places))
+            output, places = output.filter(holds), tuple(at[held] for at in places)
+        if output.num_rows:
+            _bounded(context, output.num_rows, left, right)
+            yield output, *places
 
 
 def _match_groups(
@@ -182,13 +214,17 @@ def join(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
     Raises:
         InvalidSql, OutOfMemory: as `match` does.
     """
-    uses = matched_uses(context, left, right)
+    misses = Misses(left, right)
+    uses = matched_uses(context, left, right, misses)
     matched = {side: one.matched for side, one in uses.items()}
-    settle(context, Explainer(context.planned, left, right), left, right, matched)
+    explainer = Explainer(context.planned, left, right, misses=misses)
+    settle(context, explainer, left, right, matched)
     return uses
 
 
-def matched_uses(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
+def matched_uses(
+    context: JoinContext, left: Rows, right: Rows, misses: Misses | None = None
+) -> Mapping[Side, Uses]:
     """Write the pairs as `match` does; return in how many each row is.
 
     Raises:
@@ -196,7 +232,7 @@ def matched_uses(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side,
     """
     uses = {rows.side: Uses(rows.count) for rows in (left, right)}
     try:
-        for at_left, at_right in match(context, left, right):
+        for at_left, at_right in match(context, left, right, misses):
             uses[Side.LEFT].add(at_left)
             uses[Side.RIGHT].add(at_right)
     except OutOfMemory as error:
@@ -256,10 +292,14 @@ def stream_matches(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Matches]]
 
 def _results(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Yield batches with the lists of row numbers, and without: rows of these are repeated."""
+    for batch in _batches(frame.frame):
+        yield batch, batch.select(range(frame.columns))
+
+
+def _batches(frame: DataFrame) -> Iterator[pa.RecordBatch]:
     with query_errors():
-        for result in frame.frame.execute_stream():
-            batch = result.to_pyarrow()
-            yield batch, batch.select(range(frame.columns))
+        for result in frame.execute_stream():
+            yield result.to_pyarrow()
 
 
 def rows_of(output: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
@@ -267,6 +307,13 @@ def rows_of(output: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
     if np.array_equal(rows, np.arange(output.num_rows)):
         return output
     return output.take(pa.array(rows))
+
+
+def _key_join(context: JoinContext, left: Rows, right: Rows) -> KeyJoin | None:
+    plain = _session(context, context.limits, left.batches, right.batches)
+    numbered = _session(context, context.limits, left.numbered(), right.numbered())
+    with query_errors():
+        return key_join(context.planned, plain, numbered)
 
 
 def _frame(context: JoinContext, left: Rows, right: Rows) -> PairFrame:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from kalla_core.engine.crowds import crowds_of
 from kalla_core.engine.join import JoinContext, matched_uses, window
+from kalla_core.engine.misses import Misses
 from kalla_core.engine.reasons import Explainer
 from kalla_core.engine.rows import Bools
 from kalla_core.engine.scan import OpenSource
@@ -106,10 +107,11 @@ class LateJoin:
     def run(self) -> MatchingTotals:
         """Write all pairs, then all unmatched rows."""
         left, right = self.store.rows(Side.LEFT), self.store.rows(Side.RIGHT)
-        uses = matched_uses(self.context, left, right)
+        misses = Misses(left, right)
+        uses = matched_uses(self.context, left, right, misses)
         matched = {side: one.matched for side, one in uses.items()}
         threads, stop = self.context.limits.threads, self.context.stop
-        explainer = Explainer(self.context.planned, left, right, threads)
+        explainer = Explainer(self.context.planned, left, right, threads, misses=misses)
         for side in Side:  # one after the other: both at once would need twice the memory
             explainer.judge(side, ~matched[side])
         held_bytes = self.context.limits.memory_bytes

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.keyed import KeyedSides
+from kalla_core.engine.misses import Misses
 from kalla_core.engine.rows import Bools, Rows
 from kalla_core.engine.tasks import Stop
 from kalla_core.engine.verdicts import RuleJudge, Told, no_key
@@ -30,6 +31,7 @@ class Explainer:
     Args:
         rules: by which rows are judged; those of the match SQL unless told otherwise. All rows
             with one of their keys are at hand.
+        misses: of the rule that the match SQL is, if its join has told them.
     """
 
     def __init__(
@@ -39,13 +41,14 @@ class Explainer:
         right: Rows,
         threads: int = 1,
         rules: Sequence[Rule] | None = None,
+        misses: Misses | None = None,
     ) -> None:
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
         self._keyed: dict[tuple[object, ...], KeyedSides] = {}
         asked = planned.rules if rules is None else rules
         self._planned = planned
         self._judges = [
-            RuleJudge(planned, rule, self._rows, self._sides_by(planned, rule, threads))
+            RuleJudge(planned, rule, self._rows, self._sides_by(planned, rule, threads), misses)
             for rule in asked
             if rule.keys
         ]

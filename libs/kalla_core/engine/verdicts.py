@@ -31,6 +31,7 @@ from kalla_core.engine.candidates import (
 )
 from kalla_core.engine.codes import NONE, key_codes
 from kalla_core.engine.keyed import KeyedSides
+from kalla_core.engine.misses import Misses, MissJudge
 from kalla_core.engine.near import loose_keys
 from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
 from kalla_core.engine.tasks import Stop, run_all
@@ -106,7 +107,12 @@ class RuleJudge:
     """Judges the unmatched rows of both sides of one set of buckets by one rule, which has keys."""
 
     def __init__(
-        self, planned: Planned, rule: Rule, rows: Mapping[Side, Rows], keyed: KeyedSides
+        self,
+        planned: Planned,
+        rule: Rule,
+        rows: Mapping[Side, Rows],
+        keyed: KeyedSides,
+        misses: Misses | None = None,
     ) -> None:
         self._planned = planned
         self._rule = rule
@@ -114,11 +120,38 @@ class RuleJudge:
         self._keyed = keyed
         self._place = [one.name for one in planned.rules].index(rule.name)
         self._verdicts: dict[Side, _Verdicts] = {}
+        self._misses = misses
         self._shared: _Shared | None = None
 
     def judge(self, side: Side, unmatched: Bools) -> None:
         """Find out why the rows of `side` that `unmatched` marks are so."""
         keys = self._keyed.table(side).filter(pa.array(unmatched)).combine_chunks()
+        if self._misses is not None and self._misses.known:
+            null, found, choice = self._among_misses(self._misses, side, unmatched, keys)
+        else:
+            null, found, choice = self._among_all(side, unmatched, keys)
+        codes = np.where(found, _FAILED, np.where(null, _NULL, _ABSENT)).astype(np.int8)
+        near = self._near(side, keys.filter(pa.array(codes == _ABSENT)))
+        self._verdicts[side] = _Verdicts(keys, codes, choice, near)
+
+    def _among_misses(
+        self, misses: Misses, side: Side, unmatched: Bools, keys: pa.Table
+    ) -> tuple[Bools, Bools, Choice]:
+        """Return which rows have a null in their key, which a candidate, and the closest ones."""
+        choice = MissJudge(self._planned, self._rule, self._rows, self._keyed, misses).choose(
+            side, unmatched
+        )
+        there = np.zeros(len(unmatched), dtype=np.bool_)
+        there[choice.wanted] = True
+        null = np.zeros(len(keys), dtype=np.bool_)
+        for column in keys.columns:
+            if column.null_count:
+                null |= np.asarray(column.is_null())
+        return null, there[unmatched], choice
+
+    def _among_all(
+        self, side: Side, unmatched: Bools, keys: pa.Table
+    ) -> tuple[Bools, Bools, Choice]:
         wanted, offered = self._keyed.codes(keys, self._keyed.table(side.other))
         null = wanted == NONE
         there = np.zeros(int(wanted.max(initial=0)) + 1, dtype=np.bool_)
@@ -133,9 +166,7 @@ class RuleJudge:
             Coded(np.flatnonzero(unmatched)[found], wanted[found]),
             Coded(np.flatnonzero(offered != NONE), offered[offered != NONE]),
         )
-        codes = np.where(found, _FAILED, np.where(null, _NULL, _ABSENT)).astype(np.int8)
-        near = self._near(side, keys.filter(pa.array(codes == _ABSENT)))
-        self._verdicts[side] = _Verdicts(keys, codes, choice, near)
+        return null, found, choice
 
     def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
         """Say once what keeps a row and its candidate apart, for both sides, once they are judged.

@@ -160,7 +160,7 @@ def _planned(asked: _Asked) -> Planned:
     register_shapes(numbered, query, numbered=True)
     for session in (plain, numbered):
         register_calls(session, prepared)
-    sides = _sides(query)
+    sides = sides_of(query)
     original = plain.sql(prepared.text)
     found = identified(original, numbered, query, sides)
     given = _checked_output(original, found, numbered)
@@ -212,18 +212,21 @@ def pair_frame(
     """
     text = planned.prepared.text
     original = plain.sql(with_computed_keys(text) if computed_keys else text)
-    sides = _sides(planned.query)
+    sides = sides_of(planned.query)
     found = identified(original, numbered, planned.query, sides, computed_keys=computed_keys)
     if found.by is not planned.identification:
         raise EngineFailure("The plan that runs names its source rows in another way.")
-    visible = [
-        ref.cast(column.type).alias(column.name) if place in planned.views else ref
-        for place, (ref, column) in enumerate(
-            zip(_visible(found.frame), planned.output, strict=True)
-        )
-    ]
+    visible = visible_columns(planned, found.frame)
     hidden = [col(origin.column) for origin in found.origins]
     return PairFrame(found.frame.select(*visible, *hidden), len(visible), found.origins)
+
+
+def visible_columns(planned: Planned, frame: DataFrame) -> list[Expr]:
+    """Return the user's columns of a frame that has hidden ones too, as `planned.output` says."""
+    return [
+        ref.cast(column.type).alias(column.name) if place in planned.views else ref
+        for place, (ref, column) in enumerate(zip(_visible(frame), planned.output, strict=True))
+    ]
 
 
 def key_frame(planned: Planned, session: SessionContext, side: Side) -> DataFrame:
@@ -267,10 +270,10 @@ def measure_frame(
 
 
 def _pairwise(planned: Planned, session: SessionContext) -> Pairwise:
-    return Pairwise(session, _sides(planned.query))
+    return Pairwise(session, sides_of(planned.query))
 
 
-def _sides(query: MatchQuery) -> Mapping[str, Side]:
+def sides_of(query: MatchQuery) -> Mapping[str, Side]:
     """Return table name to side; the extras' names are left out."""
     by_place = dict(enumerate(Side))
     return {

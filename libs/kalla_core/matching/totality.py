@@ -21,12 +21,13 @@ from kalla_core.matching.lossless import always_fits, is_text, loses_nothing
 _FUNCTIONS = frozenset(
     """
     abs array_element array_to_string ascii bit_length btrim character_length coalesce concat
-    concat_ws date_part date_trunc days_between ends_with extract_refs find_in_set greatest initcap
-    jaro_winkler least left length levenshtein lower lpad ltrim make_array md5 norm_name norm_ref
-    nullif octet_length parse_amount refs_match regexp_count regexp_instr regexp_like regexp_match
-    regexp_replace replace reverse right rpad rtrim sha224 sha256 sha384 sha512 split_part
-    starts_with strpos substr substring substring_index to_char to_hex to_local_time
-    token_set_ratio token_sort_ratio translate trim upper
+    concat_ws date_part date_trunc date_within days_between ends_with extract_refs find_in_set
+    greatest initcap jaro_winkler least left length levenshtein lower lpad ltrim make_array md5
+    norm_name norm_ref nullif octet_length parse_amount refs_match regexp_count regexp_instr
+    regexp_like regexp_match regexp_replace replace reverse right rpad rtrim sha224 sha256 sha384
+    sha512 split_part starts_with strpos substr substring substring_index to_char to_hex
+    to_local_time token_set_ratio token_sort_ratio tolerance_match tolerance_pct translate trim
+    upper
     """.split()  # noqa: SIM905 - a list of words
 )
 _OF_NUMBERS = frozenset({"ceil", "floor", "round", "trunc"})
