@@ -57,7 +57,9 @@ async def test_what_passes_suggest_and_hold_is_fetched_like_all_else(
         with flight.connect(api.flight) as client:
             return {info.descriptor.path[1].decode() for info in client.list_flights(b"test-run")}
 
-    assert {*sets, "unmatched_left", "unmatched_right"} == set(job.output_paths)
+    attempts = (await api.http.get("/api/jobs/test-run/evidence/attempts")).json()
+    assert {*sets, "attempts", "unmatched_left", "unmatched_right"} == set(job.output_paths)
+    assert {row["rule_name"] for row in attempts} == {"y", "x", "z"}
     pairs = [[(row["left_key"], row["right_key"]) for row in one.json()] for one in answers]
     assert pairs == [[("3", "8")], [("4", "9")], [("1", "7"), ("2", "7")]]
     assert [one["name"] for one in told["passes"]] == ["y", "x", "z"]

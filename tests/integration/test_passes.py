@@ -343,3 +343,49 @@ def test_a_value_on_which_a_later_pass_fails_is_named_with_its_row(tmp_path):
 
     assert "id = 2" in failed.value.message
     assert "'B'" in failed.value.message
+
+
+def test_what_each_pass_made_of_each_open_row_is_told_with_its_candidates(two, held):
+    left, right = rows(1, 300).to_pylist(), rows(2, 320).to_pylist()
+    told = held.tables["attempts"].to_pylist()
+    by = {(r["side"], r["record_key"], r["rule_name"]): r for r in told}
+
+    for rule in PASSES:
+        pairs = candidates(rule, left, right)
+        for side in Side:
+            counted = Counter(getattr(pair, side.word) for pair in pairs)
+            for key in held.reasons(side):
+                assert by[side.word, key, rule["name"]]["candidates"] == counted[int(key)]
+        used = {
+            name: {r[f"{name}_key"] for r in held.tables["matched"].to_pylist()
+                   if r["rule_name"] == rule["name"]}
+            for name in ("left", "right")
+        }  # fmt: skip
+        left = [a for a in left if str(a["id"]) not in used["left"]]
+        right = [b for b in right if str(b["id"]) not in used["right"]]
+    assert len(told) == len(PASSES) * (len(left) + len(right))
+    assert {r["rejection_reason"] for r in told} >= {"ambiguous", "taken", "suggested"}
+
+
+def test_who_took_the_best_candidate_is_told_with_both_ranks(tmp_path):
+    two = small(tmp_path, [(1, "A", "10.00"), (2, "A", "10.50")], [(7, "A", "10.10")])
+
+    wrote = two.run({"passes": PASSES[:1]})
+
+    (row,) = (r for r in wrote.tables["attempts"].to_pylist() if r["side"] == "left")
+    assert (row["record_key"], row["match_key"], row["candidates"]) == ("2", "ref = 'A'", 1)
+    assert (row["rejection_reason"], row["closest_candidate"], row["taken_by"]) == (
+        "taken",
+        "7",
+        "1",
+    )
+    assert row["ranks"] == [{"column": "diff", "value": "0.40", "taken": "0.10"}]
+
+
+def test_a_recipe_that_only_compares_has_no_passes_to_tell_of(tmp_path):
+    two = small(tmp_path, [(1, "A", "10.00")], [(7, "A", "10.10")])
+    compare = [{"left": "amount", "right": "amount"}]
+
+    wrote = two.run({"match_sql": BY_REF, "compare": compare})
+
+    assert "attempts" not in wrote.tables

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -108,3 +109,9 @@ def _escaped(texts: pa.Array) -> pa.Array:
 
 def _plain(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """Return rows as JSON has them, exact."""
+    pieces = (piece for batch in table.to_batches() for piece in json_rows(batch))
+    return [row for piece in pieces for row in json.loads(b"[" + piece + b"]")]

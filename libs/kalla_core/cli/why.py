@@ -11,7 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from kalla_core.answers.why.fate import Answer, Fate, side_of, why
-from kalla_core.answers.why.words import answer_json, sentences
+from kalla_core.answers.why.words import (
+    answer_json,
+    attempt_sentences,
+    attempt_title,
+    further,
+    verdict,
+)
 from kalla_core.cli.console import print_json, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.evidence.reader import open_evidence
@@ -41,9 +47,19 @@ def _show(console: Console, answer: Answer) -> None:
         if number:
             console.print()
         console.print(Text.assemble((fate.key, "bold"), f" of {fate.alias} ({fate.side.word})"))
-        for sentence in sentences(fate):
-            console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+        for sentence in verdict(fate):
+            _say(console, sentence, 2)
+        for attempt in fate.attempts:
+            _say(console, attempt_title(attempt), 2)
+            for sentence in attempt_sentences(attempt):
+                _say(console, sentence, 4)
+        for sentence in further(fate):
+            _say(console, sentence, 2)
         _show_rows(console, fate, answer)
+
+
+def _say(console: Console, sentence: str, indent: int) -> None:
+    console.print(Padding(Text(sentence), (0, 0, 0, indent)))
 
 
 def _show_rows(console: Console, fate: Fate, answer: Answer) -> None:

@@ -362,4 +362,5 @@ def window(reasons: Reasons, start: int, count: int) -> Reasons:
         reasons.rejection_reason.slice(start, count),
         reasons.reason_detail.slice(start, count),
         reasons.closest_candidate.slice(start, count),
+        tuple(one.window(start, count) for one in reasons.attempts),
     )

@@ -89,6 +89,15 @@ def key_near(
     return _join([*pieces, ", the same but for ", but_for, "."], len(keys))
 
 
+def key_of(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
+    """Return what rows have of a rule's key, as `a.k = 'A', a.j = 1`.
+
+    Args:
+        keys: `__k0`... of the rows.
+    """
+    return _join(_key(rule, side, keys), len(keys))
+
+
 def _key(rule: Rule, side: Side, keys: pa.Table) -> list[pa.Array | str]:
     """Return pieces such as `k = 'A', j = 1`."""
     pieces: list[pa.Array | str] = []

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from kalla_core.evidence.attempts import Attempt
 from kalla_core.evidence.keys import key_text, match_ids
 from kalla_core.evidence.schema import (
     MATCH_RULE,
@@ -29,11 +30,13 @@ class Reasons:
         rejection_reason: string, the code.
         reason_detail: string.
         closest_candidate: string, key text of a row of the other side, or null.
+        attempts: what each pass made of the rows, where the evidence says so.
     """
 
     rejection_reason: pa.Array
     reason_detail: pa.Array
     closest_candidate: pa.Array
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ MATCHED = "matched.parquet"
 UNMATCHED = {Side.LEFT: "unmatched_left.parquet", Side.RIGHT: "unmatched_right.parquet"}
 SUGGESTED = "suggested.parquet"
 AMBIGUOUS = "ambiguous.parquet"
+ATTEMPTS = "attempts.parquet"
 METADATA = "metadata.json"
 
 ALWAYS = (MATCHED, *UNMATCHED.values())
-SOMETIMES = (SUGGESTED, AMBIGUOUS)
+SOMETIMES = (SUGGESTED, AMBIGUOUS, ATTEMPTS)
 """Outputs of recipes that can fill them."""
 
 OF_EVERY_RUN = (*ALWAYS, METADATA)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
@@ -20,7 +21,7 @@ from kalla_core.answers.report.page import page
 from kalla_core.answers.selection import sets_of
 from kalla_core.answers.verification.verify import verify
 from kalla_core.answers.why.fate import why
-from kalla_core.answers.why.words import sentences
+from kalla_core.answers.why.words import answer_json, sentences
 from kalla_core.cli.summary import show_summary
 from kalla_core.evidence.metadata import canonical_json
 from kalla_core.evidence.reader import open_evidence
@@ -143,3 +144,83 @@ def test_the_summary_on_the_terminal_has_the_amounts_by_currency(evidence: Path)
     assert "Amounts" in lines
     assert [line.split()[-1] for line in lines if line.startswith("invoices EUR")] == ["167.00"]
     assert [line.split()[-1] for line in lines if line.startswith("payments USD")] == ["67.00"]
+
+
+def test_why_tells_each_pass_with_its_key_its_candidates_and_a_way_out(evidence: Path) -> None:
+    with open_evidence(evidence) as opened:
+        missed = why(opened, ["3"], Side.LEFT).fates[0]
+        tied = why(opened, ["P2b"], Side.RIGHT).fates[0]
+
+    reference, amount = missed.attempts
+    assert (reference.key, reference.candidates) == ("reference = 'R-3'", 0)
+    assert reference.failed[0].differ_by == Decimal("3.00")
+    assert reference.closest is not None
+    assert (reference.closest.key, reference.closest.unmatched) == ("P3", True)
+    assert "a tolerance of 3.00 in place of 0.02" in str(reference.change)
+    assert (amount.name, amount.reason, amount.closest) == ("amount", "key_not_found", None)
+    assert tied.attempts[0].tied == (("2", "P2"), ("2", "P2b"))
+    assert "In that tie: 2 with P2, 2 with P2b." in " ".join(sentences(tied))
+
+
+def test_all_that_sentences_say_of_passes_is_in_json(evidence: Path) -> None:
+    with open_evidence(evidence) as opened:
+        (found,) = answer_json(why(opened, ["2"], Side.LEFT))["found"]
+
+    first, second = found["passes"]
+    assert (first["pass"], second["pass"]) == ("reference", "amount")
+    assert first["ranks"] == [{"column": "apart", "value": "0.00", "taken": None}]
+    assert first["tied"][0] == {"left_key": "2", "right_key": "P2"}
+    assert first["tie"] == pq.read_table(evidence / "ambiguous.parquet").column("tie")[0].as_py()
+    assert "Pass 2, amount: ambiguous, 2 candidates with amount = 50.00" in found["told"][2]
+
+
+def test_evidence_from_before_passes_were_told_still_says_why(
+    evidence: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(evidence, tmp_path / "out"))
+    document = json.loads((copy / "metadata.json").read_text(encoding="utf-8"))
+    document["files"] = [one for one in document["files"] if one["name"] != "attempts.parquet"]
+    (copy / "metadata.json").write_text(json.dumps(document), encoding="utf-8")
+
+    with open_evidence(copy) as opened:
+        told = " ".join(sentences(why(opened, ["3"], Side.LEFT).fates[0]))
+
+    assert "It took part in: reference, amount." in told
+    assert "a tolerance of 3.00 in place of 0.02" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda rows: rows.slice(1), "left rows of the pass 'reference'"),
+        (
+            lambda rows: rows.set_column(
+                1, "record_key", pa.array(["X", *rows.column("record_key").to_pylist()[1:]])
+            ),
+            "the keys of all that are unmatched",
+        ),
+        (
+            lambda rows: rows.set_column(
+                2, "rule_name", pa.array(["odd", *rows.column("rule_name").to_pylist()[1:]])
+            ),
+            "the pass 'odd'",
+        ),
+    ],
+)
+def test_passes_that_are_told_of_other_rows_are_damage(
+    evidence: Path, tmp_path: Path, change: Callable[[pa.Table], pa.Table], what: str
+) -> None:
+    copy = Path(shutil.copytree(evidence, tmp_path / "out"))
+    path = copy / "attempts.parquet"
+    rows = pq.read_table(path).sort_by([("side", "ascending"), ("rule_name", "descending")])
+    pq.write_table(change(rows), path)
+    document = json.loads((copy / "metadata.json").read_text(encoding="utf-8"))
+    (mine,) = (one for one in document["files"] if one["name"] == path.name)
+    mine |= {
+        "rows": pq.read_metadata(path).num_rows,
+        "bytes": path.stat().st_size,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+    (copy / "metadata.json").write_text(json.dumps(document), encoding="utf-8")
+
+    assert what in " ".join(damage.sentence for damage in verify(copy).damages)

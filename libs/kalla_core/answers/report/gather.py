@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from kalla_core.answers.money import SideColumns, side_columns
 from kalla_core.answers.report.figures import Money, PairTable, Report, SideReport, short
 from kalla_core.answers.report.matches import MatchTally
-from kalla_core.answers.report.money import SideColumns, side_columns
 from kalla_core.answers.report.samples import TopRows, open_rows
 from kalla_core.answers.report.tallies import EXACT, SideTally
-from kalla_core.answers.why.fate import rows_of
+from kalla_core.answers.rows_json import rows_of
 from kalla_core.evidence.keys import text_hashes
 from kalla_core.evidence.metadata import to_json
 from kalla_core.evidence.reader import Evidence

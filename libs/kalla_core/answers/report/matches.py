@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.answers.money import SideColumns
 from kalla_core.answers.report.figures import Bar, Bars, Sum
-from kalla_core.answers.report.money import SideColumns
 from kalla_core.answers.report.tallies import EXACT, bars_of, decade_order, decades, wide
 from kalla_core.evidence.keys import text_hashes
 from kalla_core.evidence.reader import Evidence

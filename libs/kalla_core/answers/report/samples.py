@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.answers.money import SideColumns
 from kalla_core.answers.report.figures import Cell, OpenRow, short
-from kalla_core.answers.report.money import SideColumns
+from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.change import smallest_change
-from kalla_core.answers.why.fate import rows_of
 from kalla_core.answers.why.told import failed_conditions
 from kalla_core.answers.why.words import sentence
 from kalla_core.evidence.reader import Evidence

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.answers.money import SideColumns
 from kalla_core.answers.report.figures import Bar, Bars, Money, Sum, short
-from kalla_core.answers.report.money import SideColumns
 from kalla_core.answers.selection import REASON
 
 EXACT = Context(prec=200)

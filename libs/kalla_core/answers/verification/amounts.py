@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from kalla_core.answers.report.money import side_columns
+from kalla_core.answers.money import side_columns
 from kalla_core.answers.report.tallies import EXACT, SideTally
 from kalla_core.answers.verification.damage import Check, Damage
 from kalla_core.evidence.reader import Evidence

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from kalla_core.answers.verification.accounts import check_ids, check_side, no_keys
 from kalla_core.answers.verification.amounts import check_amounts
+from kalla_core.answers.verification.attempts import check_attempts
 from kalla_core.answers.verification.damage import Check, Damage, Verification
 from kalla_core.answers.verification.files import check_counts, check_files, check_strangers
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, from_json
 from kalla_core.evidence.places import Place, place_of
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.evidence.schema import METADATA
+from kalla_core.evidence.schema import ATTEMPTS, METADATA
 from kalla_core.matching.query import Side
 from kalla_core.s3.location import is_s3
 
@@ -59,7 +60,8 @@ def _rows(location: str | Path) -> list[Check]:
     try:
         with open_evidence(location) as evidence:
             sides = [check_side(evidence, side) for side in Side]
-            return [*sides, check_ids(evidence), check_amounts(evidence)]
+            checks = [*sides, check_ids(evidence), check_amounts(evidence)]
+            return [*checks, check_attempts(evidence)] if evidence.has(ATTEMPTS) else checks
     except (SourceUnreadable, OSError, ValueError) as error:
         damage = Damage("", "the rows", "to be readable", str(error))
         return [Check(_ROWS, "every row", (damage,))]

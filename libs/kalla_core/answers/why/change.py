@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from kalla_core.answers.why.told import Failed
@@ -26,8 +27,29 @@ _BY_REASON = {
 }
 
 
-def smallest_change(reason: str, failed: Sequence[Failed]) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """One column of a rank: what the row's best candidate has, and the pair that took it.
+
+    Attributes:
+        taken: None where nothing took it, or that has no value.
+    """
+
+    column: str
+    value: str | None
+    taken: str | None
+
+
+def smallest_change(
+    reason: str, failed: Sequence[Failed], ranks: Sequence[Rank] = ()
+) -> str | None:
     """Return the end of a sentence: what would have matched a row; None if that is not known."""
+    decides = next((one for one in ranks if one.taken is not None and one.taken != one.value), None)
+    if reason == "taken" and not failed and decides is not None:
+        return (
+            f"a better {decides.column} than the {decides.taken} of the pair that has it (it is "
+            f"{decides.value}), or {_BY_REASON[reason]}"
+        )
     if not failed:
         return _BY_REASON.get(reason)
     return "; and ".join(_loosened(one) for one in failed) + "."

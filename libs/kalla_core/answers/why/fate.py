@@ -7,58 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
-from kalla_core.answers.rows_json import json_rows
+from kalla_core.answers.groups import Group, groups_of
+from kalla_core.answers.money import side_columns
+from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.asked import key_columns, key_texts
+from kalla_core.answers.why.attempts import Attempt, attempts, read_attempts
 from kalla_core.answers.why.change import smallest_change
+from kalla_core.answers.why.partners import (
+    MOST_ROWS,
+    Candidate,
+    Partner,
+    Row,
+    candidates,
+    pairs,
+    source_row,
+    tied,
+)
 from kalla_core.answers.why.told import Failed, failed_conditions
 from kalla_core.errors import InvalidSetting, RowNotFound
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import (
-    AMBIGUOUS,
-    GROUP_FIELD,
-    MATCHED,
-    MATCHED_FIELDS,
-    SUGGESTED,
-    UNMATCHED,
-    UNMATCHED_FIELDS,
-)
+from kalla_core.evidence.schema import AMBIGUOUS, MATCHED, SUGGESTED, UNMATCHED
 from kalla_core.matching.query import Side
 
-MOST_ROWS = 50
-"""Of one key and one output that are told of."""
-
-Row = Mapping[str, Any]
-"""A row as JSON has it: amounts, dates and times are text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Partner:
-    """A row of the other side that a row is paired with.
-
-    Attributes:
-        key: None where the match is told by its members, whose partner is the group.
-        columns: those of the match SQL, and what passes add.
-    """
-
-    key: str | None
-    match_id: str
-    rule: str
-    confidence: float | None
-    group: str | None
-    note: str | None
-    columns: Row
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """The row of the other side that came closest, and where it is now."""
-
-    key: str
-    row: Row
-    taken_by: tuple[Partner, ...]
-    unmatched: bool
+_GROUP_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +56,8 @@ class Fate:
     Attributes:
         rivals: pairs of ties that the row is in.
         suggested: pairs that wait for a person.
+        attempts: what each pass made of it, in their order, if it is open and evidence tells.
+        groups: of several rows, that it is matched in.
         more: some output has more rows of this key than are told.
     """
 
@@ -95,6 +68,8 @@ class Fate:
     open: tuple[Open, ...] = ()
     rivals: tuple[Partner, ...] = ()
     suggested: tuple[Partner, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    groups: tuple[Group, ...] = ()
     more: bool = False
 
 
@@ -164,69 +139,51 @@ def _fate(
     evidence: Evidence, side: Side, texts: Sequence[str], aliases: Mapping[Side, str]
 ) -> Fate | None:
     for text in texts:
-        matches = _pairs(evidence, MATCHED, side, text)
+        matches = pairs(evidence, MATCHED, side, [text]).get(text, ())
         left_over = evidence.where(UNMATCHED[side], "record_key", [text], MOST_ROWS)
         if not matches and not len(left_over):
             continue
-        open_ = tuple(_open(evidence, side, row) for row in rows_of(left_over))
         rivals, suggested = (
-            _pairs(evidence, output, side, text) if open_ else ()
-            for output in (AMBIGUOUS, SUGGESTED)
+            pairs(evidence, output, side, [text]).get(text, ()) for output in (AMBIGUOUS, SUGGESTED)
         )
-        most = max(map(len, (matches, open_, rivals, suggested)))
-        return Fate(side, aliases[side], text, matches, open_, rivals, suggested, most == MOST_ROWS)
+        rows = rows_of(left_over)
+        tried = read_attempts(evidence, side, text) if rows else []
+        closest_ones = (row["closest_candidate"] for row in (*rows, *tried))
+        names = {str(one) for one in closest_ones if one is not None}
+        closest = candidates(evidence, side.other, names)
+        ties = {one.tie for one in rivals if one.tie is not None and tried}
+        most = max(map(len, (matches, rows, rivals, suggested)))
+        return Fate(
+            side=side,
+            alias=aliases[side],
+            key=text,
+            matches=matches,
+            open=tuple(_open(row, closest) for row in rows),
+            rivals=rivals,
+            suggested=suggested,
+            attempts=attempts(tried, closest, rivals, tied(evidence, ties)),
+            groups=_groups(evidence, matches),
+            more=most == MOST_ROWS,
+        )
     return None
 
 
-def _open(evidence: Evidence, side: Side, row: dict[str, Any]) -> Open:
-    ours = {name: row.pop(name) for name in UNMATCHED_FIELDS.names}
-    reason, detail = str(ours["rejection_reason"]), str(ours["reason_detail"] or "")
+def _open(row: dict[str, Any], closest: Mapping[str, Candidate]) -> Open:
+    reason, detail = str(row["rejection_reason"]), str(row["reason_detail"] or "")
     failed = failed_conditions(detail)
-    closest = ours["closest_candidate"]
-    candidate = None if closest is None else _candidate(evidence, side.other, str(closest))
-    rules = tuple(map(str, json.loads(ours["attempted_rules"] or "[]")))
+    rules = tuple(map(str, json.loads(row["attempted_rules"] or "[]")))
+    candidate = closest.get(row["closest_candidate"])
     change = smallest_change(reason, failed)
-    return Open(reason, detail, rules, row, failed, candidate, change)
+    return Open(reason, detail, rules, source_row(row), failed, candidate, change)
 
 
-def _candidate(evidence: Evidence, side: Side, key: str) -> Candidate:
-    taken = _pairs(evidence, MATCHED, side, key)
-    found = rows_of(evidence.where(UNMATCHED[side], "record_key", [key], 1))
-    row = {name: value for one in found for name, value in one.items()}
-    for name in UNMATCHED_FIELDS.names:
-        row.pop(name, None)
-    return Candidate(key, row, taken, bool(found))
-
-
-def _pairs(evidence: Evidence, output: str, side: Side, key: str) -> tuple[Partner, ...]:
-    if not evidence.has(output):
+def _groups(evidence: Evidence, matches: Sequence[Partner]) -> tuple[Group, ...]:
+    """Return the groups that a row is in, where more than one pair makes them."""
+    names = list(dict.fromkeys(one.group for one in matches if one.group is not None))
+    if not names:
         return ()
-    table = evidence.where(output, f"{side.word}_key", [key], MOST_ROWS)
-    return tuple(_partner(row, side) for row in rows_of(table))
-
-
-def _partner(row: dict[str, Any], side: Side) -> Partner:
-    ours = {name: row.pop(name, None) for name in MATCHED_FIELDS.names}
-    confidence = ours["confidence"]
-    return Partner(
-        key=ours[f"{side.other.word}_key"],
-        match_id=str(ours["match_id"]),
-        rule=str(ours["rule_name"]),
-        confidence=confidence if isinstance(confidence, float) else None,
-        group=row.pop(GROUP_FIELD.name, None),
-        note=row.pop("match_note", None),
-        columns=row,
-    )
-
-
-def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """Return rows as JSON has them, exact."""
-    lists = (
-        json.loads(b"[" + piece + b"]")
-        for batch in table.to_batches()
-        for piece in json_rows(batch)
-    )
-    return [row for rows in lists for row in rows]
+    found = groups_of(evidence, names[:MOST_ROWS], side_columns(evidence), _GROUP_ROWS)
+    return tuple(one for one in found if len(one.left) + len(one.right) > 2)
 
 
 def _not_found(

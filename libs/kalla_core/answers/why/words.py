@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-from kalla_core.answers.why.fate import Answer, Candidate, Fate, Open, Partner
+from kalla_core.answers.groups import Group
+from kalla_core.answers.why.attempts import Attempt
+from kalla_core.answers.why.fate import Answer, Fate, Open
+from kalla_core.answers.why.partners import Candidate, Partner
 from kalla_core.answers.why.told import Failed
 
 _BECAUSE = {
@@ -34,6 +38,10 @@ _IN_BRIEF = {
 }
 
 
+_MOST_TIED = 8
+_MOST_MEMBERS = 20
+
+
 def because(reason: str) -> str:
     """Return what a reason means, without a full stop."""
     return _BECAUSE.get(reason, reason.replace("_", " "))
@@ -53,20 +61,46 @@ def sentence(failed: Failed) -> str:
 
 def sentences(fate: Fate) -> Iterator[str]:
     """Yield paragraphs about the rows of one key, the verdict first."""
+    yield from verdict(fate)
+    for attempt in fate.attempts:
+        yield f"{attempt_title(attempt)}. {' '.join(attempt_sentences(attempt))}"
+    yield from further(fate)
+
+
+def verdict(fate: Fate) -> Iterator[str]:
+    """Yield who has the rows, or why nobody has them."""
     for one in fate.matches:
         yield f"Matched with {_named(one)}{_how(one)}."
+    for group in fate.groups:
+        yield _of_group(group)
     for left_over in fate.open:
-        yield from _of_open(left_over)
+        yield from _of_open(left_over, told_by_passes=bool(fate.attempts))
+
+
+def attempt_title(attempt: Attempt) -> str:
+    """Return what a pass looked for and how many rows it found, without a full stop."""
+    sought = "" if attempt.key is None else f" with {attempt.key}"
+    count = attempt.candidates
+    rows = "no candidate" if not count else f"{count:,} candidate{'s' if count > 1 else ''}"
+    return f"Pass {attempt.number}, {attempt.name}: {attempt.reason}, {rows}{sought}"
+
+
+def further(fate: Fate) -> Iterator[str]:
+    """Yield what is to be said beside the passes."""
+    told = {(one.rule, one.match_id) for attempt in fate.attempts for one in attempt.rivals}
     for one in fate.rivals:
-        yield f"In a tie: {_named(one)}{_how(one)}."
+        if (one.rule, one.match_id) not in told:
+            yield f"In a tie: {_named(one)}{_how(one)}."
     for one in fate.suggested:
         yield f"Suggested: {_named(one)}{_how(one)}."
     if fate.more:
         yield "There are more rows of this key than are told here."
 
 
-def _of_open(row: Open) -> Iterator[str]:
+def _of_open(row: Open, *, told_by_passes: bool) -> Iterator[str]:
     yield f"Unmatched ({row.reason}): {because(row.reason)}."
+    if told_by_passes:
+        return
     if len(row.rules) > 1:
         yield f"It took part in: {', '.join(row.rules)}."
     if row.failed:
@@ -78,6 +112,48 @@ def _of_open(row: Open) -> Iterator[str]:
         yield _where(row.candidate)
     if row.change is not None:
         yield f"What would have matched it: {row.change}"
+
+
+def attempt_sentences(attempt: Attempt) -> Iterator[str]:
+    """Yield what kept a row from the candidates of a pass, and what would have matched it."""
+    if attempt.failed:
+        for failed in attempt.failed:
+            yield f"{sentence(failed)}."
+    elif attempt.detail:
+        yield attempt.detail
+    if attempt.tied:
+        tied = ", ".join(f"{left} with {right}" for left, right in attempt.tied[:_MOST_TIED])
+        more = len(attempt.tied) - _MOST_TIED
+        yield f"In that tie: {tied}{f' and {more} more' if more > 0 else ''}."
+    if attempt.ranks and attempt.taken_by is None:
+        ranks = (f"{one.column} {_value(one.value)}" for one in attempt.ranks)
+        yield f"By rank: {', '.join(ranks)}."
+    if attempt.closest is not None:
+        yield _where(attempt.closest)
+    if attempt.change is not None:
+        yield f"What would have matched it: {attempt.change}"
+
+
+def _of_group(group: Group) -> str:
+    """Say who is in a group, what both sides come to, and what is left between them."""
+    sides = []
+    for members, total in ((group.left, group.left_total), (group.right, group.right_total)):
+        names = ", ".join(one.key for one in members[:_MOST_MEMBERS])
+        more = len(members) - _MOST_MEMBERS
+        also = f" and {more:,} more" if more > 0 else ""
+        sides.append(f"{names}{also}{'' if total is None else f', {total:,f} in all'}")
+    difference = group.difference
+    if difference is None:
+        between = ""
+    elif not difference:
+        between = " Both sides come to the same."
+    else:
+        between = f" {abs(difference):,f} more on the {'left' if difference > 0 else 'right'}."
+    return f"The group {group.id} by {group.rule}: left {sides[0]}; right {sides[1]}.{between}"
+
+
+def _value(value: str | None) -> str:
+    return "null" if value is None else value
 
 
 def _where(candidate: Candidate) -> str:
@@ -116,6 +192,37 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     }
 
 
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "pass": attempt.name,
+        "match_key": attempt.key,
+        "candidates": attempt.candidates,
+        "rejection_reason": attempt.reason,
+        "reason_detail": attempt.detail,
+        "failed_conditions": [_failed_json(one) for one in attempt.failed],
+        "closest_candidate": _candidate_json(attempt.closest),
+        "taken_by": attempt.taken_by,
+        "ranks": [asdict(one) for one in attempt.ranks],
+        "tie": attempt.tie,
+        "tied": [{"left_key": left, "right_key": right} for left, right in attempt.tied],
+        "smallest_change": attempt.change,
+    }
+
+
+def _group_json(group: Group) -> dict[str, Any]:
+    amounts = (group.left_total, group.right_total, group.difference)
+    left, right, difference = (None if one is None else f"{one:f}" for one in amounts)
+    return {
+        "match_group": group.id,
+        "rule_name": group.rule,
+        "left_keys": [one.key for one in group.left],
+        "right_keys": [one.key for one in group.right],
+        "left_total": left,
+        "right_total": right,
+        "difference": difference,
+    }
+
+
 def _fate_json(fate: Fate) -> dict[str, Any]:
     return {
         "side": fate.side.word,
@@ -127,6 +234,8 @@ def _fate_json(fate: Fate) -> dict[str, Any]:
         "unmatched": [_open_json(one) for one in fate.open],
         "ambiguous": [_partner_json(one) for one in fate.rivals],
         "suggested": [_partner_json(one) for one in fate.suggested],
+        "passes": [_attempt_json(one) for one in fate.attempts],
+        "groups": [_group_json(one) for one in fate.groups],
         "more": fate.more,
     }
 
@@ -139,33 +248,38 @@ def _partner_json(partner: Partner) -> dict[str, Any]:
         "confidence": partner.confidence,
         "match_group": partner.group,
         "match_note": partner.note,
+        "tie": partner.tie,
         "columns": dict(partner.columns),
     }
 
 
 def _open_json(row: Open) -> dict[str, Any]:
-    candidate = row.candidate
     return {
         "rejection_reason": row.reason,
         "reason_detail": row.detail,
         "attempted_rules": list(row.rules),
-        "failed_conditions": [
-            {
-                "condition": one.condition,
-                "values": one.values,
-                "differ_by": None if one.differ_by is None else str(one.differ_by),
-                "unit": "days" if one.in_days else None,
-            }
-            for one in row.failed
-        ],
+        "failed_conditions": [_failed_json(one) for one in row.failed],
         "smallest_change": row.change,
-        "closest_candidate": None
-        if candidate is None
-        else {
-            "key": candidate.key,
-            "status": "matched" if candidate.taken_by else "unmatched",
-            "taken_by": [_partner_json(one) for one in candidate.taken_by],
-            "row": dict(candidate.row),
-        },
+        "closest_candidate": _candidate_json(row.candidate),
         "row": dict(row.row),
+    }
+
+
+def _failed_json(failed: Failed) -> dict[str, Any]:
+    return {
+        "condition": failed.condition,
+        "values": failed.values,
+        "differ_by": None if failed.differ_by is None else str(failed.differ_by),
+        "unit": "days" if failed.in_days else None,
+    }
+
+
+def _candidate_json(candidate: Candidate | None) -> dict[str, Any] | None:
+    if candidate is None:
+        return None
+    return {
+        "key": candidate.key,
+        "status": "matched" if candidate.taken_by else "unmatched",
+        "taken_by": [_partner_json(one) for one in candidate.taken_by],
+        "row": dict(candidate.row),
     }

@@ -10,6 +10,7 @@
     writing     matched, suggested, ambiguous and both unmatched outputs
     comparing   compared columns of matched pairs
     remarks     what a pass has to say of rows that it does not match
+    attempts    ... and what each pass made of them, row by row
     explaining  the reasons of rows that no pass consumed
     settling    these rows, written
     totals      control totals of both sides, and what each pass consumed

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.columns import place_of
+from kalla_core.engine.passes.attempts import match_keys, tells_attempts
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Gathered, Said
 from kalla_core.engine.passes.whole import Whole
@@ -59,6 +59,18 @@ class Consumed:
         return pa.concat_arrays(texts)
 
 
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """What one pass tells.
+
+    Attributes:
+        named: of which rows the sentence names the pass.
+    """
+
+    told: Told
+    named: Bools
+
+
 @dataclass
 class Explaining:
     """Explains rows of both sides; to be asked like an `Explainer`.
@@ -80,6 +92,8 @@ class Explaining:
 
     def __post_init__(self) -> None:
         self._places: dict[Side, Ints] = {}
+        self._keys: dict[Side, list[pa.Array]] = {}
+        self._attempts = tells_attempts([one.rule for one in self.passes])
 
     def prepare(self) -> None:
         """Do what is to be done once, before two threads ask."""
@@ -89,6 +103,9 @@ class Explaining:
         """Find out why the rows of `side` that `unmatched` marks are so."""
         self._places[side] = self.whole.places(self.rows[side])[unmatched]
         self.judging(side, unmatched)
+        if self._attempts:
+            rows = self.rows[side]
+            self._keys[side] = [match_keys(one.planned, rows, unmatched) for one in self.passes]
 
     def of(self, side: Side, start: int, count: int) -> Reasons:
         """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
@@ -97,29 +114,47 @@ class Explaining:
             for one, telling in zip(self.passes, self.tellings, strict=True)
         ]
         places = self._places[side][start : start + count]
-        return self.remarks[side].over(places, nearest(told).reasons)
+        named = [self._named(*one) for one in zip(self.passes, told, strict=True)]
+        reasons = self.remarks[side].over(places, nearest(named).reasons)
+        if not self._attempts:
+            return reasons
+        keys = [keys.slice(start, count) for keys in self._keys[side]]
+        attempts = [
+            self.remarks[side].attempt(number, one.rule.name, places, key, alone.told.reasons)
+            for number, (one, key, alone) in enumerate(zip(self.passes, keys, told, strict=True))
+        ]
+        return replace(reasons, attempts=tuple(attempts))
 
-    def _told(self, side: Side, one: PlannedPass, told: Told) -> Told:
-        """Return what one pass tells, with its name, and who fulfils it is taken."""
-        reasons, short = told.reasons, told.short
-        detail = reasons.reason_detail
-        if len(self.passes) > 1:
-            detail = pc.binary_join_element_wise(f"{one.rule.name}: ", detail, "")
-        code, whole = reasons.rejection_reason, fulfils(told)
-        if isinstance(one.rule, SubsetSumPass) and whole.any():
-            return Told(self._without_sum(one, reasons, whole), np.asarray(short))
-        if whole.any():
-            taken = whole & self.consumed.has(side.other, reasons.closest_candidate)
-            mask = pa.array(taken)
-            said = pc.binary_join_element_wise(
-                f"Its best candidate in the pass `{one.rule.name}` is ",
-                reasons.closest_candidate,
-                ", which another match has.",
-                "",
-            )
-            detail = pc.if_else(mask, said, detail)
-            code = pc.if_else(mask, Said.TAKEN.code, code)
-        return Told(Reasons(code, detail, reasons.closest_candidate), np.asarray(short))
+    def _named(self, one: PlannedPass, alone: _Alone) -> Told:
+        """Return what one pass tells, with its name where the sentence lacks it."""
+        told = alone.told
+        if len(self.passes) == 1:
+            return told
+        detail = told.reasons.reason_detail
+        named = pc.binary_join_element_wise(f"{one.rule.name}: ", detail, "")
+        detail = pc.if_else(pa.array(alone.named), detail, named)
+        return Told(replace(told.reasons, reason_detail=detail), told.short)
+
+    def _told(self, side: Side, one: PlannedPass, told: Told) -> _Alone:
+        """Return what one pass tells; who fulfils it is taken, if another match has that one."""
+        reasons, whole = told.reasons, fulfils(told)
+        if isinstance(one.rule, SubsetSumPass):
+            return _Alone(Told(self._without_sum(one, reasons, whole), told.short), whole)
+        if not whole.any():
+            return _Alone(told, whole)
+        taken = whole & self.consumed.has(side.other, reasons.closest_candidate)
+        if not taken.any():
+            return _Alone(told, taken)
+        mask = pa.array(taken)
+        said = pc.binary_join_element_wise(
+            f"Its best candidate in the pass `{one.rule.name}` is ",
+            reasons.closest_candidate,
+            ", which another match has.",
+            "",
+        )
+        detail = pc.if_else(mask, said, reasons.reason_detail)
+        code = pc.if_else(mask, Said.TAKEN.code, reasons.rejection_reason)
+        return _Alone(Told(Reasons(code, detail, reasons.closest_candidate), told.short), taken)
 
     def _without_sum(self, one: PlannedPass, reasons: Reasons, whole: Bools) -> Reasons:
         """Return reasons in which rows that have others in their block have none to add up to."""

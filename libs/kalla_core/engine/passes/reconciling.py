@@ -20,7 +20,7 @@ from kalla_core.engine.passes.found import Found, Looked, Shape
 from kalla_core.engine.passes.plan import PlannedPass, PlannedPasses
 from kalla_core.engine.passes.proof import prove_cardinality
 from kalla_core.engine.passes.remarks import Gathered as GatheredRemarks
-from kalla_core.engine.passes.remarks import Remark, accepted_rows, remarks_on
+from kalla_core.engine.passes.remarks import Remarks, accepted_rows, remarks_on
 from kalla_core.engine.passes.settling import Settling
 from kalla_core.engine.passes.totals import Totals
 from kalla_core.engine.passes.whole import Whole
@@ -102,7 +102,7 @@ class Reconciling:
             KallaError: what went wrong; nothing that was written counts then.
         """
         whole = self._whole
-        remarks: dict[Side, list[Remark]] = {side: [] for side in Side}
+        remarks: dict[Side, list[Remarks]] = {side: [] for side in Side}
         contexts: list[JoinContext] = []
         uses = {side: np.zeros(len(whole.by[side]), dtype=np.int64) for side in Side}
         for number, one in enumerate(self._plan.passes):
@@ -116,7 +116,7 @@ class Reconciling:
             prove_cardinality(one.rule, found, decision)
             sinks.decided(one, found, decision)
             for side, some in remarks_on(one, found, decision).items():
-                remarks[side] += some
+                remarks[side].append(some)
             self._consume(number, one, found, decision, uses)
             found.close()
         self.planned = self._plan.passes[0].planned

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 
 from kalla_core.assignment.ranks import RankColumn, dense_ranks
 from kalla_core.assignment.settle import ACCEPTED, LEFT
+from kalla_core.engine.passes.attempts import ByRow
 from kalla_core.engine.passes.deciding import Decision
 from kalla_core.engine.passes.found import Found
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.sums import Aside
-from kalla_core.engine.rows import Bools, Ints
+from kalla_core.engine.rows import Bools, Ints, one_chunk
+from kalla_core.evidence.attempts import RANK, RANKS, Attempt
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import value_text
 from kalla_core.matching.query import Side
@@ -47,15 +49,28 @@ class Remark:
         rows: where they are, each once.
         details: string.
         closest: string, key of a row of the other side, or null.
+        taken_by: string, key of the row of this side that has that one, or null.
+        ranks: of the pair with the closest, and of the pair that took it; see `RANKS`.
     """
 
     said: Said
     rows: Ints
     details: pa.Array
     closest: pa.Array
+    taken_by: pa.Array
+    ranks: pa.Array
 
 
-Remarks = Mapping[Side, Sequence[Remark]]
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What one pass says of the rows of a side.
+
+    Attributes:
+        candidates: how many the rows had that it did not match.
+    """
+
+    said: Sequence[Remark]
+    candidates: ByRow
 
 
 class Gathered:
@@ -63,10 +78,11 @@ class Gathered:
 
     Args:
         count: rows of the side.
-        remarks: in the order of the passes.
+        passes: what each pass says, in their order.
     """
 
-    def __init__(self, count: int, remarks: Sequence[Remark]) -> None:
+    def __init__(self, count: int, passes: Sequence[Remarks]) -> None:
+        remarks = [one for some in passes for one in some.said]
         total = sum(len(one.rows) for one in remarks)
         self._best: Ints = np.full(count, -1, dtype=np.int64)
         least: Ints = np.full(count, np.iinfo(np.int64).max, dtype=np.int64)
@@ -80,6 +96,9 @@ class Gathered:
         self._codes = _together([pa.repeat(one.said.code, len(one.rows)) for one in remarks])
         self._details = _together([one.details for one in remarks])
         self._closest = _together([one.closest for one in remarks])
+        self._taken_by = _together([one.taken_by for one in remarks])
+        self._ranks = pa.concat_arrays([pa.nulls(0, RANKS), *(one.ranks for one in remarks)])
+        self._by_pass = [*_by_pass(passes)]
 
     def known(self, rows: Ints) -> Bools:
         """Return of which rows there is a remark."""
@@ -88,17 +107,55 @@ class Gathered:
 
     def over(self, rows: Ints, reasons: Reasons) -> Reasons:
         """Return reasons of rows, with what passes said of them in the place of the others."""
-        known = self.known(rows)
+        return self._over(self._best[rows], reasons)
+
+    def attempt(self, number: int, name: str, rows: Ints, keys: pa.Array, told: Reasons) -> Attempt:
+        """Return what one pass made of rows.
+
+        Args:
+            number: of the pass.
+            keys: of each what the pass joins by.
+            told: what keeps the rows apart by this pass, for those that it has no remark on.
+        """
+        remarks, candidates = self._by_pass[number]
+        at = remarks.of(rows, -1)
+        reasons = self._over(at, told)
+        places = pa.array(np.maximum(at, 0), mask=at < 0)
+        return Attempt(
+            name,
+            keys,
+            pa.array(candidates.of(rows, 0)),
+            reasons.rejection_reason,
+            reasons.reason_detail,
+            reasons.closest_candidate,
+            self._taken_by.take(places),
+            self._ranks.take(places),
+        )
+
+    def _over(self, best: Ints, reasons: Reasons) -> Reasons:
+        known = best >= 0
         if not known.any():
             return reasons
-        at = pa.array(np.maximum(self._best[rows], 0), mask=~known)
+        at = pa.array(np.maximum(best, 0), mask=~known)
         mask = pa.array(known)
         said = (column.take(at) for column in (self._codes, self._details, self._closest))
         old = (reasons.rejection_reason, reasons.reason_detail, reasons.closest_candidate)
         return Reasons(*(pc.if_else(mask, new, o) for new, o in zip(said, old, strict=True)))
 
 
-def remarks_on(one: PlannedPass, found: Found, decision: Decision) -> dict[Side, list[Remark]]:
+def _by_pass(passes: Sequence[Remarks]) -> Iterator[tuple[ByRow, ByRow]]:
+    """Yield for each pass where among all remarks those on its rows are, and its candidates."""
+    start = 0
+    for one in passes:
+        rows = [np.zeros(0, dtype=np.int64), *(remark.rows for remark in one.said)]
+        said = [np.full(len(remark.rows), remark.said) for remark in one.said]
+        every = np.concatenate(rows)
+        first = ByRow.first(every, np.concatenate([rows[0], *said]))
+        yield ByRow(first.rows, first.values + start), one.candidates
+        start += len(every)
+
+
+def remarks_on(one: PlannedPass, found: Found, decision: Decision) -> dict[Side, Remarks]:
     """Return what a pass says of rows that are in ties, were left without, or are proposed."""
     remarks: dict[Side, list[Remark]] = {side: [] for side in Side}
     places = {side: found.places(side) for side in Side}
@@ -111,7 +168,22 @@ def remarks_on(one: PlannedPass, found: Found, decision: Decision) -> dict[Side,
             remarks[side] += [speaker.aside(aside, n) for n in range(len(aside.said))]
         if one.rule.accept is Accept.SUGGEST:
             remarks[side].append(speaker.suggested())
-    return {side: [one for one in some if len(one.rows)] for side, some in remarks.items()}
+    return {
+        side: Remarks(
+            [one for one in some if len(one.rows)], _candidates(one, decision, places[side])
+        )
+        for side, some in remarks.items()
+    }
+
+
+def _candidates(one: PlannedPass, decision: Decision, places: Ints) -> ByRow:
+    """Count the candidates of rows; of those that the pass consumed nobody will ask."""
+    counted = decision.distinct
+    if one.rule.accept is Accept.AUTO:
+        used: Bools = np.zeros(int(places.max(initial=-1)) + 1, dtype=np.bool_)
+        used[places[decision.accepted]] = True
+        counted = counted & ~used[places]
+    return ByRow(*np.unique(places[counted], return_counts=True))
 
 
 class _Speaker:
@@ -156,7 +228,7 @@ class _Speaker:
         at = self._first_of_rows(self._decision.accepted)
         keys = self._other_keys(at)
         details = _joined(f"The pass `{self._name}` suggests ", keys, ".")
-        return Remark(Said.SUGGESTED, self._mine(at), details, keys)
+        return self._remark(Said.SUGGESTED, at, details, keys)
 
     def taken(self) -> Remark:
         """Say of rows whose candidates all went elsewhere who has the best of them."""
@@ -189,7 +261,7 @@ class _Speaker:
                 ", which competes with others at a better rank and is held.",
             )
             details[~won] = said.to_numpy(zero_copy_only=False)
-        return Remark(Said.TAKEN, self._mine(at), pa.array(details, pa.string()), keys)
+        return self._remark(Said.TAKEN, at, pa.array(details, pa.string()), keys, winner)
 
     def _better(self, mine: Ints, winners: Ints) -> pa.Array:
         """Return how the ranks of those that won compare, as text."""
@@ -224,8 +296,41 @@ class _Speaker:
         best: Ints = np.sort(at[order[first]])
         return best
 
-    def _remark(self, said: Said, at: Ints, details: pa.Array) -> Remark:
-        return Remark(said, self._mine(at), details, self._other_keys(at))
+    def _remark(
+        self,
+        said: Said,
+        at: Ints,
+        details: pa.Array,
+        keys: pa.Array | None = None,
+        winners: Ints | None = None,
+    ) -> Remark:
+        won = np.full(len(at), -1, dtype=np.int64) if winners is None else winners
+        return Remark(
+            said,
+            self._mine(at),
+            details,
+            self._other_keys(at) if keys is None else keys,
+            _where(won >= 0, self._found.keys(self._side, won[won >= 0])),
+            self._ranks(at, won),
+        )
+
+    def _ranks(self, mine: Ints, winners: Ints) -> pa.Array:
+        """Return the ranks of candidates and of those that won over them; see `RANKS`."""
+        rule, count = self._one.rule, len(mine)
+        if not isinstance(rule, SqlPass) or not rule.rank or self._decision.aside or not count:
+            return pa.nulls(count, RANKS)
+        won = pa.array(np.maximum(winners, 0), mask=winners < 0)
+        parts = []
+        for term, place in zip(rule.rank, self._one.ranks, strict=True):
+            column = self._found.column(place)
+            values = [_text_at(column, at) for at in (pa.array(mine), won)]
+            arrays = [pa.repeat(term.column, count), *values]
+            parts.append(pa.StructArray.from_arrays(arrays, fields=list(RANK)))
+        width = len(parts)
+        turned = np.arange(count * width).reshape(width, count).T.ravel()
+        offsets = pa.array(np.arange(0, count * width + 1, width, dtype=np.int32))
+        flat = pa.concat_arrays(parts).take(pa.array(turned))
+        return pa.ListArray.from_arrays(offsets, flat, type=RANKS)
 
     def _mine(self, at: Ints) -> Ints:
         found: Ints = self._places[self._side][at]
@@ -256,8 +361,17 @@ def _numbers(values: Ints) -> pa.Array:
 
 
 def _texts(column: pa.ChunkedArray, at: Ints) -> pa.Array:
-    taken = column.take(pa.array(at)).combine_chunks()
-    return value_text(taken).fill_null("null")
+    return _text_at(column, pa.array(at)).fill_null("null")
+
+
+def _text_at(column: pa.ChunkedArray, at: pa.Array) -> pa.Array:
+    return value_text(one_chunk(column.take(at)))
+
+
+def _where(known: Bools, texts: pa.Array) -> pa.Array:
+    """Return texts where some are known, null elsewhere."""
+    at = np.cumsum(known) - 1
+    return texts.take(pa.array(np.maximum(at, 0), mask=~known))
 
 
 def _joined(*parts: object) -> pa.Array:

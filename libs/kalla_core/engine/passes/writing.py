@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from kalla_core.assignment.settle import ACCEPTED
 from kalla_core.columns import place_of
 from kalla_core.engine.grouped import GroupedPiece
+from kalla_core.engine.passes.attempts import tells_attempts
 from kalla_core.engine.passes.comparing import Comparing
 from kalla_core.engine.passes.deciding import Decision
 from kalla_core.engine.passes.found import Found, Piece
@@ -19,12 +20,14 @@ from kalla_core.engine.passes.plan import PlannedPass, PlannedPasses
 from kalla_core.engine.passes.totals import Totals
 from kalla_core.engine.rows import Bools
 from kalla_core.engine.sinks import Outputs
+from kalla_core.evidence.attempts import ATTEMPT_FIELDS, attempts_batch
 from kalla_core.evidence.build import Pairs, Reasons, pass_table, unmatched_batch
 from kalla_core.evidence.keys import key_text
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.schema import (
     ALWAYS,
     AMBIGUOUS,
+    ATTEMPTS,
     DIFFERENCES_FIELD,
     MATCHED,
     SUGGESTED,
@@ -44,7 +47,8 @@ def outputs_of(recipe: Recipe, plan: PlannedPasses) -> tuple[str, ...]:
     rules = [one.rule for one in plan.passes]
     suggests = any(rule.accept is Accept.SUGGEST for rule in rules)
     ties = any(not isinstance(rule, SqlPass) or _may_hold(rule) for rule in rules)
-    return (*ALWAYS, *((SUGGESTED,) if suggests else ()), *((AMBIGUOUS,) if ties else ()))
+    could = {SUGGESTED: suggests, AMBIGUOUS: ties, ATTEMPTS: tells_attempts(rules)}
+    return (*ALWAYS, *(name for name, can in could.items() if can))
 
 
 def _may_hold(rule: SqlPass) -> bool:
@@ -87,6 +91,8 @@ class PassSinks:
         for side, unmatched in UNMATCHED.items():
             if name == unmatched:
                 return self._layouts[side].schema
+        if name == ATTEMPTS:
+            return ATTEMPT_FIELDS
         layout = self._plan.layout
         return layout.ambiguous if name == AMBIGUOUS else layout.matched
 
@@ -158,6 +164,9 @@ class PassSinks:
         key = [rows.column(place_of(name, rows.schema.names)) for name in self._key[side]]
         batch = unmatched_batch(self._layouts[side], rows, key, reasons, self._attempted)
         self._writers[UNMATCHED[side]].write(batch)
+        for attempt in reasons.attempts:
+            told = attempts_batch(side.word, batch.column("record_key"), attempt)
+            self._writers[ATTEMPTS].write(told)
         self._totals.unmatched(side, rows)
 
     def close(self) -> tuple[WrittenFile, ...]:

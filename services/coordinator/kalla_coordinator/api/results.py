@@ -18,6 +18,7 @@ class EvidenceSet(StrEnum):
     UNMATCHED_RIGHT = "unmatched_right"
     SUGGESTED = "suggested"
     AMBIGUOUS = "ambiguous"
+    ATTEMPTS = "attempts"
 
     @property
     def output(self) -> str:

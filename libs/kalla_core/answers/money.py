@@ -62,6 +62,19 @@ def side_columns(evidence: Evidence) -> dict[Side, SideColumns]:
     return found
 
 
+def column_sides(evidence: Evidence) -> dict[str, Side]:
+    """Return the columns of `matched` that come from one side, as far as their names tell."""
+    schemas = {side: _source(evidence, side) for side in Side}
+    found: dict[str, Side] = {}
+    for side in Side:
+        own, other = schemas[side], schemas[side.other]
+        for name in own.names:
+            there = _in_matched(name, side, own, other, evidence.schema(MATCHED))
+            if there is not None:
+                found[there] = side
+    return {name: found[name] for name in evidence.schema(MATCHED).names if name in found}
+
+
 def _source(evidence: Evidence, side: Side) -> pa.Schema:
     return pa.schema(list(evidence.schema(UNMATCHED[side]))[len(UNMATCHED_FIELDS) :])
 
