@@ -307,6 +307,37 @@ def test_a_recipe_that_reconciles_is_checked_with_everything_else(tmp_path):
     assert "`diff`" in faults["passes[0].rank[0]"].message
 
 
+def test_an_assignment_of_the_largest_total_leaves_the_single_best_pair_for_two_good_ones(tmp_path):
+    two = small(tmp_path, [(1, "A", 10), (2, "A", 12), (5, "B", 1)],
+                [(7, "A", 11), (8, "A", 14), (9, "B", 1), (10, "B", 1)])  # fmt: skip
+    sql = "SELECT l.ref, 9 - abs(l.amount - r.amount) AS score FROM l JOIN r ON l.ref = r.ref"
+    rules = {"match_sql": sql, "cardinality": "1:1", "rank": ["score desc"], "choose": "assign"}
+
+    wrote = two.run(rules)
+
+    # 1-7 and 2-8 are 8 + 7, 2-7 and 1-8 are 8 + 5; 5 goes as well with 9 as with 10.
+    assert wrote.pairs() == [("1", "7"), ("2", "8")]
+    assert wrote.pairs("ambiguous") == [("5", "10"), ("5", "9")]
+    assert wrote.reasons(Side.LEFT) == {"5": "ambiguous"}
+    assert "in assignments of equal total" in wrote.details(Side.LEFT)["5"]
+
+
+def test_an_assignment_says_which_candidates_it_did_not_look_at_or_decided_otherwise(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("kalla_core.assignment.assign.MOST_ROWS", 1)
+    two = small(tmp_path, [(1, "A", 10), (2, "A", 12)], [(7, "A", 11), (8, "A", 14), (9, "A", 99)])
+    sql = "SELECT l.ref, 9 - abs(l.amount - r.amount) AS score FROM l JOIN r ON l.ref = r.ref"
+    rules = {"match_sql": sql, "cardinality": "1:1", "rank": ["score desc"], "choose": "assign"}
+
+    wrote = two.run(rules)
+
+    below, otherwise = wrote.told.passes[0].notes
+    assert below.startswith("2 candidates have no `score` above zero")
+    assert otherwise.startswith("4 candidates hang together")
+    assert wrote.pairs("ambiguous") == [("1", "7"), ("2", "7")]
+
+
 def test_an_explanation_tells_what_each_pass_does(two):
     recipe = parse_recipe(two.document({"passes": PASSES}))
 

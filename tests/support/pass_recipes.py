@@ -49,6 +49,12 @@ RULES: Mapping[str, Mapping[str, Any]] = {
     "N:1 within a margin": {**_BEST, "cardinality": "N:1", "margin": 0.5},
     "1:1 without rank": {"match_sql": BY_AMOUNT, "cardinality": "1:1"},
     "N:M with totals": {"match_sql": NEAR, "amounts": TOTALS, "compare": COMPARED},
+    "1:1 assigned": {
+        "match_sql": NEAR.replace("AS diff", "AS diff, 5 - abs(l.amount - r.amount) AS score"),
+        "cardinality": "1:1",
+        "rank": ["score desc", "lag"],
+        "choose": "assign",
+    },
     "groups that balance": {
         "passes": [
             {

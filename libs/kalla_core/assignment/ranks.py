@@ -92,6 +92,26 @@ def reach_within(ranks: Ints, first: RankColumn, margin: Decimal) -> Ints:
     return reach[ranks]
 
 
+def whole_scores(values: pa.ChunkedArray) -> Ints:
+    """Return scores as whole numbers of one unit; 0 for null and NaN, floats to nine decimals.
+
+    Raises:
+        TooWide: the values have too many digits, or are infinite.
+    """
+    plain = _plain(values).combine_chunks()
+    if pa.types.is_floating(plain.type):
+        plain = pc.if_else(pc.is_nan(plain), pa.scalar(None, plain.type), plain)
+    known = pc.is_valid(plain).to_numpy(zero_copy_only=False)
+    scores: Ints = np.zeros(len(plain), dtype=np.int64)
+    scores[known], _ = _scaled(plain.filter(pa.array(known)), Decimal(0))
+    return scores
+
+
+def is_score(kind: pa.DataType) -> bool:
+    """Whether values of a type can be added up: numbers."""
+    return has_distance(kind) and not pa.types.is_date(kind)
+
+
 def _scaled(values: pa.Array, margin: Decimal) -> tuple[Ints, int]:
     """Return values as whole numbers of one unit, and the margin in it, rounded up."""
     kind = values.type

@@ -82,6 +82,11 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.left)
 
+    def some(self, at: Ints) -> Candidates:
+        """Return those at some positions."""
+        columns = (self.left, self.right, self.rank, self.reach, self.order)
+        return Candidates(*(column[at] for column in columns))
+
 
 def settle(candidates: Candidates, places: Places, *, hold: bool) -> Settled:
     """Return what becomes of the candidates of a pass.

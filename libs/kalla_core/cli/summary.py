@@ -37,6 +37,9 @@ def show_summary(
     if metadata.reconciliation is not None and len(metadata.reconciliation.passes) > 0:
         console.print("What each pass did")
         console.print(_indented(_waterfall(metadata.reconciliation.passes, aliases)))
+        for one in metadata.reconciliation.passes:
+            for note in one.notes:
+                console.print(Text.assemble(("Note: ", "yellow"), f"{one.name}: {note}"))
     totals = None if metadata.reconciliation is None else metadata.reconciliation.control_totals
     if totals is not None:
         console.print("Amounts")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kalla_core.errors import Fault
-from kalla_core.recipe.passes import Cardinality, Choose, PassKind
+from kalla_core.recipe.passes import Cardinality, Choose, OnTie, PassKind
 from kalla_core.recipe.paths import Location, path_text
 
 CODE = "invalid_passes"
@@ -95,8 +95,15 @@ def _choice_faults(one: Mapping[str, Any], place: Location) -> Iterator[Fault]:
     cardinality = one.get("cardinality") or Cardinality.MANY_TO_MANY
     loose = cardinality == Cardinality.MANY_TO_MANY
     choose = one.get("choose") or (Choose.ALL if loose else Choose.BEST)
-    if choose == Choose.ASSIGN and cardinality != Cardinality.ONE_TO_ONE:
-        yield _fault((*place, "choose"), "An assignment needs `cardinality`: `1:1`.")
+    if choose == Choose.ASSIGN and loose:
+        message = (
+            "Without bound every candidate adds to the total: an assignment needs the "
+            "`cardinality` 1:1, 1:N or N:1."
+        )
+        yield _fault((*place, "choose"), message)
+    if choose == Choose.ASSIGN and one.get("on_tie") == OnTie.FIRST:
+        message = "Assignments of equal total are held, never told apart by key: leave it out."
+        yield _fault((*place, "on_tie"), message)
     if choose == Choose.ASSIGN and not _begins_descending(one.get("rank")):
         message = 'An assignment needs a `rank` that begins with a score, as "similarity desc".'
         yield _fault((*place, "choose"), message)

@@ -7,14 +7,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
+from kalla_core.assignment.assign import MOST_ROWS, assign
 from kalla_core.assignment.components import pair_components
 from kalla_core.assignment.ranks import (
     RankColumn,
     dense_ranks,
     is_ordered,
     reach_within,
+    whole_scores,
 )
-from kalla_core.assignment.settle import ACCEPTED, LEFT, TIED, Candidates, Codes, Places, settle
+from kalla_core.assignment.settle import (
+    ACCEPTED,
+    LEFT,
+    TIED,
+    Candidates,
+    Codes,
+    Places,
+    Settled,
+    settle,
+)
 from kalla_core.assignment.units import TooWide
 from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.engine.passes.plan import PlannedPass
@@ -42,6 +53,7 @@ class Decision:
         ties: string, the id of the tie that a pair competed in, or null.
         aside: of each candidate why it is neither accepted nor a tie of ranks: `ASIDE`, and the
             words for it.
+        notes: sentences on how it was decided, where that is not as the rule says.
     """
 
     codes: Codes
@@ -52,6 +64,7 @@ class Decision:
     groups: pa.Array
     ties: pa.Array
     aside: Aside | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> Ints:
@@ -115,14 +128,53 @@ def decide(one: PlannedPass, found: Found, looked: Looked) -> Decision:
         np.arange(len(kept), dtype=np.int64) if hold else _order(found, left, right)[kept],
     )
     places = Places(rule.cardinality.one_left, rule.cardinality.one_right)
-    settled = settle(candidates, places, hold=hold)
+    notes: tuple[str, ...] = ()
+    if rule.choose is Choose.ASSIGN and columns:
+        settled, notes = _assigned(rule, columns[0], kept, candidates, places)
+    else:
+        settled = settle(candidates, places, hold=hold)
     codes = np.full(found.count, LEFT, dtype=np.int8)
     codes[kept] = settled.codes
     ties: Ints = np.full(found.count, -1, dtype=np.int64)
     ties[kept] = np.where(settled.ties < 0, -1, kept[np.maximum(settled.ties, 0)])
     distinct: Bools = np.zeros(found.count, dtype=np.bool_)
     distinct[kept] = True
-    return decision(found, codes, distinct, ranks, ties)
+    return replace(decision(found, codes, distinct, ranks, ties), notes=notes)
+
+
+def _assigned(
+    rule: SqlPass, score: RankColumn, kept: Ints, candidates: Candidates, places: Places
+) -> tuple[Settled, tuple[str, ...]]:
+    """Return the assignment of the largest total; what is too large for it is decided by rank."""
+    try:
+        scores = whole_scores(score.values.take(pa.array(kept)))
+    except TooWide as error:
+        raise _too_wide(rule, "an assignment") from error
+    made = assign(candidates.left, candidates.right, scores, places)
+    notes = []
+    if (scores <= 0).any():
+        notes.append(
+            f"{int((scores <= 0).sum())} candidates have no `{rule.rank[0].column}` above zero, "
+            "and are in no assignment."
+        )
+    beyond = np.flatnonzero(made.beyond)
+    if len(beyond):
+        settled = settle(candidates.some(beyond), places, hold=True)
+        made.codes[beyond] = settled.codes
+        made.ties[beyond] = np.where(settled.ties < 0, -1, beyond[np.maximum(settled.ties, 0)])
+        notes.append(
+            f"{len(beyond)} candidates hang together in more than {MOST_ROWS} rows of a side, and "
+            "were decided by `best`."
+        )
+    return Settled(made.codes, made.ties), tuple(notes)
+
+
+def _too_wide(rule: SqlPass, what: str) -> InvalidSql:
+    column = rule.rank[0].column
+    return InvalidSql(
+        f"The values of `{column}` have too many digits for {what}; round them in the match SQL.",
+        column_name=column,
+    )
 
 
 def decision(found: Found, codes: Codes, distinct: Bools, ranks: Ints, ties: Ints) -> Decision:
@@ -180,11 +232,7 @@ def _reach(rule: SqlPass, columns: list[RankColumn], ranks: Ints) -> Ints:
     try:
         return reach_within(ranks, columns[0], rule.margin)
     except TooWide as error:
-        raise InvalidSql(
-            f"The values of `{rule.rank[0].column}` have too many digits for a margin; round them "
-            "in the match SQL.",
-            column_name=rule.rank[0].column,
-        ) from error
+        raise _too_wide(rule, "a margin") from error
 
 
 def _distinct(one: PlannedPass, found: Found, left: Ints, right: Ints, ranks: Ints) -> Ints:

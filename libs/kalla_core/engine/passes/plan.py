@@ -9,7 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.assignment.ranks import has_distance, is_ordered
+from kalla_core.assignment.ranks import has_distance, is_ordered, is_score
 from kalla_core.columns import first_place_of
 from kalla_core.engine.demands import fault_of, plan_over
 from kalla_core.errors import Fault, KallaError, RecipeInvalid, UnknownColumn
@@ -21,8 +21,6 @@ from kalla_core.recipe.nearest import nearest, suggestion
 from kalla_core.recipe.passes import UNNAMED, Accept, Choose, Pass, SqlPass, SubsetSumPass
 from kalla_core.recipe.paths import Location, path_text
 from kalla_core.sources.protocol import PinnedSource
-
-_NOT_YET = "Runs of this version do not do this."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def plan_passes(
         RecipeInvalid: with all that is wrong with them.
     """
     schemas = {side: source.schema for side, source in zip(Side, pinned, strict=False)}
-    faults = [*_unknown_ways(recipe), *_named_faults(recipe, schemas)]
+    faults = [*_named_faults(recipe, schemas)]
     passes: list[PlannedPass] = []
     for index, rule in enumerate(rules_of(recipe)):
         place: Location = ("passes", index) if _listed(recipe) else ()
@@ -126,13 +124,6 @@ def plan_passes(
         except KallaError as error:
             faults.append(fault_of(error, ("passes",)))
     raise RecipeInvalid(faults)
-
-
-def _unknown_ways(recipe: Recipe) -> Iterator[Fault]:
-    for index, rule in enumerate(recipe.passes):
-        place: Location = ("passes", index) if _listed(recipe) else ()
-        if isinstance(rule, SqlPass) and rule.choose is Choose.ASSIGN:
-            yield Fault("not_supported", path_text((*place, "choose")), _NOT_YET)
 
 
 def _listed(recipe: Recipe) -> bool:
@@ -167,6 +158,9 @@ def _rank_faults(rule: Pass, place: Location, planned: Planned) -> Iterator[Faul
         kind = planned.output.field(at).type
         if not is_ordered(kind):
             yield _unfit(where, f"`{term.column}` is {kind}, whose values have no order.")
+        elif index == 0 and rule.choose is Choose.ASSIGN and not is_score(kind):
+            message = f"`{term.column}` is {kind}; an assignment adds up numbers."
+            yield _unfit(where, message)
         elif index == 0 and rule.margin is not None and not has_distance(kind):
             message = f"`{term.column}` is {kind}; a margin is of numbers, or of dates, in days."
             yield _unfit((*place, "margin"), message)

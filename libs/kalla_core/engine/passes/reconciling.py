@@ -205,5 +205,6 @@ class Reconciling:
                 suggested=accepted if suggests else 0,
                 rows={side.word: rows[side] for side in Side},
                 left_over={side.word: int(whole.left_over(side).sum()) for side in Side},
+                notes=decision.notes,
             )
         )

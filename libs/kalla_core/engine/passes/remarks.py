@@ -22,7 +22,7 @@ from kalla_core.evidence.attempts import RANK, RANKS, Attempt
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import value_text
 from kalla_core.matching.query import Side
-from kalla_core.recipe.passes import Accept, SqlPass
+from kalla_core.recipe.passes import Accept, Choose, SqlPass
 
 
 class Said(IntEnum):
@@ -198,6 +198,8 @@ class _Speaker:
         self._one, self._found, self._decision = one, found, decision
         self._side, self._places = side, places
         self._name = one.rule.name
+        rule = one.rule
+        self._assigns = isinstance(rule, SqlPass) and rule.choose is Choose.ASSIGN
 
     def ambiguous(self) -> Remark:
         tied = self._decision.tied
@@ -208,7 +210,7 @@ class _Speaker:
         details = _joined(
             f"Competes in the pass `{self._name}` with ",
             _numbers(sizes[mine] - 1),
-            " more of equal rank (tie ",
+            f" more {'in assignments of equal total' if self._assigns else 'of equal rank'} (tie ",
             ids.take(pa.array(mine)),
             ").",
         )
@@ -258,7 +260,9 @@ class _Speaker:
             said = _joined(
                 f"Its best candidate in the pass `{self._name}` is ",
                 keys.filter(pa.array(~won)),
-                ", which competes with others at a better rank and is held.",
+                ", which the largest total leaves out or holds."
+                if self._assigns
+                else ", which competes with others at a better rank and is held.",
             )
             details[~won] = said.to_numpy(zero_copy_only=False)
         return self._remark(Said.TAKEN, at, pa.array(details, pa.string()), keys, winner)
@@ -269,7 +273,7 @@ class _Speaker:
         if not isinstance(rule, SqlPass) or not rule.rank or not len(mine):
             return pa.repeat("", len(mine))
         columns = [self._found.column(place) for place in self._one.ranks]
-        parts: list[object] = [" by rank ("]
+        parts: list[object] = [" for the largest total (" if self._assigns else " by rank ("]
         for number, (term, column) in enumerate(zip(rule.rank, columns, strict=True)):
             parts.append(f"{', ' if number else ''}{term.column} ")
             parts.append(_texts(column, winners))
