@@ -36,13 +36,18 @@ _MINUS = "-\u2212"
 
 
 class NumberForm:
-    """How numbers are written where not as `-1234.56`."""
+    """How numbers are written where not as `-1234.56`.
+
+    Attributes:
+        thousands: what stands between groups of digits; a blank for blanks of all kinds.
+        forms: what may be around the digits.
+    """
 
     def __init__(self, found: SourceFormat) -> None:
-        self._decimal = found.decimal or "."
-        self._thousands = found.thousands
-        self._forms = frozenset(found.amounts)
-        self._simple = not self._forms
+        self.decimal = found.decimal or "."
+        self.thousands = found.thousands
+        self.forms = frozenset(found.amounts)
+        self._simple = not self.forms
         self._pattern = self._plain() if self._simple else self._amount()
 
     @staticmethod
@@ -72,7 +77,7 @@ class NumberForm:
 
     def currencies(self, texts: pa.Array) -> tuple[str, ...]:
         """Return the currencies that numbers among the texts are in, as they are written."""
-        if AmountForm.CURRENCY not in self._forms:
+        if AmountForm.CURRENCY not in self.forms:
             return ()
         found = pc.extract_regex(texts.drop_null(), self._pattern)
         part = dict(zip([f.name for f in found.type], found.flatten(), strict=True))
@@ -80,18 +85,18 @@ class NumberForm:
         return tuple(sorted(one for one in written if one))
 
     def _digits(self, numbers: pa.Array) -> pa.Array:
-        if self._thousands is not None:
-            kind = _BLANKS if self._thousands.isspace() else re.escape(self._thousands)
+        if self.thousands is not None:
+            kind = _BLANKS if self.thousands.isspace() else re.escape(self.thousands)
             numbers = pc.replace_substring_regex(numbers, kind, "")
-        if self._decimal != ".":
-            numbers = pc.replace_substring(numbers, self._decimal, ".")
+        if self.decimal != ".":
+            numbers = pc.replace_substring(numbers, self.decimal, ".")
         return pc.replace_substring(numbers, "\u2212", "-")
 
     def _number(self) -> str:
-        point = re.escape(self._decimal)
+        point = re.escape(self.decimal)
         whole = "[0-9]+"
-        if self._thousands is not None:
-            group = _BLANKS if self._thousands.isspace() else re.escape(self._thousands)
+        if self.thousands is not None:
+            group = _BLANKS if self.thousands.isspace() else re.escape(self.thousands)
             # Also as in India, where all groups but the last have two digits.
             whole += rf"|[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]{{1,2}}(?:{group}[0-9]{{2}})+"
             whole += rf"{group}[0-9]{{3}}"
@@ -101,7 +106,7 @@ class NumberForm:
         return rf"\A[{_MINUS}]?(?:{self._number()})\z"
 
     def _amount(self) -> str:
-        has = self._forms.__contains__
+        has = self.forms.__contains__
         blank = f"{_BLANKS}*" if has(AmountForm.BLANKS) else ""
         near = f"{_BLANKS}*" if has(AmountForm.CURRENCY) else blank
         signs = f"[{_MINUS}{'+' if has(AmountForm.PLUS) else ''}]?"

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 _DIRECTIVES = {
     "d": "[0-9]{1,2}",
@@ -37,6 +38,14 @@ _DIRECTIVES = {
 }
 _DAY, _MONTHS, _YEARS, _TIME = "d", "mbB", "Yy", "HIMSfpz"
 _PIECE = re.compile(r"%(.?)|[^%]+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a format is made of: a directive's letter, or text that stands for itself."""
+
+    letter: str | None
+    text: str = ""
 
 
 def directives_of(text: str) -> tuple[str, ...]:
@@ -76,17 +85,28 @@ def check_format(text: str, *, timed: bool) -> None:
 
 def regex_of(text: str) -> str:
     """Return a pattern of RE2 for whole texts, with a group named after each directive."""
-    return rf"\A{''.join(_pieces(text))}\z"
+    return rf"\A{''.join(map(_pattern, pieces_of(text)))}\z"
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces_of(text: str) -> tuple[Piece, ...]:
+    """Return what a format that was checked is made of, in order."""
+    return tuple(_pieces(text))
+
+
+def _pieces(text: str) -> Iterator[Piece]:
     for piece in _PIECE.finditer(text):
         if piece[0] == "%%":
-            yield "%"
+            yield Piece(None, "%")
         elif piece[0].startswith("%"):
-            yield f"(?P<{piece[1]}>{_DIRECTIVES[piece[1]]})"
+            yield Piece(piece[1])
         else:
-            yield re.escape(piece[0])
+            yield Piece(None, piece[0])
+
+
+def _pattern(piece: Piece) -> str:
+    if piece.letter is None:
+        return re.escape(piece.text)
+    return f"(?P<{piece.letter}>{_DIRECTIVES[piece.letter]})"
 
 
 def _listed(letters: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ import pyarrow.csv
 
 from kalla_core.sources.csv.comments import without_comments
 from kalla_core.sources.csv.dialect import BOM, TRAILING, UTF8, Dialect
+from kalla_core.sources.csv.quick import quick_values
 
 _MANY = 1000
 _LARGEST_DIGIT = ord("9")
@@ -108,8 +109,24 @@ class BlockParser:
         return bool(rewritten or pa.types.is_integer(wanted) or pa.types.is_decimal256(wanted))
 
     def _typed(self, texts: pa.StringArray, field: pa.Field) -> pa.Array:
+        found = quick_values(
+            texts,
+            self._dialect.spelling,
+            field.type,
+            self.currencies.get(field.name),
+            canonical=field.name in self.canonical,
+        )
+        if found is None:
+            return self._by_patterns(texts, field)
+        values, left = found
+        if not left.any():
+            return values
+        some = pa.array(left)
+        return pc.replace_with_mask(values, some, self._by_patterns(texts.filter(some), field))
+
+    def _by_patterns(self, texts: pa.StringArray, field: pa.Field) -> pa.Array:
         if _is_moment(field.type) and (some := _distinct(texts)) is not None:
-            return self._typed(some.dictionary, field).take(some.indices)
+            return self._by_patterns(some.dictionary, field).take(some.indices)
         if self._dialect.spelling.rewrites(field.type):
             nulls = texts.null_count
             currency = self.currencies.get(field.name)

@@ -30,6 +30,7 @@ import pyarrow.compute as pc
 
 from kalla_core.functions.written_numbers import NumberForm
 from kalla_core.recipe.column_types import MAX_DECIMAL_DIGITS, decimal_type
+from kalla_core.sources.csv.quick import digits_of, quick_values
 from kalla_core.sources.csv.spelling import AS_DOCUMENTED, Spelling
 
 _INTEGER = r"\A(?:0|-?[1-9][0-9]{0,17})\z"
@@ -95,12 +96,21 @@ def _number(present: pa.Array) -> pa.DataType:
 
 
 def _formatted_number(present: pa.Array, form: NumberForm) -> Told:
-    currencies = form.currencies(present)
+    glance = present.slice(0, _GLANCE)
+    currencies = form.currencies(glance)
     currency = currencies[0] if currencies else None
-    for some in (present.slice(0, _GLANCE), present):
-        rewritten = form.rewritten(some, currency)
-        if rewritten.null_count:
-            return Told(pa.string())
+    if form.rewritten(glance, currency).null_count:
+        return Told(pa.string())
+    digits = digits_of(present, form, currency)
+    if digits is not None:
+        before, scale = digits
+        return Told(_with_headroom(before + scale, scale) if scale else pa.int64(), currency)
+    if not currencies:
+        currencies = form.currencies(present)
+        currency = currencies[0] if currencies else None
+    rewritten = form.rewritten(present, currency)
+    if rewritten.null_count:
+        return Told(pa.string())
     return Told(_number(pc.cast(rewritten, pa.binary())), currency)
 
 
@@ -112,10 +122,20 @@ def _moment(present: pa.Array, spelling: Spelling) -> pa.DataType:
     ):
         iso: pa.Array | None = present
         if spelling.rewrites(candidate):
+            if _are_quick(present, candidate, spelling):
+                return candidate
             iso = _rewritten(present, candidate, spelling)
         if iso is not None and _all_match(iso, pattern):
             return candidate if _is_valid(iso, candidate) else pa.string()
     return pa.string()
+
+
+def _are_quick(present: pa.Array, candidate: pa.DataType, spelling: Spelling) -> bool:
+    for some in (present.slice(0, _GLANCE), present):
+        found = quick_values(pc.cast(some, pa.string()), spelling, candidate)
+        if found is None or found[1].any():
+            return False
+    return True
 
 
 def _rewritten(present: pa.Array, candidate: pa.DataType, spelling: Spelling) -> pa.Array | None:
@@ -152,7 +172,10 @@ def _decimal(values: pa.Array) -> pa.DataType:
     before = pc.if_else(has_point, point, length)
     signs = pc.cast(pc.starts_with(values, "-"), pa.int32())
     scale = pc.max(behind).as_py()
-    needed = pc.max(pc.subtract(before, signs)).as_py() + scale
+    return _with_headroom(pc.max(pc.subtract(before, signs)).as_py() + scale, scale)
+
+
+def _with_headroom(needed: int, scale: int) -> pa.DataType:
     for most, precision in _HEADROOM:
         if needed <= most:
             return decimal_type(precision, scale)

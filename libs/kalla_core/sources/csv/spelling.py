@@ -51,7 +51,7 @@ class Spelling:
         types = pa.types
         if types.is_integer(wanted) or types.is_decimal(wanted) or types.is_floating(wanted):
             return self.numbers is not None
-        return bool(self._formats(wanted))
+        return bool(self.formats(wanted))
 
     def rewritten(
         self, texts: pa.Array, wanted: pa.DataType, currency: str | None = None
@@ -60,7 +60,7 @@ class Spelling:
 
         Null stands for a text that is no such value; ask for the texts that were null before.
         """
-        formats = self._formats(wanted)
+        formats = self.formats(wanted)
         if not formats:
             return texts if self.numbers is None else self.numbers.rewritten(texts, currency)
         found = moments.rewritten(texts, formats)
@@ -69,7 +69,8 @@ class Spelling:
             found = pc.coalesce(found, pc.if_else(iso, texts, None))
         return found
 
-    def _formats(self, wanted: pa.DataType) -> tuple[str, ...]:
+    def formats(self, wanted: pa.DataType) -> tuple[str, ...]:
+        """Return the formats of a type of dates or timestamps; none for other types."""
         if pa.types.is_date(wanted):
             return self.dates
         if pa.types.is_timestamp(wanted):

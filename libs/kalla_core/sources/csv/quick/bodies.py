@@ -1,0 +1,110 @@
+"""Where the digits of amounts stand, between the signs, brackets and currencies around them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from kalla_core.recipe.source_format import AmountForm
+from kalla_core.sources.csv.quick.arrays import Flags
+from kalla_core.sources.csv.quick.letters import Letters
+
+_MINUS, _PLUS, _OPEN, _CLOSE, _BLANK = b"-+() "
+_NEAR = (" ", "\u00a0", "\u202f", "")
+_MOST_BLANKS = 40
+_GLANCE_BYTES = 4096
+_LONGEST_AFFIX = 8
+
+
+class Bodies:
+    """The places of digits in texts, as far as plain signs are around them.
+
+    Whatever else is there stays, so that the digits are none.
+
+    Attributes:
+        starts: where digits begin; `ends` is behind the last.
+        minus: whether a sign or brackets say so; `signed` also where a plus does.
+    """
+
+    def __init__(
+        self, letters: Letters, forms: Collection[AmountForm], currency: str | None
+    ) -> None:
+        self.starts, self.ends = letters.starts.copy(), letters.ends.copy()
+        self.minus = np.zeros(len(self.starts), np.bool_)
+        self.signed = self.minus.copy()
+        self._letters = letters
+        self._forms = forms
+        self._trim()
+        self._take_sign()
+        self._trim()
+        if currency and AmountForm.CURRENCY in forms:
+            self._take_currency(currency)
+            self._trim()
+            self._take_sign()
+            self._trim()
+
+    def _first(self, letter: int) -> Flags:
+        found = np.equal(self._letters.bytes.take(self.starts), letter)
+        return np.logical_and(found, self.starts < self.ends)
+
+    def _last(self, letter: int) -> Flags:
+        found = np.equal(self._letters.bytes.take(self.ends - 1), letter)
+        return np.logical_and(found, self.starts < self.ends)
+
+    def _trim(self) -> None:
+        if AmountForm.BLANKS not in self._forms:
+            return
+        for _ in range(_MOST_BLANKS):
+            first = self._first(_BLANK)
+            self.starts += first
+            last = self._last(_BLANK)
+            self.ends -= last
+            if not (first.any() or last.any()):
+                return
+
+    def _take_sign(self) -> None:
+        """Take one sign from each text that had none yet."""
+        lead = self._first(_MINUS) & ~self.signed
+        self.starts += lead
+        self._say(lead, minus=True)
+        if AmountForm.PLUS in self._forms:
+            plus = self._first(_PLUS) & ~self.signed
+            self.starts += plus
+            self._say(plus, minus=False)
+        if AmountForm.TRAILING_MINUS in self._forms:
+            behind = self._last(_MINUS) & ~self.signed
+            self.ends -= behind
+            self._say(behind, minus=True)
+        if AmountForm.PARENTHESES in self._forms:
+            around = self._first(_OPEN) & self._last(_CLOSE) & ~self.signed
+            self.starts += around
+            self.ends -= around
+            self._say(around, minus=True)
+
+    def _say(self, signed: Flags, *, minus: bool) -> None:
+        self.signed |= signed
+        if minus:
+            self.minus |= signed
+
+    def _take_currency(self, currency: str) -> None:
+        """Take the currency from one end of each text, with a blank between it and the digits."""
+        taken = np.zeros(len(self.starts), np.bool_)
+        for affix in self._seen([blank + currency for blank in _NEAR]):
+            lengths = self.ends - self.starts
+            found = self._letters.ends_with(self.ends, affix) & (lengths > len(affix)) & ~taken
+            self.ends -= found * len(affix)
+            taken |= found
+            if taken.all():
+                return
+        for affix in self._seen([currency + blank for blank in _NEAR]):
+            lengths = self.ends - self.starts
+            found = self._letters.begins(self.starts, affix) & (lengths > len(affix)) & ~taken
+            self.starts += found * len(affix)
+            taken |= found
+
+    def _seen(self, affixes: Sequence[str]) -> list[bytes]:
+        """Return those that are among the first bytes and fit into a word."""
+        some = self._letters.bytes[: self._letters.starts[0] + _GLANCE_BYTES].tobytes()
+        written = [one.encode() for one in affixes]
+        return [one for one in written if len(one) <= _LONGEST_AFFIX and one in some]

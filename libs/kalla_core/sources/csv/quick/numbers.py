@@ -1,0 +1,128 @@
+"""Numbers of a `format`, from bytes to the values of a column."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from kalla_core.functions.written_numbers import NumberForm
+from kalla_core.sources.csv.quick.arrays import Flags, Numbers, array_of
+from kalla_core.sources.csv.quick.bodies import Bodies
+from kalla_core.sources.csv.quick.letters import Letters
+from kalla_core.sources.csv.quick.template import MOST_DIGITS, Template
+
+_BLANKS = (" ", "\u00a0", "\u202f")
+_GLANCE_BYTES = 4096
+
+
+def quick_numbers(
+    texts: pa.StringArray,
+    form: NumberForm,
+    currency: str | None,
+    wanted: pa.DataType,
+    *,
+    canonical: bool,
+) -> tuple[pa.Array, Flags] | None:
+    """Return numbers, and where they were read; None for types that are not read so.
+
+    Args:
+        texts: as they are written, null among them.
+        form: how.
+        currency: the only one that may stand there.
+        wanted: what the values shall be.
+        canonical: whether integers with leading zeros are left out.
+    """
+    whole = bool(pa.types.is_int64(wanted))
+    if not len(texts) or not (whole or pa.types.is_decimal128(wanted)):
+        return None
+    scale = 0 if whole else wanted.scale
+    letters = Letters(texts)
+    bodies = Bodies(letters, form.forms, currency)
+    values = np.zeros(len(texts), np.int64)
+    read = np.zeros(len(texts), np.bool_)
+    left = np.arange(len(texts)) if letters.is_given is None else np.flatnonzero(letters.is_given)
+    for template in _templates(letters, form, scale):
+        everything = len(left) == len(texts)
+        starts = bodies.starts if everything else bodies.starts[left]
+        ends = bodies.ends if everything else bodies.ends[left]
+        found, good = template.read(letters, starts, ends)
+        found, good = _scaled(found, good, scale - template.scale)
+        if everything:
+            values, read = found, good
+        else:
+            values[left] = np.where(good, found, values[left])
+            read[left] = good
+        left = left[~good]
+        if not len(left):
+            break
+    values = np.where(bodies.minus, -values, values)
+    if whole:
+        if canonical:
+            zeros = letters.bytes.take(bodies.starts) == ord("0")
+            read &= ~(zeros & (bodies.ends - bodies.starts > 1))
+        read &= ~(bodies.minus & (values == 0))
+    elif wanted.precision < MOST_DIGITS:
+        read &= np.abs(values) < 10**wanted.precision
+    return array_of(values, texts, wanted), read
+
+
+def digits_of(
+    texts: pa.StringArray, form: NumberForm, currency: str | None
+) -> tuple[int, int] | None:
+    """Return how many digits numbers have at most before their point, and all have behind it.
+
+    None if some have not as many behind it as the first, or are not written as most are, or have
+    zeros in front that they would not need.
+
+    Args:
+        texts: as they are written, at least one and none of them null.
+        form: how.
+        currency: the only one that may stand there.
+    """
+    letters = Letters(texts)
+    bodies = Bodies(letters, form.forms, currency)
+    first = letters.bytes[bodies.starts[0] : bodies.ends[0]].tobytes()
+    _, point, behind = first.rpartition(form.decimal.encode())
+    scale = len(behind) if point else 0
+    largest = 0
+    left = np.arange(len(texts))
+    for group in _groups(letters, form):
+        starts, ends = bodies.starts[left], bodies.ends[left]
+        found, good = Template(form.decimal.encode(), scale, group).read(letters, starts, ends)
+        largest = max(largest, int(found.max(initial=0, where=good)))
+        left = left[~good]
+    lengths = bodies.ends - bodies.starts
+    led = np.equal(letters.bytes.take(bodies.starts), ord("0"))
+    least = scale + len(form.decimal.encode()) + 1 if scale else 1
+    if len(left) or (led & (lengths > least)).any() or (not scale and (led & bodies.minus).any()):
+        return None
+    return len(str(largest // 10**scale)), scale
+
+
+def _templates(letters: Letters, form: NumberForm, scale: int) -> list[Template]:
+    """Return how numbers are likely to be written, the likeliest first."""
+    scales = dict.fromkeys((scale, 0, 1) if scale else (0,))
+    return [
+        Template(form.decimal.encode(), one, group)
+        for one in scales
+        for group in _groups(letters, form)
+        if one <= scale
+    ]
+
+
+def _groups(letters: Letters, form: NumberForm) -> list[bytes]:
+    """Return what may stand between groups of digits, nothing last."""
+    if form.thousands is None:
+        return [b""]
+    some = letters.bytes[: letters.starts[0] + _GLANCE_BYTES].tobytes()
+    signs = _BLANKS if form.thousands.isspace() else (form.thousands,)
+    return [*(one.encode() for one in signs if one.encode() in some), b""]
+
+
+def _scaled(numbers: Numbers, good: Flags, digits: int) -> tuple[Numbers, Flags]:
+    """Return numbers times a power of ten, and no longer where they would be too long."""
+    if not digits:
+        return numbers, good
+    if digits > MOST_DIGITS:
+        return numbers, np.zeros_like(good)
+    return numbers * 10**digits, good & (numbers < 10 ** (MOST_DIGITS - digits))
