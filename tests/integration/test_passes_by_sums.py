@@ -4,12 +4,12 @@ import random
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from itertools import combinations
 
 import pyarrow as pa
 import pytest
 
 from kalla_core.matching.query import Side
+from tests.support.best_by_hand import sums_by_hand
 from tests.support.reconciled import TwoTables, table
 from tests.support.runs import AMPLE
 
@@ -119,28 +119,39 @@ def test_exactly_the_unique_sets_are_accepted_whichever_way_a_run_is_carried_out
         for share, options in ((AMPLE, {}), (SPOOLED, {"buckets": 5, "partitions": 2}))
     )
 
-    unique = {}
-    for n, who, amount, _ in targets:
-        mine = [(i, a) for i, w, a, _ in items if w == who]
-        for size in range(1, 4):
-            fits = [
-                {i for i, _ in some}
-                for some in combinations(mine, size)
-                if abs(sum(a for _, a in some) - amount) <= 1
-            ]
-            if fits and len(mine) <= 14:
-                unique |= {n: fits[0]} if len(fits) == 1 else {}
-                break
-    alone = {
-        n: some
-        for n, some in unique.items()
-        if not any(m != n and some & other for m, other in unique.items())
-    }
-    expected = {(str(i), str(n)) for n, some in alone.items() for i in some}
+    accepted, rounds = sums_by_hand(items, targets, 1, 3, 14)
+    expected = {(str(i), str(n)) for n, some in accepted.items() for i in some}
     found = {pair if one == "right" else pair[::-1] for pair in held.pairs()}
     assert found == expected
-    assert len(alone) > 3
+    assert (len(accepted) > 3, rounds > 1) == (True, True)
     assert spooled.same_as(held)
+
+
+def test_a_set_that_another_row_took_leaves_one_that_fits_alone(tmp_path):
+    two = tables(
+        tmp_path,
+        [(1, "A", 10, 0), (2, "A", 20, 0), (3, "A", 25, 0), (4, "A", 5, 0), (5, "A", 99, 0)],
+        [(7, "A", 109, 0), (8, "A", 30, 0)],
+    )
+
+    wrote = two.run({"passes": [{**SUMS, "max_items": 2}]})
+
+    # 109 is 10 + 99 alone; 30 was 10 + 20 or 25 + 5 before.
+    assert wrote.pairs() == [("1", "7"), ("3", "8"), ("4", "8"), ("5", "7")]
+    assert wrote.pairs("ambiguous") == []
+
+
+def test_rows_that_sets_took_no_longer_count_among_those_that_are_tried(tmp_path):
+    two = tables(
+        tmp_path,
+        [(n, "A", 100 + n, n) for n in range(4)] + [(9, "A", 7, 4)],
+        [(20, "A", 201, 0), (21, "A", 7, 4)],
+    )
+    window = {"columns": ["day", "day"], "between": [-1, 4]}
+
+    wrote = two.run({"passes": [{**SUMS, "days": window, "max_candidates": 4}]})
+
+    assert wrote.pairs() == [("0", "20"), ("1", "20"), ("9", "21")]
 
 
 def test_groups_that_hang_together_are_accepted_if_they_balance(tmp_path):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, count
+from typing import Any
+
+Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,50 @@ class ByHand:
         left, right = _rows(pair)
         self.full |= {left} if self.one_left else set()
         self.full |= {right} if self.one_right else set()
+
+
+def sums_by_hand(
+    items: Sequence[Row], targets: Sequence[Row], tolerance: int, most_items: int, most: int
+) -> tuple[dict[int, frozenset[int]], int]:
+    """Return the rows that make each target that is matched, by id, and how many rounds it took.
+
+    Args:
+        items: rows of an id, a block and an amount; `targets` likewise.
+        most: items that are tried.
+    """
+    accepted: dict[int, frozenset[int]] = {}
+    for number in count():
+        taken = {row for some in accepted.values() for row in some}
+        free = [item for item in items if item[0] not in taken]
+        unique: dict[int, frozenset[int]] = {}
+        for target in targets:
+            mine = [item for item in free if item[1] == target[1]]
+            if target[0] not in accepted and len(mine) <= most:
+                fits = _smallest_sets(mine, target[2], tolerance, most_items)
+                unique |= {target[0]: fits[0]} if len(fits) == 1 else {}
+        alone = {
+            n: some
+            for n, some in unique.items()
+            if not any(m != n and some & other for m, other in unique.items())
+        }
+        if not alone:
+            return accepted, number
+        accepted |= alone
+    raise AssertionError
+
+
+def _smallest_sets(
+    items: Sequence[Row], target: Any, tolerance: int, most_items: int
+) -> list[frozenset[int]]:
+    for size in range(1, most_items + 1):
+        fits = [
+            frozenset(item[0] for item in some)
+            for some in combinations(items, size)
+            if abs(sum(item[2] for item in some) - target) <= tolerance
+        ]
+        if fits:
+            return fits
+    return []
 
 
 def _rows(pair: Pair) -> tuple[tuple[str, int], tuple[str, int]]:

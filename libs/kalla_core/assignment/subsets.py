@@ -51,6 +51,12 @@ def subsets_that_fit(amounts: Ints, target: int, tolerance: int, most_items: int
     """
     if len(amounts) > MOST_AMOUNTS:
         raise ValueError(f"{len(amounts)} amounts are more than {MOST_AMOUNTS}")
+    if len(amounts) and amounts.min() >= 0 and amounts.max() > target + tolerance:
+        # Where nothing takes from a sum, what is more than all of it is in no set.
+        small = np.flatnonzero(amounts <= target + tolerance)
+        fits = subsets_that_fit(amounts[small], target, tolerance, most_items)
+        sets = tuple(tuple(small[list(one)].tolist()) for one in fits.sets)
+        return Fits(fits.size, fits.count, sets)
     half = len(amounts) // 2
     first, second = _sums(amounts[:half], most_items), _sums(amounts[half:], most_items)
     for size in range(1, min(most_items, len(amounts)) + 1):

@@ -51,9 +51,11 @@ UNBALANCED = "unbalanced"
 
 
 def by_sums(rule: SubsetSumPass, found: Found, looked: Looked, order: Ints) -> Summed:
-    """Decide which sets of rows make one row, each alone.
+    """Decide which sets of rows make one row, in rounds.
 
-    Sets that share a row are all held: nothing says which of them has it.
+    A round looks at each row alone, among the rows that no set of an earlier round has taken. Sets
+    that are the only one of their row are accepted where they share no row with another such set:
+    nothing says which of them has it. Rounds end when one accepts nothing.
 
     Args:
         order: of the candidates, by both primary keys.
@@ -65,69 +67,162 @@ def by_sums(rule: SubsetSumPass, found: Found, looked: Looked, order: Ints) -> S
     amounts, tolerance, known = _amounts(
         found, looked, {side: rule.amount[n] for n, side in enumerate(Side)}, rule.tolerance
     )
-    state = _State(found.count)
-    rows = found.places(one)
-    for at in _groups(rows, order, known):
-        items, target = amounts[one.other][at], int(amounts[one][at[0]])
-        if len(at) > rule.max_candidates:
-            state.exceeded(at, len(at), rule.max_candidates)
-            continue
-        if not _reachable(items, target, tolerance):
-            continue
-        fits = subsets_that_fit(items, target, tolerance, rule.max_items)
-        if fits.count == 1:
-            state.chosen.append(at[list(fits.sets[0])])
-        elif fits.count:
-            state.ambiguous([at[list(some)] for some in fits.sets], fits.count)
-    state.settle(found.places(one.other))
-    return Summed(state.codes, state.ties, state.aside())
+    rounds = _Rounds(rule, amounts[one.other], amounts[one], tolerance, found.places(one.other))
+    return rounds.run(list(_groups(found.places(one), order, known)))
+
+
+class _Rounds:
+    """Goes through the rows of a pass by sums.
+
+    Args:
+        items: of each candidate the amount of the row that may be added up.
+        targets: of each candidate the amount that it is added up to.
+        rows: of each candidate where the row that may be added up is.
+    """
+
+    def __init__(
+        self, rule: SubsetSumPass, items: Ints, targets: Ints, tolerance: int, rows: Ints
+    ) -> None:
+        self._rule, self._tolerance = rule, tolerance
+        self._items, self._targets, self._rows = items, targets, rows
+        self._by_row = np.argsort(rows, kind="stable")
+        self._sorted = rows[self._by_row]
+
+    def run(self, groups: Sequence[Ints]) -> Summed:
+        """Return what becomes of the candidates of each row, given in order."""
+        state = _State(len(self._items))
+        owner = self._owners(groups)
+        fits = {number: self._fit(at) for number, at in enumerate(groups)}
+        alone = {number: fit.sets[0] for number, fit in fits.items() if fit.count == 1}
+        while accepted := self._apart(alone):
+            taken = np.concatenate([alone.pop(number) for number in accepted])
+            state.accept(taken)
+            for number in accepted:
+                del fits[number]
+            gone = self._of_rows(self._rows[taken])
+            for number in np.unique(owner[gone]).tolist():
+                if number in fits:
+                    at = fits[number].at
+                    fits[number] = fit = self._fit(at[~np.isin(at, gone)])
+                    alone.pop(number, None)
+                    alone |= {number: fit.sets[0]} if fit.count == 1 else {}
+        self._tell(state, fits)
+        return Summed(state.codes, state.ties, state.aside())
+
+    def _owners(self, groups: Sequence[Ints]) -> Ints:
+        """Return of each candidate the group that it is in; -1 for none."""
+        owner: Ints = np.full(len(self._rows), -1, dtype=np.int64)
+        if groups:
+            sizes = [len(at) for at in groups]
+            owner[np.concatenate(groups)] = np.repeat(np.arange(len(groups)), sizes)
+        return owner
+
+    def _of_rows(self, rows: Ints) -> Ints:
+        """Return all candidates of some rows that may be added up."""
+        start = np.searchsorted(self._sorted, rows, side="left")
+        count = np.searchsorted(self._sorted, rows, side="right") - start
+        within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+        found: Ints = self._by_row[np.repeat(start, count) + within]
+        return found
+
+    def _fit(self, at: Ints) -> _Fit:
+        """Return the sets of some candidates of one row that make it."""
+        if len(at) > self._rule.max_candidates:
+            return _Fit(at, _EXCEEDED)
+        if not len(at):
+            return _Fit(at, 0)
+        items, target = self._items[at], int(self._targets[at[0]])
+        if not _reachable(items, target, self._tolerance):
+            return _Fit(at, 0)
+        fits = subsets_that_fit(items, target, self._tolerance, self._rule.max_items)
+        return _Fit(at, fits.count, tuple(at[list(some)] for some in fits.sets))
+
+    def _apart(self, alone: Mapping[int, Ints]) -> list[int]:
+        """Return which of some sets share no row with another of them."""
+        if not alone:
+            return []
+        numbers = np.repeat(list(alone), [len(some) for some in alone.values()])
+        rows = self._rows[np.concatenate(list(alone.values()))]
+        _, at, uses = np.unique(rows, return_inverse=True, return_counts=True)
+        shared = set(numbers[uses[at] > 1].tolist())
+        return [number for number in alone if number not in shared]
+
+    def _tell(self, state: _State, fits: Mapping[int, _Fit]) -> None:
+        """Hold what fits in several ways, or in one that others want as well."""
+        most = self._rule.max_candidates
+        for fit in fits.values():
+            if fit.count == _EXCEEDED:
+                state.exceeded(fit.at, most)
+            elif fit.count > 1:
+                state.ambiguous(fit.sets, fit.count)
+        shared = [fit.sets[0] for fit in fits.values() if fit.count == 1]
+        if shared:
+            numbers = np.repeat(np.arange(len(shared)), [len(some) for some in shared])
+            every = np.concatenate(shared)
+            groups = pair_components(numbers, self._rows[every])
+            for first in np.unique(groups).tolist():
+                words = "Sets for several rows share a row; each adds up alone."
+                state.hold(every[groups == first], words)
+
+
+_EXCEEDED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """What of some candidates of one row makes it: how many sets, and the first of them.
+
+    Attributes:
+        count: `_EXCEEDED` if there are too many candidates to try.
+    """
+
+    at: Ints
+    count: int
+    sets: tuple[Ints, ...] = ()
 
 
 class _State:
     def __init__(self, count: int) -> None:
         self.codes: Codes = np.full(count, LEFT, dtype=np.int8)
         self.ties: Ints = np.full(count, -1, dtype=np.int64)
-        self.chosen: list[Ints] = []
         self._said: Ints = np.full(count, -1, dtype=np.int64)
-        self._words: dict[int, str] = {}
+        self._words: list[str | None] = [None]
+        self._which: Ints = np.zeros(count, dtype=np.int64)
 
-    def exceeded(self, at: Ints, count: int, most: int) -> None:
-        self._said[at] = 1
-        for place in at.tolist():
-            self._words[place] = (
-                f"{count} rows could be added up for one of the other side, more than the {most} "
-                "that are tried (`max_candidates`)."
-            )
+    def accept(self, at: Ints) -> None:
+        """Accept a set."""
+        self.codes[at] = ACCEPTED
+
+    def exceeded(self, at: Ints, most: int) -> None:
+        """Say that there were more candidates than are tried."""
+        self._say(
+            at,
+            1,
+            f"{len(at)} rows could be added up for one of the other side, more than the {most} "
+            "that are tried (`max_candidates`).",
+        )
 
     def ambiguous(self, sets: Sequence[Ints], count: int) -> None:
         """Hold the sets that fit, of which there are several."""
         every = np.unique(np.concatenate(sets))
         fit = f"More than {MOST_SHOWN}" if count > MOST_SHOWN else str(count)
-        self._hold(every, f"{fit} sets of {len(sets[0])} rows add up equally well.")
+        self.hold(every, f"{fit} sets of {len(sets[0])} rows add up equally well.")
 
-    def _hold(self, at: Ints, words: str) -> None:
+    def hold(self, at: Ints, words: str) -> None:
+        """Hold candidates as one tie."""
         self.codes[at] = TIED
         self.ties[at] = at.min()
-        self._said[at] = 0
-        self._words |= dict.fromkeys(at.tolist(), words)
+        self._say(at, 0, words)
 
-    def settle(self, items: Ints) -> None:
-        """Accept the sets that share no row with another, and hold those that do."""
-        if not self.chosen:
-            return
-        numbers = np.repeat(np.arange(len(self.chosen)), [len(some) for some in self.chosen])
-        every = np.concatenate(self.chosen)
-        groups = pair_components(numbers, items[every])
-        for first in np.unique(groups).tolist():
-            mine = groups == first
-            if len(np.unique(numbers[mine])) == 1:
-                self.codes[every[mine]] = ACCEPTED
-            else:
-                self._hold(every[mine], "Sets for several rows share a row; each adds up alone.")
+    def _say(self, at: Ints, what: int, words: str) -> None:
+        self._said[at] = what
+        self._which[at] = len(self._words)
+        self._words.append(words)
 
     def aside(self) -> Aside:
-        words = [self._words.get(place) for place in range(len(self._said))]
-        return Aside((AMBIGUOUS, EXCEEDED), self._said, pa.array(words, pa.string()))
+        """Return what is said of the candidates."""
+        words = pa.array(self._words, pa.string()).take(pa.array(self._which))
+        return Aside((AMBIGUOUS, EXCEEDED), self._said, words)
 
 
 def balanced(
