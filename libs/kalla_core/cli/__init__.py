@@ -26,6 +26,7 @@ def main() -> NoReturn:
 
 
 def _kalla() -> None:
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for them takes long
     from kalla_core.cli import app
 
     app.may_fork = True

@@ -12,7 +12,6 @@ from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.progress import watching
 from kalla_core.cli.recipes import read_recipe
 from kalla_core.cli.refusals import all_faults
-from kalla_core.cli.summary import show_summary
 from kalla_core.cli.written_file import refuse_evidence, report_files
 from kalla_core.engine.local import RunRequest, run_local
 from kalla_core.errors import InvalidSetting, KallaError
@@ -99,6 +98,8 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     if flags.as_json:
         print_json(to_json(metadata))
     elif not flags.quiet:
+        from kalla_core.cli.summary import show_summary
+
         show_summary(standard_output(), metadata, output, warned)
     left_over = metadata.left.unmatched or metadata.right.unmatched
     return ExitCode.UNMATCHED if flags.fail_on_unmatched and left_over else ExitCode.SUCCEEDED

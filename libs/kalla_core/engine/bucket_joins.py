@@ -20,7 +20,6 @@ from kalla_core.engine.crowds import crowds_of
 from kalla_core.engine.join import JoinContext, NeedsRoom, join
 from kalla_core.engine.keying import Keying
 from kalla_core.engine.rows import Rows
-from kalla_core.engine.settled_joins import SettledJoins
 from kalla_core.engine.store import Plan, Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.engine.totals import MatchingTotals, Way, add_up
@@ -88,6 +87,8 @@ class BucketJoins:
             return self._join(self.context, fragment, Way.ALONE)
         if not self.divided:
             return self._divide(fragment.buckets[0], size)
+        from kalla_core.engine.settled_joins import SettledJoins
+
         settled = SettledJoins(self.context, self.store, fragment.buckets, self.budget)
         return settled.run()
 

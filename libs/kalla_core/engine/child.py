@@ -26,8 +26,9 @@ from typing import IO, Any
 import pyarrow as pa
 
 from kalla_core.engine import messages
-from kalla_core.engine.passes.job import run_job
-from kalla_core.engine.progress import Progress
+from kalla_core.engine.job import JobSpec, run_job
+from kalla_core.engine.job_outcome import JobOutcome
+from kalla_core.engine.progress import OnProgress, Progress
 from kalla_core.engine.vitals import private_bytes
 from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
 from kalla_core.matching.session import new_session
@@ -35,6 +36,12 @@ from kalla_core.sources.registry import load_connectors
 
 _FIRST_OF_ALL = "numpy.ma"
 """Arrow looks for it whenever it meets an array of numpy."""
+_SELDOM_NEEDED = (
+    "kalla_core.engine.culprit",
+    "kalla_core.engine.passes.job",
+    "kalla_core.engine.settled_joins",
+)
+"""Runs load them as they come to it; whoever is forked from later has them."""
 _PROGRESS_INTERVAL_S = 0.1
 _LONGEST_REST_S = 120.0
 """Whoever keeps a child takes it again much sooner than that, or never."""
@@ -43,7 +50,8 @@ _LONGEST_REST_S = 120.0
 def prepare() -> None:
     """Load what every run needs; for a process that runs are forked from. Starts no thread."""
     load_connectors()
-    importlib.import_module(_FIRST_OF_ALL)
+    for name in (_FIRST_OF_ALL, *_SELDOM_NEEDED):
+        importlib.import_module(name)
     new_session()
 
 
@@ -97,7 +105,7 @@ def _tidied(most_bytes: int | None) -> bool:
 
 def _outcome(spec: Mapping[str, Any], out: IO[str]) -> dict[str, Any]:
     try:
-        outcome = run_job(messages.spec(spec), _Reporter(out))
+        outcome = _run(messages.spec(spec), _Reporter(out))
     except KallaError as error:
         return _error(error)
     except MemoryError as error:
@@ -106,6 +114,14 @@ def _outcome(spec: Mapping[str, Any], out: IO[str]) -> dict[str, Any]:
         failure = EngineFailure(f"An internal error: {type(error).__name__}: {error}")
         return _error(failure.with_traceback(error.__traceback__))
     return {"event": "done", "outcome": messages.outcome_json(outcome)}
+
+
+def _run(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
+    if not spec.recipe.reconciles:
+        return run_job(spec, on_progress)
+    from kalla_core.engine.passes.job import run_job as run_passes
+
+    return run_passes(spec, on_progress)
 
 
 def _error(error: KallaError) -> dict[str, Any]:

@@ -122,26 +122,31 @@ def live(module: str, environment: Mapping[str, str], pipes: Sequence[int]) -> N
         os._exit(code)
 
 
-class _NoPandas(MetaPathFinder):
-    """Says of pandas that it is not installed."""
+_UNNEEDED = frozenset(
+    ("pandas", *(f"pyarrow._{store}fs" for store in ("azure", "gcs", "hdfs", "s3")))
+)
+
+
+class _Without(MetaPathFinder):
+    """Says of what nothing here needs that it is not installed."""
 
     def find_spec(self, name: str, path: object, target: object = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError("Nothing here needs pandas.", name=name)
+        if name in _UNNEEDED:
+            raise ModuleNotFoundError(f"Nothing here needs {name}.", name=name)
 
 
-def hide_pandas() -> None:
-    """Keep Arrow from loading pandas where it is installed, at the first value that is converted.
+def hide_unneeded() -> None:
+    """Keep Arrow from loading remote file systems, and pandas at the first value it converts.
 
     For processes that are ours alone.
     """
-    sys.meta_path.insert(0, _NoPandas())
+    sys.meta_path.insert(0, _Without())
 
 
 def _load(module: str) -> None:
     """Import what a child needs."""
     gc.disable()  # there is nothing to collect while modules are loaded, and much to look through
-    hide_pandas()
+    hide_unneeded()
     importlib.import_module(module)
     gc.freeze()  # a collection in the child would copy the pages that both share
     gc.enable()

@@ -24,7 +24,6 @@ import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.census import KeyCensus, KeyCounts
-from kalla_core.engine.culprit import raise_located
 from kalla_core.engine.demands import planned_over, without_unseen
 from kalla_core.engine.disk_peak import DiskPeak
 from kalla_core.engine.failures import FailedOnValue
@@ -166,6 +165,8 @@ class Job:
             return self._run()
         except (FailedOnValue, EngineFailure) as error:
             most = max(self._spec.budget.whole_bytes, FEWEST_HELD_BYTES)
+            from kalla_core.engine.culprit import raise_located  # few runs fail
+
             reread = Reread(self._sources, self._extras, most)
             raise_located(error, self._planned, reread)
 

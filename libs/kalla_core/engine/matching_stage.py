@@ -13,7 +13,6 @@ from kalla_core.engine.bucket_joins import BucketJoins
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.join import JoinContext
 from kalla_core.engine.keying import Keying
-from kalla_core.engine.settled_joins import SettledJoins
 from kalla_core.engine.store import Store
 from kalla_core.engine.totals import MatchingTotals
 from kalla_core.fragments.model import Hold
@@ -35,5 +34,7 @@ def run_matching(
         return joins.by_bucket()
     if int(store.bucket_bytes().sum()) <= budget.whole_bytes:
         return joins.whole()
+    from kalla_core.engine.settled_joins import SettledJoins
+
     every_bucket = tuple(range(store.buckets))
     return SettledJoins(context, store, every_bucket, budget).run()

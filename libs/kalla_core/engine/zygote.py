@@ -28,7 +28,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kalla_core.engine.forked import hide_pandas, live
+from kalla_core.engine.forked import hide_unneeded, live
 from kalla_core.engine.spawned import end_group
 
 PACKET_BYTES = 1 << 16
@@ -104,7 +104,7 @@ class _Zygote:
 
 def _load(modules: Sequence[str]) -> None:
     """Import modules and let them `prepare` what is the same for all their children."""
-    hide_pandas()
+    hide_unneeded()
     for name in modules:
         prepare = getattr(importlib.import_module(name), "prepare", None)
         if prepare is not None:

@@ -16,16 +16,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kalla_core.errors import InvalidUri
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata
-from kalla_core.evidence.s3_output import S3Output
 from kalla_core.observe.secrets import mask_text
 from kalla_core.s3.location import is_s3
-from kalla_core.s3.multipart import PendingUpload
+
+if TYPE_CHECKING:
+    from kalla_core.s3.multipart import PendingUpload
 
 
 class Output(Protocol):
@@ -92,6 +93,8 @@ def claim_output(
         OutOfDisk: there is no space for a folder.
     """
     if isinstance(output, str) and is_s3(output):
+        from kalla_core.evidence.s3_output import S3Output
+
         return S3Output.claim(output, run_id, overwrite, attempt, workspace)
     if isinstance(output, str) and "://" in output:
         shown = mask_text(output)
@@ -112,6 +115,8 @@ def tidy_output(output: str, run_id: str) -> None:
         OutputUnavailable: the store does not answer; the next claim of the prefix removes it.
     """
     if is_s3(output):
+        from kalla_core.evidence.s3_output import S3Output
+
         S3Output.tidy(output, run_id)
         return
     with disk_errors(Path(output)):

@@ -49,4 +49,4 @@ PrimaryKey = Annotated[Columns, Field(min_length=1)]
 class Strict(BaseModel):
     """A document in which nothing is converted and nothing is unknown."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)

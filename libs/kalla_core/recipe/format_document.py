@@ -155,7 +155,7 @@ Name = Annotated[str, Field(max_length=MAX_EXPRESSION), AfterValidator(_named)]
 class AmountDocument(BaseModel):
     """A signed amount out of a column of credits and one of debits."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     name: Name
     credit: Name
@@ -173,7 +173,7 @@ class AmountDocument(BaseModel):
 class ColumnDocument(BaseModel):
     """A column of a fixed width, by its width or by its first and last character, from 1."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     name: Name | None = None
     width: Position | None = None
@@ -202,7 +202,7 @@ def _fixed(columns: list[ColumnDocument]) -> list[ColumnDocument]:
 class FormatDocument(BaseModel):
     """How the text of a source is written."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
     delimiter: Annotated[str, AfterValidator(_delimiter)] | None = None
     quote: Annotated[str, AfterValidator(_quote)] | None = None

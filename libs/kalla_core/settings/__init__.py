@@ -12,26 +12,30 @@
     unknown       variables that are none of these
     s3            S3 and stores that speak its language
 
-The tables in the manual are `settings_table()`.
+The tables in the manual are `settings_table()`. What only services read is loaded when it is asked
+for: a run on this machine needs none of it.
 """
 
-from collections.abc import Collection
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from kalla_core.settings.app import AppSettings
-from kalla_core.settings.client import ClientSettings
-from kalla_core.settings.coordinator import CoordinatorSettings
 from kalla_core.settings.declare import (
     Declared,
     LogFormat,
     LogLevel,
     default_memory_bytes,
     load,
-    table,
 )
-from kalla_core.settings.executor import ExecutorSettings
 from kalla_core.settings.run import Settings, load_settings
-from kalla_core.settings.s3 import S3Settings, load_s3_settings
-from kalla_core.settings.together import TogetherSettings
+
+if TYPE_CHECKING:
+    from kalla_core.settings.app import AppSettings
+    from kalla_core.settings.client import ClientSettings
+    from kalla_core.settings.coordinator import CoordinatorSettings
+    from kalla_core.settings.executor import ExecutorSettings
+    from kalla_core.settings.kinds import KINDS, settings_table
+    from kalla_core.settings.s3 import S3Settings, load_s3_settings
+    from kalla_core.settings.together import TogetherSettings
 
 __all__ = [
     "KINDS",
@@ -52,27 +56,20 @@ __all__ = [
     "settings_table",
 ]
 
-_TABLES: tuple[tuple[str, type[Declared]], ...] = (
-    ("`kalla run` (the first two are for every command and service)", Settings),
-    ("`kallad coordinator`", CoordinatorSettings),
-    ("`kallad executor`", ExecutorSettings),
-    ("`kallad cluster` (and all of `kallad coordinator`)", TogetherSettings),
-    ("`kallad app`", AppSettings),
-    ("S3, for whoever reads or writes there", S3Settings),
-    ("`kalla` commands that talk to a coordinator", ClientSettings),
-)
-
-KINDS: tuple[type[Declared], ...] = tuple(kind for _, kind in _TABLES)
-"""All kinds of settings."""
-
-
-def settings_table() -> str:
-    """Return all settings as Markdown tables, as the manual shows them."""
-    return "\n".join(f"{title}:\n\n{table(kind, _told_before(kind))}" for title, kind in _TABLES)
+_MODULES = {
+    "AppSettings": "app",
+    "ClientSettings": "client",
+    "CoordinatorSettings": "coordinator",
+    "ExecutorSettings": "executor",
+    "KINDS": "kinds",
+    "S3Settings": "s3",
+    "TogetherSettings": "together",
+    "load_s3_settings": "s3",
+    "settings_table": "kinds",
+}
 
 
-def _told_before(kind: type[Declared]) -> Collection[str]:
-    """Return the settings of a kind that an earlier table shows."""
-    if kind is Settings:
-        return ()
-    return CoordinatorSettings.model_fields if kind is TogetherSettings else Declared.model_fields
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

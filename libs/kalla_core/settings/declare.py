@@ -120,7 +120,7 @@ def setting(
 class Declared(BaseModel):
     """What all kinds of settings have in common: logs. Read by `load`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
     log_level: Annotated[LogLevel, BeforeValidator(_level)] = setting(
         "KALLA_LOG",

@@ -8,8 +8,8 @@ from kalla_core.settings import (
     Settings,
     default_memory_bytes,
     load_settings,
-    table,
 )
+from kalla_core.settings.declare import table
 
 VARIABLES = [
     str(name) for field in Settings.model_fields.values() for name in field.validation_alias.choices
