@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
@@ -106,7 +106,7 @@ def run_local(
             staging=claimed.staging,
             spool=claimed.scratch,
             budget=share,
-            access=request.access,
+            access=replace(request.access, thread_bytes=share.limit_bytes // share.threads),
         )
         limits = Limits(
             memory_bytes=_for_the_work(share.limit_bytes) if request.alone else share.limit_bytes,

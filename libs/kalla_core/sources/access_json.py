@@ -18,6 +18,7 @@ def access_json(access: SourceAccess) -> dict[str, Any]:
         "closed": _texts(access.closed),
         "opened": _texts(access.opened),
         "secrets": _texts(access.secrets),
+        "thread_bytes": access.thread_bytes,
     }
 
 
@@ -30,6 +31,7 @@ def access_of(document: Mapping[str, Any]) -> SourceAccess:
         closed=_paths(document["closed"]),
         opened=_paths(document["opened"]),
         secrets=_paths(document["secrets"]),
+        thread_bytes=document["thread_bytes"],
     )
 
 

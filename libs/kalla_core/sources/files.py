@@ -263,7 +263,8 @@ class FileConnector:
 
 def local_files(access: SourceAccess) -> FileConnector:
     """Return the connector for this machine's files."""
-    return FileConnector("file", LocalStore(access), FORMATS)
+    parquet = ParquetFormat(thread_bytes=access.thread_bytes)
+    return FileConnector("file", LocalStore(access), {**FORMATS, FileFormat.PARQUET: parquet})
 
 
 def _of_format(

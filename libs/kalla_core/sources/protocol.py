@@ -33,7 +33,7 @@ DEFAULT_BATCH_ROWS = 131_072
 
 @dataclass(frozen=True, slots=True)
 class SourceAccess:
-    """What this process lets connectors reach, from its settings; the default allows all.
+    """What this process lets connectors reach and take, from its settings; the default allows all.
 
     Attributes:
         allowed_roots: folders below which local files may be read; None for everywhere.
@@ -41,6 +41,7 @@ class SourceAccess:
         closed: folders below which no file is a source, wherever the roots lie.
         opened: folders in closed ones that are sources all the same.
         secrets: files that are none, whatever names they have; they need not be there.
+        thread_bytes: memory that each thread which reads has for all that it does; None for plenty.
     """
 
     allowed_roots: tuple[Path, ...] | None = None
@@ -48,6 +49,7 @@ class SourceAccess:
     closed: tuple[Path, ...] = ()
     opened: tuple[Path, ...] = ()
     secrets: tuple[Path, ...] = ()
+    thread_bytes: int | None = None
 
 
 EVERYTHING = SourceAccess()

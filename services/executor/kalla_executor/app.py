@@ -156,7 +156,7 @@ class _Executor:
             self._tell,
             settings.spool_limit_bytes,
             authorities,
-            _access(settings, folder),
+            _access(settings, folder, share),
         )
         self._presence = Presence(
             f"{_bracketed(settings.coordinator_host)}:{settings.coordinator_port}",
@@ -293,12 +293,13 @@ class _Executor:
         )
 
 
-def _access(settings: ExecutorSettings, folder: SpoolFolder) -> SourceAccess:
+def _access(settings: ExecutorSettings, folder: SpoolFolder, share: SlotShare) -> SourceAccess:
     """Return what fragments may read here: whether a job may was asked where it was planned."""
     return SourceAccess(
         allowed_env=frozenset(settings.allowed_env),
         closed=(folder.path, Path("/proc")),
         secrets=secret_files(settings),
+        thread_bytes=share.memory_bytes,
     )
 
 

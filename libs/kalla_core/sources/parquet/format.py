@@ -32,6 +32,8 @@ from kalla_core.sources.store import Promise
 _PAGE_BUFFER_BYTES = 1 << 20
 _SAMPLED_ROWS = 1024
 _WORTH_STREAMING_ROWS = 65_536
+_STREAMING_BYTES = 400 << 20
+"""Of each thread: DataFusion keeps some 90 MiB of pages for each, once it has decoded."""
 
 
 class ParquetFormat:
@@ -39,10 +41,14 @@ class ParquetFormat:
 
     Args:
         streaming_rows: of a part of a file from which on it is read by DataFusion, if it can be.
+        thread_bytes: see `SourceAccess`; DataFusion reads where that is enough for what it keeps.
     """
 
-    def __init__(self, streaming_rows: int = _WORTH_STREAMING_ROWS) -> None:
+    def __init__(
+        self, streaming_rows: int = _WORTH_STREAMING_ROWS, thread_bytes: int | None = None
+    ) -> None:
         self._streaming_rows = streaming_rows
+        self._has_room = thread_bytes is None or thread_bytes >= _STREAMING_BYTES
 
     def shape(self, source: FileSource) -> Shape:
         """Read the footers, and a few rows to tell how large rows are."""
@@ -147,10 +153,11 @@ class ParquetFormat:
         metadata = metadata or _footer(source, index)
         promise = Promise(byte_ranges(metadata, row_groups, schema.names), len(schema))
         with source.open(index, promise) as raw, _whole(source, index):
-            found = streamed(raw, metadata, row_groups, schema, self._streaming_rows)
-            if found is not None:
-                yield from found.batches()
-                return
+            if self._has_room:
+                found = streamed(raw, metadata, row_groups, schema, self._streaming_rows)
+                if found is not None:
+                    yield from found.batches()
+                    return
             with _parquet_file(raw, metadata) as file:
                 yield from file.iter_batches(
                     DEFAULT_BATCH_ROWS,

@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from kalla_core.errors import SourceChanged, SourceUnreadable
-from kalla_core.sources.files import FileConnector
+from kalla_core.sources.files import FileConnector, local_files
 from kalla_core.sources.local import LocalStore
+from kalla_core.sources.parquet import format
 from kalla_core.sources.parquet.format import ParquetFormat
 from kalla_core.sources.parquet.schema import unified
 from kalla_core.sources.parquet.streamed import streamed
-from kalla_core.sources.protocol import EVERYTHING
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.sources.uri import FileFormat
 from tests.support.sources import file_spec
 
@@ -96,6 +97,24 @@ def test_rows_are_those_that_arrow_reads_in_any_number_of_parts(
     assert len(whole[0]) == ROWS
     assert same(*whole)
     assert same(*narrow)
+
+
+@pytest.mark.parametrize(("thread_bytes", "arrow"), [(None, 0), (1 << 30, 0), (256 << 20, 1)])
+def test_arrow_reads_where_threads_have_too_little_memory_for_what_datafusion_keeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, thread_bytes: int | None, arrow: int
+) -> None:
+    path = put(tmp_path / "in.parquet", {"id": pa.array(range(100_000))})
+    by_arrow = []
+    opened = format._parquet_file
+    monkeypatch.setattr(format, "_parquet_file", lambda *of: by_arrow.append(1) or opened(*of))
+    connector = local_files(SourceAccess(thread_bytes=thread_bytes))
+
+    with connector.pin(file_spec(path)) as pinned:
+        by_arrow.clear()
+        (part,) = connector.plan(pinned, 1)
+        found = sum(batch.num_rows for batch in connector.read(pinned, part))
+
+    assert (found, len(by_arrow)) == (100_000, arrow)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 1.0])
