@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,30 @@ async def test_fragments_wait_where_executors_are_busy_and_none_once_the_run_is_
     # Those that run and those that wait, but for what ended before an executor looked.
     assert SCANS - len(executors) < max(wanted) <= SCANS
     assert _gauge(metrics, "kalla_slots_wanted") == 0
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_a_run_that_waits_for_the_first_executor_says_that_a_slot_is_wanted(
+    tmp_path: Path, comes: bool
+) -> None:
+    metrics = CoordinatorMetrics()
+    async with small_cluster(tmp_path / "spools", executors=0) as (dispatcher, _):
+        metrics.show_work(dispatcher.pending, dispatcher.taken)
+        waiting = asyncio.create_task(dispatcher.some_executor(timedelta(seconds=30)))
+        await asyncio.sleep(0)
+
+        asked = (_pending(metrics, "scan"), _gauge(metrics, "kalla_slots_wanted"))
+        if comes:
+            executor = SmallExecutor(tmp_path, "first", dispatcher)
+            executor.connect()
+            assert await waiting
+            executor.kill()
+        else:
+            waiting.cancel()
+            await asyncio.wait([waiting])
+
+        assert asked == (1, 1)
+        assert _gauge(metrics, "kalla_slots_wanted") == 0
 
 
 def _pending(metrics: CoordinatorMetrics, stage: str) -> float:

@@ -11,6 +11,7 @@ import asyncio
 import hmac
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -64,6 +65,7 @@ class Dispatcher:
         self._severed = Remembered()
         self._assigning = False
         self._freed = asyncio.Event()
+        self._unplanned = 0
 
     # -- who is there ----------------------------------------------------------------------------
 
@@ -81,8 +83,12 @@ class Dispatcher:
         return self._roster.infos()
 
     def pending(self) -> Mapping[StageName, int]:
-        """Return how many fragments of all runs would run if there were slots for them."""
-        counts = Counter[StageName]()
+        """Return how many fragments of all runs would run if there were slots for them.
+
+        A run that waits for the first executor is not cut into fragments yet: it counts as a scan,
+        or nobody would start an executor for it.
+        """
+        counts = Counter[StageName]({StageName.SCAN: self._unplanned} if self._unplanned else {})
         for run in self._runs.values():
             counts.update(pending(run.state))
         return counts
@@ -94,17 +100,19 @@ class Dispatcher:
     async def some_executor(self, patience: timedelta) -> bool:
         """Wait until there is an executor; False if none came in time."""
         until = self._loop.time() + patience.total_seconds()
-        while not self.slots():
-            left = until - self._loop.time()
-            if left <= 0:
-                return False
-            self._freed.clear()
-            try:
-                async with asyncio.timeout(min(left, _LOOK_INTERVAL_S)):
-                    await self._freed.wait()
-            except TimeoutError:
-                continue
-        return True
+        self._unplanned += 1
+        try:
+            while not self.slots():
+                left = until - self._loop.time()
+                if left <= 0:
+                    return False
+                self._freed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, _LOOK_INTERVAL_S)):
+                        await self._freed.wait()
+            return True
+        finally:
+            self._unplanned -= 1
 
     async def watch_over(self) -> None:
         """Let time pass for the members, until cancelled."""
