@@ -52,8 +52,8 @@ class World:
 
 
 @contextmanager
-def app_world(folder: Path, *flags: str) -> Iterator[World]:
-    """Start a coordinator and an app that share a secret."""
+def app_world(folder: Path, *flags: str, caller: str | None = None) -> Iterator[World]:
+    """Start a coordinator and an app that share a secret; `caller` is the token of `http`."""
     books = make_books(folder)
     secret = folder / "secret"
     secret.write_bytes(SECRET)
@@ -61,12 +61,17 @@ def app_world(folder: Path, *flags: str) -> Iterator[World]:
     with (
         coordinator_process(folder / "staging", *signed) as coordinator,
         app_process(folder / "data", coordinator.url, *signed, *flags) as app,
-        httpx.Client(base_url=app.url, timeout=60) as http,
+        httpx.Client(base_url=app.url, timeout=60, headers=bearer(caller)) as http,
     ):
         for alias in ("invoices", "payments"):
             source = {"alias": alias, "uri": str(folder / f"{alias}.csv")}
             assert http.post("/api/sources", json=source).status_code == 201
         yield World(books, app, http)
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    """Return the header of a token."""
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def without_uris(recipe: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -14,7 +14,10 @@ from kalla_app.access.people import Known, parse_people
 from kalla_app.changes import Changes
 from kalla_app.context import App
 from kalla_app.evidence.place import EvidencePlace
+from kalla_app.exceptions.ages import Ages
+from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
+from kalla_app.exceptions.follow import Follower
 from kalla_app.http import application
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
@@ -119,6 +122,12 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             dock=dock,
             evidence=evidence,
             exceptions=ExceptionBook(database, evidence),
+            bench=Bench(
+                database,
+                evidence,
+                Ages(database, evidence, folder / "ages"),
+                Follower(database, evidence),
+            ),
             dispatcher=dispatcher,
             changes=changes,
             metrics=metrics,

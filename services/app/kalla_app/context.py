@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kalla_app.access.people import Known
 from kalla_app.changes import Changes
 from kalla_app.evidence.place import EvidencePlace
+from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
@@ -40,6 +41,7 @@ class App:
     evidence: EvidencePlace
     dock: Dock
     exceptions: ExceptionBook
+    bench: Bench
     dispatcher: Dispatcher
     changes: Changes
     metrics: AppMetrics

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalla_app.access.gate import Gate
+from kalla_app.api.bench_routes import bench_routes
 from kalla_app.api.evidence_routes import evidence_routes
 from kalla_app.api.exception_routes import exception_routes
 from kalla_app.api.operate_routes import operate_routes
@@ -25,6 +26,7 @@ from kalla_app.context import App
 from kalla_app.errors import NotFound
 from kalla_app.metrics import AppMetrics
 from kalla_app.pages.entry import entry_pages
+from kalla_app.pages.exceptions import exception_pages
 from kalla_app.pages.recipes import recipe_pages
 from kalla_app.pages.render import error_page, wants_page
 from kalla_app.pages.runs import run_pages
@@ -65,11 +67,19 @@ def application(app: App, hosts: frozenset[str]) -> ASGIApp:
         evidence_routes,
         upload_routes,
         exception_routes,
+        bench_routes,
         worker_routes,
         operate_routes,
     ):
         api.include_router(routes(app))
-    for pages in (today_pages, source_pages, recipe_pages, run_pages, entry_pages):
+    for pages in (
+        today_pages,
+        source_pages,
+        recipe_pages,
+        run_pages,
+        exception_pages,
+        entry_pages,
+    ):
         api.include_router(pages(app))
     api.include_router(static_files())
     answer_errors(api, "app")

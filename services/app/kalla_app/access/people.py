@@ -4,7 +4,8 @@
 |------------|------------------------------------------------------------|
 | `viewer`   | see everything but the audit trail                         |
 | `operator` | also change sources, recipes and exceptions, start runs    |
-| `admin`    | also remove sources and recipes, and read the audit trail  |
+| `admin`    | also remove sources and recipes, set policies, read the    |
+|            | audit trail                                                |
 """
 
 from __future__ import annotations
@@ -119,4 +120,6 @@ def needed(method: str, path: str) -> Role | None:
         return Role.ADMIN
     if method in _READING or path == "/logout":
         return Role.VIEWER
+    if path.endswith("/policy"):
+        return Role.ADMIN  # whoever needs a second person does not lift that
     return Role.OPERATOR

@@ -58,6 +58,15 @@ def exception_routes(app: App) -> APIRouter:
         count = await app.exceptions.decide(run, eids, given, who().name)
         return JSONResponse({"decided": count})
 
+    @routes.post("/confirm")
+    async def confirm(run_id: str, request: Request) -> Response:
+        """Match exceptions with what the engine has suggested for them."""
+        given = await fields_of(request)
+        eids = _listed(given.get("eids"), "eids")
+        run = await app.runs.get(run_id)
+        groups = await app.exceptions.confirm(run, eids, given, who().name)
+        return JSONResponse({"match_groups": groups})
+
     @routes.get("/{eid}")
     async def get_exception(run_id: str, eid: str) -> Response:
         """Show an exception, and all that was decided about it."""
@@ -75,7 +84,7 @@ def exception_routes(app: App) -> APIRouter:
 
     @routes.patch("/{eid}")
     async def decide(run_id: str, eid: str, request: Request) -> Response:
-        """Decide: `state`, `owner`, `note`, `reason_code`; or `undo` the latest decision."""
+        """Decide: `state`, `owner`, `note`, `reason_code`, `until`; or `approve`; or `undo`."""
         run = await app.runs.get(run_id)
         await app.exceptions.decide(run, [eid], await fields_of(request), who().name)
         _, now, _ = await app.exceptions.history(run, eid)

@@ -127,6 +127,10 @@ class RowSet:
             return self.schema.empty_table()
         return pa.concat_tables(found).take(pa.array(np.argsort(order)))
 
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Return some columns of all rows, in the order of the file."""
+        return pa.concat_tables([part.read(columns=list(names)) for part in self._parts])
+
     def reasons(self) -> dict[str, int]:
         """Return how many rows have each reason; none where rows have no reasons."""
         if REASON not in self.schema.names:

@@ -4,6 +4,12 @@ A row becomes an exception when somebody touches it. What was decided is a list 
 grows; it holds for the row's key in the recipe, so the next run that leaves the row open again
 shows what was decided before.
 
-    life    what an exception is after each decision; pure
-    book    keeps decisions, and lays them over the rows of a run
+    life      what an exception is after each decision; pure
+    policy    what a recipe demands of decisions; pure
+    age       buckets of age, and severity; pure
+    book      keeps decisions, and lays them over the rows of a run
+    follow    what later runs show of exceptions: gone, or open again
+    ages      how long rows have been open, one file per run
+    heap      the open rows of one side as arrays, with what was decided
+    bench     exceptions of all recipes in queues
 """

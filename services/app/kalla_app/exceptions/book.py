@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.errors import NotFound
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import KEY, Asked, RowSet
-from kalla_app.exceptions.life import Decision, Standing, State, checked, counting, standing
-from kalla_app.store import audit, exceptions
+from kalla_app.exceptions.life import Decision, Kind, Standing, State, checked, latest, standing
+from kalla_app.exceptions.policy import SIDES, Policy, policy_json, policy_of
+from kalla_app.store import audit, exceptions, policies
 from kalla_app.store.database import Database
 from kalla_app.store.exceptions import Kept, Subject
 from kalla_app.store.runs import Run
@@ -28,9 +30,9 @@ from kalla_core.jobs.document import time_text
 
 Json = dict[str, Any]
 
-SIDES = ("left", "right")
+_KINDS = {None: Kind.DECIDED, True: Kind.APPROVED, False: Kind.RETURNED}
 MOST_AT_ONCE = 500
-_FIELDS = frozenset({"state", "owner", "note", "reason_code", "undo"})
+_FIELDS = frozenset({"state", "owner", "note", "reason_code", "undo", "until", "approve"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +113,32 @@ class ExceptionBook:
         """Take one decision about some exceptions, about all or none; return about how many.
 
         Args:
-            given: `state`, `owner`, `note`, `reason_code`; or `undo`.
+            given: `state`, `owner`, `note`, `reason_code`, `until`; or `approve`, or `undo`.
 
         Raises:
             NotFound: the run has no such row.
             InvalidSetting: it cannot be decided so.
+            NotAllowed: whoever asked for it wants to approve it.
         """
+        return await self.decide_all([(run, eids)], given, who)
+
+    async def decide_all(
+        self, asked: Sequence[tuple[Run, Sequence[str]]], given: Mapping[str, Any], who: str
+    ) -> int:
+        """Take one decision about exceptions of several runs, as `decide`."""
         decision = _decision(given, who)
-        subjects = await self._subjects(run, eids)
+        if not 1 <= sum(len(eids) for _, eids in asked) <= MOST_AT_ONCE:
+            raise InvalidSetting(f"Decide about 1 to {MOST_AT_ONCE} rows at once.")
+        found = [(run, await self._subjects(run, eids)) for run, eids in asked]
+        count = 0
         async with self._database.writing() as connection:
             await exceptions.hold(connection)
-            if decision.undo:
-                subjects = await self._with_groups(connection, run, subjects)
-            await self._add(connection, run, subjects, decision)
-        return len(subjects)
+            for run, subjects in found:
+                if decision.undo:
+                    subjects = await self._with_groups(connection, run, subjects)
+                await self._add(connection, run, subjects, decision)
+                count += len(subjects)
+        return count
 
     async def match(self, run: Run, eids: Sequence[str], given: Mapping[str, Any], who: str) -> str:
         """Match some rows by hand, with each other; return the name of their group.
@@ -152,14 +166,71 @@ class ExceptionBook:
             await self._add(connection, run, subjects, decision)
         return group
 
+    async def confirm(self, run: Run, eids: Sequence[str], given: Json, who: str) -> list[str]:
+        """Match rows with what the engine has suggested for them; return their groups.
+
+        Raises:
+            NotFound: the run has no such row.
+            InvalidSetting: nothing is suggested for one of them, or more than one row.
+        """
+        subjects = await self._subjects(run, eids)
+        partners = await self.suggested(run, subjects)
+        groups: dict[tuple[str, str], str] = {}
+        for subject, found in zip(subjects, partners, strict=True):
+            if len(found) != 1:
+                raise InvalidSetting(
+                    f"{len(found)} rows are suggested for {subject.record_key}; match it by hand."
+                )
+            other = "right" if subject.side == "left" else "left"
+            own, its = eid_of(subject.side, subject.record_key), eid_of(other, found[0])
+            pair = (own, its) if subject.side == "left" else (its, own)
+            if pair not in groups:  # both rows of a pair may have been named
+                groups[pair] = await self.match(run, pair, given, who)
+        return list(groups.values())
+
+    async def suggested(self, run: Run, subjects: Sequence[Subject]) -> list[list[str]]:
+        """Return the keys that the engine suggests as partner of each row, on the other side.
+
+        Raises:
+            KallaError: the run has no evidence.
+        """
+        folder = await self._evidence.folder(run)
+        return await asyncio.to_thread(_partners, folder, subjects)
+
+    async def policy(self, recipe_id: str) -> Policy:
+        """Return what a recipe demands of decisions."""
+        async with self._database.reading() as connection:
+            return await policies.find(connection, recipe_id)
+
+    async def set_policy(self, recipe_id: str, document: object, who: str) -> Policy:
+        """Set what a recipe demands of decisions from now on.
+
+        Raises:
+            RecipeInvalid: with all faults.
+        """
+        policy = policy_of(document)
+        async with self._database.writing() as connection:
+            before = await policies.find(connection, recipe_id)
+            await policies.put(connection, recipe_id, policy)
+            await audit.add(
+                connection,
+                who,
+                "policy.set",
+                f"recipe/{recipe_id}",
+                before=policy_json(before),
+                after=policy_json(policy),
+            )
+        return policy
+
     async def _add(
         self, connection: AsyncConnection, run: Run, subjects: Sequence[Subject], decision: Decision
     ) -> None:
         decided = await exceptions.of(connection, [one.exception_id for one in subjects])
+        policy = await policies.find(connection, run.recipe_id)
         made = []
         for subject in subjects:
             before = [one.decision for one in decided.get(subject.exception_id, [])]
-            taken = checked(before, decision)
+            taken = checked(before, decision, needs_second=policy.approval)
             made.append(Kept(subject, run.run_id, taken))
             await audit.add(
                 connection,
@@ -176,17 +247,13 @@ class ExceptionBook:
     ) -> list[Subject]:
         """Return rows, and those that were matched with them by what is undone now."""
         decided = await exceptions.touched(connection, run.recipe_id)
-        last = {name: counting([one.decision for one in kept]) for name, kept in decided.items()}
-        groups = {
-            last[one.exception_id][-1].group
-            for one in subjects
-            if last.get(one.exception_id) and last[one.exception_id][-1].group
-        }
-        others = [
-            kept[0].subject
-            for name, kept in decided.items()
-            if last[name] and last[name][-1].group in groups
-        ]
+        groups = {}
+        for name, kept in decided.items():
+            last = latest([one.decision for one in kept])
+            if last is not None and last.group:
+                groups[name] = last.group
+        undone = {groups[one.exception_id] for one in subjects if one.exception_id in groups}
+        others = [kept[0].subject for name, kept in decided.items() if groups.get(name) in undone]
         return list(dict.fromkeys([*subjects, *others]))
 
     async def _subject(self, run: Run, eid: str) -> Subject:
@@ -217,6 +284,10 @@ def standing_json(now: Standing) -> Json:
         "reason_code": now.reason_code or None,
         "note": now.note or None,
         "match_group": now.group or None,
+        "until": now.until or None,
+        "wanted": None if now.wanted is None else now.wanted.value,
+        "asked_by": now.asked_by or None,
+        "gone": now.gone,
     }
 
 
@@ -229,6 +300,7 @@ def kept_json(kept: Kept) -> Json:
         "reason_code": one.reason_code,
         "note": one.note,
         "match_group": one.group,
+        "until": one.until,
     }
     told = {name: value for name, value in fields.items() if value is not None}
     return {
@@ -236,6 +308,7 @@ def kept_json(kept: Kept) -> Json:
         "at": time_text(one.at),
         "run_id": kept.run_id,
         "undo": one.undo,
+        "kind": one.kind.value,
         **told,
     }
 
@@ -245,17 +318,23 @@ def _decision(given: Mapping[str, Any], who: str) -> Decision:
         Fault("unknown_field", name, f"A decision has no `{name}`.")
         for name in sorted({*given} - _FIELDS)
     ]
-    for name in ("owner", "note", "reason_code"):
+    for name in ("owner", "note", "reason_code", "until"):
         value = given.get(name)
         if value is not None and (not isinstance(value, str) or len(value) > 4000):
             faults.append(Fault("wrong_type", name, "It is text of at most 4000 characters."))
     states = [state.value for state in State]
     if given.get("state") not in (None, *states):
         faults.append(Fault("unknown_value", "state", f"States are {', '.join(states)}."))
+    approve = given.get("approve")
+    if approve is not None and not isinstance(approve, bool):
+        faults.append(Fault("wrong_type", "approve", "It is true, or false to return it."))
+    if approve is not None and given.get("state") is not None:
+        faults.append(Fault("contradiction", "state", "What is approved has its state already."))
     if faults:
         raise RecipeInvalid(faults, "decision")
     state = given.get("state")
     return Decision(
+        kind=_KINDS[approve],
         who=who,
         at=datetime.now(UTC),
         state=None if state is None else State(state),
@@ -263,6 +342,7 @@ def _decision(given: Mapping[str, Any], who: str) -> Decision:
         reason_code=given.get("reason_code"),
         note=given.get("note"),
         undo=given.get("undo") is True,
+        until=given.get("until"),
     )
 
 
@@ -301,3 +381,19 @@ def _read(folder: Path, asked: Asked, offset: int, limit: int) -> Any:
     with RowSet(folder, asked.set) as rows:
         page = rows.page(asked, offset, limit)
         return page, tuple(page.rows.column(KEY).to_pylist())
+
+
+def _partners(folder: Path, subjects: Sequence[Subject]) -> list[list[str]]:
+    try:
+        with RowSet(folder, "suggested") as rows:
+            pairs = rows.columns(["left_key", "right_key"])
+    except NotFound:
+        return [[] for _ in subjects]
+    found = []
+    for subject in subjects:
+        own, other = (
+            ("left_key", "right_key") if subject.side == "left" else ("right_key", "left_key")
+        )
+        is_its = pc.equal(pairs.column(own), subject.record_key)
+        found.append(pairs.column(other).filter(is_its).to_pylist())
+    return found

@@ -14,6 +14,7 @@ from kalla_app.access.gate import who
 from kalla_app.api.requests import Cursor, behind
 from kalla_app.api.requests import page as listed
 from kalla_app.context import App
+from kalla_app.exceptions.policy import Policy
 from kalla_app.pages.forms import form_of, seen
 from kalla_app.pages.render import page
 from kalla_app.pages.today import cards
@@ -49,10 +50,12 @@ def recipe_pages(app: App) -> APIRouter:
     ) -> Response:
         runs: list[Run] = []
         versions: list[Version] = []
+        policy = Policy()
         if saved is not None:
             recipe_id = saved.recipe.recipe_id
             runs, _ = await app.runs.page(_RUNS, recipe_id=recipe_id)
             versions = await app.shelf.versions(recipe_id, _VERSIONS, None)
+            policy = await app.exceptions.policy(recipe_id)
         faults = list(error.faults) if isinstance(error, RecipeInvalid) else []
         return await page(
             app,
@@ -63,6 +66,7 @@ def recipe_pages(app: App) -> APIRouter:
             saved=saved,
             runs=runs,
             versions=versions,
+            policy=policy,
             error=error,
             faults=faults,
             tried=tried,

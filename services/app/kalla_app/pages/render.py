@@ -47,6 +47,16 @@ STATES = {
     "matched_by_hand": "Matched by hand",
     "written_off": "Written off",
     "ignored": "Ignored",
+    "force_closed": "Closed for good",
+}
+TRAYS = {
+    "open": "Open",
+    "mine": "Mine",
+    "unassigned": "Unassigned",
+    "suggested": "Suggested",
+    "waiting": "To approve",
+    "suspended": "Suspended",
+    "closed": "Closed",
 }
 SETS = {
     "matched": "Matched",
@@ -96,6 +106,7 @@ _ENVIRONMENT.globals.update(
     REASONS=REASONS,
     STATES=STATES,
     SETS=SETS,
+    TRAYS=TRAYS,
     V=_fingerprint(),
     query=urlencode,
 )

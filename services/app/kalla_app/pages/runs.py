@@ -17,6 +17,7 @@ from kalla_app.context import App
 from kalla_app.evidence.rows import Asked, texts
 from kalla_app.exceptions.book import Overlaid, eid_of
 from kalla_app.exceptions.life import REASON_CODES, State
+from kalla_app.pages.exceptions import decision_of
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
 from kalla_app.pages.render import SETS, page
 from kalla_app.pages.today import rate_of
@@ -87,6 +88,7 @@ def run_pages(app: App) -> APIRouter:
             offset=offset,
             state=state,
             states=list(State),
+            decidable=[one for one in State if one is not State.MATCHED],
             reason_codes=REASON_CODES,
             size=_ROWS,
             sets=SETS,
@@ -109,16 +111,9 @@ def run_pages(app: App) -> APIRouter:
     @routes.post("/runs/{run_id}/decide")
     async def decide(run_id: str, request: Request) -> Response:
         given = await lists_of(request)
-        fields = {name: values[-1] for name, values in given.items() if values[-1]}
-        decision: dict[str, Any] = {
-            name: fields[name]
-            for name in ("state", "owner", "note", "reason_code")
-            if name in fields
-        }
-        if fields.get("do") == "undo":
-            decision = {"undo": True}
+        fields = {name: values[-1] for name, values in given.items()}
         found = await app.runs.get(run_id)
-        await app.exceptions.decide(found, given.get("eid", []), decision, who().name)
+        await app.exceptions.decide(found, given.get("eid", []), decision_of(fields), who().name)
         return seen(own_path(fields.get("back", f"/runs/{run_id}")))
 
     @routes.get("/runs/{run_id}/match")

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kalla_app.exceptions.life import Decision, State
+from kalla_app.exceptions.life import Decision, Kind, State
 from kalla_app.store.tables import DECIDING, DECISIONS
 from kalla_core.moments import micros, moment_of
 
@@ -69,6 +69,8 @@ async def add(connection: AsyncConnection, kept: Sequence[Kept]) -> None:
             "note": one.decision.note,
             "match_group": one.decision.group,
             "undo": int(one.decision.undo),
+            "kind": one.decision.kind.value,
+            "until": one.decision.until,
         }
         for place, one in enumerate(kept, 1)
     ]
@@ -109,5 +111,7 @@ def _kept_of(row: Any) -> Kept:
             note=row["note"],
             group=row["match_group"],
             undo=bool(row["undo"]),
+            kind=Kind(row["kind"] or Kind.DECIDED.value),
+            until=row["until"],
         ),
     )

@@ -142,6 +142,28 @@ async def page(
     return runs, cursor(micros(runs[-1].created_at), runs[-1].run_id) if more else None
 
 
+async def succeeded(
+    connection: AsyncConnection,
+    recipe_id: str,
+    *,
+    before: datetime | None = None,
+    after: datetime | None = None,
+    limit: int = 1,
+) -> list[Run]:
+    """Return runs of a recipe that have evidence: the newest first, or the oldest after a time."""
+    created = RUNS.c.created_at
+    query = select(*_COLUMNS).where(
+        RUNS.c.recipe_id == recipe_id, RUNS.c.status == RunStatus.SUCCEEDED.value
+    )
+    if before is not None:
+        query = query.where(created < micros(before))
+    if after is None:
+        query = query.order_by(created.desc())
+    else:
+        query = query.where(created > micros(after)).order_by(created)
+    return [_run_of(row) for row in (await connection.execute(query.limit(limit))).mappings()]
+
+
 async def change(connection: AsyncConnection, run_id: str, news: News) -> tuple[Run, Run] | None:
     """Let a run take news in; return it before and after, None if there is no such run.
 

@@ -6,9 +6,11 @@ masked here, and whole in `secrets`, sealed.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Executable, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 POSTGRES_SCHEMA = "kalla_app"
 MIGRATING = 5207318
@@ -130,29 +132,50 @@ UPLOADS = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+
+def _decision_columns() -> tuple[Column[Any], ...]:
+    """Return the columns that decisions had at first."""
+    return (
+        Column("number", BigInteger, primary_key=True, autoincrement=False),
+        Column("exception_id", Text, nullable=False),
+        Column("recipe_id", Text, nullable=False),
+        Column("side", Text, nullable=False),
+        Column("record_key", Text, nullable=False),
+        Column("run_id", Text, nullable=False),
+        Column("who", Text, nullable=False),
+        Column("at", BigInteger, nullable=False),
+        Column("state", Text),
+        Column("owner", Text),
+        Column("reason_code", Text),
+        Column("note", Text),
+        Column("match_group", Text),
+        Column("undo", Integer, nullable=False),
+    )
+
+
+_FIRST_DECISIONS = Table("decisions", MetaData(), *_decision_columns())
 DECISIONS = Table(
-    "decisions",
-    METADATA,
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("exception_id", Text, nullable=False),
-    Column("recipe_id", Text, nullable=False),
-    Column("side", Text, nullable=False),
-    Column("record_key", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("at", BigInteger, nullable=False),
-    Column("state", Text),
-    Column("owner", Text),
-    Column("reason_code", Text),
-    Column("note", Text),
-    Column("match_group", Text),
-    Column("undo", Integer, nullable=False),
+    "decisions", METADATA, *_decision_columns(), Column("kind", Text), Column("until", Text)
 )
 _DECISIONS_BY_EXCEPTION = Index("decisions_by_exception", DECISIONS.c.exception_id)
 _DECISIONS_BY_RECIPE = Index("decisions_by_recipe", DECISIONS.c.recipe_id)
 
+POLICIES = Table(
+    "policies",
+    METADATA,
+    Column("recipe_id", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+FOLLOWED = Table(
+    "followed",
+    METADATA,
+    Column("recipe_id", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),  # of the latest run that was looked through
+)
+
 # Each entry leads from the version before it; what has landed is never changed.
-_MIGRATIONS: tuple[tuple[ExecutableDDLElement, ...], ...] = (
+_MIGRATIONS: tuple[tuple[Executable, ...], ...] = (
     (
         *(
             CreateTable(table)
@@ -171,9 +194,15 @@ _MIGRATIONS: tuple[tuple[ExecutableDDLElement, ...], ...] = (
     ),
     (CreateTable(UPLOADS),),
     (
-        CreateTable(DECISIONS),
+        CreateTable(_FIRST_DECISIONS),
         CreateIndex(_DECISIONS_BY_EXCEPTION),
         CreateIndex(_DECISIONS_BY_RECIPE),
+    ),
+    (
+        text("ALTER TABLE decisions ADD COLUMN kind TEXT"),
+        text("ALTER TABLE decisions ADD COLUMN until TEXT"),
+        CreateTable(POLICIES),
+        CreateTable(FOLLOWED),
     ),
 )
 

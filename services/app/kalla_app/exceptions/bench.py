@@ -1,0 +1,265 @@
+"""The workbench: exceptions of all recipes in queues, the oldest or the gravest first.
+
+Of each recipe the newest run with evidence counts. Rows that nobody has touched are read from its
+files; what was decided is laid over them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kalla_app.evidence.place import EvidencePlace
+from kalla_app.evidence.rows import RowSet, texts
+from kalla_app.exceptions.age import BUCKETS, Severity
+from kalla_app.exceptions.ages import Ages, amount_of
+from kalla_app.exceptions.follow import Follower
+from kalla_app.exceptions.heap import Heap, heap_of
+from kalla_app.exceptions.life import Queue, Standing, standing
+from kalla_app.exceptions.policy import SIDES
+from kalla_app.store import exceptions, policies, runs
+from kalla_app.store.database import Database
+from kalla_app.store.exceptions import Kept
+from kalla_app.store.runs import Run
+from kalla_core.answers.selection import REASON
+from kalla_core.errors import EvidenceGone
+from kalla_core.evidence.schema import UNMATCHED_FIELDS
+
+_OURS = frozenset(UNMATCHED_FIELDS.names)
+_SHOWN_VALUES = 4
+
+
+class Tray(StrEnum):
+    """A queue of the workbench: what `Queue` has, and parts of what is open."""
+
+    OPEN = "open"
+    MINE = "mine"
+    UNASSIGNED = "unassigned"
+    SUGGESTED = "suggested"
+    WAITING = "waiting"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which exceptions, and in which order.
+
+    Attributes:
+        me: whose queue `MINE` is.
+        recipe_id, owner, bucket, severity: only those; None for all.
+        gravest: the gravest come first, else the oldest.
+    """
+
+    tray: Tray
+    me: str
+    recipe_id: str | None = None
+    owner: str | None = None
+    bucket: str | None = None
+    severity: Severity | None = None
+    gravest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An exception on the workbench; what only a row tells is None where it is gone."""
+
+    run: Run
+    side: str
+    record_key: str
+    standing: Standing
+    days: int | None = None
+    severity: Severity | None = None
+    reason: str | None = None
+    amount: str | None = None
+    values: tuple[str, ...] = ()
+    by: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ageing:
+    """Open exceptions of a recipe by age, as `BUCKETS`."""
+
+    run: Run
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchPage:
+    """Some exceptions; `total` of the whole selection, `queues` of the recipes looked at."""
+
+    items: tuple[Item, ...]
+    total: int
+    queues: Mapping[str, int]
+    ageing: tuple[Ageing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """A recipe's newest run, and what was decided about rows of it."""
+
+    run: Run
+    heaps: Mapping[str, Heap]
+    decided: Mapping[str, Sequence[Kept]] = field(default_factory=dict)
+
+
+class Bench:
+    """Asyncio."""
+
+    def __init__(
+        self, database: Database, evidence: EvidencePlace, ages: Ages, follower: Follower
+    ) -> None:
+        self._database = database
+        self._evidence = evidence
+        self._ages = ages
+        self._follower = follower
+
+    async def page(
+        self, wanted: Wanted, recipe_ids: Sequence[str], offset: int, limit: int
+    ) -> BenchPage:
+        """Return exceptions of some recipes.
+
+        Raises:
+            KallaError: the coordinator that has the evidence does not answer.
+        """
+        now = datetime.now(UTC)
+        laid = [one for name in recipe_ids if (one := await self._laid(name, now)) is not None]
+        queues = dict.fromkeys((tray.value for tray in Tray), 0)
+        ageing = []
+        for one in laid:
+            for tray in Tray:
+                queues[tray.value] += _count(one, tray, wanted.me, now)
+            counted = [heap.by_bucket().tolist() for heap in one.heaps.values()]
+            ageing.append(Ageing(one.run, tuple(map(sum, zip(*counted, strict=True)))))
+        if wanted.tray is Tray.CLOSED:
+            items = _closed(laid, wanted.owner, now)
+            found, total = items[offset : offset + limit], len(items)
+        else:
+            found, total = await self._open(laid, wanted, offset, limit)
+        return BenchPage(tuple(found), total, queues, tuple(ageing))
+
+    async def _laid(self, recipe_id: str, now: datetime) -> _Laid | None:
+        await self._follower.follow(recipe_id)
+        async with self._database.reading() as connection:
+            newest = await runs.succeeded(connection, recipe_id)
+            policy = await policies.find(connection, recipe_id)
+            decided = await exceptions.touched(connection, recipe_id)
+        if not newest:
+            return None
+        run = newest[0]
+        try:
+            file = await self._ages.file(run, policy)
+        except EvidenceGone:
+            return _Laid(run, {}, decided)
+        heaps = {
+            side: await asyncio.to_thread(heap_of, file, side, _standings(decided, side), now)
+            for side in SIDES
+        }
+        return _Laid(run, heaps, decided)
+
+    async def _open(
+        self, laid: Sequence[_Laid], wanted: Wanted, offset: int, limit: int
+    ) -> tuple[list[Item], int]:
+        """Return a page of what is not closed, over the heaps of all recipes."""
+        most, total = offset + limit, 0
+        firsts: list[tuple[tuple[int, ...], int, str, int]] = []
+        bucket = None if wanted.bucket is None else BUCKETS.index(wanted.bucket)
+        for number, one in enumerate(laid):
+            for side, heap in one.heaps.items():
+                mask = heap.mask(wanted.tray.value, wanted.owner or wanted.me, wanted.owner)
+                mask = heap.narrowed(mask, bucket, wanted.severity)
+                places, count = heap.first(mask, most, gravest=wanted.gravest)
+                total += count
+                firsts += [
+                    (heap.rank(place, gravest=wanted.gravest), number, side, place)
+                    for place in places.tolist()
+                ]
+        chosen = sorted(firsts)[offset:most]
+        items: dict[tuple[int, str, int], Item] = {}
+        for number, one in enumerate(laid):
+            for side, heap in one.heaps.items():
+                here = [place for _, of, on, place in chosen if (of, on) == (number, side)]
+                if here:
+                    folder = await self._evidence.folder(one.run)
+                    made = await asyncio.to_thread(_items, folder, one.run, side, heap, here)
+                    items |= {(number, side, place): made[place] for place in here}
+        return [items[of, on, place] for _, of, on, place in chosen], total
+
+
+def _standings(decided: Mapping[str, Sequence[Kept]], side: str) -> dict[str, Standing]:
+    return {
+        kept[0].subject.record_key: standing([one.decision for one in kept])
+        for kept in decided.values()
+        if kept[0].subject.side == side
+    }
+
+
+def _count(one: _Laid, tray: Tray, me: str, now: datetime) -> int:
+    if tray is Tray.CLOSED:
+        return len(_closed([one], None, now))
+    return sum(int(heap.mask(tray.value, me).sum()) for heap in one.heaps.values())
+
+
+def _closed(laid: Sequence[_Laid], owner: str | None, now: datetime) -> list[Item]:
+    """Return what is closed, the latest first."""
+    found = []
+    for one in laid:
+        for kept in one.decided.values():
+            is_now = standing([every.decision for every in kept])
+            if is_now.queue(now.date()) is Queue.CLOSED and owner in (None, is_now.owner):
+                subject, last = kept[0].subject, kept[-1].decision
+                found.append(
+                    Item(
+                        one.run,
+                        subject.side,
+                        subject.record_key,
+                        is_now,
+                        by=last.who,
+                        at=last.at,
+                    )
+                )
+    return sorted(found, key=lambda item: item.at or datetime.min, reverse=True)
+
+
+def _items(folder: Any, run: Run, side: str, heap: Heap, places: Sequence[int]) -> dict[int, Item]:
+    with RowSet(folder, f"unmatched_{side}") as rows:
+        table = rows.take(np.array(places, np.int64))
+    return {
+        place: Item(
+            run,
+            side,
+            key,
+            heap.standing(place),
+            int(heap.days[place]),
+            Severity(int(heap.severities[place])),
+            reason,
+            amount,
+            values,
+        )
+        for place, (key, reason, amount, values) in zip(places, _told(table), strict=True)
+    }
+
+
+def _told(table: pa.Table) -> list[tuple[str, str, str | None, tuple[str, ...]]]:
+    """Return of each row its key, reason, amount, and the first of what else it holds."""
+    names = table.column_names
+    money = amount_of(table.schema)
+    amount = None if money is None else names.index(money)
+    own = [place for place, name in enumerate(names) if name not in _OURS and place != amount]
+    return [
+        (
+            row[0] or "",
+            row[names.index(REASON)] or "",
+            None if amount is None else row[amount],
+            tuple(row[place] or "" for place in own[:_SHOWN_VALUES]),
+        )
+        for row in texts(table)
+    ]

@@ -1,0 +1,122 @@
+"""The rows that a run left open on one side, as arrays, with what was decided laid over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kalla_app.exceptions.age import BUCKETS, Days, Ranks, Severity, buckets_of, days_of
+from kalla_app.exceptions.age import severities_of as graded
+from kalla_app.exceptions.ages import aged, places_of
+from kalla_app.exceptions.life import Queue, Standing
+
+Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
+
+_UNTOUCHED = Standing()
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """Rows of one side; arrays are as long as there are rows, in the order of the evidence.
+
+    Attributes:
+        touched: how exceptions stand, by the place of their row.
+        queues: where each of them waits.
+    """
+
+    days: Days
+    severities: Ranks
+    suggested: Mask
+    touched: Mapping[int, Standing]
+    queues: Mapping[int, Queue]
+
+    def standing(self, place: int) -> Standing:
+        """Return how a row stands."""
+        return self.touched.get(place, _UNTOUCHED)
+
+    def mask(self, shelf: str, me: str, owner: str | None = None) -> Mask:
+        """Return which rows are in a queue: `Queue`'s, `mine`, `unassigned` or `suggested`.
+
+        Args:
+            me: whose rows `mine` are.
+            owner: only somebody's.
+        """
+        if shelf in (Queue.WAITING, Queue.SUSPENDED):
+            mask = self._only(place for place, of in self.queues.items() if of == shelf)
+        else:
+            mask = np.ones(len(self.days), np.bool_)
+            mask[[place for place, of in self.queues.items() if of is not Queue.OPEN]] = False
+        if shelf == "unassigned":
+            mask[[place for place, one in self.touched.items() if one.owner]] = False
+        if shelf == "suggested":
+            mask &= self.suggested
+        whose = me if shelf == "mine" else owner
+        if whose is not None:
+            mask &= self._only(place for place, one in self.touched.items() if one.owner == whose)
+        return mask
+
+    def narrowed(self, mask: Mask, bucket: int | None, severity: Severity | None) -> Mask:
+        """Return which of some rows are of an age and of a severity."""
+        if bucket is not None:
+            mask = mask & (buckets_of(self.days) == bucket)
+        if severity is not None:
+            mask = mask & (self.severities == severity.value)
+        return mask
+
+    def first(self, mask: Mask, most: int, *, gravest: bool) -> tuple[Places, int]:
+        """Return the first rows of a selection in their order, and how many there are."""
+        places = np.flatnonzero(mask).astype(np.int64)
+        order = -self.days[places]
+        if gravest:
+            order = order - self.severities[places].astype(np.int64) * (1 << 40)
+        if len(places) > most:
+            # Of those as old as the last that is kept, the first in the file are kept.
+            limit = np.partition(order, most - 1)[most - 1]
+            near = np.flatnonzero(order <= limit)
+            places, order, count = places[near], order[near], len(places)
+        else:
+            count = len(places)
+        return places[np.argsort(order, kind="stable")][:most], count
+
+    def rank(self, place: int, *, gravest: bool) -> tuple[int, ...]:
+        """Return what rows of several heaps are ordered by, the first the least."""
+        days = -int(self.days[place])
+        return (-int(self.severities[place]), days) if gravest else (days,)
+
+    def by_bucket(self) -> npt.NDArray[np.int64]:
+        """Return how many open rows are of each age."""
+        mask = self.mask(Queue.OPEN, "")
+        counts = np.bincount(buckets_of(self.days[mask]), minlength=len(BUCKETS))
+        return counts.astype(np.int64)
+
+    def _only(self, places: Iterable[int]) -> Mask:
+        mask = np.zeros(len(self.days), np.bool_)
+        mask[list(places)] = True
+        return mask
+
+
+def heap_of(path: Path, side: str, found: Mapping[str, Standing], now: datetime) -> Heap:
+    """Return the rows of a side of a run. Blocking.
+
+    Args:
+        path: the run's file of ages.
+        found: how exceptions of the side stand, by their keys.
+    """
+    table = aged(path, side)
+    places = places_of(path, side, list(found))
+    since = table.column("since").cast("int64").to_numpy()
+    days = days_of(since, now)
+    touched = {place: found[key] for key, place in places.items()}
+    return Heap(
+        days,
+        graded(days, table.column("amount_rank").to_numpy()),
+        table.column("suggested").to_numpy(),
+        touched,
+        {place: one.queue(now.date()) for place, one in touched.items()},
+    )

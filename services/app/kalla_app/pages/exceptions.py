@@ -1,0 +1,143 @@
+"""Pages of exceptions: the workbench over all recipes, and one exception through its runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from kalla_app.access.gate import who
+from kalla_app.api.bench_routes import by_run, recipes_of
+from kalla_app.context import App
+from kalla_app.evidence.rows import Asked, texts
+from kalla_app.exceptions.age import BUCKETS, Severity
+from kalla_app.exceptions.bench import Tray, Wanted
+from kalla_app.exceptions.book import eid_of
+from kalla_app.exceptions.life import REASON_CODES, Queue, State
+from kalla_app.pages.forms import form_of, lists_of, own_path, seen
+from kalla_app.pages.render import page
+
+_ROWS = 50
+Text = Annotated[str, Query(max_length=300)]
+
+
+def exception_pages(app: App) -> APIRouter:
+    """Return the pages of exceptions."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/exceptions")
+    async def bench(
+        request: Request,
+        queue: Tray = Tray.OPEN,
+        recipe: Text = "",
+        age: Text = "",
+        severity: Text = "",
+        order: Text = "",
+        offset: Annotated[int, Query(ge=0)] = 0,
+    ) -> Response:
+        wanted = Wanted(
+            queue,
+            who().name,
+            recipe or None,
+            bucket=age if age in BUCKETS else None,
+            severity=_severity(severity),
+            gravest=order == "severity",
+        )
+        found = await app.bench.page(wanted, await recipes_of(app, recipe or None), offset, _ROWS)
+        return await page(
+            app,
+            request,
+            "exceptions.html",
+            found=found,
+            queue=queue,
+            trays=list(Tray),
+            recipe=recipe,
+            age=age,
+            severity=severity,
+            order=order,
+            offset=offset,
+            size=_ROWS,
+            buckets=BUCKETS,
+            grades=[one.word for one in reversed(Severity)],
+            states=[one for one in State if one is not State.MATCHED],
+            reason_codes=REASON_CODES,
+            eids=[eid_of(item.side, item.record_key) for item in found.items],
+        )
+
+    @routes.post("/exceptions/decide")
+    async def decide(request: Request) -> Response:
+        given = await lists_of(request)
+        fields = {name: values[-1] for name, values in given.items()}
+        named = [(run_id, eid) for run_id, _, eid in (_split(one) for one in given.get("eid", []))]
+        asked = await by_run(app, named)
+        if fields.get("do") == "confirm":
+            for run, eids in asked:
+                await app.exceptions.confirm(run, eids, {}, who().name)
+        else:
+            await app.exceptions.decide_all(asked, decision_of(fields), who().name)
+        return seen(own_path(fields.get("back", "/exceptions")))
+
+    @routes.get("/runs/{run_id}/exceptions/{eid}")
+    async def one(run_id: str, eid: str, request: Request) -> Response:
+        run = await app.runs.get(run_id)
+        subject, now, kept = await app.exceptions.history(run, eid)
+        asked = Asked("", keys=(subject.record_key,))
+        row = await app.exceptions.page(run, subject.side, asked, 0, 1)
+        partners = (await app.exceptions.suggested(run, [subject]))[0]
+        return await page(
+            app,
+            request,
+            "exception.html",
+            run=run,
+            eid=eid,
+            subject=subject,
+            now_is=now,
+            queue=now.queue(_today()),
+            waiting=Queue.WAITING,
+            kept=kept,
+            fields=list(zip(row.rows.column_names, texts(row.rows)[0], strict=True)),
+            partners=partners,
+            states=[one for one in State if one is not State.MATCHED],
+            reason_codes=REASON_CODES,
+        )
+
+    @routes.post("/recipes/{recipe_id}/policy")
+    async def set_policy(recipe_id: str, request: Request) -> Response:
+        given = await form_of(request)
+        document = {
+            "approval": given.get("approval") == "on",
+            "aged_by": {side: given.get(f"aged_by_{side}") or None for side in ("left", "right")},
+        }
+        await app.shelf.get(recipe_id)
+        await app.exceptions.set_policy(recipe_id, document, who().name)
+        return seen(f"/recipes/{quote(recipe_id, safe='')}")
+
+    return routes
+
+
+def decision_of(fields: dict[str, str]) -> dict[str, Any]:
+    """Return the decision that a form says; what is left empty stays as it is."""
+    match fields.get("do"):
+        case "undo":
+            return {"undo": True}
+        case "approve" | "return" as word:
+            note = {"note": fields["note"]} if fields.get("note") else {}
+            return {"approve": word == "approve", **note}
+        case _:
+            names = ("state", "owner", "note", "reason_code", "until")
+            return {name: fields[name] for name in names if fields.get(name)}
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    return text.partition("/")
+
+
+def _severity(word: str) -> Severity | None:
+    return next((one for one in Severity if one.word == word), None)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
