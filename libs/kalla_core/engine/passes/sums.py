@@ -237,6 +237,8 @@ def balanced(
     Raises:
         InvalidSql: amounts have too many digits.
     """
+    if not found.count:
+        return np.zeros(0, dtype=np.int8), Aside((UNBALANCED,), groups, pa.array([], pa.string()))
     amounts, most, known = _amounts(found, looked, names, tolerance)
     labels, dense = np.unique(groups, return_inverse=True)
     sums = {}
