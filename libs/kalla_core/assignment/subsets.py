@@ -19,6 +19,11 @@ MOST_AMOUNTS = 40
 MOST_SHOWN = 3
 _MOST_PAIRS = 1 << 22
 
+FEW_AMOUNTS = 12
+"""Of so few, all sums are made at once for many targets."""
+
+_MOST_SUMS = 1 << 21
+
 
 @dataclass(frozen=True, slots=True)
 class Fits:
@@ -36,6 +41,46 @@ class Fits:
 
 
 NONE_FITS = Fits(0, 0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """What fits of each of many targets with as many amounts each.
+
+    Attributes:
+        counts: 0, 1, or 2 for several sets of the smallest size for which one fits.
+        masks: of those with one set its positions, as bits; of others anything.
+    """
+
+    counts: Ints
+    masks: Ints
+
+
+def which_fit(amounts: Ints, targets: Ints, tolerance: int, most_items: int) -> Quick:
+    """Return for each target whether none, one or several of the smallest sets fit.
+
+    Args:
+        amounts: a row for each target, in minor units, `FEW_AMOUNTS` at most.
+    """
+    count, width = amounts.shape
+    counts: Ints = np.zeros(count, dtype=np.int64)
+    masks: Ints = np.zeros(count, dtype=np.int64)
+    sizes = np.array([number.bit_count() for number in range(1 << width)], dtype=np.int8)
+    tried = np.flatnonzero((sizes > 0) & (sizes <= most_items))
+    sizes = sizes[tried]
+    step = max(_MOST_SUMS >> width, 1)
+    for start in range(0, count, step):
+        some = slice(start, start + step)
+        sums = np.zeros((len(targets[some]), 1), dtype=np.int64)
+        for place in range(width):
+            sums = np.concatenate([sums, sums + amounts[some, place, None]], axis=1)
+        fits = np.abs(sums[:, tried] - targets[some, None]) <= tolerance
+        smallest = np.where(fits, sizes, width + 1).min(axis=1, initial=width + 1)
+        best = fits & (sizes == smallest[:, None])
+        counts[some] = np.minimum(best.sum(axis=1), 2)
+        if len(tried):
+            masks[some] = tried[best.argmax(axis=1)]
+    return Quick(counts, masks)
 
 
 def subsets_that_fit(amounts: Ints, target: int, tolerance: int, most_items: int) -> Fits:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.assignment.subsets import MOST_SHOWN, subsets_that_fit
+from kalla_core.assignment.subsets import MOST_SHOWN, subsets_that_fit, which_fit
 
 
 def by_hand(amounts, target, tolerance, most_items):
@@ -36,6 +36,23 @@ def test_the_smallest_sets_that_fit_are_those_that_trying_all_of_them_finds(
     assert found.size == size
     assert found.count == min(len(fitting), MOST_SHOWN + 1)
     assert list(found.sets) == fitting[:MOST_SHOWN]
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), width=st.integers(1, 8), tolerance=st.integers(0, 3))
+def test_many_targets_at_once_have_what_each_has_alone(data, width, tolerance):
+    row = st.lists(st.integers(-9, 40), min_size=width, max_size=width)
+    amounts = np.array(data.draw(st.lists(row, min_size=1, max_size=6)), dtype=np.int64)
+    targets = np.array([data.draw(st.integers(-9, 120)) for _ in amounts], dtype=np.int64)
+    most_items = data.draw(st.integers(1, 9))
+
+    quick = which_fit(amounts, targets, tolerance, most_items)
+
+    for n, target in enumerate(targets.tolist()):
+        alone = subsets_that_fit(amounts[n], target, tolerance, most_items)
+        assert quick.counts[n] == min(alone.count, 2)
+        if alone.count == 1:
+            assert quick.masks[n] == sum(1 << place for place in alone.sets[0])
 
 
 def test_of_forty_amounts_the_one_set_is_found():

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from kalla_core.assignment.components import Ints, pair_components
 from kalla_core.assignment.settle import ACCEPTED, LEFT, TIED, Codes
-from kalla_core.assignment.subsets import MOST_SHOWN, subsets_that_fit
-from kalla_core.assignment.units import TooWide, minor_units
+from kalla_core.assignment.subsets import FEW_AMOUNTS, MOST_SHOWN, subsets_that_fit, which_fit
+from kalla_core.assignment.units import LARGEST, TooWide, minor_units
 from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.query import Side
@@ -67,6 +67,7 @@ def by_sums(rule: SubsetSumPass, found: Found, looked: Looked, order: Ints) -> S
     amounts, tolerance, known = _amounts(
         found, looked, {side: rule.amount[n] for n, side in enumerate(Side)}, rule.tolerance
     )
+    _demand_room(amounts[one.other], rule.max_candidates + 1, rule.amount)
     rounds = _Rounds(rule, amounts[one.other], amounts[one], tolerance, found.places(one.other))
     return rounds.run(list(_groups(found.places(one), order, known)))
 
@@ -92,7 +93,7 @@ class _Rounds:
         """Return what becomes of the candidates of each row, given in order."""
         state = _State(len(self._items))
         owner = self._owners(groups)
-        fits = {number: self._fit(at) for number, at in enumerate(groups)}
+        fits = self._first_fits(groups)
         alone = {number: fit.sets[0] for number, fit in fits.items() if fit.count == 1}
         while accepted := self._apart(alone):
             taken = np.concatenate([alone.pop(number) for number in accepted])
@@ -124,6 +125,32 @@ class _Rounds:
         within = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
         found: Ints = self._by_row[np.repeat(start, count) + within]
         return found
+
+    def _first_fits(self, groups: Sequence[Ints]) -> dict[int, _Fit]:
+        """Return what makes each row: of many with few candidates at once, else of each alone."""
+        fits: dict[int, _Fit] = {}
+        by_size: dict[int, list[int]] = {}
+        for number, at in enumerate(groups):
+            by_size.setdefault(len(at), []).append(number)
+        for size, numbers in by_size.items():
+            if size > min(FEW_AMOUNTS, self._rule.max_candidates):
+                fits |= {number: self._fit(groups[number]) for number in numbers}
+                continue
+            every = np.stack([groups[number] for number in numbers])
+            targets = self._targets[every[:, 0]]
+            quick = which_fit(self._items[every], targets, self._tolerance, self._rule.max_items)
+            for number, count, mask in zip(
+                numbers, quick.counts.tolist(), quick.masks.tolist(), strict=True
+            ):
+                at = groups[number]
+                if count > 1:
+                    fits[number] = self._fit(at)
+                elif count:
+                    chosen = at[[place for place in range(size) if mask >> place & 1]]
+                    fits[number] = _Fit(at, 1, (chosen,))
+                else:
+                    fits[number] = _Fit(at, 0)
+        return fits
 
     def _fit(self, at: Ints) -> _Fit:
         """Return the sets of some candidates of one row that make it."""
@@ -240,6 +267,8 @@ def balanced(
     if not found.count:
         return np.zeros(0, dtype=np.int8), Aside((UNBALANCED,), groups, pa.array([], pa.string()))
     amounts, most, known = _amounts(found, looked, names, tolerance)
+    for side in Side:
+        _demand_room(amounts[side], found.count, (names[side],))
     labels, dense = np.unique(groups, return_inverse=True)
     sums = {}
     for side in Side:
@@ -272,9 +301,23 @@ def _amounts(
         try:
             amounts[side] = minor_units(values.fill_null(0), scale)
         except TooWide as error:
-            message = f"The amounts of `{name}` have too many digits to be added up in sets."
-            raise InvalidSql(message, column_name=name) from error
+            raise _too_wide(name) from error
     return amounts, int(tolerance.scaleb(scale)), known
+
+
+def _demand_room(amounts: Ints, count: int, names: Sequence[str]) -> None:
+    """Demand that the sum of so many of some amounts is a number of 63 bits.
+
+    Raises:
+        InvalidSql: it may not be.
+    """
+    if len(amounts) and int(np.abs(amounts).max()) > LARGEST // count:
+        raise _too_wide(" and ".join(dict.fromkeys(names)))
+
+
+def _too_wide(name: str) -> InvalidSql:
+    message = f"The amounts of `{name}` have too many digits to be added up in sets."
+    return InvalidSql(message, column_name=name)
 
 
 def _scale(found: Found, looked: Looked, names: Mapping[Side, str], tolerance: Decimal) -> int:
