@@ -173,3 +173,30 @@ def test_groups_that_hang_together_are_accepted_if_they_balance(tmp_path):
     assert len(set(wrote.tables["matched"].column("match_group").to_pylist())) == 1
     assert wrote.reasons(Side.LEFT) == {"3": "unbalanced"}
     assert "left less right is -1.00" in wrote.details(Side.RIGHT)["9"]
+
+
+def test_matches_by_sums_have_the_amounts_that_were_added_up(tmp_path):
+    two = tables(tmp_path, [(1, "A", "10.00", 0), (2, "A", "20.50", 0)], [(7, "A", "30.50", 5)])
+
+    matched = two.run({"passes": [SUMS]}).tables["matched"]
+
+    names = ("amount_left", "amount_right")
+    assert [sorted(str(n) for n in matched.column(name).to_pylist()) for name in names] == [
+        ["10.00", "20.50"],
+        ["30.50", "30.50"],
+    ]
+
+
+def test_amounts_that_another_pass_has_as_text_are_left_out_of_matches_by_sums(tmp_path):
+    two = tables(tmp_path, [(1, "A", "10.00", 0), (2, "A", "20.50", 0)], [(7, "A", "30.50", 5)])
+    other = {
+        "name": "same",
+        "match_sql": "SELECT CAST(l.amount AS VARCHAR) || ' EUR' AS amount_left FROM l JOIN r "
+        "ON l.amount = r.amount",
+        "cardinality": "1:1",
+    }
+
+    wrote = two.run({"passes": [SUMS, other]})
+
+    assert wrote.pairs() == [("1", "7"), ("2", "7")]
+    assert wrote.tables["matched"].column("amount_left").null_count == 2

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from kalla_core.answers.money import SideColumns, column_sides
+from kalla_core.answers.money import SideColumns, in_matched
 from kalla_core.answers.rows_json import rows_of
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import GROUP_FIELD, MATCHED
@@ -67,30 +67,41 @@ def groups_of(
     Args:
         most: rows of `matched` that are read.
     """
+    if not names:
+        return []
     table = evidence.where(MATCHED, GROUP_FIELD.name, names, most)
-    sides = column_sides(evidence)
+    shown = {side: _shown(evidence, side) for side in Side}
     ordered = rows_of(table.sort_by([(GROUP_FIELD.name, "ascending")]))
     rows = groupby(ordered, key=lambda row: str(row[GROUP_FIELD.name]))
-    found = {name: _group(name, list(some), columns, sides) for name, some in rows}
+    found = {name: _group(name, list(some), columns, shown) for name, some in rows}
     return [found[name] for name in names if name in found]
+
+
+def _shown(evidence: Evidence, side: Side) -> list[str]:
+    """Return the columns of `matched` that are told of rows of a side: all but its key."""
+    source = evidence.metadata.recipe.get("sources", {}).get(side.word, {})
+    key = source.get("primary_key", ())
+    return [there for name, there in in_matched(evidence, side).items() if name not in key]
 
 
 def _group(
     name: str,
     rows: list[dict[str, Any]],
     columns: Mapping[Side, SideColumns],
-    sides: Mapping[str, Side],
+    shown: Mapping[Side, Sequence[str]],
 ) -> Group:
-    left, right = (tuple(_members(side, rows, columns[side], sides)) for side in Side)
+    left, right = (tuple(_members(side, rows, columns[side], shown[side])) for side in Side)
     return Group(name, str(rows[0]["rule_name"]), left, right)
 
 
 def _members(
-    side: Side, rows: Sequence[Mapping[str, Any]], columns: SideColumns, sides: Mapping[str, Side]
+    side: Side, rows: Sequence[Mapping[str, Any]], columns: SideColumns, shown: Sequence[str]
 ) -> Iterator[Member]:
     seen: set[str] = set()
     told = (columns.matched_amount, columns.matched_currency)
-    others = [name for name, one in sides.items() if one is side and name not in told][:_COLUMNS]
+    others = [
+        name for name in shown if name not in told and any(row[name] is not None for row in rows)
+    ][:_COLUMNS]
     for row in sorted(rows, key=lambda row: str(row[f"{side.word}_key"])):
         key = row[f"{side.word}_key"]
         if key is None or key in seen:

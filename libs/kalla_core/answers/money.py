@@ -62,17 +62,12 @@ def side_columns(evidence: Evidence) -> dict[Side, SideColumns]:
     return found
 
 
-def column_sides(evidence: Evidence) -> dict[str, Side]:
-    """Return the columns of `matched` that come from one side, as far as their names tell."""
-    schemas = {side: _source(evidence, side) for side in Side}
-    found: dict[str, Side] = {}
-    for side in Side:
-        own, other = schemas[side], schemas[side.other]
-        for name in own.names:
-            there = _in_matched(name, side, own, other, evidence.schema(MATCHED))
-            if there is not None:
-                found[there] = side
-    return {name: found[name] for name in evidence.schema(MATCHED).names if name in found}
+def in_matched(evidence: Evidence, side: Side) -> dict[str, str]:
+    """Return the columns of a side that `matched` has, and what they are called there."""
+    own, other = _source(evidence, side), _source(evidence, side.other)
+    matched = evidence.schema(MATCHED)
+    found = {name: _in_matched(name, side, own, other, matched) for name in own.names}
+    return {name: there for name, there in found.items() if there is not None}
 
 
 def _source(evidence: Evidence, side: Side) -> pa.Schema:

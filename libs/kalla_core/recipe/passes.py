@@ -151,7 +151,7 @@ class SubsetSumPass:
 
     @property
     def sql(self) -> str:
-        """A match SQL of the rows that lie in one block: what groups are made of."""
+        """A match SQL of the rows that lie in one block, with their amounts."""
         equal = " AND ".join(f"l.{_quoted(a)} = r.{_quoted(b)}" for a, b in self.block)
         days = self.days
         within = (
@@ -160,7 +160,8 @@ class SubsetSumPass:
             else f" AND days_between(l.{_quoted(days.left)}, r.{_quoted(days.right)})"
             f" BETWEEN {days.least} AND {days.most}"
         )
-        return f"SELECT 1 AS block FROM left_src l JOIN right_src r ON {equal}{within}"  # noqa: S608
+        amounts = ", ".join(_amount(one, name) for one, name in zip("lr", self.amount, strict=True))
+        return f"SELECT {amounts} FROM left_src l JOIN right_src r ON {equal}{within}"  # noqa: S608
 
 
 Pass = SqlPass | SubsetSumPass
@@ -186,6 +187,12 @@ class Compared:
 
 UNNAMED = "match_sql"
 """The name of the one pass of a recipe that lists none."""
+
+
+def _amount(alias: str, name: str) -> str:
+    """Return an amount as an output column, under a name that means nothing else there."""
+    ours = f" AS amount_{alias}" if name.lower() in ("rule_name", "confidence") else ""
+    return f"{alias}.{_quoted(name)}{ours}"
 
 
 def _quoted(name: str) -> str:

@@ -92,7 +92,8 @@ def test_a_report_has_the_passes_and_the_totals_that_the_run_proved(evidence: Pa
     assert report.suggested is not None
     ties = pq.read_table(evidence / "ambiguous.parquet")
     assert report.ambiguous.rows == len(ties) > 0
-    assert len(report.ambiguous.blocks) == len(set(ties.column("tie").to_pylist()))
+    blocks = set(zip(*(ties.column(n).to_pylist() for n in ("tie", "rule_name")), strict=True))
+    assert len(report.ambiguous.blocks) == len(blocks) == 2
     for anchor in ("passes", "ambiguous", "suggested", "compared"):
         assert f'id="{anchor}"' in html
     assert "The bridge" in html

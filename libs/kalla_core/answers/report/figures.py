@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from kalla_core.answers.groups import Group
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.matching.query import Side
 
@@ -26,13 +27,17 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: a count, the share of the whole, and amounts by currency where they are known."""
+    """One bar: a count, the share of the whole, and amounts by currency where they are known.
+
+    Attributes:
+        whole: all rows of the side with this value, matched or open; None where that is not known.
+    """
 
     label: str
     rows: int
     share: float
     amounts: Mapping[str, Decimal] = field(default_factory=dict)
-    note: str = ""
+    whole: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,11 @@ class Bars:
     def longest(self) -> int:
         """The rows of the longest bar, at least 1."""
         return max((bar.rows for bar in self.bars), default=0) or 1
+
+    @property
+    def rated(self) -> bool:
+        """Whether every bar knows how many rows there are in all."""
+        return bool(self.bars) and all(bar.whole is not None for bar in self.bars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,7 @@ class Report:
     Attributes:
         location: of the evidence, as it was named.
         passes: of metadata.json, where the recipe has some; likewise `control_totals`, `compared`.
+        groups: matches of several rows that are shown, of `group_count` in all.
         differences: amounts of right minus left inside matches; `lags` the days between.
     """
 
@@ -156,6 +167,8 @@ class Report:
     left: SideReport
     right: SideReport
     matched: PairTable
+    groups: tuple[Group, ...]
+    group_count: int
     suggested: PairTable | None
     ambiguous: PairTable | None
     rules: Bars | None

@@ -7,19 +7,19 @@ from typing import Any
 
 import pyarrow as pa
 
+from kalla_core.answers.groups import groups_of
 from kalla_core.answers.money import SideColumns, side_columns
 from kalla_core.answers.report.figures import Money, PairTable, Report, SideReport, short
+from kalla_core.answers.report.furthest import furthest_groups
 from kalla_core.answers.report.matches import MatchTally
 from kalla_core.answers.report.samples import TopRows, open_rows
 from kalla_core.answers.report.tallies import EXACT, SideTally
 from kalla_core.answers.rows_json import rows_of
-from kalla_core.evidence.keys import text_hashes
 from kalla_core.evidence.metadata import to_json
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import (
     AMBIGUOUS,
     DIFFERENCES_FIELD,
-    GROUP_FIELD,
     MATCHED,
     SUGGESTED,
     TIE_FIELD,
@@ -48,12 +48,16 @@ def gather(evidence: Evidence, location: str, shown: int = SHOWN_OPEN) -> Report
     totals = document.get("control_totals")
     sides = {side: _side(evidence, side, columns, matches, totals, shown) for side in Side}
     rules = matches.rules()
+    several = matches.groups()
+    shown_groups = furthest_groups(evidence, columns, several, _SHOWN_GROUPS)
     return Report(
         metadata=evidence.metadata,
         location=location,
         left=sides[Side.LEFT],
         right=sides[Side.RIGHT],
         matched=_matched(evidence, matches),
+        groups=tuple(groups_of(evidence, shown_groups, columns, _GROUP_ROWS)),
+        group_count=len(several),
         suggested=_pairs(evidence, SUGGESTED),
         ambiguous=_pairs(evidence, AMBIGUOUS),
         rules=rules if len(rules.bars) > 1 else None,
@@ -82,6 +86,8 @@ def _side(
     for batch in evidence.batches(output):
         tally.add(batch)
         top.add(batch)
+    alone = not summary.duplicate_keys and not summary.null_keys
+    known = matches.values(side, tally.counted) if alone else {}
     return SideReport(
         side=side,
         alias=str(source.get("alias", side.word)),
@@ -93,7 +99,7 @@ def _side(
         several=summary.several,
         money=_money(side, tally.money(), matches, totals),
         reasons=tally.reasons(),
-        concentrations=tally.concentrations(),
+        concentrations=tally.concentrations(known, summary.records),
         ageing=tally.ageing(),
         misses=tally.misses(),
         shown=open_rows(evidence, side, top.table(), columns),
@@ -136,14 +142,7 @@ def _money(
 
 
 def _matched(evidence: Evidence, matches: MatchTally) -> PairTable:
-    """Return the groups of several rows, block by block, or the matches that differ most."""
-    hashes = matches.groups(_SHOWN_GROUPS)
-    rows = evidence.rows(MATCHED)
-    if len(hashes):
-        names = _names_of(evidence, {int(one) for one in hashes})
-        table = evidence.where(MATCHED, GROUP_FIELD.name, names, _GROUP_ROWS)
-        order = table.sort_by([(GROUP_FIELD.name, "ascending")])
-        return _table("matched", order, rows, GROUP_FIELD.name, "groups of several rows")
+    """Return the matches that differ most."""
     ids = matches.furthest()
     table = evidence.where(MATCHED, "match_id", ids, SHOWN_PAIRS) if ids else None
     if table is None:
@@ -153,19 +152,7 @@ def _matched(evidence: Evidence, matches: MatchTally) -> PairTable:
     table = table.take(pa.compute.sort_indices(ranks))
     furthest = matches.differences() is not None
     order = "those whose amounts differ most" if furthest else "the first ones"
-    return _table("matched", table, rows, None, order)
-
-
-def _names_of(evidence: Evidence, hashes: set[int]) -> list[str]:
-    found: dict[int, str] = {}
-    for batch in evidence.batches(MATCHED, columns=[GROUP_FIELD.name]):
-        names = batch.column(0).drop_null().unique()
-        for name, value in zip(names.to_pylist(), text_hashes(names).tolist(), strict=True):
-            if value in hashes:
-                found |= {value: name}
-        if len(found) == len(hashes):
-            break
-    return sorted(found.values())
+    return _table("matched", table, evidence.rows(MATCHED), (), order)
 
 
 def _pairs(evidence: Evidence, output: str) -> PairTable | None:
@@ -173,15 +160,16 @@ def _pairs(evidence: Evidence, output: str) -> PairTable | None:
         return None
     batches = evidence.batches(output, _GROUP_ROWS)
     table = pa.Table.from_batches(batches, evidence.schema(output))
-    tie = TIE_FIELD.name if TIE_FIELD.name in table.column_names else None
-    if tie is not None:
-        table = table.sort_by([(tie, "ascending")])
+    block: tuple[str, ...] = ()
+    if TIE_FIELD.name in table.column_names:
+        block = (TIE_FIELD.name, "rule_name")
+        table = table.sort_by([(one, "ascending") for one in block])
     name = output.removesuffix(".parquet")
-    return _table(name, table, evidence.rows(output), tie, "the first ones")
+    return _table(name, table, evidence.rows(output), block, "the first ones")
 
 
-def _table(name: str, table: pa.Table, rows: int, block: str | None, order: str) -> PairTable:
-    """Return rows as they are shown; where `block` changes, a new block begins."""
+def _table(name: str, table: pa.Table, rows: int, block: tuple[str, ...], order: str) -> PairTable:
+    """Return rows as they are shown; where columns of `block` change, a new block begins."""
     hidden = {"match_id", "matched_at"}
     kept = [
         one for one in table.column_names if one not in hidden and _has_values(table.column(one))
@@ -190,11 +178,11 @@ def _table(name: str, table: pa.Table, rows: int, block: str | None, order: str)
     numbers = frozenset(
         one for one in kept if any(test(table.schema.field(one).type) for test in tests)
     )
-    listed = rows_of(table.select(list(dict.fromkeys([*kept, *([block] if block else [])]))))
+    listed = rows_of(table.select(list(dict.fromkeys([*kept, *block]))))
     starts = [
         place
         for place, row in enumerate(listed)
-        if block is not None and (place == 0 or row[block] != listed[place - 1][block])
+        if block and (place == 0 or any(row[one] != listed[place - 1][one] for one in block))
     ]
     shown = tuple(tuple(_value(one, row[one]) for one in kept) for row in listed)
     return PairTable(name, rows, tuple(kept), numbers, shown, tuple(starts), order)

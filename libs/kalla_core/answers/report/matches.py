@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.answers.money import SideColumns
+from kalla_core.answers.money import SideColumns, in_matched
 from kalla_core.answers.report.figures import Bar, Bars, Sum
 from kalla_core.answers.report.tallies import EXACT, bars_of, decade_order, decades, wide
 from kalla_core.evidence.keys import text_hashes
@@ -26,6 +27,7 @@ _LAGS = [(-31, "over 30 days before"), (-8, "8 to 30 days before"), (-1, "1 to 7
          (30, "8 to 30 days after"), (60, "31 to 60 days after")]  # fmt: skip
 _LATER = "over 60 days after"
 
+K = TypeVar("K", str, str | None)
 Ints = npt.NDArray[np.int64]
 
 
@@ -47,7 +49,8 @@ class MatchTally:
         self._furthest = pa.table(
             {"id": pa.array([], pa.string()), "by": pa.array([], pa.float64())}
         )
-        self._groups: list[Ints] = []
+        self._groups = self._groups_of_several()
+        self._repeated: dict[Side, Ints] = {}
         self._read()
 
     def rules(self) -> Bars:
@@ -59,7 +62,8 @@ class MatchTally:
         if not self._differences:
             return None
         ordered = sorted(self._differences, key=_difference_order)
-        return _bars("Amounts inside matches, right against left", ordered, self._differences)
+        which = "matches of two rows" if len(self._groups) else "matches"
+        return _bars(f"Amounts inside {which}, right against left", ordered, self._differences)
 
     def lags(self) -> Bars | None:
         """Return the days from the left row to the right one; None if not known."""
@@ -73,12 +77,31 @@ class MatchTally:
         """Return ids of the matches whose amounts differ most, of any where none differ."""
         return [str(one) for one in self._furthest.column("id").to_pylist()]
 
-    def groups(self, most: int) -> Ints:
-        """Return hashes of groups that several rows of `matched` belong to, some of them."""
-        if not self._groups:
-            return np.empty(0, dtype=np.int64)
-        hashes, counts = np.unique(np.concatenate(self._groups), return_counts=True)
-        return hashes[counts > 1][:most]
+    def groups(self) -> Ints:
+        """Return hashes of groups that several rows of `matched` belong to, ascending."""
+        return self._groups
+
+    def values(
+        self, side: Side, asked: Mapping[str, Sequence[str | None]]
+    ) -> dict[str, dict[str | None, int]]:
+        """Count the matched rows of a side by some values of its columns, each row once.
+
+        Args:
+            asked: the values, by columns of the source; of some `matched` may know nothing.
+        """
+        there = in_matched(self._evidence, side)
+        known = [name for name in asked if name in there]
+        columns = {there[name]: pa.array(asked[name], pa.string()) for name in known}
+        if not columns or self._evidence.rows(MATCHED) > MOST_COUNTED:
+            return {}
+        key, seen, counts = f"{side.word}_key", set[int](), dict[str, dict[str | None, int]]()
+        for batch in self._evidence.batches(MATCHED, columns=[key, *columns]):
+            first = _first_times(batch.column(key), self._several(side), seen)
+            once = batch.filter(pa.array(first))
+            for name, wanted in columns.items():
+                texts = once.column(name).cast(pa.string())
+                _add(counts.setdefault(name, {}), texts.filter(pc.is_in(texts, value_set=wanted)))
+        return {name: counts.get(there[name], {}) for name in known}
 
     def amounts(self, side: Side) -> dict[str, Decimal] | None:
         """Return the matched amounts of a side by currency, each row once; None if not known."""
@@ -88,17 +111,15 @@ class MatchTally:
             return None
         if self._evidence.rows(MATCHED) > MOST_COUNTED:
             return None
-        return self._added_up(side, columns, self._in_several(side))
+        return self._added_up(side, columns, self._several(side))
 
     def _read(self) -> None:
         left, right = self._columns[Side.LEFT], self._columns[Side.RIGHT]
         amounts = _both(left.matched_amount, right.matched_amount)
         moments = _both(left.matched_moment, right.matched_moment)
-        names = ["match_id", "rule_name", *amounts, *moments]
-        grouped = GROUP_FIELD.name in self._evidence.schema(MATCHED).names
-        counted = grouped and self._evidence.rows(MATCHED) <= MOST_COUNTED
-        read = [*names, GROUP_FIELD.name] if counted else names
-        for batch in self._evidence.batches(MATCHED, columns=list(dict.fromkeys(read))):
+        grouped = [GROUP_FIELD.name] if len(self._groups) else []
+        names = ["match_id", "rule_name", *amounts, *moments, *grouped]
+        for batch in self._evidence.batches(MATCHED, columns=list(dict.fromkeys(names))):
             self._count_rules(batch.column("rule_name"))
             if amounts:
                 self._count_differences(batch, amounts)
@@ -106,8 +127,25 @@ class MatchTally:
                 self._count_lags(batch, moments)
             if not amounts and len(self._furthest) < self._shown:
                 self._remember(batch.column("match_id"), np.zeros(batch.num_rows))
-            if counted:
-                self._groups.append(text_hashes(batch.column(GROUP_FIELD.name).drop_null()))
+
+    def _groups_of_several(self) -> Ints:
+        grouped = GROUP_FIELD.name in self._evidence.schema(MATCHED).names
+        if not grouped or self._evidence.rows(MATCHED) > MOST_COUNTED:
+            return np.empty(0, dtype=np.int64)
+        found = [
+            text_hashes(batch.column(0).drop_null())
+            for batch in self._evidence.batches(MATCHED, columns=[GROUP_FIELD.name])
+        ]
+        every = np.concatenate([np.empty(0, dtype=np.int64), *found])
+        hashes, counts = np.unique(every, return_counts=True)
+        return hashes[counts > 1]
+
+    def _alone(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return which rows are matches of two rows: sums of others are told by their groups."""
+        if not len(self._groups):
+            return pa.repeat(True, batch.num_rows)
+        hashes = text_hashes(batch.column(GROUP_FIELD.name))
+        return pa.array(~np.isin(hashes, self._groups))
 
     def _count_rules(self, rules: pa.Array) -> None:
         for entry in pc.value_counts(rules).to_pylist():
@@ -119,6 +157,7 @@ class MatchTally:
         scale = max(left.type.scale, right.type.scale)
         both = (one.cast(pa.decimal256(75, scale)) for one in (right, left))
         by = pc.subtract(*both)
+        by = pc.if_else(self._alone(batch), by, pa.scalar(None, by.type))
         known = by.drop_null()
         sizes = decades(known.cast(pa.string()))
         lower = pc.less(known, pa.scalar(Decimal(0), known.type))
@@ -143,8 +182,13 @@ class MatchTally:
         words = pa.array([*(word for _, word in _LAGS), _LATER]).take(pa.array(places))
         _add(self._lags, words)
 
-    def _in_several(self, side: Side) -> Ints | None:
-        """Return hashes of keys that several matches have; None where no row is in several."""
+    def _several(self, side: Side) -> Ints:
+        """Return hashes of keys that several matches have; looked for once."""
+        if side not in self._repeated:
+            self._repeated[side] = self._in_several(side)
+        return self._repeated[side]
+
+    def _in_several(self, side: Side) -> Ints:
         hashes = [
             text_hashes(batch.column(0))
             for batch in self._evidence.batches(MATCHED, columns=[f"{side.word}_key"])
@@ -154,15 +198,13 @@ class MatchTally:
         )
         return values[counts > 1]
 
-    def _added_up(
-        self, side: Side, columns: SideColumns, repeated: Ints | None
-    ) -> dict[str, Decimal]:
+    def _added_up(self, side: Side, columns: SideColumns, repeated: Ints) -> dict[str, Decimal]:
         key, amount, currency = f"{side.word}_key", columns.matched_amount, columns.matched_currency
         read = [name for name in (key, amount, currency) if name is not None]
         seen: set[int] = set()
         totals: dict[str, Decimal] = {}
         for batch in self._evidence.batches(MATCHED, columns=read):
-            if repeated is not None and len(repeated):
+            if len(repeated):
                 batch = batch.filter(pa.array(_first_times(batch.column(key), repeated, seen)))
             values = wide(batch.column(amount))
             names = (
@@ -192,7 +234,7 @@ def _both(left: str | None, right: str | None) -> tuple[str, ...]:
     return () if left is None or right is None else (left, right)
 
 
-def _add(counts: dict[str, int], words: pa.Array) -> None:
+def _add(counts: dict[K, int], words: pa.Array) -> None:
     for entry in pc.value_counts(words).to_pylist():
         counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
 

@@ -17,6 +17,8 @@ from kalla_core.answers.why.words import in_brief
 from kalla_core.units import format_bytes
 
 _LONGEST = 2000
+_LONGEST_CELL = 80
+_SHOWN_MEMBERS = 20
 
 MOST_BYTES = 20_000_000
 """A page stays below this, whatever the evidence."""
@@ -40,6 +42,7 @@ def page(report: Report, *, unfolded: bool = False) -> Iterator[bytes]:
         script=Markup(script),  # noqa: S704 - likewise
         policy=policy,
         unfolded=unfolded,
+        shown_members=_SHOWN_MEMBERS,
     )
     pieces.enable_buffering(200)
     for piece in pieces:
@@ -62,6 +65,7 @@ def _environment() -> Environment:
         "brief": in_brief,
         "size": format_bytes,
         "code": code_json,
+        "cell": lambda value: short(str(value), _LONGEST_CELL),
     }
     return environment
 

@@ -24,11 +24,13 @@ def workbook(evidence: Evidence, report: Report, most_rows: int = MOST_ROWS) -> 
     sink = Sink()
     with Book(sink) as book:
         book.page("Summary", _summary(evidence, report, most_rows), (34, 22, 22, 22, 22, 22, 22))
-        book.page("Reasons", _reasons(report), (14, 52, 14, 12, 22, 10), frozen=1)
+        book.page("Reasons", _reasons(report), (14, 52, 14, 12, 22, 10, 12), frozen=1)
         if report.passes:
             book.page("Passes", _passes(report), (28, *[14] * 10), frozen=1)
         if report.compared:
             book.page("Compared", _compared(report), (24, 24, 14, 14, 14, 18, 20), frozen=1)
+        if report.groups:
+            book.page("Groups", _groups(report), (22, 22, 18, 30, 20, 12), frozen=1)
         book.page("Recipe", _recipe(report), (26, 110))
         yield sink.take()
         for output in evidence.outputs:
@@ -109,7 +111,7 @@ def _amounts(report: Report) -> Iterator[Line]:
 
 
 def _reasons(report: Report) -> list[Line]:
-    lines = [_head("source", "what", "value", ">rows", ">amount", "currency")]
+    lines = [_head("source", "what", "value", ">rows", ">amount", "currency", ">of all")]
     for side in report.sides:
         lines += _bars(side.alias, side.reasons)
         for bars in (side.misses, side.ageing, *side.concentrations):
@@ -133,6 +135,7 @@ def _bars(alias: str, bars: Bars) -> Iterator[Line]:
                 (bar.rows if place == 0 else None, Style.COUNT),
                 (amount, Style.PLAIN),
                 (currency or None, Style.PLAIN),
+                (bar.whole if place == 0 else None, Style.COUNT),
             ]
 
 
@@ -162,6 +165,31 @@ def _passes(report: Report) -> list[Line]:
         ]
         for one in report.passes
     )
+    return lines
+
+
+def _groups(report: Report) -> list[Line]:
+    """Return the rows of the groups that the page shows, and under each what is between."""
+    lines = [_head("group", "rule", "source", "key", ">amount", "currency")]
+    for group in report.groups:
+        for side, members in zip(report.sides, (group.left, group.right), strict=True):
+            lines += (
+                [
+                    (group.id, Style.PLAIN),
+                    (group.rule, Style.PLAIN),
+                    (side.alias, Style.PLAIN),
+                    (one.key, Style.PLAIN),
+                    (one.amount, Style.PLAIN),
+                    (one.currency, Style.PLAIN),
+                ]
+                for one in members
+            )
+        if group.difference is not None:
+            empty: Line = [(None, Style.PLAIN)] * 3
+            lines.append([*empty, ("left less right", Style.NOTE), (group.difference, Style.PLAIN)])
+    if len(report.groups) < report.group_count:
+        said = f"{len(report.groups)} of {report.group_count:,} groups; all rows: sheet matched"
+        lines.append([(said, Style.NOTE)])
     return lines
 
 

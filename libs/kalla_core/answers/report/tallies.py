@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Context, Decimal, localcontext
 from itertools import pairwise
@@ -108,24 +109,43 @@ class SideTally:
         bars = bars_of("By how much the closest candidate misses", self._misses, known=False)
         return Bars(bars.title, tuple(sorted(bars.bars, key=lambda bar: decade_order(bar.label))))
 
-    def concentrations(self) -> tuple[Bars, ...]:
-        """Return the columns of few values in which rows are least evenly spread, some of them."""
+    @property
+    def counted(self) -> Mapping[str, Sequence[str | None]]:
+        """The columns by whose values the rows are counted, and these values."""
+        return {
+            name: sorted({group[0] for group in groups}, key=str)
+            for name, groups in self._values.items()
+        }
+
+    def concentrations(
+        self, matched: Mapping[str, Mapping[str | None, int]], records: int
+    ) -> tuple[Bars, ...]:
+        """Return the columns of few values in which rows are least evenly spread, some of them.
+
+        Args:
+            matched: how many matched rows have which value, of columns of which that is known.
+            records: all rows of the side.
+        """
         found = []
         for name, values in self._values.items():
-            distinct = {group[0] for group in values}
-            if len(distinct) < 2:
+            if len({group[0] for group in values}) < 2:
                 continue
-            bars = self._bars(name, values)
+            factor, bars = _spread(self._bars(name, values, matched.get(name)), records)
             shown = bars.bars[:SHOWN_VALUES]
             rest = sum(bar.rows for bar in bars.bars[SHOWN_VALUES:])
-            factor = shown[0].share * len(distinct)
             title = name if factor >= _EVEN else f"{name}, evenly spread"
             found.append((factor, Bars(title, shown, rest)))
         found.sort(key=lambda one: (-one[0], one[1].title))
         return tuple(bars for _, bars in found[:_COLUMNS_SHOWN])
 
-    def _bars(self, title: str, groups: Mapping[Group, Sum]) -> Bars:
-        return bars_of(title, groups, known=self._columns.amount is not None)
+    def _bars(
+        self,
+        title: str,
+        groups: Mapping[Group, Sum],
+        matched: Mapping[str | None, int] | None = None,
+    ) -> Bars:
+        known = self._columns.amount is not None
+        return bars_of(title, groups, known=known, matched=matched)
 
     def _age_words(self, moments: pa.Array) -> pa.Array:
         days = pc.cast(moments, pa.date32(), safe=False).cast(pa.int32()).fill_null(0)
@@ -137,8 +157,19 @@ class SideTally:
         return pc.if_else(moments.is_valid(), named, _UNDATED)
 
 
-def bars_of(title: str, groups: Mapping[Group, Sum], *, known: bool) -> Bars:
-    """Return bars by the first part of each group, its amounts by the second."""
+def bars_of(
+    title: str,
+    groups: Mapping[Group, Sum],
+    *,
+    known: bool,
+    matched: Mapping[str | None, int] | None = None,
+) -> Bars:
+    """Return bars by the first part of each group, its amounts by the second.
+
+    Args:
+        known: whether there are amounts.
+        matched: how many other rows there are with each first part.
+    """
     rows: dict[str | None, int] = {}
     amounts: dict[str | None, dict[str, Decimal]] = {}
     for (value, currency), total in groups.items():
@@ -148,14 +179,33 @@ def bars_of(title: str, groups: Mapping[Group, Sum], *, known: bool) -> Bars:
     whole = sum(rows.values()) or 1
     bars = [
         Bar(
-            label="(empty)" if value in (None, "") else short(str(value), _LONGEST_LABEL),
+            label=_label(value),
             rows=count,
             share=count / whole,
             amounts=dict(sorted(amounts[value].items())) if known else {},
+            whole=None if matched is None else count + matched.get(value, 0),
         )
         for value, count in rows.items()
     ]
     return Bars(title, tuple(sorted(bars, key=lambda bar: (-bar.rows, bar.label))))
+
+
+def _label(value: str | None) -> str:
+    return "(empty)" if value in (None, "") else short(str(value), _LONGEST_LABEL)
+
+
+def _spread(bars: Bars, records: int) -> tuple[float, Bars]:
+    """Return how far the first value is above its even share, and the bars, the worst first.
+
+    Where it is known how many rows there are of each, a value is worse the more of them are open
+    beyond the rate of all; else its rows are compared with as many of each value.
+    """
+    if not bars.rated:
+        return bars.bars[0].share * len(bars.bars), bars
+    rate = sum(bar.rows for bar in bars.bars) / records
+    ordered = sorted(bars.bars, key=lambda bar: (rate * (bar.whole or 0) - bar.rows, bar.label))
+    worst = ordered[0]
+    return worst.rows / (worst.whole or 1) / rate, replace(bars, bars=tuple(ordered))
 
 
 def _count(

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from kalla_core.assignment.ranks import has_distance, is_ordered, is_score
 from kalla_core.columns import first_place_of
 from kalla_core.engine.demands import fault_of, plan_over
-from kalla_core.errors import Fault, KallaError, RecipeInvalid, UnknownColumn
+from kalla_core.errors import Fault, InvalidSql, KallaError, RecipeInvalid, UnknownColumn
 from kalla_core.evidence.schema import MatchedLayout, UnitedLayout, united_layout
 from kalla_core.matching.planned import Identification, Planned
 from kalla_core.matching.query import Side
@@ -120,10 +120,28 @@ def plan_passes(
             passes.append(_planned_pass(recipe, rule, planned))
     if not faults:
         try:
-            return PlannedPasses(recipe, tuple(passes), united_layout([p.layout for p in passes]))
+            return _united(recipe, passes)
         except KallaError as error:
             faults.append(fault_of(error, ("passes",)))
     raise RecipeInvalid(faults)
+
+
+def _united(recipe: Recipe, passes: Sequence[PlannedPass]) -> PlannedPasses:
+    """Return the passes together; amounts that others have as another type are left out.
+
+    Raises:
+        InvalidSql: columns of two match SQLs do not go together.
+    """
+    try:
+        layout = united_layout([one.layout for one in passes])
+    except InvalidSql:
+        if not any(isinstance(one.rule, SubsetSumPass) and one.layout.columns for one in passes):
+            raise
+        bare = UnitedLayout.of_pass(pa.schema([]), (), compares=bool(recipe.compared))
+        sums = [isinstance(one.rule, SubsetSumPass) for one in passes]
+        pairs = zip(passes, sums, strict=True)
+        return _united(recipe, [replace(one, layout=bare) if of else one for one, of in pairs])
+    return PlannedPasses(recipe, tuple(passes), layout)
 
 
 def _listed(recipe: Recipe) -> bool:
@@ -136,11 +154,9 @@ def _sql_field(rule: Pass) -> str:
 
 
 def _planned_pass(recipe: Recipe, rule: Pass, planned: Planned) -> PlannedPass:
-    if isinstance(rule, SubsetSumPass):
-        empty = UnitedLayout.of_pass(pa.schema([]), (), compares=bool(recipe.compared))
-        return PlannedPass(rule, planned, (), empty)
     names = planned.output.names
-    ranks = tuple(first_place_of(term.column, names) or 0 for term in rule.rank)
+    terms = rule.rank if isinstance(rule, SqlPass) else ()
+    ranks = tuple(first_place_of(term.column, names) or 0 for term in terms)
     layout = UnitedLayout.of_pass(
         planned.output, planned.output_sides, compares=bool(recipe.compared)
     )
