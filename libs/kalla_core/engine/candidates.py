@@ -136,9 +136,10 @@ def describe_candidates(
     if len(choice.wanted) == 0:
         return Candidates(failures.missed, failures.why, failures.why)
     keys = others.keys(choice.chosen)
-    names = wording.row_names(keys)
+    texts = key_text(keys)
+    names = wording.row_names(keys, texts)
     details = wording.closest(planned, side, names, failures.why, choice.sizes, CAP)
-    return Candidates(failures.missed, details, key_text(keys).fill_null("null"))
+    return Candidates(failures.missed, details, texts.fill_null("null"))
 
 
 @dataclass(frozen=True, slots=True)

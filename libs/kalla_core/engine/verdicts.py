@@ -288,12 +288,14 @@ class RuleJudge:
         if not known.any():
             return said, blank
         rows = self._rows[side.other].keys(near[known])
+        texts = key_text(rows)
         keys = self._keyed.table(side.other).take(pa.array(near[known]))
+        names = wording.row_names(rows, texts)
         also = wording.key_near(
-            self._planned, self._rule, side, absent.filter(pa.array(known)), keys, rows
+            self._planned, self._rule, side, absent.filter(pa.array(known)), keys, names
         )
         extra = pc.replace_with_mask(blank, pa.array(known), also).fill_null("")
-        closest = pc.replace_with_mask(blank, pa.array(known), key_text(rows))
+        closest = pc.replace_with_mask(blank, pa.array(known), texts)
         return pc.binary_join_element_wise(said, extra, ""), closest
 
 

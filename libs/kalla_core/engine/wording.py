@@ -67,13 +67,13 @@ def key_near(
     side: Side,
     keys: pa.Table,
     others: pa.Table,
-    rows: Sequence[pa.Array],
+    names: pa.Array,
 ) -> pa.Array:
     """Say, after that, who has the key but for its spelling.
 
     Args:
         keys: has `__k0`... of the rows in question; `others` of a row near each.
-        rows: the primary keys of these.
+        names: of these, as `row_names` gives them.
     """
     count = len(rule.keys)
     found = differences(_columns(keys, count), _columns(others, count))
@@ -84,7 +84,7 @@ def key_near(
     but_for = _listed(words, len(keys), ", ")
     but_for = pc.if_else(pc.equal(but_for, ""), "how it is written", but_for)
     alias = planned.query.side(side.other).alias
-    pieces: list[pa.Array | str] = [f" Near in {alias}: ", row_names(rows), ", which has "]
+    pieces: list[pa.Array | str] = [f" Near in {alias}: ", names, ", which has "]
     pieces += _key(rule, side.other, others)
     return _join([*pieces, ", the same but for ", but_for, "."], len(keys))
 
@@ -153,10 +153,13 @@ def closest(
     return _join([said, pc.if_else(pa.array(sizes > cap), note, "")], len(names))
 
 
-def row_names(keys: Sequence[pa.Array]) -> pa.Array:
-    """Return how a sentence names rows: by their primary keys, never null."""
-    names = key_text(keys)
-    named = quoted(names) if len(keys) == 1 and is_text(keys[0].type) else names
+def row_names(keys: Sequence[pa.Array], texts: pa.Array) -> pa.Array:
+    """Return how a sentence names rows: by their primary keys, never null.
+
+    Args:
+        texts: these, as `key_text` gives them.
+    """
+    named = quoted(texts) if len(keys) == 1 and is_text(keys[0].type) else texts
     return named.fill_null("null")
 
 

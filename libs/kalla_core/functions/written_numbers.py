@@ -49,6 +49,7 @@ class NumberForm:
         self.forms = frozenset(found.amounts)
         self._simple = not self.forms
         self._pattern = self._plain() if self._simple else self._amount()
+        self._seen: tuple[pa.Array, dict[str, pa.Array]] | None = None
 
     @staticmethod
     def of(found: SourceFormat) -> NumberForm | None:
@@ -66,8 +67,8 @@ class NumberForm:
         if self._simple:
             matching = pc.match_substring_regex(texts, self._pattern)
             return self._digits(pc.if_else(matching, texts, None))
-        found = pc.extract_regex(texts, self._pattern)
-        part = dict(zip([f.name for f in found.type], found.flatten(), strict=True))
+        seen = self._seen
+        part = seen[1] if seen is not None and seen[0] is texts else self._parts(texts)
         minus = self._minus(part)
         written = _currency_of(part)
         allowed = pc.or_(pc.equal(written, ""), pc.equal(written, currency or ""))
@@ -76,13 +77,20 @@ class NumberForm:
         return pc.binary_join_element_wise(pc.if_else(minus, "-", ""), digits, "")
 
     def currencies(self, texts: pa.Array) -> tuple[str, ...]:
-        """Return the currencies that numbers among the texts are in, as they are written."""
+        """Return the currencies that numbers among the texts are in, as they are written.
+
+        Whoever rewrites the same texts next need not have them taken apart again.
+        """
         if AmountForm.CURRENCY not in self.forms:
             return ()
-        found = pc.extract_regex(texts.drop_null(), self._pattern)
-        part = dict(zip([f.name for f in found.type], found.flatten(), strict=True))
+        part = self._parts(texts)
+        self._seen = (texts, part)
         written = pc.unique(_currency_of(part)).to_pylist()
         return tuple(sorted(one for one in written if one))
+
+    def _parts(self, texts: pa.Array) -> dict[str, pa.Array]:
+        found = pc.extract_regex(texts, self._pattern)
+        return dict(zip([f.name for f in found.type], found.flatten(), strict=True))
 
     def _digits(self, numbers: pa.Array) -> pa.Array:
         if self.thousands is not None:
