@@ -118,7 +118,7 @@ async def played(size: Size) -> Cost:
             await crowd.says(executor, FragmentEnded(which, 1.0, outcomes[which.stage]))
             if not crowd.cost.events % TOLD_AFTER:
                 with crowd.cost:
-                    list(summed_up(run.state, run.reports, _PLAN))
+                    list(summed_up(run.state, run.reports, PLAN))
                     shares(run.state, run.reports, run.executors)
     finally:
         gc.enable()
@@ -143,5 +143,5 @@ class _Plan:
         return SimpleNamespace(spec=SimpleNamespace(alias=side.value), statistics=Statistics())
 
 
-_PLAN = cast("Any", _Plan())
-_BRIEF = Brief(NAME, cast("Any", None), cast("Any", None), _PLAN, "/staging")
+PLAN = cast("Any", _Plan())
+_BRIEF = Brief(NAME, cast("Any", None), cast("Any", None), PLAN, "/staging")

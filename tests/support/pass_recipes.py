@@ -94,6 +94,6 @@ def rows(seed: int, count: int) -> pa.Table:
     )  # fmt: skip
 
 
-def given(folder: Path, count: int = 150) -> TwoTables:
+def given(folder: Path, count: int = 90) -> TwoTables:
     """Return two such tables in a folder."""
     return TwoTables(folder).put(rows(1, count), rows(2, count + count // 10))

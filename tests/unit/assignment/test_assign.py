@@ -70,6 +70,7 @@ WIDE = st.sampled_from([1, 2, (1 << 61) - 1, 1 << 61, (1 << 61) + 1, (1 << 62) -
 @pytest.mark.parametrize(
     "places", [ONE_TO_ONE, Places(True, False), Places(False, True)], ids=["1:1", "N:1", "1:N"]
 )
+@settings(max_examples=60)
 @given(pairs=st.one_of(candidates(4, FEW), candidates(7, FEW), candidates(3, WIDE)))
 @example(pairs=[(0, 0, 3), (0, 1, 2), (1, 0, 2)])
 @example(pairs=[(0, 0, 2), (0, 1, 1), (1, 0, 1)])
