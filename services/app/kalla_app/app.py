@@ -93,7 +93,13 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
         changes, metrics = Changes(), AppMetrics()
         catalogue = Catalogue(database, vault, client)
         shelf = Shelf(database, vault, client, catalogue)
-        dispatcher = Dispatcher(database, vault, client, changes.tell)
+        dispatcher = Dispatcher(
+            database,
+            vault,
+            client,
+            changes.tell,
+            lambda action, outcome: metrics.errands.labels(action, outcome).inc(),
+        )
         desk = RunDesk(
             database,
             vault,

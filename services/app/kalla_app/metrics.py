@@ -24,6 +24,12 @@ class AppMetrics:
             registry=own,
         )
         self.runs = Gauge("kalla_app_runs", "Runs by where they stand.", ["status"], registry=own)
+        self.errands = Counter(
+            "kalla_app_errands",
+            "Requests to the coordinator about runs, by what became of them.",
+            ["action", "outcome"],
+            registry=own,
+        )
         self.callbacks = Counter(
             "kalla_app_callbacks", "Callbacks of the coordinator.", ["outcome"], registry=own
         )

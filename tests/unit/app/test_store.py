@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import update
+from sqlalchemy import text, update
 
+from kalla_app.exceptions.life import Decision, Kind, State
+from kalla_app.exceptions.policy import Policy
 from kalla_app.runs.life import AskedToCancel, Completed, RunState, RunStatus
-from kalla_app.store import audit, runs
+from kalla_app.store import audit, exceptions, policies, runs
 from kalla_app.store.database import FILE, Database, opened
 from kalla_app.store.tables import AUDIT, SECRETS
 from kalla_app.store.vault import Vault, open_vault
@@ -27,21 +29,29 @@ REQUEST = runs.Request(SECRET_URI, None, "http://app/api/worker")
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with opened(None, tmp_path) as database:
+async def database(database_url: str | None, tmp_path: Path) -> AsyncIterator[Database]:
+    async with opened(database_url, tmp_path) as database:
         yield database
 
 
-async def test_several_may_open_a_new_database_at_once(tmp_path: Path) -> None:
+async def test_several_may_open_a_new_database_at_once(
+    database_url: str | None, tmp_path: Path
+) -> None:
     async def use() -> None:
-        async with opened(None, tmp_path) as database, database.writing() as connection:
+        async with opened(database_url, tmp_path) as database, database.writing() as connection:
             await audit.add(connection, "anna", "test", "test/1")
 
     await asyncio.gather(*(use() for _ in range(4)))
 
-    async with opened(None, tmp_path) as database, database.reading() as connection:
+    async with opened(database_url, tmp_path) as database, database.reading() as connection:
         assert len(await audit.page(connection, 10, None, None)) == 4
         assert await audit.broken_at(connection) is None
+
+
+async def test_the_file_of_the_database_is_its_owners(tmp_path: Path) -> None:
+    async with opened(None, tmp_path):
+        pass
+
     assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
 
 
@@ -106,6 +116,72 @@ async def test_what_is_owed_is_one_senders_at_a_time(database: Database, tmp_pat
         ("r1", runs.SUBMIT, 0)
     ]
     assert second == ()
+
+
+async def test_what_is_owed_is_claimed_once_by_apps_that_ask_at_the_same_time(
+    database_url: str | None, tmp_path: Path
+) -> None:
+    vault = open_vault(None, tmp_path)
+    names = {f"r{number}" for number in range(12)}
+    async with opened(database_url, tmp_path) as database, database.writing() as connection:
+        for name in names:
+            await runs.add(connection, replace(RUN, run_id=name), REQUEST, vault)
+
+    async def claimed() -> list[str]:
+        got: list[str] = []
+        async with opened(database_url, tmp_path) as database:
+            for _ in range(len(names)):
+                async with database.writing() as connection:
+                    found = await runs.claim(connection, 2, LEASE)
+                    got += [errand.run.run_id for errand in found]
+        return got
+
+    shares = await asyncio.gather(*(claimed() for _ in range(3)))
+
+    assert sorted(name for share in shares for name in share) == sorted(names)
+
+
+async def test_decisions_and_policies_are_kept_as_they_were_taken(database: Database) -> None:
+    subject = exceptions.Subject("books", "left", "3")
+    asked = Decision("anna", NOW, state=State.WRITTEN_OFF, reason_code="other", kind=Kind.ASKED)
+    asleep = Decision("olaf", NOW, until="2026-12-31", note="é中", owner="")
+    kept = [exceptions.Kept(subject, "r1", one) for one in (asked, asleep)]
+    policy = Policy(approval=True, left="booked")
+    async with database.writing() as connection:
+        await exceptions.hold(connection)
+        await exceptions.add(connection, kept)
+        await policies.put(connection, "books", Policy())
+        await policies.put(connection, "books", policy)
+        await policies.follow(connection, "books", NOW)
+
+    async with database.reading() as connection:
+        assert await exceptions.touched(connection, "books") == {subject.exception_id: kept}
+        assert await policies.find(connection, "books") == policy
+        assert await policies.find(connection, "others") == Policy()
+        assert await policies.followed(connection, "books") == NOW
+
+
+async def test_tables_of_the_version_before_become_these_and_keep_what_they_hold(
+    tmp_path: Path,
+) -> None:
+    async with opened(None, tmp_path) as database, database.writing() as connection:
+        await exceptions.add(
+            connection,
+            [exceptions.Kept(exceptions.Subject("books", "left", "3"), "r1", Decision("a", NOW))],
+        )
+        for statement in (
+            "ALTER TABLE decisions DROP COLUMN kind",
+            "ALTER TABLE decisions DROP COLUMN until",
+            "DROP TABLE policies",
+            "DROP TABLE followed",
+            "UPDATE app_schema SET version = 3",
+        ):
+            await connection.execute(text(statement))
+
+    async with opened(None, tmp_path) as database, database.reading() as connection:
+        (kept,) = (await exceptions.touched(connection, "books")).values()
+
+    assert kept[0].decision == Decision("a", NOW)
 
 
 async def test_a_run_is_read_as_it_was_kept(database: Database, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class Dispatcher:
     Args:
         client: the coordinator.
         changed: called with the id of each run that has changed.
+        sent: called with the action and outcome of each request to the coordinator.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Dispatcher:
         vault: Vault,
         client: Client,
         changed: Callable[[str], None],
+        sent: Callable[[str, str], None],
     ) -> None:
         self._database = database
         self._vault = vault
         self._client = client
         self._changed = changed
+        self._sent = sent
         self._news = asyncio.Event()
 
     def wake(self) -> None:
@@ -135,9 +138,11 @@ class Dispatcher:
                 await self._submit(errand)
             else:
                 await self._cancel(errand)
+            self._sent(errand.action, "taken")
         except StoreUnavailable:
             raise
         except (SystemFailure, Unauthenticated) as error:
+            self._sent(errand.action, "postponed")
             wait_s = min(_LONGEST_WAIT_S, 0.5 * 2.0 ** min(errand.tries, 10))
             get_logger().warning(
                 "errand_postponed", run_id=run_id, action=errand.action, cause=error.code
@@ -146,7 +151,7 @@ class Dispatcher:
                 wait = timedelta(seconds=wait_s)
                 await runs.postpone(connection, run_id, errand.action, wait)
         except KallaError as error:
-            # The same again would be refused again.
+            self._sent(errand.action, "refused")  # and would be again
             if errand.action == CANCEL:
                 get_logger().warning("cancel_refused", run_id=run_id, cause=error.code)
                 async with self._database.writing() as connection:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Executable, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 POSTGRES_SCHEMA = "kalla_app"
 MIGRATING = 5207318
@@ -174,8 +175,23 @@ FOLLOWED = Table(
     Column("created_at", BigInteger, nullable=False),  # of the latest run that was looked through
 )
 
+
+class _AddColumn(ExecutableDDLElement):
+    """Adds a column to a table that was made without it."""
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+
+
+@compiles(_AddColumn)
+def _add_column(element: _AddColumn, compiler: Any, **_options: Any) -> str:
+    # Not as a text: only what is compiled lands in the schema of our own.
+    table = compiler.preparer.format_table(element.column.table)
+    return f"ALTER TABLE {table} ADD COLUMN {compiler.get_column_specification(element.column)}"
+
+
 # Each entry leads from the version before it; what has landed is never changed.
-_MIGRATIONS: tuple[tuple[Executable, ...], ...] = (
+_MIGRATIONS: tuple[tuple[ExecutableDDLElement, ...], ...] = (
     (
         *(
             CreateTable(table)
@@ -199,8 +215,8 @@ _MIGRATIONS: tuple[tuple[Executable, ...], ...] = (
         CreateIndex(_DECISIONS_BY_RECIPE),
     ),
     (
-        text("ALTER TABLE decisions ADD COLUMN kind TEXT"),
-        text("ALTER TABLE decisions ADD COLUMN until TEXT"),
+        _AddColumn(DECISIONS.c.kind),
+        _AddColumn(DECISIONS.c.until),
         CreateTable(POLICIES),
         CreateTable(FOLLOWED),
     ),
