@@ -18,6 +18,7 @@ from kalla_core.assignment.settle import ACCEPTED, LEFT, TIED, Codes
 from kalla_core.assignment.subsets import FEW_AMOUNTS, MOST_SHOWN, subsets_that_fit, which_fit
 from kalla_core.assignment.units import LARGEST, TooWide, minor_units
 from kalla_core.engine.passes.found import Found, Looked
+from kalla_core.engine.rows import Bools
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.query import Side
 from kalla_core.recipe.passes import OneSide, SubsetSumPass
@@ -93,7 +94,7 @@ class _Rounds:
         """Return what becomes of the candidates of each row, given in order."""
         state = _State(len(self._items))
         owner = self._owners(groups)
-        fits = self._first_fits(groups)
+        fits = self._first_fits(groups, self._useful(owner, len(groups)))
         alone = {number: fit.sets[0] for number, fit in fits.items() if fit.count == 1}
         while accepted := self._apart(alone):
             taken = np.concatenate([alone.pop(number) for number in accepted])
@@ -126,17 +127,28 @@ class _Rounds:
         found: Ints = self._by_row[np.repeat(start, count) + within]
         return found
 
-    def _first_fits(self, groups: Sequence[Ints]) -> dict[int, _Fit]:
+    def _useful(self, owner: Ints, groups: int) -> Bools:
+        """Return which candidates may be in a set: where nothing takes from a sum, not all are."""
+        takes = np.zeros(groups + 1, dtype=np.bool_)  # the last is of no group
+        takes[owner[self._items < 0]] = True
+        useful: Bools = takes[owner] | (self._items <= self._targets + self._tolerance)
+        return useful
+
+    def _first_fits(self, groups: Sequence[Ints], useful: Bools) -> dict[int, _Fit]:
         """Return what makes each row: of many with few candidates at once, else of each alone."""
         fits: dict[int, _Fit] = {}
         by_size: dict[int, list[int]] = {}
+        tried: dict[int, Ints] = {}
         for number, at in enumerate(groups):
-            by_size.setdefault(len(at), []).append(number)
+            tried[number] = some = at[useful[at]]
+            if len(some) > FEW_AMOUNTS or len(at) > self._rule.max_candidates:
+                fits[number] = self._fit(at)
+            elif len(some):
+                by_size.setdefault(len(some), []).append(number)
+            else:
+                fits[number] = _Fit(at, 0)
         for size, numbers in by_size.items():
-            if size > min(FEW_AMOUNTS, self._rule.max_candidates):
-                fits |= {number: self._fit(groups[number]) for number in numbers}
-                continue
-            every = np.stack([groups[number] for number in numbers])
+            every = np.stack([tried[number] for number in numbers])
             targets = self._targets[every[:, 0]]
             quick = which_fit(self._items[every], targets, self._tolerance, self._rule.max_items)
             for number, count, mask in zip(
@@ -146,8 +158,8 @@ class _Rounds:
                 if count > 1:
                     fits[number] = self._fit(at)
                 elif count:
-                    chosen = at[[place for place in range(size) if mask >> place & 1]]
-                    fits[number] = _Fit(at, 1, (chosen,))
+                    places = [place for place in range(size) if mask >> place & 1]
+                    fits[number] = _Fit(at, 1, (tried[number][places],))
                 else:
                     fits[number] = _Fit(at, 0)
         return fits
