@@ -29,6 +29,7 @@ from kalla_core.matching.statement import check_statement
 from kalla_core.recipe.checks import missing_uri
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.paths import Location, path_text
+from kalla_core.sources.carry.evidence import dated
 from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
@@ -75,10 +76,15 @@ def validate_recipe(
         started_at: what `now()` means in the match SQL; the present by default.
         access: what sources may be reached.
     """
+    at = started_at or datetime.now(UTC)
     with ExitStack() as pins:
-        looked = [_look(spec, location, pins, access) for location, spec in located(recipe)]
+        looked = [
+            _look(spec, location, pins, access)
+            for location, named in located(recipe)
+            for spec in dated((named,), at)
+        ]
     faults = [fault for source in looked for fault in source.faults]
-    planned, sql_faults = _plan(recipe, looked, started_at or datetime.now(UTC))
+    planned, sql_faults = _plan(recipe, looked, at)
     return Validation(
         faults=(*faults, *sql_faults),
         warnings=() if planned is None else planned.warnings,

@@ -32,6 +32,7 @@ from kalla_core.fragments.cut import part_count
 from kalla_core.fragments.remote import Extra, ScanWork
 from kalla_core.matching.planned import Identification
 from kalla_core.matching.query import Side
+from kalla_core.sources.carry.evidence import dated
 from kalla_core.sources.pins import pinned_together
 from kalla_core.sources.registry import load_connectors
 
@@ -83,7 +84,7 @@ class _Held:
         self._order = order
         recipe = order.recipe
         specs = (recipe.left, recipe.right, *recipe.extras)
-        pinned = pins.enter_context(pinned_together(specs, order.access))
+        pinned = pins.enter_context(pinned_together(dated(specs, order.started_at), order.access))
         connectors, found = zip(*pinned, strict=True)
         fitting = without_unseen(recipe.match_sql, found, order.started_at)
         left, right, *extras = map(OpenSource, connectors, fitting)

@@ -59,6 +59,7 @@ from kalla_core.matching.planned import Identification, Planned, Strategy
 from kalla_core.matching.query import Side, TableShape
 from kalla_core.matching.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
 from kalla_core.recipe.model import Recipe, SourceSpec
+from kalla_core.sources.carry.evidence import dated
 from kalla_core.sources.pins import pinned_together
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
@@ -406,7 +407,7 @@ class Job:
 
 def _open(specs: Sequence[SourceSpec], job: JobSpec, pins: ExitStack) -> list[OpenSource]:
     """Pin sources together, so that those of one database are seen at the same moment."""
-    found = pins.enter_context(pinned_together(specs, job.access))
+    found = pins.enter_context(pinned_together(dated(specs, job.started_at), job.access))
     connectors, pinned = zip(*found, strict=True)
     fitting = without_unseen(job.recipe.match_sql, pinned, job.started_at)
     return list(map(OpenSource, connectors, fitting))

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from pydantic_core import PydanticCustomError
 
 from kalla_core.errors import InvalidType
+from kalla_core.recipe.carry_document import CarryDocument
 from kalla_core.recipe.column_types import parse_type
 from kalla_core.recipe.fields import (
     MAX_EXTRAS,
@@ -144,6 +145,7 @@ class SourceDocument(ExtraDocument):
     """The left or the right source."""
 
     primary_key: PrimaryKey
+    carry: CarryDocument | None = None
 
 
 class SourcesDocument(Strict):

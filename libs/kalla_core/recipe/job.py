@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from kalla_core.errors import Fault, InvalidSetting, RecipeInvalid
 from kalla_core.ids import RunId, parse_run_id
+from kalla_core.recipe.carry_document import CarryDocument, carry_of
 from kalla_core.recipe.checks import (
     Place,
     alias_faults,
@@ -136,6 +137,7 @@ class _WholeDocument(_RequestDocument):
 class _SourcePart(TableDocument):
     uri: Uri
     type: Kind | None = None
+    carry: CarryDocument | None = None
 
 
 class _PartsDocument(_RequestDocument, ReconcilingDocument):
@@ -203,7 +205,10 @@ def _spec(document: _PartsDocument, index: int) -> SourceSpec:
     part = document.sources[index]
     keys = document.primary_keys
     key = keys[part.alias] if part.alias in keys else keys[_TABLES[index]]
-    return spec_of(part, part.type or type_of(part.uri), part.uri, key)
+    amounts = document.amounts
+    amount = None if amounts is None else (amounts.left, amounts.right)[index]
+    carry = carry_of(part.carry, amount)
+    return spec_of(part, part.type or type_of(part.uri), part.uri, key, carry)
 
 
 def _source_part(spec: SourceSpec) -> dict[str, Any]:

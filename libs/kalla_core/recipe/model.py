@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 
 from kalla_core.recipe.passes import Amounts, Compared, Pass
@@ -54,6 +54,23 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Carry:
+    """The open items of an earlier run, which a source has beside its own rows.
+
+    Attributes:
+        evidence: where the evidence of that run lies: a folder, or `s3://bucket/prefix`.
+        amount: the column that open amounts are of; None for that of the recipe's control totals.
+        age_from: the column that ages count from; None for the run that left a row open first.
+        as_of: the day that ages count to; None for the day on which the run started, in UTC.
+    """
+
+    evidence: str
+    amount: str | None = None
+    age_from: str | None = None
+    as_of: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpec:
     """One table as a recipe names it.
 
@@ -64,6 +81,7 @@ class SourceSpec:
         columns: the recipe's `schema`, columns that must exist; empty when not given.
         types: column to type text, as `decimal(12,2)`, for sources that have no types.
         format: how the source's text is written.
+        carry: open items of an earlier run that are rows of it as well; None for none.
     """
 
     alias: str
@@ -74,6 +92,7 @@ class SourceSpec:
     filters: tuple[Filter, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
     format: SourceFormat = AS_USUAL
+    carry: Carry | None = None
 
 
 class EngineChoice(StrEnum):

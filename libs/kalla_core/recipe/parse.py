@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kalla_core.errors import Fault, RecipeInvalid
+from kalla_core.recipe.carry_document import carry_of
 from kalla_core.recipe.checks import Place, alias_faults, extra_places, source_faults
 from kalla_core.recipe.document import (
     ExtraDocument,
@@ -24,6 +25,7 @@ from kalla_core.recipe.faults import faults_of
 from kalla_core.recipe.format_document import format_of
 from kalla_core.recipe.jsontext import read_json
 from kalla_core.recipe.model import (
+    Carry,
     EngineChoice,
     Filter,
     GroupForm,
@@ -103,7 +105,11 @@ def checked(document: object, model: type[Document]) -> tuple[Document | None, t
 
 
 def spec_of(
-    table: TableDocument, source_type: SourceType, uri: str | None, primary_key: Sequence[str] = ()
+    table: TableDocument,
+    source_type: SourceType,
+    uri: str | None,
+    primary_key: Sequence[str] = (),
+    carry: Carry | None = None,
 ) -> SourceSpec:
     """Return one source of a document."""
     return SourceSpec(
@@ -115,6 +121,7 @@ def spec_of(
         filters=tuple(_filter(one) for one in table.filters or ()),
         types=dict(table.types or {}),
         format=format_of(table.format, table.amount),
+        carry=carry,
     )
 
 
@@ -180,12 +187,13 @@ def parse_document(
 
 
 def _recipe(document: RecipeDocument) -> Recipe:
+    amounts = document.amounts
     return Recipe(
         recipe_id=document.recipe_id,
         name=document.name,
         **rules_of(document),
-        left=_source_spec(document.sources.left),
-        right=_source_spec(document.sources.right),
+        left=_source_spec(document.sources.left, None if amounts is None else amounts.left),
+        right=_source_spec(document.sources.right, None if amounts is None else amounts.right),
         extras=extra_specs(document.extras),
         description=document.description or "",
         match_description=document.match_description or "",
@@ -194,8 +202,9 @@ def _recipe(document: RecipeDocument) -> Recipe:
     )
 
 
-def _source_spec(source: SourceDocument) -> SourceSpec:
-    return spec_of(source, source.type, source.uri, source.primary_key)
+def _source_spec(source: SourceDocument, amount: str | None = None) -> SourceSpec:
+    carry = carry_of(source.carry, amount)
+    return spec_of(source, source.type, source.uri, source.primary_key, carry)
 
 
 def _filter(document: FilterDocument) -> Filter:
@@ -203,7 +212,11 @@ def _filter(document: FilterDocument) -> Filter:
 
 
 def _resolved(spec: SourceSpec, base: Path) -> SourceSpec:
-    return spec if spec.uri is None else replace(spec, uri=resolve(spec.uri, base))
+    carry = spec.carry
+    if carry is not None:
+        carry = replace(carry, evidence=resolve(carry.evidence, base))
+    uri = None if spec.uri is None else resolve(spec.uri, base)
+    return replace(spec, uri=uri, carry=carry)
 
 
 def _unreadable(code: str, message: str) -> RecipeInvalid:

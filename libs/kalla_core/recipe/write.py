@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from kalla_core.observe.secrets import mask_text
+from kalla_core.recipe.carry_document import carry_document
 from kalla_core.recipe.format_document import format_document
 from kalla_core.recipe.model import EngineChoice, Filter, GroupForm, Options, Recipe, SourceSpec
 from kalla_core.recipe.passes_document import reconciling_document
@@ -68,6 +69,7 @@ def source_document(spec: SourceSpec, *, masked: bool = False) -> dict[str, Any]
             "filters": filter_documents(spec.filters),
             "types": dict(spec.types),
             "format": dict(format_document(spec.format)),
+            "carry": carry_document(spec.carry),
         }
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from kalla_core.recipe.model import SourceSpec
@@ -28,6 +29,17 @@ class GroupConnector(Protocol):
         ...
 
 
+@runtime_checkable
+class Carries(Protocol):
+    """A connector that adds the open items of an earlier run to what another one reads."""
+
+    inner: Connector
+
+    def carrying(self, spec: SourceSpec, pinned: PinnedSource) -> PinnedSource:
+        """Return a pin of the new rows as one of both."""
+        ...
+
+
 @contextmanager
 def pinned_together(
     specs: Sequence[SourceSpec],
@@ -39,19 +51,28 @@ def pinned_together(
         KallaError: as `connector_for` and `Connector.pin` do, for the first source that fails.
     """
     connectors = [connector_for(spec, access) for spec in specs]
+    readers = [one.inner if isinstance(one, Carries) else one for one in connectors]
     grouped: dict[str, list[int]] = {}
-    for index, connector in enumerate(connectors):
+    for index, connector in enumerate(readers):
         if isinstance(connector, GroupConnector):
             grouped.setdefault(connector.name, []).append(index)
     pins: dict[int, PinnedSource] = {}
     with ExitStack() as held:
-        for index, connector in enumerate(connectors):
+        for index, connector in enumerate(readers):
             if index in pins:
                 continue
             if isinstance(connector, GroupConnector):
                 group = grouped[connector.name]
-                together = connector.pin_together([specs[each] for each in group])
+                together = connector.pin_together([_new(specs[each]) for each in group])
                 pins.update(zip(group, held.enter_context(together), strict=True))
             else:
-                pins[index] = held.enter_context(connector.pin(specs[index]))
+                pins[index] = held.enter_context(connector.pin(_new(specs[index])))
+        for index, connector in enumerate(connectors):
+            if isinstance(connector, Carries):
+                pins[index] = connector.carrying(specs[index], pins[index])
         yield tuple((connector, pins[index]) for index, connector in enumerate(connectors))
+
+
+def _new(spec: SourceSpec) -> SourceSpec:
+    """Return the source of the new rows alone."""
+    return replace(spec, carry=None)

@@ -51,7 +51,12 @@ def connector_for(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Connec
     except KeyError:
         raise _missing(spec, scheme) from None
     factory = cast("Callable[[SourceAccess], Connector]", entry.load())
-    return factory(access)
+    connector = factory(access)
+    if spec.carry is None:
+        return connector
+    from kalla_core.sources.carry.connector import CarryingConnector  # loads all that reads files
+
+    return CarryingConnector(connector, access)
 
 
 def installed_schemes() -> tuple[str, ...]:

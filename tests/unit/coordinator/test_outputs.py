@@ -81,6 +81,23 @@ async def test_evidence_is_a_source_for_the_token_that_submitted_its_run(
             await outputs.readable([uri], caller)
 
 
+async def test_open_items_are_carried_from_evidence_of_the_same_token_alone(tmp_path: Path) -> None:
+    places = [f"{tmp_path}/runs/run-1", f"{tmp_path}/named", "s3://books/out"]
+    outputs = Outputs(Allowed(tmp_path), Remembered({place: {"mine"} for place in places}))
+
+    for place in places:
+        carrying = {"alias": "left_src", "uri": "l.csv", "carry": {"evidence": place}}
+        sources = [carrying, {"alias": "right_src", "uri": "r.csv"}]
+        wanted = request("run-9", sources=sources)
+        reads = (place,) if "run-1" in place else ()
+        assert (await outputs.terms(wanted, MINE)).reads == reads
+        with pytest.raises(NotAllowed, match="another token"):
+            await outputs.terms(wanted, Caller("other"))
+    elsewhere = Outputs(Allowed(tmp_path, buckets=frozenset({"mine"})), Remembered())
+    with pytest.raises(NotAllowed, match="bucket 'books'"):
+        await elsewhere.terms(wanted, ANYBODY)
+
+
 async def test_a_run_that_nobody_remembers_is_nobodys(tmp_path: Path) -> None:
     outputs = Outputs(Allowed(tmp_path), Remembered())
 

@@ -107,4 +107,6 @@ class Inspector:
 def _uris(document: Mapping[str, Any]) -> list[str]:
     """Return where the sources of a recipe lie, or the one source of a preview."""
     sides = document.get("sources", {}).values()
-    return [one["uri"] for one in (document, *sides, *document.get("extras", ())) if "uri" in one]
+    every = (document, *sides, *document.get("extras", ()))
+    carried = [one["carry"]["evidence"] for one in every if "carry" in one]
+    return [*(one["uri"] for one in every if "uri" in one), *carried]

@@ -312,7 +312,8 @@ def _worth_it(error: KallaError, held: Holder) -> bool:
 
 def _reads_files(recipe: Recipe) -> bool:
     specs = (recipe.left, recipe.right, *recipe.extras)
-    return any(scheme_of(spec.uri or "") == LOCAL for spec in specs)
+    carried = [spec.carry.evidence for spec in specs if spec.carry is not None]
+    return any(scheme_of(uri or "") == LOCAL for uri in (*(spec.uri for spec in specs), *carried))
 
 
 def _nobody(patience: timedelta) -> NoExecutors:

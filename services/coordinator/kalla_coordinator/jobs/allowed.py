@@ -221,7 +221,9 @@ def _reach_in_bucket(where: S3Location) -> Reach:
 
 
 def _uris(recipe: Recipe) -> list[str]:
-    return [spec.uri or "" for spec in (recipe.left, recipe.right, *recipe.extras)]
+    specs = (recipe.left, recipe.right, *recipe.extras)
+    carried = [spec.carry.evidence for spec in specs if spec.carry is not None]
+    return [*(spec.uri or "" for spec in specs), *carried]
 
 
 def _source_hosts(uri: str) -> frozenset[str]:
