@@ -43,31 +43,19 @@ class Fits:
 NONE_FITS = Fits(0, 0, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Quick:
-    """What fits of each of many targets with as many amounts each.
-
-    Attributes:
-        counts: 0, 1, or 2 for several sets of the smallest size for which one fits.
-        masks: of those with one set its positions, as bits; of others anything.
-    """
-
-    counts: Ints
-    masks: Ints
-
-
-def which_fit(amounts: Ints, targets: Ints, tolerance: int, most_items: int) -> Quick:
-    """Return for each target whether none, one or several of the smallest sets fit.
+def subsets_that_fit_each(
+    amounts: Ints, targets: Ints, tolerance: int, most_items: int
+) -> list[Fits]:
+    """Return for each of many targets what `subsets_that_fit` returns, all sums made at once.
 
     Args:
         amounts: a row for each target, in minor units, `FEW_AMOUNTS` at most.
     """
     count, width = amounts.shape
-    counts: Ints = np.zeros(count, dtype=np.int64)
-    masks: Ints = np.zeros(count, dtype=np.int64)
-    sizes = np.array([number.bit_count() for number in range(1 << width)], dtype=np.int8)
-    tried = np.flatnonzero((sizes > 0) & (sizes <= most_items))
-    sizes = sizes[tried]
+    every = np.array([number.bit_count() for number in range(1 << width)], dtype=np.int8)
+    tried = np.flatnonzero((every > 0) & (every <= most_items))
+    sizes = every[tried]
+    found: list[Fits] = []
     step = max(_MOST_SUMS >> width, 1)
     for start in range(0, count, step):
         some = slice(start, start + step)
@@ -77,10 +65,18 @@ def which_fit(amounts: Ints, targets: Ints, tolerance: int, most_items: int) -> 
         fits = np.abs(sums[:, tried] - targets[some, None]) <= tolerance
         smallest = np.where(fits, sizes, width + 1).min(axis=1, initial=width + 1)
         best = fits & (sizes == smallest[:, None])
-        counts[some] = np.minimum(best.sum(axis=1), 2)
-        if len(tried):
-            masks[some] = tried[best.argmax(axis=1)]
-    return Quick(counts, masks)
+        for row, size in enumerate(smallest.tolist()):
+            found.append(NONE_FITS if size > width else _of_masks(tried[best[row]], size))
+    return found
+
+
+def _of_masks(masks: Ints, size: int) -> Fits:
+    sets = sorted(_places(mask) for mask in masks.tolist())
+    return Fits(size, min(len(sets), MOST_SHOWN + 1), tuple(sets[:MOST_SHOWN]))
+
+
+def _places(mask: int) -> tuple[int, ...]:
+    return tuple(place for place in range(mask.bit_length()) if mask >> place & 1)
 
 
 def subsets_that_fit(amounts: Ints, target: int, tolerance: int, most_items: int) -> Fits:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.assignment.subsets import MOST_SHOWN, subsets_that_fit, which_fit
+from kalla_core.assignment.subsets import MOST_SHOWN, subsets_that_fit, subsets_that_fit_each
 
 
 def by_hand(amounts, target, tolerance, most_items):
@@ -46,13 +46,12 @@ def test_many_targets_at_once_have_what_each_has_alone(data, width, tolerance):
     targets = np.array([data.draw(st.integers(-9, 120)) for _ in amounts], dtype=np.int64)
     most_items = data.draw(st.integers(1, 9))
 
-    quick = which_fit(amounts, targets, tolerance, most_items)
+    found = subsets_that_fit_each(amounts, targets, tolerance, most_items)
 
-    for n, target in enumerate(targets.tolist()):
-        alone = subsets_that_fit(amounts[n], target, tolerance, most_items)
-        assert quick.counts[n] == min(alone.count, 2)
-        if alone.count == 1:
-            assert quick.masks[n] == sum(1 << place for place in alone.sets[0])
+    assert found == [
+        subsets_that_fit(some, target, tolerance, most_items)
+        for some, target in zip(amounts, targets.tolist(), strict=True)
+    ]
 
 
 def test_of_forty_amounts_the_one_set_is_found():

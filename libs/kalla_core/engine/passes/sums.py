@@ -15,7 +15,12 @@ import pyarrow as pa
 
 from kalla_core.assignment.components import Ints, pair_components
 from kalla_core.assignment.settle import ACCEPTED, LEFT, TIED, Codes
-from kalla_core.assignment.subsets import FEW_AMOUNTS, MOST_SHOWN, subsets_that_fit, which_fit
+from kalla_core.assignment.subsets import (
+    FEW_AMOUNTS,
+    MOST_SHOWN,
+    subsets_that_fit,
+    subsets_that_fit_each,
+)
 from kalla_core.assignment.units import LARGEST, TooWide, minor_units
 from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.engine.rows import Bools
@@ -147,21 +152,17 @@ class _Rounds:
                 by_size.setdefault(len(some), []).append(number)
             else:
                 fits[number] = _Fit(at, 0)
-        for size, numbers in by_size.items():
+        for numbers in by_size.values():
             every = np.stack([tried[number] for number in numbers])
-            targets = self._targets[every[:, 0]]
-            quick = which_fit(self._items[every], targets, self._tolerance, self._rule.max_items)
-            for number, count, mask in zip(
-                numbers, quick.counts.tolist(), quick.masks.tolist(), strict=True
-            ):
-                at = groups[number]
-                if count > 1:
-                    fits[number] = self._fit(at)
-                elif count:
-                    places = [place for place in range(size) if mask >> place & 1]
-                    fits[number] = _Fit(at, 1, (tried[number][places],))
-                else:
-                    fits[number] = _Fit(at, 0)
+            found = subsets_that_fit_each(
+                self._items[every],
+                self._targets[every[:, 0]],
+                self._tolerance,
+                self._rule.max_items,
+            )
+            for number, some, fit in zip(numbers, every, found, strict=True):
+                sets = tuple(some[list(one)] for one in fit.sets)
+                fits[number] = _Fit(groups[number], fit.count, sets)
         return fits
 
     def _fit(self, at: Ints) -> _Fit:
