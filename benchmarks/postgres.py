@@ -42,7 +42,12 @@ from kalla_core.sources.registry import connector_for
 
 _READING_ROWS = 1_000_000
 _SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "max_connections": "30"}
-_SQL_TYPES = {pa.string(): "text", pa.date32(): "date", pa.int64(): "bigint"}
+_SQL_TYPES = {
+    pa.string(): "text",
+    pa.date32(): "date",
+    pa.int64(): "bigint",
+    pa.timestamp("us"): "timestamp",
+}
 
 
 class Scenario(StrEnum):
@@ -65,12 +70,12 @@ def main(
     with embedded_server(_SETTINGS) as server:
         if only is not Scenario.JOB:
             data = _data(work, _READING_ROWS)
-            _load(server, "reading", data.left)
+            load_table(server, "reading", data.left)
             _take_turns("reading", _readers(server), server, rounds)
         if only is not Scenario.READING:
             data = _data(work, parse_size(size))
-            _load(server, "invoices", data.left)
-            _load(server, "payments", data.right)
+            load_table(server, "invoices", data.left)
+            load_table(server, "payments", data.right)
             _take_turns("job", _jobs(server, data, work), server, rounds)
 
 
@@ -78,7 +83,7 @@ def _data(work: Path, rows: int) -> Dataset:
     return data_for(work, PatternName.ONE_TO_ONE, rows, Format.PARQUET, DEFAULT_SEED)
 
 
-def _load(server: EmbeddedServer, name: str, path: Path) -> None:
+def load_table(server: EmbeddedServer, name: str, path: Path) -> None:
     """Fill a table by binary COPY, a batch at a time."""
     file = pq.ParquetFile(path)
     columns = ", ".join(f"{f.name} {_sql_type(f.type)}" for f in file.schema_arrow)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.diff import two_versions
 from tests.support.command import kalla
 from tests.support.postgres import new_database
 
@@ -62,6 +63,18 @@ def test_rows_columns_and_values_that_differ_are_told(versions):
     assert {one["left"]: one["different"] for one in compared} == {
         name: one["different"] for name, one in columns.items()
     }
+
+
+def test_every_value_that_differs_is_counted_whatever_its_type_and_size(tmp_path):
+    tables = two_versions(2_000, 20)
+    put(tmp_path, "l.parquet", tables.left)
+    put(tmp_path, "r.parquet", tables.right)
+
+    _, found = told(tmp_path, "l.parquet", "r.parquet", "--on", "id")
+
+    assert {one["left"]: one["different"] for one in found["columns"]} == tables.differ
+    assert sum(tables.differ.values()) > 20
+    assert found["left"]["alone"] == tables.left.num_rows - tables.right.num_rows
 
 
 def test_what_people_read_names_each_difference(versions):
