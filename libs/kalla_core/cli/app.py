@@ -257,6 +257,37 @@ def preview(
     _look(action, debug)
 
 
+@app.command("init")
+def start(
+    left: Annotated[str, typer.Argument(metavar="LEFT", help="A file or any source URI.")],
+    right: Annotated[str, typer.Argument(metavar="RIGHT", help="What it is compared with.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where to write the recipe.")
+    ] = Path("kalla-recipe"),
+    judged: Annotated[
+        Path | None,
+        typer.Option(
+            "--judged",
+            metavar="FILE",
+            help='Pairs that were judged, as [{"left":["1"],"right":["9"],"judgement":"yes"}].',
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a recipe in DIR.")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find out how LEFT and RIGHT match, and write a recipe that does it."""
+
+    def action() -> ExitCode:
+        from kalla_core.cli.init import start_recipe
+
+        return start_recipe(left, right, out, judged, overwrite=overwrite, as_json=as_json)
+
+    _look(action, debug)
+
+
 @app.command()
 def diff(
     left: Annotated[str, typer.Argument(metavar="LEFT", help="A file, folder or source URI.")],

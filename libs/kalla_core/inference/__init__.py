@@ -1,0 +1,37 @@
+"""From samples of two tables, and a few judged pairs, to rules that match them; no model, no I/O.
+
+    transforms   ways to write a text, each as SQL and as Arrow kernels
+    values       columns as keys, amounts and days, with their SQL
+    profiles     what a column holds: type, nulls, distinct values, patterns, range
+    overlaps     which columns of both sides share values, and written how
+    joining      rows with equal codes, as pairs of row numbers
+    agreement    how often amounts, days and texts agree in pairs, beside pairs at random
+    anchors      equalities that bring rows together, ranked by what agrees beside them
+    candidates   pairs by anchors, in classes: how near amounts and days are, alone or in groups
+    rules        passes out of classes that are believed, with evidence
+    statements   the SQL of a pass
+    questions    the pair whose answer would decide most
+    infer        all of it, in order
+
+A column that both sides number from 1 has all its values in common, and means nothing. So equal
+values are not believed by themselves: what counts is that *other* columns agree in the pairs they
+bring out far more often than in pairs at random (Fellegi and Sunter, 1969), and that few rows have
+several partners (Auto-FuzzyJoin, Li et al., 2021). What is left open, classes of pairs that may or
+may not be matches, is weighed by the judged pairs; the next question is about the class in which
+doubt times rows is largest.
+
+Everything is deterministic. Samples are Arrow tables, of which at most `MAX_ROWS` rows are looked
+at (`sample`), chosen so that partners stay together.
+"""
+
+from kalla_core.inference.infer import infer
+from kalla_core.inference.model import (
+    Evidence,
+    InferredPass,
+    Judged,
+    Judgement,
+    Proposal,
+    Question,
+)
+
+__all__ = ["Evidence", "InferredPass", "Judged", "Judgement", "Proposal", "Question", "infer"]

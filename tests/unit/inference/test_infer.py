@@ -1,0 +1,90 @@
+"""What is inferred from two tables whose truth is known."""
+
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+
+from benchmarks.inferred import amounts, keys, loose
+from benchmarks.inferred.cases import Case, Maker
+from benchmarks.inferred.score import scored, taught
+from kalla_core.inference import Judged, Judgement, infer
+from tests.support.runs import run_in_process
+
+ALL = [*keys.cases(), *amounts.cases(), *loose.cases()]
+FEW = (
+    "number inside a free text", "order and item", "a share taken off", "debit and credit",
+    "several in a payout", "account, amount and day", "row numbers as a decoy", "paid twice",
+)  # fmt: skip
+NOT_YET = ("payouts less a fee",)
+
+
+def reaches(case: Case) -> bool:
+    proposal, answers = taught(case)
+    assert answers <= 8
+    mine = scored(case, [one.document for one in proposal.passes], run_in_process)
+    return mine.f1 >= 0.95 * scored(case, case.passes, run_in_process).f1
+
+
+@pytest.mark.parametrize("case", [one for one in ALL if one.name in FEW], ids=lambda one: one.name)
+def test_what_is_inferred_matches_as_well_as_what_is_written_by_hand(case: Case) -> None:
+    assert reaches(case)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "case", [one for one in ALL if one.name not in (*FEW, *NOT_YET)], ids=lambda one: one.name
+)
+def test_every_other_kind_does_too(case: Case) -> None:
+    assert reaches(case)
+
+
+def test_nothing_is_inferred_where_only_row_numbers_agree() -> None:
+    made = Maker(3)
+    for _ in range(200):
+        made.add({"amount": made.money(), "day": made.day()})
+    left = pa.table(
+        {
+            "line": list(range(1, 201)),
+            "amount": [row["amount"] for row in made.left],
+            "day": [row["day"] for row in made.left],
+        }
+    )
+    right = pa.table(
+        {
+            "seq": list(range(1, 201)),
+            "paid": [made.money() for _ in range(200)],
+            "paid_on": [made.day() for _ in range(200)],
+        }
+    )
+
+    proposal = infer(left, right)
+
+    assert proposal.passes == ()
+    assert any("`line` = `seq`" in sentence for sentence in proposal.tried)
+
+
+def test_the_same_tables_and_answers_give_the_same_proposal() -> None:
+    case = next(one for one in ALL if one.name == "a fee taken off")
+    asked = infer(case.left, case.right).next_question
+    assert asked is not None
+    judged = [Judged(asked.left, asked.right, Judgement.YES)]
+
+    first, again = (infer(case.left, case.right, judged) for _ in range(2))
+
+    assert first == again
+
+
+def test_pairs_that_were_judged_wrong_take_their_kind_out_of_the_rule() -> None:
+    left = pa.table({"id": list(range(60)), "ref": [f"R{n * 37:05d}" for n in range(60)],
+                     "amount": [Decimal(100 + n * 13) for n in range(60)]})  # fmt: skip
+    off = [Decimal(0) if n % 3 else Decimal(2) for n in range(60)]
+    right = pa.table({"no": [f"P{n}" for n in range(60)], "text": left["ref"],
+                      "paid": [a - b for a, b in zip(left["amount"].to_pylist(), off,
+                                                     strict=True)]})  # fmt: skip
+    judged = [Judged((n,), (f"P{n}",), Judgement.NO) for n in (0, 30)]
+
+    before, after = infer(left, right), infer(left, right, judged)
+
+    assert sum(one.evidence.pairs for one in before.passes) == 60
+    assert sum(one.evidence.pairs for one in after.passes) == 40

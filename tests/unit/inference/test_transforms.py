@@ -1,0 +1,48 @@
+"""Ways to write a text mean the same in Arrow and in the SQL that is emitted for them."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from kalla_core.inference.transforms import WHOLE, Space, Transform, capture, head, part, tail
+from kalla_core.recipe.parse import parse_recipe
+from tests.support.runs import run_in_process
+
+TEXTS = [
+    "INV-00042", " inv 42 ", "Müller & Söhne GmbH", "", "  ", "A/B/C", "2026-01-02", "0000",
+    "payment INV-7741 of 0099812", "x", "a-b", "007-0-1", "ß-12", None, "-", "12345678901",
+]  # fmt: skip
+WAYS = [
+    *WHOLE, part("-", 1), part("-", 2), part("-", -1), part("/", 3), part(" ", 2), part(".", 1),
+    head(4), tail(4), capture("(?i)inv[-_/. ]{0,2}[0-9]{1,}"), capture("[0-9]{4,}", Space.DIGITS),
+    capture("[0-9]{4,}[^0-9]*$", Space.DIGITS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.says)
+def test_a_text_is_written_alike_by_arrow_and_by_match_sql(way: Transform, tmp_path: Path) -> None:
+    rows = pa.table({"id": list(range(len(TEXTS))), "text": pa.array(TEXTS, pa.string())})
+    pq.write_table(rows, tmp_path / "rows.parquet")
+    source = {"type": "file", "uri": "rows.parquet", "primary_key": ["id"]}
+    recipe = parse_recipe(
+        {
+            "recipe_id": "ways",
+            "name": "Ways",
+            "match_sql": f"SELECT l.id, {way.of('l.text')} AS found"
+            " FROM left_src l JOIN right_src r ON l.id = r.id",
+            "sources": {
+                "left": {**source, "alias": "a"},
+                "right": {**source, "alias": "b"},
+            },
+        },
+        tmp_path,
+    )
+
+    run_in_process(recipe, tmp_path / "out")
+
+    matched = pq.read_table(tmp_path / "out" / "matched.parquet").sort_by("id")
+    assert (
+        matched.column("found").to_pylist() == way.apply(pa.array(TEXTS, pa.string())).to_pylist()
+    )
