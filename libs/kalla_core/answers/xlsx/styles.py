@@ -48,6 +48,9 @@ def _xf(format_: int = 0, font: int = 0, fill: int = 0, more: str = "", inside: 
     )
 
 
+_TEXT = ' quotePrefix="1"'
+"""What cannot become a formula, or a number of fewer digits, when somebody edits the cell."""
+
 _RIGHT = '<alignment horizontal="right"/>'
 _TOP = '<alignment vertical="top" wrapText="1"/>'
 
@@ -67,23 +70,23 @@ def styles_xml() -> str:
     )
     looks = [
         _xf(),
-        _xf(font=1, fill=2),
-        _xf(font=1, fill=2, inside=_RIGHT),
-        _xf(more=' quotePrefix="1"'),
+        _xf(font=1, fill=2, more=_TEXT),
+        _xf(font=1, fill=2, more=_TEXT, inside=_RIGHT),
+        _xf(more=_TEXT),
         _xf(1),
         _xf(_DATE),
         _xf(_MOMENT),
         _xf(_MOMENT_UTC),
-        _xf(inside=_RIGHT),
-        _xf(font=2),
-        _xf(font=3),
-        _xf(inside=_TOP),
+        _xf(more=_TEXT, inside=_RIGHT),
+        _xf(font=2, more=_TEXT),
+        _xf(font=3, more=_TEXT),
+        _xf(more=_TEXT, inside=_TOP),
         _xf(_SHARE),
         _xf(_COUNT),
-        _xf(font=1),
-        _xf(fill=3),
-        _xf(font=4),
-        _xf(font=5),
+        _xf(font=1, more=_TEXT),
+        _xf(fill=3, more=_TEXT),
+        _xf(font=4, more=_TEXT),
+        _xf(font=5, more=_TEXT),
         *(_xf(_FIRST_FORMAT + scale) for scale in range(MOST_DECIMALS + 1)),
     ]
     return (
