@@ -38,6 +38,8 @@ pytestmark = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 
 @pytest.fixture(autouse=True)
 def environment(kind: SourceKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    if missing := kind.missing():
+        pytest.skip(missing)
     set_variables(monkeypatch, kind.environment())
 
 

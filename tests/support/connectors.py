@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.parse import parse_source
 from kalla_core.s3.location import S3Location
+from tests.support import mysql
 from tests.support.ledgers import (
     avro_source,
     duckdb_source,
@@ -93,6 +94,7 @@ class SourceKind:
         change: changes what is kept, so that it is no longer what was pinned.
         in_s3: whether it lies in a bucket.
         table: a ledger with so many rows, as far as it can be kept so.
+        missing: says what is not installed here of what it needs; empty if all is.
     """
 
     name: str
@@ -104,6 +106,7 @@ class SourceKind:
     change: Callable[[SourceSpec], None] = _touch
     in_s3: bool = False
     table: Callable[[int], pa.Table] = ledger
+    missing: Callable[[], str] = str
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which the source is found."""
@@ -261,6 +264,25 @@ def _postgres_partitions(folder: Path, table: pa.Table) -> SourceSpec:
     return database.spec("Main.ledger")
 
 
+def _mysql_table(folder: Path, table: pa.Table) -> SourceSpec:
+    database = mysql.new_database()
+    database.put(table, key="id")
+    return database.spec()
+
+
+def _mysql_view(folder: Path, table: pa.Table) -> SourceSpec:
+    """A view without a key, so that it is sorted and read at once."""
+    database = mysql.new_database()
+    database.put(table)
+    database.run("RENAME TABLE ledger TO kept", "CREATE VIEW ledger AS SELECT * FROM kept")
+    return database.spec()
+
+
+def _change_row(spec: SourceSpec) -> None:
+    database = mysql.database_of(spec)
+    database.run("UPDATE ledger SET reference = 'another' WHERE id = 3")
+
+
 def _end_holders(spec: SourceSpec) -> None:
     database_of(spec).end_others()
 
@@ -309,6 +331,8 @@ KINDS = (
     SourceKind("postgres", _postgres_table, change=_end_holders),
     SourceKind("postgres-view", _postgres_view, counts=False, splits=False, change=_end_holders),
     SourceKind("postgres-partitions", _postgres_partitions, change=_end_holders),
+    SourceKind("mysql", _mysql_table, splits=False, change=_change_row, missing=mysql.missing),
+    SourceKind("mysql-view", _mysql_view, splits=False, change=_change_row, missing=mysql.missing),
     SourceKind("s3-csv", _in_s3(_csv_file), typed=False, in_s3=True, change=_change_object),
     SourceKind(
         "s3-csv-formatted",

@@ -27,6 +27,7 @@ SCALARS = st.one_of(
 TYPE_WORDS = st.sampled_from(["text", "integer", "decimal(12,2)", "date", "timestamptz"])
 URIS = {
     SourceType.POSTGRES: ["postgres://user:p%40ss@host/db?table=t", "postgresql://h/d?table=s.t"],
+    SourceType.MYSQL: ["mysql://user:p%40ss@host/db?table=t", "mariadb://h/d?table=s.t"],
     SourceType.FILE: ["/data/x.csv", "file:///data/x.csv", "s3://b/k.csv", "/d/x.csv?delimiter=;"],
     SourceType.CSV_UPLOAD: ["/data/x.csv", "s3://bucket/k.csv"],
     SourceType.S3: ["s3://bucket/folder/", "s3://bucket/k.parquet"],

@@ -20,6 +20,7 @@ class SourceType(StrEnum):
     """What a recipe may call a source; the URI decides the connector."""
 
     POSTGRES = "postgres"
+    MYSQL = "mysql"
     FILE = "file"
     CSV_UPLOAD = "csv_upload"
     S3 = "s3"

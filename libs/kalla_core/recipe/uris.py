@@ -16,6 +16,8 @@ LOCAL = "file"
 _OWN_SCHEMES = {
     "postgres": SourceType.POSTGRES,
     "postgresql": SourceType.POSTGRES,
+    "mysql": SourceType.MYSQL,
+    "mariadb": SourceType.MYSQL,
     "s3": SourceType.S3,
     LOCAL: SourceType.FILE,
     "bigquery": SourceType.BIGQUERY,
@@ -24,6 +26,7 @@ _OWN_SCHEMES = {
 _FILES = (LOCAL, "s3")
 _FITTING: dict[SourceType, tuple[str, ...]] = {
     SourceType.POSTGRES: ("postgres", "postgresql"),
+    SourceType.MYSQL: ("mysql", "mariadb"),
     SourceType.FILE: _FILES,
     SourceType.CSV_UPLOAD: _FILES,
     SourceType.S3: ("s3",),

@@ -25,6 +25,7 @@ _SCHEMES: Mapping[SourceType, tuple[str, ...]] = {
     SourceType.CSV_UPLOAD: ("file", "s3"),
     SourceType.S3: ("s3",),
     SourceType.POSTGRES: ("postgres", "postgresql"),
+    SourceType.MYSQL: ("mysql", "mariadb"),
     SourceType.BIGQUERY: ("bigquery",),
     SourceType.ELASTICSEARCH: ("elasticsearch",),
 }
@@ -33,6 +34,7 @@ _WANTED: Mapping[SourceType, str] = {
     SourceType.CSV_UPLOAD: "a path, file:/// or s3://",
     SourceType.S3: "s3://bucket/key",
     SourceType.POSTGRES: "postgres://user@host/database?table=name",
+    SourceType.MYSQL: "mysql://user@host/database?table=name",
 }
 
 

@@ -196,9 +196,9 @@ def _decoded_path(location: str, uri: str) -> str:
     if path.startswith("//"):
         host, slash, rest = path[2:].partition("/")
         if host.lower() not in ("", "localhost"):
-            named = host.rpartition("@")[2].partition(":")[0]
+            named = "" if "@" in uri else f" {host.partition(':')[0]}"  # it may be of a password
             raise InvalidUri(
-                f"`{mask(uri)}` names the host {named}; a file is read from this machine only:"
+                f"`{mask(uri)}` names a host{named}; a file is read from this machine only:"
                 " file:///absolute/path.",
                 uri=mask(uri),
             )

@@ -152,8 +152,8 @@ def test_an_unknown_type_is_told_what_there_is():
 
     assert (code, path) == ("invalid_choice", "sources.right.type")
     assert message == (
-        "Must be one of postgres, file, csv_upload, s3, bigquery, elasticsearch, not `files`."
-        " Did you mean `file`?"
+        "Must be one of postgres, mysql, file, csv_upload, s3, bigquery, elasticsearch, not"
+        " `files`. Did you mean `file`?"
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kalla_core.errors import KallaError
 from kalla_core.observe.secrets import mask_text
+from kalla_core.sources.mysql.uri import mysql_hosts, parse_mysql_uri
 from kalla_core.sources.postgres.uri import hosts_of, parse_postgres_uri
 from kalla_core.sources.protocol import EVERYTHING
 from kalla_core.sources.uri import mask, parse_file_uri
@@ -29,7 +30,12 @@ def test_no_malformed_uri_tells_its_password(
 ) -> None:
     uri = f"{scheme}{slashes}u:{before}{MARKER}{after}@{host}{tail}"
     texts = [mask(uri)]
-    for read in (lambda: parse_postgres_uri(uri, EVERYTHING), lambda: hosts_of(uri)):
+    for read in (
+        lambda: parse_postgres_uri(uri, EVERYTHING),
+        lambda: hosts_of(uri),
+        lambda: parse_mysql_uri(uri, EVERYTHING),
+        lambda: mysql_hosts(uri),
+    ):
         try:
             read()
         except KallaError as error:
@@ -55,6 +61,7 @@ def test_no_malformed_uri_tells_its_password(
         "postgres://u:SECRET",
         "postgres://u:SECRET/db?table=t",
         "postgres://u:a?SECRET@h/db?table=t",
+        "mysql://u:a?SECRET@h/db?table=t",
     ],
 )
 def test_a_password_is_masked_where_people_mistype(uri: str) -> None:

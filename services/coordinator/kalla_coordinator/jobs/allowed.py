@@ -17,6 +17,7 @@ from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.uris import LOCAL, scheme_of
 from kalla_core.s3.location import SCHEME, S3Location
 from kalla_core.sources.doors import check_reachable, real_path
+from kalla_core.sources.mysql.uri import mysql_hosts
 from kalla_core.sources.paths import STAR, fixed_start, segments_of
 from kalla_core.sources.postgres.uri import hosts_of
 from kalla_core.sources.protocol import SourceAccess
@@ -233,6 +234,8 @@ def _source_hosts(uri: str) -> frozenset[str]:
         return frozenset()
     if scheme in ("postgres", "postgresql"):
         return hosts_of(uri)
+    if scheme in ("mysql", "mariadb"):
+        return mysql_hosts(uri)
     return frozenset({(urlsplit(uri).hostname or "").lower()})
 
 
