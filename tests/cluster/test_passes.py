@@ -91,3 +91,25 @@ def test_an_executor_that_is_killed_in_the_middle_of_passes_costs_nothing(
 
     assert job["status"] == "succeeded", job["error"]
     is_the_evidence_of(tmp_path / "out", two.run(RULES[EVERYTHING]))
+
+
+@pytest.mark.full
+def test_passes_that_are_cancelled_in_the_middle_leave_nothing_and_their_slot_is_free(
+    two: TwoTables, tmp_path: Path
+) -> None:
+    recipe = parse_recipe(two.document(RULES[EVERYTHING], **OPTIONS))
+    with wired_cluster(tmp_path) as cluster:
+        for worker in cluster.workers:
+            worker.stops.arm(IN_PASSES)
+        run_id = cluster.submit(recipe, tmp_path / "out")
+
+        assert until(lambda: any(map(waits_there, cluster.workers)), 90)
+        for worker in cluster.workers:
+            worker.stops.disarm(IN_PASSES)
+        httpx.post(f"{cluster.url}/api/jobs/{run_id}/cancel", timeout=30)
+        job = cluster.ended(run_id)
+        following = cluster.run(recipe, tmp_path / "next")
+
+    assert job["status"] == "cancelled"
+    assert not (tmp_path / "out").exists()
+    assert following["attempt"] == 1
