@@ -16,6 +16,7 @@
     totals      control totals of both sides, and what each pass consumed
     reconciling all of these together, over rows that are read
     job         a run of them in one process
+    fragment    ... and on one executor of a cluster
 
 The candidates of a pass are computed once, and kept with the columns of the SQL until it is known
 which of them count; wide rows are not looked at to decide that.
