@@ -40,32 +40,12 @@ is `left_total - right_total = left_unmatched - right_unmatched + differences`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from kalla_core.jobs.passes import PassFigures, pass_document, pass_of
+
 JsonObject = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PassFigures:
-    """What one pass did; see the module's page.
-
-    Attributes:
-        amounts: by currency; empty where the recipe names no amounts.
-    """
-
-    name: str
-    kind: str
-    cardinality: str | None
-    accept: str
-    candidates: int
-    accepted: int
-    held: int
-    suggested: int
-    rows: Mapping[str, int]
-    left_over: Mapping[str, int]
-    amounts: tuple[JsonObject, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +75,7 @@ def to_fields(found: Reconciliation | None) -> dict[str, Any]:
         return {}
     fields: dict[str, Any] = {}
     if found.passes:
-        fields["passes"] = [
-            {**asdict(one), "amounts": list(one.amounts), "notes": list(one.notes)}
-            for one in found.passes
-        ]
+        fields["passes"] = [pass_document(one) for one in found.passes]
     if found.control_totals is not None:
         fields["control_totals"] = found.control_totals
     if found.compared:
@@ -114,10 +91,7 @@ def from_fields(document: Mapping[str, Any]) -> Reconciliation | None:
     """
     if not any(name in document for name in ("passes", "control_totals", "compared")):
         return None
-    passes = tuple(
-        PassFigures(**{**one, "amounts": tuple(one["amounts"]), "notes": tuple(one["notes"])})
-        for one in document.get("passes", ())
-    )
+    passes = tuple(pass_of(one) for one in document.get("passes", ()))
     return Reconciliation(
         passes, document.get("control_totals"), tuple(document.get("compared", ()))
     )

@@ -24,6 +24,7 @@ from kalla_core.jobs.model import (
     JobStatus,
     StageProgress,
 )
+from kalla_core.jobs.passes import pass_document, pass_of
 
 Json = dict[str, Any]
 
@@ -65,6 +66,7 @@ def job_document(job: Job) -> Json:
         "workers": [asdict(worker) for worker in job.workers],
         "shuffled_bytes": job.shuffled_bytes,
         "warnings": list(job.warnings),
+        "passes": [pass_document(one) for one in job.passes],
     }
 
 
@@ -95,6 +97,7 @@ def job_of(document: Mapping[str, Any]) -> Job:
         durations_s=dict(document["durations_s"]),
         warnings=tuple(document["warnings"]),
         workers=tuple(ExecutorShare(**worker) for worker in document["workers"]),
+        passes=tuple(map(pass_of, document.get("passes", ()))),
     )
 
 

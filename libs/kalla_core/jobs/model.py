@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from kalla_core.ids import RunId
+from kalla_core.jobs.passes import PassFigures
 
 
 class JobStatus(StrEnum):
@@ -110,6 +111,7 @@ class Job:
         executors: ids of those that worked on it.
         workers: what each of them did, in the same order.
         durations_s: seconds per stage, once succeeded.
+        passes: what each did, once succeeded; empty of a plain join.
     """
 
     run_id: RunId
@@ -131,6 +133,7 @@ class Job:
     durations_s: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     workers: tuple[ExecutorShare, ...] = ()
+    passes: tuple[PassFigures, ...] = ()
 
     @property
     def shuffled_bytes(self) -> int:

@@ -77,15 +77,23 @@ def job_message(job: Job) -> jobs_pb2.Job:
     error = document.pop("error")
     stages = document.pop("stages")
     workers = document.pop("workers")
+    passes = document.pop("passes")
     message = jobs_pb2.Job(
         stages=[jobs_pb2.StageProgress(**_said(stage)) for stage in stages],
         workers=[jobs_pb2.ExecutorShare(**worker) for worker in workers],
+        passes=[_pass_message(one) for one in passes],
         counts=jobs_pb2.Counts(**_said(document.pop("counts"))),
         **_said(document),
     )
     if error is not None:
         message.error.CopyFrom(_failure(error))
     return message
+
+
+def _pass_message(document: Json) -> jobs_pb2.PassFigures:
+    sides = {name: jobs_pb2.BothSides(**document[name]) for name in ("rows", "left_over")}
+    amounts = [jobs_pb2.PassAmount(**_said(one)) for one in document["amounts"]]
+    return jobs_pb2.PassFigures(**{**_said(document), **sides, "amounts": amounts})
 
 
 def page_message(page: JobPage) -> jobs_pb2.ListJobsResponse:
@@ -149,8 +157,9 @@ def _source_document(source: jobs_pb2.Source, location: Sequence[str | int]) -> 
         ],
         "types": dict(source.types),
     }
-    if source.format_json:
-        document["format"] = _json(source.format_json, (*location, "format"))
+    for name, text in (("format", source.format_json), ("carry", source.carry_json)):
+        if text:
+            document[name] = _json(text, (*location, name))
     return {**document, "type": source.type} if source.type else document
 
 
@@ -180,6 +189,7 @@ def _source_message(source: Mapping[str, Any]) -> jobs_pb2.Source:
         filters=filters,
         types=source.get("types") or {},
         format_json=json.dumps(source["format"]) if source.get("format") else "",
+        carry_json=json.dumps(source["carry"]) if source.get("carry") else "",
     )
     message.schema.extend(source.get("schema") or ())
     return message

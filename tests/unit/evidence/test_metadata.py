@@ -15,7 +15,8 @@ from kalla_core.evidence.metadata import (
     from_json,
     to_json,
 )
-from kalla_core.evidence.reconciled import PassFigures, Reconciliation
+from kalla_core.evidence.reconciled import Reconciliation
+from kalla_core.jobs.passes import PassFigures
 
 LEFT = SideSummary(
     source="postgres://user:***@host/db?table=invoices",

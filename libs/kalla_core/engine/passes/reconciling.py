@@ -30,9 +30,10 @@ from kalla_core.engine.rows import Ints
 from kalla_core.engine.sinks import Outputs
 from kalla_core.engine.store import Store
 from kalla_core.engine.totals import MatchingTotals
-from kalla_core.evidence.reconciled import PassFigures, Reconciliation
+from kalla_core.evidence.reconciled import Reconciliation
 from kalla_core.fragments.model import Hold
 from kalla_core.fragments.several import Several
+from kalla_core.jobs.passes import PassFigures
 from kalla_core.matching.query import Side
 from kalla_core.matching.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
 from kalla_core.recipe.model import Recipe

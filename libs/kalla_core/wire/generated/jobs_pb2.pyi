@@ -168,12 +168,15 @@ class Source(_message.Message):
     FILTERS_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
     FORMAT_JSON_FIELD_NUMBER: _builtins.int
+    CARRY_JSON_FIELD_NUMBER: _builtins.int
     alias: _builtins.str
     type: _builtins.str
     """empty: as the URI says"""
     uri: _builtins.str
     format_json: _builtins.str
     """how its text is written: the recipe's `format`, as JSON"""
+    carry_json: _builtins.str
+    """the open items it carries: the recipe's `carry`, as JSON"""
     @_builtins.property
     def schema(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -190,10 +193,11 @@ class Source(_message.Message):
         filters: _abc.Iterable[Global___Filter] | None = ...,
         types: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         format_json: _builtins.str = ...,
+        carry_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "filters", b"filters", "format_json", b"format_json", "schema", b"schema", "type", b"type", "types", b"types", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "carry_json", b"carry_json", "filters", b"filters", "format_json", b"format_json", "schema", b"schema", "type", b"type", "types", b"types", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -680,6 +684,7 @@ class Job(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     WORKERS_FIELD_NUMBER: _builtins.int
     SHUFFLED_BYTES_FIELD_NUMBER: _builtins.int
+    PASSES_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     recipe_id: _builtins.str
     status: _builtins.str
@@ -714,6 +719,10 @@ class Job(_message.Message):
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutorShare]:
         """in the order of executors"""
 
+    @_builtins.property
+    def passes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PassFigures]:
+        """once succeeded; none of a plain join"""
+
     def __init__(
         self,
         *,
@@ -738,16 +747,137 @@ class Job(_message.Message):
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         workers: _abc.Iterable[Global___ExecutorShare] | None = ...,
         shuffled_bytes: _builtins.int = ...,
+        passes: _abc.Iterable[Global___PassFigures] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_progress", b"_progress", "counts", b"counts", "error", b"error", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_progress", b"_progress", "accepted_at", b"accepted_at", "attempt", b"attempt", "counts", b"counts", "durations_s", b"durations_s", "ended_at", b"ended_at", "engine", b"engine", "error", b"error", "executors", b"executors", "output_path", b"output_path", "output_paths", b"output_paths", "progress", b"progress", "recipe_id", b"recipe_id", "run_id", b"run_id", "shuffled_bytes", b"shuffled_bytes", "stage", b"stage", "stages", b"stages", "started_at", b"started_at", "status", b"status", "strategy", b"strategy", "warnings", b"warnings", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_progress", b"_progress", "accepted_at", b"accepted_at", "attempt", b"attempt", "counts", b"counts", "durations_s", b"durations_s", "ended_at", b"ended_at", "engine", b"engine", "error", b"error", "executors", b"executors", "output_path", b"output_path", "output_paths", b"output_paths", "passes", b"passes", "progress", b"progress", "recipe_id", b"recipe_id", "run_id", b"run_id", "shuffled_bytes", b"shuffled_bytes", "stage", b"stage", "stages", b"stages", "started_at", b"started_at", "status", b"status", "strategy", b"strategy", "warnings", b"warnings", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__progress: _TypeAlias = _typing.Literal["progress"]  # noqa: Y015
     _WhichOneofArgType__progress: _TypeAlias = _typing.Literal["_progress", b"_progress"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__progress) -> _WhichOneofReturnType__progress | None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class PassFigures(_message.Message):
+    """What one pass did, as in metadata.json."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CARDINALITY_FIELD_NUMBER: _builtins.int
+    ACCEPT_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    SUGGESTED_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    LEFT_OVER_FIELD_NUMBER: _builtins.int
+    AMOUNTS_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    kind: _builtins.str
+    """match_sql, subset_sum"""
+    cardinality: _builtins.str
+    """empty for subset_sum"""
+    accept: _builtins.str
+    """auto, suggest"""
+    candidates: _builtins.int
+    """distinct pairs that it looked at"""
+    accepted: _builtins.int
+    """pairs of matched"""
+    held: _builtins.int
+    """pairs of ambiguous"""
+    suggested: _builtins.int
+    """pairs of suggested"""
+    @_builtins.property
+    def rows(self) -> Global___BothSides:
+        """source rows that it consumed"""
+
+    @_builtins.property
+    def left_over(self) -> Global___BothSides:
+        """that no pass had consumed behind it"""
+
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PassAmount]: ...
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        cardinality: _builtins.str = ...,
+        accept: _builtins.str = ...,
+        candidates: _builtins.int = ...,
+        accepted: _builtins.int = ...,
+        held: _builtins.int = ...,
+        suggested: _builtins.int = ...,
+        rows: Global___BothSides | None = ...,
+        left_over: Global___BothSides | None = ...,
+        amounts: _abc.Iterable[Global___PassAmount] | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_over", b"left_over", "rows", b"rows"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "accepted", b"accepted", "amounts", b"amounts", "candidates", b"candidates", "cardinality", b"cardinality", "held", b"held", "kind", b"kind", "left_over", b"left_over", "name", b"name", "notes", b"notes", "rows", b"rows", "suggested", b"suggested"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PassFigures: _TypeAlias = PassFigures  # noqa: Y015
+
+@_typing.final
+class BothSides(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    left: _builtins.int
+    right: _builtins.int
+    def __init__(
+        self,
+        *,
+        left: _builtins.int = ...,
+        right: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BothSides: _TypeAlias = BothSides  # noqa: Y015
+
+@_typing.final
+class PassAmount(_message.Message):
+    """Amounts that a pass consumed, exact, as texts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    left: _builtins.str
+    right: _builtins.str
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str | None = ...,
+        left: _builtins.str = ...,
+        right: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_currency", b"_currency", "currency", b"currency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_currency", b"_currency", "currency", b"currency", "left", b"left", "right", b"right"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__currency: _TypeAlias = _typing.Literal["currency"]  # noqa: Y015
+    _WhichOneofArgType__currency: _TypeAlias = _typing.Literal["_currency", b"_currency"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__currency) -> _WhichOneofReturnType__currency | None: ...
+
+Global___PassAmount: _TypeAlias = PassAmount  # noqa: Y015
 
 @_typing.final
 class ExecutorShare(_message.Message):

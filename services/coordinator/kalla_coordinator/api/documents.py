@@ -83,6 +83,38 @@ class ExecutorShareDocument(BaseModel):
     fetched_bytes: int = Field(description="Taken from other executors.")
 
 
+class BothSidesDocument(BaseModel):
+    """Source rows of either side."""
+
+    left: int
+    right: int
+
+
+class PassAmountDocument(BaseModel):
+    """Amounts that a pass consumed, exact, as texts."""
+
+    currency: str | None
+    left: str
+    right: str
+
+
+class PassDocument(BaseModel):
+    """What one pass did."""
+
+    name: str
+    kind: str = Field(description="`match_sql` or `subset_sum`.")
+    cardinality: str | None
+    accept: str = Field(description="`auto` or `suggest`.")
+    candidates: int = Field(description="Distinct pairs that it looked at.")
+    accepted: int = Field(description="Pairs of matched.")
+    held: int = Field(description="Pairs of ambiguous.")
+    suggested: int = Field(description="Pairs of suggested.")
+    rows: BothSidesDocument = Field(description="That it consumed.")
+    left_over: BothSidesDocument = Field(description="That no pass had consumed behind it.")
+    amounts: list[PassAmountDocument]
+    notes: list[str]
+
+
 class JobErrorDocument(ErrorDetails):
     """Why a job failed or was cancelled."""
 
@@ -116,6 +148,9 @@ class JobDocument(BaseModel):
     workers: list[ExecutorShareDocument] = Field(description="In the order of `executors`.")
     shuffled_bytes: int = Field(description="Bytes that went from executor to executor.")
     warnings: list[str]
+    passes: list[PassDocument] = Field(
+        description="What each pass did, once the job has succeeded; none of a plain join."
+    )
 
 
 class JobPageDocument(BaseModel):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from kalla_coordinator.jobs.model import Job, JobError
+from kalla_core.jobs.passes import pass_document
 
 
 class Payload(BaseModel):
@@ -43,7 +44,11 @@ class ProgressPayload(Payload):
 
 
 class CompletePayload(Payload):
-    """A job has succeeded; `matched_count` counts pairs, the side counts count source rows."""
+    """A job has succeeded; `matched_count` counts pairs, the side counts count source rows.
+
+    Attributes:
+        passes: what each did, as in metadata.json; left out of a plain join.
+    """
 
     kind: ClassVar[str] = "complete"
 
@@ -55,6 +60,7 @@ class CompletePayload(Payload):
     total_left: int | None = None
     total_right: int | None = None
     output_paths: dict[str, str]
+    passes: list[dict[str, Any]] | None = None
 
 
 class ErrorPayload(Payload):
@@ -101,6 +107,7 @@ def complete_payload(job: Job) -> CompletePayload:
         total_left=counts.total_left,
         total_right=counts.total_right,
         output_paths=dict(job.output_paths),
+        passes=[pass_document(one) for one in job.passes] or None,
     )
 
 

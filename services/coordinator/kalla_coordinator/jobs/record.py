@@ -20,6 +20,7 @@ from kalla_coordinator.jobs.life import (
 )
 from kalla_coordinator.jobs.model import Counts, ExecutorShare, Job, JobError, JobStatus
 from kalla_core.ids import RunId
+from kalla_core.jobs.passes import pass_document, pass_of
 from kalla_core.moments import micros, moment_of
 from kalla_core.recipe.job import JobRequest, parse_job_request
 from kalla_core.recipe.write import canonical_json, filled, to_document
@@ -144,6 +145,7 @@ def job_of(row: Row) -> Job:
         durations_s=document["durations_s"],
         warnings=tuple(document["warnings"]),
         workers=tuple(ExecutorShare(**worker) for worker in document["workers"]),
+        passes=tuple(map(pass_of, document.get("passes", ()))),
     )
 
 
@@ -165,6 +167,7 @@ def _document(record: JobRecord) -> dict[str, Any]:
         "durations_s": dict(job.durations_s),
         "warnings": list(job.warnings),
         "workers": [asdict(worker) for worker in job.workers],
+        "passes": [pass_document(one) for one in job.passes],
     }
 
 

@@ -56,6 +56,7 @@ def succeeded(metadata: RunMetadata, output_path: str) -> dict[str, Any]:
         "engine": metadata.engine,
         "durations_s": dict(metadata.durations),
         "warnings": metadata.warnings,
+        "passes": () if metadata.reconciliation is None else metadata.reconciliation.passes,
     }
 
 
