@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.answers.why.words import REASONS
 from kalla_core.errors import InvalidSetting, UnknownColumn
 from kalla_core.evidence.reader import Evidence
 from kalla_core.recipe.nearest import suggestion
@@ -71,6 +72,12 @@ def select(evidence: Evidence, asked: Selection) -> Selected:
             "unmatched_right.",
             settings=["--reason"],
         )
+    for reason in asked.reasons:
+        if reason not in REASONS:
+            raise InvalidSetting(
+                f"There is no reason {reason!r}. {suggestion(reason, REASONS)}",
+                settings=["--reason"],
+            )
     names = list(dict.fromkeys(asked.columns)) or schema.names
     shown = pa.schema([schema.field(name) for name in names])
     return Selected(asked.set, shown, lambda: _batches(evidence, output, names, asked.reasons))

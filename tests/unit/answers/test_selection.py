@@ -46,7 +46,7 @@ def test_rows_of_a_reason_are_those_that_have_it(evidence: Evidence) -> None:
         assert chosen.column_names == ["record_key", "amount"]
         assert len(chosen) == count
     assert len(rows(evidence, Selection("unmatched_left", tuple(counted)))) == len(table)
-    assert len(rows(evidence, Selection("unmatched_left", ("no_such_reason",)))) == 0
+    assert len(rows(evidence, Selection("unmatched_left", ("unbalanced",)))) == 0
 
 
 def test_columns_come_in_the_order_in_which_they_are_asked_for(evidence: Evidence) -> None:
@@ -65,6 +65,11 @@ def test_what_is_not_there_is_named_with_what_is(evidence: Evidence) -> None:
         select(evidence, Selection("unmatched_left", (), ("amuont",)))
     with pytest.raises(InvalidSetting, match="have no reason"):
         select(evidence, Selection("matched", ("key_null",)))
+
+
+def test_a_reason_that_no_run_gives_is_a_slip_of_the_pen(evidence: Evidence) -> None:
+    with pytest.raises(InvalidSetting, match="Did you mean `key_null`"):
+        select(evidence, Selection("unmatched_left", reasons=("key_nul",)))
 
 
 def test_a_column_whose_name_begins_another_comes_alone(tmp_path: Path) -> None:

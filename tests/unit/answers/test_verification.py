@@ -292,3 +292,11 @@ def test_the_same_is_found_however_few_keys_fit_into_memory(evidence: Path, at_o
         ("rows that are matched as well", "'1'"),
         ("rows that stand there twice", "'3'"),
     }
+
+
+def test_an_output_that_the_run_did_not_write_is_damage(evidence: Path) -> None:
+    shutil.copy(evidence / "matched.parquet", evidence / "suggested.parquet")
+
+    done = verify(evidence)
+
+    assert [damage.file for damage in done.damages] == ["suggested.parquet"]

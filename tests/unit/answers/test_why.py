@@ -14,7 +14,9 @@ from kalla_core.answers.why.asked import key_texts
 from kalla_core.answers.why.change import smallest_change
 from kalla_core.answers.why.fate import Answer, Open, side_of, why
 from kalla_core.answers.why.told import Failed, failed_conditions
-from kalla_core.answers.why.words import answer_json, sentences
+from kalla_core.answers.why.words import REASONS, answer_json, because, sentences
+from kalla_core.engine.passes.remarks import Said
+from kalla_core.engine.verdicts import Reason
 from kalla_core.errors import InvalidSetting, RowNotFound
 from kalla_core.evidence.reader import Evidence, open_evidence
 from kalla_core.matching.query import Side
@@ -265,3 +267,12 @@ def test_a_row_is_found_in_whichever_row_group_it_lies(tmp_path: Path) -> None:
 
     assert rows.column("n").to_pylist() == [5, 450, 455, 999]
     assert few.column("n").to_pylist() == [5, 450]
+
+
+def test_every_reason_that_a_run_gives_has_words_and_a_way_out() -> None:
+    codes = [*Reason, *(said.code for said in Said)]
+
+    assert set(REASONS) == set(codes)
+    for code in codes:
+        assert because(code) != code.replace("_", " ")
+        assert code == "predicate_failed" or smallest_change(code, ())

@@ -14,7 +14,7 @@ from kalla_core.answers.verification.damage import Check, Damage
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.metadata import RunMetadata, WrittenFile
 from kalla_core.evidence.places import Place, StoredFile
-from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
+from kalla_core.evidence.schema import ALWAYS, MATCHED, METADATA, SOMETIMES, UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.units import format_bytes
 
@@ -71,16 +71,22 @@ def check_strangers(location: str | Path, metadata: RunMetadata) -> Check:
     known = {written.name for written in metadata.files}
     found = [
         str(path.relative_to(folder))
-        for output in sorted({name.split("/")[0] for name in known})
-        for path in sorted((folder / output).rglob("*"))
-        if not path.is_dir()
+        for output in sorted({name.split("/")[0] for name in known} | {*ALWAYS, *SOMETIMES})
+        for path in _files_at(folder / output)
     ]
     damages = [
         Damage(name, "the file", "not to be there", "a file that metadata.json does not know")
         for name in found
         if name not in known
     ]
-    return Check("strangers", "no other files among the parts of an output", tuple(damages))
+    return Check("strangers", "no outputs and no parts of outputs beside these", tuple(damages))
+
+
+def _files_at(output: Path) -> list[Path]:
+    """Return the file of an output, or those in its folder; none where it is not there."""
+    if output.is_dir():
+        return [path for path in sorted(output.rglob("*")) if not path.is_dir()]
+    return [output] if output.exists() else []
 
 
 def _of_file(place: Place, written: WrittenFile) -> Iterator[Damage]:

@@ -17,6 +17,7 @@ _SHARE_DIGITS = Decimal("0.0001")
 _BY_REASON = {
     "key_null": "a value in the place of the null.",
     "key_not_found": "a row of the other side with this key, or a key that one of them has.",
+    "no_match": "an equality between both sides, by which a row and its candidates are found.",
     "ambiguous": "a further rank, or a condition, by which one of the rivals is better.",
     "taken": "a cardinality that lets its best candidate have more than one partner.",
     "suggested": "a person who accepts the suggestion, or `accept: auto` for the pass.",

@@ -23,7 +23,7 @@ _BECAUSE = {
     "sum_ambiguous": "more than one set of rows has its sum",
     "sum_budget_exceeded": "there are too many rows to try all sums",
     "unbalanced": "the sums of its group do not agree",
-    "no_key": "the match SQL has no key to look for",
+    "no_match": "no row of the other side satisfies the match SQL, which has no key to look for",
 }
 
 
@@ -35,7 +35,11 @@ _IN_BRIEF = {
     "ambiguous": "equally good rivals",
     "taken": "the best is taken",
     "suggested": "only suggested",
+    "no_match": "no row satisfies the SQL",
 }
+
+REASONS = tuple(_BECAUSE)
+"""Every code of `rejection_reason`."""
 
 
 _MOST_TIED = 8
