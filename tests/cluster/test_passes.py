@@ -73,6 +73,7 @@ def test_rules_of_every_kind_have_the_same_evidence_on_a_cluster(
     runs_alike(cluster, two, name, tmp_path / "out")
 
 
+@pytest.mark.full
 def test_an_executor_that_is_killed_in_the_middle_of_passes_costs_nothing(
     two: TwoTables, tmp_path: Path
 ) -> None:

@@ -132,7 +132,7 @@ WAYS = st.fixed_dictionaries(
     }
 )
 SMALL = settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
