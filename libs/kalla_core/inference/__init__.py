@@ -6,11 +6,16 @@
     overlaps     which columns of both sides share values, and written how
     joining      rows with equal codes, as pairs of row numbers
     agreement    how often amounts, days and texts agree in pairs, beside pairs at random
+    likeness     texts that are alike without being equal
     anchors      equalities that bring rows together, ranked by what agrees beside them
-    candidates   pairs by anchors, in classes: how near amounts and days are, alone or in groups
+    traits       what pairs have in common beside what brings them together
+    classes      kinds of pairs that a rule takes or leaves, and what is believed of each
+    keyed        pairs with equal keys, in classes
+    unkeyed      pairs without a key: by amount, day, and what else agrees
+    sums         rows of which several add up to one of the other side
     rules        passes out of classes that are believed, with evidence
     statements   the SQL of a pass
-    questions    the pair whose answer would decide most
+    sample       rows of large tables, chosen so that partners stay together
     infer        all of it, in order
 
 A column that both sides number from 1 has all its values in common, and means nothing. So equal

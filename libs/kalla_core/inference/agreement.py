@@ -17,6 +17,7 @@ CENT = SCALE // 100
 _NEAR = 0.05
 _WIDEST_DAYS = 400
 _FEW = 1e-3
+_WEEKS = 45
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,6 +216,61 @@ def window(lags: Ints) -> tuple[int, int]:
     spread = max(1.0, high - low)
     kept = ordered[(ordered >= middle - 2 * spread) & (ordered <= middle + 2 * spread)]
     return int(kept[0]), int(kept[-1])
+
+
+def peak(lags: Ints) -> tuple[float, tuple[int, int]] | None:
+    """Return the lags around the most frequent that stand out from the background."""
+    lags = lags[lags != NONE]
+    near = lags[np.abs(lags) <= 200]
+    if len(near) < 5:
+        return None
+    counts = np.bincount(near + 200, minlength=401).astype(np.float64)
+    background = np.median(counts) + 1e-9
+    top = int(np.argmax(np.convolve(counts, np.ones(3), "same")))
+    floor = max(2 * background + 1, 0.05 * counts.max())
+    low = high = top
+    while low > max(0, top - _WEEKS) and counts[max(0, low - 2) : low].max(initial=0) >= floor:
+        low -= 1
+    while high < min(400, top + _WEEKS) and counts[high + 1 : high + 3].max(initial=0) >= floor:
+        high += 1
+    seen = np.flatnonzero(counts[low : high + 1] > 0) + low
+    if not len(seen):
+        return None
+    inside = counts[low : high + 1].sum() - background * (high - low + 1)
+    return float(inside / len(lags)), (int(seen[0]) - 200, int(seen[-1]) - 200)
+
+
+def best_sums(
+    left: Sequence[Amount], right: Sequence[Amount], pairs: Pairs, rows: tuple[int, int]
+) -> AmountPair | None:
+    """Return amounts of which those of several rows add up to one of the other side, nearly."""
+    best: AmountPair | None = None
+    for of_left in left:
+        for of_right in right:
+            for several in (0, 1):
+                share, chance = _adding_up((of_left, of_right), pairs, rows, several)
+                bits = bits_of(share, chance)
+                if share > 0.3 and bits > max(0.5, best.bits if best else 0.0):
+                    best = AmountPair(of_left, of_right, 1, False, 0.0, share, bits)
+    return best
+
+
+def _adding_up(
+    amounts: tuple[Amount, Amount], pairs: Pairs, rows: tuple[int, int], several: int
+) -> tuple[float, float]:
+    """Return the share of single rows near the sum of the others, and that of dealt amounts."""
+    single, many = (pairs.right, pairs.left) if several == 0 else (pairs.left, pairs.right)
+    counts = np.bincount(single, minlength=rows[1 - several])
+    units = amounts[several].units[many]
+    present = np.where(units == NONE, 0, units).astype(np.float64)
+    totals = np.bincount(single, present, minlength=rows[1 - several])
+    here = (counts > 1) & (amounts[1 - several].units != NONE)
+    if here.sum() < 5:
+        return 0.0, 0.0
+    total, one = totals[here], amounts[1 - several].units[here]
+    dealt = np.random.default_rng(13).permutation(one)
+    near = [float((np.abs(total - each) <= _NEAR * np.abs(total)).mean()) for each in (one, dealt)]
+    return near[0], near[1]
 
 
 def equals(found: Sequence[Overlap], pairs: Pairs) -> tuple[Equal, ...]:

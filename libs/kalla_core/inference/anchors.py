@@ -18,11 +18,14 @@ from kalla_core.inference.agreement import (
     Equal,
     best_amounts,
     best_days,
+    best_sums,
     equals,
+    peak,
     some_of,
 )
 from kalla_core.inference.joining import Ints, Pairs, combined, joined, mutual, partners
-from kalla_core.inference.overlaps import Overlap
+from kalla_core.inference.likeness import alike
+from kalla_core.inference.overlaps import Overlap, Texts
 from kalla_core.inference.values import NONE, Amount, Day
 
 _ENOUGH_BITS = 3.0
@@ -30,6 +33,10 @@ _UNKNOWN = 0.12
 _MOST_SINGLES = 14
 _MOST_FAN_OUT = 60
 _WELL = 0.55
+_MANY_ALONE = 0.5
+_WITHOUT_NAMES = 1.5
+_NAME_BITS = 4.0
+_NARROWED = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +74,7 @@ class Anchor:
         alone: those that are the only ones of both their rows.
         worth: rows with one partner, weighed by what else agrees.
         bits: what else agrees, in bits a pair.
+        narrowed: only pairs within the window of `days` are in `pairs`.
     """
 
     equalities: tuple[Equality, ...]
@@ -77,6 +85,7 @@ class Anchor:
     equal: tuple[Equal, ...]
     bits: float
     worth: float
+    narrowed: bool = False
 
     @property
     def says(self) -> str:
@@ -96,6 +105,7 @@ class Sides:
     overlaps: tuple[Overlap, ...]
     amounts: tuple[tuple[Amount, ...], tuple[Amount, ...]]
     days: tuple[tuple[Day, ...], tuple[Day, ...]]
+    texts: tuple[tuple[Texts, ...], tuple[Texts, ...]]
 
 
 def anchors(sides: Sides) -> tuple[Anchor, ...]:
@@ -154,39 +164,87 @@ def anchor(sides: Sides, equalities: Sequence[Equality]) -> Anchor | None:
     """Return what some equalities bring out; None where that is nothing, or far too much."""
     left, right = combined([one.codes for one in equalities])
     pairs = joined(left, right)
-    if len(pairs) < 4:
+    if len(pairs) < 4 or pairs.cut:
         return None
-    alone = pairs.where(mutual(pairs, *sides.rows)) if not pairs.cut else pairs.where(
-        np.zeros(len(pairs), dtype=bool)
-    )  # fmt: skip
+    alone = pairs.where(mutual(pairs, *sides.rows))
+    free = _untaken(sides, equalities)
+    narrow = _narrowed(free, pairs, alone, sides.rows)
+    if narrow is not None:
+        pairs = narrow[1]
+        alone = pairs.where(mutual(pairs, *sides.rows))
     fan_out = partners(pairs.left, sides.rows[0]).max(initial=0)
     seen = alone if len(alone) >= 20 or len(alone) * 4 >= len(pairs) else pairs
-    if pairs.cut or fan_out > _MOST_FAN_OUT * 20 or len(seen) < 4:
+    if fan_out > _MOST_FAN_OUT * 20 or len(seen) < 4:
         return None
     looked = some_of(seen)
-    taken_left = frozenset().union(*(one.columns[0] for one in equalities))
-    taken_right = frozenset().union(*(one.columns[1] for one in equalities))
-    amounts = best_amounts(
-        [one for one in sides.amounts[0] if not taken_left & set(one.columns)],
-        [one for one in sides.amounts[1] if not taken_right & set(one.columns)],
-        looked,
-    )
-    days = best_days(
-        [one for one in sides.days[0] if one.column not in taken_left],
-        [one for one in sides.days[1] if one.column not in taken_right],
-        looked,
-    )
-    others = [
-        one for one in sides.overlaps
-        if one.left.texts.column not in taken_left and one.right.texts.column not in taken_right
-    ]  # fmt: skip
-    equal = equals(others, looked)
+    amounts = best_amounts(*free.amounts, looked)
+    if amounts is None and len(alone) * 2 < len(pairs):
+        amounts = best_sums(*free.amounts, pairs, sides.rows)
+    days = best_days(*free.days, looked) if narrow is None else narrow[0]
+    equal = equals(free.overlaps, looked)
     bits = (amounts.bits if amounts else 0.0) + (days.bits if days else 0.0)
     bits += sum(one.bits for one in _apart(equal)[:3])
+    if bits < _WITHOUT_NAMES:
+        bits += sum(_NAME_BITS * (one.usual - one.by_chance) for one in alike(looked, *free.texts))
     rows = min(len(np.unique(pairs.left)), len(np.unique(pairs.right)))
     unique = len(alone) + 0.3 * max(0, rows - len(alone)) * min(1.0, rows / len(pairs))
     worth = unique * (_UNKNOWN + min(1.0, bits / _ENOUGH_BITS) + 0.05 * min(bits, 12) / 12)
-    return Anchor(tuple(equalities), pairs, alone, amounts, days, equal, bits, worth)
+    worth *= 1.0 if narrow is None else _NARROWED
+    return Anchor(
+        tuple(equalities), pairs, alone, amounts, days, equal, bits, worth, narrow is not None
+    )
+
+
+def _untaken(sides: Sides, equalities: Sequence[Equality]) -> Sides:
+    """Return what is left of both tables without the columns of some equalities."""
+    left: frozenset[str] = frozenset().union(*(one.columns[0] for one in equalities))
+    right: frozenset[str] = frozenset().union(*(one.columns[1] for one in equalities))
+    taken = (left, right)
+    amounts = [
+        tuple(one for one in each if not mine & set(one.columns))
+        for each, mine in zip(sides.amounts, taken, strict=True)
+    ]
+    days = [
+        tuple(one for one in each if one.column not in mine)
+        for each, mine in zip(sides.days, taken, strict=True)
+    ]
+    texts = [
+        tuple(one for one in each if one.column not in mine)
+        for each, mine in zip(sides.texts, taken, strict=True)
+    ]
+    others = tuple(
+        one
+        for one in sides.overlaps
+        if one.left.texts.column not in left and one.right.texts.column not in right
+    )
+    return Sides(
+        sides.rows, others, (amounts[0], amounts[1]), (days[0], days[1]), (texts[0], texts[1])
+    )
+
+
+def _narrowed(
+    free: Sides, pairs: Pairs, alone: Pairs, rows: tuple[int, int]
+) -> tuple[DayPair, Pairs] | None:
+    """Return days within whose usual lag rows have one partner that have several without."""
+    met = min(len(np.unique(pairs.left)), len(np.unique(pairs.right)))
+    if len(alone) > _MANY_ALONE * met:
+        return None
+    best: tuple[DayPair, Pairs] | None = None
+    most = 2 * len(alone) + 10
+    for first in free.days[0]:
+        for second in free.days[1]:
+            lag = DayPair(first, second, 0, 0, 0, 0)
+            lags = lag.lags(pairs)
+            found = peak(lags)
+            if found is None:
+                continue
+            inside, (least, most_days) = found
+            here = pairs.where((lags >= least) & (lags <= most_days))
+            count = int(mutual(here, *rows).sum())
+            if count > most and count > 0.5 * met:
+                most = count
+                best = DayPair(first, second, least, most_days, inside, 2.0), here
+    return best
 
 
 def _apart(equal: Sequence[Equal]) -> list[Equal]:

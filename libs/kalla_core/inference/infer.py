@@ -24,6 +24,7 @@ from kalla_core.inference.model import (
 from kalla_core.inference.overlaps import Overlap, overlaps, texts_in
 from kalla_core.inference.profiles import primary_key, profiles
 from kalla_core.inference.rules import Drafted, of_agreement, of_key, of_sums
+from kalla_core.inference.sample import sampled
 from kalla_core.inference.sums import sums
 from kalla_core.inference.traits import Traits, traits
 from kalla_core.inference.unkeyed import unkeyed
@@ -32,6 +33,8 @@ from kalla_core.inference.values import amounts_of, days_of
 _ACCIDENTAL_BITS = 0.8
 _LEAST_COVERAGE = 0.02
 _KEYS = 3
+_DISTINCT = 20
+_MOSTLY = 0.6
 _LEAST_DOUBT = 1.0
 _LEAST_SHARE_OF_DOUBT = 0.002
 
@@ -64,16 +67,20 @@ def infer(
     """
     looked = profiles(left), profiles(right)
     found_keys = keys or (primary_key(left, looked[0]), primary_key(right, looked[1]))
+    left, right = sampled(left, right)
     texts = texts_in(left), texts_in(right)
     sides = Sides(
         (len(left), len(right)),
         overlaps(*texts),
         (amounts_of(left), amounts_of(right)),
         (days_of(left), days_of(right)),
+        texts,
     )
     ranked = anchors(sides)
     answers = _answers(left, right, found_keys, judged)
-    good = [one for one in ranked if _plausible(one, sides, answers)]
+    good = [one for one in ranked if _plausible(one, sides)]
+    if not good:
+        good = [one for one in ranked if _distinctive(one)][:1]
     tried = _tried([one for one in ranked if one not in good])
     drafts: list[Drafted] = []
     classes: list[Class] = []
@@ -89,7 +96,19 @@ def infer(
     )  # fmt: skip
 
 
-def _plausible(one: Anchor, sides: Sides, answers: Answers) -> bool:
+def _distinctive(one: Anchor) -> bool:
+    """Whether an equality is one of texts with letters and digits that both sides mostly share."""
+    what = one.equalities[0].what
+    if len(one.equalities) > 1 or not isinstance(what, Overlap) or what.shared < _DISTINCT:
+        return False
+    mixed = all(
+        any(sign.isdigit() for sign in text) and any(sign.isalpha() for sign in text)
+        for text in (str(view.texts.unique[0]) for view in (what.left, what.right))
+    )
+    return mixed and min(what.left_share, what.right_share) >= _MOSTLY
+
+
+def _plausible(one: Anchor, sides: Sides) -> bool:
     """Whether what an anchor brings out is no accident."""
     rows = min(sides.rows)
     if len(np.unique(one.pairs.left)) < max(3, _LEAST_COVERAGE * rows):
@@ -107,7 +126,9 @@ def _plausible(one: Anchor, sides: Sides, answers: Answers) -> bool:
     )  # fmt: skip
     if amounts and one.bits < 1.5 and len(one.equalities) == 1:
         return False
-    return one.bits >= _ACCIDENTAL_BITS or not comparable
+    if one.bits >= _ACCIDENTAL_BITS:
+        return True
+    return not comparable and (len(one.alone) >= 0.5 * rows or _distinctive(one))
 
 
 def _is_key(one: Anchor) -> bool:
@@ -117,6 +138,8 @@ def _is_key(one: Anchor) -> bool:
         return False
     if not any(isinstance(each, Overlap) for each in whats):
         return False
+    if len(one.equalities) == 1 and _distinctive(one) and one.bits < _ACCIDENTAL_BITS:
+        return True
     rows = max(1, min(len(np.unique(one.pairs.left)), len(np.unique(one.pairs.right))))
     many = max(len(np.unique(one.pairs.left)), len(np.unique(one.pairs.right)))
     return len(one.pairs) <= 1.6 * many and many <= 40 * rows
@@ -184,7 +207,7 @@ def _keys(good: Sequence[Anchor]) -> list[Anchor]:
     for one in good:
         if len(found) == _KEYS or not _is_key(one):
             continue
-        if found and one.worth < 0.05 * found[0].worth:
+        if found and (one.narrowed or one.worth < 0.05 * found[0].worth):
             continue
         met = {(a.columns[0], a.columns[1]) for a in one.equalities}
         if any({(a.columns[0], a.columns[1]) for a in other.equalities} <= met for other in found):

@@ -58,6 +58,8 @@ def keyed(
         amounts = None
     days = anchor.days
     window = wide(days)
+    if anchor.narrowed and days is not None:
+        window = days.least, days.most
     pairs = anchor.pairs
     pairs = pairs.where(free[0][pairs.left] & free[1][pairs.right])
     comparable = amounts is not None or days is not None or bool(anchor.equal)

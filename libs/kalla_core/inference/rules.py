@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kalla_core.inference.agreement import AmountPair
+from kalla_core.inference.agreement import AmountPair, DayPair
 from kalla_core.inference.classes import LEVELS, Class, Kind
 from kalla_core.inference.joining import Pairs
 from kalla_core.inference.keyed import Keyed
@@ -103,7 +103,8 @@ def _in_window(found: Keyed, taken: Sequence[Class]) -> list[str]:
     if found.days is None or found.window is None or any(one.outside for one in taken):
         return []
     mine = {(one.kind, one.level) for one in taken}
-    if not any(one.outside and (one.kind, one.level) in mine for one in found.classes):
+    known = any(one.outside and (one.kind, one.level) in mine for one in found.classes)
+    if not found.anchor.narrowed and not known:
         return []
     return [f"{day_lag(found.days)} BETWEEN {found.window[0]} AND {found.window[1]}"]
 
@@ -204,20 +205,26 @@ def of_agreement(found: Unkeyed, classes: Sequence[Class]) -> Iterator[Drafted]:
     taken = [one for one in classes if one.taken and len(one.pairs)]
     strict = [one for one in taken if one.level <= 1]
     loose = [one for one in taken if one.level > 1]
-    for some, name in ((strict, "amount"), (loose, "amount near")):
+    for some, name in ((strict, _named(found)), (loose, "amount near")):
         if some:
             yield _agreeing(found, some, name)
 
 
+def _named(found: Unkeyed) -> str:
+    return "name" if found.amounts is None else "amount"
+
+
 def _agreeing(found: Unkeyed, taken: Sequence[Class], name: str) -> Drafted:
-    near = fitted(found.amounts, taken)
     conditions = [equality(one) for one in found.blocks]
-    if not near.absolute and near.share is None:
-        conditions.append(equal_amounts(found.amounts))
-    else:
-        conditions.append(near_amounts(found.amounts, near))
-    columns, rank = [f"{difference(found.amounts)} AS amount_off"], ["amount_off"]
-    says = [*(one.says for one in found.blocks), f"amounts {near.says}"]
+    says = [one.says for one in found.blocks]
+    columns, rank = [], []
+    if found.amounts is not None:
+        near = fitted(found.amounts, taken)
+        exact = not near.absolute and near.share is None
+        condition = equal_amounts(found.amounts) if exact else near_amounts(found.amounts, near)
+        conditions.append(condition)
+        columns, rank = [f"{difference(found.amounts)} AS amount_off"], ["amount_off"]
+        says.append(f"amounts {near.says}")
     if found.names:
         least = _ALIKE[max(one.unlike for one in taken)]
         columns.append(f"{likeness(found.names[0])} AS likeness")
@@ -226,15 +233,23 @@ def _agreeing(found: Unkeyed, taken: Sequence[Class], name: str) -> Drafted:
             conditions.append(f"{likeness(found.names[0])} >= {least}")
             says.append(f"{found.names[0].says}, {least} or more")
     if found.days is not None and found.window is not None:
-        lag = day_lag(found.days)
-        conditions.append(f"{lag} BETWEEN {found.window[0]} AND {found.window[1]}")
-        columns.append(f"abs({lag}) AS days_off")
+        conditions.append(_lagging(found.days, found.window, key=found.amounts is None))
+        columns.append(f"abs({day_lag(found.days)}) AS days_off")
         rank.append("days_off")
-        says.append(f"{found.window[0]} to {found.window[1]} days from `{found.days.left.name}`"
-                    f" to `{found.days.right.name}`")  # fmt: skip
+        says.append(
+            f"{found.window[0]} to {found.window[1]} days from `{found.days.left.name}`"
+            f" to `{found.days.right.name}`"
+        )
     document = {"match_sql": select(columns, conditions), "cardinality": "1:1", "rank": rank}
     why = (f"{found.accidents:.0%} of such pairs would come about by chance.",)
     return Drafted(_of_columns(found.blocks, name), "; ".join(says), document, tuple(taken), why)
+
+
+def _lagging(days: DayPair, window: tuple[int, int], *, key: bool) -> str:
+    """Return the condition on days; as a key where there is no other."""
+    if key:
+        return f"{days.left.sql.replace('{}', 'l')} = {days.right.sql.replace('{}', 'r')}"
+    return f"{day_lag(days)} BETWEEN {window[0]} AND {window[1]}"
 
 
 def _of_columns(blocks: Sequence[Overlap], name: str) -> str:

@@ -19,6 +19,7 @@ from kalla_core.functions.references import normalised
 
 MAX_ROWS = 20_000
 _WIDTH = 16
+_BATCH_ROWS = 50_000
 _FEWEST_DISTINCT = 20
 _WHOLE = 1 << 62
 
@@ -81,6 +82,19 @@ def agreed(left: Sampler, right: Sampler, most: int = MAX_ROWS) -> tuple[pa.Tabl
         if max(left.rows, right.rows) <= most:
             return left.table(), right.table()
         bound = bound // 4 * 3
+
+
+def sampled(left: pa.Table, right: pa.Table, most: int = MAX_ROWS) -> tuple[pa.Table, pa.Table]:
+    """Return samples of two tables; the tables themselves where they are small enough."""
+    if max(len(left), len(right)) <= most:
+        return left, right
+    samplers = []
+    for table in (left, right):
+        one = Sampler(table.schema, most)
+        for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+            one.add(batch)
+        samplers.append(one)
+    return agreed(samplers[0], samplers[1], most)
 
 
 def sampled_columns(table: pa.Table) -> tuple[str, ...]:

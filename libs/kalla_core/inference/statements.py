@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from kalla_core.inference.agreement import AmountPair, DayPair
 from kalla_core.inference.anchors import Equality
+from kalla_core.inference.likeness import Likeness
 from kalla_core.inference.overlaps import Overlap
-from kalla_core.inference.traits import Likeness
 
 LEFT, RIGHT = "l", "r"
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from kalla_core.inference.agreement import AmountPair, DayPair
+from kalla_core.inference.agreement import AmountPair, DayPair, peak
 from kalla_core.inference.anchors import Sides
 from kalla_core.inference.classes import Class, Kind, levels, split
 from kalla_core.inference.joining import Ints, Pairs, best_first, combined, joined
 from kalla_core.inference.keyed import ranks
+from kalla_core.inference.likeness import Likeness
 from kalla_core.inference.overlaps import Overlap
-from kalla_core.inference.traits import Likeness, Traits
+from kalla_core.inference.traits import Traits
 from kalla_core.inference.values import NONE
 
 Bools = npt.NDArray[np.bool_]
 _ALIKE = (0.85, 0.6)
 _MOST_LEVEL = 3
-_WEEKS = 45
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +33,7 @@ class Unkeyed:
     """
 
     blocks: tuple[Overlap, ...]
-    amounts: AmountPair
+    amounts: AmountPair | None
     days: DayPair | None
     window: tuple[int, int] | None
     names: tuple[Likeness, ...]
@@ -45,7 +45,7 @@ def unkeyed(source: int, common: Traits, sides: Sides, free: tuple[Bools, Bools]
     """Return pairs among rows that no rule has taken; None where no amounts agree."""
     amounts = common.amounts
     if amounts is None:
-        return None
+        return _by_name(source, common, free)
     selective = _selective(common.blocks)
     pairs = _candidates(selective, common.blocks, amounts, free)
     days, window = _window(common.days, sides, pairs, amounts)
@@ -69,6 +69,26 @@ def unkeyed(source: int, common: Traits, sides: Sides, free: tuple[Bools, Bools]
     return Unkeyed(common.blocks, amounts, days, window, names, tuple(classes), accidents)
 
 
+def _by_name(source: int, common: Traits, free: tuple[Bools, Bools]) -> Unkeyed | None:
+    """Return pairs by equal days and names that are alike, where there are no amounts."""
+    days = common.days
+    if days is None or not common.names:
+        return None
+    keys = [_codes(days.left.days, days.right.days), *(one.codes for one in common.blocks)]
+    pairs = joined(*_freed(combined(keys), free))
+    if not len(pairs):
+        return None
+    likeness = common.names[0].scores(pairs)
+    won = best_first(pairs, [(-np.rint(likeness * 100)).astype(np.int64)])
+    unlike = (likeness[won] < _ALIKE[0]).astype(np.int64) + (likeness[won] < _ALIKE[1])
+    level = np.zeros(len(unlike), dtype=np.int64)
+    cells = (level, np.zeros(len(unlike), dtype=bool), unlike)
+    priors = {(0, False, n): prior for n, prior in enumerate((0.9, 0.6, 0.1))}
+    classes = split(source, Kind.ALONE, pairs.where(won), cells, priors)
+    accidents = float((likeness < _ALIKE[1]).mean())
+    return Unkeyed(common.blocks, None, days, (0, 0), common.names[:1], tuple(classes), accidents)
+
+
 def _selective(blocks: tuple[Overlap, ...]) -> bool:
     """Whether blocks are small enough to compare all rows of one with each other."""
     return any(
@@ -81,7 +101,10 @@ def _freed(codes: tuple[Ints, Ints], free: tuple[Bools, Bools]) -> tuple[Ints, I
 
 
 def _equal_amounts(amounts: AmountPair) -> tuple[Ints, Ints]:
-    left, right = amounts.units()
+    return _codes(*amounts.units())
+
+
+def _codes(left: Ints, right: Ints) -> tuple[Ints, Ints]:
     both = np.concatenate([left, right])
     codes = np.where((both == NONE) | (both == 0), -1, np.unique(both, return_inverse=True)[1])
     return codes[: len(left)], codes[len(left) :]
@@ -130,34 +153,12 @@ def _window(
     for first in sides.days[0]:
         for second in sides.days[1]:
             pair = DayPair(first, second, 0, 0, 0, 0)
-            found = _peak(pair.lags(same))
+            found = peak(pair.lags(same))
             if found is not None and (best is None or found[0] > best[0]):
                 best = (found[0], pair, found[1])
     if best is None:
         return (known, (known.least, known.most)) if known else (None, None)
     return best[1], best[2]
-
-
-def _peak(lags: Ints) -> tuple[float, tuple[int, int]] | None:
-    """Return the lags around the most frequent that stand out from the background."""
-    lags = lags[lags != NONE]
-    near = lags[np.abs(lags) <= 200]
-    if len(near) < 5:
-        return None
-    counts = np.bincount(near + 200, minlength=401).astype(np.float64)
-    background = np.median(counts) + 1e-9
-    top = int(np.argmax(np.convolve(counts, np.ones(3), "same")))
-    floor = max(2 * background + 1, 0.02 * counts.max())
-    low = high = top
-    while low > max(0, top - _WEEKS) and counts[max(0, low - 2) : low].max(initial=0) >= floor:
-        low -= 1
-    while high < min(400, top + _WEEKS) and counts[high + 1 : high + 3].max(initial=0) >= floor:
-        high += 1
-    seen = np.flatnonzero(counts[low : high + 1] > 0) + low
-    if not len(seen):
-        return None
-    inside = counts[low : high + 1].sum() - background * (high - low + 1)
-    return float(inside / len(lags)), (int(seen[0]) - 200, int(seen[-1]) - 200)
 
 
 def _within(pairs: Pairs, days: DayPair | None, window: tuple[int, int] | None) -> Pairs:
