@@ -48,6 +48,16 @@ def recipe_routes(app: App) -> APIRouter:
         """Say how a recipe would be run, and why so."""
         return JSONResponse(await app.shelf.explained(await document_of(request)))
 
+    @routes.post("/{recipe_id}/check")
+    async def check_recipe(recipe_id: str, version: int | None = None) -> Response:
+        """Look into a saved recipe: its faults as it now stands, or how it would be run."""
+        saved = await app.shelf.get(recipe_id, version)
+        document = await app.shelf.whole(saved.version)
+        faults = await app.shelf.faults(document)
+        plan = None if faults else await app.shelf.explained(document)
+        told = [fault_json(fault) for fault in faults]
+        return JSONResponse({"valid": not faults, "faults": told, "plan": plan})
+
     @routes.get("/{recipe_id}")
     async def get_recipe(recipe_id: str, version: int | None = None) -> Response:
         """Show a recipe, by its newest version or another."""
