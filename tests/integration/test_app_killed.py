@@ -51,7 +51,7 @@ def survive(folder: Path, kills: int, seed: int) -> None:
 
 
 def test_an_app_that_is_killed_loses_no_run_and_has_none_done_twice(tmp_path: Path) -> None:
-    survive(tmp_path, kills=3, seed=1)
+    survive(tmp_path, kills=2, seed=1)
 
 
 @pytest.mark.full

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from kalla_app.access.gate import who
 from kalla_app.context import App
+from kalla_app.exceptions.age import BUCKETS
+from kalla_app.exceptions.bench import Ageing, Tray, Wanted
 from kalla_app.pages.render import page
 from kalla_app.recipes.shelf import Saved
 from kalla_app.runs.life import RunStatus
 from kalla_app.store.runs import Run
+from kalla_core.errors import KallaError
 
 _RECIPES = 12
 _TREND = 12
@@ -67,6 +71,16 @@ async def cards(app: App, recipes: Sequence[Saved]) -> list[Card]:
     return made
 
 
+async def _ageing(app: App, recipes: Sequence[Card]) -> tuple[Ageing, ...]:
+    """Return open rows by age; none where the coordinator that has them does not answer."""
+    wanted = Wanted(Tray.OPEN, who().name)
+    names = [card.saved.recipe.recipe_id for card in recipes]
+    try:
+        return (await app.bench.page(wanted, names, 0, 1)).ageing
+    except KallaError:
+        return ()  # the page of exceptions says why
+
+
 def today_pages(app: App) -> APIRouter:
     """Return the first page."""
     routes = APIRouter(include_in_schema=False)
@@ -77,7 +91,14 @@ def today_pages(app: App) -> APIRouter:
         latest, _ = await app.runs.page(_LATEST)
         sources = await app.catalogue.page(1, None)
         return await page(
-            app, request, "today.html", cards=recipes, runs=latest, has_sources=bool(sources)
+            app,
+            request,
+            "today.html",
+            cards=recipes,
+            runs=latest,
+            has_sources=bool(sources),
+            ageing=await _ageing(app, recipes),
+            buckets=BUCKETS,
         )
 
     return routes

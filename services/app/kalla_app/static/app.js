@@ -189,7 +189,12 @@ async function bring(file, list) {
       href: `/sources/${encodeURIComponent(made.alias)}`,
       textContent: made.alias,
     });
-    item.replaceChildren(`${file.name} is now the source `, link);
+    const guessed = Object.entries(source.format || {})
+      .filter(([, value]) => ["string", "number"].includes(typeof value))
+      .map(([name, value]) => `${name.replaceAll("_", " ")} \u201c${value}\u201d`);
+    const how = guessed.length ? `, read with ${guessed.join(", ")}` : "";
+    item.replaceChildren(`${file.name} is now the source `, link, how);
+    document.querySelector("main > .empty")?.remove(); // there is a source now
   } catch (error) {
     item.className = "bad";
     item.textContent = `${file.name}: ${error.message}`;
