@@ -46,6 +46,8 @@ OURS = (
     "settings.coordinator",
     "settings.executor",
     "settings.s3",
+    "sources.avro",
+    "sources.databases",
     "sources.postgres",
     "sources.s3",
     "validate",

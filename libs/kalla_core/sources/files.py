@@ -23,15 +23,10 @@ from kalla_core.errors import (
 )
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.source_format import SourceFormat
-from kalla_core.sources.avro.reader import AvroKind
-from kalla_core.sources.banks.reader import BAI2, CAMT053, MT940
-from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.csv.glance import Glance, glance_at
-from kalla_core.sources.databases.duck import DuckKind
-from kalla_core.sources.databases.sqlite import SqliteKind
+from kalla_core.sources.file_formats import FileFormats
 from kalla_core.sources.filters import RowFilter, compile_filters
 from kalla_core.sources.formats import FileSource, FormatReader, Pruned
-from kalla_core.sources.jsonl.reader import JsonKind
 from kalla_core.sources.local import LocalStore
 from kalla_core.sources.marked import marked
 from kalla_core.sources.naming import naming
@@ -44,11 +39,7 @@ from kalla_core.sources.protocol import (
     PinnedSource,
     SourceAccess,
 )
-from kalla_core.sources.sheets.xlsx import XLSX
 from kalla_core.sources.store import ByteStore, StoredFile
-from kalla_core.sources.streams.format import StreamFormat
-from kalla_core.sources.transcripts.fixed import FIXED
-from kalla_core.sources.transcripts.format import TranscribedFormat
 from kalla_core.sources.uri import FileFormat, FileUri, absolute, parse_file_uri
 from kalla_core.sources.uri_format import merged
 
@@ -78,21 +69,6 @@ _ENDINGS: Mapping[str, FileFormat] = {
 }
 
 _PACKED = (".gz", ".zst", ".zip")
-
-FORMATS: Mapping[FileFormat, FormatReader] = {
-    FileFormat.AVRO: StreamFormat(AvroKind()),
-    FileFormat.BAI2: StreamFormat(BAI2),
-    FileFormat.CAMT053: StreamFormat(CAMT053),
-    FileFormat.CSV: CsvFormat(),
-    FileFormat.DUCKDB: StreamFormat(DuckKind()),
-    FileFormat.FIXED: TranscribedFormat(FIXED),
-    FileFormat.JSON: StreamFormat(JsonKind()),
-    FileFormat.MT940: StreamFormat(MT940),
-    FileFormat.PARQUET: ParquetFormat(),
-    FileFormat.SQLITE: StreamFormat(SqliteKind()),
-    FileFormat.XLSX: TranscribedFormat(XLSX),
-}
-"""What every store's files can be."""
 
 
 class FilePartReader:
@@ -264,7 +240,7 @@ class FileConnector:
 def local_files(access: SourceAccess) -> FileConnector:
     """Return the connector for this machine's files."""
     parquet = ParquetFormat(thread_bytes=access.thread_bytes)
-    return FileConnector("file", LocalStore(access), {**FORMATS, FileFormat.PARQUET: parquet})
+    return FileConnector("file", LocalStore(access), FileFormats(parquet))
 
 
 def _of_format(

@@ -24,7 +24,8 @@ from kalla_core.s3.bucket import S3Object, bucket
 from kalla_core.s3.location import S3Location
 from kalla_core.s3.ranges import RangeReader
 from kalla_core.s3.troubles import S3Error, Trouble
-from kalla_core.sources.files import FORMATS, FileConnector
+from kalla_core.sources.file_formats import FileFormats
+from kalla_core.sources.files import FileConnector
 from kalla_core.sources.paths import (
     DEEPEST,
     STAR,
@@ -115,7 +116,7 @@ class S3Store:
 
 def s3_files(_access: SourceAccess) -> FileConnector:
     """Return the connector for files in S3."""
-    return FileConnector("s3", S3Store(), FORMATS)
+    return FileConnector("s3", S3Store(), FileFormats())
 
 
 def _object_at(where: S3Location) -> S3Object | None:

@@ -17,7 +17,6 @@ from kalla_core.recipe.uris import LOCAL, scheme_of, type_of
 from kalla_core.sources.carry.columns import Earlier
 from kalla_core.sources.local import LocalStore
 from kalla_core.sources.protocol import SourceAccess
-from kalla_core.sources.s3 import S3Store
 from kalla_core.sources.store import ByteStore
 from kalla_core.sources.uri import absolute, parse_file_uri
 
@@ -115,7 +114,13 @@ def _original(name: str, names: list[str]) -> str:
 
 
 def _document(place: str, access: SourceAccess) -> Mapping[str, Any]:
-    store: ByteStore = LocalStore(access) if scheme_of(place) == LOCAL else S3Store()
+    store: ByteStore
+    if scheme_of(place) == LOCAL:
+        store = LocalStore(access)
+    else:
+        from kalla_core.sources.s3 import S3Store
+
+        store = S3Store()
     (file,) = store.list(_location(f"{place}/{METADATA}"))
     if file.size_bytes > _MOST_BYTES:
         raise SourceUnreadable(f"`{file.path}` is too large to be that of a run.", path=file.path)

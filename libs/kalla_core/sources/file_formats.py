@@ -1,0 +1,72 @@
+"""What every store's files can be. All but the usual formats are loaded when a source has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from kalla_core.sources.csv.format import CsvFormat
+from kalla_core.sources.formats import FormatReader
+from kalla_core.sources.parquet.format import ParquetFormat
+from kalla_core.sources.uri import FileFormat
+
+_CSV = CsvFormat()
+
+
+@dataclass(frozen=True)
+class FileFormats(Mapping[FileFormat, FormatReader]):
+    """The reader of each format."""
+
+    parquet: ParquetFormat = field(default_factory=ParquetFormat)
+
+    def __getitem__(self, file_format: FileFormat) -> FormatReader:
+        """Return the reader of a format."""
+        match file_format:
+            case FileFormat.CSV:
+                return _CSV
+            case FileFormat.PARQUET:
+                return self.parquet
+            case FileFormat.FIXED | FileFormat.XLSX:
+                return _transcribed(file_format)
+            case _:
+                return _streamed(file_format)
+
+    def __iter__(self) -> Iterator[FileFormat]:
+        """Yield all formats."""
+        return iter(FileFormat)
+
+    def __len__(self) -> int:
+        """Return how many formats there are."""
+        return len(FileFormat)
+
+
+@cache
+def _transcribed(file_format: FileFormat) -> FormatReader:
+    from kalla_core.sources.sheets.xlsx import XLSX
+    from kalla_core.sources.transcripts.fixed import FIXED
+    from kalla_core.sources.transcripts.format import TranscribedFormat
+
+    return TranscribedFormat(FIXED if file_format is FileFormat.FIXED else XLSX)
+
+
+@cache
+def _streamed(file_format: FileFormat) -> FormatReader:
+    from kalla_core.sources.avro.reader import AvroKind
+    from kalla_core.sources.banks.reader import BAI2, CAMT053, MT940
+    from kalla_core.sources.databases.duck import DuckKind
+    from kalla_core.sources.databases.sqlite import SqliteKind
+    from kalla_core.sources.jsonl.reader import JsonKind
+    from kalla_core.sources.streams.format import StreamFormat
+    from kalla_core.sources.streams.kind import Kind
+
+    kinds: Mapping[FileFormat, Kind] = {
+        FileFormat.AVRO: AvroKind(),
+        FileFormat.BAI2: BAI2,
+        FileFormat.CAMT053: CAMT053,
+        FileFormat.DUCKDB: DuckKind(),
+        FileFormat.JSON: JsonKind(),
+        FileFormat.MT940: MT940,
+        FileFormat.SQLITE: SqliteKind(),
+    }
+    return StreamFormat(kinds[file_format])
