@@ -11,7 +11,7 @@ import itertools
 import sys
 import time
 
-from benchmarks.inferred import amounts, keys, loose
+from benchmarks.inferred import amounts, keys, loose, people
 from benchmarks.inferred.score import scored, taught
 
 ENOUGH = 0.95
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--passes", action="store_true", help="show the inferred passes")
     asked = parser.parse_args()
     good = count = 0
-    for case in itertools.chain(keys.cases(), amounts.cases(), loose.cases()):
+    for case in itertools.chain(keys.cases(), amounts.cases(), loose.cases(), people.cases()):
         if asked.only not in case.name:
             continue
         began = time.process_time()

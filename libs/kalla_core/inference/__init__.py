@@ -12,6 +12,7 @@
     classes      kinds of pairs that a rule takes or leaves, and what is believed of each
     keyed        pairs with equal keys, in classes
     unkeyed      pairs without a key: by amount, day, and what else agrees
+    listed       references of which one text lists several
     sums         rows of which several add up to one of the other side
     rules        passes out of classes that are believed, with evidence
     statements   the SQL of a pass

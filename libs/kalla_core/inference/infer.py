@@ -13,6 +13,7 @@ from kalla_core.inference.agreement import AmountPair
 from kalla_core.inference.anchors import Anchor, Sides, anchors
 from kalla_core.inference.classes import Class, judged_in, weighed
 from kalla_core.inference.keyed import keyed
+from kalla_core.inference.listed import listed
 from kalla_core.inference.model import (
     Evidence,
     InferredPass,
@@ -22,8 +23,8 @@ from kalla_core.inference.model import (
     Question,
 )
 from kalla_core.inference.overlaps import Overlap, overlaps, texts_in
-from kalla_core.inference.profiles import primary_key, profiles
-from kalla_core.inference.rules import Drafted, of_agreement, of_key, of_sums
+from kalla_core.inference.profiles import comparable, primary_key, profiles
+from kalla_core.inference.rules import Drafted, of_agreement, of_key, of_lists, of_sums
 from kalla_core.inference.sample import sampled
 from kalla_core.inference.sums import sums
 from kalla_core.inference.traits import Traits, traits
@@ -65,6 +66,7 @@ def infer(
         names: aliases of the sources.
         keys: primary keys of both sides; found out by default.
     """
+    left, right = comparable(left), comparable(right)
     looked = profiles(left), profiles(right)
     found_keys = keys or (primary_key(left, looked[0]), primary_key(right, looked[1]))
     left, right = sampled(left, right)
@@ -154,6 +156,13 @@ def _drafted(
     labels: list[str] = []
     keys = _keys(good)
     common = _without_keys(common, keys)
+    lists = listed(13, sides, good[0], (free[0], free[1]))
+    if lists is not None:
+        classes = weighed(lists.classes, answers)
+        mine = list(of_lists(lists, classes))
+        seen += classes
+        drafts += mine
+        _consume(free, mine)
     for source, one in enumerate(keys):
         found = keyed(source, one, common, sides, (free[0], free[1]))
         classes = weighed(found.classes, answers)

@@ -166,7 +166,7 @@ def _pieces(one: Texts, theirs: Sequence[Texts]) -> Iterator[Transform]:
     seen: set[str] = set()
     lengths: set[int] = set()
     for other in theirs:
-        for pattern in _patterns_of(other):
+        for pattern in patterns_of(other):
             if pattern not in seen:
                 seen.add(pattern)
                 yield capture(pattern)
@@ -186,7 +186,7 @@ def _some(unique: pa.Array) -> pa.Array:
     return unique.slice(0, 500)
 
 
-def _patterns_of(other: Texts) -> Iterator[str]:
+def patterns_of(other: Texts) -> Iterator[str]:
     """Return patterns that find the values of a column in longer texts."""
     some = [str(text) for text in _some(other.unique).to_pylist() if text]
     if not some or other.number or max(map(len, some)) > 24:

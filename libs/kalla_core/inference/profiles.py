@@ -48,6 +48,17 @@ class ColumnProfile:
         return self.rows > 0 and self.nulls == 0 and self.distinct == self.rows
 
 
+def comparable(table: pa.Table) -> pa.Table:
+    """Return a table without lists, structs and bytes: no rule is made of them."""
+    return table.select(
+        [
+            field.name
+            for field in table.schema
+            if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
+        ]
+    )
+
+
 def profiles(table: pa.Table) -> tuple[ColumnProfile, ...]:
     """Return the profile of each column, in order."""
     return tuple(_profile(name, table.column(name)) for name in table.column_names)

@@ -13,6 +13,7 @@ from kalla_core.inference.agreement import AmountPair, DayPair
 from kalla_core.inference.classes import LEVELS, Class, Kind
 from kalla_core.inference.joining import Pairs
 from kalla_core.inference.keyed import Keyed
+from kalla_core.inference.listed import Listed
 from kalla_core.inference.overlaps import Overlap
 from kalla_core.inference.statements import (
     Near,
@@ -255,6 +256,17 @@ def _lagging(days: DayPair, window: tuple[int, int], *, key: bool) -> str:
 def _of_columns(blocks: Sequence[Overlap], name: str) -> str:
     columns = [one.left.texts.column for one in blocks]
     return ", ".join([*columns, name]) if columns else f"{name} and day"
+
+
+def of_lists(found: Listed, classes: Sequence[Class]) -> Iterator[Drafted]:
+    """Return the pass of references that texts list, if it is believed."""
+    taken = [one for one in classes if one.taken]
+    if not taken:
+        return
+    sql = "\nUNION ALL\n".join(select(["l.*"], [one]) for one in found.conditions())
+    document = {"match_sql": sql, "cardinality": "N:1" if found.texts_side == 1 else "1:N"}
+    name = f"{found.references.column} in {found.texts.column}"
+    yield Drafted(name, found.says, document, tuple(taken))
 
 
 def of_sums(found: Sums, classes: Sequence[Class]) -> Iterator[Drafted]:

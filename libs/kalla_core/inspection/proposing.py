@@ -10,6 +10,7 @@ from typing import Any
 from kalla_core.errors import Fault, RecipeInvalid
 from kalla_core.inference import Judged, Proposal, infer
 from kalla_core.inference.infer import Names
+from kalla_core.inference.profiles import comparable, primary_key, profiles
 from kalla_core.inspection.sampling import Sample, numbered, samples
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.recipe.write import source_document
@@ -51,9 +52,8 @@ def with_keys(
 
 def infer_keys(left: Sample, right: Sample) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the primary keys of both."""
-    from kalla_core.inference.profiles import primary_key, profiles
-
-    first, second = (primary_key(one.table, profiles(one.table)) for one in (left, right))
+    tables = [comparable(one.table) for one in (left, right)]
+    first, second = (primary_key(one, profiles(one)) for one in tables)
     return first, second
 
 

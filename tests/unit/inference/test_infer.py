@@ -5,16 +5,17 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from benchmarks.inferred import amounts, keys, loose
+from benchmarks.inferred import amounts, keys, loose, people
 from benchmarks.inferred.cases import Case, Maker
 from benchmarks.inferred.score import scored, taught
 from kalla_core.inference import Judged, Judgement, infer
 from tests.support.runs import run_in_process
 
-ALL = [*keys.cases(), *amounts.cases(), *loose.cases()]
+ALL = [*keys.cases(), *amounts.cases(), *loose.cases(), *people.cases()]
 FEW = (
     "number inside a free text", "order and item", "a share taken off", "debit and credit",
-    "several in a payout", "account, amount and day", "row numbers as a decoy", "paid twice",
+    "several in a payout", "several references in a text", "people and days of birth",
+    "account, amount and day", "row numbers as a decoy", "paid twice",
 )  # fmt: skip
 
 
@@ -87,3 +88,19 @@ def test_pairs_that_were_judged_wrong_take_their_kind_out_of_the_rule() -> None:
 
     assert sum(one.evidence.pairs for one in before.passes) == 60
     assert sum(one.evidence.pairs for one in after.passes) == 40
+
+
+def test_tables_with_hardly_any_rows_or_odd_columns_are_no_trouble() -> None:
+    odd = pa.table(
+        {
+            'a"b': pa.array([None, None], pa.string()),
+            "nothing": pa.nulls(2),
+            "list": [[1], [2]],
+            "bytes": [b"x", b"y"],
+            "float": [float("nan"), 1e300],
+            "flag": [True, False],
+        }
+    )
+
+    assert infer(odd, odd).passes == ()
+    assert infer(odd.slice(0, 0), odd).passes == ()
