@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -166,6 +167,19 @@ def _csv_gz_file(folder: Path, table: pa.Table) -> SourceSpec:
     return file_spec(path)
 
 
+def _csv_zst_file(folder: Path, table: pa.Table) -> SourceSpec:
+    path = folder / "ledger.csv.zst"
+    path.write_bytes(pa.compress(_csv_bytes(table, csv.QUOTE_MINIMAL), "zstd", asbytes=True))
+    return file_spec(path)
+
+
+def _csv_zip_file(folder: Path, table: pa.Table) -> SourceSpec:
+    path = folder / "ledger.csv.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inside.csv", _csv_bytes(table, csv.QUOTE_MINIMAL))
+    return file_spec(path)
+
+
 def _thirds(table: pa.Table) -> list[pa.Table]:
     size = -(-table.num_rows // 3) or 1
     return [table.slice(start, size) for start in range(0, max(table.num_rows, 1), size)]
@@ -317,6 +331,8 @@ KINDS = (
     SourceKind("csv-quoted-crlf-bom", _quoted_csv_file, typed=False),
     SourceKind("csv-formatted", _formatted_csv_file, typed=False),
     SourceKind("csv-gz", _csv_gz_file, typed=False, splits=False),
+    SourceKind("csv-zst", _csv_zst_file, typed=False, splits=False),
+    SourceKind("csv-zip", _csv_zip_file, typed=False, splits=False),
     SourceKind("csv-folder", _csv_folder, typed=False, splits=False),
     SourceKind("xlsx", _workbook, typed=False, splits=False),
     SourceKind("fixed", _fixed_file, typed=False, splits=False, table=plain_ledger),
