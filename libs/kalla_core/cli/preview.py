@@ -58,7 +58,7 @@ def preview_source(
         return ExitCode.SUCCEEDED
     console = standard_output()
     if found.guess is not None:
-        _explain(console, found.guess, found.failure)
+        _explain(console, uri, found.guess, found.failure)
     _show(console, uri, found.pinned, found.rows)
     return ExitCode.SUCCEEDED
 
@@ -117,11 +117,12 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _explain(console: Console, found: Guess, failure: str | None) -> None:
+def _explain(console: Console, uri: str, found: Guess, failure: str | None) -> None:
     if failure is not None:
         console.print(Text(f"{failure}\nIt is shown as it seems to be written instead."))
-    for name, said in (("format", found.document()), ("types", found.types)):
-        if said or name == "format":
+    whole = found.uri(uri) if found.file_format else ""
+    for name, said in (("uri", whole), ("format", found.document()), ("types", found.types)):
+        if said or (name == "format" and not found.file_format):
             shown = f'"{name}": {json.dumps(said, ensure_ascii=False)}'
             console.print(Text(shown, "bold"), soft_wrap=True)
     for sentence in found.evidence:

@@ -93,6 +93,7 @@ def preview_document(preview: Preview) -> Json:
 
 def _guess(found: Guess, failure: str | None) -> Json:
     return {
+        "file_format": found.file_format,
         "format": dict(found.document()),
         "types": dict(found.types),
         "evidence": list(found.evidence),

@@ -12,6 +12,9 @@ from kalla_core.sources.csv.guess.found import Guess, guess
 from kalla_core.sources.files import FileConnector
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.sources.registry import connector_for
+from kalla_core.sources.uri import FileFormat
+
+_OF_TEXT = ("delimiter", "quote", "escape", "comment", "encoding", "trailing_delimiter")
 
 
 def guess_source(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Guess:
@@ -26,13 +29,26 @@ def guess_source(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Guess:
     if not isinstance(connector, FileConnector):
         raise InvalidFormat("Only how files are written is guessed.")
     seen = connector.glance(spec)
+    named = None if seen.kind is seen.said else seen.kind.value
+    told = (f"format={seen.kind}: {seen.shown}.",) if seen.shown else ()
+    if seen.kind not in (FileFormat.CSV, FileFormat.XLSX):
+        return Guess(spec.format, {}, told, (), named)
     found = guess(seen.head, seen.tail, whole=seen.whole)
     if found is None:
         raise SourceUnreadable(
             f"Nothing in `{spec.uri}` looks like a table of text: no lines in a row have as many"
             " fields, whatever separates them."
         )
-    return replace(found, format=_said_first(spec.format, found.format))
+    format_, evidence = found.format, found.evidence
+    if seen.kind is FileFormat.XLSX:
+        evidence = tuple(one for one in evidence if not one.startswith(("delimiter", "encoding")))
+        format_ = replace(format_, **{name: getattr(AS_USUAL, name) for name in _OF_TEXT})
+    return replace(
+        found,
+        format=_said_first(spec.format, format_),
+        evidence=(*told, *evidence),
+        file_format=named,
+    )
 
 
 def guessed_preview(spec: SourceSpec, rows: int, access: SourceAccess = EVERYTHING) -> Preview:
@@ -42,7 +58,12 @@ def guessed_preview(spec: SourceSpec, rows: int, access: SourceAccess = EVERYTHI
         KallaError: as `guess_source` and `preview`.
     """
     found = guess_source(spec, access)
-    as_found = replace(spec, format=found.format, types={**found.types, **spec.types})
+    as_found = replace(
+        spec,
+        uri=found.uri(spec.uri or ""),
+        format=found.format,
+        types={**found.types, **spec.types},
+    )
     return replace(preview(as_found, rows, access), guess=found)
 
 
@@ -70,4 +91,6 @@ def _said_first(said: SourceFormat, guessed: SourceFormat) -> SourceFormat:
         for field in fields(SourceFormat)
         if getattr(said, field.name) != getattr(AS_USUAL, field.name)
     }
+    if "header" in given:
+        given.setdefault("skip_first", 0)  # what was guessed counts from another header
     return replace(guessed, **given)

@@ -39,6 +39,7 @@ from kalla_core.sources.protocol import (
     PinnedSource,
     SourceAccess,
 )
+from kalla_core.sources.recognised import recognised
 from kalla_core.sources.store import ByteStore, StoredFile
 from kalla_core.sources.uri import FileFormat, FileUri, absolute, parse_file_uri
 from kalla_core.sources.uri_format import merged
@@ -182,15 +183,26 @@ class FileConnector:
         return _first(reader, pinned.schema, rows)
 
     def glance(self, spec: SourceSpec) -> Glance:
-        """Return the first and the last bytes of a source's first file, unpacked.
+        """Return the first and the last bytes of a source's first file, unpacked; a sheet as CSV.
 
         Raises:
             KallaError: as `pin` does where it lists and opens files.
         """
         with naming(spec):
             uri = parse_file_uri(absolute(_uri(spec), Path.cwd()))
-            _, files = _of_format(self._store.list(uri.location), uri, spec.format)
-            return glance_at(self._file_source(spec, uri, files), 0)
+            listed = self._store.list(uri.location)
+            said = None
+            if len(listed) != 1 or uri.options.format or _format_of(listed[0]):
+                said, listed = _of_format(listed, uri, spec.format)
+            source = self._file_source(spec, uri, listed)
+            seen = glance_at(source, 0)
+            shown = None if uri.options.format else recognised(seen.head)
+            kind, why = shown or (uri.options.format or FileFormat.CSV, "")
+            if kind is FileFormat.XLSX:
+                from kalla_core.sources.sheets.glance import sheet_glance  # seldom wanted
+
+                seen = sheet_glance(source)
+            return replace(seen, kind=kind, said=said, shown=why)
 
     def verify(self, pinned: PinnedSource) -> None:
         """Check that the same files, unchanged, are there (see `Connector.verify`)."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.packed import NotUnpackedError, unpacked
 from kalla_core.sources.formats import FileSource
+from kalla_core.sources.uri import FileFormat
 
 _HEAD_BYTES = 1 << 20
 _TAIL_BYTES = 64 << 10
@@ -19,11 +20,16 @@ class Glance:
     Attributes:
         tail: none for a file that has to be unpacked, whose end is far away.
         whole: whether `head` is all of it.
+        kind: what the file is, by its URI or its first bytes; `said` is what URI and ending say.
+        shown: what in the bytes shows the kind; empty where nothing does.
     """
 
     head: bytes
     tail: tuple[bytes, ...]
     whole: bool
+    kind: FileFormat = FileFormat.CSV
+    said: FileFormat | None = None
+    shown: str = ""
 
 
 def glance_at(source: FileSource, index: int) -> Glance:

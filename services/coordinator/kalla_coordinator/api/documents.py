@@ -261,6 +261,10 @@ class ColumnDocument(BaseModel):
 class GuessDocument(BaseModel):
     """How a source seems to be written."""
 
+    file_format: str | None = Field(
+        None,
+        description="What the file is, for `?format=` in its URI, where its name does not say.",
+    )
     format: dict[str, Any] = Field(description="The `format` that reads it.")
     types: dict[str, str] = Field(description="The `types` that it needs beside.")
     evidence: list[str]

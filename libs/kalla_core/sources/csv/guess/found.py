@@ -20,6 +20,7 @@ from kalla_core.sources.csv.guess.days import Days, days_of
 from kalla_core.sources.csv.guess.encodings import encoding_of
 from kalla_core.sources.csv.guess.figures import Figures, look
 from kalla_core.sources.csv.guess.layout import Layout, layout_of
+from kalla_core.sources.uri import parse_file_uri
 
 _SIDES = (
     ("credit", "debit"), ("haben", "soll"), ("gutschrift", "belastung"), ("crédit", "débit"),
@@ -40,12 +41,20 @@ class Guess:
         types: of columns that look like something else, and are what a format alone does not say.
         evidence: a sentence for each thing told.
         undecidable: a sentence for each thing that only somebody who knows the file can tell.
+        file_format: what the file is, where its name does not say it.
     """
 
     format: SourceFormat
     types: Mapping[str, str]
     evidence: tuple[str, ...]
     undecidable: tuple[str, ...]
+    file_format: str | None = None
+
+    def uri(self, uri: str) -> str:
+        """Return the URI that says what the file is, where its name does not."""
+        if self.file_format is None:
+            return uri
+        return f"{uri}{'&' if parse_file_uri(uri).query else '?'}format={self.file_format}"
 
     def document(self) -> Mapping[str, Any]:
         """Return the `format` to paste into a recipe."""
