@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from datafusion import SessionContext, udf
@@ -35,10 +35,13 @@ from kalla_core.matching.operations import CASE, CASE_OF, Operation, Range, oper
 from kalla_core.matching.periods import PERIODS, begun
 from kalla_core.matching.planning import PlanningFailed, analysed
 from kalla_core.matching.text import Splice, spliced, where
-from kalla_core.matching.wrapping import Wrapping
+from kalla_core.matching.wrapping import Wrapping, cast_to
 
 MAX_OPERATIONS = 1000
 _SAFE_DIGITS = 9
+_LONG_CHAIN = 8
+_SUMS = frozenset({"+", "-"})
+_TO_INTEGER = cast_to("BIGINT")
 _STAND_IN = "kalla_operation__"
 _REFUSED = re.compile(
     rf"call to '(?P<name>{_STAND_IN}\d+)' function: coercion from (?P<types>.*?) to the signature",
@@ -132,9 +135,10 @@ class _Probe:
                 if found is not None:
                     settled[one] = found
         pieces = _Pieces(self.tokens)
+        chained = _chained(self.tokens, settled)
         for one in self.asked:
-            if one in settled:
-                _wrap(one, settled[one], pieces)
+            if one in chained:
+                _wrap(one, chained[one], pieces)
         return tuple(pieces.splices())
 
     def _named(self) -> dict[str, list[Operation]]:
@@ -151,7 +155,7 @@ class _Probe:
         self, waiting: Mapping[str, list[Operation]], settled: Mapping[Operation, Wrapping]
     ) -> re.Match[str] | None:
         names = {one: name for name, group in waiting.items() for one in group}
-        pieces = _Pieces(self.tokens)
+        pieces, chained = _Pieces(self.tokens), _chained(self.tokens, settled)
         replaced: list[Splice] = []
         valued = {one.place for one in names if one.name == CASE_OF}
         for one in self.asked:
@@ -159,8 +163,8 @@ class _Probe:
                 continue  # its results come after what it compares
             if one in names:
                 replaced += _stand_in(self.tokens, one, names[one], pieces)
-            elif one in settled:
-                _wrap(one, settled[one], pieces)
+            elif one in chained:
+                _wrap(one, chained[one], pieces)
         every = (*pieces.splices(), *replaced, *self.splices)
         kept = [one for one in every if not any(_covers(other, one) for other in replaced)]
         try:
@@ -302,6 +306,56 @@ def _wrap(one: Operation, found: Wrapping, pieces: _Pieces) -> None:
         pieces.around((one.place[0], one.place[0] + 1), "", found.suffix)
     if found.whole is not None:
         pieces.around(one.place, *found.whole)
+
+
+def _chained(
+    tokens: Sequence[Token], settled: Mapping[Operation, Wrapping]
+) -> Mapping[Operation, Wrapping]:
+    """Return what operations call for, sums of sums of integers cast back once, at their end.
+
+    Between them they stay decimals, which hold more. DataFusion plans casts that lie in each other
+    in a time that triples with each of them: a sum of twenty columns would take hours.
+    """
+    sums = {
+        one.place: one
+        for one, found in settled.items()
+        if one.name in _SUMS and found.whole == _TO_INTEGER
+    }
+    inner = {
+        one: [sums.get(_within_brackets(tokens, place)) for place in one.operands]
+        for one in sums.values()
+    }
+    depths: dict[Operation, int] = {}
+    for one in sorted(inner, key=lambda each: each.place[1] - each.place[0]):
+        depths[one] = 1 + max(0 if part is None else depths[part] for part in inner[one])
+    grouped = any(token.word("group", "order") for token in tokens)  # by what a chain is part of
+    if grouped or max(depths.values(), default=0) < _LONG_CHAIN:
+        return settled
+    chained = dict(settled)
+    for one, parts in inner.items():
+        casts = zip(chained[one].operands, parts, strict=True)
+        kept = tuple(cast if part is None else None for cast, part in casts)
+        chained[one] = replace(chained[one], operands=kept)
+        for part in filter(None, parts):
+            chained[part] = replace(chained[part], whole=None)
+    return chained
+
+
+def _within_brackets(tokens: Sequence[Token], place: Range) -> Range:
+    first, last = place
+    while tokens[first].symbol("(") and tokens[last - 1].symbol(")") and _closes(tokens, place):
+        first, last = place = (first + 1, last - 1)
+    return first, last
+
+
+def _closes(tokens: Sequence[Token], place: Range) -> bool:
+    """Whether the bracket that a range begins with is closed at its end."""
+    depth = 0
+    for at in range(*place):
+        depth += tokens[at].symbol("(") - tokens[at].symbol(")")
+        if depth == 0:
+            return at == place[1] - 1
+    return False
 
 
 def _scopes(tokens: Sequence[Token]) -> list[int]:

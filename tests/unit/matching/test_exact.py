@@ -13,39 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.failures import query_errors
 from kalla_core.errors import InvalidSql, KallaError, TypesNotComparable
-from kalla_core.matching.prepare import prepare, register_calls
-from kalla_core.matching.query import MatchQuery, TableShape
 from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_tables
-from tests.support.queries import STARTED_AT
+from tests.support.evaluated import evaluated, value
 
 INT64 = range(-(2**63), 2**63)
 INTEGERS = [
     pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()
 ]  # fmt: skip
-
-
-def evaluated(sql: str, left: pa.Table, right: pa.Table | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a statement over left_src and right_src, prepared as for a run."""
-    right = left if right is None else right
-    shapes = (TableShape("l", left.schema, ("id",)), TableShape("r", right.schema, ("id",)))
-    query = MatchQuery(sql, *shapes, (), STARTED_AT)
-    prepared = prepare(query)
-    session = new_session()
-    register_tables(session, query, left.to_batches(), right.to_batches(), {})
-    register_calls(session, prepared)
-    with query_errors():
-        rows: list[dict[str, Any]] = session.sql(prepared.text).to_arrow_table().to_pylist()
-    return rows
-
-
-def value(expression: str, **columns: pa.Array) -> Any:
-    """Return an expression over one row."""
-    table = pa.table({"id": [1], **columns})
-    (row,) = evaluated(f"select {expression} as x from left_src", table)
-    return row["x"]
 
 
 def extremes(integer: pa.DataType) -> list[int]:
@@ -175,6 +150,30 @@ def test_other_integers_do_not_wrap_either(expression: str, right: int | None) -
             value(expression, **columns)
     else:
         assert value(expression, **columns) == right
+
+
+@pytest.mark.parametrize(
+    ("expression", "right"),
+    [
+        (" + ".join(["n"] * 30), -30 * 128),
+        (" - ".join(["i"] * 3 + ["n"] * 20), -(2**62) + 20 * 128),
+        ("(" * 12 + "n" + " + i - i)" * 12, -128),
+        ("n - (i - (n + (i - (n - (i + (n - (i - (n + n)))))))) + i", None),
+        (" + ".join(["i"] * 12), None),
+        ("case when " + " + ".join(["n"] * 12) + " < 0 then 1 else 0 end", 1),
+    ],
+)
+def test_long_sums_of_integers_are_planned_at_once_and_exact(
+    expression: str, right: int | None
+) -> None:
+    columns = {"n": pa.array([-128], pa.int8()), "i": pa.array([2**62], pa.int64())}
+
+    if right is None and expression.startswith("i"):
+        with pytest.raises(InvalidSql):
+            value(expression, **columns)
+    else:
+        wanted = eval(expression, {"n": -128, "i": 2**62}) if right is None else right  # noqa: S307
+        assert value(expression, **columns) == wanted
 
 
 @pytest.mark.parametrize(
