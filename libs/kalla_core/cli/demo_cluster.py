@@ -49,7 +49,7 @@ def show_cluster(console: Console, recipe: Recipe, folder: Path, from_files: Pat
     except (ServiceDidNotStart, KallaError) as error:
         console.print(Text(f"{error} One machine has to do."))
         return
-    console.print(executors_table(executors))
+    console.print(executors_table(executors), crop=False)
     files = len(metadata.files)
     same = _rows(output) == _rows(from_files)
     verdict = "the same rows" if same else "OTHER ROWS"

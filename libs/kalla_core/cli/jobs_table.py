@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +15,10 @@ from kalla_core.jobs.document import progress_of
 from kalla_core.jobs.model import ExecutorInfo, ExecutorShare, Job, JobStatus
 from kalla_core.observe.secrets import mask_text
 from kalla_core.units import format_bytes
+
+_ENOUGH = 10_000
+_LEAST = 10
+"""Columns that the second column of a table has at least."""
 
 _STYLES = {
     JobStatus.QUEUED: "dim",
@@ -23,7 +29,42 @@ _STYLES = {
 }
 
 
-def jobs_table(jobs: Iterable[Job]) -> Table:
+class Listed:
+    """A table whose first column is there to be copied: whole, however narrow the terminal is.
+
+    Where the words of the others have no room beside it, these stand below it, a line each. Print
+    it with `crop=False`: a first column wider than the terminal is for the terminal to break.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._ids = [Text(str(cell)) for cell in table.columns[0].cells]
+        table.columns[0].no_wrap = True
+        table.columns[0].min_width = max(map(len, self._ids), default=0)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the table, or the rows one below the other."""
+        if not self._ids or self._words(console, options) <= options.max_width:
+            yield self._table
+            return
+        names = [Text(str(one.header), style="dim") for one in self._table.columns[1:]]
+        rows = zip(*(one.cells for one in self._table.columns[1:]), strict=True)
+        for own, cells in zip(self._ids, rows, strict=True):
+            yield Text(own.plain, no_wrap=True, overflow="ignore")
+            below = Table.grid(padding=(0, 2))
+            for name, cell in zip(names, cells, strict=True):
+                if str(cell):
+                    below.add_row("", name, cell)
+            yield below
+
+    def _words(self, console: Console, options: ConsoleOptions) -> int:
+        """Return how wide the table is if only the second column breaks words."""
+        whole = Measurement.get(console, options.update(width=_ENOUGH), self._table).minimum
+        second = max(len(str(cell)) for cell in self._table.columns[1].cells)
+        return whole - max(0, second - _LEAST)
+
+
+def jobs_table(jobs: Iterable[Job]) -> Listed:
     """Return jobs, a row each."""
     table = _table(
         "run", "recipe", "status", "stage", ">matched", ">unmatched", ">took", "accepted"
@@ -39,7 +80,7 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
             _took(job),
             f"{job.accepted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z",
         )
-    return _with_whole_ids(table)
+    return Listed(table)
 
 
 def job_lines(job: Job) -> Table:
@@ -70,7 +111,7 @@ def job_lines(job: Job) -> Table:
     return table
 
 
-def executors_table(executors: Iterable[ExecutorInfo]) -> Table:
+def executors_table(executors: Iterable[ExecutorInfo]) -> Listed:
     """Return executors, a row each."""
     table = _table("executor", "address", "state", ">slots", ">memory", ">spool", "seen", "version")
     for one in executors:
@@ -85,15 +126,7 @@ def executors_table(executors: Iterable[ExecutorInfo]) -> Table:
             f"{max(0.0, seen.total_seconds()):.0f} s ago",
             one.version,
         )
-    return _with_whole_ids(table)
-
-
-def _with_whole_ids(table: Table) -> Table:
-    """Keep what the first column has in one piece: it is there to be copied."""
-    ids = table.columns[0]
-    ids.no_wrap = True
-    ids.min_width = max((len(str(cell)) for cell in ids.cells), default=0)
-    return table
+    return Listed(table)
 
 
 def _table(*columns: str) -> Table:

@@ -79,7 +79,7 @@ def status(
         if as_json:
             print_json(page_document(page))
         else:
-            standard_output().print(jobs_table(page.jobs))
+            standard_output().print(jobs_table(page.jobs), crop=False)
         return ExitCode.SUCCEEDED
     known = parse_run_id(run_id)
     job = with_client(coordinator, lambda client: client.get(known))
@@ -161,7 +161,7 @@ def executors(coordinator: str | None, *, as_json: bool) -> ExitCode:
     if as_json:
         print_json({"executors": [executor_document(one) for one in listed]})
     elif listed:
-        standard_output().print(executors_table(listed))
+        standard_output().print(executors_table(listed), crop=False)
     else:
         standard_output().print("No executors are registered; jobs run on the coordinator itself.")
     return ExitCode.SUCCEEDED

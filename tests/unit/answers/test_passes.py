@@ -225,3 +225,26 @@ def test_passes_that_are_told_of_other_rows_are_damage(
     (copy / "metadata.json").write_text(json.dumps(document), encoding="utf-8")
 
     assert what in " ".join(damage.sentence for damage in verify(copy).damages)
+
+
+def test_who_has_the_candidate_by_an_earlier_pass_is_told_with_that_pass(tmp_path: Path) -> None:
+    books = make_books(tmp_path)
+    header = "invoice_id,reference,amount"
+    write_csv(tmp_path / "invoices.csv", header, ["1,A,10.00", "2,B,10.00"])
+    write_csv(tmp_path / "payments.csv", "payment_id,reference,paid_amount", ["P1,A,10.00"])
+    del books.recipe["match_sql"]
+    books.recipe["passes"] = [
+        {"name": "first", "match_sql": BY_REFERENCE, "cardinality": "1:1", "rank": ["apart"]},
+        {"name": "second", "match_sql": BY_AMOUNT, "cardinality": "1:1"},
+    ]
+    run_in_process(load_recipe(books.write()), tmp_path / "out")
+
+    with open_evidence(tmp_path / "out") as opened:
+        fate = why(opened, ["2"], Side.LEFT).fates[0]
+
+    _, second = fate.attempts
+    assert (second.reason, second.candidates, second.taken_by) == ("taken", 0, None)
+    assert second.change == "this pass before first, which gives P1 to 1."
+    assert "Its closest candidate is P1, which is matched with 1 by first." in " ".join(
+        sentences(fate)
+    )

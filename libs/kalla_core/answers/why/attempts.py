@@ -96,6 +96,7 @@ def _attempt(
     name, reason = str(row["rule_name"]), str(row["rejection_reason"])
     detail = str(row["reason_detail"] or "")
     failed = failed_conditions(detail)
+    candidate = closest.get(row["closest_candidate"])
     mine = tuple(one for one in rivals if one.rule == name)
     tie = mine[0].tie if mine else None
     ranks = tuple(Rank(**one) for one in row["ranks"] or ())
@@ -107,7 +108,7 @@ def _attempt(
         reason=reason,
         detail=detail,
         failed=failed,
-        closest=closest.get(row["closest_candidate"]),
+        closest=candidate,
         taken_by=row["taken_by"],
         ranks=ranks,
         rivals=mine,
@@ -117,5 +118,15 @@ def _attempt(
             for one in pairs
             if (one["tie"], one["rule_name"]) == (tie, name)
         ),
-        change=smallest_change(reason, failed, ranks),
+        change=_earlier(name, row, candidate) or smallest_change(reason, failed, ranks),
     )
+
+
+def _earlier(name: str, row: Mapping[str, Any], candidate: Candidate | None) -> str | None:
+    """Return what would have matched a row whose candidate another pass gave to somebody else."""
+    if row["rejection_reason"] != "taken" or row["taken_by"] is not None or candidate is None:
+        return None
+    takers = [one for one in candidate.taken_by if one.rule != name and one.key is not None]
+    if not takers:
+        return None
+    return f"this pass before {takers[0].rule}, which gives {candidate.key} to {takers[0].key}."

@@ -11,6 +11,7 @@ from kalla_core.answers.why.attempts import Attempt
 from kalla_core.answers.why.fate import Answer, Fate, Open
 from kalla_core.answers.why.partners import Candidate, Partner
 from kalla_core.answers.why.told import Failed
+from kalla_core.evidence.schema import MATCH_RULE
 
 _BECAUSE = {
     "key_null": "its key is null",
@@ -163,11 +164,15 @@ def _value(value: str | None) -> str:
 def _where(candidate: Candidate) -> str:
     named = f"Its closest candidate is {candidate.key}"
     if candidate.taken_by:
-        takers = ", ".join(_named(one) for one in candidate.taken_by[:3])
+        takers = ", ".join(f"{_named(one)}{_by(one)}" for one in candidate.taken_by[:3])
         more = len(candidate.taken_by) - 3
         also = f" and {more} more" if more > 0 else ""
         return f"{named}, which is matched with {takers}{also}."
     return f"{named}, which is unmatched too." if candidate.unmatched else f"{named}."
+
+
+def _by(partner: Partner) -> str:
+    return "" if partner.rule == MATCH_RULE else f" by {partner.rule}"
 
 
 def _named(partner: Partner) -> str:
