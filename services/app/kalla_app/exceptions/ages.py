@@ -15,6 +15,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -84,7 +85,7 @@ class Ages:
                             raise
                         continue  # what it left open is not known any more
                     await asyncio.to_thread(
-                        _write, path, folder, one.run_id, one.created_at, before, policy
+                        write_ages, path, folder, one.run_id, one.created_at, before, policy
                     )
                 before = path
             return self._path(run, policy)
@@ -104,14 +105,26 @@ def places_of(path: Path, side: str, keys: list[str]) -> dict[str, int]:
     """Return where rows with some keys stand in the evidence of a side."""
     if not keys:
         return {}
-    held = pq.read_table(path, columns=[KEY], filters=[("side", "=", side)])
-    found = pc.index_in(pa.array(keys, pa.string()), value_set=held.column(KEY)).to_pylist()
-    return {key: place for key, place in zip(keys, found, strict=True) if place is not None}
+    held = pq.read_table(path, columns=[KEY], filters=[("side", "=", side)]).column(KEY)
+    # The few keys are hashed, and not the many rows.
+    places = np.flatnonzero(pc.is_in(held, value_set=pa.array(keys, pa.string())).to_numpy())
+    found = held.take(pa.array(places, pa.int64())).to_pylist()
+    return dict(zip(reversed(found), reversed(places.tolist()), strict=True))
 
 
-def _write(
+def write_ages(
     path: Path, folder: Path, run_id: str, at: datetime, before: Path | None, policy: Policy
 ) -> None:
+    """Write the file of a run, whole or not at all. Blocking.
+
+    Args:
+        folder: with the run's evidence.
+        at: when the run was made.
+        before: the file of the run before; None if there is none.
+
+    Raises:
+        EvidenceGone: its rows cannot be read.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

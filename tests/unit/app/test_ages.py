@@ -1,0 +1,75 @@
+"""The file of a run that says how long its open rows have been open."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kalla_app.exceptions.ages import SCHEMA, aged, places_of, write_ages
+from kalla_app.exceptions.policy import Policy
+
+FIRST = datetime(2026, 5, 1, tzinfo=UTC)
+SECOND = FIRST + timedelta(days=3)
+
+
+def evidence(folder: Path, keys: list[str]) -> Path:
+    """Write the open rows of a run: on the left these keys, on the right none."""
+    folder.mkdir()
+    names = []
+    for side, found in (("left", keys), ("right", [])):
+        table = pa.table(
+            {
+                "record_key": pa.array(found, pa.string()),
+                "rejection_reason": pa.array(["suggested"] * len(found), pa.string()),
+                "booked": pa.array([date(2026, 1, 1), None][: len(found)], pa.date32()),
+                "amount": pa.array([Decimal("-10000.00")] * len(found), pa.decimal128(12, 2)),
+            }
+        )
+        names.append(f"unmatched_{side}.parquet")
+        pq.write_table(table, folder / names[-1])
+    (folder / "metadata.json").write_text(json.dumps({"files": [{"name": one} for one in names]}))
+    return folder
+
+
+def test_a_row_keeps_the_first_run_that_left_it_open_and_a_gap_begins_anew(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.parquet" for number in range(3)]
+    before = None
+    for number, keys in enumerate((["a", "b"], ["b", "c"], ["a", "b"])):
+        folder = evidence(tmp_path / str(number), keys)
+        at = FIRST + timedelta(days=number)
+        write_ages(files[number], folder, f"r{number}", at, before, Policy())
+        before = files[number]
+
+    last = pq.read_table(files[2])
+
+    assert last.schema.equals(SCHEMA)
+    assert last.column("record_key").to_pylist() == ["a", "b"]
+    assert last.column("first_seen_run").to_pylist() == ["r2", "r0"]
+    assert last.column("since").to_pylist() == [FIRST + timedelta(days=2), FIRST]
+
+
+def test_a_date_column_is_what_rows_are_aged_by_where_it_has_a_date(tmp_path: Path) -> None:
+    path = tmp_path / "ages.parquet"
+    folder = evidence(tmp_path / "run", ["a", "b"])
+
+    write_ages(path, folder, "r", SECOND, None, Policy(left="booked", right="no such column"))
+
+    left = aged(path, "left")
+    assert left.column("since").to_pylist() == [datetime(2026, 1, 1, tzinfo=UTC), SECOND]
+    assert left.column("amount_rank").to_pylist() == [2, 2]
+    assert left.column("suggested").to_pylist() == [True, True]
+    assert aged(path, "right").num_rows == 0
+
+
+def test_rows_are_found_by_their_keys_on_their_side_only(tmp_path: Path) -> None:
+    path = tmp_path / "ages.parquet"
+    write_ages(path, evidence(tmp_path / "run", ["a", "b"]), "r", FIRST, None, Policy())
+
+    assert places_of(path, "left", ["b", "z"]) == {"b": 1}
+    assert places_of(path, "right", ["b"]) == {}
+    assert places_of(path, "left", []) == {}
