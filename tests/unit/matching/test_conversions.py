@@ -9,8 +9,8 @@ import pytest
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.conversions import unwritten
 from kalla_core.matching.prepare import prepare
+from tests.support.evaluated import evaluated, value
 from tests.support.queries import query
-from tests.unit.matching.test_exact import evaluated, value
 
 HALVES = [Decimal(x) for x in ("-2.50", "-1.49", "-0.50", "0.49", "0.50", "1.50")]
 ROUNDED = [-3, -1, -1, 0, 1, 2]

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import KallaError
-from tests.unit.matching.test_exact import INT64, INTEGERS, evaluated, extremes, value
+from tests.support.evaluated import evaluated, value
+from tests.unit.matching.test_exact import INT64, INTEGERS, extremes
 
 UINT64 = range(2**64)
 CASES = 200

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
-from tests.unit.matching.test_exact import evaluated, value
+from tests.support.evaluated import evaluated, value
 
 LAST = dt.datetime(9999, 12, 31, 10, 30, 15)
 MIDNIGHT = dt.datetime(9999, 12, 31)

@@ -5,8 +5,8 @@ import pytest
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.prepare import prepare
+from tests.support.evaluated import value
 from tests.support.queries import query
-from tests.unit.matching.test_exact import value
 
 
 @pytest.mark.parametrize(
