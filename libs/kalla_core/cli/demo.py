@@ -145,6 +145,7 @@ def _show_next(console: Console, number: int, files: DemoFiles, output: Path) ->
         (f"explain {recipe} --verbose", "the query plan"),
         (f"run {recipe} --buckets 16 --memory-limit 512MiB", "the same answer by other means"),
         (f"run {recipe} --json --fail-on-unmatched", "for a script; exits with 1"),
+        ("ui", "all of this in a browser, on this machine"),
     ):
         console.print(Text(f"  # {why}", style="dim"))
         console.print(Text(f"  {program} {arguments}", style="bold"), soft_wrap=True)
