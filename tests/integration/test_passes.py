@@ -420,3 +420,22 @@ def test_a_recipe_that_only_compares_has_no_passes_to_tell_of(tmp_path):
     wrote = two.run({"match_sql": BY_REF, "compare": compare})
 
     assert "attempts" not in wrote.tables
+
+
+def test_a_column_that_is_a_whole_number_in_one_pass_and_a_decimal_in_another_keeps_both(tmp_path):
+    two = small(
+        tmp_path,
+        [(1, "A", "10.00"), (2, "B", "7.00")],
+        [(7, "A", "10.25"), (8, "C", "7.00")],
+    )
+    passes = [
+        {**PASSES[0], "match_sql": BY_REF, "cardinality": "1:1"},
+        {**PASSES[0], "name": "amount", "rank": ["diff"],
+         "match_sql": "SELECT CAST(4000000000000000000 AS BIGINT) AS diff FROM l JOIN r"
+         " ON l.amount = r.amount"},
+    ]  # fmt: skip
+
+    wrote = two.run({"passes": passes})
+
+    found = {row["rule_name"]: row["diff"] for row in wrote.tables["matched"].to_pylist()}
+    assert found == {"ref": Decimal("0.25"), "amount": Decimal(4 * 10**18)}

@@ -202,8 +202,18 @@ def proposal_document(found: Proposed, tried: RunMetadata | None) -> dict[str, A
         },
         "near_misses": list(proposal.tried),
         "left_out": list(found.refused),
-        "undecidable": list(proposal.undecidable),
+        "undecidable": [] if tried is None else undecidable(tried),
     }
+
+
+def undecidable(tried: RunMetadata) -> list[str]:
+    """Return what no rule can tell: pairs that compete with equal rank."""
+    passes = () if tried.reconciliation is None else tried.reconciliation.passes
+    return [
+        f"{one.held:,} pairs of `{one.name}` compete with others as good; the engine holds them."
+        for one in passes
+        if one.held
+    ]
 
 
 def _tried(tried: RunMetadata) -> dict[str, int]:
@@ -237,6 +247,8 @@ def _show(console: Console, found: Proposed, tried: RunMetadata | None, out: Pat
         console.print(
             Text(f"  {side}: {counted.matched:,} matched, {counted.unmatched:,} stay open")
         )
+    for sentence in undecidable(tried):
+        console.print(Text(f"Undecidable: {sentence}"))
     if proposal.next_question is not None:
         console.print(Text(f"Still in doubt: {proposal.next_question.why}"))
     console.print(Text(f"\nWritten to {out}. Next: kalla run {out / 'recipe.json'}"))

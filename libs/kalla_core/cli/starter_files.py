@@ -78,10 +78,7 @@ def _page(found: Proposed, judged: Sequence[Judged]) -> Iterator[str]:
         yield f"   of which about {one.evidence.estimate:.0%} are thought to be right;"
         yield f"   judged yes {one.evidence.agreed}, no {one.evidence.disagreed}."
         yield from (f"   - {sentence}" for sentence in one.evidence.says)
-    for title, said in (
-        ("Tried, and left out", (*proposal.tried, *found.refused)),
-        ("Undecidable", proposal.undecidable),
-    ):
-        if said:
-            yield f"\n## {title}\n"
-            yield from (f"- {sentence}" for sentence in said)
+    said = (*proposal.tried, *found.refused)
+    if said:
+        yield "\n## Tried, and left out\n"
+        yield from (f"- {sentence}" for sentence in said)

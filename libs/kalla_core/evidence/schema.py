@@ -15,6 +15,7 @@ import pyarrow as pa
 from kalla_core.columns import first_place_of
 from kalla_core.errors import InvalidSql, SourceUnreadable, UserError
 from kalla_core.evidence.stored import UnstorableTypeError, stored_type
+from kalla_core.matching.lossless import common_type
 from kalla_core.matching.query import Side
 
 MATCHED = "matched.parquet"
@@ -195,6 +196,13 @@ def united_layout(layouts: Sequence[MatchedLayout]) -> UnitedLayout:
 def _common(one: pa.Field, other: pa.Field) -> pa.DataType:
     if one.type == other.type:
         return one.type
+    agreed = common_type(frozenset({one.type, other.type}))
+    if agreed is not None:
+        return agreed
+    types = (one.type, other.type)
+    if any(map(pa.types.is_decimal, types)) and not any(map(pa.types.is_floating, types)):
+        # Arrow would take a decimal for whole numbers that it has not the digits for.
+        raise _apart(one, other)
     try:
         both = [pa.schema([pa.field("c", field.type)]) for field in (one, other)]
         return pa.unify_schemas(both, promote_options="permissive").field(0).type

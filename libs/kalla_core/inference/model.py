@@ -110,7 +110,6 @@ class Proposal:
         left_coverage: share of the left rows of the sample that have a match.
         next_question: None where no answer would change anything.
         tried: sentences about what was tried and did not do, nearest misses first.
-        undecidable: sentences about rows that no rule can tell apart.
     """
 
     left_key: tuple[str, ...]
@@ -123,4 +122,3 @@ class Proposal:
     right_profiles: tuple[ColumnProfile, ...]
     next_question: Question | None
     tried: tuple[str, ...] = ()
-    undecidable: tuple[str, ...] = ()
