@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from kalla_core.answers.verification.damage import Check, Damage
 from kalla_core.evidence.keys import text_hashes
@@ -15,6 +15,8 @@ from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import ATTEMPTS, MATCH_RULE, UNMATCHED
 from kalla_core.matching.query import Side
 
+Ints = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint64]
 _WORD = np.iinfo(np.uint64).max
 
 
@@ -26,17 +28,13 @@ def check_attempts(evidence: Evidence) -> Check:
     rows: Counter[tuple[str, str]] = Counter()
     sums: Counter[tuple[str, str]] = Counter()
     for batch in evidence.batches(ATTEMPTS, columns=["side", "rule_name", "record_key"]):
-        names = batch.select(["side", "rule_name"])
-        for which in (
-            pa.Table.from_batches([names]).group_by(names.schema.names).aggregate([]).to_pylist()
-        ):
-            word, rule = str(which["side"]), str(which["rule_name"])
-            mine = pc.and_(
-                pc.equal(batch.column("side"), word), pc.equal(batch.column("rule_name"), rule)
-            )
-            keys = batch.column("record_key").filter(mine)
-            rows[word, rule] += len(keys)
-            sums[word, rule] += _sum(keys)
+        hashes = _hashes(batch.column("record_key"))
+        words, rules = (batch.column(name).dictionary_encode() for name in ("side", "rule_name"))
+        for which in np.unique(np.stack([_places(words), _places(rules)]), axis=1).T:
+            word, rule = words.dictionary[int(which[0])], rules.dictionary[int(which[1])]
+            mine = hashes[(_places(words) == which[0]) & (_places(rules) == which[1])]
+            rows[str(word), str(rule)] += len(mine)
+            sums[str(word), str(rule)] += _sum(mine)
     passes = _passes(evidence)
     damages = [*_compared(evidence, passes, rows, sums)]
     known = {(side.word, name) for side in Side for name in passes}
@@ -67,7 +65,7 @@ def _compared(
     for side in Side:
         count, total = evidence.rows(UNMATCHED[side]), 0
         for batch in evidence.batches(UNMATCHED[side], columns=["record_key"]):
-            total += _sum(batch.column(0))
+            total += _sum(_hashes(batch.column(0)))
         for name in passes:
             at = (side.word, name)
             what = f"{side.word} rows of the pass {name!r}"
@@ -77,5 +75,14 @@ def _compared(
                 yield Damage(ATTEMPTS, what, "the keys of all that are unmatched", "other keys")
 
 
-def _sum(keys: pa.Array) -> int:
-    return int(text_hashes(keys.fill_null("")).view(np.uint64).sum(dtype=np.uint64))
+def _hashes(keys: pa.Array) -> Hashes:
+    return text_hashes(keys.fill_null("")).view(np.uint64)
+
+
+def _places(encoded: pa.DictionaryArray) -> Ints:
+    places: Ints = encoded.indices.to_numpy()
+    return places
+
+
+def _sum(hashes: Hashes) -> int:
+    return int(hashes.sum(dtype=np.uint64))
