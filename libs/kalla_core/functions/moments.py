@@ -33,14 +33,14 @@ def days_between(a: pa.Array, b: pa.Array) -> pa.Array:
     What is left of a day does not count: 36 hours are one day, in either direction.
     """
     null = pc.or_(pc.is_null(a), pc.is_null(b)).to_numpy(zero_copy_only=False)
-    (day_a, rest_a), (day_b, rest_b) = (_days(one) for one in on_one_clock(a, b))
+    (day_a, rest_a), (day_b, rest_b) = (days_and_rest(one) for one in on_one_clock(a, b))
     days, rest = day_b - day_a, rest_b - rest_a
     days += (days < 0) & (rest > 0)
     days -= (days > 0) & (rest < 0)
     return pa.array(days, mask=null)
 
 
-def _days(moments: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def days_and_rest(moments: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the days since 1970, and the nanoseconds since they began; of null, anything."""
     found = of_moments(moments)
     per_day = int(days_in_seconds(1).units[0]) * 10**found.scale

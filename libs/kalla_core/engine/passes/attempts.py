@@ -46,6 +46,13 @@ class ByRow:
         distinct, first = np.unique(rows[sequence], return_index=True)
         return cls(distinct, sequence[first])
 
+    def plus(self, other: ByRow) -> ByRow:
+        """Return the sums of both; who is in neither has none."""
+        rows, at = np.unique(np.concatenate([self.rows, other.rows]), return_inverse=True)
+        values: Ints = np.zeros(len(rows), dtype=np.int64)
+        np.add.at(values, at, np.concatenate([self.values, other.values]))
+        return ByRow(rows, values)
+
     def of(self, rows: Ints, otherwise: int) -> Ints:
         """Return the numbers of rows; `otherwise` where there is none."""
         if not len(self.rows):

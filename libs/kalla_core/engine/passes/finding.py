@@ -6,8 +6,8 @@ cut anew by the keys of this SQL, since those of another pass do not bring its r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from kalla_core.engine.keying import Keying
 from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.engine.passes.whole import Whole
 from kalla_core.engine.pieces import pieces
-from kalla_core.engine.rows import Ints, Rows
+from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.store import PART_SHIFT, Plan, Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.fragments.cut import bucket_count, coalesce
@@ -38,6 +38,7 @@ class Finding:
     Attributes:
         found: takes them.
         name: of a folder that is there while they are looked for.
+        left_out: where rows of a side are that take no part.
     """
 
     context: JoinContext
@@ -46,6 +47,7 @@ class Finding:
     looked: Looked
     found: Found
     name: str
+    left_out: Mapping[Side, Ints] = field(default_factory=dict)
 
     def run(self) -> None:
         """Find all candidates.
@@ -59,15 +61,23 @@ class Finding:
         folder = self.whole.store.plan.folder / self.name
         folder.mkdir()
         store, places = self._cut(folder)
-        self._join_cut(store, places)
-        store.remove()
-        folder.rmdir()
+        try:
+            self._join_cut(store, places)
+        finally:
+            store.remove()
+            folder.rmdir()
+
+    def _free(self, side: Side) -> Bools:
+        free = self.whole.left_over(side)
+        if side in self.left_out:
+            free[self.left_out[side]] = False
+        return free
 
     def _join_held(self) -> None:
         sides: dict[Side, Rows] = {}
         places: dict[Side, Ints] = {}
         for side in Side:
-            rows, free = self.whole.rows(side), self.whole.left_over(side)
+            rows, free = self.whole.rows(side), self._free(side)
             places[side] = np.flatnonzero(free)
             if not free.all():
                 kept = [
@@ -92,7 +102,7 @@ class Finding:
         store = Store(outer.shapes, plan, keying.buckets)
         places: dict[Side, Ints] = {}
         for side in Side:
-            free = self.whole.left_over(side)
+            free = self._free(side)
             part, kept_places = store.part(side, 0), [np.zeros(0, dtype=np.int64)]
             for batch, where in self.whole.batches(side):
                 self.context.stop.check()

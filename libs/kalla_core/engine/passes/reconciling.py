@@ -24,12 +24,14 @@ from kalla_core.engine.passes.remarks import Remarks, accepted_rows, remarks_on
 from kalla_core.engine.passes.settling import Settling
 from kalla_core.engine.passes.totals import Totals
 from kalla_core.engine.passes.whole import Whole
+from kalla_core.engine.passes.wide import Wide, wide_rows
 from kalla_core.engine.passes.writing import PassSinks
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.rows import Ints
 from kalla_core.engine.sinks import Outputs
 from kalla_core.engine.store import Store
 from kalla_core.engine.totals import MatchingTotals
+from kalla_core.errors import TooManyPairs
 from kalla_core.evidence.reconciled import Reconciliation
 from kalla_core.fragments.model import Hold
 from kalla_core.fragments.several import Several
@@ -108,16 +110,15 @@ class Reconciling:
         uses = {side: np.zeros(len(whole.by[side]), dtype=np.int64) for side in Side}
         for number, one in enumerate(self._plan.passes):
             self.planned = one.planned
-            context = self._context(one, sinks)
+            context, found, wide = self._candidates(number, one, sinks)
             contexts.append(context)
-            found = self._found(number, one)
-            budget, looked = self._means.budget, self._looked
-            Finding(context, whole, budget, looked, found, f"pass-{number}").run()
-            decision = decide(one, found, looked)
+            decision = decide(one, found, self._looked)
+            if wide is not None:
+                decision = replace(decision, notes=(*decision.notes, wide.note))
             prove_cardinality(one.rule, found, decision)
             sinks.decided(one, found, decision)
             for side, some in remarks_on(one, found, decision).items():
-                remarks[side].append(some)
+                remarks[side].append(some if wide is None else wide.over(side, some))
             self._consume(number, one, found, decision, uses)
             found.close()
         self.planned = self._plan.passes[0].planned
@@ -145,6 +146,31 @@ class Reconciling:
         )
         document = self._totals.document(self._whole)
         return Reconciliation(figures, document, self._comparing.documents())
+
+    def _candidates(
+        self, number: int, one: PlannedPass, sinks: PassSinks
+    ) -> tuple[JoinContext, Found, Wide | None]:
+        """Find the candidates of a pass; one by sums leaves out what is too wide.
+
+        Raises:
+            KallaError: as `Finding` does.
+        """
+        budget, looked = self._means.budget, self._looked
+        context, found = self._context(one, sinks), self._found(number, one)
+        try:
+            Finding(context, self._whole, budget, looked, found, f"pass-{number}").run()
+        except TooManyPairs:
+            found.close()
+            wide = wide_rows(one, self._whole, context.bound.most)
+            if wide is None:
+                raise
+        else:
+            return context, found, None
+        context, found = self._context(one, sinks), self._found(number, one)
+        left_out = {wide.one: wide.pairs[wide.one].rows}
+        name = f"pass-{number}-narrowed"
+        Finding(context, self._whole, budget, looked, found, name, left_out).run()
+        return context, found, wide
 
     def _context(self, one: PlannedPass, sinks: PassSinks) -> JoinContext:
         means, whole = self._means, self._whole

@@ -235,12 +235,7 @@ class _State:
 
     def exceeded(self, at: Ints, most: int) -> None:
         """Say that there were more candidates than are tried."""
-        self._say(
-            at,
-            1,
-            f"{len(at)} rows could be added up for one of the other side, more than the {most} "
-            "that are tried (`max_candidates`).",
-        )
+        self._say(at, 1, exceeded_words(len(at), most))
 
     def ambiguous(self, sets: Sequence[Ints], count: int) -> None:
         """Hold the sets that fit, of which there are several."""
@@ -263,6 +258,14 @@ class _State:
         """Return what is said of the candidates."""
         words = pa.array(self._words, pa.string()).take(pa.array(self._which))
         return Aside((AMBIGUOUS, EXCEEDED), self._said, words)
+
+
+def exceeded_words(count: int, most: int) -> str:
+    """Return a sentence on more candidates than are tried."""
+    return (
+        f"{count} rows could be added up for one of the other side, more than the {most} "
+        "that are tried (`max_candidates`)."
+    )
 
 
 def balanced(
