@@ -18,6 +18,7 @@ from tests.support.ledgers import (
     duckdb_source,
     fixed_source,
     json_source,
+    ods_source,
     sqlite_source,
     workbook_source,
 )
@@ -49,6 +50,7 @@ KINDS: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "json array": lambda folder: json_source(folder, ledger(ROWS), lines=False),
     "json lines": lambda folder: json_source(folder, ledger(ROWS)),
     "mt940": text("in.sta", closed("1012,50", GERMAN)),
+    "ods": lambda folder: ods_source(folder, ledger(ROWS)),
     "sqlite": lambda folder: sqlite_source(folder, ledger(ROWS)),
     "xlsx": lambda folder: workbook_source(folder, ledger(ROWS)),
 }

@@ -22,6 +22,7 @@ from tests.support.ledgers import (
     avro_source,
     duckdb_source,
     json_source,
+    ods_source,
     sqlite_source,
     workbook_source,
 )
@@ -55,6 +56,7 @@ KINDS: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "duckdb": lambda folder: duckdb_source(folder, ledger(ROWS)),
     "json": lambda folder: json_source(folder, ledger(ROWS)),
     "mt940": text("in.sta", closed("1012,50", GERMAN)),
+    "ods": lambda folder: ods_source(folder, ledger(ROWS)),
     "parquet": parquet,
     "sqlite": lambda folder: sqlite_source(folder, ledger(ROWS)),
     "xlsx": lambda folder: workbook_source(folder, ledger(ROWS)),

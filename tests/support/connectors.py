@@ -28,6 +28,7 @@ from tests.support.ledgers import (
     duckdb_source,
     fixed_source,
     json_source,
+    ods_source,
     sqlite_source,
     workbook_source,
     written_cell,
@@ -223,6 +224,10 @@ def _workbook(folder: Path, table: pa.Table) -> SourceSpec:
     return parse_source(workbook_source(folder, table))
 
 
+def _ods_workbook(folder: Path, table: pa.Table) -> SourceSpec:
+    return parse_source(ods_source(folder, table))
+
+
 def _fixed_file(folder: Path, table: pa.Table) -> SourceSpec:
     return parse_source(fixed_source(folder, table))
 
@@ -335,6 +340,7 @@ KINDS = (
     SourceKind("csv-zip", _csv_zip_file, typed=False, splits=False),
     SourceKind("csv-folder", _csv_folder, typed=False, splits=False),
     SourceKind("xlsx", _workbook, typed=False, splits=False),
+    SourceKind("ods", _ods_workbook, typed=False, splits=False),
     SourceKind("fixed", _fixed_file, typed=False, splits=False, table=plain_ledger),
     SourceKind("json-lines", _json_lines, typed=False, named=False, splits=False),
     SourceKind("avro", _avro_file, splits=False),

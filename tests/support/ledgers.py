@@ -2,11 +2,14 @@
 
 import json
 import sqlite3
+import zipfile
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import duckdb
 import fastavro
@@ -41,6 +44,53 @@ def workbook_source(folder: Path, table: pa.Table) -> dict[str, Any]:
     path = write_xlsx(folder / "ledger.xlsx", named)
     found = {"sheet": "Ledger", "header": "id"}
     return {"alias": "ledger", "type": "file", "uri": str(path), "format": found}
+
+
+def ods_source(folder: Path, table: pa.Table) -> dict[str, Any]:
+    """Write the second of two sheets, below a title; return what a recipe says of it."""
+    rows = [["Ledger"], [], table.column_names, *(list(row.values()) for row in table.to_pylist())]
+    path = write_ods(folder / "ledger.ods", {"Notes": [["none"]], "Ledger": rows})
+    found = {"sheet": "Ledger", "header": "id"}
+    return {"alias": "ledger", "type": "file", "uri": str(path), "format": found}
+
+
+def write_ods(path: Path, sheets: Mapping[str, Sequence[Sequence[object]]]) -> Path:
+    """Write a workbook as LibreOffice has them; a text that begins with `<` is XML of a cell."""
+    tables = "".join(
+        f'<table:table table:name="{name}">'
+        + "".join(
+            f"<table:table-row>{''.join(map(_ods_cell, row))}</table:table-row>" for row in rows
+        )
+        + '<table:table-row table:number-rows-repeated="1048000"><table:table-cell'
+        ' table:number-columns-repeated="16384"/></table:table-row></table:table>'
+        for name, rows in sheets.items()
+    )
+    spaces = " ".join(f'xmlns:{one}="urn:{one}"' for one in ("office", "table", "text"))
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr("mimetype", kind)
+        content = f"<?xml version='1.0'?><office:document-content {spaces}>{tables}"
+        package.writestr(
+            "content.xml", content + "</office:document-content>", zipfile.ZIP_DEFLATED
+        )
+    return path
+
+
+def _ods_cell(value: object) -> str:
+    if isinstance(value, str) and value.startswith("<"):
+        return value
+    if value is None:
+        return "<table:table-cell/>"
+    if isinstance(value, bool):
+        kind, text = "boolean", f'boolean-value="{str(value).lower()}"'
+    elif isinstance(value, date):
+        kind, text = "date", f'date-value="{value.isoformat()}"'
+    elif isinstance(value, str):
+        lines = "".join(f"<text:p>{escape(one)}</text:p>" for one in value.split("\n"))
+        return f'<table:table-cell office:value-type="string">{lines}</table:table-cell>'
+    else:
+        kind, text = "float", f'value="{value}"'
+    return f'<table:table-cell office:value-type="{kind}" office:{text}/>'
 
 
 def fixed_source(folder: Path, table: pa.Table) -> dict[str, Any]:

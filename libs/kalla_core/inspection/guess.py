@@ -14,6 +14,7 @@ from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.sources.registry import connector_for
 from kalla_core.sources.uri import FileFormat
 
+_SHEETS = (FileFormat.ODS, FileFormat.XLSX)
 _OF_TEXT = ("delimiter", "quote", "escape", "comment", "encoding", "trailing_delimiter")
 
 
@@ -31,7 +32,7 @@ def guess_source(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Guess:
     seen = connector.glance(spec)
     named = None if seen.kind is seen.said else seen.kind.value
     told = (f"format={seen.kind}: {seen.shown}.",) if seen.shown else ()
-    if seen.kind not in (FileFormat.CSV, FileFormat.XLSX):
+    if seen.kind not in (FileFormat.CSV, *_SHEETS):
         return Guess(spec.format, {}, told, (), named)
     found = guess(seen.head, seen.tail, whole=seen.whole)
     if found is None:
@@ -40,7 +41,7 @@ def guess_source(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Guess:
             " fields, whatever separates them."
         )
     format_, evidence = found.format, found.evidence
-    if seen.kind is FileFormat.XLSX:
+    if seen.kind in _SHEETS:
         evidence = tuple(one for one in evidence if not one.startswith(("delimiter", "encoding")))
         format_ = replace(format_, **{name: getattr(AS_USUAL, name) for name in _OF_TEXT})
     return replace(

@@ -27,7 +27,7 @@ class FileFormats(Mapping[FileFormat, FormatReader]):
                 return _CSV
             case FileFormat.PARQUET:
                 return self.parquet
-            case FileFormat.FIXED | FileFormat.XLSX:
+            case FileFormat.FIXED | FileFormat.ODS | FileFormat.XLSX:
                 return _transcribed(file_format)
             case _:
                 return _streamed(file_format)
@@ -43,11 +43,13 @@ class FileFormats(Mapping[FileFormat, FormatReader]):
 
 @cache
 def _transcribed(file_format: FileFormat) -> FormatReader:
+    from kalla_core.sources.sheets.ods import ODS
     from kalla_core.sources.sheets.xlsx import XLSX
     from kalla_core.sources.transcripts.fixed import FIXED
     from kalla_core.sources.transcripts.format import TranscribedFormat
 
-    return TranscribedFormat(FIXED if file_format is FileFormat.FIXED else XLSX)
+    known = {FileFormat.FIXED: FIXED, FileFormat.ODS: ODS, FileFormat.XLSX: XLSX}
+    return TranscribedFormat(known[file_format])
 
 
 @cache

@@ -65,6 +65,7 @@ _ENDINGS: Mapping[str, FileFormat] = {
     ".duckdb": FileFormat.DUCKDB,
     ".sqlite": FileFormat.SQLITE,
     ".sqlite3": FileFormat.SQLITE,
+    ".ods": FileFormat.ODS,
     ".xlsm": FileFormat.XLSX,
     ".xlsx": FileFormat.XLSX,
 }
@@ -198,10 +199,10 @@ class FileConnector:
             seen = glance_at(source, 0)
             shown = None if uri.options.format else recognised(seen.head)
             kind, why = shown or (uri.options.format or FileFormat.CSV, "")
-            if kind is FileFormat.XLSX:
+            if kind in (FileFormat.ODS, FileFormat.XLSX):
                 from kalla_core.sources.sheets.glance import sheet_glance  # seldom wanted
 
-                seen = sheet_glance(source)
+                seen = sheet_glance(source, kind)
             return replace(seen, kind=kind, said=said, shown=why)
 
     def verify(self, pinned: PinnedSource) -> None:

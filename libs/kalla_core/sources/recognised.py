@@ -11,6 +11,7 @@ _WHITE = b" \t\r\n\xef\xbb\xbf"
 _CAMT = re.compile(rb"<(?:\w+:)?Document[^>]*urn:iso:std:iso:20022:tech:xsd:camt\.05[234]")
 _MT940 = re.compile(rb"(?:\A|[\r\n{])\s*:20:[^\r\n]*[\s\S]{0,400}?[\r\n]:(?:25|60F|60M|28C):")
 _BAI2 = re.compile(rb"\A01,[^\r\n]*,2\s*/?\s*[\r\n]+02,")
+_ODS = b"application/vnd.oasis.opendocument.spreadsheet"
 _OBJECT = re.compile(rb'\A(?:\[\s*)?\{\s*(?:"(?:[^"\\]|\\.)*"\s*:|\})')
 
 
@@ -23,6 +24,11 @@ _KINDS: tuple[tuple[FileFormat, Callable[[bytes], object], str], ...] = (
     (FileFormat.AVRO, _begins(b"Obj\x01"), "it begins with Obj, as Avro does"),
     (FileFormat.SQLITE, _begins(b"SQLite format 3\0"), "it says that it is an SQLite database"),
     (FileFormat.DUCKDB, lambda head: head[8:12] == b"DUCK", "it has the mark of DuckDB"),
+    (
+        FileFormat.ODS,
+        lambda head: head.startswith(b"PK\3\4") and _ODS in head[:200],
+        "it is an archive that says that it is a workbook",
+    ),
     (
         FileFormat.XLSX,
         lambda head: head.startswith(b"PK\3\4") and b"xl/" in head,

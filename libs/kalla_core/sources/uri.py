@@ -54,6 +54,7 @@ class FileFormat(StrEnum):
     FIXED = "fixed"
     JSON = "json"
     MT940 = "mt940"
+    ODS = "ods"
     PARQUET = "parquet"
     SQLITE = "sqlite"
     XLSX = "xlsx"

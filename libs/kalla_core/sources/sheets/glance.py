@@ -7,16 +7,18 @@ from dataclasses import replace
 from kalla_core.errors import SourceUnreadable
 from kalla_core.sources.csv.glance import Glance
 from kalla_core.sources.formats import FileSource
+from kalla_core.sources.sheets.ods import ODS
 from kalla_core.sources.sheets.xlsx import XLSX
 from kalla_core.sources.transcripts.cells import DELIMITER
 from kalla_core.sources.transcripts.format import UntranscribedError
+from kalla_core.sources.uri import FileFormat
 
 _MOST_BYTES = 1 << 20
 _NO_HEADER = "\0"
 """What no line begins with, so that all rows are as wide as they are."""
 
 
-def sheet_glance(source: FileSource) -> Glance:
+def sheet_glance(source: FileSource, kind: FileFormat) -> Glance:
     """Look at the sheet of a source's first file that its `format` means.
 
     Raises:
@@ -27,7 +29,7 @@ def sheet_glance(source: FileSource) -> Glance:
     found = replace(source.format, header=_NO_HEADER)
     try:
         with source.open(0) as raw:
-            for piece in XLSX.pieces(raw, path, found):
+            for piece in (ODS if kind is FileFormat.ODS else XLSX).pieces(raw, path, found):
                 head += piece
                 if len(head) > _MOST_BYTES:
                     whole = False
