@@ -66,6 +66,7 @@ class Server:
 def shared_server() -> Server:
     """The server of this process, started when it is first wanted; it ends with the process."""
     folder = Path(tempfile.mkdtemp(prefix="kalla-maria-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     install = [
         "mariadb-install-db",
         "--no-defaults",
@@ -94,7 +95,6 @@ def shared_server() -> Server:
         process.kill()
         process.wait()
         log.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
     server = Server(folder, port)
