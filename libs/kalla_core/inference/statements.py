@@ -58,7 +58,7 @@ def near_amounts(amounts: AmountPair, near: Near) -> str:
     left, right = difference_sides(amounts)
     if near.share is not None:
         return f"tolerance_pct({left}, {right}, {near.share:f})"
-    return f"tolerance_match({left}, {right}, {near.absolute or 0:f})"
+    return f"tolerance_match({left}, {right}, {near.absolute or Decimal(0):f})"
 
 
 def difference(amounts: AmountPair) -> str:

@@ -64,7 +64,7 @@ def unkeyed(source: int, common: Traits, sides: Sides, free: tuple[Bools, Bools]
     won_here = best_first(pairs, order)
     won, alike = pairs.where(won_here), likeness[won_here]
     placed = _cells(won, amounts, alike, bool(names))
-    priors = _priors(placed, accidents, bool(names), _by_level(pairs, chance, amounts))
+    priors = _priors(placed, accidents, bool(names))
     classes = split(source, Kind.ALONE, won, placed, priors)
     return Unkeyed(common.blocks, amounts, days, window, names, tuple(classes), accidents)
 
@@ -179,20 +179,8 @@ def _cells(
     return level, np.zeros(len(won), dtype=bool), unlike
 
 
-def _by_level(pairs: Pairs, chance: Pairs, amounts: AmountPair) -> dict[int, float]:
-    """Return accidents per pair, by how far amounts are apart."""
-    left, right = amounts.units()
-    mine = levels(left[pairs.left], right[pairs.right])
-    # Dealt amounts are not those of the rows: only their number is compared.
-    share = len(chance) / max(1, len(pairs))
-    return {
-        level: min(1.0, share * (1.0 if (mine == level).any() else 0.0))
-        for level in range(_MOST_LEVEL + 1)
-    }
-
-
 def _priors(
-    placed: tuple[Ints, Bools, Ints], accidents: float, named: bool, by_level: dict[int, float]
+    placed: tuple[Ints, Bools, Ints], accidents: float, named: bool
 ) -> dict[tuple[int, bool, int], float]:
     found = {}
     for key in {*zip(*(each.tolist() for each in placed), strict=True)}:
