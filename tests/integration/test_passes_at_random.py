@@ -88,8 +88,7 @@ def is_what_the_model_says(
         accepted = expected.suggested if rule.suggests else expected.matched
         output = "suggested" if rule.suggests else "matched"
         assert pairs(wrote, output, rule.name) == accepted[rule.name], rule
-        if rule.kind != "sums":
-            assert pairs(wrote, "ambiguous", rule.name) == expected.ambiguous[rule.name], rule
+        assert pairs(wrote, "ambiguous", rule.name) == expected.ambiguous[rule.name], rule
     for side, open_ in ((Side.LEFT, expected.left), (Side.RIGHT, expected.right)):
         assert set(wrote.reasons(side)) == {str(row["id"]) for row in open_}
     no_row_is_used_too_often(wrote, named)

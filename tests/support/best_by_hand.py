@@ -8,6 +8,7 @@ from itertools import combinations, count
 from typing import Any
 
 Row = tuple[Any, ...]
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -70,32 +71,49 @@ class ByHand:
         self.full |= {right} if self.one_right else set()
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What becomes of targets that rows are added up to, by their ids.
+
+    Attributes:
+        accepted: the rows that make it.
+        held: those of the first sets that would, of which there are several, or which are of
+            rows that others want as well.
+    """
+
+    accepted: dict[int, frozenset[int]]
+    held: dict[int, frozenset[int]]
+    rounds: int
+
+
 def sums_by_hand(
     items: Sequence[Row], targets: Sequence[Row], tolerance: int, most_items: int, most: int
-) -> tuple[dict[int, frozenset[int]], int]:
-    """Return the rows that make each target that is matched, by id, and how many rounds it took.
+) -> Sums:
+    """Return what becomes of each target.
 
     Args:
         items: rows of an id, a block and an amount; `targets` likewise.
         most: items that are tried.
     """
     accepted: dict[int, frozenset[int]] = {}
+    items = sorted(items)
     for number in count():
         taken = {row for some in accepted.values() for row in some}
         free = [item for item in items if item[0] not in taken]
-        unique: dict[int, frozenset[int]] = {}
+        fitting: dict[int, list[frozenset[int]]] = {}
         for target in targets:
             mine = [item for item in free if item[1] == target[1]]
             if target[0] not in accepted and len(mine) <= most:
-                fits = _smallest_sets(mine, target[2], tolerance, most_items)
-                unique |= {target[0]: fits[0]} if len(fits) == 1 else {}
+                fitting[target[0]] = _smallest_sets(mine, target[2], tolerance, most_items)
+        unique = {n: fits[0] for n, fits in fitting.items() if len(fits) == 1}
         alone = {
             n: some
             for n, some in unique.items()
             if not any(m != n and some & other for m, other in unique.items())
         }
         if not alone:
-            return accepted, number
+            held = {n: frozenset().union(*fits[:_SHOWN]) for n, fits in fitting.items() if fits}
+            return Sums(accepted, held, number)
         accepted |= alone
     raise AssertionError
 

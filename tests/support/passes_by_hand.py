@@ -87,7 +87,7 @@ class Outcome:
 
 
 def reconciled(rules: Sequence[Rule], left: Sequence[Row], right: Sequence[Row]) -> Outcome:
-    """Carry out the passes in order, each over what those before it left; of sums no ties."""
+    """Carry out the passes in order, each over what those before it left."""
     done = Outcome(left=list(left), right=list(right))
     for rule in rules:
         accepted, held = _decided(rule, done.left, done.right)
@@ -101,7 +101,7 @@ def reconciled(rules: Sequence[Rule], left: Sequence[Row], right: Sequence[Row])
 
 def _decided(rule: Rule, left: Sequence[Row], right: Sequence[Row]) -> tuple[set[Keys], set[Keys]]:
     if rule.kind == "sums":
-        return _sums(rule, left, right), set()
+        return _sums(rule, left, right)
     near = [
         (a, b)
         for a in left
@@ -202,9 +202,16 @@ def _share(one: tuple[Row, Row], other: tuple[Row, Row]) -> bool:
     return one[0]["id"] == other[0]["id"] or one[1]["id"] == other[1]["id"]
 
 
-def _sums(rule: Rule, left: Sequence[Row], right: Sequence[Row]) -> set[Keys]:
+def _sums(rule: Rule, left: Sequence[Row], right: Sequence[Row]) -> tuple[set[Keys], set[Keys]]:
     sides = [[(r["id"], r["ref"], r["amount"]) for r in side] for side in (left, right)]
     items, targets = sides if rule.one == "right" else sides[::-1]
-    accepted, _ = sums_by_hand(items, targets, TOLERANCE, MOST_ITEMS, MOST_CANDIDATES)
-    pairs = {(item, target) for target, some in accepted.items() for item in some}
-    return pairs if rule.one == "right" else {(a, b) for b, a in pairs}
+    told = sums_by_hand(items, targets, TOLERANCE, MOST_ITEMS, MOST_CANDIDATES)
+    accepted, held = (
+        {
+            (item, target) if rule.one == "right" else (target, item)
+            for target, some in sets.items()
+            for item in some
+        }
+        for sets in (told.accepted, told.held)
+    )
+    return accepted, held
