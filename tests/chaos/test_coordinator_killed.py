@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from benchmarks.generate.dataset import Dataset
-from kalla_core.evidence.schema import FINAL_NAMES
+from kalla_core.evidence.names import FINAL_NAMES
 from tests.chaos.cluster import SUCCEEDED, ends_as, is_as_before, recipe_of
 from tests.support.places import (
     CANCELLING,

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.check import check
 from benchmarks.generate import generate
 from benchmarks.generate.dataset import Dataset
-from kalla_core.evidence.schema import OF_EVERY_RUN
+from kalla_core.evidence.names import OF_EVERY_RUN
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import load_recipe
 from kalla_core.recipe.write import to_document

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.generate.dataset import Dataset
-from kalla_core.evidence.schema import OF_EVERY_RUN
+from kalla_core.evidence.names import OF_EVERY_RUN
 from tests.chaos.cluster import is_true
 from tests.support.command import KALLA, clean_environment, kalla, names_below
 from tests.support.disks import Disk, small_disk

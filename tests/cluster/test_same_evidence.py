@@ -13,8 +13,8 @@ import pytest
 from benchmarks.check import check
 from benchmarks.generate import generate
 from kalla_core.errors import UserError
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.integration.test_engine_shapes import RUN, given

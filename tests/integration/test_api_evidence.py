@@ -16,7 +16,7 @@ from kalla_coordinator.api.flight import MAX_STREAMS
 from kalla_coordinator.api.pieces import PIECE_BYTES
 from kalla_coordinator.jobs.stages import succeeded
 from kalla_core.errors import EvidenceGone, JobEnded, JobNotFound, KallaError, Unauthenticated
-from kalla_core.evidence.schema import MATCHED
+from kalla_core.evidence.names import MATCHED
 from kalla_core.jobs.model import Job, JobStatus
 from kalla_core.recipe.model import GroupForm
 from kalla_core.wire.flight_errors import error_from_flight

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kalla_core.errors import SourceUnreadable
-from kalla_core.evidence.schema import UNMATCHED
+from kalla_core.evidence.names import UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe

@@ -22,8 +22,8 @@ import pytest
 from benchmarks.check import check
 from benchmarks.generate import generate
 from benchmarks.generate.dataset import Dataset
+from kalla_core.evidence.names import METADATA, OF_EVERY_RUN
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import METADATA, OF_EVERY_RUN
 from kalla_core.recipe.parse import load_recipe
 from tests.support.command import KALLA, clean_environment, names_below
 from tests.support.processes import children_of, ends_soon

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kalla_core.evidence.names import MATCHED, OF_EVERY_RUN
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.evidence.schema import MATCHED, OF_EVERY_RUN
 from tests.support.command import kalla
 from tests.support.s3 import SECRET, TestBucket, s3_server, set_variables
 

@@ -15,8 +15,8 @@ from kalla_coordinator.jobs.host import Host, RunOrder, Watch
 from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.progress import Progress
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.ids import RunId
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe

@@ -8,8 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from kalla_core.evidence.metadata import RunMetadata, SideSummary, WrittenFile
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.output import claim_output
-from kalla_core.evidence.schema import MATCHED, UNMATCHED, matched_layout, unmatched_layout
+from kalla_core.evidence.schema import matched_layout, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.query import Side
 

@@ -19,8 +19,8 @@ from kalla_core.engine.remote_run import RemoteRun, query_of
 from kalla_core.engine.spool_folder import SpoolFolder
 from kalla_core.engine.wants import Inputs, wants
 from kalla_core.evidence.accounting import Ledger, prove
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reconciled import Reconciliation, from_fields, with_excluded
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentProgress, JoinDone, ScanDone, SettleDone
 from kalla_core.fragments.remote import (

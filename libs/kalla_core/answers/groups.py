@@ -10,8 +10,9 @@ from typing import Any
 
 from kalla_core.answers.money import SideColumns, in_matched
 from kalla_core.answers.rows_json import rows_of
+from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import GROUP_FIELD, MATCHED
+from kalla_core.evidence.schema import GROUP_FIELD
 from kalla_core.matching.query import Side
 
 _COLUMNS = 4

@@ -13,8 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED, UNMATCHED_FIELDS
+from kalla_core.evidence.schema import UNMATCHED_FIELDS
 from kalla_core.matching.query import Side
 
 _COMPARED = re.compile(

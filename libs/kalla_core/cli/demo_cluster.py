@@ -19,8 +19,8 @@ from kalla_core.cli.remote import with_client
 from kalla_core.cli.remote_run import reconcile_remotely
 from kalla_core.cli.started import ServiceDidNotStart, started
 from kalla_core.errors import KallaError
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.ids import new_run_id
 from kalla_core.recipe.model import EngineChoice, Recipe
 

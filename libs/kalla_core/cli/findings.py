@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.places import place_of
-from kalla_core.evidence.schema import UNMATCHED
 from kalla_core.matching.query import Side
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from kalla_core.cli.findings import findings
 from kalla_core.engine.key_checks import same_key
 from kalla_core.evidence.metadata import JsonObject, RunMetadata, SideSummary
-from kalla_core.evidence.schema import METADATA
+from kalla_core.evidence.names import METADATA
 from kalla_core.jobs.passes import PassFigures
 from kalla_core.matching.query import Side
 from kalla_core.units import format_bytes

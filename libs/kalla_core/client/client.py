@@ -19,11 +19,10 @@ from kalla_core.errors import CoordinatorUnavailable, KallaError, ShuttingDown, 
 from kalla_core.ids import RunId, new_run_id
 from kalla_core.jobs.document import executor_of, job_of, page_of
 from kalla_core.jobs.model import ExecutorInfo, Job, JobPage, JobStatus
-from kalla_core.recipe.model import Recipe
-from kalla_core.recipe.write import to_document
 
 if TYPE_CHECKING:
     from kalla_core.evidence.metadata import RunMetadata
+    from kalla_core.recipe.model import Recipe
 
 COORDINATOR = "http://localhost:8080"
 TIMEOUT_S = 60.0
@@ -112,8 +111,7 @@ class Client:
             CoordinatorUnavailable: it does not answer. The job may have been accepted: submit it
                 again with the same run id.
         """
-        document = to_document(recipe) if isinstance(recipe, Recipe) else dict(recipe)
-        body: dict[str, Any] = {"run_id": run_id or new_run_id(), "recipe": document}
+        body: dict[str, Any] = {"run_id": run_id or new_run_id(), "recipe": _document(recipe)}
         if output_path is not None:
             body["output_path"] = output_path
         if callback_url is not None:
@@ -294,4 +292,8 @@ def _path(run_id: RunId) -> str:
 
 
 def _document(recipe: Recipe | Mapping[str, Any]) -> dict[str, Any]:
-    return to_document(recipe) if isinstance(recipe, Recipe) else dict(recipe)
+    if isinstance(recipe, Mapping):
+        return dict(recipe)
+    from kalla_core.recipe.write import to_document
+
+    return to_document(recipe)

@@ -34,8 +34,9 @@ import pyarrow.compute as pc
 
 from kalla_core.differences.columns import Columns, Pair
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import DIFFERENCES_FIELD, MATCHED, UNMATCHED
+from kalla_core.evidence.schema import DIFFERENCES_FIELD
 from kalla_core.matching.query import Side
 from kalla_core.recipe.column_types import type_word
 

@@ -12,8 +12,8 @@ from kalla_core.engine.remote_run import RemoteRun
 from kalla_core.engine.sinks import EvidenceSinks, Outputs
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.s3_output import output_errors
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.fragments.outcome import EvidencePart
 from kalla_core.s3.bucket import bucket
 from kalla_core.s3.location import S3Location, is_s3

@@ -15,7 +15,8 @@ from kalla_core.columns import place_of
 from kalla_core.engine.grouped import GroupedPiece
 from kalla_core.evidence.build import MatchedRows, Reasons, unmatched_batch
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.evidence.schema import MATCHED, UNMATCHED, matched_layout, unmatched_layout
+from kalla_core.evidence.names import MATCHED, UNMATCHED
+from kalla_core.evidence.schema import matched_layout, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.planned import Planned
 from kalla_core.matching.query import Side

@@ -17,15 +17,18 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kalla_core.errors import OutputExists, OutputInUse, OutputNotWritable
 from kalla_core.evidence.disk import HashedFile, disk_errors, sizes_below, sync_folder
 from kalla_core.evidence.interrupts import uninterrupted
 from kalla_core.evidence.lock import FolderLock
 from kalla_core.evidence.metadata import RunMetadata, run_of, to_text
+from kalla_core.evidence.names import FINAL_NAMES, METADATA, check_outputs
 from kalla_core.evidence.publish import INSIDE, clear, publish, recover
-from kalla_core.evidence.schema import FINAL_NAMES, METADATA, check_outputs
-from kalla_core.s3.multipart import PendingUpload
+
+if TYPE_CHECKING:
+    from kalla_core.s3.multipart import PendingUpload
 
 _TRIES = 10
 

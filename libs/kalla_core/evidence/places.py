@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from kalla_core.errors import KallaError, OutputUnavailable, SourceNotFound, SourceUnreadable
 from kalla_core.evidence.held import open_held
-from kalla_core.evidence.schema import METADATA
+from kalla_core.evidence.names import METADATA
 from kalla_core.s3.bucket import bucket
 from kalla_core.s3.location import S3Location, is_s3
 from kalla_core.s3.ranges import RangeReader

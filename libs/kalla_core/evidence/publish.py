@@ -28,7 +28,7 @@ from pathlib import Path
 from kalla_core.evidence.disk import sync_folder
 from kalla_core.evidence.exchange import exchange
 from kalla_core.evidence.lock import LOCK
-from kalla_core.evidence.schema import FINAL_NAMES, METADATA, SOMETIMES
+from kalla_core.evidence.names import FINAL_NAMES, METADATA, SOMETIMES
 
 INSIDE = ".kalla"
 """Folder in an output for what is under way there."""

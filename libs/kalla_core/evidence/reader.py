@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.found import alike, rows_where
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, WrittenFile, from_json
+from kalla_core.evidence.names import MATCHED, METADATA, UNMATCHED
 from kalla_core.evidence.places import Place, StoredFile, place_of
 from kalla_core.evidence.rows import Memory, folded, read_rows, reading_bytes
-from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.s3.ranges import RangeReader
 

@@ -43,9 +43,9 @@ from kalla_core.evidence.disk import disk_errors, sizes_below
 from kalla_core.evidence.interrupts import uninterrupted
 from kalla_core.evidence.lock import FolderLock
 from kalla_core.evidence.metadata import RunMetadata, run_of, to_text
+from kalla_core.evidence.names import FINAL_NAMES, METADATA
 from kalla_core.evidence.publish import clear
 from kalla_core.evidence.s3_claim import HeldClaim, run_of_claim
-from kalla_core.evidence.schema import FINAL_NAMES, METADATA
 from kalla_core.s3.bucket import Bucket, bucket
 from kalla_core.s3.location import S3Location
 from kalla_core.s3.multipart import PendingUpload, abort, abort_by_id, complete, upload

@@ -7,7 +7,7 @@ given away; whatever clashes with them, or with another column, is renamed; the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,34 +17,6 @@ from kalla_core.errors import InvalidSql, SourceUnreadable, UserError
 from kalla_core.evidence.stored import UnstorableTypeError, stored_type
 from kalla_core.matching.lossless import common_type
 from kalla_core.matching.query import Side
-
-MATCHED = "matched.parquet"
-UNMATCHED = {Side.LEFT: "unmatched_left.parquet", Side.RIGHT: "unmatched_right.parquet"}
-SUGGESTED = "suggested.parquet"
-AMBIGUOUS = "ambiguous.parquet"
-ATTEMPTS = "attempts.parquet"
-METADATA = "metadata.json"
-
-ALWAYS = (MATCHED, *UNMATCHED.values())
-SOMETIMES = (SUGGESTED, AMBIGUOUS, ATTEMPTS)
-"""Outputs of recipes that can fill them."""
-
-OF_EVERY_RUN = (*ALWAYS, METADATA)
-
-FINAL_NAMES = (*ALWAYS, *SOMETIMES, METADATA)
-"""Everything that evidence may consist of; what makes it complete comes last."""
-
-
-def check_outputs(names: Iterable[str]) -> None:
-    """Demand that files, by their names below the output folder, are whole evidence.
-
-    Raises:
-        ValueError: an output is missing, or there is one that evidence does not have.
-    """
-    found = {name.partition("/")[0] for name in names}
-    if not set(ALWAYS) <= found <= {*ALWAYS, *SOMETIMES}:
-        raise ValueError(f"to be committed are {sorted(found)}, which is not what evidence has")
-
 
 MATCH_RULE = "match_sql"
 """`rule_name` of a match, unless the SQL says otherwise; the one attempted rule of the others."""

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from kalla_core.answers.report.gather import gather
 from kalla_core.answers.report.page import share
 from kalla_core.answers.report.sheets import workbook
+from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.evidence.schema import UNMATCHED
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import GroupForm
 from kalla_core.recipe.parse import load_recipe

@@ -11,7 +11,8 @@ from rich.console import Console
 from kalla_core.cli.findings import Finding, findings
 from kalla_core.cli.summary import percent, show_summary
 from kalla_core.evidence.metadata import RunMetadata, SideSummary, WrittenFile
-from kalla_core.evidence.schema import UNMATCHED, UNMATCHED_FIELDS
+from kalla_core.evidence.names import UNMATCHED
+from kalla_core.evidence.schema import UNMATCHED_FIELDS
 from kalla_core.matching.query import Side
 
 

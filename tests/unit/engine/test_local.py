@@ -17,7 +17,7 @@ from kalla_core.engine.local import RunRequest, run_local
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.errors import DeadlineExceeded, InvalidSetting, OutputExists, SourceNotFound
 from kalla_core.evidence.metadata import to_json
-from kalla_core.evidence.schema import OF_EVERY_RUN
+from kalla_core.evidence.names import OF_EVERY_RUN
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
 from tests.support.processes import children_of

@@ -24,8 +24,8 @@ from kalla_core.engine.nursery import Nursery
 from kalla_core.engine.spawned import ChildProcess
 from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory, UnknownColumn
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books

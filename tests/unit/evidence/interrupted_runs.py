@@ -20,8 +20,8 @@ from pathlib import Path
 
 from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata, SideSummary, WrittenFile, to_json
+from kalla_core.evidence.names import FINAL_NAMES, METADATA
 from kalla_core.evidence.publish import INSIDE, in_order, recover
-from kalla_core.evidence.schema import FINAL_NAMES, METADATA
 
 STEPS = {
     "os.rename",

@@ -8,9 +8,9 @@ import pytest
 from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.collect import collect
 from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.output import claim_output
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import MATCHED
 from tests.support.evidence import metadata, write_outputs
 
 PART = f"{MATCHED}/join-0-1.parquet"

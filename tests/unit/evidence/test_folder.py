@@ -15,10 +15,10 @@ import pytest
 from kalla_core.errors import InvalidUri, OutOfDisk, OutputExists, OutputInUse, OutputNotWritable
 from kalla_core.evidence.folder import OutputFolder
 from kalla_core.evidence.metadata import RunMetadata, WrittenFile
+from kalla_core.evidence.names import FINAL_NAMES, MATCHED, METADATA, OF_EVERY_RUN, SOMETIMES
 from kalla_core.evidence.output import claim_output
 from kalla_core.evidence.publish import INSIDE, in_order
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.evidence.schema import FINAL_NAMES, MATCHED, METADATA, OF_EVERY_RUN, SOMETIMES
 from tests.support.evidence import commit_evidence, metadata
 
 NOBODY = 65534

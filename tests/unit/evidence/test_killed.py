@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kalla_core.evidence.schema import FINAL_NAMES
+from kalla_core.evidence.names import FINAL_NAMES
 
 RUNS = Path(__file__).with_name("interrupted_runs.py")
 MEMORY = Path("/dev/shm")  # noqa: S108 - thousands of fsyncs would take minutes on a disk

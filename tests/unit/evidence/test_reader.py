@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kalla_core.errors import KallaError, OutputUnavailable, SourceNotFound, SourceUnreadable
+from kalla_core.evidence.names import MATCHED, METADATA, UNMATCHED
 from kalla_core.evidence.places import MAX_METADATA_BYTES
 from kalla_core.evidence.reader import open_evidence, read_evidence
-from kalla_core.evidence.schema import MATCHED, METADATA, UNMATCHED
 from kalla_core.matching.query import Side
 from tests.support.evidence import commit_evidence
 

@@ -14,9 +14,9 @@ from kalla_core.errors import (
     OutputNotWritable,
 )
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.names import OF_EVERY_RUN
 from kalla_core.evidence.output import Output, claim_output, tidy_output
 from kalla_core.evidence.s3_claim import HeldClaim
-from kalla_core.evidence.schema import OF_EVERY_RUN
 from kalla_core.s3.bucket import bucket as open_bucket
 from kalla_core.s3.location import S3Location
 from kalla_core.s3.multipart import PART_BYTES, abort, complete, upload

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from kalla_core.evidence.names import OF_EVERY_RUN
 from kalla_core.evidence.output import claim_output
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.evidence.schema import OF_EVERY_RUN
 from tests.support.evidence import commit_evidence
 from tests.support.s3 import TestBucket, s3_server, set_variables
 from tests.support.s3_proxy import SLOW_DOWN, Drop, Fault, Refuse, S3Proxy, s3_proxy

@@ -22,8 +22,8 @@ from kalla_core.answers.comparison.states import (
 from kalla_core.answers.verification.keys import MOST_AT_ONCE, texts_of
 from kalla_core.errors import InvalidSetting
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.matching.query import Side
 
 EXAMPLES = 5

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from kalla_core.answers.selection import REASON
 from kalla_core.evidence.keys import text_hashes
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.matching.query import Side
 
 Ints = npt.NDArray[np.int64]

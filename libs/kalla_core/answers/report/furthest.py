@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from kalla_core.answers.money import SideColumns
 from kalla_core.evidence.keys import text_hashes
+from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import GROUP_FIELD, MATCHED
+from kalla_core.evidence.schema import GROUP_FIELD
 from kalla_core.matching.query import Side
 
 Ints = npt.NDArray[np.int64]

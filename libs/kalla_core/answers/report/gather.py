@@ -16,15 +16,9 @@ from kalla_core.answers.report.samples import TopRows, open_rows
 from kalla_core.answers.report.tallies import EXACT, SideTally
 from kalla_core.answers.rows_json import rows_of
 from kalla_core.evidence.metadata import to_json
+from kalla_core.evidence.names import AMBIGUOUS, MATCHED, SUGGESTED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import (
-    AMBIGUOUS,
-    DIFFERENCES_FIELD,
-    MATCHED,
-    SUGGESTED,
-    TIE_FIELD,
-    UNMATCHED,
-)
+from kalla_core.evidence.schema import DIFFERENCES_FIELD, TIE_FIELD
 from kalla_core.matching.query import Side
 
 SHOWN_OPEN = 250

@@ -15,8 +15,9 @@ from kalla_core.answers.money import SideColumns, in_matched
 from kalla_core.answers.report.figures import Bar, Bars, Sum
 from kalla_core.answers.report.tallies import EXACT, bars_of, decade_order, decades, wide
 from kalla_core.evidence.keys import text_hashes
+from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import GROUP_FIELD, MATCHED
+from kalla_core.evidence.schema import GROUP_FIELD
 from kalla_core.matching.query import Side
 
 MOST_COUNTED = 1 << 24

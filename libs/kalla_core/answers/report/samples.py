@@ -15,8 +15,9 @@ from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.change import smallest_change
 from kalla_core.answers.why.told import failed_conditions
 from kalla_core.answers.why.words import sentence
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED, UNMATCHED_FIELDS
+from kalla_core.evidence.schema import UNMATCHED_FIELDS
 from kalla_core.matching.query import Side
 
 _SIZE = "__size"

@@ -19,8 +19,9 @@ from kalla_core.answers.verification.keys import (
 )
 from kalla_core.evidence.keys import match_ids, text_hashes
 from kalla_core.evidence.metadata import SideSummary
+from kalla_core.evidence.names import MATCHED, METADATA, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import GROUP_FIELD, MATCH_RULE, MATCHED, METADATA, UNMATCHED
+from kalla_core.evidence.schema import GROUP_FIELD, MATCH_RULE
 from kalla_core.matching.query import Side
 
 _EXAMPLES = 3

@@ -9,8 +9,8 @@ from typing import Any
 from kalla_core.answers.money import side_columns
 from kalla_core.answers.report.tallies import EXACT, SideTally
 from kalla_core.answers.verification.damage import Check, Damage
+from kalla_core.evidence.names import METADATA, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import METADATA, UNMATCHED
 from kalla_core.matching.query import Side
 
 _NAME = "amounts"

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from kalla_core.answers.verification.damage import Check, Damage
 from kalla_core.evidence.keys import text_hashes
+from kalla_core.evidence.names import ATTEMPTS, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import ATTEMPTS, MATCH_RULE, UNMATCHED
+from kalla_core.evidence.schema import MATCH_RULE
 from kalla_core.matching.query import Side
 
 Ints = npt.NDArray[np.int32]

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.evidence.keys import text_hashes
+from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import MATCHED, UNMATCHED
 from kalla_core.matching.query import Side
 
 Ints = npt.NDArray[np.int64]

@@ -12,9 +12,9 @@ from kalla_core.answers.verification.damage import Check, Damage, Verification
 from kalla_core.answers.verification.files import check_counts, check_files, check_strangers
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, from_json
+from kalla_core.evidence.names import ATTEMPTS, METADATA
 from kalla_core.evidence.places import Place, place_of
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.evidence.schema import ATTEMPTS, METADATA
 from kalla_core.matching.query import Side
 from kalla_core.s3.location import is_s3
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from kalla_core.errors import InvalidSetting, TypesNotComparable
 from kalla_core.evidence.keys import key_text
+from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import UNMATCHED, UNMATCHED_FIELDS
+from kalla_core.evidence.schema import UNMATCHED_FIELDS
 from kalla_core.matching.query import Side
 
 

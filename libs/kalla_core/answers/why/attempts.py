@@ -10,8 +10,8 @@ from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.change import Rank, smallest_change
 from kalla_core.answers.why.partners import MOST_ROWS, Candidate, Partner
 from kalla_core.answers.why.told import Failed, failed_conditions
+from kalla_core.evidence.names import ATTEMPTS
 from kalla_core.evidence.reader import Evidence
-from kalla_core.evidence.schema import ATTEMPTS
 from kalla_core.matching.query import Side
 
 

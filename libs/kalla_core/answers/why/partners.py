@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kalla_core.answers.rows_json import rows_of
+from kalla_core.evidence.names import AMBIGUOUS, MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import (
-    AMBIGUOUS,
     GROUP_FIELD,
-    MATCHED,
     MATCHED_FIELDS,
     NOTE_FIELD,
     TIE_FIELD,
-    UNMATCHED,
     UNMATCHED_FIELDS,
 )
 from kalla_core.matching.query import Side

@@ -24,16 +24,8 @@ from kalla_core.evidence.attempts import ATTEMPT_FIELDS, attempts_batch
 from kalla_core.evidence.build import Pairs, Reasons, pass_table, unmatched_batch
 from kalla_core.evidence.keys import key_text
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.evidence.schema import (
-    ALWAYS,
-    AMBIGUOUS,
-    ATTEMPTS,
-    DIFFERENCES_FIELD,
-    MATCHED,
-    SUGGESTED,
-    UNMATCHED,
-    unmatched_layout,
-)
+from kalla_core.evidence.names import ALWAYS, AMBIGUOUS, ATTEMPTS, MATCHED, SUGGESTED, UNMATCHED
+from kalla_core.evidence.schema import DIFFERENCES_FIELD, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.query import Side
 from kalla_core.recipe.model import Recipe

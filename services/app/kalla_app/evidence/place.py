@@ -15,7 +15,7 @@ from kalla_app.runs.life import RunStatus
 from kalla_app.store.runs import Run
 from kalla_core.client.client import Client
 from kalla_core.errors import JobEnded, OutputExists
-from kalla_core.evidence.schema import METADATA
+from kalla_core.evidence.names import METADATA
 from kalla_core.ids import RunId
 
 

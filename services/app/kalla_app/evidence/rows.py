@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from kalla_app.errors import NotFound
 from kalla_core.answers.selection import REASON
 from kalla_core.errors import EvidenceGone, UnknownColumn
-from kalla_core.evidence.schema import METADATA
+from kalla_core.evidence.names import METADATA
 from kalla_core.recipe.nearest import suggestion
 
 Places = npt.NDArray[np.int64]

@@ -22,8 +22,8 @@ from kalla_core.engine.pair_bound import most_pairs, too_many
 from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
+from kalla_core.evidence.names import ALWAYS, MATCHED, SOMETIMES, UNMATCHED
 from kalla_core.evidence.reconciled import Reconciliation, from_fields, with_excluded
-from kalla_core.evidence.schema import ALWAYS, MATCHED, SOMETIMES, UNMATCHED
 from kalla_core.fragments.attempt import file_stem
 from kalla_core.fragments.crowd import KeyCount
 from kalla_core.fragments.outcome import (

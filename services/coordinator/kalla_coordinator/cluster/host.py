@@ -39,8 +39,8 @@ from kalla_core.errors import (
     SourceChanged,
 )
 from kalla_core.evidence.metadata import RunMetadata
+from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.output import Output
-from kalla_core.evidence.schema import MATCHED
 from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
 from kalla_core.recipe.model import EngineChoice, Recipe

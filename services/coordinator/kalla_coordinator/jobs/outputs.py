@@ -18,8 +18,8 @@ from typing import Protocol, TypeVar
 
 from kalla_coordinator.jobs.caller import Caller
 from kalla_core.errors import NotAllowed, SourceUnavailable
+from kalla_core.evidence.names import FINAL_NAMES, METADATA
 from kalla_core.evidence.s3_claim import CLAIM
-from kalla_core.evidence.schema import FINAL_NAMES, METADATA
 from kalla_core.recipe.job import JobRequest
 from kalla_core.s3.location import SCHEME, S3Location, is_s3
 from kalla_core.sources.paths import may_mean

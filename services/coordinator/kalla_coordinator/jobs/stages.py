@@ -8,7 +8,7 @@ from typing import Any
 from kalla_coordinator.jobs.model import Counts, Job, StageProgress
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.evidence.metadata import RunMetadata
-from kalla_core.evidence.schema import ALWAYS, SOMETIMES
+from kalla_core.evidence.names import ALWAYS, SOMETIMES
 
 
 def with_progress(job: Job, progress: Progress) -> Job:

@@ -11,7 +11,7 @@ from kalla_coordinator.cluster.layout import Room, Shape
 from kalla_coordinator.cluster.run_state import RunState, Setup, begun
 from kalla_coordinator.cluster.stages import step
 from kalla_core.errors import EvidenceDamaged
-from kalla_core.evidence.schema import MATCHED
+from kalla_core.evidence.names import MATCHED
 from kalla_core.fragments.outcome import (
     BucketSize,
     BucketSizes,
