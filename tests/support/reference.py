@@ -133,7 +133,11 @@ def _grpc() -> str:
         "Clients are generated from these files, or by reflection. An error is a status; the trailing "
         "metadata `kalla-error-bin` holds it as JSON.\n"
     )
-    shown = ["jobs.proto", *re.findall(r'import "kalla/v1/(\w+\.proto)"', _proto("jobs.proto"))]
+    shown = [
+        "jobs.proto",
+        "evidence.proto",
+        *re.findall(r'import "kalla/v1/(\w+\.proto)"', _proto("jobs.proto")),
+    ]
     return head + "".join(f"\n## {name}\n\n```proto\n{_proto(name)}```\n" for name in shown)
 
 

@@ -57,7 +57,7 @@ async def made_of(request: Request, make: Callable[[object], T]) -> T:
         RequestTooLarge, RequestRefused: as `body_of`.
     """
     body = await body_of(request)
-    return await aside(_made, body, make)
+    return await aside(made_from, body, make)
 
 
 async def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -80,7 +80,8 @@ def _leaving_nothing(work: Callable[[], T]) -> T:
         raise
 
 
-def _made(body: bytes, make: Callable[[object], T]) -> T:
+def made_from(body: bytes | str, make: Callable[[object], T]) -> T:
+    """Return what is made of JSON; `made_of` tells of the errors."""
     document, repeated = read_json(body)
     if repeated:
         raise RecipeInvalid(repeated, "request")

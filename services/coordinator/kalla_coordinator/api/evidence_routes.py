@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from kalla_coordinator.api.accept import accepted
-from kalla_coordinator.api.budget import Claim
-from kalla_coordinator.api.context import Api, known_id
+from kalla_coordinator.api.context import Api
 from kalla_coordinator.api.documents import errors
-from kalla_coordinator.api.results import EvidenceSet, demand, open_results, streaming_bytes
-from kalla_core.answers.encode import Format, encoded
-from kalla_core.answers.report.gather import gather
-from kalla_core.answers.report.page import page
-from kalla_core.answers.report.sheets import workbook
-from kalla_core.answers.why.fate import side_of, why
-from kalla_core.answers.why.words import answer_json
-from kalla_core.errors import EvidenceGone
-from kalla_core.evidence.metadata import to_json
-from kalla_core.evidence.reader import Evidence
+from kalla_coordinator.api.reading import Reading
+from kalla_coordinator.api.results import EvidenceSet
+from kalla_core.answers.encode import Format
 from kalla_core.serving.answers import plain_error
-from kalla_core.serving.streams import StreamedResponse, in_threads
+from kalla_core.serving.streams import StreamedResponse
 
 MAX_LIMIT = 2**53
-_PIECE_BYTES = 1 << 20
-_MOST_PARTS = 64
-_REPORT_BYTES = 64 << 20
+MOST_PARTS = 64
 
 
 def evidence_routes(api: Api) -> APIRouter:
     """Return the routes of evidence."""
     routes = APIRouter(prefix="/api/jobs/{run_id}", tags=["evidence"])
-
-    async def opened(run_id: str) -> Evidence:
-        job = await api.service.get(known_id(run_id))
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(api.readers, open_results, job)
-
-    async def streamed(
-        evidence: Evidence, make: Callable[[Claim], Iterator[bytes]], wanted_bytes: int
-    ) -> AsyncGenerator[bytes, None]:
-        """Return the pieces of evidence once there is memory for them; it is closed at the end."""
-        try:
-            claim = await api.budget.wait_for_turn(wanted_bytes)
-        except BaseException:
-            evidence.close()
-            raise
-
-        def close() -> None:
-            evidence.close()
-            claim.release()
-
-        return await in_threads(api.readers, make(claim), close)
+    reading = Reading(api)
 
     @routes.get(
         "/evidence/{set}",
@@ -77,24 +45,13 @@ def evidence_routes(api: Api) -> APIRouter:
         if chosen is None:
             ours = ", ".join(Format)
             return plain_error(406, "not_acceptable", f"Rows come as {ours}; accept one of them.")
-        evidence = await opened(run_id)
-        try:
-            demand(evidence, set)
-        except EvidenceGone:
-            await asyncio.get_running_loop().run_in_executor(api.readers, evidence.close)
-            raise
-
-        def pieces(claim: Claim) -> Iterator[bytes]:
-            batches = evidence.batches(set.output, limit, claim)
-            return encoded(chosen, evidence.schema(set.output), batches, set.value)
-
-        stream = await streamed(evidence, pieces, streaming_bytes(evidence, set))
+        stream = await reading.rows(run_id, set, chosen, limit)
         return StreamedResponse(stream, _CONTENT_TYPES.get(chosen, chosen.value))
 
     @routes.get("/why", responses={200: _WHY, **errors(404, 409, 422, 503)})
     async def get_why(
         run_id: str,
-        key: Annotated[list[str], Query(min_length=1, max_length=_MOST_PARTS)],
+        key: Annotated[list[str], Query(min_length=1, max_length=MOST_PARTS)],
         side: Literal["left", "right"] | None = None,
     ) -> Response:
         """Say why the rows with a key are matched or not, from the evidence alone.
@@ -102,23 +59,7 @@ def evidence_routes(api: Api) -> APIRouter:
         `key` is a primary key as somebody types it; of several columns a JSON array, or a
         parameter for each of its parts.
         """
-        evidence = await opened(run_id)
-        loop = asyncio.get_running_loop()
-
-        def answer() -> dict[str, Any]:
-            with evidence:
-                return answer_json(why(evidence, key, side_of(side)))
-
-        wanted = max(evidence.reading_bytes(output) for output in evidence.outputs)
-        try:
-            claim = await api.budget.wait_for_turn(wanted)
-        except BaseException:
-            evidence.close()
-            raise
-        try:
-            return JSONResponse(await loop.run_in_executor(api.readers, answer))
-        finally:
-            claim.release()
+        return JSONResponse(await reading.why(run_id, key, side))
 
     @routes.get(
         "/report.{form}",
@@ -127,25 +68,14 @@ def evidence_routes(api: Api) -> APIRouter:
     )
     async def get_report(run_id: str, form: Literal["html", "xlsx"]) -> Response:
         """Fetch a report of a job's evidence: a page that needs no other file, or a workbook."""
-        evidence = await opened(run_id)
-
-        def pieces(_: Claim) -> Iterator[bytes]:
-            report = gather(evidence, run_id)
-            yield from page(report) if form == "html" else workbook(evidence, report)
-
-        wanted = sum(evidence.reading_bytes(output) for output in evidence.outputs)
-        stream = await streamed(evidence, pieces, wanted + _REPORT_BYTES)
+        stream = await reading.report(run_id, form)
         kind = "text/html; charset=utf-8" if form == "html" else Format.XLSX.value
         return StreamedResponse(stream, kind, _REPORT_HEADERS)
 
     @routes.get("/metadata", responses={200: _METADATA, **errors(404, 409, 422, 503)})
     async def get_metadata(run_id: str) -> Response:
         """Show the metadata.json of a job's evidence."""
-        evidence = await opened(run_id)
-        try:
-            return JSONResponse(to_json(evidence.metadata))
-        finally:
-            await asyncio.get_running_loop().run_in_executor(api.readers, evidence.close)
+        return JSONResponse(await reading.metadata(run_id))
 
     @routes.get(
         "/files/{name:path}",
@@ -157,27 +87,11 @@ def evidence_routes(api: Api) -> APIRouter:
 
         `X-Kalla-SHA256` is the SHA-256 of the whole file.
         """
-        evidence = await opened(run_id)
-        listed = {file.name: file for file in evidence.metadata.files}
-        loop = asyncio.get_running_loop()
-        if name not in listed:
-            await loop.run_in_executor(api.readers, evidence.close)
-            known = ", ".join(listed)
-            raise EvidenceGone(f"The evidence has no file {name!r}; it has {known}.")
-        headers = {
-            "Content-Length": str(listed[name].bytes),
-            "X-Kalla-SHA256": listed[name].sha256,
-        }
-        stream = await streamed(evidence, lambda _: _bytes_of(evidence, name), 2 * _PIECE_BYTES)
+        file, stream = await reading.file(run_id, name)
+        headers = {"Content-Length": str(file.bytes), "X-Kalla-SHA256": file.sha256}
         return StreamedResponse(stream, Format.PARQUET.value, headers)
 
     return routes
-
-
-def _bytes_of(evidence: Evidence, name: str) -> Iterator[bytes]:
-    with evidence.raw(name) as file:
-        while piece := file.read(_PIECE_BYTES):
-            yield bytes(piece)
 
 
 _CONTENT_TYPES = {Format.CSV: "text/csv; charset=utf-8; header=present"}

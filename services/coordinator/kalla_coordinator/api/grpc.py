@@ -1,4 +1,4 @@
-"""`kalla.v1.Jobs` over gRPC, with health and reflection, and whatever servicers join it."""
+"""All services over gRPC, `kalla.v1.Jobs` among them, with health and reflection."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from kalla_coordinator.api.auth import caller
 from kalla_coordinator.api.context import Api, known_id
+from kalla_coordinator.api.grpc_evidence import EVIDENCE, RECIPES, add_evidence
 from kalla_coordinator.api.guard import ErrorGuard, TokenGuard
 from kalla_coordinator.api.watching import updates
 from kalla_core.errors import InvalidSetting
@@ -27,6 +28,7 @@ from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
 from kalla_core.wire.server_options import SERVER_OPTIONS
 
 SERVICE = "kalla.v1.Jobs"
+_OURS = (SERVICE, EVIDENCE, RECIPES)
 MAX_REQUEST_BYTES = 8 << 20
 MAX_CALLS = 2000
 _DEFAULT_PAGE = 50
@@ -53,7 +55,7 @@ class GrpcServer:
 
     def __init__(self, api: Api, extra: Sequence[ExtraServicer]) -> None:
         self._server = grpc.aio.server(
-            interceptors=(TokenGuard(api.tokens), ErrorGuard(SERVICE)),
+            interceptors=(TokenGuard(api.tokens), ErrorGuard(*_OURS)),
             options=(
                 ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
                 *SERVER_OPTIONS,
@@ -62,11 +64,12 @@ class GrpcServer:
         )
         add_jobs: Any = jobs_pb2_grpc.add_JobsServicer_to_server  # generated without types
         add_jobs(_Jobs(api), self._server)
+        add_evidence(self._server, api)
         for one in extra:
             one.add(self._server)
         self._health = aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._names = (SERVICE, *(one.name for one in extra))
+        self._names = (*_OURS, *(one.name for one in extra))
         reflection.enable_server_reflection(
             (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -12,6 +14,7 @@ from kalla_coordinator.api.auth import Tokens, caller
 from kalla_core.errors import EngineFailure, KallaError, NotAllowed, RequestRefused, Unauthenticated
 from kalla_core.observe.logs import get_logger
 from kalla_core.observe.tracing import HEADER, as_trace, incoming
+from kalla_core.serving.connections import STUCK_PATIENCE_S
 from kalla_core.settings.tokens import Role
 from kalla_core.wire.status import grpc_details, statuses
 
@@ -19,7 +22,8 @@ _OPEN = "/grpc.health.v1.Health/"
 _OF_EXECUTORS = "/kalla.v1.Executors/"
 _OF_REFLECTION = "/grpc.reflection."
 _READING = frozenset(
-    f"/kalla.v1.Jobs/{name}" for name in ("GetJob", "ListJobs", "WatchJob", "ListExecutors")
+    {f"/kalla.v1.Jobs/{name}" for name in ("GetJob", "ListJobs", "WatchJob", "ListExecutors")}
+    | {f"/kalla.v1.Evidence/{name}" for name in ("GetMetadata", "GetRows", "GetFile", "GetWhy")}
 )
 
 Call = grpc.HandlerCallDetails
@@ -55,20 +59,20 @@ def _only(call: Call, name: str) -> str | None:
 
 
 class ErrorGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Lets the calls of one service end with the statuses of our errors, whatever happens.
+    """Lets the calls of our services end with the statuses of our errors, whatever happens.
 
     A request that is no message of its kind is the caller's error, not ours.
     """
 
-    def __init__(self, service: str) -> None:
-        self._prefix = f"/{service}/"
+    def __init__(self, *services: str) -> None:
+        self._prefixes = tuple(f"/{service}/" for service in services)
 
     async def intercept_service(
         self, continuation: Callable[[Call], Awaitable[Handler]], call: Call
     ) -> Handler:
         """Return the handler of a call, guarded if it is one of ours."""
         handler = await continuation(call)
-        if handler is None or not call.method.startswith(self._prefix):
+        if handler is None or not call.method.startswith(self._prefixes):
             return handler
         read = _reader(handler.request_deserializer)
         if handler.response_streaming:
@@ -107,16 +111,26 @@ def _guarded(behaviour: Any) -> Any:
 
 
 def _guarded_stream(behaviour: Any) -> Any:
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    async def call(request: Any, context: Context) -> None:
         try:
-            async for message in behaviour(_demanded(request), context):
-                yield message
+            async with aclosing(behaviour(_demanded(request), context)) as messages:
+                async for message in messages:
+                    await _taken(context, message)
         except KallaError as error:
             await abort(context, error)
         except Exception as error:
             await _abort_unknown(context, error)
 
     return call
+
+
+async def _taken(context: Context, message: Any) -> None:
+    """Send a message, and cancel the call of whoever takes none of them: no status would arrive."""
+    try:
+        async with asyncio.timeout(STUCK_PATIENCE_S):
+            await context.write(message)
+    except TimeoutError:
+        raise asyncio.CancelledError(f"{STUCK_PATIENCE_S:g} s without a word") from None
 
 
 async def _abort_unknown(context: Context, error: Exception) -> NoReturn:

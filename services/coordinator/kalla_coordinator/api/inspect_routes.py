@@ -40,10 +40,8 @@ def inspect_routes(api: Api) -> APIRouter:
     )
     async def validate_recipe(request: Request) -> Response:
         """Check a recipe against its sources, and list everything that is wrong with it."""
-        recipe = await made_of(request, _recipe_or_faults)
-        if isinstance(recipe, RecipeInvalid):
-            return JSONResponse(validation_document(Validation(recipe.faults, (), {}, None)))
-        return JSONResponse(await api.inspector.ask(Kind.VALIDATE, to_document(recipe)))
+        recipe = await made_of(request, recipe_or_faults)
+        return JSONResponse(await validated(api, recipe))
 
     @routes.post(
         "/explain",
@@ -62,20 +60,33 @@ def inspect_routes(api: Api) -> APIRouter:
     )
     async def preview_source(request: Request) -> Response:
         """Show the columns, the types and the first rows of a source, filters applied."""
-        asked = await made_of(request, _preview)
+        asked = await made_of(request, preview_of)
         return JSONResponse(await api.inspector.ask(Kind.PREVIEW, asked))
 
     return routes
 
 
-def _recipe_or_faults(document: object) -> Recipe | RecipeInvalid:
+async def validated(api: Api, recipe: Recipe | RecipeInvalid) -> dict[str, Any]:
+    """Return what is wrong with a recipe, looked at together with its sources if it is one."""
+    if isinstance(recipe, RecipeInvalid):
+        return validation_document(Validation(recipe.faults, (), {}, None))
+    return await api.inspector.ask(Kind.VALIDATE, to_document(recipe))
+
+
+def recipe_or_faults(document: object) -> Recipe | RecipeInvalid:
+    """Return a recipe, or all that is wrong with what is none."""
     try:
         return parse_document(document)
     except RecipeInvalid as error:
         return error
 
 
-def _preview(document: object) -> Mapping[str, Any]:
+def preview_of(document: object) -> Mapping[str, Any]:
+    """Return what a source is to be looked at by.
+
+    Raises:
+        RecipeInvalid: with all faults.
+    """
     shaped, faults = checked(document, PreviewRequest)
     if shaped is None:
         raise RecipeInvalid(faults, "request")
