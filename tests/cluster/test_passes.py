@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pyarrow as pa
+import pyarrow.flight as flight
 import pytest
 
+from kalla_core.client import Client
 from kalla_core.evidence.reader import read_evidence
+from kalla_core.ids import RunId
 from kalla_core.recipe.parse import parse_recipe
 from tests.support.pass_recipes import RULES, given
 from tests.support.places import IN_PASSES
-from tests.support.real_cluster import Cluster, until
+from tests.support.real_cluster import Cluster, real_cluster, until
 from tests.support.reconciled import TwoTables, Wrote
+from tests.support.s3 import s3_server
 from tests.support.tables import sorted_rows
 from tests.support.wired_cluster import WiredExecutor, wired_cluster
 
@@ -63,6 +69,23 @@ def test_all_that_passes_write_is_the_same_on_a_cluster_and_is_fetched(
     for name in ("suggested", "ambiguous"):
         answer = httpx.get(f"{cluster.url}/api/jobs/{job['run_id']}/evidence/{name}", timeout=30)
         assert len(answer.json()) == local.tables[name].num_rows > 0
+    asyncio.run(fetched(cluster, job, tmp_path / "fetched"))
+    is_the_evidence_of(tmp_path / "fetched", local)
+    for name, expected in local.tables.items():
+        assert without_moment(over_flight(cluster, job, name)) == without_moment(expected)
+
+
+async def fetched(cluster: Cluster, job: Mapping[str, object], folder: Path) -> None:
+    async with Client(cluster.url) as kalla:
+        await kalla.fetch(RunId(str(job["run_id"])), folder)
+
+
+def over_flight(cluster: Cluster, job: Mapping[str, object], name: str) -> pa.Table:
+    port = cluster.service.event("cluster_ready")["results_port"]
+    with flight.connect(f"grpc+tcp://127.0.0.1:{port}") as client:
+        wanted = flight.FlightDescriptor.for_path(str(job["run_id"]), name)
+        ends = client.get_flight_info(wanted).endpoints
+        return pa.concat_tables([client.do_get(end.ticket).read_all() for end in ends])
 
 
 @pytest.mark.full
@@ -114,3 +137,44 @@ def test_passes_that_are_cancelled_in_the_middle_leave_nothing_and_their_slot_is
     assert job["status"] == "cancelled"
     assert not (tmp_path / "out").exists()
     assert following["attempt"] == 1
+
+
+@pytest.mark.full
+def test_passes_that_are_not_done_at_their_deadline_fail_and_leave_nothing(
+    two: TwoTables, tmp_path: Path
+) -> None:
+    late = parse_recipe(two.document(RULES[EVERYTHING], **OPTIONS, timeout_s=15))
+    recipe = parse_recipe(two.document(RULES[EVERYTHING], **OPTIONS))
+    with wired_cluster(tmp_path) as cluster:
+        for worker in cluster.workers:
+            worker.stops.arm(IN_PASSES)
+        run_id = cluster.submit(late, tmp_path / "out")
+
+        assert until(lambda: any(map(waits_there, cluster.workers)), 90)
+        job = cluster.ended(run_id)
+        for worker in cluster.workers:
+            worker.stops.disarm(IN_PASSES)
+        following = cluster.run(recipe, tmp_path / "next")
+
+    assert (job["status"], job["error"]["code"]) == ("failed", "deadline_exceeded")
+    assert not (tmp_path / "out").exists()
+    assert following["attempt"] == 1
+
+
+@pytest.mark.full
+def test_evidence_of_passes_in_a_bucket_is_what_one_machine_writes_and_is_fetched(
+    two: TwoTables, tmp_path: Path
+) -> None:
+    recipe = parse_recipe(two.document(RULES[EVERYTHING], **OPTIONS))
+    bucket = s3_server().new_bucket()
+    with real_cluster(tmp_path, more=s3_server().environment()) as cluster:
+        job = cluster.ended(cluster.submit(recipe, f"s3://{bucket.name}/march"))
+        assert job["status"] == "succeeded", job["error"]
+        asyncio.run(fetched(cluster, job, tmp_path / "fetched"))
+
+    local = two.run(RULES[EVERYTHING])
+    is_the_evidence_of(tmp_path / "fetched", local)
+    files = bucket.keys()
+    written = {key.split("/")[1] for key in files if key.startswith("march/")}
+    assert {f"{name}.parquet" for name in local.tables} <= written
+    assert bucket.uploads() == set()

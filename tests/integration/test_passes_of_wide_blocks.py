@@ -11,8 +11,10 @@ import pytest
 from kalla_core.engine import pair_bound
 from kalla_core.errors import InvalidSql, TooManyPairs
 from kalla_core.matching.query import Side
+from kalla_core.recipe.parse import parse_recipe
 from tests.support.reconciled import TwoTables, table
 from tests.support.runs import AMPLE
+from tests.support.spread import spread
 
 SPOOLED = replace(AMPLE, whole_bytes=3_000, join_bytes=2_000, run_bytes=4_000)
 COLUMNS = {"id": pa.int64(), "who": pa.string(), "amount": pa.int64(), "at": pa.timestamp("us")}
@@ -75,6 +77,8 @@ def test_a_block_too_wide_is_said_to_be_and_the_run_goes_on(tmp_path, low_bound,
         assert counted(wrote.details(side)) == {str(n): 60 for n in range(60)}
     told = wrote.told.passes[0]
     assert (told.candidates, "3600 pairs were not made" in told.notes[0]) == (2, True)
+    recipe = parse_recipe(two.document({"passes": [SUMS]}, max_pairs_per_row=1))
+    assert wrote.same_as(spread(recipe, tmp_path, share=share))
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
