@@ -20,6 +20,7 @@ from kalla_core.inference.values import text_sql
 _SCORED = 400
 _GAP = 0.25
 _LETTERS = 4.0
+_LOOKED_AT = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,10 +66,9 @@ def alike(pairs: Pairs, left: Sequence[Texts], right: Sequence[Texts]) -> tuple[
     some = some_of(pairs, _SCORED)
     apart = strangers(some)
     found = []
-    for one in left:
-        for other in right:
-            if not (_wordy(one) and _wordy(other)):
-                continue
+    wordy = [[one for one in side if _wordy(one)] for side in (left, right)]
+    for one in wordy[0]:
+        for other in wordy[1]:
             likeness = Likeness(one, other, 0, 0)
             mine, theirs = likeness.scores(some), likeness.scores(apart)
             if mine.mean() - theirs.mean() > _GAP:
@@ -83,5 +83,6 @@ def alike(pairs: Pairs, left: Sequence[Texts], right: Sequence[Texts]) -> tuple[
 def _wordy(one: Texts) -> bool:
     if one.number:
         return False
-    letters = pc.utf8_length(pc.replace_substring_regex(one.unique, r"[^\pL]", ""))
+    some = one.unique.slice(0, _LOOKED_AT)
+    letters = pc.utf8_length(pc.replace_substring_regex(some, r"[^\pL]", ""))
     return (pc.mean(letters).as_py() or 0) >= _LETTERS
