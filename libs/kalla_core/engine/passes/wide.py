@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,8 @@ from kalla_core.engine.passes.whole import Whole
 from kalla_core.engine.rows import Bools, Ints
 from kalla_core.evidence.attempts import RANKS
 from kalla_core.functions.moments import days_and_rest, on_one_clock
-from kalla_core.matching.query import Side
+from kalla_core.matching.query import MatchQuery, Side
+from kalla_core.matching.session import new_session
 from kalla_core.recipe.passes import Days, OneSide, SubsetSumPass
 
 _DAY = 86_400_000_000  # microseconds
@@ -141,18 +143,19 @@ def _rows(one: PlannedPass, rule: SubsetSumPass, whole: Whole) -> Mapping[Side, 
     keys: dict[Side, pa.Table] = {}
     moments: dict[Side, pa.Array] = {}
     places: dict[Side, Ints] = {}
+    session, query = new_session(), one.planned.query
     for side in Side:
-        free, batches, kept = whole.left_over(side), [], [np.zeros(0, dtype=np.int64)]
-        for batch, where in whole.batches(side):
-            batches.append(batch.filter(pa.array(free[where])))
+        free, kept = whole.left_over(side), [np.zeros(0, dtype=np.int64)]
+        named = rule.days and (rule.days.left if side is Side.LEFT else rule.days.right)
+        found_keys, column = [], []
+        for batch, where in chain([_none(query, side)], whole.batches(side)):
+            some = batch.filter(pa.array(free[where]))
+            found_keys.append(key_values(query, one.planned.reason_keys, side, [some], session))
             kept.append(where[free[where]])
-        places[side] = np.concatenate(kept)
-        keys[side] = key_values(one.planned.query, one.planned.reason_keys, side, batches)
-        if rule.days is not None:
-            name = rule.days.left if side is Side.LEFT else rule.days.right
-            column = [batch.column(name) for batch in batches]
-            kind = one.planned.query.side(side).schema.field(name).type
-            moments[side] = pa.chunked_array(column, kind).combine_chunks()
+            column += [some.column(named)] if named else []
+        places[side], keys[side] = np.concatenate(kept), pa.concat_tables(found_keys)
+        if named:
+            moments[side] = pa.chunked_array(column).combine_chunks()
     if moments:
         moments = dict(zip(Side, on_one_clock(*moments.values()), strict=True))
     every = pa.concat_tables([keys[side] for side in Side])
@@ -172,6 +175,12 @@ def _rows(one: PlannedPass, rule: SubsetSumPass, whole: Whole) -> Mapping[Side, 
         found[side] = _Rows(places[side], codes[start : start + count], when).some(known)
         start += count
     return found
+
+
+def _none(query: MatchQuery, side: Side) -> tuple[pa.RecordBatch, Ints]:
+    """Return no rows of a side, and where they are."""
+    empty = pa.RecordBatch.from_pylist([], schema=query.side(side).schema)
+    return empty, np.zeros(0, dtype=np.int64)
 
 
 def _apart(days: Days | None, one: Side) -> tuple[int, int]:
