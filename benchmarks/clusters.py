@@ -37,7 +37,7 @@ from benchmarks.generate import DEFAULT_SEED, Dataset, Format, PatternName
 from benchmarks.processes import children, command_of, tree
 from benchmarks.run import data_for, parse_size
 from benchmarks.shapes import LEFT_KEY, RIGHT_KEY
-from kalla_core.engine.vitals import private_bytes
+from kalla_core.engine.processes.vitals import private_bytes
 from kalla_core.recipe.parse import load_recipe
 from kalla_core.recipe.write import to_document
 

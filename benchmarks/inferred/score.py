@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.inferred.cases import Case
-from kalla_core.engine.local import RunRequest, run_local
+from kalla_core.engine.programs.local import RunRequest, run_local
 from kalla_core.inference import Judged, Judgement, Proposal, infer
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from kalla_core.engine.demands import (
+from kalla_core.engine.passes.plan import plan_passes
+from kalla_core.engine.run.demands import (
     SQL,
     column_faults,
     fault_of,
@@ -21,11 +22,10 @@ from kalla_core.engine.demands import (
     source_faults,
     without_unseen,
 )
-from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.errors import ConnectorMissing, Fault, InvalidFormat, KallaError, RecipeInvalid
-from kalla_core.matching.planned import Planned
-from kalla_core.matching.query import Side
-from kalla_core.matching.statement import check_statement
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.sql.statement import check_statement
+from kalla_core.matching.strategy.planned import Planned
 from kalla_core.recipe.checks import missing_uri
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.paths import Location, path_text

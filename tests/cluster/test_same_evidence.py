@@ -15,7 +15,7 @@ from benchmarks.generate import generate
 from kalla_core.errors import UserError
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import read_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.integration.test_engine_shapes import RUN, given
 from tests.support.covering import every_row, pairwise_rows

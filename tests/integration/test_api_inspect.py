@@ -14,7 +14,7 @@ from kalla_coordinator.api.documents import PreviewDocument
 from kalla_coordinator.jobs.allowed import Allowed
 from kalla_coordinator.jobs.outputs import Outputs
 from kalla_core.client import Client
-from kalla_core.engine.children import Limits
+from kalla_core.engine.processes.children import Limits
 from kalla_core.errors import DeadlineExceeded, NotAllowed, OutOfMemory, RecipeInvalid
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc

@@ -18,8 +18,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from kalla_core.engine.children import Limits
-from kalla_core.engine.nursery import Nursery
+from kalla_core.engine.processes.children import Limits
+from kalla_core.engine.processes.nursery import Nursery
 from kalla_core.inspection.ask import INSPECT
 from tests.support.api import Served, served
 

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from kalla_coordinator.cluster.holder import HOLDER, Holder, holding
-from kalla_core.engine.held_plan import HoldOrder, order_json, plan_json, plan_of
-from kalla_core.engine.merging import merged
-from kalla_core.engine.spawned import spawn
+from kalla_core.engine.processes.spawned import spawn
+from kalla_core.engine.programs.held_plan import HoldOrder, order_json, plan_json, plan_of
+from kalla_core.engine.programs.merging import merged
 from kalla_core.errors import Crashed, InvalidSql, SourceChanged
 from kalla_core.evidence.writer import TableWriter
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.recipe.model import Options, SourceSpec, SourceType
 from tests.support.processes import ends_soon
 from tests.support.tables import Reconciliation

@@ -17,8 +17,8 @@ import pytest
 from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.holder import HOLDER, MERGING
 from kalla_coordinator.cluster.host import ClusterHost, HostSettings
+from kalla_core.engine.processes.spawned import ChildProcess, spawn
 from kalla_core.engine.progress import Stage
-from kalla_core.engine.spawned import ChildProcess, spawn
 from kalla_core.errors import (
     Cancelled,
     Crashed,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.totals import Way
+from kalla_core.engine.joins.totals import Way
 from kalla_core.recipe.model import Options
 from tests.support.cluster_runs import run_on
 from tests.support.runs import AMPLE

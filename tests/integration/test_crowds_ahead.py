@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from kalla_core.engine.joins.totals import Way
 from kalla_core.engine.progress import Progress, Stage
-from kalla_core.engine.totals import Way
 from kalla_core.errors import TooManyPairs
 from kalla_core.recipe.model import Options
 from kalla_core.recipe.write import to_document

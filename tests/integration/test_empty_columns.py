@@ -12,7 +12,7 @@ import pytest
 
 from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.names import UNMATCHED
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.recipe.source_format import SignedAmount, SourceFormat

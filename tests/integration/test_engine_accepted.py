@@ -12,7 +12,7 @@ import pytest
 
 from kalla_core.engine.budget import Budget
 from kalla_core.errors import InvalidSql, RecipeInvalid
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.runs import AMPLE
 from tests.support.tables import Ran, Reconciliation, run_recipe
 

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.job import JobSpec, run_job
-from kalla_core.engine.totals import Way
+from kalla_core.engine.joins.totals import Way
+from kalla_core.engine.run.job import JobSpec, run_job
 from kalla_core.errors import DuplicateKeys, InvalidSql, OutOfMemory
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
 from tests.support.runs import AMPLE, run_in_process

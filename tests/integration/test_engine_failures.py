@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.job import JobSpec, run_job
 from kalla_core.engine.progress import Progress, Stage
+from kalla_core.engine.run.job import JobSpec, run_job
 from kalla_core.errors import (
     DuplicateKeys,
     InvalidSql,

@@ -10,8 +10,8 @@ import pytest
 from benchmarks.generate import generate
 from benchmarks.generate.dataset import Dataset
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.totals import Way
-from kalla_core.matching.query import Side
+from kalla_core.engine.joins.totals import Way
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import load_recipe
 from tests.support.runs import AMPLE, TIGHT

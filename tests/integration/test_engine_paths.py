@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.totals import Way
+from kalla_core.engine.joins.totals import Way
 from kalla_core.errors import OutOfMemory
-from kalla_core.matching.planned import Strategy
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Strategy
 from tests.support.runs import AMPLE
 from tests.support.tables import Ran, Reconciliation
 from tests.support.ways import CASES, given

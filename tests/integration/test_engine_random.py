@@ -16,9 +16,9 @@ import pytest
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
 from kalla_core.errors import UserError
-from kalla_core.matching.planned import plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
-from kalla_core.matching.session import new_session
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import MatchQuery, Side, TableShape
+from kalla_core.matching.strategy.planned import plan_match
 from tests.support.runs import AMPLE
 from tests.support.tables import Ran, Reconciliation
 from tests.unit.matching.composed import Composer

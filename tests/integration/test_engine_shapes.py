@@ -15,8 +15,8 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.engine.budget import Budget
-from kalla_core.matching.planned import Strategy
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Strategy
 from tests.support.runs import AMPLE
 from tests.support.tables import Reconciliation
 from tests.unit.matching.nasty import tables

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.tables import Ran, Reconciliation
 
 FAR = datetime(2300, 1, 1)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.totals import Way
-from kalla_core.matching.planned import Strategy
-from kalla_core.matching.query import Side
+from kalla_core.engine.joins.totals import Way
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Strategy
 from tests.integration.test_engine_shapes import RUN, given
 from tests.support.runs import AMPLE
 from tests.support.spread import Layout, Spread, spread

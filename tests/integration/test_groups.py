@@ -17,12 +17,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine import pair_bound
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.totals import Way
+from kalla_core.engine.joins.totals import Way
+from kalla_core.engine.keys import pair_bound
 from kalla_core.errors import TooManyPairs
 from kalla_core.evidence.names import MATCHED
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import GroupForm, Options
 from tests.support.cluster_runs import evidence_of, run_on
 from tests.support.grouped import groups_of

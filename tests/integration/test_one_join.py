@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kalla_core.engine import join, misses
-from kalla_core.engine.misses import Misses
-from kalla_core.engine.totals import Way
+from kalla_core.engine.joins import join
+from kalla_core.engine.joins.totals import Way
+from kalla_core.engine.reasons import misses
+from kalla_core.engine.reasons.misses import Misses
 from kalla_core.errors import KallaError
 from tests.support.corpus import corpus, plain, put_tables, run
 from tests.support.runs import AMPLE

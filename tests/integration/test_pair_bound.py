@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine import pair_bound
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.keys import pair_bound
 from kalla_core.errors import TooManyPairs
 from kalla_core.recipe.model import Options
 from tests.support.runs import AMPLE, run_in_process

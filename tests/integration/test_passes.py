@@ -11,7 +11,7 @@ import pytest
 from kalla_core.engine.progress import Stage
 from kalla_core.errors import CardinalityViolated, InvalidSql
 from kalla_core.inspection.explain import explain_recipe
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.validate import validate_recipe
 from tests.support.best_by_hand import ByHand, Pair

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import parse_recipe
 from tests.support.passes_by_hand import Row, Rule, reconciled
 from tests.support.reconciled import TwoTables, Wrote, table

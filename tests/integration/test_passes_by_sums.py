@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.best_by_hand import sums_by_hand
 from tests.support.reconciled import TwoTables, table
 from tests.support.runs import AMPLE

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine import pair_bound
+from kalla_core.engine.keys import pair_bound
 from kalla_core.errors import InvalidSql, TooManyPairs
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import parse_recipe
 from tests.support.reconciled import TwoTables, table
 from tests.support.runs import AMPLE

@@ -19,8 +19,8 @@ import pytest
 
 from kalla_core.engine.budget import Budget
 from kalla_core.errors import InvalidSql, UserError
-from kalla_core.matching.planned import plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.sql.query import MatchQuery, Side, TableShape
+from kalla_core.matching.strategy.planned import plan_match
 from tests.support.queries import STARTED_AT
 from tests.support.runs import AMPLE
 from tests.support.tables import Ran, Reconciliation

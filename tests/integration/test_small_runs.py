@@ -35,10 +35,10 @@ OTHERS = (
 OURS = (
     "cli.bars",
     "client",
-    "engine.culprit",
-    "engine.oversize",
+    "engine.run.culprit",
+    "engine.joins.oversize",
     "engine.passes",
-    "engine.settled_joins",
+    "engine.joins.settled_joins",
     "evidence.s3_output",
     "inspection",
     "s3.answers",
@@ -53,7 +53,7 @@ OURS = (
     "validate",
     "wire",
 )
-MOST_MODULES = 275
+MOST_MODULES = 288
 """Of ours; each takes a millisecond, which is half of the work of a small run."""
 STARTS = ("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "subprocess.Popen")
 

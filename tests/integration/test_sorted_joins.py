@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from kalla_core.matching.sorted_joins import keeps_conditions, with_computed_keys
+from kalla_core.matching.sql.sorted_joins import keeps_conditions, with_computed_keys
 from tests.support.runs import AMPLE
 from tests.support.tables import Reconciliation
 

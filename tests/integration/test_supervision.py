@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kalla_core.engine.budget import MIB
-from kalla_core.engine.children import RUN
-from kalla_core.engine.local import RunRequest, Supervision, run_local
-from kalla_core.engine.nursery import Nursery
+from kalla_core.engine.processes.children import RUN
+from kalla_core.engine.processes.nursery import Nursery
+from kalla_core.engine.programs.local import RunRequest, Supervision, run_local
 from kalla_core.engine.progress import Progress
 from kalla_core.errors import Cancelled
 from kalla_core.evidence.reader import read_evidence

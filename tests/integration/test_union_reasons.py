@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.runs import AMPLE
 from tests.support.spread import Layout, spread
 from tests.support.tables import Reconciliation

@@ -18,8 +18,8 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from kalla_core.engine.keying import Keying
-from kalla_core.matching.query import Side
+from kalla_core.engine.keys.keying import Keying
+from kalla_core.matching.sql.query import Side
 from kalla_core.sources.files import FileConnector
 from tests.support.tables import Ran, Reconciliation, run_recipe
 

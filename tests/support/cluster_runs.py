@@ -18,7 +18,7 @@ from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import read_evidence
 from kalla_core.ids import RunId
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
 from tests.support.tables import Ran, sorted_rows
 

@@ -35,7 +35,7 @@ from kalla_core.fragments.outcome import (
     ScanDone,
     SettleDone,
 )
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 SLOTS = 2
 NONE = {Side.LEFT: 0, Side.RIGHT: 0}

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
 from kalla_core.errors import KallaError
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.runs import AMPLE
 from tests.support.tables import Ran, Reconciliation
 from tests.unit.matching.nasty import tables

@@ -23,8 +23,8 @@ from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.presence import Heartbeat, Hello
 from kalla_core.fragments.remote import Launch, ScanWork
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.sources.protocol import Part, Statistics
 from tests.support.cluster_world import outcome_of
 

@@ -12,7 +12,7 @@ from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.output import claim_output
 from kalla_core.evidence.schema import matched_layout, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 STARTED = datetime(2024, 3, 31, 12, 30, tzinfo=UTC)
 _COLUMNS = pa.schema([("run", pa.string())])

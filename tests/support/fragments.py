@@ -53,7 +53,7 @@ from kalla_core.fragments.remote import (
     SettleWork,
     SpoolInput,
 )
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics
 from tests.support.recipes import recipes, specs
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from datafusion import col
 
 from kalla_core.functions import variant
-from kalla_core.matching.session import new_session
+from kalla_core.matching.plans.session import new_session
 
 NUMPY: dict[pa.DataType, Any] = {
     pa.float16(): np.float16,

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.remote import JobContext, Launch, ScanWork, Work
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.sources.protocol import Part
 from kalla_core.sources.registry import connector_for
 from tests.support.tables import Reconciliation

@@ -1,6 +1,6 @@
 """Places in Kalla's processes where tests stop them: each is a moment in the life of a job."""
 
-PLANNING = "kalla_core.engine.holder:_Held.plan"
+PLANNING = "kalla_core.engine.programs.holder:_Held.plan"
 """The sources are pinned; nothing has been read."""
 
 COLLECTING = "kalla_core.evidence.collect:collect"
@@ -18,25 +18,25 @@ CANCELLING = "kalla_coordinator.jobs.runner:Runner.stop"
 SETTLING = "kalla_coordinator.callbacks.outbox:Outbox._settle"
 """The caller has taken a callback; that it is owed no more is not stored."""
 
-SCANNING = "kalla_core.engine.scan_fragment:run_scan"
+SCANNING = "kalla_core.engine.fragments.scan_fragment:run_scan"
 """A slot has a part to read."""
 
-SPOOLING = "kalla_core.engine.published:publish"
+SPOOLING = "kalla_core.engine.spool.published:publish"
 """A slot has written a spool file that nobody sees yet."""
 
 FETCHING = "kalla_executor.fetch:fetch_all"
 """A slot is about to ask peers for spools."""
 
-JOINING = "kalla_core.engine.join_fragment:run_join"
+JOINING = "kalla_core.engine.fragments.join_fragment:run_join"
 """A slot has all it needs for a join."""
 
 IN_PASSES = "kalla_core.engine.passes.settling:Settling.run"
 """A slot has carried out all passes; the rows that none consumed are not written."""
 
-LOCAL_SCANNING = "kalla_core.engine.scan:scan"
+LOCAL_SCANNING = "kalla_core.engine.spool.scan:scan"
 """A local run has a part to read."""
 
-LOCAL_MATCHING = "kalla_core.engine.matching_stage:run_matching"
+LOCAL_MATCHING = "kalla_core.engine.joins.matching_stage:run_matching"
 """A local run has read all rows."""
 
 OF_COORDINATORS = (PLANNING, COLLECTING, COMMITTING, COMMITTED, CANCELLING, SETTLING)

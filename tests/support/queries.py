@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from datafusion import SessionContext
 
-from kalla_core.matching.prepare import PreparedSql, register_calls
-from kalla_core.matching.query import MatchQuery, TableShape
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_shapes
+from kalla_core.matching.plans.prepare import PreparedSql, register_calls
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import MatchQuery, TableShape
+from kalla_core.matching.sql.tables import register_shapes
 
 STARTED_AT = datetime(2026, 3, 4, 5, 6, 7, 89, tzinfo=UTC)
 

@@ -19,11 +19,11 @@ from kalla_coordinator.cluster.line import Line
 from kalla_coordinator.cluster.members import Patience
 from kalla_coordinator.cluster.roster import Timing
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.fragment import run_fragment
-from kalla_core.engine.published import NotSpooled
-from kalla_core.engine.remote_run import RemoteRun
-from kalla_core.engine.spool_folder import SpoolFolder
-from kalla_core.engine.wants import Inputs, Want, wants
+from kalla_core.engine.fragments.fragment import run_fragment
+from kalla_core.engine.fragments.remote_run import RemoteRun
+from kalla_core.engine.spool.published import NotSpooled
+from kalla_core.engine.spool.spool_folder import SpoolFolder
+from kalla_core.engine.spool.wants import Inputs, Want, wants
 from kalla_core.errors import Cancelled, EngineFailure, KallaError
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentEnded, Outcome, failed, fetch_failed

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from kalla_core.engine.published import publish
-from kalla_core.engine.spool import Spool, SpoolFile, SpoolWriter
-from kalla_core.engine.spool_folder import SpoolFolder, SpoolKind, own_folder
-from kalla_core.engine.wants import Want
+from kalla_core.engine.spool.published import publish
+from kalla_core.engine.spool.spool import Spool, SpoolFile, SpoolWriter
+from kalla_core.engine.spool.spool_folder import SpoolFolder, SpoolKind, own_folder
+from kalla_core.engine.spool.wants import Want
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.remote import Place
 from kalla_core.wire.tickets import sign

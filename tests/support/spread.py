@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.fragment import Done, run_fragment
-from kalla_core.engine.remote_run import RemoteRun, query_of
-from kalla_core.engine.spool_folder import SpoolFolder
-from kalla_core.engine.wants import Inputs, wants
+from kalla_core.engine.fragments.fragment import Done, run_fragment
+from kalla_core.engine.fragments.remote_run import RemoteRun, query_of
+from kalla_core.engine.spool.spool_folder import SpoolFolder
+from kalla_core.engine.spool.wants import Inputs, wants
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reconciled import Reconciliation, from_fields, with_excluded
@@ -35,8 +35,8 @@ from kalla_core.fragments.remote import (
     Table,
     Work,
 )
-from kalla_core.matching.planned import Planned, Strategy, plan_match
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Planned, Strategy, plan_match
 from kalla_core.recipe.model import Recipe
 from kalla_core.sources.registry import connector_for
 from tests.support.runs import AMPLE

@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.totals import Way
-from kalla_core.matching.query import Side
+from kalla_core.engine.joins.totals import Way
+from kalla_core.matching.sql.query import Side
 from tests.support.runs import AMPLE
 from tests.support.tables import Reconciliation
 

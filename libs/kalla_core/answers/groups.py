@@ -13,7 +13,7 @@ from kalla_core.answers.rows_json import rows_of
 from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import GROUP_FIELD
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 _COLUMNS = 4
 

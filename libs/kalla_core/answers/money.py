@@ -16,7 +16,7 @@ import pyarrow as pa
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import UNMATCHED_FIELDS
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 _COMPARED = re.compile(
     r"tolerance_(?:match|pct)\s*\(\s*(?:\w+\.)?\"?(\w+)\"?\s*,\s*(?:\w+\.)?\"?(\w+)\"?\s*,", re.I

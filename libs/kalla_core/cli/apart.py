@@ -16,7 +16,7 @@ from contextlib import suppress
 from kalla_core.cli import INTERRUPTED
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.leaving import leaving
-from kalla_core.engine.vitals import MOST_STILL_S, Standstill, private_bytes
+from kalla_core.engine.processes.vitals import MOST_STILL_S, Standstill, private_bytes
 from kalla_core.errors import Crashed, OutOfMemory, SourceUnreadable
 from kalla_core.machine import memory_bytes
 

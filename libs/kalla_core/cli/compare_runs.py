@@ -18,7 +18,7 @@ from kalla_core.answers.comparison.changes import (
 from kalla_core.cli.console import print_json, standard_output
 from kalla_core.cli.failures import ExitCode
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 _WORDS = {
     Change.SAME: "as before",

@@ -25,7 +25,7 @@ from kalla_core.differences.recipe import ALIASES, recipe_of
 from kalla_core.errors import InvalidSetting, KallaError
 from kalla_core.evidence.reader import open_evidence
 from kalla_core.ids import new_run_id
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.column_types import type_word
 from kalla_core.recipe.model import SourceSpec, SourceType
 from kalla_core.recipe.uris import resolve, type_of

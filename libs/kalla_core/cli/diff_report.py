@@ -12,7 +12,7 @@ from rich.text import Text
 
 from kalla_core.cli.summary import percent
 from kalla_core.differences.found import ColumnFound, Found, SideFound
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 _SHOWN_EXAMPLES = 3
 

@@ -38,9 +38,9 @@ def start_run_ahead(memory_limit: str | None, *, may_fork: bool) -> None:
     Raises:
         InvalidSetting: the limit, or what the environment says of it, makes no sense.
     """
-    from kalla_core.engine.children import RUN, warm_up
-    from kalla_core.engine.forked import fork
-    from kalla_core.engine.spawned import environment_within, spawn
+    from kalla_core.engine.processes.children import RUN, warm_up
+    from kalla_core.engine.processes.forked import fork
+    from kalla_core.engine.processes.spawned import environment_within, spawn
     from kalla_core.settings import load_settings
 
     limit_bytes = load_settings(memory_limit_bytes=memory_limit).memory_limit_bytes

@@ -15,9 +15,9 @@ from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.recipes import read_recipe
 from kalla_core.inspection.documents import explanation_document
 from kalla_core.inspection.explain import Explanation, explain_recipe
-from kalla_core.matching.planned import Planned
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Planned
+from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.recipe.model import GroupForm
 from kalla_core.settings import load_settings
 from kalla_core.units import format_bytes

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.places import place_of
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kalla_core.engine.children import Limits, running
+from kalla_core.engine.processes.children import Limits, running
 from kalla_core.error_json import fault_of
 from kalla_core.errors import (
     Cancelled,

@@ -13,7 +13,7 @@ from kalla_core.cli.progress import watching
 from kalla_core.cli.recipes import read_recipe
 from kalla_core.cli.refusals import all_faults
 from kalla_core.cli.written_file import refuse_evidence, report_files
-from kalla_core.engine.local import RunRequest, run_local
+from kalla_core.engine.programs.local import RunRequest, run_local
 from kalla_core.errors import InvalidSetting, KallaError
 from kalla_core.evidence.metadata import RunMetadata, to_json
 from kalla_core.ids import RunId, new_run_id

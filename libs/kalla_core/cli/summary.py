@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from kalla_core.cli.findings import findings
-from kalla_core.engine.key_checks import same_key
+from kalla_core.engine.keys.key_checks import same_key
 from kalla_core.evidence.metadata import JsonObject, RunMetadata, SideSummary
 from kalla_core.evidence.names import METADATA
 from kalla_core.jobs.passes import PassFigures
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.units import format_bytes
 
 _SHOWN_WARNINGS = 10

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from kalla_core.errors import InvalidSetting, UnknownColumn
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.column_types import type_word
 from kalla_core.recipe.nearest import nearest, suggestion
 

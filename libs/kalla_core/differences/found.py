@@ -37,7 +37,7 @@ from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import DIFFERENCES_FIELD
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.column_types import type_word
 
 _EXAMPLES = 3

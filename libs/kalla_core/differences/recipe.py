@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kalla_core.differences.columns import Columns, Pair
-from kalla_core.matching.expressions import quoted
-from kalla_core.matching.query import Side
+from kalla_core.matching.plans.expressions import quoted
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.recipe.write import source_document

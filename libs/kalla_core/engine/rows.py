@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.columns import place_of
-from kalla_core.matching.query import ROW, Side, TableShape
+from kalla_core.matching.sql.query import ROW, Side, TableShape
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Rows:
     Attributes:
         batches: with the columns of the source and nothing else.
         ids: the number each row has in the whole source, uint64, where it is not its position
-            here; see `kalla_core.engine.scan`.
+            here; see `kalla_core.engine.spool.scan`.
     """
 
     side: Side

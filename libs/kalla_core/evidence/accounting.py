@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kalla_core.errors import AccountingFailed
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 @dataclass(frozen=True, slots=True)

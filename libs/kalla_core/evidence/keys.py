@@ -42,7 +42,7 @@ import pyarrow.compute as pc
 
 from kalla_core.errors import TypesNotComparable
 from kalla_core.evidence.stored import UnstorableTypeError, store, stored_type
-from kalla_core.matching.session import new_session
+from kalla_core.matching.plans.session import new_session
 
 _HEX_PAIRS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), dtype=np.uint16)
 _ESCAPES = {"\\": "\\\\", '"': '\\"'} | {

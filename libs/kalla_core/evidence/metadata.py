@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from kalla_core.evidence.reconciled import Reconciliation, from_fields, to_fields
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 JsonObject = Mapping[str, Any]
 

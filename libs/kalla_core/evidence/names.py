@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 MATCHED = "matched.parquet"
 UNMATCHED = {Side.LEFT: "unmatched_left.parquet", Side.RIGHT: "unmatched_right.parquet"}

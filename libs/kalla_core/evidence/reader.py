@@ -19,7 +19,7 @@ from kalla_core.evidence.metadata import MetadataError, RunMetadata, WrittenFile
 from kalla_core.evidence.names import MATCHED, METADATA, UNMATCHED
 from kalla_core.evidence.places import Place, StoredFile, place_of
 from kalla_core.evidence.rows import Memory, folded, read_rows, reading_bytes
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.s3.ranges import RangeReader
 
 _BUFFER_BYTES = 1 << 18

@@ -15,8 +15,8 @@ import pyarrow as pa
 from kalla_core.columns import first_place_of
 from kalla_core.errors import InvalidSql, SourceUnreadable, UserError
 from kalla_core.evidence.stored import UnstorableTypeError, stored_type
-from kalla_core.matching.lossless import common_type
-from kalla_core.matching.query import Side
+from kalla_core.matching.plans.lossless import common_type
+from kalla_core.matching.sql.query import Side
 
 MATCH_RULE = "match_sql"
 """`rule_name` of a match, unless the SQL says otherwise; the one attempted rule of the others."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 FEWEST_PAIRS_OF_A_PLACEHOLDER = 100
 FEWEST_ROWS = 100

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.sources.protocol import Part
 
 

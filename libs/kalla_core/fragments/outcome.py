@@ -14,7 +14,7 @@ from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 from kalla_core.fragments.cause import Cause, cause_of
 from kalla_core.fragments.crowd import Crowd, KeyCount
 from kalla_core.fragments.several import Several
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.document import MAX_BUCKETS
 
 SideCounts = Mapping[Side, int]
@@ -137,7 +137,7 @@ class JoinDone:
         duplicate_keys: rows that repeat a primary key, in the census classes of this fragment.
         several: rows in two pairs or more; none if rows are settled later.
         crowds: the largest; none if rows are settled later.
-        ways: how it was joined, `kalla_core.engine.totals.Way` to number.
+        ways: how it was joined, `kalla_core.engine.joins.totals.Way` to number.
         held_bytes: of the marks on disk, if rows are settled later.
         groups: matches that rows of matched belong to; None if they do not say to which.
         reconciliation: what passes did, as fields of metadata.json; None of a plain join.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from kalla_core.fragments.attempt import AttemptId
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.sources.protocol import Part, PinnedSource
 

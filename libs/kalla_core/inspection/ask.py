@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from kalla_core.engine.children import Child, Limits
+from kalla_core.engine.processes.children import Child, Limits
 from kalla_core.error_json import error
 from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory
 from kalla_core.inspection.request import Inspection, to_json

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from typing import IO, Any
 
-from kalla_core.engine.child import further_lines
+from kalla_core.engine.programs.child import further_lines
 from kalla_core.error_json import error_json
 from kalla_core.errors import EngineFailure, KallaError, OutOfMemory, RecipeInvalid
 from kalla_core.inspection.documents import (

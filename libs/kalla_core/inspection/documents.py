@@ -8,9 +8,9 @@ from typing import Any
 from kalla_core.error_json import fault_json
 from kalla_core.inspection.explain import Explanation
 from kalla_core.inspection.preview import Preview
-from kalla_core.matching.keys import KeyComponent
-from kalla_core.matching.planned import Planned, Rule
-from kalla_core.matching.query import Side
+from kalla_core.matching.keys.keys import KeyComponent
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Planned, Rule
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.column_types import type_word
 from kalla_core.sources.csv.guess.found import Guess

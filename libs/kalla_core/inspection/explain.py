@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from kalla_core.engine.budget import Budget, budget
 from kalla_core.fragments.cut import bucket_count
-from kalla_core.matching.planned import Planned
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.strategy.planned import Planned
+from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.recipe.model import GroupForm, Recipe
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.validate import validate_recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from kalla_core.engine import messages
+from kalla_core.engine.programs import messages
 from kalla_core.errors import KallaError
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.wire.generated import common_pb2 as pb

@@ -22,7 +22,7 @@ from kalla_core.fragments.remote import (
     Table,
     Work,
 )
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import parse_recipe, parse_source
 from kalla_core.recipe.write import source_document, to_document
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics

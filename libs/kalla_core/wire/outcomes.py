@@ -25,7 +25,7 @@ from kalla_core.fragments.outcome import (
     SettleDone,
 )
 from kalla_core.fragments.several import Several
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.wire.attempts import attempt_message, attempt_of, error_of, failure_message
 from kalla_core.wire.generated import executors_pb2 as pb
 

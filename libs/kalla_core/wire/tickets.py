@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kalla_core.engine.spool_folder import SpoolKind
-from kalla_core.engine.wants import Want
+from kalla_core.engine.spool.spool_folder import SpoolKind
+from kalla_core.engine.spool.wants import Want
 from kalla_core.errors import Unauthenticated
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 

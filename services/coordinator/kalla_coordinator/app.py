@@ -52,9 +52,9 @@ from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core import machine
 from kalla_core.cli.leaving import leave_within
 from kalla_core.engine.budget import SMALLEST_LIMIT
-from kalla_core.engine.children import RUN
-from kalla_core.engine.nursery import Nursery
-from kalla_core.engine.spawned import environment_within
+from kalla_core.engine.processes.children import RUN
+from kalla_core.engine.processes.nursery import Nursery
+from kalla_core.engine.processes.spawned import environment_within
 from kalla_core.errors import InvalidSetting, OutputNotWritable, ShuttingDown
 from kalla_core.inspection.ask import INSPECT
 from kalla_core.observe.logs import configure_logs, get_logger

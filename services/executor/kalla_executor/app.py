@@ -23,9 +23,9 @@ from pathlib import Path
 
 from kalla_core import machine
 from kalla_core.cli.leaving import leave_within
-from kalla_core.engine.nursery import Nursery, Resting
-from kalla_core.engine.spool_folder import SpoolFolder, Unvisited, own_folder
-from kalla_core.engine.vitals import private_bytes
+from kalla_core.engine.processes.nursery import Nursery, Resting
+from kalla_core.engine.processes.vitals import private_bytes
+from kalla_core.engine.spool.spool_folder import SpoolFolder, Unvisited, own_folder
 from kalla_core.errors import InvalidSetting
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.presence import Heartbeat, Hello, Welcome

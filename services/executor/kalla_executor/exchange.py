@@ -2,7 +2,7 @@
 
 Every file that is asked for begins with a record whose metadata is its index, offsets counted in
 what travels; its bytes follow in the same order, cut anywhere. What a reader puts down is a file
-that `kalla_core.engine.spool` reads like any other, and checks message by message.
+that `kalla_core.engine.spool.spool` reads like any other, and checks message by message.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from itertools import groupby, pairwise
 import numpy as np
 import pyarrow as pa
 
-from kalla_core.engine.published import pack, unpack
-from kalla_core.engine.spool import Segment, SpoolFile
+from kalla_core.engine.spool.published import pack, unpack
+from kalla_core.engine.spool.spool import Segment, SpoolFile
 
 PIECE_BYTES = 4 << 20
 """The most that one record carries."""

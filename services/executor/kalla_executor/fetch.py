@@ -18,9 +18,9 @@ from queue import Empty, SimpleQueue
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from kalla_core.engine.spool import Segment, SpoolFile
-from kalla_core.engine.spool_folder import NotSpooled, SpoolFolder
-from kalla_core.engine.wants import Want
+from kalla_core.engine.spool.spool import Segment, SpoolFile
+from kalla_core.engine.spool.spool_folder import NotSpooled, SpoolFolder
+from kalla_core.engine.spool.wants import Want
 from kalla_core.errors import FetchFailed, KallaError
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.fragments.attempt import parse_attempt_id

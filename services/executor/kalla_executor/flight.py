@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.flight as flight
 
-from kalla_core.engine.spool import SpoolFile
-from kalla_core.engine.spool_folder import NotSpooled, SpoolFolder
+from kalla_core.engine.spool.spool import SpoolFile
+from kalla_core.engine.spool.spool_folder import NotSpooled, SpoolFolder
 from kalla_core.errors import Unauthenticated
 from kalla_core.observe.logs import get_logger
 from kalla_core.settings.tls import Certificate

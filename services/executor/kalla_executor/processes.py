@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from kalla_core.engine.children import Answer, Child, Limits, running
-from kalla_core.engine.spawned import Start
+from kalla_core.engine.processes.children import Answer, Child, Limits, running
+from kalla_core.engine.processes.spawned import Start
 from kalla_core.errors import Crashed
 from kalla_core.fragments.outcome import FragmentFailed, FragmentProgress, Outcome
 from kalla_core.fragments.remote import Launch, ScanWork

@@ -15,10 +15,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from kalla_core.engine.children import Limits
-from kalla_core.engine.spawned import Start
-from kalla_core.engine.spool_folder import SpoolFolder
-from kalla_core.engine.wants import by_executor, wants
+from kalla_core.engine.processes.children import Limits
+from kalla_core.engine.processes.spawned import Start
+from kalla_core.engine.spool.spool_folder import SpoolFolder
+from kalla_core.engine.spool.wants import by_executor, wants
 from kalla_core.errors import (
     Cancelled,
     DeadlineExceeded,

@@ -14,7 +14,7 @@ from kalla_core.answers.comparison.changes import (
 )
 from kalla_core.errors import InvalidSetting
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
 from tests.support.runs import run_in_process

@@ -25,7 +25,7 @@ from kalla_core.answers.why.words import answer_json, sentences
 from kalla_core.cli.summary import show_summary
 from kalla_core.evidence.metadata import canonical_json
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import make_books
 from tests.support.command import write_csv

@@ -19,7 +19,7 @@ from kalla_core.answers.report.page import MOST_BYTES, page, share
 from kalla_core.answers.report.sheets import workbook
 from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.command import write_csv
 from tests.support.reports import ledger_of, made, make_books_of, ran
 from tests.support.workbook import read_workbook

@@ -14,7 +14,7 @@ from kalla_core.answers.report.page import share
 from kalla_core.answers.report.sheets import workbook
 from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import GroupForm
 from kalla_core.recipe.parse import load_recipe
 from tests.support.command import write_csv

@@ -22,7 +22,7 @@ from kalla_core.errors import SourceNotFound
 from kalla_core.evidence.metadata import canonical_json
 from kalla_core.evidence.names import MATCHED, METADATA, UNMATCHED
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import GroupForm
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import make_books

@@ -16,10 +16,10 @@ from kalla_core.answers.why.fate import Answer, Open, side_of, why
 from kalla_core.answers.why.told import Failed, failed_conditions
 from kalla_core.answers.why.words import REASONS, answer_json, because, sentences
 from kalla_core.engine.passes.remarks import Said
-from kalla_core.engine.verdicts import Reason
+from kalla_core.engine.reasons.verdicts import Reason
 from kalla_core.errors import InvalidSetting, RowNotFound
 from kalla_core.evidence.reader import Evidence, open_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
 from tests.support.command import write_csv

@@ -13,7 +13,7 @@ from kalla_core.cli.summary import percent, show_summary
 from kalla_core.evidence.metadata import RunMetadata, SideSummary, WrittenFile
 from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.schema import UNMATCHED_FIELDS
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 def _write(path: Path, reasons: list[str], row_group_rows: int = 2) -> WrittenFile:

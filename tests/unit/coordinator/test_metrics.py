@@ -17,7 +17,7 @@ from kalla_core.fragments.outcome import (
     SettleDone,
     failed,
 )
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.metrics import Scrape, scraped
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

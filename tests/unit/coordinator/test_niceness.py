@@ -6,7 +6,7 @@ import os
 import sys
 
 from kalla_coordinator.jobs.niceness import giving_way
-from kalla_core.engine.spawned import spawn
+from kalla_core.engine.processes.spawned import spawn
 
 
 def test_a_process_that_works_on_a_job_gives_way_to_the_coordinator() -> None:

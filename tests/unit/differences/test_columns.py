@@ -5,7 +5,7 @@ import pytest
 
 from kalla_core.differences.columns import Wish, pair_columns, unlike_texts
 from kalla_core.errors import InvalidSetting, KallaError, UnknownColumn
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 MONEY = pa.decimal128(12, 2)
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from kalla_core.engine import messages
 from kalla_core.engine.budget import budget
-from kalla_core.engine.job import JobSpec
+from kalla_core.engine.programs import messages
+from kalla_core.engine.run.job import JobSpec
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
 
-CHILD = [sys.executable, "-m", "kalla_core.engine.child"]
+CHILD = [sys.executable, "-m", "kalla_core.engine.programs.child"]
 PATIENCE_S = 60
 SLOW_SQL = """\
 SELECT i.invoice_id, p.payment_id FROM invoices i JOIN payments p

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from kalla_core.engine import children, vitals
-from kalla_core.engine.children import Limits, running, warm_up
-from kalla_core.engine.spawned import ChildProcess, spawn
-from kalla_core.engine.vitals import private_bytes
+from kalla_core.engine.processes import children, vitals
+from kalla_core.engine.processes.children import Limits, running, warm_up
+from kalla_core.engine.processes.spawned import ChildProcess, spawn
+from kalla_core.engine.processes.vitals import private_bytes
 from kalla_core.errors import Crashed, DeadlineExceeded, KallaError, OutOfMemory
 from tests.support.machine import stretched
 from tests.support.processes import ends_soon, has_ended
@@ -339,7 +339,7 @@ def test_a_warm_child_that_died_meanwhile_is_replaced() -> None:
 
 def test_a_warm_child_that_nobody_takes_ends_with_its_parent() -> None:
     program = (
-        "from kalla_core.engine.children import RUN, _spares, warm_up; warm_up(RUN);"
+        "from kalla_core.engine.processes.children import RUN, _spares, warm_up; warm_up(RUN);"
         "print(*(one.pid for one in _spares._waiting.values()))"
     )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.engine.closest import NONE, Ints, Keyed, comparable, nearest
+from kalla_core.engine.reasons.closest import NONE, Ints, Keyed, comparable, nearest
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(-20, 20)), max_size=30)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.engine.codes import NONE, Ints, joined_codes, key_codes
+from kalla_core.engine.keys.codes import NONE, Ints, joined_codes, key_codes
 
 texts = st.none() | st.sampled_from(["", "a", "b", "A", "ä"])
 numbers = st.none() | st.integers(-2, 2)

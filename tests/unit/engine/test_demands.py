@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from kalla_coordinator.cluster.holder import holding
-from kalla_core.engine.held_plan import HoldOrder
-from kalla_core.engine.local import RunRequest, run_local
+from kalla_core.engine.programs.held_plan import HoldOrder
+from kalla_core.engine.programs.local import RunRequest, run_local
 from kalla_core.errors import InvalidSql, KallaError, RecipeInvalid
 from kalla_core.recipe.model import Filter, FilterOp, Recipe
 from tests.support.tables import Reconciliation

@@ -5,7 +5,7 @@ import pytest
 
 from kalla_core.engine.failures import query_errors
 from kalla_core.errors import InvalidSql, KallaError, OutOfDisk, OutOfMemory
-from kalla_core.matching.session import SessionLimits, new_session
+from kalla_core.matching.plans.session import SessionLimits, new_session
 
 ROWS = pa.record_batch({"a": ["x", "1"], "n": [0, 1], "d": ["2026-01-01", "nope"]})
 MANY = pa.record_batch({"a": [str(n) for n in range(50_000)]})

@@ -11,8 +11,8 @@ import pytest
 
 HEAD = """
 import json, os, sys
-from kalla_core.engine.children import Limits, running
-from kalla_core.engine.forked import Forked, fork
+from kalla_core.engine.processes.children import Limits, running
+from kalla_core.engine.processes.forked import Forked, fork
 from kalla_core.errors import KallaError
 
 def ask(command=(sys.executable, "-m", "twig"), environment={}, memory_bytes=1 << 30):

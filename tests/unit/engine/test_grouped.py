@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_core.engine import grouped
-from kalla_core.engine.grouped import GroupedRows, OneSide, of_columns, whole_matches
-from kalla_core.matching.query import Side
+from kalla_core.engine.joins import grouped
+from kalla_core.engine.joins.grouped import GroupedRows, OneSide, of_columns, whole_matches
+from kalla_core.matching.sql.query import Side
 
 
 def side(*numbers: int | None) -> OneSide:

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pytest
 from datafusion import Expr, col
 
-from kalla_core.engine.hashing import bucket, content_bucket, is_hashable
+from kalla_core.engine.keys.hashing import bucket, content_bucket, is_hashable
 from kalla_core.errors import TypesNotComparable
-from kalla_core.matching.session import new_session
+from kalla_core.matching.plans.session import new_session
 
 MANY = 1_000_003  # so many buckets that unlike values all but surely differ
 

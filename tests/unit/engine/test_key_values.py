@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.engine.failures import FailedOnValue
-from kalla_core.engine.key_values import key_values
-from kalla_core.matching.planned import Planned, plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_table
+from kalla_core.engine.keys.key_values import key_values
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import MatchQuery, Side, TableShape
+from kalla_core.matching.sql.tables import register_table
+from kalla_core.matching.strategy.planned import Planned, plan_match
 
 SCHEMA = pa.schema(
     [("id", pa.int64()), ("n", pa.int64()), ("x", pa.float64()), ("t", pa.string()),

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.keying import Keying
+from kalla_core.engine.keys.keying import Keying
 from kalla_core.errors import UserError
-from kalla_core.matching.planned import Planned, plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.sql.query import MatchQuery, Side, TableShape
+from kalla_core.matching.strategy.planned import Planned, plan_match
 from tests.support.key_expressions import SHAPES, KeyCase, key_cases, some
 
 ALL = list(key_cases())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kalla_core.engine.local import RunRequest, run_local
+from kalla_core.engine.programs.local import RunRequest, run_local
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.errors import DeadlineExceeded, InvalidSetting, OutputExists, SourceNotFound
 from kalla_core.evidence.metadata import to_json

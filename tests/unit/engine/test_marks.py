@@ -5,10 +5,10 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_core.engine.marks import GlobalMarks
 from kalla_core.engine.rows import Rows
-from kalla_core.engine.store import PART_SHIFT
-from kalla_core.matching.query import Side, TableShape
+from kalla_core.engine.spool.marks import GlobalMarks
+from kalla_core.engine.spool.store import PART_SHIFT
+from kalla_core.matching.sql.query import Side, TableShape
 
 SHAPE = TableShape("t", pa.schema([("id", pa.int64())]), ("id",))
 PART_ROWS = st.lists(st.integers(0, 5), max_size=5)

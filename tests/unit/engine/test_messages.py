@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 import kalla_core.engine
 from kalla_core import errors
-from kalla_core.engine import messages
 from kalla_core.engine.budget import SMALLEST_LIMIT, budget
-from kalla_core.engine.census import KeyCounts
-from kalla_core.engine.job import JobSpec
-from kalla_core.engine.job_outcome import JobOutcome, SideOutcome
+from kalla_core.engine.keys.census import KeyCounts
+from kalla_core.engine.programs import messages
 from kalla_core.engine.progress import Progress, Stage
+from kalla_core.engine.run.job import JobSpec
+from kalla_core.engine.run.job_outcome import JobOutcome, SideOutcome
 from kalla_core.errors import EngineFailure, Fault, InvalidSql, KallaError, RecipeInvalid
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.recipes import recipes
 
 ENGINE = Path(kalla_core.engine.__path__[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.near import Spelling, differences, loose
+from kalla_core.engine.keys.near import Spelling, differences, loose
 
 PAIRS = [
     ("A1", "A1 ", {Spelling.BLANKS}),

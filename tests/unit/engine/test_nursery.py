@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from benchmarks.generate import generate
-from kalla_core.engine.children import Child, Limits, running
-from kalla_core.engine.local import RunRequest, Supervision, run_local
-from kalla_core.engine.nursery import Nursery
-from kalla_core.engine.spawned import ChildProcess
+from kalla_core.engine.processes.children import Child, Limits, running
+from kalla_core.engine.processes.nursery import Nursery
+from kalla_core.engine.processes.spawned import ChildProcess
+from kalla_core.engine.programs.local import RunRequest, Supervision, run_local
 from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory, UnknownColumn
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.names import MATCHED, UNMATCHED
@@ -50,7 +50,7 @@ def main():
     threading.Thread(target=watch, daemon=True).start()
     exec(asked["do"])
 """
-ENGINE = "kalla_core.engine.child"
+ENGINE = "kalla_core.engine.programs.child"
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
 OUTPUTS = (MATCHED, *UNMATCHED.values())
 
@@ -98,7 +98,7 @@ def test_a_child_starts_in_a_fraction_of_the_time_that_loading_takes(nursery: Nu
     ask(nursery, "say()")
 
     forked = min(_seconds(lambda: ask(nursery, "say()")) for _ in range(10))
-    load = [sys.executable, "-c", "import kalla_core.engine.child"]
+    load = [sys.executable, "-c", "import kalla_core.engine.programs.child"]
     loaded = _seconds(lambda: subprocess.run(load, check=True, timeout=60))
 
     assert forked * 4 < loaded
@@ -238,8 +238,8 @@ def test_a_closed_nursery_starts_nothing() -> None:
 def test_nothing_outlives_a_service_that_is_killed(path: str) -> None:
     program = (
         "import os, signal\n"
-        "from kalla_core.engine.nursery import Nursery\n"
-        "from kalla_core.engine.children import Limits, running\n"
+        "from kalla_core.engine.processes.nursery import Nursery\n"
+        "from kalla_core.engine.processes.children import Limits, running\n"
         f"nursery = Nursery(['{ENTRY}'])\n"
         f"with running({COMMAND!r}, Limits(1 << 40), start=nursery.start) as child:\n"
         "    next(child.ask({'do': 'say(); time.sleep(60)'}))\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.placeholder import placeholders
+from kalla_core.engine.keys.placeholder import placeholders
 
 
 def held(*columns: list[Any]) -> list[bool]:

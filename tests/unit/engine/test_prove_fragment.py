@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from kalla_core.engine.prove_fragment import run_prove
+from kalla_core.engine.fragments.prove_fragment import run_prove
 from kalla_core.fragments.remote import JobContext, ProveWork
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.sources.registry import connector_for
 from tests.support.tables import Reconciliation
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.published import NotSpooled, open_published, publish
-from kalla_core.engine.spool import Spool, SpoolFile, SpoolWriter
+from kalla_core.engine.spool.published import NotSpooled, open_published, publish
+from kalla_core.engine.spool.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.errors import FetchFailed
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FetchFault, failed

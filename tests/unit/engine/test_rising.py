@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.rising import RisingKeys
-from kalla_core.matching.query import TableShape
+from kalla_core.engine.keys.rising import RisingKeys
+from kalla_core.matching.sql.query import TableShape
 
 Parts = Sequence[Sequence[Sequence[Any]]]
 """Of each part its batches, of each of those the keys."""

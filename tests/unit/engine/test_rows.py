@@ -8,7 +8,7 @@ import pytest
 
 from kalla_core.engine import rows as rows_module
 from kalla_core.engine.rows import Rows, in_one_piece, without_ids
-from kalla_core.matching.query import ROW, Side, TableShape
+from kalla_core.matching.sql.query import ROW, Side, TableShape
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string()), ("note", pa.string())])
 SHAPE = TableShape("invoices", SCHEMA, ("id", "text"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.engine.spool import Spool, SpoolFile, SpoolWriter
+from kalla_core.engine.spool.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.errors import EngineFailure
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])

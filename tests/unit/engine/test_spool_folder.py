@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from kalla_core.engine.published import NotSpooled
-from kalla_core.engine.spool_folder import SpoolFolder, SpoolKind, Unvisited, own_folder, sweep
+from kalla_core.engine.spool.published import NotSpooled
+from kalla_core.engine.spool.spool_folder import (
+    SpoolFolder,
+    SpoolKind,
+    Unvisited,
+    own_folder,
+    sweep,
+)
 from kalla_core.fragments.attempt import AttemptId
 
 

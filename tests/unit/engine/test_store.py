@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.engine.store import PART_SHIFT, HeldTooMuch, PartRows, Plan, Store
+from kalla_core.engine.spool.store import PART_SHIFT, HeldTooMuch, PartRows, Plan, Store
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.errors import OutputNotWritable
 from kalla_core.fragments.model import Hold
-from kalla_core.matching.query import Side, TableShape
+from kalla_core.matching.sql.query import Side, TableShape
 
 SCHEMA = pa.schema([("id", pa.int64()), ("text", pa.string())])
 SHAPE = TableShape("t", SCHEMA, ("id",))

@@ -9,9 +9,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_core.engine.uses import Uses
+from kalla_core.engine.spool.uses import Uses
 from kalla_core.fragments.several import Several
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.tables import Reconciliation
 
 BY_AMOUNT = "SELECT l.id AS lid, r.id AS rid FROM l JOIN r ON l.amount = r.amount"

@@ -8,7 +8,7 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.visible import shown
+from kalla_core.engine.keys.visible import shown
 
 
 @pytest.mark.parametrize(

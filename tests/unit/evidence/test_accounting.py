@@ -2,7 +2,7 @@ import pytest
 
 from kalla_core.errors import AccountingFailed
 from kalla_core.evidence.accounting import Ledger, prove
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 LEFT = Ledger(Side.LEFT, scanned=10, joined=10, matched=7, unmatched=3)
 

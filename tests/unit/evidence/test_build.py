@@ -6,7 +6,7 @@ import pyarrow as pa
 from kalla_core.evidence.build import MatchedRows, Reasons, unmatched_batch
 from kalla_core.evidence.keys import match_ids
 from kalla_core.evidence.schema import MatchedLayout, matched_layout, unmatched_layout
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 STARTED = datetime(2024, 3, 31, 12, 30, tzinfo=UTC)
 

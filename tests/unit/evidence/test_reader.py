@@ -11,7 +11,7 @@ from kalla_core.errors import KallaError, OutputUnavailable, SourceNotFound, Sou
 from kalla_core.evidence.names import MATCHED, METADATA, UNMATCHED
 from kalla_core.evidence.places import MAX_METADATA_BYTES
 from kalla_core.evidence.reader import open_evidence, read_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.support.evidence import commit_evidence
 
 Damage = Callable[[Path], None]

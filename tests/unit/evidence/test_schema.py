@@ -12,7 +12,7 @@ from kalla_core.evidence.schema import (
     matched_layout,
     unmatched_layout,
 )
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 OURS = len(MATCHED_FIELDS)
 LEFT, RIGHT = Side.LEFT, Side.RIGHT

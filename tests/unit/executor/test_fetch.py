@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
 
-from kalla_core.engine.spool_folder import SpoolKind
+from kalla_core.engine.spool.spool_folder import SpoolKind
 from kalla_core.errors import FetchFailed
 from kalla_core.fragments.outcome import FetchFault, failed
 from kalla_executor.exchange import PIECE_BYTES, chosen, extents, moved, pieces

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from kalla_core.engine.children import Limits
-from kalla_core.engine.nursery import Nursery, Resting
-from kalla_core.engine.spawned import ChildProcess
-from kalla_core.engine.spool_folder import SpoolFolder
+from kalla_core.engine.processes.children import Limits
+from kalla_core.engine.processes.nursery import Nursery, Resting
+from kalla_core.engine.processes.spawned import ChildProcess
+from kalla_core.engine.spool.spool_folder import SpoolFolder
 from kalla_core.errors import Cancelled, Crashed
 from kalla_core.fragments.outcome import FragmentFailed, Outcome, ProveDone, ScanDone
 from kalla_core.fragments.remote import JoinWork, Launch, Place, ProveWork, ScanWork, SpoolInput

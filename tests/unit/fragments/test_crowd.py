@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from kalla_core.fragments.crowd import KEPT, Crowd, KeyCount, foreseen, largest, telling
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 PLACEHOLDER = Crowd("l.ref = 'N/A'", 20, 30, placeholder=True)
 HOT = Crowd("l.ref = 'A-1'", 200, 300, placeholder=False)

@@ -6,7 +6,7 @@ import pytest
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
 from kalla_core.functions import FUNCTIONS, variant
-from kalla_core.matching.session import new_session
+from kalla_core.matching.plans.session import new_session
 
 TEXT, NUMBER, DATE = pa.string(), pa.int64(), pa.date32()
 UNZONED, ZONED = pa.timestamp("us"), pa.timestamp("us", "UTC")

@@ -6,8 +6,8 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-from kalla_core.matching.origins import Collected, Origin, RowId
-from kalla_core.matching.query import Side
+from kalla_core.matching.row_ids.origins import Collected, Origin, RowId
+from kalla_core.matching.sql.query import Side
 
 L, R = Side.LEFT, Side.RIGHT
 

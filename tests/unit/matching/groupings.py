@@ -15,10 +15,10 @@ import duckdb
 import pyarrow as pa
 from datafusion import DataFrame, Expr
 
-from kalla_core.matching.grouping import bracket_splices, bracketed, fully_bracketed
-from kalla_core.matching.lexer import tokenize
-from kalla_core.matching.session import new_session
-from kalla_core.matching.text import spliced
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.grouping import bracket_splices, bracketed, fully_bracketed
+from kalla_core.matching.sql.lexer import tokenize
+from kalla_core.matching.sql.text import spliced
 from tests.support.postgres import Database
 
 COLUMNS = "abcdefgh"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from kalla_core.matching.query import ROW, MatchQuery, TableShape
+from kalla_core.matching.sql.query import ROW, MatchQuery, TableShape
 
 LEFT = pa.schema([
     ("id", pa.int64()), ("k", pa.int32()), ("ref", pa.string()), ("grp", pa.int16()),

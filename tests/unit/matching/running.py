@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from datafusion import SessionContext, col
 
-from kalla_core.engine.hashing import bucket
-from kalla_core.matching.pairs import PairFrame, expand
-from kalla_core.matching.planned import Planned, key_frame, pair_frame, plan_match
-from kalla_core.matching.prepare import register_calls
-from kalla_core.matching.query import ROW, Side
-from kalla_core.matching.session import SessionLimits, new_session
-from kalla_core.matching.tables import register_side, register_tables
+from kalla_core.engine.keys.hashing import bucket
+from kalla_core.matching.plans.prepare import register_calls
+from kalla_core.matching.plans.session import SessionLimits, new_session
+from kalla_core.matching.row_ids.pairs import PairFrame, expand
+from kalla_core.matching.sql.query import ROW, Side
+from kalla_core.matching.sql.tables import register_side, register_tables
+from kalla_core.matching.strategy.planned import Planned, key_frame, pair_frame, plan_match
 from tests.unit.matching.nasty import Tables, query
 
 Sides = Mapping[Side, pa.Table]

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import TypesNotComparable
-from kalla_core.matching.agreement import check_agreement
-from kalla_core.matching.session import new_session
+from kalla_core.matching.plans.agreement import check_agreement
+from kalla_core.matching.plans.session import new_session
 
 
 def check(condition: str) -> None:

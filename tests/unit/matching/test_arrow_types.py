@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 from datafusion import SessionContext, udf
 
-from kalla_core.matching.arrow_types import (
+from kalla_core.matching.sql.arrow_types import (
     UnknownType,
     all_spoken,
     is_text,

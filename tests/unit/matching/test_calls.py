@@ -2,7 +2,7 @@ import pytest
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
 from kalla_core.functions import FUNCTIONS
-from kalla_core.matching.prepare import prepare
+from kalla_core.matching.plans.prepare import prepare
 from tests.support.queries import query
 
 

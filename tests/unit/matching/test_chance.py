@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from kalla_core.matching.planned import plan_match
-from kalla_core.matching.query import MatchQuery, TableShape
+from kalla_core.matching.sql.query import MatchQuery, TableShape
+from kalla_core.matching.strategy.planned import plan_match
 
 LEFT = pa.schema({"id": pa.int64(), "k": pa.int64(), "name": pa.string(), "d": pa.date32()})
 RIGHT = pa.schema(

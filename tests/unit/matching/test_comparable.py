@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
-from kalla_core.matching.prepare import prepare, register_calls
-from kalla_core.matching.query import MatchQuery, TableShape
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_tables
+from kalla_core.matching.plans.prepare import prepare, register_calls
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import MatchQuery, TableShape
+from kalla_core.matching.sql.tables import register_tables
 from tests.support.queries import INVOICES, PAYMENTS, RATES, STARTED_AT, query
 
 

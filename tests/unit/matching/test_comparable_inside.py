@@ -3,7 +3,7 @@
 import pytest
 
 from kalla_core.errors import TypesNotComparable
-from kalla_core.matching.prepare import prepare
+from kalla_core.matching.plans.prepare import prepare
 from tests.support.queries import query
 
 

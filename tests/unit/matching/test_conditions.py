@@ -6,11 +6,11 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from kalla_core.matching.planned import Rule, condition_frame, measure_frame
-from kalla_core.matching.prepare import register_calls
-from kalla_core.matching.query import ROW, Side
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side
+from kalla_core.matching.plans.prepare import register_calls
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import ROW, Side
+from kalla_core.matching.sql.tables import register_side
+from kalla_core.matching.strategy.planned import Rule, condition_frame, measure_frame
 from tests.unit.matching.nasty import numbered
 from tests.unit.matching.running import planned
 from tests.unit.matching.test_keys import SCHEMAS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kalla_core.errors import InvalidSql
-from kalla_core.matching.constants import check_constants
-from kalla_core.matching.lexer import tokenize
+from kalla_core.matching.sql.constants import check_constants
+from kalla_core.matching.sql.lexer import tokenize
 
 
 def checked(expression: str) -> None:

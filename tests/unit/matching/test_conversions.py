@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql
-from kalla_core.matching.conversions import unwritten
-from kalla_core.matching.prepare import prepare
+from kalla_core.matching.plans.prepare import prepare
+from kalla_core.matching.sql.conversions import unwritten
 from tests.support.evaluated import evaluated, value
 from tests.support.queries import query
 

@@ -4,12 +4,12 @@ from functools import cache
 
 import pytest
 
-from kalla_core.matching.copartition import ANY_SCAN, Check, NotExact, at_scan, bases
-from kalla_core.matching.lineage import Branches, Call, Column, Constant, Reader, Unseen
-from kalla_core.matching.query import Side
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_shapes
-from kalla_core.matching.trace import Traced, Tracer
+from kalla_core.matching.keys.copartition import ANY_SCAN, Check, NotExact, at_scan, bases
+from kalla_core.matching.plans.lineage import Branches, Call, Column, Constant, Reader, Unseen
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.plans.trace import Traced, Tracer
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.sql.tables import register_shapes
 from tests.unit.matching.nasty import query
 
 SIDES = {"left_src": Side.LEFT, "right_src": Side.RIGHT}

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql, KallaError, TypesNotComparable
-from kalla_core.matching.session import new_session
+from kalla_core.matching.plans.session import new_session
 from tests.support.evaluated import evaluated, value
 
 INT64 = range(-(2**63), 2**63)

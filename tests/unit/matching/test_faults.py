@@ -7,7 +7,7 @@ from kalla_core.errors import (
     TypesNotComparable,
     UnknownColumn,
 )
-from kalla_core.matching.prepare import prepare
+from kalla_core.matching.plans.prepare import prepare
 from tests.support.queries import query
 
 JOIN = "select 1 from left_src l join right_src r on"

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 from datafusion import col, lit
 
-from kalla_core.matching.formats import formatted_succeeds
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_table
+from kalla_core.matching.plans.formats import formatted_succeeds
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.tables import register_table
 
 ODD = [
     "0",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kalla_core.errors import InvalidSql, UnknownColumn
-from kalla_core.matching.prepare import prepare
+from kalla_core.matching.plans.prepare import prepare
 from tests.support.queries import query
 from tests.unit.matching.groupings import settled
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kalla_core.errors import OutOfMemory
-from kalla_core.matching.held import windows_in, with_windows
+from kalla_core.matching.sql.held import windows_in, with_windows
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kalla_core.matching.identity import source_columns
-from kalla_core.matching.query import Side
+from kalla_core.matching.row_ids.identity import source_columns
+from kalla_core.matching.sql.query import Side
 from tests.unit.matching.test_logical import plan
 
 SIDES = {"left_src": Side.LEFT, "right_src": Side.RIGHT}

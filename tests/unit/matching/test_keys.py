@@ -6,10 +6,10 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from kalla_core.matching.planned import key_frame
-from kalla_core.matching.query import ROW, Side
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_side
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import ROW, Side
+from kalla_core.matching.sql.tables import register_side
+from kalla_core.matching.strategy.planned import key_frame
 from tests.unit.matching.nasty import LEFT, RIGHT, numbered
 from tests.unit.matching.running import planned
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalla_core.errors import InvalidSql
-from kalla_core.matching.lexer import Kind, tokenize
+from kalla_core.matching.sql.lexer import Kind, tokenize
 
 
 def kinds_and_values(sql: str) -> list[tuple[Kind, str]]:

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 from datafusion import SessionContext
 
-from kalla_core.matching import logical as lp
-from kalla_core.matching.lineage import Column, Reader, Symbol, Unseen
-from kalla_core.matching.query import Side
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_shapes
-from kalla_core.matching.trace import Tracer
-from kalla_core.matching.wording import spoken, worded
-from kalla_core.matching.written import Written
+from kalla_core.matching.plans import logical as lp
+from kalla_core.matching.plans.lineage import Column, Reader, Symbol, Unseen
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.plans.trace import Tracer
+from kalla_core.matching.plans.wording import spoken, worded
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.sql.tables import register_shapes
+from kalla_core.matching.sql.written import Written
 from tests.unit.matching.nasty import query
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from datafusion import LogicalPlan
 
-from kalla_core.matching import logical as lp
-from kalla_core.matching.logical import JoinKind, Operator, read
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_shapes
+from kalla_core.matching.plans import logical as lp
+from kalla_core.matching.plans.logical import JoinKind, Operator, read
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.tables import register_shapes
 from tests.unit.matching.nasty import query
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_core.matching.lossless import common_type, loses_nothing
+from kalla_core.matching.plans.lossless import common_type, loses_nothing
 
 INTEGERS = [
     pa.int8(), pa.int16(), pa.int32(), pa.int64(),

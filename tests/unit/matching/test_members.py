@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.matching.members import Matches, matches
-from kalla_core.matching.origins import Collected, Origin, RowId
-from kalla_core.matching.pairs import PairFrame
-from kalla_core.matching.query import Side
+from kalla_core.matching.row_ids.members import Matches, matches
+from kalla_core.matching.row_ids.origins import Collected, Origin, RowId
+from kalla_core.matching.row_ids.pairs import PairFrame
+from kalla_core.matching.sql.query import Side
 from tests.support.grouped import groups_of
 from tests.unit.matching.derivations import hidden_columns, pairs_by_definition
 

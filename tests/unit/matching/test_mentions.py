@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from kalla_core.matching.mentions import mentioned_columns
-from kalla_core.matching.query import TableShape
+from kalla_core.matching.sql.mentions import mentioned_columns
+from kalla_core.matching.sql.query import TableShape
 
 TABLE = TableShape(
     "invoices",

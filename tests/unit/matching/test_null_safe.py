@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from kalla_core.errors import InvalidSql, TypesNotComparable
-from kalla_core.matching.planned import Strategy
-from kalla_core.matching.prepare import prepare
+from kalla_core.matching.plans.prepare import prepare
+from kalla_core.matching.strategy.planned import Strategy
 from tests.support.queries import query
 from tests.unit.matching.running import planned
 

@@ -1,7 +1,7 @@
 import pytest
 
-from kalla_core.matching.lexer import tokenize
-from kalla_core.matching.operations import operations
+from kalla_core.matching.sql.lexer import tokenize
+from kalla_core.matching.sql.operations import operations
 
 CALLS = frozenset({"sum", "round"})
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.evidence.schema import matched_layout
-from kalla_core.matching.planned import Planned, plan_match
-from kalla_core.matching.query import MatchQuery, Side, TableShape
+from kalla_core.matching.sql.query import MatchQuery, Side, TableShape
+from kalla_core.matching.strategy.planned import Planned, plan_match
 
 SCHEMA = pa.schema([("id", pa.int64()), ("ref", pa.string())])
 LEFT, RIGHT = Side.LEFT, Side.RIGHT

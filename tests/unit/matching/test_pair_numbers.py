@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_core.matching.pair_numbers import Pairs, Scale
+from kalla_core.matching.row_ids.pair_numbers import Pairs, Scale
 
 TRIPLES = st.lists(
     st.tuples(st.integers(0, 3), st.integers(7, 10), st.integers(1 << 40, (1 << 40) + 3)),

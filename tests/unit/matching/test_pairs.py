@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.matching.origins import Collected, Origin, RowId, hushed
-from kalla_core.matching.pair_numbers import Pairs
-from kalla_core.matching.pairs import PairFrame, expand
-from kalla_core.matching.query import Side
+from kalla_core.matching.row_ids.origins import Collected, Origin, RowId, hushed
+from kalla_core.matching.row_ids.pair_numbers import Pairs
+from kalla_core.matching.row_ids.pairs import PairFrame, expand
+from kalla_core.matching.sql.query import Side
 from tests.unit.matching.derivations import hidden_columns, pairs_by_definition
 
 L, R = Side.LEFT, Side.RIGHT

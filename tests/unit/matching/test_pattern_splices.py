@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql
-from kalla_core.matching.prepare import prepare
+from kalla_core.matching.plans.prepare import prepare
 from tests.support.evaluated import value
 from tests.support.queries import query
 

@@ -7,16 +7,16 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql, SidesNotIdentified
-from kalla_core.matching.planned import (
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import ROW, Side
+from kalla_core.matching.sql.tables import register_tables
+from kalla_core.matching.strategy.planned import (
     Identification,
     Strategy,
     condition_frame,
     pair_frame,
     plan_match,
 )
-from kalla_core.matching.query import ROW, Side
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_tables
 from tests.unit.matching.nasty import numbered, query, tables
 from tests.unit.matching.running import pairs_and_rows, planned
 

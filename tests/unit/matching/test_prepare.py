@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_core.errors import ForbiddenSql, InvalidSql
-from kalla_core.matching.prepare import PreparedSql, prepare
-from kalla_core.matching.query import MatchQuery, TableShape
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_tables
+from kalla_core.matching.plans.prepare import PreparedSql, prepare
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import MatchQuery, TableShape
+from kalla_core.matching.sql.tables import register_tables
 from tests.support.queries import INVOICES, PAYMENTS, STARTED_AT, query, session_for
 
 AMOUNT, PAID, CENTS = pa.decimal128(12, 2), pa.decimal128(14, 3), pa.decimal128(2, 2)

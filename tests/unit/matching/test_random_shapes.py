@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kalla_core.errors import InvalidSql, SidesNotIdentified
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.unit.matching.generated import random_sql
 from tests.unit.matching.nasty import Tables, numbered, tables
 from tests.unit.matching.running import (

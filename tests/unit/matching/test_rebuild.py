@@ -5,13 +5,13 @@ import pytest
 from datafusion import SessionContext
 
 from kalla_core.errors import EngineFailure
-from kalla_core.matching.carried import CannotCarry, Carried
-from kalla_core.matching.expressions import column_refs
-from kalla_core.matching.origins import HIDDEN, Collected, RowId
-from kalla_core.matching.query import Side
-from kalla_core.matching.rebuild import Rebuilder
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_shapes
+from kalla_core.matching.plans.expressions import column_refs
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.row_ids.carried import CannotCarry, Carried
+from kalla_core.matching.row_ids.origins import HIDDEN, Collected, RowId
+from kalla_core.matching.row_ids.rebuild import Rebuilder
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.sql.tables import register_shapes
 from tests.unit.matching.nasty import query
 
 SIDES = {"left_src": Side.LEFT, "inv": Side.LEFT, "right_src": Side.RIGHT, "pay": Side.RIGHT}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from tests.unit.matching.nasty import numbered, tables
 from tests.unit.matching.running import oracle_pairs, pairs_and_rows, planned
 

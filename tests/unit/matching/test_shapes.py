@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import KallaError
-from kalla_core.matching.planned import Strategy
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Strategy
 from tests.unit.matching.nasty import Tables, numbered, tables
 from tests.unit.matching.running import (
     Sides,

@@ -1,7 +1,7 @@
 import pytest
 
-from kalla_core.matching.lexer import tokenize
-from kalla_core.matching.sites import call_sites, is_ordered
+from kalla_core.matching.sql.lexer import tokenize
+from kalla_core.matching.sql.sites import call_sites, is_ordered
 
 
 def calls(sql: str) -> list[tuple[str, list[str]]]:

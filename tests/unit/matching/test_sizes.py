@@ -51,7 +51,7 @@ IN_TURN: Mapping[str, str] = {
 CHILD = """
 import json, resource, sys
 from kalla_core.errors import InvalidSql, KallaError
-from kalla_core.matching.planned import plan_match
+from kalla_core.matching.strategy.planned import plan_match
 from tests.unit.matching.nasty import query
 for sql in json.load(sys.stdin):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime

@@ -2,9 +2,9 @@ import pytest
 from datafusion import SessionConfig, SessionContext
 
 from kalla_core.errors import ForbiddenSql, InvalidSql, KallaError
-from kalla_core.matching import forbidden
-from kalla_core.matching.prepare import prepare
-from kalla_core.matching.statement import check_statement
+from kalla_core.matching.plans.prepare import prepare
+from kalla_core.matching.sql import forbidden
+from kalla_core.matching.sql.statement import check_statement
 from tests.support.queries import query
 
 TABLES = ("left_src", "right_src", "Invoices", "payments", "fx_rates")

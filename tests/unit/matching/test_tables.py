@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidSql
-from kalla_core.matching.query import ROW, MatchQuery, TableShape
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import (
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import ROW, MatchQuery, TableShape
+from kalla_core.matching.sql.tables import (
     ArrowFile,
     TableData,
     register_shapes,

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_core.matching.text import (
+from kalla_core.matching.sql.text import (
     Splice,
     line_column,
     offset_at,

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 from datafusion import SessionContext
 
-from kalla_core.matching.lineage import Reader
-from kalla_core.matching.logical import as_expr
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_shapes, register_table
-from kalla_core.matching.totality import guarded, never_fails, tolerant
+from kalla_core.matching.plans.lineage import Reader
+from kalla_core.matching.plans.logical import as_expr
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.plans.totality import guarded, never_fails, tolerant
+from kalla_core.matching.sql.tables import register_shapes, register_table
 from tests.unit.matching.nasty import query
 
 

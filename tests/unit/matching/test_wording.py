@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from datafusion import SessionContext
 
-from kalla_core.matching.wording import worded
-from kalla_core.matching.written import Written
+from kalla_core.matching.plans.wording import worded
+from kalla_core.matching.sql.written import Written
 
 CASES = [
     ("TIMESTAMP(6) '2026-01-01 10:00:00.5'", "'2026-01-01 10:00:00.5'"),

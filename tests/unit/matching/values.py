@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from kalla_core.engine.failures import query_errors
 from kalla_core.errors import KallaError
-from kalla_core.matching.prepare import prepare, register_calls
-from kalla_core.matching.query import MatchQuery, TableShape
-from kalla_core.matching.session import new_session
-from kalla_core.matching.tables import register_tables
+from kalla_core.matching.plans.prepare import prepare, register_calls
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import MatchQuery, TableShape
+from kalla_core.matching.sql.tables import register_tables
 from tests.support.postgres import new_database, shared_server
 from tests.support.queries import STARTED_AT
 

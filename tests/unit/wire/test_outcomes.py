@@ -18,7 +18,7 @@ from kalla_core.fragments.outcome import (
     SettleDone,
 )
 from kalla_core.fragments.several import Several
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.outcomes import ended_message, ended_of
 

@@ -24,7 +24,7 @@ from kalla_core.errors import InvalidSetting
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 EXAMPLES = 5
 

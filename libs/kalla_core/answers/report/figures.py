@@ -9,7 +9,7 @@ from typing import Any
 
 from kalla_core.answers.groups import Group
 from kalla_core.evidence.metadata import RunMetadata
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 def short(text: str, most: int) -> str:

@@ -14,7 +14,7 @@ from kalla_core.evidence.keys import text_hashes
 from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import GROUP_FIELD
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

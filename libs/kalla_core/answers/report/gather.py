@@ -19,7 +19,7 @@ from kalla_core.evidence.metadata import to_json
 from kalla_core.evidence.names import AMBIGUOUS, MATCHED, SUGGESTED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import DIFFERENCES_FIELD, TIE_FIELD
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 SHOWN_OPEN = 250
 SHOWN_PAIRS = 60

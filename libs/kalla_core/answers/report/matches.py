@@ -18,7 +18,7 @@ from kalla_core.evidence.keys import text_hashes
 from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import GROUP_FIELD
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 MOST_COUNTED = 1 << 24
 """Matches of which keys are remembered, by 8 bytes each, so that no row's amount counts twice."""

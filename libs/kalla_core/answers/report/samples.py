@@ -18,7 +18,7 @@ from kalla_core.answers.why.words import sentence
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import UNMATCHED_FIELDS
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 _SIZE = "__size"
 _LONGEST = 160

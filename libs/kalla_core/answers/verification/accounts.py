@@ -22,7 +22,7 @@ from kalla_core.evidence.metadata import SideSummary
 from kalla_core.evidence.names import MATCHED, METADATA, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import GROUP_FIELD, MATCH_RULE
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 _EXAMPLES = 3
 _ONE_LEFT = ("1:1", "N:1")

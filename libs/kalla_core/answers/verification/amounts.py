@@ -11,7 +11,7 @@ from kalla_core.answers.report.tallies import EXACT, SideTally
 from kalla_core.answers.verification.damage import Check, Damage
 from kalla_core.evidence.names import METADATA, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 _NAME = "amounts"
 

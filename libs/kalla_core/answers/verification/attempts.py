@@ -14,7 +14,7 @@ from kalla_core.evidence.keys import text_hashes
 from kalla_core.evidence.names import ATTEMPTS, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import MATCH_RULE
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 Ints = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]

@@ -15,7 +15,7 @@ from kalla_core.errors import SourceUnreadable
 from kalla_core.evidence.metadata import RunMetadata, WrittenFile
 from kalla_core.evidence.names import ALWAYS, MATCHED, METADATA, SOMETIMES, UNMATCHED
 from kalla_core.evidence.places import Place, StoredFile
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.units import format_bytes
 
 

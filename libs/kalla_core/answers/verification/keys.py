@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from kalla_core.evidence.keys import text_hashes
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 Ints = npt.NDArray[np.int64]
 

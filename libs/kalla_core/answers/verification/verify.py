@@ -15,7 +15,7 @@ from kalla_core.evidence.metadata import MetadataError, RunMetadata, from_json
 from kalla_core.evidence.names import ATTEMPTS, METADATA
 from kalla_core.evidence.places import Place, place_of
 from kalla_core.evidence.reader import open_evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.s3.location import is_s3
 
 _ROWS = "rows"

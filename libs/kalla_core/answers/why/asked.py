@@ -12,7 +12,7 @@ from kalla_core.evidence.keys import key_text
 from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import UNMATCHED_FIELDS
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 def key_columns(evidence: Evidence, side: Side) -> list[pa.Field]:

@@ -12,7 +12,7 @@ from kalla_core.answers.why.partners import MOST_ROWS, Candidate, Partner
 from kalla_core.answers.why.told import Failed, failed_conditions
 from kalla_core.evidence.names import ATTEMPTS
 from kalla_core.evidence.reader import Evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from kalla_core.answers.why.told import Failed, failed_conditions
 from kalla_core.errors import InvalidSetting, RowNotFound
 from kalla_core.evidence.names import AMBIGUOUS, MATCHED, SUGGESTED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 _GROUP_ROWS = 500
 

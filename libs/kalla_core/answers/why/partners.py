@@ -16,7 +16,7 @@ from kalla_core.evidence.schema import (
     TIE_FIELD,
     UNMATCHED_FIELDS,
 )
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 MOST_ROWS = 50
 """Of one key and one output that are told of."""

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.engine import wording
-from kalla_core.engine.key_values import key_values
+from kalla_core.engine.keys.key_values import key_values
+from kalla_core.engine.reasons import wording
 from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
-from kalla_core.matching.planned import Planned
+from kalla_core.matching.strategy.planned import Planned
 from kalla_core.recipe.passes import Accept, Choose, Pass, SqlPass
 
 

@@ -15,7 +15,7 @@ from kalla_core.engine.passes.found import Looked, Piece
 from kalla_core.engine.rows import Bools, Ints
 from kalla_core.evidence.keys import value_text
 from kalla_core.evidence.schema import DIFFERENCES_FIELD
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.column_types import MAX_DECIMAL128_DIGITS, MAX_DECIMAL_DIGITS
 from kalla_core.recipe.passes import Compared
 

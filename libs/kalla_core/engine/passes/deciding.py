@@ -33,7 +33,7 @@ from kalla_core.engine.passes.sums import Aside, balanced, by_sums
 from kalla_core.engine.rows import Bools, Ints
 from kalla_core.errors import CardinalityViolated, InvalidSql
 from kalla_core.evidence.keys import match_ids
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.passes import Balance, Choose, OnTie, SqlPass, SubsetSumPass
 
 _EXAMPLES = 3

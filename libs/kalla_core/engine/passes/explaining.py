@@ -19,12 +19,12 @@ from kalla_core.engine.passes.attempts import match_keys, tells_attempts
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Gathered, Said
 from kalla_core.engine.passes.whole import Whole
-from kalla_core.engine.reasons import nearest
+from kalla_core.engine.reasons.reasons import nearest
+from kalla_core.engine.reasons.verdicts import Reason, Told, fulfils
 from kalla_core.engine.rows import Bools, Ints, Rows
-from kalla_core.engine.verdicts import Reason, Told, fulfils
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import key_text
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.passes import SubsetSumPass
 
 Telling = Callable[[Side, int, int], Told]

@@ -15,18 +15,18 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.join import JoinContext, pairs_of, primary_keys
-from kalla_core.engine.keying import Keying
+from kalla_core.engine.joins.join import JoinContext, pairs_of, primary_keys
+from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.engine.passes.whole import Whole
-from kalla_core.engine.pieces import pieces
 from kalla_core.engine.rows import Bools, Ints, Rows
-from kalla_core.engine.store import PART_SHIFT, Plan, Store
+from kalla_core.engine.spool.pieces import pieces
+from kalla_core.engine.spool.store import PART_SHIFT, Plan, Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.fragments.cut import bucket_count, coalesce
 from kalla_core.fragments.model import Hold
-from kalla_core.matching.planned import Strategy
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Strategy
 
 _PLACE = np.uint64((1 << PART_SHIFT) - 1)
 

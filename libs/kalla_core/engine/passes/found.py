@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from kalla_core.engine.rows import Ints
 from kalla_core.evidence.keys import key_text
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from kalla_core.engine.culprit import raise_located
-from kalla_core.engine.evidence_parts import writing_parts
 from kalla_core.engine.failures import FailedOnValue
-from kalla_core.engine.join_fragment import duplicate_keys
+from kalla_core.engine.fragments.evidence_parts import writing_parts
+from kalla_core.engine.fragments.join_fragment import duplicate_keys
+from kalla_core.engine.fragments.remote_run import RemoteRun
 from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.engine.passes.reconciling import Means, Reconciling
 from kalla_core.engine.passes.writing import outputs_of
-from kalla_core.engine.remote_run import RemoteRun
-from kalla_core.engine.wants import Inputs
+from kalla_core.engine.run.culprit import raise_located
+from kalla_core.engine.spool.wants import Inputs
 from kalla_core.errors import EngineFailure
 from kalla_core.evidence.reconciled import to_fields
 from kalla_core.fragments.outcome import JoinDone

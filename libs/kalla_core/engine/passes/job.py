@@ -1,21 +1,21 @@
-"""One whole run that reconciles, in one process; see `kalla_core.engine.job` for its stages."""
+"""One whole run that reconciles, in one process; see `kalla_core.engine.run.job` for its stages."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
 
-from kalla_core.engine.disk_peak import DiskPeak
-from kalla_core.engine.job import Job, JobSpec
-from kalla_core.engine.job import run_job as run_join
-from kalla_core.engine.job_outcome import JobOutcome
-from kalla_core.engine.key_checks import check_keys
+from kalla_core.engine.keys.key_checks import check_keys
 from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.engine.passes.reconciling import Means, Reconciling
 from kalla_core.engine.passes.writing import outputs_of
 from kalla_core.engine.progress import OnProgress
+from kalla_core.engine.run.job import Job, JobSpec
+from kalla_core.engine.run.job import run_job as run_join
+from kalla_core.engine.run.job_outcome import JobOutcome
+from kalla_core.engine.spool.disk_peak import DiskPeak
 from kalla_core.evidence.reconciled import with_excluded
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from kalla_core.assignment.ranks import has_distance, is_ordered, is_score
 from kalla_core.columns import first_place_of
-from kalla_core.engine.demands import fault_of, plan_over
+from kalla_core.engine.run.demands import fault_of, plan_over
 from kalla_core.errors import Fault, InvalidSql, KallaError, RecipeInvalid, UnknownColumn
 from kalla_core.evidence.schema import MatchedLayout, UnitedLayout, united_layout
-from kalla_core.matching.planned import Identification, Planned
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Identification, Planned
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.nearest import nearest, suggestion
 from kalla_core.recipe.passes import UNNAMED, Accept, Choose, Pass, SqlPass, SubsetSumPass

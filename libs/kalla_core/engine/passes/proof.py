@@ -7,7 +7,7 @@ import numpy as np
 from kalla_core.engine.passes.deciding import Decision
 from kalla_core.engine.passes.found import Found
 from kalla_core.errors import AccountingFailed
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.passes import OneSide, Pass, SqlPass
 
 

@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.join import JoinContext
-from kalla_core.engine.pair_bound import PairBound, most_pairs
+from kalla_core.engine.joins.join import JoinContext
+from kalla_core.engine.joins.sinks import Outputs
+from kalla_core.engine.joins.totals import MatchingTotals
+from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
 from kalla_core.engine.passes.comparing import Comparing
 from kalla_core.engine.passes.deciding import Decision, decide
 from kalla_core.engine.passes.finding import Finding
@@ -28,16 +30,14 @@ from kalla_core.engine.passes.wide import Wide, wide_rows
 from kalla_core.engine.passes.writing import PassSinks
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.rows import Ints
-from kalla_core.engine.sinks import Outputs
-from kalla_core.engine.store import Store
-from kalla_core.engine.totals import MatchingTotals
+from kalla_core.engine.spool.store import Store
 from kalla_core.errors import TooManyPairs
 from kalla_core.evidence.reconciled import Reconciliation
 from kalla_core.fragments.model import Hold
 from kalla_core.fragments.several import Several
 from kalla_core.jobs.passes import PassFigures
-from kalla_core.matching.query import Side
-from kalla_core.matching.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
+from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.passes import Accept, PassKind, SqlPass, SubsetSumPass
 

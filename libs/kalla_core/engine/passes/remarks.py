@@ -21,7 +21,7 @@ from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.evidence.attempts import RANK, RANKS, Attempt
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import value_text
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.passes import Accept, Choose, SqlPass
 
 

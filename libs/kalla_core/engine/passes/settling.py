@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.join import JoinContext, settle, window
-from kalla_core.engine.marks import GlobalMarks
+from kalla_core.engine.joins.join import JoinContext, settle, window
+from kalla_core.engine.joins.scattered import Said as Judged
+from kalla_core.engine.joins.scattered import Scattered
 from kalla_core.engine.passes.explaining import Consumed, Explaining, Telling
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Gathered
 from kalla_core.engine.passes.whole import Whole
-from kalla_core.engine.reasons import Explainer
+from kalla_core.engine.reasons.reasons import Explainer
+from kalla_core.engine.reasons.verdicts import Told, no_key
 from kalla_core.engine.rows import Bools, Ints, Rows
-from kalla_core.engine.scattered import Said as Judged
-from kalla_core.engine.scattered import Scattered
-from kalla_core.engine.verdicts import Told, no_key
+from kalla_core.engine.spool.marks import GlobalMarks
 from kalla_core.fragments.cut import coalesce
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from kalla_core.assignment.units import LARGEST, TooWide, minor_units
 from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.engine.rows import Bools
 from kalla_core.errors import InvalidSql
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.passes import OneSide, SubsetSumPass
 
 

@@ -20,7 +20,7 @@ from kalla_core.engine.passes.plan import exact
 from kalla_core.engine.passes.whole import UNCONSUMED, Whole
 from kalla_core.errors import AccountingFailed
 from kalla_core.evidence.keys import value_text
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.passes import Amounts
 
 _DIGITS = 80

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from kalla_core.engine.marks import dense, part_starts
 from kalla_core.engine.rows import Bools, Ints, Rows
-from kalla_core.engine.store import Store
+from kalla_core.engine.spool.marks import dense, part_starts
+from kalla_core.engine.spool.store import Store
 from kalla_core.fragments.model import Hold
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 UNCONSUMED = -1
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.assignment.ranks import RankColumn, dense_ranks
-from kalla_core.engine.key_values import key_values
+from kalla_core.engine.keys.key_values import key_values
 from kalla_core.engine.passes.attempts import ByRow
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Remark, Remarks, Said
@@ -23,8 +23,8 @@ from kalla_core.engine.passes.whole import Whole
 from kalla_core.engine.rows import Bools, Ints
 from kalla_core.evidence.attempts import RANKS
 from kalla_core.functions.moments import days_and_rest, on_one_clock
-from kalla_core.matching.query import MatchQuery, Side
-from kalla_core.matching.session import new_session
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import MatchQuery, Side
 from kalla_core.recipe.passes import Days, OneSide, SubsetSumPass
 
 _DAY = 86_400_000_000  # microseconds

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from kalla_core.assignment.settle import ACCEPTED
 from kalla_core.columns import place_of
-from kalla_core.engine.grouped import GroupedPiece
+from kalla_core.engine.joins.grouped import GroupedPiece
+from kalla_core.engine.joins.sinks import Outputs
 from kalla_core.engine.passes.attempts import tells_attempts
 from kalla_core.engine.passes.comparing import Comparing
 from kalla_core.engine.passes.deciding import Decision
@@ -19,7 +20,6 @@ from kalla_core.engine.passes.found import Found, Piece
 from kalla_core.engine.passes.plan import PlannedPass, PlannedPasses
 from kalla_core.engine.passes.totals import Totals
 from kalla_core.engine.rows import Bools
-from kalla_core.engine.sinks import Outputs
 from kalla_core.evidence.attempts import ATTEMPT_FIELDS, attempts_batch
 from kalla_core.evidence.build import Pairs, Reasons, pass_table, unmatched_batch
 from kalla_core.evidence.keys import key_text
@@ -27,7 +27,7 @@ from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.names import ALWAYS, AMBIGUOUS, ATTEMPTS, MATCHED, SUGGESTED, UNMATCHED
 from kalla_core.evidence.schema import DIFFERENCES_FIELD, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.passes import Accept, Cardinality, Choose, SqlPass
 

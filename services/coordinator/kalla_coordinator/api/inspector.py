@@ -13,8 +13,8 @@ from typing import Any
 
 from kalla_coordinator.api.auth import caller
 from kalla_coordinator.jobs.caller import Caller
-from kalla_core.engine.children import Limits, running
-from kalla_core.engine.spawned import Start
+from kalla_core.engine.processes.children import Limits, running
+from kalla_core.engine.processes.spawned import Start
 from kalla_core.errors import QueueFull, ShuttingDown
 from kalla_core.inspection.ask import INSPECT, ask
 from kalla_core.inspection.request import Inspection, Kind

@@ -24,8 +24,8 @@ from kalla_coordinator.api.http import application
 from kalla_coordinator.api.inspector import CheckSources, Inspector
 from kalla_coordinator.api.waiting import waiting_application
 from kalla_coordinator.jobs.service import JobService
-from kalla_core.engine.children import Limits
-from kalla_core.engine.spawned import Start
+from kalla_core.engine.processes.children import Limits
+from kalla_core.engine.processes.spawned import Start
 from kalla_core.observe.logs import get_logger
 from kalla_core.serving.server import listening_at, serving_http
 from kalla_core.settings import CoordinatorSettings

@@ -14,7 +14,7 @@ from enum import StrEnum
 from kalla_core.errors import KallaError
 from kalla_core.fragments.cause import Cause, cause_of
 from kalla_core.fragments.outcome import Outcome, ScanDone
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 OUTPUT_LOST = "output_lost"
 """The setback of an attempt that succeeded, and whose output is out of reach."""

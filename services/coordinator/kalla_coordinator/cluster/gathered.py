@@ -8,17 +8,17 @@ from typing import TypeVar
 
 from kalla_coordinator.cluster.attempts import StageName, Try
 from kalla_coordinator.cluster.run_state import RunState
-from kalla_core.engine.census import KeyCounts
-from kalla_core.engine.held_plan import HeldPlan
-from kalla_core.engine.job_outcome import JobOutcome, SideOutcome
-from kalla_core.engine.key_checks import (
+from kalla_core.engine.keys.census import KeyCounts
+from kalla_core.engine.keys.key_checks import (
     check_keys,
     crowd_warnings,
     foreseen_warnings,
     key_warnings,
     several_warnings,
 )
-from kalla_core.engine.pair_bound import most_pairs, too_many
+from kalla_core.engine.keys.pair_bound import most_pairs, too_many
+from kalla_core.engine.programs.held_plan import HeldPlan
+from kalla_core.engine.run.job_outcome import JobOutcome, SideOutcome
 from kalla_core.errors import EvidenceDamaged
 from kalla_core.evidence.accounting import Ledger, prove
 from kalla_core.evidence.metadata import WrittenFile
@@ -34,7 +34,7 @@ from kalla_core.fragments.outcome import (
     SettleDone,
 )
 from kalla_core.fragments.several import together
-from kalla_core.matching.query import Side, TableShape
+from kalla_core.matching.sql.query import Side, TableShape
 from kalla_core.recipe.model import Options
 
 T = TypeVar("T", bound=Outcome)

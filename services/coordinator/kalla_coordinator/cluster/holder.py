@@ -15,15 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from kalla_core.engine import messages
 from kalla_core.engine.budget import GIB
-from kalla_core.engine.children import Child, Limits
-from kalla_core.engine.held_plan import HeldPlan, HoldOrder, order_json, plan_of
-from kalla_core.engine.spawned import ChildProcess, Start, spawn
+from kalla_core.engine.processes.children import Child, Limits
+from kalla_core.engine.processes.spawned import ChildProcess, Start, spawn
+from kalla_core.engine.programs import messages
+from kalla_core.engine.programs.held_plan import HeldPlan, HoldOrder, order_json, plan_of
 from kalla_core.errors import Crashed, KallaError
 
-HOLDER = (sys.executable, "-m", "kalla_core.engine.holder")
-MERGING = (sys.executable, "-m", "kalla_core.engine.merging")
+HOLDER = (sys.executable, "-m", "kalla_core.engine.programs.holder")
+MERGING = (sys.executable, "-m", "kalla_core.engine.programs.merging")
 
 _MEMORY_BYTES = GIB
 

@@ -28,9 +28,9 @@ from kalla_coordinator.cluster.run_state import FINAL, RunState, Setup, begun
 from kalla_coordinator.cluster.telling import Telling
 from kalla_coordinator.cluster.works import Brief, Launches, RunName
 from kalla_coordinator.jobs.host import Host, RunOrder, Watch, too_late
-from kalla_core.engine.held_plan import HeldPlan, HoldOrder
-from kalla_core.engine.local import RunRequest, run_metadata
-from kalla_core.engine.spawned import Start
+from kalla_core.engine.processes.spawned import Start
+from kalla_core.engine.programs.held_plan import HeldPlan, HoldOrder
+from kalla_core.engine.programs.local import RunRequest, run_metadata
 from kalla_core.errors import (
     Cancelled,
     KallaError,

@@ -13,8 +13,8 @@ from itertools import pairwise
 from kalla_core.engine.budget import GIB, MIB, SMALLEST_LIMIT, budget
 from kalla_core.fragments.cut import MAX_BUCKETS, bucket_count, coalesce, evenly
 from kalla_core.fragments.remote import CENSUS_CLASSES
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 
 ALONE_BYTES = 16 * MIB
 """Rows that are not worth being spread: one join takes them unless the recipe says otherwise."""

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from kalla_coordinator.cluster.gathered import OUTPUTS, output_of
 from kalla_coordinator.cluster.holder import MERGING
 from kalla_coordinator.jobs.host import RunOrder
-from kalla_core.engine import messages
 from kalla_core.engine.budget import GIB
-from kalla_core.engine.children import Limits, running
-from kalla_core.engine.spawned import Start
+from kalla_core.engine.processes.children import Limits, running
+from kalla_core.engine.processes.spawned import Start
+from kalla_core.engine.programs import messages
 from kalla_core.errors import Crashed, InvalidSetting
 from kalla_core.evidence.collect import collect
 from kalla_core.evidence.disk import disk_errors

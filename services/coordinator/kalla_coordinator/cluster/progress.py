@@ -10,10 +10,10 @@ from kalla_coordinator.cluster.attempts import FragmentKey, Running, StageName, 
 from kalla_coordinator.cluster.run_state import Phase, RunState
 from kalla_coordinator.cluster.sums import Done
 from kalla_coordinator.jobs.model import ExecutorShare
-from kalla_core.engine.held_plan import HeldPlan
+from kalla_core.engine.programs.held_plan import HeldPlan
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.fragments.outcome import FragmentProgress
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from kalla_coordinator.cluster.sums import Sums
 from kalla_core.errors import KallaError
 from kalla_core.fragments.outcome import ScanDone
 from kalla_core.fragments.remote import ScanWork
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 
 class Phase(StrEnum):

@@ -23,7 +23,7 @@ from kalla_coordinator.cluster.attempts import (
 from kalla_coordinator.cluster.near import Near
 from kalla_core.fragments.outcome import JoinDone, Outcome, ScanDone
 from kalla_core.fragments.work import work_done
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.document import MAX_BUCKETS
 
 Place = tuple[int, int, int]

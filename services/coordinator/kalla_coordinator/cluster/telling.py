@@ -11,7 +11,7 @@ from kalla_coordinator.cluster.progress import shares, summed_up
 from kalla_coordinator.cluster.run_state import Phase
 from kalla_coordinator.jobs.host import Watch
 from kalla_coordinator.jobs.model import ExecutorShare
-from kalla_core.engine.held_plan import HeldPlan
+from kalla_core.engine.programs.held_plan import HeldPlan
 from kalla_core.engine.progress import Progress, Stage
 
 _INTERVAL_S = 0.2

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, StageName, Try
 from kalla_coordinator.cluster.run_state import RunState, Setup
-from kalla_core.engine.held_plan import HeldPlan
+from kalla_core.engine.programs.held_plan import HeldPlan
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import ScanDone
 from kalla_core.fragments.remote import (
@@ -24,8 +24,8 @@ from kalla_core.fragments.remote import (
     SpoolInput,
     Work,
 )
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.recipe.model import Recipe
 
 T = TypeVar("T")

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 
 from kalla_coordinator.jobs.host import RunOrder, Watch, too_late
 from kalla_core.engine.budget import MIB
-from kalla_core.engine.local import RunRequest, Supervision, run_local
+from kalla_core.engine.processes.spawned import Start
+from kalla_core.engine.programs.local import RunRequest, Supervision, run_local
 from kalla_core.engine.progress import Progress
-from kalla_core.engine.spawned import Start
 from kalla_core.errors import Cancelled, DeadlineExceeded
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from kalla_core.engine.spawned import ChildProcess, Start
+from kalla_core.engine.processes.spawned import ChildProcess, Start
 
 _NICENESS = 5
 

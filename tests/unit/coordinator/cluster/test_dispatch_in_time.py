@@ -19,8 +19,8 @@ from kalla_coordinator.cluster.run_state import FINAL, Setup, begun
 from kalla_coordinator.cluster.works import RunName
 from kalla_core.errors import Cancelled
 from kalla_core.fragments.remote import ScanWork
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.sources.protocol import Part
 from tests.support.cluster_time import SILENCE_S, TIMING, ImaginedExecutor, Site, ended, torment
 from tests.support.virtual_time import in_virtual_time

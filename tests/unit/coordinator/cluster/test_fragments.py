@@ -12,7 +12,7 @@ from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, RetryPolic
 from kalla_coordinator.cluster.fragments import Fragments
 from kalla_core.errors import Crashed
 from kalla_core.fragments.outcome import BucketSize, BucketSizes, JoinDone, ScanDone
-from kalla_core.matching.query import Side
+from kalla_core.matching.sql.query import Side
 
 POLICY = RetryPolicy(own_failures=1, losses=1)
 NONE = {Side.LEFT: 0, Side.RIGHT: 0}

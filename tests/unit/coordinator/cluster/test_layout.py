@@ -12,8 +12,8 @@ from kalla_coordinator.cluster.layout import (
 )
 from kalla_core.fragments.cut import MAX_BUCKETS
 from kalla_core.fragments.remote import CENSUS_CLASSES
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 
 MIB = 1 << 20
 ROOM = Room(slots=2, slot_memory_bytes=1 << 30)

@@ -25,8 +25,8 @@ from kalla_core.fragments.outcome import (
     ScanDone,
 )
 from kalla_core.fragments.remote import ScanWork
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.sources.protocol import Part
 
 MIB = 1 << 20

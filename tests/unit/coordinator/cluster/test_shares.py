@@ -10,8 +10,8 @@ from kalla_coordinator.jobs.model import ExecutorShare
 from kalla_core.engine.progress import Stage
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentProgress, JoinDone
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 from tests.support.dispatch_cost import PLAN
 from tests.unit.coordinator.cluster.test_stages import (
     FIRST_JOIN,

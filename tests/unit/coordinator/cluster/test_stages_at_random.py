@@ -10,8 +10,8 @@ from kalla_coordinator.cluster.attempts import RetryPolicy, StageName, Try
 from kalla_coordinator.cluster.layout import Room, Shape
 from kalla_coordinator.cluster.run_state import Phase, RunState, Setup
 from kalla_core.fragments.remote import CENSUS_CLASSES, Extra, ScanWork
-from kalla_core.matching.query import Side
-from kalla_core.matching.strategy import Strategy
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.sources.protocol import Part
 from tests.support.cluster_world import World
 

@@ -1,0 +1,1 @@
+"""The pieces of a run that executors carry out."""

@@ -1,0 +1,1 @@
+"""The match SQL over rows, in memory, by buckets or from disk, and the evidence it writes."""

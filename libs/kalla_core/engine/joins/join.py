@@ -1,0 +1,366 @@
+"""Run the match SQL over some rows of both sides, and write what it says.
+
+`match` writes the pairs and marks the rows that are in one; `settle` writes the rows that no
+join marked. A join fragment whose rows decide for themselves does both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from datafusion import DataFrame
+
+from kalla_core.engine.budget import Budget
+from kalla_core.engine.failures import query_errors
+from kalla_core.engine.joins.grouped import GroupedPiece, in_memory
+from kalla_core.engine.keys.pair_bound import PairBound, too_many, worst_keys
+from kalla_core.engine.progress import ProgressCounter
+from kalla_core.engine.reasons.misses import FEW_ROWS, Misses
+from kalla_core.engine.reasons.reasons import Explainer
+from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.spool.uses import Uses
+from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.errors import OutOfMemory, TooManyPairs
+from kalla_core.evidence.build import Reasons
+from kalla_core.matching.plans.prepare import register_calls
+from kalla_core.matching.plans.session import SessionLimits, new_session
+from kalla_core.matching.row_ids.members import Matches, matches
+from kalla_core.matching.row_ids.pair_numbers import Pairs
+from kalla_core.matching.row_ids.pairs import PairFrame, expand, has_pairs_within
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.sql.tables import TableData, register_tables
+from kalla_core.matching.strategy.key_joins import KeyJoin, key_join
+from kalla_core.matching.strategy.planned import Planned, pair_frame
+from kalla_core.recipe.model import GroupForm
+
+_ROOM_FOR_TWO_LISTS_BYTES = 192 << 20
+"""Of the session's memory; a run that may have 1 GiB gives it as much."""
+
+
+class NeedsRoom(OutOfMemory):
+    """An operator needs more than its share; nothing came of the join, which may be repeated."""
+
+
+class Sinks(Protocol):
+    """Takes the rows of the three outputs; safe to use from several threads."""
+
+    def matched(
+        self, output: pa.RecordBatch, left_key: list[pa.Array], right_key: list[pa.Array]
+    ) -> None:
+        """Write pairs: the output of the match SQL and the columns of both primary keys."""
+        ...
+
+    def grouped(self, output: pa.RecordBatch, rows: GroupedPiece) -> None:
+        """Write rows that say which match they belong to; `output` has a row for each."""
+        ...
+
+    def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
+        """Write rows that are in no pair: all columns of the source, and the reasons."""
+        ...
+
+
+class Explains(Protocol):
+    """Explains the unmatched rows of both sides of some rows; see `Explainer`."""
+
+    def prepare(self) -> None:
+        """Do what is to be done once, before two threads ask."""
+        ...
+
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so."""
+        ...
+
+    def of(self, side: Side, start: int, count: int) -> Reasons:
+        """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JoinContext:
+    """What all joins of a run share.
+
+    Attributes:
+        extras: batches of each extra, by alias.
+        limits: of the session that runs the match SQL.
+        progress: of the matching stage.
+        bound: of the pairs of the whole run.
+        groups: how matched tells of a group that matches a group.
+        stop: set once any fragment of the run fails.
+    """
+
+    planned: Planned
+    extras: Mapping[str, Sequence[pa.RecordBatch]]
+    limits: SessionLimits
+    sinks: Sinks
+    progress: ProgressCounter
+    bound: PairBound
+    groups: GroupForm = GroupForm.PAIRS
+    stop: Stop = field(default_factory=Stop)
+
+    def one_thread(self, budget: Budget) -> JoinContext:
+        """Return the context of joins that run side by side, with one thread each."""
+        limits = replace(self.limits, threads=1, memory_bytes=budget.pool_bytes)
+        return replace(self, limits=limits)
+
+
+def match(
+    context: JoinContext, left: Rows, right: Rows, misses: Misses | None = None
+) -> Iterator[tuple[Ints, Ints]]:
+    """Write the matches among these rows; yield the positions of their rows, batch by batch.
+
+    Each row is yielded as often as it is in a match: of pairs both sides have as many, of groups
+    they have not. Rows in memory on both sides; see `stream_pairs` for how the pairs come.
+
+    Args:
+        misses: takes the pairs that fulfil no more than the key, where these can be told as well.
+
+    Raises:
+        InvalidSql: a value makes the SQL fail (a cast, a division by zero).
+        TooManyPairs: there are more than the run may have.
+        OutOfMemory: an operator needs more than its share.
+    """
+    if context.groups is GroupForm.MEMBERS:
+        yield from _match_groups(context, _frame(context, left, right), left, right)
+        return
+    for output, at_left, at_right in pairs_of(context, left, right, misses):
+        context.sinks.matched(
+            output,
+            primary_keys(context.planned, output, left, at_left),
+            primary_keys(context.planned, output, right, at_right),
+        )
+        context.progress.add(matched=len(at_left))
+        yield at_left, at_right
+
+
+def pairs_of(
+    context: JoinContext, left: Rows, right: Rows, misses: Misses | None = None
+) -> Iterator[tuple[pa.RecordBatch, Ints, Ints]]:
+    """Yield the pairs among these rows: the output of the match SQL, and where their rows are.
+
+    Raises:
+        InvalidSql, TooManyPairs, OutOfMemory: as `match` does.
+    """
+    joined = None
+    if misses is not None and left.count + right.count >= FEW_ROWS:
+        joined = _key_join(context, left, right)
+    if joined is not None and misses is not None:
+        misses.begin()
+        yield from _pairs_by_key(context, joined, left, right, misses)
+        return
+    for batch, pairs in stream_pairs(_frame(context, left, right)):
+        context.stop.check()
+        _bounded(context, len(pairs), left, right)
+        output = rows_of(batch, pairs.result_row)
+        yield output, left.positions(pairs.left), right.positions(pairs.right)
+
+
+def _pairs_by_key(
+    context: JoinContext, joined: KeyJoin, left: Rows, right: Rows, misses: Misses
+) -> Iterator[tuple[pa.RecordBatch, Ints, Ints]]:
+    for batch in _batches(joined.frame):
+        context.stop.check()
+        *_, at_left, at_right, holds = batch.columns
+        output = batch.select(range(joined.columns))
+        places = left.positions(at_left.to_numpy()), right.positions(at_right.to_numpy())
+        if holds.true_count < len(holds):
+            held = holds.to_numpy(zero_copy_only=False)
+            misses.add(*(at[~held] for at in places))
+            output, places = output.filter(holds), tuple(at[held] for at in places)
+        if output.num_rows:
+            _bounded(context, output.num_rows, left, right)
+            yield output, *places
+
+
+def _match_groups(
+    context: JoinContext, frame: PairFrame, left: Rows, right: Rows
+) -> Iterator[tuple[Ints, Ints]]:
+    for batch, found in stream_matches(frame):
+        context.stop.check()
+        _bounded(context, len(found), left, right)
+        rows = in_memory(found, left, right)
+        for piece in rows.pieces():
+            output = rows_of(batch, found.result_row[piece.start : piece.end])
+            context.sinks.grouped(output, piece)
+            context.progress.add(matched=output.num_rows)
+        yield (
+            left.positions(rows.members(Side.LEFT)),
+            right.positions(rows.members(Side.RIGHT)),
+        )
+
+
+def _bounded(context: JoinContext, pairs: int, left: Rows, right: Rows) -> None:
+    """Count pairs; who goes beyond the bound is told which keys of these rows have the most."""
+    try:
+        context.bound.add(pairs)
+    except TooManyPairs:
+        worst = worst_keys(context.planned, {left.side: left.batches, right.side: right.batches})
+        raise too_many(context.bound.most, context.bound.rows, worst) from None
+
+
+def primary_keys(planned: Planned, output: pa.RecordBatch, rows: Rows, at: Ints) -> list[pa.Array]:
+    """Return the primary keys of rows: out of the result if they are in it, else looked up."""
+    places = planned.output_keys.get(rows.side)
+    return rows.keys(at) if places is None else [output.column(place) for place in places]
+
+
+def join(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
+    """Match and settle rows that decide for themselves; return in how many pairs each row is.
+
+    Raises:
+        InvalidSql, OutOfMemory: as `match` does.
+    """
+    misses = Misses(left, right)
+    uses = matched_uses(context, left, right, misses)
+    matched = {side: one.matched for side, one in uses.items()}
+    explainer = Explainer(context.planned, left, right, misses=misses)
+    settle(context, explainer, left, right, matched)
+    return uses
+
+
+def matched_uses(
+    context: JoinContext, left: Rows, right: Rows, misses: Misses | None = None
+) -> Mapping[Side, Uses]:
+    """Write the pairs as `match` does; return in how many each row is.
+
+    Raises:
+        NeedsRoom: as `match` does, with nothing written yet.
+    """
+    uses = {rows.side: Uses(rows.count) for rows in (left, right)}
+    try:
+        for at_left, at_right in match(context, left, right, misses):
+            uses[Side.LEFT].add(at_left)
+            uses[Side.RIGHT].add(at_right)
+    except OutOfMemory as error:
+        if any(one.matched.any() for one in uses.values()):
+            raise
+        raise NeedsRoom(error.message, **error.details) from error
+    return uses
+
+
+def settle(
+    context: JoinContext,
+    explains: Explains,
+    left: Rows,
+    right: Rows,
+    matched: Mapping[Side, Bools],
+) -> None:
+    """Write the rows that are not matched, with their reasons; both sides at the same time.
+
+    Args:
+        matched: for each row of a side, whether it is in a pair anywhere.
+    """
+    explains.prepare()
+    tasks = [
+        partial(write_unmatched, context, rows, ~matched[rows.side], explains)
+        for rows in (left, right)
+    ]
+    run_all(tasks, min(context.limits.threads, 2), context.stop)
+
+
+def stream_pairs(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
+    """Yield batches of the user's columns with pairs that each of their rows stands for.
+
+    A batch may come again with more of its pairs.
+
+    Raises:
+        FailedOnValue: a value makes the SQL fail.
+    """
+    for batch, output in _results(frame):
+        for pairs in expand(batch, frame):
+            if len(pairs):
+                yield output, pairs
+
+
+def stream_matches(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Matches]]:
+    """Yield batches of the user's columns with matches that their rows stand for.
+
+    A batch may come again with more of its matches, each of which comes whole.
+
+    Raises:
+        FailedOnValue: as `stream_pairs` does.
+    """
+    for batch, output in _results(frame):
+        for found in matches(batch, frame):
+            if len(found):
+                yield output, found
+
+
+def _results(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Yield batches with the lists of row numbers, and without: rows of these are repeated."""
+    for batch in _batches(frame.frame):
+        yield batch, batch.select(range(frame.columns))
+
+
+def _batches(frame: DataFrame) -> Iterator[pa.RecordBatch]:
+    with query_errors():
+        for result in frame.execute_stream():
+            yield result.to_pyarrow()
+
+
+def rows_of(output: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
+    """Return these rows of a result."""
+    if np.array_equal(rows, np.arange(output.num_rows)):
+        return output
+    return output.take(pa.array(rows))
+
+
+def _key_join(context: JoinContext, left: Rows, right: Rows) -> KeyJoin | None:
+    plain = _session(context, context.limits, left.batches, right.batches)
+    numbered = _session(context, context.limits, left.numbered(), right.numbered())
+    with query_errors():
+        return key_join(context.planned, plain, numbered)
+
+
+def _frame(context: JoinContext, left: Rows, right: Rows) -> PairFrame:
+    frame = _frame_within(context, context.limits, left, right)
+    limits = context.limits
+    if limits.memory_bytes is None or limits.memory_bytes > _ROOM_FOR_TWO_LISTS_BYTES:
+        return frame
+    if limits.threads > 1 and any(map(has_pairs_within, frame.origins)):
+        # Two threads fold the pairs into lists of their own first, and hold those beside the whole.
+        return _frame_within(context, replace(limits, threads=1), left, right)
+    return frame
+
+
+def _frame_within(
+    context: JoinContext, limits: SessionLimits, left: Rows, right: Rows
+) -> PairFrame:
+    plain = _session(context, limits, left.batches, right.batches)
+    numbered = _session(context, limits, left.numbered(), right.numbered())
+    with query_errors():
+        return pair_frame(context.planned, plain, numbered)
+
+
+def _session(context: JoinContext, limits: SessionLimits, left: TableData, right: TableData) -> Any:
+    session = new_session(limits)
+    register_tables(session, context.planned.query, left, right, context.extras)
+    register_calls(session, context.planned.prepared)
+    return session
+
+
+def write_unmatched(context: JoinContext, rows: Rows, unmatched: Bools, explains: Explains) -> None:
+    """Write the rows that `unmatched` marks, with their reasons."""
+    if not unmatched.any():
+        return
+    explains.judge(rows.side, unmatched)
+    reasons = explains.of(rows.side, 0, int(unmatched.sum()))
+    written = 0
+    for batch, start in zip(rows.batches, rows.starts, strict=True):
+        kept = batch.filter(pa.array(unmatched[start : start + batch.num_rows]))
+        context.sinks.unmatched(rows.side, kept, window(reasons, written, kept.num_rows))
+        written += kept.num_rows
+
+
+def window(reasons: Reasons, start: int, count: int) -> Reasons:
+    """Return the reasons of `count` rows from the one numbered `start`."""
+    return Reasons(
+        reasons.rejection_reason.slice(start, count),
+        reasons.reason_detail.slice(start, count),
+        reasons.closest_candidate.slice(start, count),
+        tuple(one.window(start, count) for one in reasons.attempts),
+    )

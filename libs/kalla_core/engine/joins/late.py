@@ -1,0 +1,176 @@
+"""Runs that read wide columns late: once what the match SQL needs, again what stays unmatched.
+
+Most columns of most rows end up nowhere: a matched row leaves its keys and what the SQL selects.
+So where all rows would not fit into memory but the columns that the SQL mentions do, or where
+columns are stored apart and cost as much as is read of them, only those are read at first, and
+everything is joined in one piece. Then the parts that have unmatched rows
+are read a second time with all columns; what else is in them is not looked at. A part that is not
+what it was the first time fails the run, as does a source that changed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from kalla_core.engine.joins.join import JoinContext, matched_uses, window
+from kalla_core.engine.joins.totals import MatchingTotals, Way
+from kalla_core.engine.reasons.crowds import crowds_of
+from kalla_core.engine.reasons.misses import Misses
+from kalla_core.engine.reasons.reasons import Explainer
+from kalla_core.engine.rows import Bools
+from kalla_core.engine.spool.scan import OpenSource
+from kalla_core.engine.spool.store import Store
+from kalla_core.engine.spool.uses import several
+from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.errors import KallaError
+from kalla_core.fragments.model import ScanFragment
+from kalla_core.matching.sql.mentions import mentioned_columns
+from kalla_core.matching.sql.query import MatchQuery, Side, TableShape
+from kalla_core.matching.strategy.planned import Planned, plan_match
+from kalla_core.sources.marked import marked
+from kalla_core.sources.protocol import Part, PicksRows
+
+_VARIABLE_WIDTH_BYTES = 24
+_PAIR_BYTES = 1024
+"""Of what operators may hold, for a pair that is told in some 150: an eighth of it."""
+_UNBOUND_BYTES = 1 << 30
+_WORTH_TWO_READINGS_BYTES = 64 << 20
+"""Of rows that would fit into memory; for fewer it is not worth opening files again."""
+
+
+def narrowed(query: MatchQuery) -> MatchQuery:
+    """Return the query over tables that have only the columns it can read."""
+    left, right = (_narrowed(query.sql, query.side(side)) for side in Side)
+    return MatchQuery(query.sql, left, right, query.extras, query.started_at)
+
+
+def narrow_first(
+    planned: Planned, sources: Mapping[Side, OpenSource], most_bytes: int
+) -> Planned | None:
+    """Return the match SQL over narrow tables where those are to be read first.
+
+    That is if they, and only they, fit into memory; and if all would, but it costs less.
+    """
+    query = planned.query
+    sizes = {side: source.pinned.statistics.arrow_bytes or 0 for side, source in sources.items()}
+    narrow = narrowed(query)
+    expected = sum(
+        size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
+        for side, size in sizes.items()
+    )
+    everything = sum(sizes.values())
+    costs_less = _WORTH_TWO_READINGS_BYTES <= everything >= 2 * expected and all(
+        map(_is_read_by_column, sources.values())
+    )
+    if expected > most_bytes or (everything <= most_bytes and not costs_less):
+        return None
+    return narrow_plan(planned)
+
+
+def narrow_plan(wide: Planned) -> Planned | None:
+    """Return the plan over narrow tables, or None if it is not that over the wide ones.
+
+    A column can be meant without being named: `FROM left_src AS a(x, y, z)` gives new names to all
+    columns there are, by position.
+    """
+    try:
+        planned = plan_match(narrowed(wide.query))
+    except KallaError:
+        return None
+    same = planned.output == wide.output and planned.identification is wide.identification
+    return planned if same else None
+
+
+def width_bytes(schema: pa.Schema) -> int:
+    """Return about how many bytes a row takes; text counts for a little of everything."""
+    return sum(_width(field.type) for field in schema)
+
+
+@dataclass(frozen=True)
+class LateJoin:
+    """Joins a store of narrow rows in one piece and delivers the unmatched ones whole.
+
+    Attributes:
+        fragments: the parts that filled the store.
+    """
+
+    context: JoinContext
+    store: Store
+    sources: Mapping[Side, OpenSource]
+    fragments: Sequence[ScanFragment]
+
+    def run(self) -> MatchingTotals:
+        """Write all pairs, then all unmatched rows."""
+        left, right = self.store.rows(Side.LEFT), self.store.rows(Side.RIGHT)
+        misses = Misses(left, right)
+        uses = matched_uses(self.context, left, right, misses)
+        matched = {side: one.matched for side, one in uses.items()}
+        threads, stop = self.context.limits.threads, self.context.stop
+        explainer = Explainer(self.context.planned, left, right, threads, misses=misses)
+        for side in Side:  # one after the other: both at once would need twice the memory
+            explainer.judge(side, ~matched[side])
+        held_bytes = self.context.limits.memory_bytes
+        explainer.share((held_bytes or _UNBOUND_BYTES) // _PAIR_BYTES, threads, stop)
+        tasks = [
+            partial(self._deliver, fragment, matched[fragment.side], explainer, stop)
+            for fragment in self.fragments
+        ]
+        run_all(tasks, threads, stop)
+        return MatchingTotals(
+            {Side.LEFT: left.count, Side.RIGHT: right.count},
+            {side: int(np.count_nonzero(flags)) for side, flags in matched.items()},
+            {rows.side: several(rows, uses[rows.side].again) for rows in (left, right)},
+            {Way.LATE: 1},
+            crowds_of(
+                self.context.planned, [(rows, uses[rows.side].again) for rows in (left, right)]
+            ),
+        )
+
+    def _deliver(
+        self, fragment: ScanFragment, matched: Bools, explainer: Explainer, stop: Stop
+    ) -> None:
+        side, index = fragment.side, fragment.part.index
+        rows = self.store.part_rows(side)
+        start = sum(rows[:index])
+        unmatched = ~matched[start : start + rows[index]]
+        count = int(np.count_nonzero(unmatched))
+        self.context.progress.add(rows=rows[index], fragments=1)
+        if count == 0:
+            return
+        before = start - int(np.count_nonzero(matched[:start]))
+        reasons = explainer.of(side, before, count)
+        written = 0
+        for kept in _rows(self.sources[side], fragment.part, unmatched):
+            stop.check()
+            self.context.sinks.unmatched(side, kept, window(reasons, written, kept.num_rows))
+            written += kept.num_rows
+
+
+def _rows(source: OpenSource, part: Part, wanted: Bools) -> Iterator[pa.RecordBatch]:
+    connector = source.connector
+    if isinstance(connector, PicksRows):
+        return connector.pick(source.pinned, part, wanted)
+    return marked(connector.read(source.pinned, part), wanted)
+
+
+def _is_read_by_column(source: OpenSource) -> bool:
+    connector = source.connector
+    return isinstance(connector, PicksRows) and connector.is_read_by_column(source.pinned)
+
+
+def _narrowed(sql: str, shape: TableShape) -> TableShape:
+    needed = mentioned_columns(sql, shape)
+    schema = pa.schema([field for field in shape.schema if field.name in needed])
+    return TableShape(shape.alias, schema, shape.primary_key, shape.texts)
+
+
+def _width(kind: pa.DataType) -> int:
+    try:
+        return max(int(kind.bit_width) // 8, 1)
+    except ValueError:
+        return _VARIABLE_WIDTH_BYTES

@@ -1,0 +1,1 @@
+"""The keys of rows: their values, hashes and buckets, and how often each occurs."""

@@ -1,0 +1,133 @@
+"""Primary keys that rise strictly from row to row: none is there twice, and none need be hashed.
+
+Ledgers are mostly written in the order of their keys. As long as a part's keys rise, its rows are
+only remembered, which costs nothing while they are held in memory anyway; the census takes their
+hashes once a key does not rise, once rows go to disk, or in the end if parts overlap.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.columns import place_of
+from kalla_core.matching.sql.query import TableShape
+
+Batches = Sequence[pa.RecordBatch]
+Hashing = Callable[[Batches], None]
+"""Gives the hashes of the primary keys of some rows to the census."""
+
+
+class RisingKeys:
+    """Watches the primary keys of one side; safe from any thread."""
+
+    def __init__(self, shape: TableShape, hashing: Hashing) -> None:
+        names = shape.schema.names
+        places = [place_of(name, names) for name in shape.primary_key]
+        suits = len(places) == 1 and _has_order(shape.schema.field(places[0]).type)
+        self.place = places[0] if suits else None
+        self.hashing = hashing
+        self._runs: list[Run] = []
+        self._lock = threading.Lock()
+
+    def part(self) -> Run:
+        """Return what watches one part; for one thread at a time."""
+        run = Run(self)
+        with self._lock:
+            self._runs.append(run)
+        return run
+
+    def let_go(self) -> None:
+        """Hash the keys of all parts that were read to their end."""
+        with self._lock:
+            ended = [run for run in self._runs if run.ended]
+        for run in ended:
+            run.give_up()
+
+    def finish(self) -> None:
+        """Hash what is still to be hashed; all parts were read to their end."""
+        runs = sorted((run for run in self._runs if run.rows), key=lambda run: run.first)
+        apart = all(one.last < other.first for one, other in pairwise(runs))
+        if apart and not any(run.given_up for run in self._runs):
+            self._runs.clear()
+        self.let_go()
+
+
+class Run:
+    """The keys of one part, which rise as far as they were seen.
+
+    Attributes:
+        first, last: of its keys.
+        ended: it was read to its end.
+        given_up: its keys are hashed.
+    """
+
+    def __init__(self, keys: RisingKeys) -> None:
+        self.first: Any = None
+        self.last: Any = None
+        self.rows = 0
+        self.ended = False
+        self.given_up = keys.place is None
+        self._keys = keys
+        self._held: list[Batches] = []
+        self._lock = threading.Lock()
+
+    def add(self, batches: Batches, *, in_memory: bool) -> None:
+        """Look at the next rows.
+
+        Args:
+            in_memory: they are held there anyway.
+        """
+        if not self.given_up and not (in_memory and all(map(self._rises, batches))):
+            self.give_up()
+            if not in_memory:
+                self._keys.let_go()
+        with self._lock:
+            if not self.given_up:
+                self._held.append(batches)
+                return
+        self._keys.hashing(batches)
+
+    def end(self, *, in_memory: bool) -> None:
+        """Note that there are no more rows."""
+        self.ended = True
+        if not in_memory:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Hash the keys of all rows so far, and let go of them."""
+        with self._lock:
+            self.given_up = True
+            held, self._held = self._held, []
+        for batches in held:
+            self._keys.hashing(batches)
+
+    def _rises(self, batch: pa.RecordBatch) -> bool:
+        keys = batch.column(self._keys.place)
+        if keys.null_count:
+            return False
+        if len(keys) == 0:
+            return True
+        first = keys[0].as_py()
+        if self.rows and not self.last < first:
+            return False
+        rises = pc.less(keys.slice(0, len(keys) - 1), keys.slice(1))
+        if not pc.all(rises, min_count=0).as_py():
+            return False
+        if not self.rows:
+            self.first = first
+        self.last = keys[-1].as_py()
+        self.rows += len(keys)
+        return True
+
+
+def _has_order(kind: pa.DataType) -> bool:
+    """Whether Python orders values as Arrow does."""
+    types = pa.types
+    tests = (types.is_string, types.is_integer, types.is_decimal128, types.is_date32)
+    return any(test(kind) for test in tests)

@@ -1,0 +1,1 @@
+"""Processes as their parents hold them: started, forked, watched and ended."""

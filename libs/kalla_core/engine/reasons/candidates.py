@@ -1,0 +1,406 @@
+"""One candidate for each row whose key is on the other side although nothing there matched it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine.failures import query_errors
+from kalla_core.engine.reasons import wording
+from kalla_core.engine.reasons.closest import NONE, comparable, nearest
+from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.errors import InvalidSql
+from kalla_core.evidence.keys import key_text
+from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import ROW, Side
+from kalla_core.matching.sql.tables import register_side
+from kalla_core.matching.strategy.planned import Planned, Rule, condition_frame, measure_frame
+
+CAP = 100
+"""Candidates tried, in the order of their primary keys, where nothing can be measured."""
+
+_AT_FIRST = 100
+"""Candidates looked at for one of which all conditions hold, before the others are."""
+
+_PAIRS_AT_ONCE = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The closest candidate of each wanted row, in their order.
+
+    Attributes:
+        wanted: position of the row on its own side.
+        chosen: position of the candidate on the other side.
+        sizes: how many candidates it had, where `CAP` of them were tried; 0 elsewhere.
+    """
+
+    wanted: Ints
+    chosen: Ints
+    sizes: Ints
+
+    def slice(self, start: int, count: int) -> Choice:
+        """Return the choice of `count` rows from the one numbered `start`."""
+        end = start + count
+        return Choice(self.wanted[start:end], self.chosen[start:end], self.sizes[start:end])
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What is said of each wanted row: Utf8, none of them null.
+
+    Attributes:
+        missed: how many conditions on the pair do not hold.
+    """
+
+    missed: Ints
+    details: pa.Array
+    closest: pa.Array
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Rows with a number for their key: positions and codes, one each per row."""
+
+    positions: Ints
+    codes: Ints
+
+
+def choose_candidates(
+    planned: Planned,
+    rule: Rule,
+    side: Side,
+    rows: Rows,
+    others: Rows,
+    wanted: Coded,
+    offered: Coded,
+) -> Choice:
+    """Return the closest candidate of each wanted row.
+
+    Args:
+        wanted: rows of `side`; each code is also among those offered.
+        offered: rows of the other side; some may have codes that nobody wants.
+    """
+    if len(wanted.codes) == 0:
+        none = np.zeros(0, dtype=np.int64)
+        return Choice(none, none, none)
+    return _Search(planned, rule, side, rows, others).run(wanted, offered)
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """What keeps pairs of rows apart, told alike for both sides.
+
+    Attributes:
+        missed: how many conditions on the pair do not hold.
+        why: Utf8, none of them null.
+    """
+
+    missed: Ints
+    why: pa.Array
+
+    def some(self, at: Ints) -> Failures:
+        """Return that of the pairs at these places."""
+        if len(at) == 0 or (at[-1] - at[0] == len(at) - 1 and bool((at[1:] > at[:-1]).all())):
+            first = int(at[0]) if len(at) else 0
+            return Failures(self.missed[first : first + len(at)], self.why.slice(first, len(at)))
+        return Failures(self.missed[at], self.why.take(pa.array(at)))
+
+
+def failures_of(
+    planned: Planned, rule: Rule, left: Rows, right: Rows, at_left: Ints, at_right: Ints
+) -> Failures:
+    """Say what keeps the rows at these positions apart, pair by pair."""
+    if len(at_left) == 0:
+        return Failures(np.zeros(0, dtype=np.int64), pa.array([], pa.string()))
+    ours = left.take(at_left, _compared(rule, Side.LEFT))
+    theirs = right.take(at_right, _compared(rule, Side.RIGHT))
+    held = _hold(planned, rule, Side.LEFT, ours, theirs)
+    missed = len(held) - _how_many_hold(held, len(at_left))
+    return Failures(missed, wording.failures(planned, rule, ours, theirs, held))
+
+
+def describe_candidates(
+    planned: Planned, side: Side, others: Rows, choice: Choice, failures: Failures
+) -> Candidates:
+    """Say which candidate each row has, and what keeps the two from matching.
+
+    Args:
+        failures: of the pairs of a row and its candidate.
+    """
+    if len(choice.wanted) == 0:
+        return Candidates(failures.missed, failures.why, failures.why)
+    keys = others.keys(choice.chosen)
+    texts = key_text(keys)
+    names = wording.row_names(keys, texts)
+    details = wording.closest(planned, side, names, failures.why, choice.sizes, CAP)
+    return Candidates(failures.missed, details, texts.fill_null("null"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Rows that may be tried with each other: the columns that conditions read, and key codes.
+
+    The offered rows are sorted by code and then by primary key.
+    """
+
+    wanted: pa.Table
+    wanted_codes: Ints
+    offered: pa.Table
+    offered_codes: Ints
+
+    def first_offer_of(self, rows: Ints) -> Ints:
+        """Return where the offers of some wanted rows begin."""
+        return np.searchsorted(self.offered_codes, self.wanted_codes[rows], side="left")
+
+    def offers_of(self, rows: Ints) -> Ints:
+        """Return how many offers some wanted rows have."""
+        end = np.searchsorted(self.offered_codes, self.wanted_codes[rows], side="right")
+        return end - self.first_offer_of(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What trying came to, row by row.
+
+    Attributes:
+        at: the wanted rows.
+        best: of each, the offer for which most conditions hold, the first of several.
+        held: how many hold for it.
+        offers: how many offers there were.
+    """
+
+    at: Ints
+    best: Ints
+    held: Ints
+    offers: Ints
+
+
+class _Search:
+    def __init__(self, planned: Planned, rule: Rule, side: Side, rows: Rows, others: Rows) -> None:
+        self._planned = planned
+        self._rule = rule
+        self._side = side
+        self._rows = rows
+        self._others = others
+
+    def run(self, wanted: Coded, offered: Coded) -> Choice:
+        asked = np.zeros(int(offered.codes.max()) + 1, dtype=np.bool_)
+        asked[wanted.codes] = True
+        offers = by_primary_key(self._others, _only(offered, asked[offered.codes]))
+        count = np.bincount(offers.codes)
+        choice = offers.positions[np.searchsorted(offers.codes, wanted.codes, side="left")]
+        sizes = np.zeros(len(choice), dtype=np.int64)
+        rivals = count[wanted.codes] > 1  # one offer alone is the closest
+        if rivals.any():
+            choice[rivals], sizes[rivals] = self._closest(
+                _only(wanted, rivals), _only(offers, count[offers.codes] > 1)
+            )
+        return Choice(wanted.positions, choice, sizes)
+
+    def _closest(self, wanted: Coded, offers: Coded) -> tuple[Ints, Ints]:
+        """Return the closest offer of rows that have several, and how many if `CAP` were tried."""
+        ours = self._rows.take(wanted.positions, _compared(self._rule, self._side))
+        theirs = self._others.take(offers.positions, _compared(self._rule, self._side.other))
+        choice = self._measured(ours, wanted.codes, theirs, offers.codes)
+        sizes = np.zeros(len(choice), dtype=np.int64)
+        left_over = np.flatnonzero(choice == NONE)
+        pairs = _Pairs(ours, wanted.codes, theirs, offers.codes)
+        for tried in self._tried(pairs, left_over, 0, CAP):
+            choice[tried.at], sizes[tried.at] = tried.best, tried.offers
+        if self._rule.beyond or self._rule.chooses:
+            for at, best in self._fulfilling(pairs, self._apart(pairs, choice)):
+                choice[at], sizes[at] = best, 0
+        return offers.positions[choice], sizes
+
+    def _apart(self, pairs: _Pairs, choice: Ints) -> Ints:
+        """Return the wanted rows that their choice does not go with, but another offer might."""
+        chosen = pairs.offered.take(pa.array(choice))
+        held = _hold(self._planned, self._rule, self._side, pairs.wanted, chosen)
+        apart = _how_many_hold(held, len(choice)) < len(held)
+        measured = next((n for n, one in enumerate(self._rule.conditions) if one.measurable), None)
+        if measured is not None and self._rule.conditions[measured].nearest_holds_first:
+            apart &= held[measured]
+        return np.flatnonzero(apart)
+
+    def _fulfilling(self, pairs: _Pairs, rows: Ints) -> Iterator[tuple[Ints, Ints]]:
+        """Yield those of `rows` that have an offer of which all conditions hold, with the first.
+
+        Every offer is looked at, as the match SQL itself does, but only so many at a time.
+        """
+        offers = pairs.offers_of(rows)
+        skip, most = 0, _AT_FIRST
+        while len(rows):
+            done = np.zeros(len(pairs.wanted_codes), dtype=np.bool_)
+            for tried in self._tried(pairs, rows, skip, most):
+                found = tried.held == len(self._rule.conditions)
+                done[tried.at[found]] = True
+                yield tried.at[found], tried.best[found]
+            skip += most
+            still = ~done[rows] & (offers > skip)
+            rows, offers = rows[still], offers[still]
+            most = min(4 * most, _PAIRS_AT_ONCE)
+
+    def _measured(
+        self, wanted: pa.Table, wanted_codes: Ints, offered: pa.Table, offered_codes: Ints
+    ) -> Ints:
+        ours = self._measure(wanted, self._side)
+        theirs = self._measure(offered, self._side.other)
+        if ours is None or theirs is None:
+            return np.full(len(wanted_codes), NONE, dtype=np.int64)
+        mine, others = comparable(ours, theirs)
+        rank = np.arange(len(offered_codes), dtype=np.int64)
+        return nearest(mine.keyed(wanted_codes), others.keyed(offered_codes), rank)
+
+    def _measure(self, table: pa.Table, side: Side) -> pa.Array | None:
+        session = new_session()
+        register_side(session, self._planned.query, side, _numbered(table))
+        frame = measure_frame(self._planned, self._rule, session, side)
+        if frame is None:
+            return None
+        try:
+            with query_errors():
+                values = frame.to_arrow_table()
+        except InvalidSql:  # it fails for rows of which the match SQL never asked
+            return None
+        return _in_row_order(values).column("value").combine_chunks()
+
+    def _tried(self, pairs: _Pairs, rows: Ints, skip: int, most: int) -> Iterator[_Tried]:
+        """Try `most` offers of each of `rows`, which have any, after the first few."""
+        offers = pairs.offers_of(rows)
+        start = pairs.first_offer_of(rows) + skip
+        tries = np.minimum(offers - skip, most)
+        for low, high in _chunks(tries, _PAIRS_AT_ONCE):
+            at, counts = rows[low:high], tries[low:high]
+            offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            pair_offers = np.repeat(start[low:high], counts) + offset
+            pair_rows = pa.array(np.repeat(at, counts))
+            held = _hold(
+                self._planned,
+                self._rule,
+                self._side,
+                pairs.wanted.take(pair_rows),
+                pairs.offered.take(pa.array(pair_offers)),
+            )
+            score = _how_many_hold(held, len(offset)) * (most + 1) + (most - offset)
+            best = np.maximum.reduceat(score, np.cumsum(counts) - counts)
+            chosen = start[low:high] + (most - best % (most + 1))
+            yield _Tried(at, chosen, best // (most + 1), offers[low:high])
+
+
+def by_primary_key(rows: Rows, coded: Coded) -> Coded:
+    """Return rows by code, and those of one code by primary key and position."""
+    order = np.lexsort((_ranks(rows, coded), coded.codes))
+    return _only(coded, order)
+
+
+def _ranks(rows: Rows, coded: Coded) -> Ints:
+    """Order rows by primary key and position; what has no rival for its code needs none."""
+    ranks = np.zeros(len(coded.codes), dtype=np.int64)
+    rivals = np.flatnonzero(np.bincount(coded.codes)[coded.codes] > 1)
+    at = coded.positions[rivals]
+    columns = rows.keys(at)
+    names = [f"k{number}" for number in range(len(columns))]
+    table = pa.table([*columns, pa.array(at)], names=[*names, "position"])
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in table.schema.names])
+    ranks[rivals[order.to_numpy()]] = np.arange(len(rivals))
+    return ranks
+
+
+def _only(rows: Coded, which: Bools | Ints) -> Coded:
+    return Coded(rows.positions[which], rows.codes[which])
+
+
+def _compared(rule: Rule, side: Side) -> frozenset[str]:
+    """Return the columns of a side that conditions read."""
+    if side is Side.LEFT:
+        return frozenset(name for c in rule.conditions for name in c.left_columns)
+    return frozenset(name for c in rule.conditions for name in c.right_columns)
+
+
+def _hold(
+    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
+) -> list[Bools]:
+    """Tell for each condition which pairs of rows it holds for; null is no."""
+    if not rule.conditions:
+        return []
+    try:
+        return _evaluated(planned, rule, side, wanted, chosen)
+    except InvalidSql:
+        return _hold_one_by_one(planned, rule, side, wanted, chosen)
+
+
+def _how_many_hold(held: Sequence[Bools], count: int) -> Ints:
+    return sum((holds.astype(np.int64) for holds in held), np.zeros(count, dtype=np.int64))
+
+
+def _hold_one_by_one(
+    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
+) -> list[Bools]:
+    """Do the same where a condition fails, as `a / b < 2` does beside `b <> 0`.
+
+    Such a condition is only looked at where all others hold; where it fails even so, nothing is
+    held against it.
+    """
+    held: list[Bools] = []
+    fails: dict[int, Rule] = {}
+    for number, checked in enumerate(rule.checked):
+        one = replace(rule, checked=(checked,))
+        try:
+            held += _evaluated(planned, one, side, wanted, chosen)
+        except InvalidSql:
+            held.append(np.ones(len(wanted), dtype=np.bool_))
+            fails[number] = one
+    shown: Bools = np.logical_and.reduce(held)
+    for number, one in fails.items():
+        some = (table.filter(pa.array(shown)) for table in (wanted, chosen))
+        with suppress(InvalidSql):
+            (held[number][shown],) = _evaluated(planned, one, side, *some)
+    return held
+
+
+def _evaluated(
+    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
+) -> list[Bools]:
+    session = new_session()
+    register_side(session, planned.query, side, _numbered(wanted))
+    register_side(session, planned.query, side.other, _numbered(chosen))
+    with query_errors():
+        table = _in_row_order(condition_frame(planned, rule, session).to_arrow_table())
+    columns = [table.column(f"c{n}") for n in range(len(rule.conditions))]
+    return [_bools(column) for column in columns]
+
+
+def _numbered(table: pa.Table) -> list[pa.RecordBatch]:
+    rows = pa.array(np.arange(len(table), dtype=np.uint64))
+    row = pa.field(ROW, pa.uint64(), nullable=False)
+    batches: list[pa.RecordBatch] = table.append_column(row, rows).to_batches()
+    return batches
+
+
+def _in_row_order(table: pa.Table) -> pa.Table:
+    rows = table.column(ROW).to_numpy()
+    if np.array_equal(rows, np.arange(len(rows), dtype=np.uint64)):
+        return table.combine_chunks()
+    return table.take(pa.array(np.argsort(rows, kind="stable"))).combine_chunks()
+
+
+def _bools(column: pa.ChunkedArray) -> Bools:
+    flags: Bools = np.asarray(column.combine_chunks().fill_null(False))
+    return flags
+
+
+def _chunks(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:
+    """Cut a list of sizes into runs [low, high) that add up to about `most` each."""
+    edges = np.cumsum(sizes)
+    low = 0
+    while low < len(sizes):
+        reached = edges[low - 1] if low else 0
+        high = max(int(np.searchsorted(edges, reached + most, side="right")), low + 1)
+        yield low, high
+        low = high

@@ -1,0 +1,115 @@
+"""Pairs that fulfil the key of the match SQL and nothing more, as its one join finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kalla_core.engine.keys.keyed import KeyedSides
+from kalla_core.engine.reasons.candidates import Choice, Coded, choose_candidates
+from kalla_core.engine.reasons.closest import NONE
+from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Planned, Rule
+
+_Places = npt.NDArray[np.signedinteger[Any]]
+
+FEW_ROWS = 1 << 16
+"""Of both sides; for so few, looking for their keys again costs less than another plan."""
+
+
+class Misses:
+    """Remembers them as long as they are not too many: a key that all rows have makes n x m.
+
+    Attributes:
+        most: how many are remembered.
+        known: a join has found all there are, and they are at hand.
+    """
+
+    def __init__(self, left: Rows, right: Rows) -> None:
+        self.most = left.count + right.count
+        self.known = False
+        few = max(left.count, right.count) < 1 << 31
+        self._type: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if few else np.int64)
+        self._found: list[tuple[_Places, _Places]] = []
+        self._count = 0
+
+    def begin(self) -> None:
+        """Note that a join begins that finds them all."""
+        self.known = True
+
+    def add(self, at_left: Ints, at_right: Ints) -> None:
+        """Take the positions of some pairs, side by side."""
+        self._count += len(at_left)
+        if self._count > self.most:
+            self.known = False
+            self._found.clear()
+        if self.known:
+            self._found.append((at_left.astype(self._type), at_right.astype(self._type)))
+
+    def of(self, side: Side, unmatched: Bools) -> tuple[_Places, _Places]:
+        """Return those of the rows of `side` that `unmatched` marks: these, and the others."""
+        left, right = self._both
+        own, other = (left, right) if side is Side.LEFT else (right, left)
+        marked = unmatched[own]
+        return own[marked], other[marked]
+
+    @cached_property
+    def _both(self) -> tuple[_Places, _Places]:
+        none = np.zeros(0, dtype=self._type)
+        left, right = zip(*self._found, strict=True) if self._found else ((none,), (none,))
+        self._found.clear()
+        return np.concatenate(left), np.concatenate(right)
+
+
+@dataclass(frozen=True, slots=True)
+class MissJudge:
+    """Chooses among misses as `choose_candidates` does among all rows."""
+
+    planned: Planned
+    rule: Rule
+    rows: Mapping[Side, Rows]
+    keyed: KeyedSides
+    misses: Misses
+
+    def choose(self, side: Side, unmatched: Bools) -> Choice:
+        """Return the closest candidate of each row of `side` that `unmatched` marks and has any."""
+        own, other = self.misses.of(side, unmatched)
+        count = np.bincount(own, minlength=len(unmatched))
+        chosen = np.full(len(unmatched), NONE, dtype=np.int64)
+        chosen[own] = other
+        wanted = np.flatnonzero(count)
+        sizes = np.zeros(len(wanted), dtype=np.int64)
+        rivals = count[own] > 1
+        if rivals.any():
+            found = self._closest(side, own[rivals], other[rivals])
+            chosen[found.wanted] = found.chosen
+            sizes[np.searchsorted(wanted, found.wanted)] = found.sizes
+        return Choice(wanted, chosen[wanted], sizes)
+
+    def _closest(self, side: Side, own: _Places, other: _Places) -> Choice:
+        ours, theirs = (_each_once(places) for places in (own, other))
+        wanted, offered = self.keyed.codes(
+            self.keyed.table(side).take(ours).combine_chunks(),
+            self.keyed.table(side.other).take(theirs).combine_chunks(),
+        )
+        return choose_candidates(
+            self.planned,
+            self.rule,
+            side,
+            self.rows[side],
+            self.rows[side.other],
+            Coded(ours, wanted),
+            Coded(theirs[offered != NONE], offered[offered != NONE]),
+        )
+
+
+def _each_once(places: _Places) -> Ints:
+    marked = np.zeros(int(places.max()) + 1, dtype=np.bool_)
+    marked[places] = True
+    return np.flatnonzero(marked)

@@ -1,0 +1,101 @@
+"""Why a row stayed unmatched, and which row of the other side came closest.
+
+Where a match SQL has several rules, a row is judged by each as if no other were there, and the
+rule by which it came nearest to a match tells why it has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine.keys.keyed import KeyedSides
+from kalla_core.engine.reasons.misses import Misses
+from kalla_core.engine.reasons.verdicts import RuleJudge, Told, no_key
+from kalla_core.engine.rows import Bools, Rows
+from kalla_core.engine.tasks import Stop
+from kalla_core.evidence.build import Reasons
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Planned, Rule
+
+
+class Explainer:
+    """Explains the unmatched rows of both sides of one set of buckets.
+
+    `judge` looks at all of them and remembers little of each; `of` says it in words, for as many
+    rows as the caller wants to hold at a time.
+
+    Args:
+        rules: by which rows are judged; those of the match SQL unless told otherwise. All rows
+            with one of their keys are at hand.
+        misses: of the rule that the match SQL is, if its join has told them.
+    """
+
+    def __init__(
+        self,
+        planned: Planned,
+        left: Rows,
+        right: Rows,
+        threads: int = 1,
+        rules: Sequence[Rule] | None = None,
+        misses: Misses | None = None,
+    ) -> None:
+        self._rows = {Side.LEFT: left, Side.RIGHT: right}
+        self._keyed: dict[tuple[object, ...], KeyedSides] = {}
+        asked = planned.rules if rules is None else rules
+        self._planned = planned
+        self._judges = [
+            RuleJudge(planned, rule, self._rows, self._sides_by(planned, rule, threads), misses)
+            for rule in asked
+            if rule.keys
+        ]
+
+    def _sides_by(self, planned: Planned, rule: Rule, threads: int) -> KeyedSides:
+        fresh = KeyedSides(planned, rule.keys, self._rows, threads)
+        return self._keyed.setdefault(rule.asked, fresh)
+
+    def prepare(self) -> None:
+        """Evaluate the keys of both sides, so that these may then be judged in two threads."""
+        for keyed in self._keyed.values():
+            for side in Side:
+                keyed.table(side)
+
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so."""
+        for judge in self._judges:
+            judge.judge(side, unmatched)
+
+    def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
+        """Once both sides are judged: say in words what is to be said alike of rows of both.
+
+        Args:
+            most_pairs: of more pairs it is said as it is asked for, rather than held.
+        """
+        if len(self._judges) == 1:
+            self._judges[0].share(most_pairs, threads, stop)
+
+    def of(self, side: Side, start: int, count: int) -> Reasons:
+        """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
+        return self.told(side, start, count).reasons
+
+    def told(self, side: Side, start: int, count: int) -> Told:
+        """Return the same, with how near the rows came to a match."""
+        if not self._judges:
+            return no_key(self._planned, count)
+        return nearest([judge.told(side, start, count) for judge in self._judges])
+
+
+def nearest(told: Sequence[Told]) -> Told:
+    """Return for each row what is told by the rule by which it came nearest; all of one length."""
+    if len(told) == 1:
+        return told[0]
+    falls_short = np.stack([one.short for one in told])
+    best = pa.array(falls_short.argmin(axis=0))
+    columns = [
+        pc.choose(best, *(getattr(one.reasons, name) for one in told))
+        for name in ("rejection_reason", "reason_detail", "closest_candidate")
+    ]
+    return Told(Reasons(*columns), falls_short.min(axis=0))

@@ -1,0 +1,334 @@
+"""Why rows are in no pair by one rule of the match SQL, and how near they came to one.
+
+Works on the rows of whole key classes: everything that could have matched a row is at hand. The
+cost grows with the rows, not with the pairs of a hot key: each row that has its key on the other
+side is shown one candidate, found by a sorted search on what the first measurable condition
+compares (`kalla_core.engine.reasons.closest`), or else the best of the first few by primary key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine.keys.codes import NONE, key_codes
+from kalla_core.engine.keys.keyed import KeyedSides
+from kalla_core.engine.keys.near import loose_keys
+from kalla_core.engine.keys.visible import is_text
+from kalla_core.engine.reasons import wording
+from kalla_core.engine.reasons.candidates import (
+    Choice,
+    Coded,
+    Failures,
+    by_primary_key,
+    choose_candidates,
+    describe_candidates,
+    failures_of,
+)
+from kalla_core.engine.reasons.misses import Misses, MissJudge
+from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
+from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.evidence.build import Reasons
+from kalla_core.evidence.keys import key_text
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Planned, Rule
+
+
+class Reason(StrEnum):
+    """The codes of `rejection_reason`, from the nearest to a match to the farthest."""
+
+    NOT_CHOSEN = "not_chosen"
+    PREDICATE_FAILED = "predicate_failed"
+    KEY_NOT_FOUND = "key_not_found"
+    KEY_NULL = "key_null"
+    NO_MATCH = "no_match"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of some rows.
+
+    Attributes:
+        short: how far each falls short of a match by the rule that tells, less being nearer; no
+            two rules have the same.
+    """
+
+    reasons: Reasons
+    short: Ints
+
+
+_REASONS = tuple(Reason)
+_CHOSEN_NOT, _FAILED, _ABSENT, _NULL, _KEYLESS = range(len(_REASONS))
+_STEP = 1 << 20
+"""Between two reasons; within one, fewer conditions that fail are nearer, and a near key."""
+_PLACES = 1 << 10
+"""More than rules: what they tell alike, the first tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdicts:
+    """What was found out about the unmatched rows of one side, in their order.
+
+    Attributes:
+        keys: of each, as `__k0`, `__k1`, ...
+        codes: int8, positions in `_REASONS`; `_FAILED` stands for `_CHOSEN_NOT` as well.
+        choice: for the rows whose key is on the other side, in their order.
+        near: for the rows whose key is not there, in their order: the position of a row on the
+            other side whose key is the same but for its spelling, or `NONE`.
+    """
+
+    keys: pa.Table
+    codes: npt.NDArray[np.int8]
+    choice: Choice
+    near: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is told alike of the pairs of a row and its candidate, whichever side asks.
+
+    Attributes:
+        at: for each side, where in `failures` the pair of each of its rows with a candidate is.
+    """
+
+    failures: Failures
+    at: Mapping[Side, Ints]
+
+
+class RuleJudge:
+    """Judges the unmatched rows of both sides of one set of buckets by one rule, which has keys."""
+
+    def __init__(
+        self,
+        planned: Planned,
+        rule: Rule,
+        rows: Mapping[Side, Rows],
+        keyed: KeyedSides,
+        misses: Misses | None = None,
+    ) -> None:
+        self._planned = planned
+        self._rule = rule
+        self._rows = rows
+        self._keyed = keyed
+        self._place = [one.name for one in planned.rules].index(rule.name)
+        self._verdicts: dict[Side, _Verdicts] = {}
+        self._misses = misses
+        self._shared: _Shared | None = None
+
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so."""
+        keys = self._keyed.table(side).filter(pa.array(unmatched)).combine_chunks()
+        if self._misses is not None and self._misses.known:
+            null, found, choice = self._among_misses(self._misses, side, unmatched, keys)
+        else:
+            null, found, choice = self._among_all(side, unmatched, keys)
+        codes = np.where(found, _FAILED, np.where(null, _NULL, _ABSENT)).astype(np.int8)
+        near = self._near(side, keys.filter(pa.array(codes == _ABSENT)))
+        self._verdicts[side] = _Verdicts(keys, codes, choice, near)
+
+    def _among_misses(
+        self, misses: Misses, side: Side, unmatched: Bools, keys: pa.Table
+    ) -> tuple[Bools, Bools, Choice]:
+        """Return which rows have a null in their key, which a candidate, and the closest ones."""
+        choice = MissJudge(self._planned, self._rule, self._rows, self._keyed, misses).choose(
+            side, unmatched
+        )
+        there = np.zeros(len(unmatched), dtype=np.bool_)
+        there[choice.wanted] = True
+        null = np.zeros(len(keys), dtype=np.bool_)
+        for column in keys.columns:
+            if column.null_count:
+                null |= np.asarray(column.is_null())
+        return null, there[unmatched], choice
+
+    def _among_all(
+        self, side: Side, unmatched: Bools, keys: pa.Table
+    ) -> tuple[Bools, Bools, Choice]:
+        wanted, offered = self._keyed.codes(keys, self._keyed.table(side.other))
+        null = wanted == NONE
+        there = np.zeros(int(wanted.max(initial=0)) + 1, dtype=np.bool_)
+        there[offered[offered != NONE]] = True
+        found = ~null & there[wanted]
+        choice = choose_candidates(
+            self._planned,
+            self._rule,
+            side,
+            self._rows[side],
+            self._rows[side.other],
+            Coded(np.flatnonzero(unmatched)[found], wanted[found]),
+            Coded(np.flatnonzero(offered != NONE), offered[offered != NONE]),
+        )
+        return null, found, choice
+
+    def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
+        """Say once what keeps a row and its candidate apart, for both sides, once they are judged.
+
+        Args:
+            most_pairs: of more it is said as it is asked for, rather than held.
+        """
+        pairs = {side: self._chosen(side) for side in Side}
+        (left, right), (also_left, also_right) = pairs[Side.LEFT], pairs[Side.RIGHT]
+        width = self._rows[Side.RIGHT].count
+        known, asked = left * width + right, also_left * width + also_right
+        places = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+        again = known[places] == asked if len(known) else np.zeros(len(asked), dtype=np.bool_)
+        count = len(known) + int(np.count_nonzero(~again))
+        if count > most_pairs or 2 * int(np.count_nonzero(again)) < len(asked):
+            return
+        places[~again] = np.arange(len(known), count)
+        at = (np.append(left, also_left[~again]), np.append(right, also_right[~again]))
+        ends = np.linspace(0, count, threads + 1).astype(int)
+        tasks = [
+            partial(self._failures, at[0][start:end], at[1][start:end])
+            for start, end in pairwise(ends)
+        ]
+        found = run_all(tasks, threads, stop)
+        failures = Failures(
+            np.concatenate([one.missed for one in found]),
+            pa.concat_arrays([one.why for one in found]),
+        )
+        self._shared = _Shared(failures, {Side.LEFT: np.arange(len(known)), Side.RIGHT: places})
+
+    def told(self, side: Side, start: int, count: int) -> Told:
+        """Return what is said of `count` of the rows judged, from the one numbered `start`."""
+        verdicts = self._verdicts[side]
+        codes = verdicts.codes[start : start + count]
+        keys = verdicts.keys.slice(start, count)
+        before, failed = _span(verdicts.codes, _FAILED, start, count)
+        candidates = describe_candidates(
+            self._planned,
+            side,
+            self._rows[side.other],
+            verdicts.choice.slice(before, failed),
+            self._failures_of(side, before, failed),
+        )
+        null = keys.filter(pa.array(codes == _NULL))
+        absent = keys.filter(pa.array(codes == _ABSENT))
+        first, some = _span(verdicts.codes, _ABSENT, start, count)
+        near = verdicts.near[first : first + some]
+        not_found, nearby = self._nearby(side, absent, near)
+        details = [candidates.details, not_found, wording.key_null(self._rule, side, null)]
+        none = pa.nulls(len(null), pa.string())
+        order = pa.array(_interleave(codes))
+        told = codes.copy()
+        told[codes == _FAILED] = np.where(
+            (candidates.missed == 0) & self._rule.chooses, _CHOSEN_NOT, _FAILED
+        )
+        short = told.astype(np.int64) * _STEP
+        short[codes == _FAILED] += candidates.missed
+        short[codes == _ABSENT] += near == NONE
+        detail = _arranged(details, order)
+        reasons = Reasons(
+            pc.take(pa.array(_REASONS, pa.string()), pa.array(told)),
+            self._named(detail, told),
+            _arranged([candidates.closest, nearby, none], order),
+        )
+        return Told(reasons, short * _PLACES + self._place)
+
+    def _failures_of(self, side: Side, start: int, count: int) -> Failures:
+        """Return what keeps `count` rows with a candidate apart from it, from that at `start`."""
+        if self._shared is not None:
+            return self._shared.failures.some(self._shared.at[side][start : start + count])
+        left, right = (at[start : start + count] for at in self._chosen(side))
+        return self._failures(left, right)
+
+    def _chosen(self, side: Side) -> tuple[Ints, Ints]:
+        """Return the positions of the left and of the right row of each pair with a candidate."""
+        choice = self._verdicts[side].choice
+        pair = (choice.wanted, choice.chosen)
+        return pair if side is Side.LEFT else (pair[1], pair[0])
+
+    def _failures(self, left: Ints, right: Ints) -> Failures:
+        rows = self._rows
+        return failures_of(
+            self._planned, self._rule, rows[Side.LEFT], rows[Side.RIGHT], left, right
+        )
+
+    def _named(self, detail: pa.Array, told: npt.NDArray[np.int8]) -> pa.Array:
+        """Say which rule tells, unless all rules would say the same: they have the same keys."""
+        if not self._rule.name or len(detail) == 0:
+            return detail
+        named = pc.binary_join_element_wise(f"{self._rule.name}: ", detail, "")
+        if any(rule.asked != self._rule.asked for rule in self._planned.rules):
+            return named
+        return pc.if_else(pa.array(told <= _FAILED), named, detail)
+
+    def _near(self, side: Side, absent: pa.Table) -> Ints:
+        """Return for keys that nobody has where on the other side one is but for its spelling."""
+        found: Ints = np.full(len(absent), NONE, dtype=np.int64)
+        keys = self._rule.keys
+        if len(absent) == 0 or not any(is_text(key.type) for key in keys):
+            return found
+        offered = self._keyed.table(side.other)
+        both = loose_keys(absent.columns[: len(keys)], offered.columns[: len(keys)])
+        if both is None:
+            return found
+        ours, theirs = key_codes(both[0], both[1], [key.null_safe for key in keys])
+        at = np.flatnonzero(theirs != NONE)
+        if len(at):
+            offers = by_primary_key(self._rows[side.other], Coded(at, theirs[at]))
+            codes, first = np.unique(offers.codes, return_index=True)
+            places = np.minimum(np.searchsorted(codes, ours), len(codes) - 1)
+            found = np.where(codes[places] == ours, offers.positions[first][places], NONE)
+        return found
+
+    def _nearby(self, side: Side, absent: pa.Table, near: Ints) -> tuple[pa.Array, pa.Array]:
+        """Return what is said of rows whose key nobody has, and the row that comes near or null."""
+        said = wording.key_not_found(self._planned, self._rule, side, absent)
+        blank = pa.nulls(len(absent), pa.string())
+        known = near != NONE
+        if not known.any():
+            return said, blank
+        rows = self._rows[side.other].keys(near[known])
+        texts = key_text(rows)
+        keys = self._keyed.table(side.other).take(pa.array(near[known]))
+        names = wording.row_names(rows, texts)
+        also = wording.key_near(
+            self._planned, self._rule, side, absent.filter(pa.array(known)), keys, names
+        )
+        extra = pc.replace_with_mask(blank, pa.array(known), also).fill_null("")
+        closest = pc.replace_with_mask(blank, pa.array(known), texts)
+        return pc.binary_join_element_wise(said, extra, ""), closest
+
+
+def fulfils(told: Told) -> Bools:
+    """Return of which rows the candidate told of fulfils all that the rule is seen to ask."""
+    short = told.short // _PLACES
+    found: Bools = (short == _FAILED * _STEP) | (short == _CHOSEN_NOT * _STEP)
+    return found
+
+
+def no_key(planned: Planned, count: int) -> Told:
+    """Return what is said of rows where no rule has a key."""
+    reasons = Reasons(
+        pa.repeat(pa.scalar(Reason.NO_MATCH.value), count),
+        pa.repeat(pa.scalar(wording.no_match(planned)), count),
+        pa.nulls(count, pa.string()),
+    )
+    return Told(reasons, np.full(count, _KEYLESS * _STEP * _PLACES, dtype=np.int64))
+
+
+def _span(codes: npt.NDArray[np.int8], code: int, start: int, count: int) -> tuple[int, int]:
+    """Return where among the entries of `code` those of a window begin, and how many they are."""
+    before = int(np.count_nonzero(codes[:start] == code))
+    return before, int(np.count_nonzero(codes[start : start + count] == code))
+
+
+def _arranged(texts: Sequence[pa.Array], order: pa.Array) -> pa.Array:
+    """Return texts in an order of all of them; putting them together first would copy them."""
+    return one_chunk(pc.take(pa.chunked_array(texts, pa.string()), order))
+
+
+def _interleave(codes: npt.NDArray[np.int8]) -> Ints:
+    """Return where each row's entry lies when entries are grouped by code."""
+    places = np.empty(len(codes), dtype=np.int64)
+    places[np.argsort(codes, kind="stable")] = np.arange(len(codes))
+    return places

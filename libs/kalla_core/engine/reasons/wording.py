@@ -1,0 +1,251 @@
+"""The sentences of `reason_detail`, made a column at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kalla_core.engine.keys.near import differences
+from kalla_core.engine.keys.visible import is_text, quoted, shown
+from kalla_core.engine.rows import Bools, Ints, one_chunk
+from kalla_core.evidence.keys import key_text
+from kalla_core.matching.keys.conditions import Condition
+from kalla_core.matching.keys.keys import SideKey
+from kalla_core.matching.plans.lineage import Column
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.sql.written import is_name
+from kalla_core.matching.strategy.planned import Planned, Rule
+
+_NO_MATCH = "No row of the other side satisfies the match SQL, "
+
+_NOT_CHOSEN = (
+    "Its key is there and every condition on the pair holds; "
+    "beyond the pair, the match SQL asks for "
+)
+_UNTOLD = "what two rows alone cannot tell"
+
+
+def no_match(planned: Planned) -> str:
+    """Say why rows are left where no rule has a key."""
+    if planned.impossible:
+        return f"{_NO_MATCH}which no rows can satisfy: its conditions contradict each other."
+    if planned.rules[0].stands_for_many:
+        return f"{_NO_MATCH}whose branches are too many to tell them apart and share no key."
+    return f"{_NO_MATCH}which has no equality key."
+
+
+def key_null(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
+    """Say which key is null; `keys` has `__k0`... of the rows in question."""
+    sentence = pa.nulls(len(keys), pa.string())
+    for number in reversed(range(len(rule.keys))):
+        is_null = keys.column(f"__k{number}").combine_chunks().is_null()
+        said = f"{_nothing(rule.keys[number].side(side))}, and null equals nothing."
+        sentence = pc.if_else(is_null, said, sentence)
+    return one_chunk(sentence)
+
+
+def _nothing(key: SideKey) -> str:
+    """Say of a key that it is null; of one that may have failed, that it cannot be computed."""
+    if not key.forgiving or isinstance(key.symbol, Column):
+        return f"{key.text} is null"
+    made = f"What the match SQL makes of {key.text}" if is_name(key.text) else key.text
+    return f"{made} is null or cannot be computed"
+
+
+def key_not_found(planned: Planned, rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
+    """Say which key nobody on the other side has."""
+    other = side.other
+    alias = planned.query.side(other).alias
+    return _join([f"No row of {alias} has ", *_key(rule, other, keys), "."], len(keys))
+
+
+def key_near(
+    planned: Planned,
+    rule: Rule,
+    side: Side,
+    keys: pa.Table,
+    others: pa.Table,
+    names: pa.Array,
+) -> pa.Array:
+    """Say, after that, who has the key but for its spelling.
+
+    Args:
+        keys: has `__k0`... of the rows in question; `others` of a row near each.
+        names: of these, as `row_names` gives them.
+    """
+    count = len(rule.keys)
+    found = differences(_columns(keys, count), _columns(others, count))
+    words = [
+        pc.if_else(pa.array(differs), spelling.value, pa.scalar(None, pa.string()))
+        for spelling, differs in found.items()
+    ]
+    but_for = _listed(words, len(keys), ", ")
+    but_for = pc.if_else(pc.equal(but_for, ""), "how it is written", but_for)
+    alias = planned.query.side(side.other).alias
+    pieces: list[pa.Array | str] = [f" Near in {alias}: ", names, ", which has "]
+    pieces += _key(rule, side.other, others)
+    return _join([*pieces, ", the same but for ", but_for, "."], len(keys))
+
+
+def key_of(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
+    """Return what rows have of a rule's key, as `a.k = 'A', a.j = 1`.
+
+    Args:
+        keys: `__k0`... of the rows.
+    """
+    return _join(_key(rule, side, keys), len(keys))
+
+
+def _key(rule: Rule, side: Side, keys: pa.Table) -> list[pa.Array | str]:
+    """Return pieces such as `k = 'A', j = 1`."""
+    pieces: list[pa.Array | str] = []
+    for number, key in enumerate(rule.keys):
+        name = f"{', ' if number else ''}{key.text(side)} = "
+        pieces += [name, shown(keys.column(f"__k{number}"))]
+    return pieces
+
+
+def _columns(keys: pa.Table, count: int) -> list[pa.Array]:
+    return [one_chunk(keys.column(f"__k{number}")) for number in range(count)]
+
+
+def failures(
+    planned: Planned, rule: Rule, left: pa.Table, right: pa.Table, held: Sequence[Bools]
+) -> pa.Array:
+    """Say what keeps each pair of rows apart, and by how much; or what else left it out.
+
+    Args:
+        left: the left row of each pair; `right` likewise.
+        held: for each condition, which pairs it holds for.
+    """
+    if len(held) == 1 and not held[0].any():
+        return _failure(planned, rule.conditions[0], left, right)
+    failed = [
+        pc.if_else(
+            pa.array(~holds),
+            _failure(planned, condition, left, right),
+            pa.scalar(None, pa.string()),
+        )
+        for condition, holds in zip(rule.conditions, held, strict=True)
+    ]
+    why = _listed(failed, len(left), "; ")
+    left_out = _NOT_CHOSEN + (", ".join(rule.beyond) or _UNTOLD) + "."
+    return pc.if_else(pc.equal(why, ""), left_out, why)
+
+
+def closest(
+    planned: Planned, side: Side, names: pa.Array, why: pa.Array, sizes: Ints, cap: int
+) -> pa.Array:
+    """Say which row came closest to each, and what keeps the two apart.
+
+    Args:
+        names: the candidates' keys, as `row_names` gives them.
+        why: as `failures` gives it.
+        sizes: how many candidates a row had where none was nearest; 0 where one was.
+    """
+    other = planned.query.side(side.other).alias
+    said = _join([f"Closest in {other}: ", names, ". ", why], len(names))
+    if not (sizes > cap).any():
+        return said
+    note = f" (the best of the first {cap} by primary key)"
+    return _join([said, pc.if_else(pa.array(sizes > cap), note, "")], len(names))
+
+
+def row_names(keys: Sequence[pa.Array], texts: pa.Array) -> pa.Array:
+    """Return how a sentence names rows: by their primary keys, never null.
+
+    Args:
+        texts: these, as `key_text` gives them.
+    """
+    named = quoted(texts) if len(keys) == 1 and is_text(keys[0].type) else texts
+    return named.fill_null("null")
+
+
+def _listed(sentences: Sequence[pa.Array], count: int, between: str) -> pa.Array:
+    """Return those of `sentences` that each row has, one after the other; empty where none.
+
+    Arrow's own joining with `null_handling="skip"` gives fewer rows where some have none.
+    """
+    if not sentences or count == 0:
+        return pa.repeat(pa.scalar(""), count)
+    said = pa.repeat(pa.scalar(""), count)
+    for sentence in sentences:
+        separator = pc.if_else(pc.equal(said, ""), "", between)
+        longer = pc.binary_join_element_wise(said, separator, sentence, "")
+        said = pc.if_else(pc.is_valid(sentence), longer, said)
+    return said
+
+
+def _failure(planned: Planned, condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array:
+    query = planned.query
+    pieces: list[pa.Array | str] = [f"{condition.text} does not hold"]
+    compared = [(query.left.alias, left, name) for name in condition.left_columns]
+    compared += [(query.right.alias, right, name) for name in condition.right_columns]
+    for number, (alias, table, name) in enumerate(compared):
+        pieces += [", " if number else ": ", f"{alias}.{name} = ", shown(table.column(name))]
+    difference = _difference(condition, left, right)
+    if difference is not None:
+        pieces.append(difference)
+    return _join(pieces, len(left))
+
+
+_ANY_INTEGER = pa.decimal128(20, 0)
+_MOST_DIGITS_OF_128_BITS = 38
+
+
+def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array | None:
+    """Return `, which differ by 0.50` where the condition compares one number or date of each."""
+    if (
+        not condition.of_columns
+        or not len(condition.left_columns) == len(condition.right_columns) == 1
+    ):
+        return None
+    a = one_chunk(left.column(condition.left_columns[0]))
+    b = one_chunk(right.column(condition.right_columns[0]))
+    distance = _distance(a, b)
+    if distance is None:
+        return None
+    unit: pa.Array | str = ""
+    if pa.types.is_date(a.type):
+        unit = pc.if_else(pc.equal(distance, 1), " day", " days")
+    words = pc.binary_join_element_wise(", which differ by ", key_text([distance]), unit, "")
+    return pc.if_else(pc.equal(distance, 0), "", words).fill_null("")
+
+
+def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:
+    if pa.types.is_date(a.type) and pa.types.is_date(b.type):
+        a, b = (x.cast(pa.date32()).cast(pa.int32()).cast(pa.int64()) for x in (a, b))
+    numbers = (pa.types.is_integer, pa.types.is_decimal, pa.types.is_floating)
+    if not all(any(is_kind(x.type) for is_kind in numbers) for x in (a, b)):
+        return None
+    if pa.types.is_floating(a.type) or pa.types.is_floating(b.type):
+        return None  # the numbers as printed say more than the difference of doubles
+    a, b = _exact(a), _exact(b)
+    digits = max(x.type.precision - x.type.scale for x in (a, b))
+    digits += max(x.type.scale for x in (a, b))
+    if digits >= _MOST_DIGITS_OF_128_BITS or pa.types.is_decimal256(a.type):
+        a, b = (x.cast(pa.decimal256(x.type.precision, x.type.scale)) for x in (a, b))
+    try:
+        return pc.abs(pc.subtract(a, b))
+    except pa.ArrowInvalid:  # by their types, never by their values: more digits than Arrow holds
+        return None
+
+
+def _exact(numbers: pa.Array) -> pa.Array:
+    """Return integers as decimals, of which no difference overflows; decimals as they are."""
+    return numbers if pa.types.is_decimal(numbers.type) else numbers.cast(_ANY_INTEGER)
+
+
+def _join(pieces: Sequence[pa.Array | str], count: int) -> pa.Array:
+    if count == 0:
+        return pa.array([], pa.string())
+    merged: list[pa.Array | str] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        elif not (isinstance(piece, str) and not piece):
+            merged.append(piece)
+    joined = pc.binary_join_element_wise(*merged, "")
+    return joined if isinstance(joined, pa.Array) else pa.repeat(joined, count)

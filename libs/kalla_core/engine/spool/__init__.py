@@ -1,0 +1,1 @@
+"""Where rows are while they wait: in memory or in buckets on disk, and how they get there."""

@@ -1,0 +1,84 @@
+"""Which spool files a fragment wants, and which buckets of each: data in, data out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kalla_core.engine.spool.spool import SpoolFile
+from kalla_core.engine.spool.spool_folder import SpoolKind
+from kalla_core.fragments.outcome import FetchFault
+from kalla_core.fragments.remote import (
+    Extra,
+    JoinWork,
+    Place,
+    ProveWork,
+    ScanWork,
+    SettleWork,
+    SpoolInput,
+    Work,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Some buckets of one spool file; None for all of them."""
+
+    place: Place
+    kind: SpoolKind
+    buckets: tuple[int, ...] | None
+
+    @property
+    def fault(self) -> FetchFault:
+        """What to say if it cannot be had."""
+        return FetchFault(self.place.executor_id, (self.place.attempt,))
+
+
+Inputs = Mapping[Want, SpoolFile]
+"""What was wanted, as files of this machine that have at least the buckets asked for."""
+
+
+def wants(work: Work) -> tuple[Want, ...]:
+    """Return all that a fragment reads of spools, each once."""
+    match work:
+        case ScanWork() | ProveWork():
+            return ()
+        case JoinWork():
+            rows = [rows_of(work, one) for one in work.inputs]
+            return (*rows, *(keys_of(work, one) for one in counted(work)))
+        case SettleWork():
+            rows = [rows_of(work, one) for one in work.inputs]
+            return (*rows, *(marks_of(place) for place in work.marks))
+
+
+def rows_of(work: JoinWork | SettleWork, one: SpoolInput) -> Want:
+    """Return what a fragment wants of the rows of an input."""
+    if isinstance(one.table, Extra):
+        return Want(one.place, SpoolKind.ROWS, None)
+    whole = isinstance(work, JoinWork) and one.table in work.whole
+    return Want(one.place, SpoolKind.ROWS, None if whole else work.buckets)
+
+
+def keys_of(work: JoinWork, one: SpoolInput) -> Want:
+    """Return what a fragment wants of the keys of an input."""
+    return Want(one.place, SpoolKind.KEYS, work.census_classes)
+
+
+def marks_of(place: Place) -> Want:
+    """Return what a fragment wants of the marks of a join."""
+    return Want(place, SpoolKind.MARKS, None)
+
+
+def counted(work: JoinWork) -> tuple[SpoolInput, ...]:
+    """Return the inputs whose primary keys a fragment counts."""
+    if not work.census_classes:
+        return ()
+    return tuple(one for one in work.inputs if not isinstance(one.table, Extra))
+
+
+def by_executor(wanted: Iterable[Want]) -> Mapping[str, tuple[Want, ...]]:
+    """Group what is wanted by who holds it."""
+    groups: dict[str, list[Want]] = {}
+    for want in wanted:
+        groups.setdefault(want.place.executor_id, []).append(want)
+    return {executor: tuple(group) for executor, group in groups.items()}

@@ -1,0 +1,237 @@
+"""Conditions beside the key: whether they hold for a pair, and by how much they are missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from datafusion import DataFrame, Expr, col
+
+from kalla_core.matching.keys.copartition import bases
+from kalla_core.matching.keys.keys import KeyComponent
+from kalla_core.matching.plans.expressions import OpaqueExpression, columns, operands, uncast
+from kalla_core.matching.plans.pairwise import Pairwise
+from kalla_core.matching.plans.requirements import Requirement
+from kalla_core.matching.plans.routes import NoRoute
+from kalla_core.matching.plans.wording import worded
+from kalla_core.matching.sql.query import ROW, Side
+from kalla_core.matching.sql.written import Written, is_name
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition on a pair beside the key, that can be told from its two rows.
+
+    Attributes:
+        text: readable.
+        left_columns: the columns of the left source it reads.
+        right_columns: the columns of the right source it reads.
+        measurable: it limits the distance of two numbers or dates, one of each side.
+        of_columns: what it measures are the two columns as they are.
+        nearest_holds_first: if it does not hold for the nearest of some rows, as their numbers or
+            dates go, it holds for none of them.
+    """
+
+    text: str
+    left_columns: tuple[str, ...]
+    right_columns: tuple[str, ...]
+    measurable: bool
+    of_columns: bool
+    nearest_holds_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A condition and how to evaluate it.
+
+    Attributes:
+        measures: the number or date of each side whose distance it limits.
+    """
+
+    condition: Condition
+    requirement: Requirement
+    measures: Mapping[Side, Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is required of a pair beside its key.
+
+    Attributes:
+        checked: what its two rows tell.
+        untold: what they do not.
+    """
+
+    checked: tuple[Checked, ...]
+    untold: tuple[Requirement, ...]
+
+
+def checked_conditions(
+    required: Iterable[Requirement],
+    keys: Sequence[KeyComponent],
+    pairwise: Pairwise,
+    written: Written,
+) -> Told:
+    """Return the conditions among `required`, without those that the keys already are.
+
+    Args:
+        pairwise: over tables with ROW, which may be empty.
+        written: what the author wrote, for the texts.
+    """
+    found: dict[str, Checked] = {}
+    untold: list[Requirement] = []
+    for requirement in required:
+        if not is_key(requirement, keys):
+            checked = _checked(requirement, pairwise, written)
+            if checked is not None:
+                found.setdefault(checked.condition.text, checked)
+            else:
+                untold.append(requirement)
+    return Told(tuple(found.values()), tuple(untold))
+
+
+def condition_frame(checked: Sequence[Checked], pairwise: Pairwise) -> DataFrame:
+    """Return ROW and, for each condition, a Boolean column `c0`, `c1`, ...; one row per pair.
+
+    Args:
+        checked: at least one.
+        pairwise: over tables in which rows of a pair have the same ROW.
+    """
+    groups: dict[int, list[int]] = {}
+    for index, one in enumerate(checked):
+        groups.setdefault(id(one.requirement.plans), []).append(index)
+    frames = [_evaluated(checked, indexes, pairwise) for indexes in groups.values()]
+    frame = frames[0].with_column_renamed(_number(0), ROW)
+    for place, other in enumerate(frames[1:], start=1):
+        frame = frame.join_on(other.with_column_renamed(_number(0), _number(place)),
+                              col(ROW) == col(_number(place)), how="inner")  # fmt: skip
+    return frame.select(col(ROW), *(col(_name(i)) for i in range(len(checked))))
+
+
+def measure_frame(checked: Sequence[Checked], pairwise: Pairwise, side: Side) -> DataFrame | None:
+    """Return ROW and `value`, what the first measurable condition measures on `side`.
+
+    Args:
+        pairwise: over the table of `side`, with ROW.
+    """
+    for one in checked:
+        if one.condition.measurable:
+            value = one.measures[side]
+            paired = pairwise.values([value], one.requirement.plans)
+            return paired.frame.select(paired.number.alias(ROW), value.alias("value"))
+    return None
+
+
+def _name(index: int) -> str:
+    return f"c{index}"
+
+
+def _number(place: int) -> str:
+    return f"__kalla_n{place}"
+
+
+def _evaluated(checked: Sequence[Checked], indexes: Sequence[int], pairwise: Pairwise) -> DataFrame:
+    required = [checked[i].requirement for i in indexes]
+    paired = pairwise.values([one.expr for one in required], required[0].plans)
+    results = (one.expr.alias(_name(i)) for i, one in zip(indexes, required, strict=True))
+    return paired.frame.select(paired.number.alias(_number(0)), *results)
+
+
+def is_key(requirement: Requirement, keys: Sequence[KeyComponent]) -> bool:
+    """Whether a requirement is the equality of one of `keys`."""
+    equality = requirement.equality
+    if equality is None:
+        return False
+    sides = {symbol for part in (equality.left, equality.right) for _, symbol in bases(part)}
+    return any(sides == {key.left.symbol, key.right.symbol} for key in keys)
+
+
+def _checked(requirement: Requirement, pairwise: Pairwise, written: Written) -> Checked | None:
+    try:
+        paired = pairwise.values([requirement.expr], requirement.plans)
+    except (NoRoute, OpaqueExpression):
+        return None
+    measures = _measures(requirement, pairwise)
+    read = [paired.read.get(side, ()) for side in Side]
+    measurable = len(measures) == len(Side)
+    condition = Condition(
+        text=worded(requirement.expr, written),
+        left_columns=read[0],
+        right_columns=read[1],
+        measurable=measurable,
+        of_columns=measurable
+        and all(is_name(worded(value, written)) for value in measures.values()),
+        nearest_holds_first=measurable and _bounds_distance(requirement.expr),
+    )
+    return Checked(condition, requirement, measures)
+
+
+def _measures(requirement: Requirement, pairwise: Pairwise) -> Mapping[Side, Expr]:
+    """Return the two values whose distance a condition limits, by side; none if it does not."""
+    found: dict[Side, Expr] = {}
+    for value in _compared(requirement.expr):
+        try:
+            paired = pairwise.values([value], requirement.plans)
+        except (NoRoute, OpaqueExpression):
+            return {}
+        kind = paired.frame.select(value.alias("value")).schema().field(0).type
+        if len(paired.read) != 1 or not _has_distance(kind):
+            return {}
+        found[next(iter(paired.read))] = value
+    return found if len(found) == len(Side) else {}
+
+
+def _bounds_distance(expr: Expr) -> bool:
+    """Whether a condition is that two values differ by less than some constant."""
+    kind = expr.variant_name()
+    parts = operands(expr) if kind in ("ScalarFunction", "BinaryExpr") else ()
+    if kind == "ScalarFunction":
+        return _function(expr) == "tolerance_match" and not columns(parts[2])
+    if kind == "BinaryExpr" and expr.rex_call_operator() in ("<", "<=", ">", ">="):
+        less, more = parts if expr.rex_call_operator().startswith("<") else parts[::-1]
+        return bool(_difference(less)) and not columns(more)
+    return False
+
+
+def _function(expr: Expr) -> str:
+    """Return the name of the function; Kalla's own carry the number of their variant."""
+    return expr.rex_call_operator().split("__")[0]
+
+
+_DISTANCES = {"tolerance_match", "tolerance_pct", "date_within"}
+_COMPARISONS = {"=", "<", "<=", ">", ">="}
+
+
+def _compared(expr: Expr) -> tuple[Expr, ...]:
+    """Return the two values that a condition compares by their distance, if it does so."""
+    kind = expr.variant_name()
+    parts = operands(expr) if kind in ("ScalarFunction", "BinaryExpr") else ()
+    if kind == "ScalarFunction" and _function(expr) in _DISTANCES:
+        return parts[:2]
+    if kind == "BinaryExpr" and expr.rex_call_operator() in _COMPARISONS:
+        for part in parts:
+            difference = _difference(part)
+            if difference:
+                return difference
+        return parts
+    return ()
+
+
+def _difference(expr: Expr) -> tuple[Expr, ...]:
+    """Return a and b if `expr` is `abs(a - b)`."""
+    expr = uncast(expr)
+    if expr.variant_name() != "ScalarFunction" or expr.rex_call_operator() != "abs":
+        return ()
+    inner = uncast(operands(expr)[0])
+    if inner.variant_name() != "BinaryExpr" or inner.rex_call_operator() != "-":
+        return ()
+    return operands(inner)
+
+
+def _has_distance(kind: pa.DataType) -> bool:
+    tests = (
+        pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal,
+        pa.types.is_date, pa.types.is_timestamp,
+    )  # fmt: skip
+    return any(test(kind) for test in tests)

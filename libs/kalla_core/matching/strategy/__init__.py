@@ -1,0 +1,1 @@
+"""How a match SQL is cut and run: the plan that all others ask for."""
