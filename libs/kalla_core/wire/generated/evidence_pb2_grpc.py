@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class EvidenceStub:
     """The evidence of jobs: the same as GET /api/jobs/{run_id}/evidence and its kin. Rows as Arrow
-    come over Flight as well. A stream of which nothing is taken for 60 s is cancelled.
+    come over Flight as well. A stream of which nothing is taken for 60 s ends with DEADLINE_EXCEEDED.
     """
 
     def __init__(self, channel):
@@ -60,7 +60,7 @@ class EvidenceStub:
 
 class EvidenceServicer:
     """The evidence of jobs: the same as GET /api/jobs/{run_id}/evidence and its kin. Rows as Arrow
-    come over Flight as well. A stream of which nothing is taken for 60 s is cancelled.
+    come over Flight as well. A stream of which nothing is taken for 60 s ends with DEADLINE_EXCEEDED.
     """
 
     def GetMetadata(self, request, context):
@@ -122,7 +122,7 @@ def add_EvidenceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Evidence:
     """The evidence of jobs: the same as GET /api/jobs/{run_id}/evidence and its kin. Rows as Arrow
-    come over Flight as well. A stream of which nothing is taken for 60 s is cancelled.
+    come over Flight as well. A stream of which nothing is taken for 60 s ends with DEADLINE_EXCEEDED.
     """
 
     @staticmethod

@@ -18,6 +18,7 @@ from kalla_core.serving.connections import STUCK_PATIENCE_S
 from kalla_core.settings.tokens import Role
 from kalla_core.wire.status import grpc_details, statuses
 
+_PARTING_S = 1.0
 _OPEN = "/grpc.health.v1.Health/"
 _OF_EXECUTORS = "/kalla.v1.Executors/"
 _OF_REFLECTION = "/grpc.reflection."
@@ -116,6 +117,8 @@ def _guarded_stream(behaviour: Any) -> Any:
             async with aclosing(behaviour(_demanded(request), context)) as messages:
                 async for message in messages:
                     await _taken(context, message)
+        except _NothingTaken:
+            await _part(context)
         except KallaError as error:
             await abort(context, error)
         except Exception as error:
@@ -124,13 +127,31 @@ def _guarded_stream(behaviour: Any) -> Any:
     return call
 
 
+class _NothingTaken(Exception):
+    """Whoever called takes nothing of what is there for them."""
+
+
 async def _taken(context: Context, message: Any) -> None:
-    """Send a message, and cancel the call of whoever takes none of them: no status would arrive."""
     try:
         async with asyncio.timeout(STUCK_PATIENCE_S):
             await context.write(message)
     except TimeoutError:
-        raise asyncio.CancelledError(f"{STUCK_PATIENCE_S:g} s without a word") from None
+        raise _NothingTaken from None
+
+
+async def _part(context: Context) -> None:
+    """Leave the status behind what was not taken, for gRPC ends no call without one.
+
+    It arrives if ever the rest is taken; until then the call holds one message, and nobody waits.
+    """
+    try:
+        async with asyncio.timeout(_PARTING_S):
+            await context.abort(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                f"Nothing of the stream was taken for {STUCK_PATIENCE_S:g} s.",
+            )
+    except TimeoutError:
+        raise asyncio.CancelledError from None
 
 
 async def _abort_unknown(context: Context, error: Exception) -> NoReturn:
