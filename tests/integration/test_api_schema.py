@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from kalla_core.engine.processes.children import Limits
-from kalla_core.engine.processes.nursery import Nursery
+from kalla_core.engine.processes.fork_pool import ForkPool
 from kalla_core.inspection.ask import INSPECT
 from tests.support.api import Served, served
 
@@ -83,9 +83,9 @@ async def besiege(api: Served, examples: int) -> None:
 async def api(tmp_path: Path) -> AsyncIterator[Served]:
     """A service with one job; what it looks at, it looks at in children that start quickly."""
     limits = Limits(400 << 20, timeout=timedelta(seconds=10))
-    with Nursery([INSPECT[-1]]) as nursery:
-        nursery.open()
-        async with served(tmp_path, inspection_limits=limits, start_child=nursery.start) as one:
+    with ForkPool([INSPECT[-1]]) as fork_pool:
+        fork_pool.open()
+        async with served(tmp_path, inspection_limits=limits, start_child=fork_pool.start) as one:
             await one.submit("run-1")
             await one.jobs.succeed("run-1")
             yield one

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kalla_coordinator.cluster.holder import HOLDER, Holder, holding
+from kalla_coordinator.cluster.holder_process import HOLDER, Holder, holding
 from kalla_core.engine.processes.spawned import spawn
 from kalla_core.engine.programs.held_plan import HoldOrder, order_json, plan_json, plan_of
 from kalla_core.engine.programs.merging import merged

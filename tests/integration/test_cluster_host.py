@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from kalla_coordinator.cluster.dispatch import Dispatcher
-from kalla_coordinator.cluster.holder import HOLDER, MERGING
+from kalla_coordinator.cluster.holder_process import HOLDER, MERGING
 from kalla_coordinator.cluster.host import ClusterHost, HostSettings
 from kalla_core.engine.processes.spawned import ChildProcess, spawn
 from kalla_core.engine.progress import Stage

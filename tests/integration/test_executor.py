@@ -28,10 +28,10 @@ from kalla_core.fragments.outcome import (
 from kalla_core.fragments.presence import CancelFragment, ForgetJob, Refusal
 from kalla_core.fragments.remote import (
     JoinWork,
-    Place,
     ProveWork,
     ScanWork,
     SpoolInput,
+    SpoolPlace,
 )
 from kalla_core.recipe.model import SourceType
 from tests.support.executors import (
@@ -87,7 +87,7 @@ async def scanned(lines: list[Line], given: Job) -> tuple[SpoolInput, ...]:
         assert isinstance(outcome, ScanDone), outcome
         assert isinstance(launch.work, ScanWork)
         hello = line.hello
-        place = Place(launch.id, hello.executor_id, hello.host, hello.port)
+        place = SpoolPlace(launch.id, hello.executor_id, hello.host, hello.port)
         inputs.append(SpoolInput(launch.work.table, launch.work.part.index, place, outcome.rows))
     return tuple(inputs)
 
@@ -162,7 +162,7 @@ async def test_what_nobody_holds_any_more_is_told_as_it_is(tmp_path: Path) -> No
     given = job(tmp_path)
     async with one_executor(tmp_path) as (_, line, _executor):
         inputs = await scanned([line], given)
-        gone = Place(replace(inputs[0].place.attempt, attempt=9), "nobody", "127.0.0.1", 1)
+        gone = SpoolPlace(replace(inputs[0].place.attempt, attempt=9), "nobody", "127.0.0.1", 1)
         lost = replace(join_all(inputs), inputs=(replace(inputs[0], place=gone), *inputs[1:]))
         launch = given.launch("join", 0, lost)
 
@@ -262,8 +262,8 @@ async def test_a_slot_that_is_killed_is_an_outcome_and_the_executor_goes_on(
         inputs = await scanned([line], given)
         launch = given.launch("join", 0, join_all(inputs))
         line.say(launch)
-        (zygote,) = await soon(lambda: children_of(executor.process.pid) or None)
-        (slot,) = await soon(lambda: children_of(zygote) or None)
+        (fork_server,) = await soon(lambda: children_of(executor.process.pid) or None)
+        (slot,) = await soon(lambda: children_of(fork_server) or None)
         # One that has not begun is replaced; one that has, has a folder for what it throws away.
         await soon(lambda: list((tmp_path / "spool").rglob("run,1,join,*")) or None)
 
@@ -368,13 +368,13 @@ async def test_killed_it_leaves_what_the_next_one_sweeps_and_no_process(tmp_path
         inputs = await scanned([line], given)
         line.say(given.launch("join", 0, join_all(inputs)))
         await line.beat(lambda beat: beat.slots_busy == 1)
-        (zygote,) = children_of(executor.process.pid)
-        slots = await soon(lambda: children_of(zygote) or None)
+        (fork_server,) = children_of(executor.process.pid)
+        slots = await soon(lambda: children_of(fork_server) or None)
 
         executor.tell(signal.SIGKILL)
 
         await executor.exit_code()
-        ended = [await asyncio.to_thread(ends_soon, pid) for pid in (zygote, *slots)]
+        ended = [await asyncio.to_thread(ends_soon, pid) for pid in (fork_server, *slots)]
         left = [path.name for path in (tmp_path / "spool").iterdir()]
         async with executing(coordinator.port, tmp_path / "spool"):
             await coordinator.line(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.outcome import FetchFault, FragmentFailed
 from kalla_core.fragments.presence import PeerGone
-from kalla_core.fragments.remote import Place
+from kalla_core.fragments.remote import SpoolPlace
 from tests.integration.test_executor import join_all, one_executor, scanned
 from tests.support.pinned_job import job
 
@@ -22,7 +22,7 @@ async def test_who_waits_for_spools_of_an_executor_that_is_gone_is_told_so(tmp_p
         async with one_executor(tmp_path) as (_, line, _):
             inputs = await scanned([line], given)
             port = mute.getsockname()[1]
-            away = Place(inputs[0].place.attempt, "frozen", "127.0.0.1", port)
+            away = SpoolPlace(inputs[0].place.attempt, "frozen", "127.0.0.1", port)
             join = given.launch("join", 0, join_all((replace(inputs[0], place=away), *inputs[1:])))
             line.say(join)
             asking, _ = await asyncio.get_running_loop().sock_accept(mute)

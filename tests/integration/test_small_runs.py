@@ -36,7 +36,7 @@ OURS = (
     "cli.bars",
     "client",
     "engine.run.culprit",
-    "engine.joins.oversize",
+    "engine.joins.from_disk",
     "engine.passes",
     "engine.joins.settled_joins",
     "evidence.s3_output",

@@ -10,7 +10,7 @@ import pytest
 
 from kalla_core.engine.budget import MIB
 from kalla_core.engine.processes.children import RUN
-from kalla_core.engine.processes.nursery import Nursery
+from kalla_core.engine.processes.fork_pool import ForkPool
 from kalla_core.engine.programs.local import RunRequest, Supervision, run_local
 from kalla_core.engine.progress import Progress
 from kalla_core.errors import Cancelled
@@ -21,9 +21,9 @@ from tests.support.command import names_below
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery([RUN[-1]]) as nursery:
-        yield nursery
+def fork_pool() -> Iterator[ForkPool]:
+    with ForkPool([RUN[-1]]) as fork_pool:
+        yield fork_pool
 
 
 def request(books: Books, output: Path) -> RunRequest:
@@ -35,12 +35,12 @@ def no_progress(_progress: Progress) -> None:
 
 
 def test_a_run_is_forked_and_asks_before_it_commits(
-    books: Books, tmp_path: Path, nursery: Nursery
+    books: Books, tmp_path: Path, fork_pool: ForkPool
 ) -> None:
     output = tmp_path / "out"
     seen = []
     supervision = Supervision(
-        before_commit=lambda: seen.append(output.exists()), start=nursery.start
+        before_commit=lambda: seen.append(output.exists()), start=fork_pool.start
     )
 
     metadata = run_local(request(books, output), no_progress, supervision)
@@ -51,7 +51,7 @@ def test_a_run_is_forked_and_asks_before_it_commits(
 
 
 def test_a_commit_that_is_refused_leaves_nothing(
-    books: Books, tmp_path: Path, nursery: Nursery
+    books: Books, tmp_path: Path, fork_pool: ForkPool
 ) -> None:
     def refuse() -> None:
         raise Cancelled("A cancel came first.")
@@ -63,14 +63,14 @@ def test_a_commit_that_is_refused_leaves_nothing(
         run_local(
             wanted,
             no_progress,
-            Supervision(before_commit=refuse, start=nursery.start),
+            Supervision(before_commit=refuse, start=fork_pool.start),
         )
 
     assert names_below(tmp_path) == before
 
 
 def test_a_run_is_stopped_from_another_thread(
-    books: Books, tmp_path: Path, nursery: Nursery
+    books: Books, tmp_path: Path, fork_pool: ForkPool
 ) -> None:
     stop = threading.Event()
     wanted = request(books, tmp_path / "out")
@@ -80,7 +80,7 @@ def test_a_run_is_stopped_from_another_thread(
         run_local(
             wanted,
             lambda _progress: stop.set(),
-            Supervision(stop=stop, start=nursery.start),
+            Supervision(stop=stop, start=fork_pool.start),
         )
 
     assert names_below(tmp_path) == before

@@ -18,7 +18,7 @@ from kalla_coordinator.cluster.members import Patience
 from kalla_coordinator.cluster.progress import shares, summed_up
 from kalla_coordinator.cluster.roster import Timing
 from kalla_coordinator.cluster.run_state import Setup, begun
-from kalla_coordinator.cluster.works import Brief, Launches, RunName, try_of
+from kalla_coordinator.cluster.works import Launches, RunName, RunTerms, try_of
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.presence import Heartbeat, Hello
@@ -144,4 +144,4 @@ class _Plan:
 
 
 PLAN = cast("Any", _Plan())
-_BRIEF = Brief(NAME, cast("Any", None), cast("Any", None), PLAN, "/staging")
+_BRIEF = RunTerms(NAME, cast("Any", None), cast("Any", None), PLAN, "/staging")

@@ -47,11 +47,11 @@ from kalla_core.fragments.remote import (
     JobContext,
     JoinWork,
     Launch,
-    Place,
     ProveWork,
     ScanWork,
     SettleWork,
     SpoolInput,
+    SpoolPlace,
 )
 from kalla_core.matching.sql.query import Side
 from kalla_core.sources.protocol import Part, PinnedSource, Statistics
@@ -80,7 +80,7 @@ ATTEMPTS = st.builds(
     attempt=st.integers(1, 30),
 )
 TABLES = st.sampled_from(Side) | st.builds(Extra, st.integers(0, 5))
-PLACES = st.builds(Place, ATTEMPTS, TEXTS, TEXTS, st.integers(1, 65535))
+PLACES = st.builds(SpoolPlace, ATTEMPTS, TEXTS, TEXTS, st.integers(1, 65535))
 INPUTS = st.builds(SpoolInput, TABLES, st.integers(0, 1024), PLACES, COUNTS)
 NUMBERS = st.lists(st.integers(0, 4095), max_size=4).map(tuple)
 

@@ -13,7 +13,6 @@ from typing import Any
 from kalla_coordinator.callbacks.outbox import Outbox
 from kalla_coordinator.jobs.admission import Places
 from kalla_coordinator.jobs.allowed import Allowed
-from kalla_coordinator.jobs.desk import Desk
 from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.host import RunOrder, Watch
 from kalla_coordinator.jobs.ledger import Ledger
@@ -23,6 +22,7 @@ from kalla_coordinator.jobs.recovery import FindEvidence, find_evidence, look_fu
 from kalla_coordinator.jobs.room import Room
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import JobStore, open_store
+from kalla_coordinator.jobs.stored_jobs import StoredJobs
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.engine.progress import Progress, Stage
 from kalla_core.errors import KallaError
@@ -119,7 +119,7 @@ class PuppetHost:
 class Office:
     """A desk with everything behind it but servers."""
 
-    desk: Desk
+    desk: StoredJobs
     store: JobStore
     metrics: CoordinatorMetrics
 
@@ -153,7 +153,7 @@ async def office(
         looking = asyncio.create_task(look_further(runner, unseen, find, look_again_s=0.01))
         try:
             outputs = Outputs(Allowed(staging), store)
-            yield Office(Desk(store, runner, outputs, Room(staging)), store, metrics)
+            yield Office(StoredJobs(store, runner, outputs, Room(staging)), store, metrics)
         finally:
             runner.draining = True
             tasks = [*runner._tasks, looking]  # as a crash: nobody writes anything down

@@ -22,8 +22,8 @@ from kalla_core.engine.budget import Budget
 from kalla_core.engine.fragments.fragment import run_fragment
 from kalla_core.engine.fragments.remote_run import RemoteRun
 from kalla_core.engine.spool.published import NotSpooled
+from kalla_core.engine.spool.requests import Inputs, SpoolRequest, wants
 from kalla_core.engine.spool.spool_folder import SpoolFolder
-from kalla_core.engine.spool.wants import Inputs, Want, wants
 from kalla_core.errors import Cancelled, EngineFailure, KallaError
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentEnded, Outcome, failed, fetch_failed
@@ -150,7 +150,7 @@ class SmallExecutor:
     def _inputs(self, work: Work) -> Inputs:
         return {want: self._input(want) for want in wants(work)}
 
-    def _input(self, want: Want) -> object:
+    def _input(self, want: SpoolRequest) -> object:
         peer = SpoolFolder(self.root / want.place.executor_id)
         try:
             return replace(peer.open(want.place.attempt, want.kind), origin=want.fault)

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.spool.published import publish
+from kalla_core.engine.spool.requests import SpoolRequest
 from kalla_core.engine.spool.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.engine.spool.spool_folder import SpoolFolder, SpoolKind, own_folder
-from kalla_core.engine.spool.wants import Want
 from kalla_core.fragments.attempt import AttemptId
-from kalla_core.fragments.remote import Place
+from kalla_core.fragments.remote import SpoolPlace
 from kalla_core.wire.tickets import sign
 from kalla_executor.fetch import Request
 from kalla_executor.flight import SpoolKeys, SpoolServer
@@ -52,11 +52,11 @@ class Peer:
     keys: SpoolKeys
     served: list[int]
 
-    def want(self, fragment: int, buckets: tuple[int, ...] | None) -> Want:
-        place = Place(attempt(fragment), self.id, "127.0.0.1", self.server.port)
-        return Want(place, SpoolKind.ROWS, buckets)
+    def want(self, fragment: int, buckets: tuple[int, ...] | None) -> SpoolRequest:
+        place = SpoolPlace(attempt(fragment), self.id, "127.0.0.1", self.server.port)
+        return SpoolRequest(place, SpoolKind.ROWS, buckets)
 
-    def request(self, *wants: Want, key: bytes = KEY) -> Request:
+    def request(self, *wants: SpoolRequest, key: bytes = KEY) -> Request:
         ticket = sign(key, self.id, wants)
         return Request(self.id, "127.0.0.1", self.server.port, ticket, wants)
 

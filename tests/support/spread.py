@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.fragments.fragment import Done, run_fragment
 from kalla_core.engine.fragments.remote_run import RemoteRun, query_of
+from kalla_core.engine.spool.requests import Inputs, wants
 from kalla_core.engine.spool.spool_folder import SpoolFolder
-from kalla_core.engine.spool.wants import Inputs, wants
-from kalla_core.evidence.accounting import Ledger, prove
+from kalla_core.evidence.accounting import RowAccount, prove
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reconciled import Reconciliation, from_fields, with_excluded
 from kalla_core.fragments.attempt import AttemptId
@@ -28,10 +28,10 @@ from kalla_core.fragments.remote import (
     Extra,
     JobContext,
     JoinWork,
-    Place,
     ScanWork,
     SettleWork,
     SpoolInput,
+    SpoolPlace,
     Table,
     Work,
 )
@@ -154,7 +154,7 @@ class _Cluster:
         self.done.tables = {name.removesuffix(".parquet"): self._evidence(name) for name in written}
         prove(
             *(
-                Ledger(
+                RowAccount(
                     side,
                     self.rows[side],
                     self.joined[side],
@@ -201,7 +201,7 @@ class _Cluster:
         settles = 1 if self.planned.scattered else self.layout.settles
         self._settle_all(inputs, _dealt(buckets, settles), self._join_all(works))
 
-    def _join_all(self, works: Sequence[JoinWork], stage: str = "join") -> list[Place]:
+    def _join_all(self, works: Sequence[JoinWork], stage: str = "join") -> list[SpoolPlace]:
         classes = _dealt(range(CENSUS_CLASSES), len(works))
         places = []
         for number, (work, mine) in enumerate(zip(works, classes, strict=True)):
@@ -226,7 +226,7 @@ class _Cluster:
         self,
         inputs: tuple[SpoolInput, ...],
         groups: Iterable[tuple[int, ...]],
-        marks: Sequence[Place],
+        marks: Sequence[SpoolPlace],
     ) -> None:
         sides = tuple(one for one in inputs if not isinstance(one.table, Extra))
         for number, group in enumerate(groups):
@@ -237,7 +237,7 @@ class _Cluster:
                 self.joined[side] += done.settled[side]
                 self.matched[side] += done.matched[side]
 
-    def _run(self, stage: str, number: int, work: Work) -> tuple[Place, Done]:
+    def _run(self, stage: str, number: int, work: Work) -> tuple[SpoolPlace, Done]:
         executor = number % self.layout.executors
         folder = self.folders[executor]
         attempt = AttemptId("run", 1, stage, number, 1)
@@ -251,7 +251,7 @@ class _Cluster:
                 on_progress=self.done.reports.append,
             )
             done = run_fragment(run, work, self._inputs(work))
-        return Place(attempt, str(executor), "localhost", 1), done
+        return SpoolPlace(attempt, str(executor), "localhost", 1), done
 
     def _inputs(self, work: Work) -> Inputs:
         return {

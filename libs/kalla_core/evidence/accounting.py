@@ -13,7 +13,7 @@ from kalla_core.matching.sql.query import Side
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class RowAccount:
     """What was counted of one side.
 
     Attributes:
@@ -30,7 +30,7 @@ class Ledger:
     unmatched: int
 
 
-def prove(*ledgers: Ledger) -> None:
+def prove(*ledgers: RowAccount) -> None:
     """Check that rows scanned = rows joined = rows matched + rows unmatched, on each side.
 
     Raises:
@@ -46,11 +46,11 @@ def prove(*ledgers: Ledger) -> None:
         )
 
 
-def _adds_up(ledger: Ledger) -> bool:
+def _adds_up(ledger: RowAccount) -> bool:
     return ledger.scanned == ledger.joined == ledger.matched + ledger.unmatched
 
 
-def _sentence(ledger: Ledger) -> str:
+def _sentence(ledger: RowAccount) -> str:
     return (
         f"{ledger.side.word}: {ledger.scanned} rows scanned, {ledger.joined} joined, "
         f"{ledger.matched} matched + {ledger.unmatched} unmatched = "

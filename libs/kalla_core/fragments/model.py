@@ -36,12 +36,10 @@ class JoinFragment:
 
     Attributes:
         whole: sides that are taken whole instead, whatever the buckets.
-        oversize: the rows are too many for memory: read them from disk and join by sorting.
     """
 
     buckets: tuple[int, ...]
     whole: frozenset[Side] = frozenset()
-    oversize: bool = False
 
 
 @dataclass(frozen=True, slots=True)

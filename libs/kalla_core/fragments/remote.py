@@ -71,7 +71,7 @@ class ScanWork:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SpoolPlace:
     """Where an attempt's spool lies: the executor that holds it, and where that serves it."""
 
     attempt: AttemptId
@@ -91,7 +91,7 @@ class SpoolInput:
 
     table: Table
     part: int
-    place: Place
+    place: SpoolPlace
     rows: int
 
 
@@ -127,7 +127,7 @@ class SettleWork:
 
     buckets: tuple[int, ...]
     inputs: tuple[SpoolInput, ...]
-    marks: tuple[Place, ...]
+    marks: tuple[SpoolPlace, ...]
 
 
 @dataclass(frozen=True, slots=True)

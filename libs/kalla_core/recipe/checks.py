@@ -20,7 +20,7 @@ _RESERVED = "__kalla"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class InDocument:
     """A source in a raw document: where it is, and the table name it has beside its alias."""
 
     location: Location
@@ -73,10 +73,10 @@ def repeated_columns(columns: object, location: Location) -> Iterator[Fault]:
         seen.add(column)
 
 
-def alias_faults(document: object, places: Sequence[Place]) -> Iterator[Fault]:
+def alias_faults(document: object, places: Sequence[InDocument]) -> Iterator[Fault]:
     """Yield a fault for each alias that names another table too; SQL does not tell case."""
     taken = {place.table: place for place in places if place.table is not None}
-    owners: dict[str, Place] = dict(taken)
+    owners: dict[str, InDocument] = dict(taken)
     for place in places:
         alias = value_at(document, (*place.location, "alias"))
         if not isinstance(alias, str):
@@ -92,11 +92,11 @@ def alias_faults(document: object, places: Sequence[Place]) -> Iterator[Fault]:
             yield Fault("alias_clash", path, message)
 
 
-def extra_places(document: object) -> Iterable[Place]:
+def extra_places(document: object) -> Iterable[InDocument]:
     """Return the places of the extras, as many as a recipe may have."""
     extras = value_at(document, ("extras",))
     count = min(len(extras), MAX_EXTRAS) if isinstance(extras, list) else 0
-    return [Place(("extras", index)) for index in range(count)]
+    return [InDocument(("extras", index)) for index in range(count)]
 
 
 def _source_type(word: object) -> SourceType | None:

@@ -20,7 +20,7 @@ from kalla_core.errors import Fault, InvalidSetting, RecipeInvalid
 from kalla_core.ids import RunId, parse_run_id
 from kalla_core.recipe.carry_document import CarryDocument, carry_of
 from kalla_core.recipe.checks import (
-    Place,
+    InDocument,
     alias_faults,
     extra_places,
     missing_uri,
@@ -56,7 +56,7 @@ from kalla_core.recipe.uris import type_of
 from kalla_core.recipe.write import filled, filter_documents, source_document, to_document
 
 _TABLES = ("left_src", "right_src")
-_PLACES = tuple(Place(("sources", index), table) for index, table in enumerate(_TABLES))
+_PLACES = tuple(InDocument(("sources", index), table) for index, table in enumerate(_TABLES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ def _key_faults(document: object) -> Iterator[Fault]:
             yield Fault("missing", path_text(("primary_keys", side[0])), "This field is missing.")
 
 
-def _names(document: object, place: Place) -> tuple[str, ...]:
+def _names(document: object, place: InDocument) -> tuple[str, ...]:
     alias = value_at(document, (*place.location, "alias"))
     names = (alias, place.table)
     return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from kalla_core.errors import Fault, RecipeInvalid
 from kalla_core.recipe.carry_document import carry_of
-from kalla_core.recipe.checks import Place, alias_faults, extra_places, source_faults
+from kalla_core.recipe.checks import InDocument, alias_faults, extra_places, source_faults
 from kalla_core.recipe.document import (
     ExtraDocument,
     FilterDocument,
@@ -40,7 +40,10 @@ from kalla_core.recipe.paths import DOCUMENT
 from kalla_core.recipe.sql_files import with_files
 from kalla_core.recipe.uris import resolve
 
-_SIDES = (Place(("sources", "left"), "left_src"), Place(("sources", "right"), "right_src"))
+_SIDES = (
+    InDocument(("sources", "left"), "left_src"),
+    InDocument(("sources", "right"), "right_src"),
+)
 
 Document = TypeVar("Document", bound=BaseModel)
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kalla_core.errors import InvalidSetting
-from kalla_core.s3.retry import RetryPolicy
+from kalla_core.s3.retry import RequestRetry
 from kalla_core.s3.troubles import S3Error, Trouble
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Listing:
 class Bucket:
     """One bucket. All methods raise `S3Error`, never what the client library raises."""
 
-    def __init__(self, name: str, client: Any, retry: RetryPolicy) -> None:
+    def __init__(self, name: str, client: Any, retry: RequestRetry) -> None:
         self.name = name
         self._client = client
         self._retry = retry
@@ -244,7 +244,7 @@ def bucket(name: str, settings: S3Settings | None = None) -> Bucket:
     with _making:
         found = _settings(own) if settings is None else settings
         _check_endpoint(found)
-        retry = RetryPolicy(found.attempts, found.retry_timeout.total_seconds())
+        retry = RequestRetry(found.attempts, found.retry_timeout.total_seconds())
         return Bucket(name, _client(found, own), retry)
 
 

@@ -11,7 +11,7 @@ _LONGEST_WAIT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RequestRetry:
     """How often a request is tried.
 
     Attributes:

@@ -14,11 +14,11 @@ from kalla_core.fragments.remote import (
     JobContext,
     JoinWork,
     Launch,
-    Place,
     ProveWork,
     ScanWork,
     SettleWork,
     SpoolInput,
+    SpoolPlace,
     Table,
     Work,
 )
@@ -192,7 +192,7 @@ def _input_of(message: pb.SpoolInput) -> SpoolInput:
     )
 
 
-def _place(place: Place) -> pb.SpoolPlace:
+def _place(place: SpoolPlace) -> pb.SpoolPlace:
     return pb.SpoolPlace(
         attempt=attempt_message(place.attempt),
         executor_id=place.executor_id,
@@ -201,8 +201,8 @@ def _place(place: Place) -> pb.SpoolPlace:
     )
 
 
-def _place_of(message: pb.SpoolPlace) -> Place:
-    return Place(
+def _place_of(message: pb.SpoolPlace) -> SpoolPlace:
+    return SpoolPlace(
         attempt_of(message.attempt), message.executor_id, message.flight_host, message.flight_port
     )
 
@@ -251,7 +251,7 @@ def _settle_inputs(inputs: tuple[SpoolInput, ...]) -> pb.SettleWork:
     return pb.SettleWork(inputs=[_input(one) for one in inputs])
 
 
-def _marks(marks: tuple[Place, ...]) -> pb.SettleWork:
+def _marks(marks: tuple[SpoolPlace, ...]) -> pb.SettleWork:
     return pb.SettleWork(marks=[_place(one) for one in marks])
 
 

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kalla_core.engine.spool.requests import SpoolRequest
 from kalla_core.engine.spool.spool_folder import SpoolKind
-from kalla_core.engine.spool.wants import Want
 from kalla_core.errors import Unauthenticated
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 
@@ -33,7 +33,7 @@ class Wanted:
     buckets: tuple[int, ...] | None
 
 
-def sign(key: bytes, executor_id: str, wants: Sequence[Want]) -> bytes:
+def sign(key: bytes, executor_id: str, wants: Sequence[SpoolRequest]) -> bytes:
     """Return a ticket for what is wanted of one executor."""
     body = {
         "executor": executor_id,

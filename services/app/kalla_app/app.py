@@ -21,8 +21,8 @@ from kalla_app.exceptions.follow import Follower
 from kalla_app.http import application
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
-from kalla_app.runs.desk import RunDesk
 from kalla_app.runs.dispatch import Dispatcher
+from kalla_app.runs.service import RunService
 from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import opened
 from kalla_app.store.sessions import Sessions
@@ -100,7 +100,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             changes.tell,
             lambda action, outcome: metrics.errands.labels(action, outcome).inc(),
         )
-        desk = RunDesk(
+        desk = RunService(
             database,
             vault,
             shelf,

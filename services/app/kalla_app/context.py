@@ -12,8 +12,8 @@ from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
-from kalla_app.runs.desk import RunDesk
 from kalla_app.runs.dispatch import Dispatcher
+from kalla_app.runs.service import RunService
 from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import Database
 from kalla_app.store.sessions import Sessions
@@ -37,7 +37,7 @@ class App:
     client: Client
     catalogue: Catalogue
     shelf: Shelf
-    runs: RunDesk
+    runs: RunService
     evidence: EvidencePlace
     dock: Dock
     exceptions: ExceptionBook

@@ -30,14 +30,13 @@ from kalla_coordinator.api.serve import Ports, listening, serving, serving_the_w
 from kalla_coordinator.callbacks.outbox import Outbox
 from kalla_coordinator.cluster.counting import Counting
 from kalla_coordinator.cluster.dispatch import Dispatcher
-from kalla_coordinator.cluster.holder import HOLDER, MERGING
+from kalla_coordinator.cluster.holder_process import HOLDER, MERGING
 from kalla_coordinator.cluster.host import ClusterHost, HostSettings
 from kalla_coordinator.cluster.members import Patience
 from kalla_coordinator.cluster.roster import Timing
 from kalla_coordinator.cluster.stream import SERVICE, add_executors
 from kalla_coordinator.jobs.admission import Places
 from kalla_coordinator.jobs.allowed import RUNS, Allowed
-from kalla_coordinator.jobs.desk import Desk
 from kalla_coordinator.jobs.engines import Engines
 from kalla_coordinator.jobs.ledger import Ledger
 from kalla_coordinator.jobs.local_host import SERVICE_BYTES, LocalHost, job_memory_bytes
@@ -48,12 +47,13 @@ from kalla_coordinator.jobs.retention import keep_tidy
 from kalla_coordinator.jobs.room import Room
 from kalla_coordinator.jobs.runner import Runner
 from kalla_coordinator.jobs.store import open_store
+from kalla_coordinator.jobs.stored_jobs import StoredJobs
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core import machine
 from kalla_core.cli.leaving import leave_within
 from kalla_core.engine.budget import SMALLEST_LIMIT
 from kalla_core.engine.processes.children import RUN
-from kalla_core.engine.processes.nursery import Nursery
+from kalla_core.engine.processes.fork_pool import ForkPool
 from kalla_core.engine.processes.spawned import environment_within
 from kalla_core.errors import InvalidSetting, OutputNotWritable, ShuttingDown
 from kalla_core.inspection.ask import INSPECT
@@ -78,7 +78,7 @@ _LATEST_END_S = 120.0
 class Coordinator:
     """A coordinator that runs."""
 
-    desk: Desk
+    desk: StoredJobs
     metrics: CoordinatorMetrics
     ports: Ports
     dispatcher: Dispatcher
@@ -196,9 +196,9 @@ async def coordinator(
     share = _job_memory_bytes(settings)
     metrics = CoordinatorMetrics()
     async with AsyncExitStack() as stack:
-        nursery = stack.enter_context(Nursery(_FORKED, environment_within(share)))
-        nursery.open()
-        start = giving_way(nursery.start)
+        fork_pool = stack.enter_context(ForkPool(_FORKED, environment_within(share)))
+        fork_pool.open()
+        start = giving_way(fork_pool.start)
         listener = stack.enter_context(listening(settings))
         store = await stack.enter_async_context(
             open_store(
@@ -230,7 +230,7 @@ async def coordinator(
         runner = Runner(Ledger(store, outbox), engines, metrics, places)
         outputs = Outputs(allowed, store)
         stack.callback(outputs.close)
-        desk = Desk(store, runner, outputs, Room(allowed.staging))
+        desk = StoredJobs(store, runner, outputs, Room(allowed.staging))
         for delivery in await store.owed():
             outbox.owe(delivery)
         stack.push_async_callback(_stop_now, runner)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from kalla_core import machine
 from kalla_core.cli.leaving import leave_within
-from kalla_core.engine.processes.nursery import Nursery, Resting
+from kalla_core.engine.processes.fork_pool import ForkPool, Resting
 from kalla_core.engine.processes.vitals import private_bytes
 from kalla_core.engine.spool.spool_folder import SpoolFolder, Unvisited, own_folder
 from kalla_core.errors import InvalidSetting
@@ -80,13 +80,15 @@ def run(settings: ExecutorSettings) -> None:
     root = settings.spool_path or own_temporary_folder(Path(tempfile.gettempdir()), os.getuid())
     executor_id = f"{socket.gethostname().partition('.')[0]}-{uuid.uuid4().hex[:12]}"
     with (
-        Nursery([child_module], slot_environment(share), Resting(settings.slots, None)) as nursery,
+        ForkPool(
+            [child_module], slot_environment(share), Resting(settings.slots, None)
+        ) as fork_pool,
         own_folder(root.absolute(), executor_id) as folder,
     ):
-        nursery.open()
+        fork_pool.open()
         # Once its child processes are on their way, which must not inherit threads.
         with tracing("kalla-executor"):
-            executor = _Executor(settings, executor_id, share, token, tls, folder, nursery)
+            executor = _Executor(settings, executor_id, share, token, tls, folder, fork_pool)
             asyncio.run(executor.serve())
 
 
@@ -118,14 +120,14 @@ class _Executor:
         token: str | None,
         tls: PeerTls | None,
         folder: SpoolFolder,
-        nursery: Nursery,
+        fork_pool: ForkPool,
     ) -> None:
         self._settings = settings
         self._id = executor_id
         self._share = share
         self._tls = tls
         self._folder = folder
-        self._nursery = nursery
+        self._fork_pool = fork_pool
         self._metrics = ExecutorMetrics()
         self._keys = SpoolKeys()
         self._secret = secrets.token_bytes(16)
@@ -151,7 +153,7 @@ class _Executor:
             self._keys,
             share,
             settings.slots,
-            nursery.start,
+            fork_pool.start,
             self._metrics,
             self._tell,
             settings.spool_limit_bytes,
@@ -282,7 +284,7 @@ class _Executor:
         )
 
     async def _beat(self) -> Heartbeat:
-        memory = await asyncio.to_thread(_tree_bytes, os.getpid(), self._nursery.pid)
+        memory = await asyncio.to_thread(_tree_bytes, os.getpid(), self._fork_pool.pid)
         self._metrics.memory_bytes.set(memory)
         return Heartbeat(
             slots_busy=self._runner.busy,

@@ -20,7 +20,7 @@ from kalla_core.engine.fragments.fragment import Done, run_fragment
 from kalla_core.engine.fragments.remote_run import RemoteRun
 from kalla_core.engine.programs import child
 from kalla_core.engine.programs.child import send, serve
-from kalla_core.engine.spool.wants import Inputs, wants
+from kalla_core.engine.spool.requests import Inputs, wants
 from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.fragments.outcome import (

@@ -18,9 +18,9 @@ from queue import Empty, SimpleQueue
 import pyarrow as pa
 import pyarrow.flight as flight
 
+from kalla_core.engine.spool.requests import SpoolRequest
 from kalla_core.engine.spool.spool import Segment, SpoolFile
 from kalla_core.engine.spool.spool_folder import NotSpooled, SpoolFolder
-from kalla_core.engine.spool.wants import Want
 from kalla_core.errors import FetchFailed, KallaError
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.fragments.attempt import parse_attempt_id
@@ -47,7 +47,7 @@ class Request:
     host: str
     port: int
     ticket: bytes
-    wants: tuple[Want, ...]
+    wants: tuple[SpoolRequest, ...]
     authorities: bytes | None = None
 
     @property
@@ -108,13 +108,13 @@ class _Progress:
             return time.monotonic() - self.heard.get(executor_id, time.monotonic())
 
 
-def own_files(folder: SpoolFolder, wants: Sequence[Want]) -> dict[Want, SpoolFile]:
+def own_files(folder: SpoolFolder, wants: Sequence[SpoolRequest]) -> dict[SpoolRequest, SpoolFile]:
     """Return files of this executor itself, read where they lie.
 
     Raises:
         FetchFailed: some are not here, naming all of them.
     """
-    files: dict[Want, SpoolFile] = {}
+    files: dict[SpoolRequest, SpoolFile] = {}
     missing = []
     for want in wants:
         try:
@@ -134,7 +134,7 @@ def fetch_all(
     on_bytes: Callable[[int], None],
     patience_s: float = 30.0,
     budget: ByteBudget | None = None,
-) -> dict[Want, SpoolFile]:
+) -> dict[SpoolRequest, SpoolFile]:
     """Fetch everything into files below an existing folder.
 
     Args:
@@ -150,7 +150,7 @@ def fetch_all(
     waiting: SimpleQueue[tuple[int, Request]] = SimpleQueue()
     for numbered in enumerate(requests):
         waiting.put(numbered)
-    ended: SimpleQueue[tuple[str, dict[Want, SpoolFile] | BaseException]] = SimpleQueue()
+    ended: SimpleQueue[tuple[str, dict[SpoolRequest, SpoolFile] | BaseException]] = SimpleQueue()
     permits = budget or ByteBudget(BUDGET_BYTES)
 
     def work() -> None:
@@ -171,12 +171,12 @@ def fetch_all(
 
 def _gather(
     requests: Sequence[Request],
-    ended: SimpleQueue[tuple[str, dict[Want, SpoolFile] | BaseException]],
+    ended: SimpleQueue[tuple[str, dict[SpoolRequest, SpoolFile] | BaseException]],
     progress: _Progress,
     patience_s: float,
-) -> dict[Want, SpoolFile]:
+) -> dict[SpoolRequest, SpoolFile]:
     open_requests = {request.executor_id: request for request in requests}
-    files: dict[Want, SpoolFile] = {}
+    files: dict[SpoolRequest, SpoolFile] = {}
     while open_requests:
         try:
             executor_id, got = ended.get(timeout=_LOOK_INTERVAL_S)
@@ -194,7 +194,7 @@ def _gather(
 
 def _fetch(
     request: Request, folder: Path, budget: ByteBudget, progress: _Progress
-) -> dict[Want, SpoolFile]:
+) -> dict[SpoolRequest, SpoolFile]:
     """Fetch from one peer; a peer that does not answer is asked again, a few times."""
     pause = threading.Event()
     progress.hear(request.executor_id)  # a further try is no sign of life
@@ -215,7 +215,7 @@ def _fetch(
 
 def _fetch_once(
     request: Request, folder: Path, budget: ByteBudget, progress: _Progress
-) -> dict[Want, SpoolFile]:
+) -> dict[SpoolRequest, SpoolFile]:
     with disk_errors(folder):
         folder.mkdir()
     with closing(_connected(request)) as client:
@@ -254,7 +254,7 @@ class _Incoming:
     def __init__(self, request: Request, folder: Path) -> None:
         self._request = request
         self._folder = folder
-        self._files: dict[Want, SpoolFile] = {}
+        self._files: dict[SpoolRequest, SpoolFile] = {}
         self._descriptor = -1
         self._due = 0
 
@@ -269,7 +269,7 @@ class _Incoming:
             while view:
                 view = view[os.write(self._descriptor, view) :]
 
-    def finish(self) -> dict[Want, SpoolFile]:
+    def finish(self) -> dict[SpoolRequest, SpoolFile]:
         self._complete()
         if len(self._files) != len(self._request.wants):
             raise EOFError("less came than was asked for")

@@ -17,8 +17,8 @@ from datetime import timedelta
 
 from kalla_core.engine.processes.children import Limits
 from kalla_core.engine.processes.spawned import Start
+from kalla_core.engine.spool.requests import by_executor, wants
 from kalla_core.engine.spool.spool_folder import SpoolFolder
-from kalla_core.engine.spool.wants import by_executor, wants
 from kalla_core.errors import (
     Cancelled,
     DeadlineExceeded,

@@ -9,7 +9,7 @@ from kalla_core.engine.budget import BASE_BYTES, GIB, MIB, SMALLEST_LIMIT, Budge
 from kalla_core.errors import InvalidSetting
 
 PARENT_BYTES = 176 * MIB
-"""What the process that serves and listens has to itself, and its zygote.
+"""What the process that serves and listens has to itself, and its fork server.
 
 Measured after a run, idle, on Linux x86-64 with Python 3.11: 85 MiB each of private memory; with
 their share of the libraries they map, which the kernel drops when it needs room, 95 MiB each.

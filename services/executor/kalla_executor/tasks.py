@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kalla_core.engine.budget import Budget, budget
+from kalla_core.engine.spool.requests import by_executor, wants
 from kalla_core.engine.spool.spool_folder import SpoolFolder
-from kalla_core.engine.spool.wants import by_executor, wants
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.remote import Launch
 from kalla_core.sources.access_json import access_json, access_of

@@ -14,12 +14,12 @@ import pytest
 
 from kalla_coordinator.callbacks.delivery import Delivery, address
 from kalla_coordinator.callbacks.outbox import Outbox
-from kalla_coordinator.callbacks.retry import RetryPolicy
+from kalla_coordinator.callbacks.retry import CallbackRetry
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.ids import RunId
 from tests.support.receiver import Receiver, receiving
 
-SOON = RetryPolicy(first=timedelta(milliseconds=10), longest=timedelta(milliseconds=20))
+SOON = CallbackRetry(first=timedelta(milliseconds=10), longest=timedelta(milliseconds=20))
 PATIENCE_S = 20
 
 
@@ -46,7 +46,7 @@ class Kept:
 
 
 @asynccontextmanager
-async def outbox(kept: Kept, policy: RetryPolicy = SOON, **more: bytes) -> AsyncIterator[Outbox]:
+async def outbox(kept: Kept, policy: CallbackRetry = SOON, **more: bytes) -> AsyncIterator[Outbox]:
     async with Outbox(kept, CoordinatorMetrics(), policy=policy, **more) as made:
         yield made
 
@@ -111,7 +111,7 @@ async def test_a_receiver_that_is_gone_gets_its_callback_when_it_is_back() -> No
 
 async def test_a_delivery_that_is_owed_for_too_long_is_given_up() -> None:
     kept = Kept()
-    policy = RetryPolicy(give_up_after=timedelta(0))
+    policy = CallbackRetry(give_up_after=timedelta(0))
     async with receiving(answers=[500]) as receiver, outbox(kept, policy) as box:
         box.owe(delivery(receiver))
         await kept.until_settled(1)
@@ -149,7 +149,7 @@ async def test_progress_that_nobody_takes_is_not_tried_again() -> None:
 
 async def test_what_no_client_could_send_is_tried_again_as_everything_else() -> None:
     kept = Kept()
-    policy = RetryPolicy(give_up_after=timedelta(hours=1), first=timedelta(milliseconds=1))
+    policy = CallbackRetry(give_up_after=timedelta(hours=1), first=timedelta(milliseconds=1))
     odd = Delivery(RunId("odd"), 1, "http://host/\ud800", "{}", datetime.now(UTC))
     async with receiving() as receiver, outbox(kept, policy) as box:
         box.owe(odd)

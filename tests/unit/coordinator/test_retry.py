@@ -7,9 +7,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_coordinator.callbacks.retry import RetryPolicy
+from kalla_coordinator.callbacks.retry import CallbackRetry
 
-POLICY = RetryPolicy()
+POLICY = CallbackRetry()
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))

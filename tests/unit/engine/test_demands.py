@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from kalla_coordinator.cluster.holder import holding
+from kalla_coordinator.cluster.holder_process import holding
 from kalla_core.engine.programs.held_plan import HoldOrder
 from kalla_core.engine.programs.local import RunRequest, run_local
 from kalla_core.errors import InvalidSql, KallaError, RecipeInvalid

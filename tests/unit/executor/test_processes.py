@@ -15,12 +15,19 @@ from pathlib import Path
 import pytest
 
 from kalla_core.engine.processes.children import Limits
-from kalla_core.engine.processes.nursery import Nursery, Resting
+from kalla_core.engine.processes.fork_pool import ForkPool, Resting
 from kalla_core.engine.processes.spawned import ChildProcess
 from kalla_core.engine.spool.spool_folder import SpoolFolder
 from kalla_core.errors import Cancelled, Crashed
 from kalla_core.fragments.outcome import FragmentFailed, Outcome, ProveDone, ScanDone
-from kalla_core.fragments.remote import JoinWork, Launch, Place, ProveWork, ScanWork, SpoolInput
+from kalla_core.fragments.remote import (
+    JoinWork,
+    Launch,
+    ProveWork,
+    ScanWork,
+    SpoolInput,
+    SpoolPlace,
+)
 from kalla_executor.child import __name__ as child_module
 from kalla_executor.metrics import ExecutorMetrics
 from kalla_executor.processes import SlotProcesses, leaves_nothing
@@ -37,13 +44,13 @@ PATIENCE = timedelta(seconds=60)
 class Slot:
     """A slot of an executor that carries out one launch after the other."""
 
-    nursery: Nursery
+    fork_pool: ForkPool
     folder: SpoolFolder
     pids: list[int] = field(default_factory=list)
     killing: bool = False
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
-        child = self.nursery.start(command, environment)
+        child = self.fork_pool.start(command, environment)
         self.pids.append(child.pid)
         if self.killing:
             os.kill(child.pid, signal.SIGKILL)
@@ -69,14 +76,14 @@ class Slot:
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery([child_module], resting=Resting(1, None)) as nursery:
-        yield nursery
+def fork_pool() -> Iterator[ForkPool]:
+    with ForkPool([child_module], resting=Resting(1, None)) as fork_pool:
+        yield fork_pool
 
 
 @pytest.fixture
-def slot(tmp_path: Path, nursery: Nursery) -> Slot:
-    return Slot(nursery, SpoolFolder(tmp_path / "spool"))
+def slot(tmp_path: Path, fork_pool: ForkPool) -> Slot:
+    return Slot(fork_pool, SpoolFolder(tmp_path / "spool"))
 
 
 def proof(given: Job, number: int = 0) -> Launch:
@@ -90,7 +97,7 @@ def join_of(slot: Slot, given: Job) -> Launch:
         done = slot.run(launch)
         assert isinstance(launch.work, ScanWork)
         assert isinstance(done, ScanDone)
-        place = Place(launch.id, "here", "127.0.0.1", 1)
+        place = SpoolPlace(launch.id, "here", "127.0.0.1", 1)
         inputs.append(SpoolInput(launch.work.table, launch.work.part.index, place, done.rows))
     return given.launch("join", 0, JoinWork((0, 1, 2, 3), frozenset(), False, tuple(inputs)))
 

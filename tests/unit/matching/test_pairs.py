@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.matching.row_ids.origins import Collected, Origin, RowId, hushed
+from kalla_core.matching.row_ids.origins import Collected, Origin, RowId, silenced
 from kalla_core.matching.row_ids.pair_numbers import Pairs
 from kalla_core.matching.row_ids.pairs import PairFrame, expand
 from kalla_core.matching.sql.query import Side
@@ -115,7 +115,7 @@ def test_of_two_large_groups_no_more_pairs_than_asked_for_come_at_a_time() -> No
 def test_a_list_beside_a_row_of_its_side_tells_nothing() -> None:
     row, folded = RowId(R, "r"), Collected((RowId(R, "g"),), "c")
 
-    assert hushed((row, folded), frozenset((R,))) == (row,)
+    assert silenced((row, folded), frozenset((R,))) == (row,)
 
 
 def test_a_row_without_both_sides_gives_nothing() -> None:
@@ -127,7 +127,7 @@ def test_a_row_without_both_sides_gives_nothing() -> None:
 def test_of_lists_beside_a_row_only_the_other_side_is_told() -> None:
     pair = Collected((RowId(L, "l"), RowId(R, "r")), "c")
 
-    (quiet,) = hushed((pair,), frozenset((L,)))
+    (quiet,) = silenced((pair,), frozenset((L,)))
 
     assert quiet.sides == {R}
     beside = (RowId(L, "l"), quiet)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_core.s3.retry import RetryPolicy
+from kalla_core.s3.retry import RequestRetry
 from kalla_core.s3.troubles import Trouble
 
-POLICY = RetryPolicy(attempts=6, give_up_after_s=60)
+POLICY = RequestRetry(attempts=6, give_up_after_s=60)
 PASSING = {Trouble.BUSY, Trouble.CONFLICT}
 
 
@@ -30,6 +30,6 @@ def test_waits_grow_and_end_with_the_attempts() -> None:
     chance=st.floats(0, 1, exclude_max=True),
 )
 def test_no_try_begins_after_the_time_for_tries(tried: int, elapsed: float, chance: float) -> None:
-    wait = RetryPolicy(2000, 60).wait_s(Trouble.BUSY, tried, elapsed, chance)
+    wait = RequestRetry(2000, 60).wait_s(Trouble.BUSY, tried, elapsed, chance)
 
     assert wait is None or (0 < wait <= 10 and elapsed + wait <= 60)

@@ -10,7 +10,7 @@ from kalla_core.engine.fragments.scan_fragment import run_scan
 from kalla_core.engine.fragments.settle_fragment import run_settle
 from kalla_core.engine.passes.fragment import run_passes
 from kalla_core.engine.run.culprit import raise_located
-from kalla_core.engine.spool.wants import Inputs
+from kalla_core.engine.spool.requests import Inputs
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.outcome import JoinDone, ProveDone, ScanDone, SettleDone
 from kalla_core.fragments.remote import JoinWork, ProveWork, ScanWork, SettleWork, Work
@@ -22,7 +22,7 @@ def run_fragment(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
     """Carry out an attempt.
 
     Args:
-        inputs: a file for each of `kalla_core.engine.spool.wants.wants(work)`.
+        inputs: a file for each of `kalla_core.engine.spool.requests.requests_of(work)`.
 
     Raises:
         KallaError: what went wrong; on a value it names the row, as far as it can be found.

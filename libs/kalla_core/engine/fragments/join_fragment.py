@@ -15,10 +15,10 @@ from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.spool.key_spool import count_repeats
 from kalla_core.engine.spool.marks import GlobalMarks
 from kalla_core.engine.spool.published import publish
+from kalla_core.engine.spool.requests import Inputs, counted, keys_of
 from kalla_core.engine.spool.spool import SpoolFile, SpoolWriter
 from kalla_core.engine.spool.spool_folder import SpoolKind
 from kalla_core.engine.spool.store import Store
-from kalla_core.engine.spool.wants import Inputs, counted, keys_of
 from kalla_core.fragments.outcome import JoinDone
 from kalla_core.fragments.remote import JoinWork
 from kalla_core.fragments.several import Several

@@ -16,11 +16,11 @@ from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
 from kalla_core.engine.progress import Progress, ProgressCounter, Stage
 from kalla_core.engine.run.demands import query_over
 from kalla_core.engine.run.reread import FEWEST_HELD_BYTES, Reread
+from kalla_core.engine.spool.requests import Inputs, rows_of
 from kalla_core.engine.spool.scan import OpenSource
 from kalla_core.engine.spool.spool import Spool
 from kalla_core.engine.spool.spool_folder import SpoolFolder
 from kalla_core.engine.spool.store import Plan, Store
-from kalla_core.engine.spool.wants import Inputs, rows_of
 from kalla_core.errors import OutOfMemory
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentProgress

@@ -6,8 +6,8 @@ from kalla_core.engine.fragments.evidence_parts import UNMATCHED_ROWS, sinks_of,
 from kalla_core.engine.fragments.join_fragment import MARKS_BUCKETS, MARKS_SCHEMA
 from kalla_core.engine.fragments.remote_run import RemoteRun
 from kalla_core.engine.joins.settled_joins import Marks, SettledJoins
+from kalla_core.engine.spool.requests import Inputs, marks_of
 from kalla_core.engine.spool.spool import Spool
-from kalla_core.engine.spool.wants import Inputs, marks_of
 from kalla_core.fragments.outcome import SettleDone
 from kalla_core.fragments.remote import SettleWork
 from kalla_core.matching.sql.query import Side

@@ -10,7 +10,7 @@ from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.engine.passes.reconciling import Means, Reconciling
 from kalla_core.engine.passes.writing import outputs_of
 from kalla_core.engine.run.culprit import raise_located
-from kalla_core.engine.spool.wants import Inputs
+from kalla_core.engine.spool.requests import Inputs
 from kalla_core.errors import EngineFailure
 from kalla_core.evidence.reconciled import to_fields
 from kalla_core.fragments.outcome import JoinDone

@@ -195,7 +195,7 @@ def running(
 
     Args:
         environment: variables that it is to have beside those of this process.
-        start: how (`Nursery.start`, where many are wanted at once); by default one that was
+        start: how (`ForkPool.start`, where many are wanted at once); by default one that was
             warmed up, else a new program.
 
     Raises:

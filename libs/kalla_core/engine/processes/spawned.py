@@ -1,6 +1,6 @@
 """A child process as its parent holds it, and the plain way to get one: a new interpreter.
 
-What else can start one (`nursery`) offers the same, so that `children` need not know which it is.
+What else can start one (`fork_pool`) offers the same, so that `children` need not know which it is.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class Nearest:
     """What is said of each wanted row: Utf8, none of them null.
 
     Attributes:
@@ -127,19 +127,19 @@ def failures_of(
 
 def describe_candidates(
     planned: Planned, side: Side, others: Rows, choice: Choice, failures: Failures
-) -> Candidates:
+) -> Nearest:
     """Say which candidate each row has, and what keeps the two from matching.
 
     Args:
         failures: of the pairs of a row and its candidate.
     """
     if len(choice.wanted) == 0:
-        return Candidates(failures.missed, failures.why, failures.why)
+        return Nearest(failures.missed, failures.why, failures.why)
     keys = others.keys(choice.chosen)
     texts = key_text(keys)
     names = wording.row_names(keys, texts)
     details = wording.closest(planned, side, names, failures.why, choice.sizes, CAP)
-    return Candidates(failures.missed, details, texts.fill_null("null"))
+    return Nearest(failures.missed, details, texts.fill_null("null"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ from kalla_core.engine.spool.spool import Spool
 from kalla_core.engine.spool.store import HeldTooMuch, Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.errors import EngineFailure, OutOfMemory
-from kalla_core.evidence.accounting import Ledger, prove
+from kalla_core.evidence.accounting import RowAccount, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.fragments.model import Hold, ScanFragment
@@ -367,7 +367,9 @@ class Job:
         rows = {side: sum(part.rows for part in scanned if part.side is side) for side in Side}
         prove(
             *(
-                Ledger(side, rows[side], totals.joined[side], totals.matched[side], unmatched[side])
+                RowAccount(
+                    side, rows[side], totals.joined[side], totals.matched[side], unmatched[side]
+                )
                 for side in Side
             )
         )

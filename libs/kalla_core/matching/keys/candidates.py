@@ -23,7 +23,7 @@ _MOST_COMPONENTS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class KeyCandidates:
     """What may be a key.
 
     Attributes:
@@ -35,7 +35,7 @@ class Candidates:
     refusals: tuple[str, ...]
 
 
-def candidates(traced: Traced, reader: Reader, sides: Mapping[str, Side]) -> Candidates:
+def candidates(traced: Traced, reader: Reader, sides: Mapping[str, Side]) -> KeyCandidates:
     """Return the possible components of a key.
 
     Args:
@@ -52,7 +52,7 @@ def candidates(traced: Traced, reader: Reader, sides: Mapping[str, Side]) -> Can
             null_safe = known.null_safe or component.null_safe
             found[symbols] = replace(known, null_safe=null_safe)
     components = tuple(found.values())[:_MOST_COMPONENTS]
-    return Candidates(components, tuple(dict.fromkeys(lowering.refusals)))
+    return KeyCandidates(components, tuple(dict.fromkeys(lowering.refusals)))
 
 
 @dataclass(slots=True)

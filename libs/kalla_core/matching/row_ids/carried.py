@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datafusion import DataFrame
 
 from kalla_core.matching.row_ids.ordering import Ties
-from kalla_core.matching.row_ids.origins import Origin, hushed
+from kalla_core.matching.row_ids.origins import Origin, silenced
 from kalla_core.matching.sql.query import Side
 
 
@@ -60,7 +60,7 @@ class Carried:
         """Return `frame`, whose rows are rows of both."""
         return Carried(
             frame,
-            hushed(self.origins, other.single) + hushed(other.origins, self.single),
+            silenced(self.origins, other.single) + silenced(other.origins, self.single),
             self.single | other.single,
             self.meets or other.meets or len(self.sides | other.sides) == len(Side),
             self.ties.beside(other.ties),

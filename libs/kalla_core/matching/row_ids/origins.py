@@ -81,7 +81,7 @@ class Collected:
 Origin = RowId | Collected
 
 
-def hushed(origins: Iterable[Origin], single: frozenset[Side]) -> tuple[Origin, ...]:
+def silenced(origins: Iterable[Origin], single: frozenset[Side]) -> tuple[Origin, ...]:
     """Return `origins` as they are beside rows that name a single row of the sides `single`."""
     kept = (
         o if isinstance(o, RowId) else Collected(o.members, o.column, o.silent | single)

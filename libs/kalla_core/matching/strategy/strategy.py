@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
-from kalla_core.matching.keys.candidates import Candidates
+from kalla_core.matching.keys.candidates import KeyCandidates
 from kalla_core.matching.keys.copartition import Check, NotExact
 from kalla_core.matching.keys.keys import Copartition
 from kalla_core.matching.plans.trace import Traced
@@ -38,7 +38,7 @@ class Choice:
     why: tuple[str, ...]
 
 
-def choose(traced: Traced, candidates: Candidates, sides: Mapping[str, Side]) -> Choice:
+def choose(traced: Traced, candidates: KeyCandidates, sides: Mapping[str, Side]) -> Choice:
     """Return the best strategy that leaves the answer as it is.
 
     Args:
@@ -71,7 +71,7 @@ def in_one_piece() -> Choice:
 
 
 def _best_key(
-    traced: Traced, candidates: Candidates, sides: Mapping[str, Side]
+    traced: Traced, candidates: KeyCandidates, sides: Mapping[str, Side]
 ) -> tuple[Copartition | None, tuple[str, ...]]:
     """Return the key with most components that is exact, else None and the reasons."""
     found = candidates.components

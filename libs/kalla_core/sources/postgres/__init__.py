@@ -12,10 +12,10 @@ r"""Postgres: tables and views read in parallel, all under one snapshot.
     pin         * what is kept of a pinned table, as plain data
     statements  * the queries that read rows
     measure     digits of numerics without precision; expected sizes
-    holder      the transaction that keeps locks and the snapshot for a run
+    snapshots   the transaction that keeps locks and the snapshot for a run
     connector   all of it as a `Connector`
 
-**One state.** `holder` opens a transaction per connection, locks every table with ACCESS SHARE,
+**One state.** `snapshots` opens a transaction per connection, locks every table with ACCESS SHARE,
 then exports one snapshot per database. Every reader, in this process or on another machine,
 imports it (`SET TRANSACTION SNAPSHOT`), so all parts of all sources of one database show the same
 moment, however others write. The lock keeps away what MVCC does not cover: TRUNCATE, ALTER, DROP,

@@ -14,10 +14,10 @@ from kalla_core.sources.filters import compile_filters
 from kalla_core.sources.naming import naming
 from kalla_core.sources.postgres import statements
 from kalla_core.sources.postgres.conditions import where
-from kalla_core.sources.postgres.holder import enter, held, lost
 from kalla_core.sources.postgres.parts import cut
 from kalla_core.sources.postgres.pin import Pin, part_of, ranges_of
 from kalla_core.sources.postgres.session import Session, reading_session, session
+from kalla_core.sources.postgres.snapshots import enter, held, lost
 from kalla_core.sources.postgres.types import text_instead
 from kalla_core.sources.postgres.uri import PostgresUri, parse_postgres_uri
 from kalla_core.sources.postgres.wire import received

@@ -13,8 +13,8 @@ from kalla_app.access.gate import who
 from kalla_app.api.requests import Cursor, Limit, document_of
 from kalla_app.context import App
 from kalla_app.runs.callbacks import is_signed, news_of
-from kalla_app.runs.desk import run_json
 from kalla_app.runs.life import RunStatus
+from kalla_app.runs.service import run_json
 from kalla_core.errors import KallaError, RequestRefused, Unauthenticated
 from kalla_core.observe.logs import get_logger
 from kalla_core.serving.bodies import body_of

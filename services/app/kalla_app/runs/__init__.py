@@ -3,5 +3,5 @@
 life        a run's state after each piece of news; pure
 callbacks   what the coordinator sends, read and verified
 dispatch    the outbox: what the coordinator is to be told, until it has taken it
-desk        starts, lists and cancels runs
+service     starts, lists and cancels runs
 """

@@ -19,7 +19,7 @@ from typing import Protocol
 import httpx
 
 from kalla_coordinator.callbacks.delivery import Delivery
-from kalla_coordinator.callbacks.retry import RetryPolicy
+from kalla_coordinator.callbacks.retry import CallbackRetry
 from kalla_coordinator.clock import SteadyClock
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.errors import StoreUnavailable
@@ -78,7 +78,7 @@ class Outbox:
         kept: Kept,
         metrics: CoordinatorMetrics,
         secret: bytes | None = None,
-        policy: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        policy: CallbackRetry = CallbackRetry(),  # noqa: B008 - frozen
         chance: Callable[[], float] = random.random,
         clock: SteadyClock | None = None,
     ) -> None:

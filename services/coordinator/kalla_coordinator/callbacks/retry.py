@@ -7,7 +7,7 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class CallbackRetry:
     """Waits that double, spread by chance so that receivers are not met by all at once.
 
     Attributes:

@@ -13,7 +13,7 @@ counting       what is counted, for metrics
 progress    *  how far a run has come, summed up from fragments
 dispatch       carries the decisions out; the one place that knows all members and all runs
 stream         the gRPC service that executors connect to
-holder         the child process that holds a run's sources, plans it and merges its files
+holder_process the child process that holds a run's sources, plans it and merges its files
 host           `ClusterHost`: one run from claim to commit
 
 `*` is pure: state and event in, state and actions out. The shells perform the actions in order.

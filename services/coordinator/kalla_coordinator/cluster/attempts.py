@@ -47,7 +47,7 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class FragmentRetry:
     """How often a fragment is tried.
 
     Attributes:
@@ -198,7 +198,7 @@ class Fragment:
             return self
         return replace(self, accepted=replace(self.accepted, held=False), setback=OUTPUT_LOST)
 
-    def exhausted(self, policy: RetryPolicy) -> bool:
+    def exhausted(self, policy: FragmentRetry) -> bool:
         """Whether it has failed or been lost once too often."""
         return (
             self.failures > policy.own_failures

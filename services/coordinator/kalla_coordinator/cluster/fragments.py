@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, RetryPolicy, StageName
+from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, FragmentRetry, StageName
 from kalla_coordinator.cluster.sums import Sums
 
 _Change = dict[FragmentKey, Fragment | None]
@@ -45,7 +45,7 @@ class Fragments(Mapping[FragmentKey, Fragment]):
 
     __slots__ = ("_change", "_next", "_whole")
 
-    def __init__(self, fragments: Iterable[Fragment], policy: RetryPolicy) -> None:
+    def __init__(self, fragments: Iterable[Fragment], policy: FragmentRetry) -> None:
         self._whole = _Whole(Sums(policy))
         self._whole.change({fragment.key: fragment for fragment in fragments})
         self._next: Fragments | None = None

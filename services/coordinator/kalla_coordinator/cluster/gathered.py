@@ -20,7 +20,7 @@ from kalla_core.engine.keys.pair_bound import most_pairs, too_many
 from kalla_core.engine.programs.held_plan import HeldPlan
 from kalla_core.engine.run.job_outcome import JobOutcome, SideOutcome
 from kalla_core.errors import EvidenceDamaged
-from kalla_core.evidence.accounting import Ledger, prove
+from kalla_core.evidence.accounting import RowAccount, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.names import ALWAYS, MATCHED, SOMETIMES, UNMATCHED
 from kalla_core.evidence.reconciled import Reconciliation, from_fields, with_excluded
@@ -222,10 +222,10 @@ def _keys(gathered: Gathered, side: Side) -> KeyCounts:
     )
 
 
-def _ledger(gathered: Gathered, files: Sequence[WrittenFile], side: Side) -> Ledger:
+def _ledger(gathered: Gathered, files: Sequence[WrittenFile], side: Side) -> RowAccount:
     """Rows that were settled later were joined many times over, and are counted there."""
     later = bool(gathered.settles)
-    return Ledger(
+    return RowAccount(
         side=side,
         scanned=sum(scan.rows for scan in gathered.scans[side]),
         joined=sum(done.settled[side] for done in gathered.settles)

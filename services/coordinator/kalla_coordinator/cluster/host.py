@@ -14,7 +14,7 @@ from kalla_coordinator.cluster.active import ActiveRun
 from kalla_coordinator.cluster.attempts import Try
 from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.gathered import gather, outcome, rows_in
-from kalla_coordinator.cluster.holder import Holder, holding
+from kalla_coordinator.cluster.holder_process import HolderProcess, holding
 from kalla_coordinator.cluster.layout import Room, Shape, first_buckets
 from kalla_coordinator.cluster.output import (
     claimed,
@@ -26,7 +26,7 @@ from kalla_coordinator.cluster.output import (
 )
 from kalla_coordinator.cluster.run_state import FINAL, RunState, Setup, begun
 from kalla_coordinator.cluster.telling import Telling
-from kalla_coordinator.cluster.works import Brief, Launches, RunName
+from kalla_coordinator.cluster.works import Launches, RunName, RunTerms
 from kalla_coordinator.jobs.host import Host, RunOrder, Watch, too_late
 from kalla_core.engine.processes.spawned import Start
 from kalla_core.engine.programs.held_plan import HeldPlan, HoldOrder
@@ -160,7 +160,7 @@ class _Attempt:
             telling.committed()
             return metadata
 
-    async def _verify(self, held: Holder) -> None:
+    async def _verify(self, held: HolderProcess) -> None:
         """Look at the sources once more; a snapshot lost now is one that another attempt has."""
         try:
             await held.verify()
@@ -179,7 +179,7 @@ class _Attempt:
         self, plan: HeldPlan, output: Output, telling: Telling
     ) -> AsyncIterator[ActiveRun]:
         """Let executors work on the run; whichever way it ends, nobody does afterwards."""
-        launches = Launches(await self._brief(plan, output))
+        launches = Launches(await self._terms(plan, output))
 
         def launch_of(state: RunState, which: Try, where: Mapping[str, tuple[str, int]]) -> Launch:
             return launches.launch(state, which, where, _left(self.bound))
@@ -199,8 +199,8 @@ class _Attempt:
             finally:  # also when it is cancelled once more while it waits
                 self.dispatcher.end(run)
 
-    async def _brief(self, plan: HeldPlan, output: Output) -> Brief:
-        brief = Brief(
+    async def _terms(self, plan: HeldPlan, output: Output) -> RunTerms:
+        terms = RunTerms(
             name=self.name,
             recipe=self.order.recipe,
             started_at=self.order.started_at,
@@ -209,10 +209,10 @@ class _Attempt:
             trace=self.order.trace,
         )
         if not is_shared_folder(output):
-            return brief
+            return terms
         nonce = secrets.token_hex(16)
         await asyncio.to_thread(put_nonce, output, _NONCE, nonce)
-        return replace(brief, nonce_name=_NONCE, nonce=nonce)
+        return replace(terms, nonce_name=_NONCE, nonce=nonce)
 
     def _setup(self, plan: HeldPlan, output: Output) -> Setup:
         recipe = self.order.recipe
@@ -233,7 +233,7 @@ class _Attempt:
             proofs=is_shared_folder(output) or _reads_files(recipe),
         )
 
-    async def _end(self, run: ActiveRun, held: Holder) -> e.Action:
+    async def _end(self, run: ActiveRun, held: HolderProcess) -> e.Action:
         """Wait for the end of a run; see to its snapshot and its executors."""
         loop = asyncio.get_running_loop()
         held.lost.add_done_callback(_when_lost(self.dispatcher, run))
@@ -302,7 +302,7 @@ def _when_lost(
     return lost
 
 
-def _worth_it(error: KallaError, held: Holder) -> bool:
+def _worth_it(error: KallaError, held: HolderProcess) -> bool:
     """Whether another attempt may see one state of the sources: their snapshot was lost.
 
     Files that change are told as that: they may go on changing.

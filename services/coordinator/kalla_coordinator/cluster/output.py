@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kalla_coordinator.cluster.gathered import OUTPUTS, output_of
-from kalla_coordinator.cluster.holder import MERGING
+from kalla_coordinator.cluster.holder_process import MERGING
 from kalla_coordinator.jobs.host import RunOrder
 from kalla_core.engine.budget import GIB
 from kalla_core.engine.processes.children import Limits, running

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from kalla_coordinator.cluster.attempts import (
     Fragment,
     FragmentKey,
-    RetryPolicy,
+    FragmentRetry,
     StageName,
 )
 from kalla_coordinator.cluster.fragments import Fragments
@@ -63,7 +63,7 @@ class Setup:
     room: Room
     buckets: int
     proofs: bool = False
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    policy: FragmentRetry = field(default_factory=FragmentRetry)
     relays: int = 2
 
 

@@ -23,7 +23,7 @@ from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster.attempts import (
     Fragment,
     FragmentKey,
-    RetryPolicy,
+    FragmentRetry,
     StageName,
     Try,
 )
@@ -366,7 +366,7 @@ def _reading(state: RunState) -> bool:
     )
 
 
-def _why_given_up(fragment: Fragment, policy: RetryPolicy) -> KallaError:
+def _why_given_up(fragment: Fragment, policy: FragmentRetry) -> KallaError:
     first = fragment.first_cause
     if first is None:
         raise ValueError(f"{fragment.key} was given up without a cause")

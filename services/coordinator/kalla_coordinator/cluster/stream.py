@@ -30,7 +30,7 @@ _MOST_SLOTS = 1024
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
-class Executors(pb_grpc.ExecutorsServicer):
+class ExecutorsServicer(pb_grpc.ExecutorsServicer):
     """Passes on what executors say, and what they are told."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
@@ -96,7 +96,7 @@ def _plausible(hello: Hello) -> bool:
 def add_executors(dispatcher: Dispatcher, server: grpc.aio.Server) -> None:
     """Add the service to a server."""
     connect = grpc.stream_stream_rpc_method_handler(
-        Executors(dispatcher).Connect,
+        ExecutorsServicer(dispatcher).Connect,
         request_deserializer=_read,
         response_serializer=pb.ToExecutor.SerializeToString,
     )

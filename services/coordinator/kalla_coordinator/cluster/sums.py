@@ -17,7 +17,7 @@ from kalla_coordinator.cluster.attempts import (
     Accepted,
     Fragment,
     FragmentKey,
-    RetryPolicy,
+    FragmentRetry,
     StageName,
 )
 from kalla_coordinator.cluster.near import Near
@@ -26,7 +26,7 @@ from kalla_core.fragments.work import work_done
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.document import MAX_BUCKETS
 
-Place = tuple[int, int, int]
+Turn = tuple[int, int, int]
 """Where a fragment stands among the idle ones of its stage: deep ones first, then heavy ones, then
 by number."""
 
@@ -69,10 +69,10 @@ class Sums:
         inputs: per stage a token that is another one after its accepted attempts have changed.
     """
 
-    def __init__(self, policy: RetryPolicy) -> None:
+    def __init__(self, policy: FragmentRetry) -> None:
         self._policy = policy
         self.missing: dict[StageName, int] = dict.fromkeys(StageName, 0)
-        self.idle: dict[StageName, list[Place]] = {stage: [] for stage in StageName}
+        self.idle: dict[StageName, list[Turn]] = {stage: [] for stage in StageName}
         self.running: dict[FragmentKey, Fragment] = {}
         self.exhausted: dict[FragmentKey, Fragment] = {}
         self.on: defaultdict[str, set[FragmentKey]] = defaultdict(set)
@@ -138,7 +138,7 @@ class Sums:
                 self.near.add(accepted.executor, sizes, times)
 
 
-def _place(one: Fragment) -> Place:
+def _place(one: Fragment) -> Turn:
     return -one.depth, -one.weight_bytes, one.key.number
 
 

@@ -17,11 +17,11 @@ from kalla_core.fragments.remote import (
     JobContext,
     JoinWork,
     Launch,
-    Place,
     ProveWork,
     ScanWork,
     SettleWork,
     SpoolInput,
+    SpoolPlace,
     Work,
 )
 from kalla_core.matching.sql.query import Side
@@ -57,7 +57,7 @@ def try_of(attempt: AttemptId) -> Try:
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class RunTerms:
     """What all fragments of a run attempt are told.
 
     Attributes:
@@ -85,8 +85,8 @@ class Launches:
     joins.
     """
 
-    def __init__(self, brief: Brief) -> None:
-        self._brief = brief
+    def __init__(self, terms: RunTerms) -> None:
+        self._terms = terms
         self._known: dict[object, tuple[object, Any]] = {}
 
     def launch(
@@ -97,16 +97,16 @@ class Launches:
         time_left: timedelta | None = None,
     ) -> Launch:
         """Return what an attempt is to do; all its inputs are available."""
-        works = _Works(self._brief, state, addresses)
+        works = _Works(self._terms, state, addresses)
         job = self._same("job", state.buckets, works.context)
         work = self._work(works, which)
-        return Launch(self._brief.name.of(which), job, work, time_left)
+        return Launch(self._terms.name.of(which), job, work, time_left)
 
     def _work(self, works: _Works, which: Try) -> Work:
         state, number = works.state, which.fragment.number
         match which.fragment.stage:
             case StageName.PROVE:
-                return ProveWork(self._brief.nonce_name, self._brief.nonce)
+                return ProveWork(self._terms.nonce_name, self._terms.nonce)
             case StageName.EXTRAS:
                 return state.setup.extras[number]
             case StageName.SCAN:
@@ -136,24 +136,24 @@ class Launches:
 
 @dataclass(frozen=True, slots=True)
 class _Works:
-    brief: Brief
+    terms: RunTerms
     state: RunState
     addresses: Addresses
 
     def context(self) -> JobContext:
-        brief = self.brief
+        terms = self.terms
         return JobContext(
-            recipe=brief.recipe,
-            started_at=brief.started_at,
-            left=brief.plan.left,
-            right=brief.plan.right,
-            extras=brief.plan.extras,
+            recipe=terms.recipe,
+            started_at=terms.started_at,
+            left=terms.plan.left,
+            right=terms.plan.right,
+            extras=terms.plan.extras,
             buckets=self.state.buckets,
             numbered=(
-                self.state.setup.shape.in_passes or brief.plan.strategy is not Strategy.COPARTITION
+                self.state.setup.shape.in_passes or terms.plan.strategy is not Strategy.COPARTITION
             ),
-            staging=brief.staging,
-            trace=brief.trace,
+            staging=terms.staging,
+            trace=terms.trace,
         )
 
     def token(self, *stages: StageName) -> object:
@@ -169,16 +169,16 @@ class _Works:
             )
         )
 
-    def marks(self) -> tuple[Place, ...]:
+    def marks(self) -> tuple[SpoolPlace, ...]:
         return tuple(self._place(one) for one in self.state.of(StageName.JOIN))
 
-    def _place(self, fragment: Fragment) -> Place:
+    def _place(self, fragment: Fragment) -> SpoolPlace:
         accepted = fragment.accepted
         if accepted is None or not accepted.held:
             raise ValueError(f"{fragment.key} is read and is not available")
         host, port = self.addresses[accepted.executor]
-        attempt = self.brief.name.of(Try(fragment.key, accepted.attempt))
-        return Place(attempt, accepted.executor, host, port)
+        attempt = self.terms.name.of(Try(fragment.key, accepted.attempt))
+        return SpoolPlace(attempt, accepted.executor, host, port)
 
 
 def _scans(setup: Setup, stage: StageName) -> tuple[ScanWork, ...]:

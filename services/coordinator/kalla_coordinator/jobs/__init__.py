@@ -11,7 +11,7 @@ runner      slots, hosts, what became of an attempt; engines chooses the host
 niceness    the processes of jobs give way to the coordinator
 local_host  the host that runs jobs on this machine
 live        jobs that are not over, and who watches them
-desk        the service that the APIs speak to
+stored_jobs the service that the APIs speak to
 recovery    what becomes of jobs that a coordinator finds when it starts
 retention   removes what ended long ago
 

@@ -14,7 +14,7 @@ from kalla_core.recipe.model import EngineChoice, Recipe, SourceSpec
 from kalla_core.recipe.uris import LOCAL, scheme_of
 
 
-class Executors(Protocol):
+class Cluster(Protocol):
     """Who is registered, without asking anybody."""
 
     def slots(self) -> int:
@@ -49,7 +49,7 @@ class Engines:
 
     local: Host
     cluster: Host | None = None
-    executors: Executors = NoCluster()  # noqa: RUF009 - it holds nothing
+    executors: Cluster = NoCluster()  # noqa: RUF009 - it holds nothing
     smallest_bytes: int = 0
 
     def choose(self, recipe: Recipe) -> Host:

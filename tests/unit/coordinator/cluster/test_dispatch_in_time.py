@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kalla_coordinator.cluster import events as e
 from kalla_coordinator.cluster.active import ActiveRun
-from kalla_coordinator.cluster.attempts import RetryPolicy
+from kalla_coordinator.cluster.attempts import FragmentRetry
 from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.layout import Room, Shape
 from kalla_coordinator.cluster.occupancy import run_of
@@ -40,7 +40,7 @@ def setup() -> Setup:
         shape=Shape(Strategy.COPARTITION, frozenset({Side.RIGHT}), spread=True),
         room=Room(4, 1 << 30),
         buckets=3,
-        policy=RetryPolicy(1000, 1000, deaths=1000),
+        policy=FragmentRetry(1000, 1000, deaths=1000),
     )
 
 

@@ -8,13 +8,13 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, RetryPolicy, StageName
+from kalla_coordinator.cluster.attempts import Fragment, FragmentKey, FragmentRetry, StageName
 from kalla_coordinator.cluster.fragments import Fragments
 from kalla_core.errors import Crashed
 from kalla_core.fragments.outcome import BucketSize, BucketSizes, JoinDone, ScanDone
 from kalla_core.matching.sql.query import Side
 
-POLICY = RetryPolicy(own_failures=1, losses=1)
+POLICY = FragmentRetry(own_failures=1, losses=1)
 NONE = {Side.LEFT: 0, Side.RIGHT: 0}
 WORLD = dict[FragmentKey, Fragment]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kalla_coordinator.cluster import events as e
-from kalla_coordinator.cluster.attempts import FragmentKey, RetryPolicy, StageName, Try
+from kalla_coordinator.cluster.attempts import FragmentKey, FragmentRetry, StageName, Try
 from kalla_coordinator.cluster.layout import Room, Shape
 from kalla_coordinator.cluster.run_state import Phase, RunState, Setup, begun, pending, ready
 from kalla_coordinator.cluster.stages import step
@@ -372,7 +372,7 @@ def test_where_nobody_can_read_all_of_it_the_data_is_read_again_within_reach() -
 def test_a_run_whose_fragment_reaches_nobody_too_often_fails_and_names_the_last_pair(
     cuts: int,
 ) -> None:
-    run = Run(replace(setup(), policy=RetryPolicy(cuts=cuts)))
+    run = Run(replace(setup(), policy=FragmentRetry(cuts=cuts)))
     for number in range(9):
         run.happens(e.ExecutorCame(f"x{number}"))
     run.done(LEFT_SCAN, "x0").done(RIGHT_SCAN, "x0")

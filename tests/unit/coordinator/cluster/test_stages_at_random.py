@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_coordinator.cluster import events as e
-from kalla_coordinator.cluster.attempts import RetryPolicy, StageName, Try
+from kalla_coordinator.cluster.attempts import FragmentRetry, StageName, Try
 from kalla_coordinator.cluster.layout import Room, Shape
 from kalla_coordinator.cluster.run_state import Phase, RunState, Setup
 from kalla_core.fragments.remote import CENSUS_CLASSES, Extra, ScanWork
@@ -31,7 +31,7 @@ def setups(draw: st.DrawFn, patient: bool = True) -> Setup:
         room=Room(4, GIB),
         buckets=draw(st.integers(1, 12)),
         proofs=draw(st.booleans()),
-        policy=RetryPolicy(1000, 1000, deaths=1000) if patient else RetryPolicy(),
+        policy=FragmentRetry(1000, 1000, deaths=1000) if patient else FragmentRetry(),
     )
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from benchmarks.generate import generate
 from kalla_core.engine.processes.children import Child, Limits, running
-from kalla_core.engine.processes.nursery import Nursery
+from kalla_core.engine.processes.fork_pool import ForkPool
 from kalla_core.engine.processes.spawned import ChildProcess
 from kalla_core.engine.programs.local import RunRequest, Supervision, run_local
 from kalla_core.errors import Crashed, DeadlineExceeded, OutOfMemory, UnknownColumn
@@ -63,13 +63,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def nursery(path: str) -> Iterator[Nursery]:
-    with Nursery([ENTRY], {"PYTHONPATH": path}) as nursery:
-        yield nursery
+def fork_pool(path: str) -> Iterator[ForkPool]:
+    with ForkPool([ENTRY], {"PYTHONPATH": path}) as fork_pool:
+        yield fork_pool
 
 
-def ask(nursery: Nursery, do: str, limits: Limits = PATIENCE, **variables: str) -> list[Any]:
-    with running(COMMAND, limits, variables, nursery.start) as child:
+def ask(fork_pool: ForkPool, do: str, limits: Limits = PATIENCE, **variables: str) -> list[Any]:
+    with running(COMMAND, limits, variables, fork_pool.start) as child:
         return list(child.ask({"do": do}))
 
 
@@ -77,27 +77,27 @@ def started(child: Child) -> None:
     next(child.ask({"do": "say(); time.sleep(60)"}))
 
 
-def test_a_child_answers_and_has_its_variables(nursery: Nursery) -> None:
-    answers = ask(nursery, "say(has=os.environ['KALLA_TEST'])", KALLA_TEST="this")
+def test_a_child_answers_and_has_its_variables(fork_pool: ForkPool) -> None:
+    answers = ask(fork_pool, "say(has=os.environ['KALLA_TEST'])", KALLA_TEST="this")
 
     assert [answer["has"] for answer in answers] == ["this"]
 
 
-def test_what_one_child_does_to_its_memory_no_other_sees(nursery: Nursery) -> None:
+def test_what_one_child_does_to_its_memory_no_other_sees(fork_pool: ForkPool) -> None:
     change = "import math; math.pi = 4; say(pi=math.pi, var=os.environ.get('X', 'unset'))"
     look = "import math; say(pi=math.pi, var=os.environ.get('X', 'unset'))"
 
-    (first,) = ask(nursery, change, X="set")
-    (second,) = ask(nursery, look)
+    (first,) = ask(fork_pool, change, X="set")
+    (second,) = ask(fork_pool, look)
 
     assert (first["pi"], first["var"]) == (4, "set")
     assert (second["pi"] < 4, second["var"]) == (True, "unset")
 
 
-def test_a_child_starts_in_a_fraction_of_the_time_that_loading_takes(nursery: Nursery) -> None:
-    ask(nursery, "say()")
+def test_a_child_starts_in_a_fraction_of_the_time_that_loading_takes(fork_pool: ForkPool) -> None:
+    ask(fork_pool, "say()")
 
-    forked = min(_seconds(lambda: ask(nursery, "say()")) for _ in range(10))
+    forked = min(_seconds(lambda: ask(fork_pool, "say()")) for _ in range(10))
     load = [sys.executable, "-c", "import kalla_core.engine.programs.child"]
     loaded = _seconds(lambda: subprocess.run(load, check=True, timeout=60))
 
@@ -110,20 +110,20 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def test_a_child_has_its_own_process_group(nursery: Nursery) -> None:
-    (answer,) = ask(nursery, "say(pid=os.getpid(), group=os.getpgid(0), session=os.getsid(0))")
+def test_a_child_has_its_own_process_group(fork_pool: ForkPool) -> None:
+    (answer,) = ask(fork_pool, "say(pid=os.getpid(), group=os.getpgid(0), session=os.getsid(0))")
 
     assert answer["pid"] == answer["group"] == answer["session"]
 
 
-def test_many_children_run_at_once(nursery: Nursery) -> None:
+def test_many_children_run_at_once(fork_pool: ForkPool) -> None:
     with ThreadPoolExecutor(16) as threads:
-        asked = [threads.submit(ask, nursery, f"say(n={n}); time.sleep(0.1)") for n in range(48)]
+        asked = [threads.submit(ask, fork_pool, f"say(n={n}); time.sleep(0.1)") for n in range(48)]
         answers = [one.result()[0]["n"] for one in asked]
 
     assert answers == list(range(48))
-    assert nursery.pid is not None
-    assert children_of(nursery.pid) == []
+    assert fork_pool.pid is not None
+    assert children_of(fork_pool.pid) == []
 
 
 @pytest.mark.parametrize(
@@ -136,24 +136,24 @@ def test_many_children_run_at_once(nursery: Nursery) -> None:
         ("os.close(1); os.close(2); time.sleep(60)", "silent"),
     ],
 )
-def test_a_death_is_told_as_what_it_was(nursery: Nursery, do: str, words: str) -> None:
+def test_a_death_is_told_as_what_it_was(fork_pool: ForkPool, do: str, words: str) -> None:
     with pytest.raises(Crashed) as raised:
-        ask(nursery, do)
+        ask(fork_pool, do)
 
     assert words in raised.value.message
 
 
-def test_a_child_that_takes_too_long_or_too_much_is_stopped(nursery: Nursery) -> None:
+def test_a_child_that_takes_too_long_or_too_much_is_stopped(fork_pool: ForkPool) -> None:
     with pytest.raises(DeadlineExceeded):
-        ask(nursery, "time.sleep(60)", Limits(1 << 40, timedelta(seconds=0.3)))
+        ask(fork_pool, "time.sleep(60)", Limits(1 << 40, timedelta(seconds=0.3)))
     with pytest.raises(OutOfMemory):
-        ask(nursery, f"x = os.urandom(1) * {300 * MIB}; time.sleep(60)", Limits(200 * MIB))
+        ask(fork_pool, f"x = os.urandom(1) * {300 * MIB}; time.sleep(60)", Limits(200 * MIB))
 
 
-def test_a_child_can_be_killed_alone(nursery: Nursery) -> None:
-    with running(COMMAND, PATIENCE, start=nursery.start) as one:
+def test_a_child_can_be_killed_alone(fork_pool: ForkPool) -> None:
+    with running(COMMAND, PATIENCE, start=fork_pool.start) as one:
         started(one)
-        with running(COMMAND, PATIENCE, start=nursery.start) as other:
+        with running(COMMAND, PATIENCE, start=fork_pool.start) as other:
             started(other)
         other_ended, one_ended = has_ended(other.pid), has_ended(one.pid)
 
@@ -161,89 +161,89 @@ def test_a_child_can_be_killed_alone(nursery: Nursery) -> None:
     assert has_ended(one.pid)
 
 
-def test_what_a_child_started_ends_with_it(nursery: Nursery) -> None:
+def test_what_a_child_started_ends_with_it(fork_pool: ForkPool) -> None:
     do = (
         "import subprocess; say(pid=subprocess.Popen([sys.executable, '-c', "
         "'import time; time.sleep(60)']).pid); os._exit(0)"
     )
 
-    (answer,) = ask(nursery, do)
+    (answer,) = ask(fork_pool, do)
 
     assert ends_soon(answer["pid"])
 
 
-def test_nothing_stays_open(nursery: Nursery) -> None:
-    ask(nursery, "say()")
-    before = sorted(os.listdir("/proc/self/fd")), _descriptors(nursery)
+def test_nothing_stays_open(fork_pool: ForkPool) -> None:
+    ask(fork_pool, "say()")
+    before = sorted(os.listdir("/proc/self/fd")), _descriptors(fork_pool)
 
     for do in ("say()", "print('garbage')", "os.kill(os.getpid(), 9)"):
         with suppress(Crashed):
-            ask(nursery, do)
+            ask(fork_pool, do)
 
-    assert (sorted(os.listdir("/proc/self/fd")), _descriptors(nursery)) == before
-
-
-def _descriptors(nursery: Nursery) -> list[str]:
-    return sorted(os.listdir(f"/proc/{nursery.pid}/fd"))
+    assert (sorted(os.listdir("/proc/self/fd")), _descriptors(fork_pool)) == before
 
 
-def test_a_child_holds_nothing_of_its_siblings(nursery: Nursery) -> None:
-    with running(COMMAND, PATIENCE, start=nursery.start) as sibling:
+def _descriptors(fork_pool: ForkPool) -> list[str]:
+    return sorted(os.listdir(f"/proc/{fork_pool.pid}/fd"))
+
+
+def test_a_child_holds_nothing_of_its_siblings(fork_pool: ForkPool) -> None:
+    with running(COMMAND, PATIENCE, start=fork_pool.start) as sibling:
         started(sibling)
-        (answer,) = ask(nursery, "say(fds=sorted(map(int, os.listdir('/proc/self/fd'))))")
+        (answer,) = ask(fork_pool, "say(fds=sorted(map(int, os.listdir('/proc/self/fd'))))")
 
     assert len(answer["fds"]) == 4  # and the one that lists them
 
 
-def test_a_zygote_that_died_is_replaced_and_its_children_go_on(path: str) -> None:
-    with Nursery([ENTRY], {"PYTHONPATH": path}) as nursery:
-        with running(COMMAND, PATIENCE, start=nursery.start) as child:
+def test_a_fork_server_that_died_is_replaced_and_its_children_go_on(path: str) -> None:
+    with ForkPool([ENTRY], {"PYTHONPATH": path}) as fork_pool:
+        with running(COMMAND, PATIENCE, start=fork_pool.start) as child:
             answers = child.ask({"do": "say(); time.sleep(0.5); say()"})
             next(answers)
-            first = nursery.pid
+            first = fork_pool.pid
             assert first is not None
             os.kill(first, signal.SIGKILL)
             assert ends_soon(first)
-            (answer,) = ask(nursery, "say(new=True)")
+            (answer,) = ask(fork_pool, "say(new=True)")
             orphan_said = next(answers)
 
         assert (answer["new"], orphan_said["event"]) == (True, "said")
-        assert nursery.pid != first
+        assert fork_pool.pid != first
         assert ends_soon(child.pid)
 
 
 def test_an_orphan_can_still_be_killed(path: str) -> None:
-    with Nursery([ENTRY], {"PYTHONPATH": path}) as nursery:
-        with running(COMMAND, PATIENCE, start=nursery.start) as child:
+    with ForkPool([ENTRY], {"PYTHONPATH": path}) as fork_pool:
+        with running(COMMAND, PATIENCE, start=fork_pool.start) as child:
             started(child)
-            assert nursery.pid is not None
-            os.kill(nursery.pid, signal.SIGKILL)
+            assert fork_pool.pid is not None
+            os.kill(fork_pool.pid, signal.SIGKILL)
 
         assert ends_soon(child.pid)
 
 
 def test_a_closed_nursery_starts_nothing() -> None:
-    nursery = Nursery([])
-    nursery.open()
-    pid = nursery.pid
+    fork_pool = ForkPool([])
+    fork_pool.open()
+    pid = fork_pool.pid
     assert pid is not None
 
-    nursery.close()
+    fork_pool.close()
 
     assert has_ended(pid)
     with pytest.raises(Crashed):
-        nursery.start(COMMAND, {})
+        fork_pool.start(COMMAND, {})
 
 
 def test_nothing_outlives_a_service_that_is_killed(path: str) -> None:
     program = (
         "import os, signal\n"
-        "from kalla_core.engine.processes.nursery import Nursery\n"
+        "from kalla_core.engine.processes.fork_pool import ForkPool\n"
         "from kalla_core.engine.processes.children import Limits, running\n"
-        f"nursery = Nursery(['{ENTRY}'])\n"
-        f"with running({COMMAND!r}, Limits(1 << 40), start=nursery.start) as child:\n"
+        f"fork_pool = ForkPool(['{ENTRY}'])\n"
+        f"with running({COMMAND!r}, Limits(1 << 40), start=fork_pool.start) as child:\n"
         "    next(child.ask({'do': 'say(); time.sleep(60)'}))\n"
-        "    print(nursery.pid, child.pid, flush=True)\n"
+        "    print(fork_pool.pid, child.pid, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
 
@@ -267,16 +267,16 @@ def test_modules_that_start_threads_are_not_forked_from(tmp_path: Path) -> None:
         PROGRAM + f"\ndef prepare():\n    {threads}\nif __name__ == '__main__': main()"
     )
 
-    with Nursery([ENTRY], {"PYTHONPATH": str(tmp_path)}) as nursery:
-        (answer,) = ask(nursery, "say(parent=os.getppid())")
+    with ForkPool([ENTRY], {"PYTHONPATH": str(tmp_path)}) as fork_pool:
+        (answer,) = ask(fork_pool, "say(parent=os.getppid())")
 
     assert answer["parent"] == os.getpid()
 
 
 def test_the_engine_loads_without_threads() -> None:
-    with Nursery([ENGINE]) as nursery:
-        child = nursery.start((sys.executable, "-m", ENGINE), {})
-        threads = os.listdir(f"/proc/{nursery.pid}/task")
+    with ForkPool([ENGINE]) as fork_pool:
+        child = fork_pool.start((sys.executable, "-m", ENGINE), {})
+        threads = os.listdir(f"/proc/{fork_pool.pid}/task")
         child.end()
 
     assert len(threads) == 1
@@ -286,11 +286,11 @@ def test_the_engine_loads_without_threads() -> None:
 class Started:
     """Starts children and remembers which ones they were."""
 
-    nursery: Nursery
+    fork_pool: ForkPool
     pids: list[int] = field(default_factory=list)
 
     def __call__(self, command: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
-        child = self.nursery.start(command, environment)
+        child = self.fork_pool.start(command, environment)
         self.pids.append(child.pid)
         return child
 
@@ -314,8 +314,8 @@ def test_a_child_that_has_carried_out_a_run_carries_out_the_next_with_the_same_a
     tmp_path: Path,
 ) -> None:
     books = make_books(tmp_path)
-    with Nursery([ENGINE]) as nursery:
-        started = Started(nursery)
+    with ForkPool([ENGINE]) as fork_pool:
+        started = Started(fork_pool)
 
         told = [started.run(books, number) for number in range(3)]
 
@@ -329,8 +329,8 @@ def test_a_child_that_has_carried_out_a_run_carries_out_the_next_with_the_same_a
 
 def test_a_child_that_had_ten_thousand_rows_is_small_enough_to_stay(tmp_path: Path) -> None:
     recipe = load_recipe(generate("one_to_one", 10_000, 7, tmp_path / "data", "csv").recipe_path)
-    with Nursery([ENGINE]) as nursery:
-        started = Started(nursery)
+    with ForkPool([ENGINE]) as fork_pool:
+        started = Started(fork_pool)
 
         for number in range(2):
             started.run_recipe(recipe, tmp_path / f"out-{number}")
@@ -340,8 +340,8 @@ def test_a_child_that_had_ten_thousand_rows_is_small_enough_to_stay(tmp_path: Pa
 
 def test_a_child_whose_run_failed_is_not_used_again(tmp_path: Path) -> None:
     books = make_books(tmp_path)
-    with Nursery([ENGINE]) as nursery:
-        started = Started(nursery)
+    with ForkPool([ENGINE]) as fork_pool:
+        started = Started(fork_pool)
 
         with pytest.raises(UnknownColumn):
             started.run(books, 0, match_sql="SELECT nothing FROM invoices i JOIN payments p")
@@ -353,8 +353,8 @@ def test_a_child_whose_run_failed_is_not_used_again(tmp_path: Path) -> None:
 
 def test_a_child_that_died_as_it_rested_is_not_handed_over(tmp_path: Path) -> None:
     books = make_books(tmp_path)
-    with Nursery([ENGINE]) as nursery:
-        started = Started(nursery)
+    with ForkPool([ENGINE]) as fork_pool:
+        started = Started(fork_pool)
         started.run(books, 0)
         os.kill(started.pids[0], signal.SIGKILL)
         assert ends_soon(started.pids[0])
@@ -367,12 +367,12 @@ def test_a_child_that_died_as_it_rested_is_not_handed_over(tmp_path: Path) -> No
 
 def test_a_child_with_other_variables_is_another_one(tmp_path: Path) -> None:
     command = (sys.executable, "-m", ENGINE)
-    with Nursery([ENGINE]) as nursery:
-        first = nursery.start(command, {"A": "1"})
+    with ForkPool([ENGINE]) as fork_pool:
+        first = fork_pool.start(command, {"A": "1"})
         first.rest()
 
-        other = nursery.start(command, {"A": "2"})
-        same = nursery.start(command, {"A": "1"})
+        other = fork_pool.start(command, {"A": "2"})
+        same = fork_pool.start(command, {"A": "1"})
 
         assert same is first
         assert other.pid != first.pid

@@ -36,7 +36,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(eq=False)
-class Desk:
+class StoredJobs:
     """See `JobService`. Asyncio, one event loop."""
 
     store: JobStore

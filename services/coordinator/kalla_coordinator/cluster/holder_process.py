@@ -28,7 +28,7 @@ MERGING = (sys.executable, "-m", "kalla_core.engine.programs.merging")
 _MEMORY_BYTES = GIB
 
 
-class Holder:
+class HolderProcess:
     """Holds the sources of one run; made by `holding`.
 
     Attributes:
@@ -113,7 +113,7 @@ class Holder:
 
 
 @asynccontextmanager
-async def holding(start: Start | None = None) -> AsyncIterator[Holder]:
+async def holding(start: Start | None = None) -> AsyncIterator[HolderProcess]:
     """Start a holder; leaving the block lets go of what it holds.
 
     Raises:
@@ -121,7 +121,7 @@ async def holding(start: Start | None = None) -> AsyncIterator[Holder]:
     """
     loop = asyncio.get_running_loop()
     process = await _started(start or spawn)
-    holder = Holder(loop, process)
+    holder = HolderProcess(loop, process)
     try:
         yield holder
     finally:

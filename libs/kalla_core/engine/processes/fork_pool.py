@@ -1,11 +1,11 @@
 """Children that start at once: forked from a process that has everything loaded.
 
 A new interpreter needs most of a second before it can work; a fork of one that is ready (the
-`zygote`) needs milliseconds. Each child has its own pipes, its own process group and memory that
-is given back when it ends. A child that its holder lets rest is the next one that is wanted for the
-same command, unless it has grown or rested for long. A zygote that dies is replaced when the next
-child is wanted; the children it has go on. Nothing outlives this process, even if it is killed:
-zygote and children end when their pipes do.
+`fork_server`) needs milliseconds. Each child has its own pipes, its own process group and memory
+that is given back when it ends. A child that its holder lets rest is the next one that is wanted
+for the same command, unless it has grown or rested for long. A fork server that dies is replaced
+when the next child is wanted; the children it has go on. Nothing outlives this process, even if it
+is killed: fork server and children end when their pipes do.
 
 Where the system cannot do this (no pidfd), or what was imported has started threads, children are
 spawned as before.
@@ -29,7 +29,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
-from kalla_core.engine.processes import zygote
+from kalla_core.engine.processes import fork_server
 from kalla_core.engine.processes.spawned import ENVIRONMENT, ChildProcess, spawn
 from kalla_core.engine.processes.vitals import private_bytes
 from kalla_core.errors import Crashed
@@ -57,13 +57,13 @@ class Resting:
     most_bytes: int | None = 256 << 20  # just after a small run it is 150 MiB
 
 
-class Nursery:
+class ForkPool:
     """Starts children for commands `(interpreter, "-m", MODULE)`. Safe from any thread.
 
     Args:
         modules: what to import ahead; a `prepare` function in one is called, and must start no
             threads. Any other module is imported by the child that needs it.
-        environment: variables of the zygote, and hence of all children, from their start.
+        environment: variables of the fork server, and hence of all children, from their start.
         resting: which children are kept for another holder.
     """
 
@@ -77,11 +77,11 @@ class Nursery:
         self._modules = tuple(modules)
         self._environment = dict(environment)
         self._lock = threading.Lock()
-        self._zygote: _Zygote | None = None
+        self._fork_server: _ForkServer | None = None
         self._closed = False
         self._resting: list[_Rested] = []
 
-    def __enter__(self) -> Nursery:
+    def __enter__(self) -> ForkPool:
         return self
 
     def __exit__(
@@ -124,10 +124,10 @@ class Nursery:
         raise Crashed("The process that starts the processes of runs dies again and again.")
 
     def close(self) -> None:
-        """End the zygote; its children end when their holders let go of them."""
+        """End the fork server; its children end when their holders let go of them."""
         with self._lock:
             self._closed = True
-            living, self._zygote = self._zygote, None
+            living, self._fork_server = self._fork_server, None
             resting, self._resting = self._resting, []
         for one in resting:
             one.child.end()
@@ -136,8 +136,8 @@ class Nursery:
 
     @property
     def pid(self) -> int | None:
-        """The number of the zygote, while there is one."""
-        living = self._zygote
+        """The number of the fork server, while there is one."""
+        living = self._fork_server
         return None if living is None else living.pid
 
     def _rest(self, key: _Key, child: _Forked) -> None:
@@ -163,32 +163,32 @@ class Nursery:
             one.child.end()
         return None if taken is None else taken.child
 
-    def _living(self) -> _Zygote:
+    def _living(self) -> _ForkServer:
         if self._closed:
             raise Crashed("No process is started any more: the service ends.")
-        if self._zygote is not None and self._zygote.has_ended():
-            self._zygote.end()
-            self._zygote = None
-        if self._zygote is None:
-            self._zygote = _Zygote(self._modules, self._environment)
-        return self._zygote
+        if self._fork_server is not None and self._fork_server.has_ended():
+            self._fork_server.end()
+            self._fork_server = None
+        if self._fork_server is None:
+            self._fork_server = _ForkServer(self._modules, self._environment)
+        return self._fork_server
 
-    def _give_up(self, living: _Zygote) -> None:
-        get_logger().warning("zygote_lost", pid=living.pid)
+    def _give_up(self, living: _ForkServer) -> None:
+        get_logger().warning("fork_server_lost", pid=living.pid)
         with self._lock:
-            if self._zygote is living:
-                self._zygote = None
+            if self._fork_server is living:
+                self._fork_server = None
         living.end()
 
 
-class _Zygote:
+class _ForkServer:
     """The process, and the socket to it."""
 
     def __init__(self, modules: Sequence[str], environment: Mapping[str, str]) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", zygote.__name__, str(theirs.fileno()), *modules],
+                [sys.executable, "-m", fork_server.__name__, str(theirs.fileno()), *modules],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env={**os.environ, **ENVIRONMENT, **environment},
@@ -211,14 +211,14 @@ class _Zygote:
                 except (OSError, EOFError):
                     self._threads = 1  # it has ended, which the next step finds out
                 if self._threads != 1:
-                    get_logger().warning("zygote_has_threads", threads=self._threads)
+                    get_logger().warning("fork_server_has_threads", threads=self._threads)
             return self._threads == 1
 
     def bear(self, module: str, environment: Mapping[str, str]) -> _Forked:
         """Fork a child.
 
         Raises:
-            OSError, EOFError: the zygote has ended, or does not answer.
+            OSError, EOFError: the fork server has ended, or does not answer.
         """
         request = json.dumps({"module": module, "environment": dict(environment)}).encode()
         with ExitStack() as ours, ExitStack() as theirs:
@@ -240,7 +240,7 @@ class _Zygote:
 
 
 class _Forked:
-    """A child that the zygote has forked; see `ChildProcess`."""
+    """A child that the fork server has forked; see `ChildProcess`."""
 
     def __init__(self, pipes: Sequence[IO[bytes]], line: socket.socket) -> None:
         self.stdin, self.stdout, self.stderr = pipes
@@ -255,17 +255,17 @@ class _Forked:
         self._closed = False
 
     def has_ended(self) -> bool:
-        """Look whether the zygote has told of its end; without a zygote, whether it is gone."""
+        """Look whether the fork server has told of its end; without one, whether it is gone."""
         if not self._ended and _is_readable(self._line, 0):
             self._hear()
         return self._ended
 
     def is_dying(self) -> bool:
-        """Look whether it has ended, even if the zygote has not told so yet."""
+        """Look whether it has ended, even if the fork server has not told so yet."""
         return self.has_ended() or _is_readable(self._pidfd, 0)
 
     def wait(self) -> int | None:
-        """Return the exit code; the zygote has ended what the child left behind."""
+        """Return the exit code; the fork server has ended what the child left behind."""
         return self._code
 
     def end(self) -> None:
@@ -288,7 +288,7 @@ class _Forked:
         try:
             self._code = _received(self._line, 0)["code"]
             self._ended = True
-        except (OSError, EOFError):  # the zygote is gone: only the kernel knows
+        except (OSError, EOFError):  # the fork server is gone: only the kernel knows
             self._ended = _is_readable(self._pidfd, 0.01)
 
     def _close(self) -> None:
@@ -343,7 +343,7 @@ def _received_with_fds(line: socket.socket, patience_s: float) -> tuple[dict[str
     """
     if not _is_readable(line, patience_s):
         raise TimeoutError
-    data, descriptors, _, _ = socket.recv_fds(line, zygote.PACKET_BYTES, 1)
+    data, descriptors, _, _ = socket.recv_fds(line, fork_server.PACKET_BYTES, 1)
     if not data:
         raise EOFError
     answer: dict[str, Any] = json.loads(data)

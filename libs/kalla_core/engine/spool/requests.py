@@ -11,20 +11,20 @@ from kalla_core.fragments.outcome import FetchFault
 from kalla_core.fragments.remote import (
     Extra,
     JoinWork,
-    Place,
     ProveWork,
     ScanWork,
     SettleWork,
     SpoolInput,
+    SpoolPlace,
     Work,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class SpoolRequest:
     """Some buckets of one spool file; None for all of them."""
 
-    place: Place
+    place: SpoolPlace
     kind: SpoolKind
     buckets: tuple[int, ...] | None
 
@@ -34,11 +34,11 @@ class Want:
         return FetchFault(self.place.executor_id, (self.place.attempt,))
 
 
-Inputs = Mapping[Want, SpoolFile]
+Inputs = Mapping[SpoolRequest, SpoolFile]
 """What was wanted, as files of this machine that have at least the buckets asked for."""
 
 
-def wants(work: Work) -> tuple[Want, ...]:
+def wants(work: Work) -> tuple[SpoolRequest, ...]:
     """Return all that a fragment reads of spools, each once."""
     match work:
         case ScanWork() | ProveWork():
@@ -51,22 +51,22 @@ def wants(work: Work) -> tuple[Want, ...]:
             return (*rows, *(marks_of(place) for place in work.marks))
 
 
-def rows_of(work: JoinWork | SettleWork, one: SpoolInput) -> Want:
+def rows_of(work: JoinWork | SettleWork, one: SpoolInput) -> SpoolRequest:
     """Return what a fragment wants of the rows of an input."""
     if isinstance(one.table, Extra):
-        return Want(one.place, SpoolKind.ROWS, None)
+        return SpoolRequest(one.place, SpoolKind.ROWS, None)
     whole = isinstance(work, JoinWork) and one.table in work.whole
-    return Want(one.place, SpoolKind.ROWS, None if whole else work.buckets)
+    return SpoolRequest(one.place, SpoolKind.ROWS, None if whole else work.buckets)
 
 
-def keys_of(work: JoinWork, one: SpoolInput) -> Want:
+def keys_of(work: JoinWork, one: SpoolInput) -> SpoolRequest:
     """Return what a fragment wants of the keys of an input."""
-    return Want(one.place, SpoolKind.KEYS, work.census_classes)
+    return SpoolRequest(one.place, SpoolKind.KEYS, work.census_classes)
 
 
-def marks_of(place: Place) -> Want:
+def marks_of(place: SpoolPlace) -> SpoolRequest:
     """Return what a fragment wants of the marks of a join."""
-    return Want(place, SpoolKind.MARKS, None)
+    return SpoolRequest(place, SpoolKind.MARKS, None)
 
 
 def counted(work: JoinWork) -> tuple[SpoolInput, ...]:
@@ -76,9 +76,9 @@ def counted(work: JoinWork) -> tuple[SpoolInput, ...]:
     return tuple(one for one in work.inputs if not isinstance(one.table, Extra))
 
 
-def by_executor(wanted: Iterable[Want]) -> Mapping[str, tuple[Want, ...]]:
+def by_executor(wanted: Iterable[SpoolRequest]) -> Mapping[str, tuple[SpoolRequest, ...]]:
     """Group what is wanted by who holds it."""
-    groups: dict[str, list[Want]] = {}
+    groups: dict[str, list[SpoolRequest]] = {}
     for want in wanted:
         groups.setdefault(want.place.executor_id, []).append(want)
     return {executor: tuple(group) for executor, group in groups.items()}

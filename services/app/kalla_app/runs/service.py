@@ -23,7 +23,7 @@ Json = dict[str, Any]
 _FIELDS = ("recipe_id", "recipe_version", "recipe", "resolved_sources", "parameters", "run_id")
 
 
-class RunDesk:
+class RunService:
     """Asyncio.
 
     Args:

@@ -1,6 +1,6 @@
 """The process that others are forked from.
 
-It is `python -m kalla_core.engine.processes.zygote FD MODULE...`.
+It is `python -m kalla_core.engine.processes.fork_server FD MODULE...`.
 
 It imports what its children need, once, and starts no thread: what is forked from a process with
 one thread is whole. Arrow and DataFusion make their threads when they are first used, which only
@@ -50,7 +50,7 @@ class _Descendant:
         self.line.close()
 
 
-class _Zygote:
+class _ForkServer:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._selector = selectors.DefaultSelector()
@@ -97,7 +97,7 @@ class _Zygote:
         dead.close()
 
     def _let_go(self) -> None:
-        """In a child: close what belongs to the zygote and to other children."""
+        """In a child: close what belongs to the fork server and to other children."""
         self._selector.close()
         self._control.close()
         for other in self._alive:
@@ -124,7 +124,7 @@ def main() -> None:
     with suppress(BrokenPipeError):
         control.send(json.dumps({"threads": threads}).encode())
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        _Zygote(control).serve()
+        _ForkServer(control).serve()
 
 
 if __name__ == "__main__":
