@@ -42,7 +42,6 @@ import pyarrow.compute as pc
 
 from kalla_core.errors import TypesNotComparable
 from kalla_core.evidence.stored import UnstorableTypeError, store, stored_type
-from kalla_core.matching.plans.session import new_session
 
 _HEX_PAIRS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), dtype=np.uint16)
 _ESCAPES = {"\\": "\\\\", '"': '\\"'} | {
@@ -73,11 +72,7 @@ def match_ids(left: pa.Array, right: pa.Array) -> pa.Array:
 
 def text_hashes(texts: pa.Array) -> npt.NDArray[np.int64]:
     """Return XXH64 of each text, seed 42; of null it is 0."""
-    session = new_session()
-    session.from_arrow(pa.record_batch([texts], names=["t"]), name="texts")
-    found = session.sql("SELECT coalesce(xxhash64(t), 0) AS hash FROM texts").collect()
-    hashes = [batch.column(0).to_numpy() for batch in found]
-    return np.concatenate(hashes) if hashes else np.empty(0, dtype=np.int64)
+    return _hashed(pa.record_batch([texts], names=["t"]), "coalesce(xxhash64(t), 0)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,12 +262,19 @@ def _bytes_of(column: pa.Array) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.u
 
 def _hashes(left: _JsonValue, right: _JsonValue) -> npt.NDArray[np.int64]:
     """Return XXH64 of the JSON array of two values, per row."""
-    session = new_session()
     pairs = pa.record_batch([left.text, right.text], names=["l", "r"])
-    session.from_arrow(pairs, name="pairs")
     parts = (f"'[{left.before}'", "l", f"'{left.after},{right.before}'", "r", f"'{right.after}]'")
-    query = f"SELECT xxhash64(concat({', '.join(parts)})) AS hash FROM pairs"  # noqa: S608
-    hashes = [batch.column(0).to_numpy() for batch in session.sql(query).collect()]
+    return _hashed(pairs, f"xxhash64(concat({', '.join(parts)}))")
+
+
+def _hashed(rows: pa.RecordBatch, expression: str) -> npt.NDArray[np.int64]:
+    # Loaded here: who only writes keys as text, as `kalla why` does, starts in half the time.
+    from kalla_core.matching.plans.session import new_session
+
+    session = new_session()
+    session.from_arrow(rows, name="rows_of_keys")
+    found = session.sql(f"SELECT {expression} AS hash FROM rows_of_keys").collect()  # noqa: S608
+    hashes = [batch.column(0).to_numpy() for batch in found]
     return np.concatenate(hashes) if hashes else np.empty(0, dtype=np.int64)
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.errors import SourceUnreadable
-from kalla_core.evidence.found import alike, rows_where
+from kalla_core.evidence.found import Sought, alike, rows_where
 from kalla_core.evidence.metadata import MetadataError, RunMetadata, WrittenFile, from_json
 from kalla_core.evidence.names import MATCHED, METADATA, UNMATCHED
 from kalla_core.evidence.places import Place, StoredFile, place_of
@@ -83,20 +83,31 @@ class Evidence:
             if left <= 0:
                 return
 
-    def where(self, output: str, column: str, values: Sequence[str], limit: int) -> pa.Table:
+    def where(
+        self,
+        output: str,
+        column: str,
+        values: Sequence[str],
+        limit: int,
+        *,
+        each: int | None = None,
+        beside: tuple[str, str] | None = None,
+    ) -> pa.Table:
         """Return the first `limit` rows of an output whose text in a column is one of `values`.
 
-        Reads that column, and the others only of row groups that have such a row.
+        Reads that column up to the last of them, and the others only of row groups that have one.
+
+        Args:
+            each: most rows with the same text; as many as there are by default.
+            beside: another column and the text that it has to have.
         """
-        wanted = pa.array(values, pa.string())
-        found: list[pa.RecordBatch] = []
-        left = limit
-        for part in self._opened(output):
-            for rows in rows_where(part.rows, part.schema, column, wanted, left):
-                found.append(rows)
-                left -= rows.num_rows
-            if left <= 0:
-                break
+        sought = Sought(values, limit, each)
+        found = [
+            rows
+            for part in self._opened(output)
+            if not sought.done
+            for rows in rows_where(part.rows, part.schema, column, sought, beside)
+        ]
         return pa.Table.from_batches(found, self.schema(output))
 
     def spelled_alike(self, output: str, column: str, text: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from kalla_core.answers.why.words import REASONS, answer_json, because, sentence
 from kalla_core.engine.passes.remarks import Said
 from kalla_core.engine.reasons.verdicts import Reason
 from kalla_core.errors import InvalidSetting, RowNotFound
+from kalla_core.evidence.found import Sought, alike, rows_where
 from kalla_core.evidence.reader import Evidence, open_evidence
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe
@@ -253,20 +255,51 @@ def test_all_rows_of_a_run_can_be_asked_for(evidence: Evidence) -> None:
             assert open_row(why(evidence, [key], side)).detail
 
 
+def found_in(path: Path, texts: list[str], limit: int, **more: Any) -> list[int]:
+    """Return the numbers of the rows that are found in a file of `keyed`."""
+    with pq.ParquetFile(path, read_dictionary=["k"]) as file:
+        sought = Sought(texts, limit, more.pop("each", None))
+        found = list(rows_where(file, file.schema_arrow, "k", sought, **more))
+    return [number for batch in found for number in batch.column("n").to_pylist()]
+
+
+def keyed(path: Path, keys: list[str]) -> Path:
+    """Write rows with keys, numbers and whether these are odd, in small row groups."""
+    numbers = list(range(len(keys)))
+    odd = ["odd" if number % 2 else "even" for number in numbers]
+    pq.write_table(pa.table({"k": keys, "n": numbers, "o": odd}), path, row_group_size=100)
+    return path
+
+
 def test_a_row_is_found_in_whichever_row_group_it_lies(tmp_path: Path) -> None:
-    from kalla_core.evidence.found import rows_where
+    path = keyed(tmp_path / "x.parquet", [f"k{number}" for number in range(1000)])
 
-    keys = [f"k{number}" for number in range(1000)]
-    table = pa.table({"k": keys, "n": list(range(1000))})
-    pq.write_table(table, tmp_path / "x.parquet", row_group_size=100)
-    wanted = pa.array(["k5", "k450", "k455", "k999"])
+    assert found_in(path, ["k5"], 10) == [5]
+    assert found_in(path, ["k5", "k450", "k455", "k999", "none"], 10) == [5, 450, 455, 999]
+    assert found_in(path, ["k5", "k450", "k455", "k999", "none"], 2) == [5, 450]
+    assert found_in(path, ["none"], 10) == found_in(path, [], 10) == []
 
-    with pq.ParquetFile(tmp_path / "x.parquet", read_dictionary=["k"]) as file:
-        rows = pa.Table.from_batches(rows_where(file, table.schema, "k", wanted, 10))
-        few = pa.Table.from_batches(rows_where(file, table.schema, "k", wanted, 2))
 
-    assert rows.column("n").to_pylist() == [5, 450, 455, 999]
-    assert few.column("n").to_pylist() == [5, 450]
+def test_a_text_that_many_rows_have_leaves_room_for_the_others(tmp_path: Path) -> None:
+    path = keyed(tmp_path / "x.parquet", ["many"] * 150 + ["one", *["many"] * 148, "last"])
+
+    assert found_in(path, ["many", "one", "last"], 6, each=2) == [0, 1, 150, 299]
+    assert found_in(path, ["many"], 9, each=3, beside=("o", "odd")) == [1, 3, 5]
+    assert found_in(path, ["last", "one"], 2, each=1, beside=("o", "odd")) == [299]
+
+
+@pytest.mark.parametrize("others", ["x", "ü", "", " "])
+def test_a_text_is_found_that_is_spelled_alike_whatever_lies_beside_it(
+    tmp_path: Path, others: str
+) -> None:
+    keys = [f"{others}{number}"[: number % 4] for number in range(250)]
+    keys[120], keys[220] = "  Inv-É7\t", " inV-8 "
+    path = keyed(tmp_path / "x.parquet", keys)
+
+    with pq.ParquetFile(path) as file:
+        found = [alike(file, "k", text) for text in ("INV-é7", "Inv-8\n", "inv-9", "ß")]
+
+    assert found == ["  Inv-É7\t", " inV-8 ", None, None]
 
 
 def test_every_reason_that_a_run_gives_has_words_and_a_way_out() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.change import Rank, smallest_change
-from kalla_core.answers.why.partners import MOST_ROWS, Candidate, Partner
+from kalla_core.answers.why.partners import MOST_ROWS, Candidate, Partner, one_of_each
 from kalla_core.answers.why.told import Failed, failed_conditions
 from kalla_core.evidence.names import ATTEMPTS
 from kalla_core.evidence.reader import Evidence
@@ -55,9 +55,9 @@ def read_attempts(evidence: Evidence, side: Side, key: str) -> list[dict[str, An
         return []
     passes = evidence.metadata.recipe.get("passes") or []
     names = [str(one.get("name")) for one in passes]
-    found = rows_of(evidence.where(ATTEMPTS, "record_key", [key], 2 * MOST_ROWS))
-    mine = [row for row in found if row["side"] == side.word]
-    return sorted(mine, key=lambda row: _place(names, row))
+    most = len(names) if names and one_of_each(evidence, side) else 2 * MOST_ROWS
+    table = evidence.where(ATTEMPTS, "record_key", [key], most, beside=("side", side.word))
+    return sorted(rows_of(table), key=lambda row: _place(names, row))
 
 
 def _place(names: Sequence[str], row: Mapping[str, Any]) -> int:

@@ -9,7 +9,6 @@ from typing import Any
 
 from kalla_core.answers.groups import Group, groups_of
 from kalla_core.answers.money import side_columns
-from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.asked import key_columns, key_texts
 from kalla_core.answers.why.attempts import Attempt, attempts, read_attempts
 from kalla_core.answers.why.change import smallest_change
@@ -18,7 +17,7 @@ from kalla_core.answers.why.partners import (
     Candidate,
     Partner,
     Row,
-    candidates,
+    Whereabouts,
     pairs,
     source_row,
     tied,
@@ -111,12 +110,12 @@ def why(evidence: Evidence, asked: Sequence[str], side: Side | None = None) -> A
     sides = tuple(Side) if side is None else (side,)
     aliases = _aliases(evidence)
     texts = _texts(evidence, asked, sides)
-    fates = [
-        fate for one in texts if (fate := _fate(evidence, one, texts[one], aliases)) is not None
-    ]
-    if not fates:
+    rows = Whereabouts(evidence)
+    found = _found(rows, texts)
+    if not found:
         raise _not_found(evidence, asked, texts, aliases)
-    return Answer(evidence.metadata.run_id, tuple(asked), tuple(fates), aliases)
+    fates = tuple(_fate(rows, one, aliases[one.side]) for one in found)
+    return Answer(evidence.metadata.run_id, tuple(asked), fates, aliases)
 
 
 def _texts(
@@ -135,40 +134,66 @@ def _texts(
     return texts
 
 
-def _fate(
-    evidence: Evidence, side: Side, texts: Sequence[str], aliases: Mapping[Side, str]
-) -> Fate | None:
-    for text in texts:
-        matches = pairs(evidence, MATCHED, side, [text]).get(text, ())
-        left_over = evidence.where(UNMATCHED[side], "record_key", [text], MOST_ROWS)
-        if not matches and not len(left_over):
-            continue
-        rivals, suggested = (
-            pairs(evidence, output, side, [text]).get(text, ()) for output in (AMBIGUOUS, SUGGESTED)
-        )
-        rows = rows_of(left_over)
-        tried = read_attempts(evidence, side, text) if rows else []
-        closest_ones = (row["closest_candidate"] for row in (*rows, *tried))
-        names = {str(one) for one in closest_ones if one is not None}
-        closest = candidates(evidence, side.other, names)
-        ties = {one.tie for one in rivals if one.tie is not None and tried}
-        most = max(map(len, (matches, rows, rivals, suggested)))
-        return Fate(
-            side=side,
-            alias=aliases[side],
-            key=text,
-            matches=matches,
-            open=tuple(_open(row, closest) for row in rows),
-            rivals=rivals,
-            suggested=suggested,
-            attempts=attempts(tried, closest, rivals, tied(evidence, ties)),
-            groups=_groups(evidence, matches),
-            more=most == MOST_ROWS,
-        )
-    return None
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A key that a side has, and what evidence tells of its open rows.
+
+    Attributes:
+        closest: keys of the other side.
+    """
+
+    side: Side
+    key: str
+    tried: list[dict[str, Any]]
+    closest: frozenset[str]
 
 
-def _open(row: dict[str, Any], closest: Mapping[str, Candidate]) -> Open:
+def _found(rows: Whereabouts, texts: Mapping[Side, Sequence[str]]) -> list[_Found]:
+    """Return the first text of each side that it has; where the closest candidates are as well."""
+    found: list[_Found] = []
+    for side, some in texts.items():
+        wanted = [key for one in found if one.side is side.other for key in one.closest]
+        rows.look_up(side, [*some, *wanted])
+        for text in some:
+            if rows.open(side, text) or rows.matches(side, text):
+                found.append(_told(rows, side, text))
+                break
+    for one in found:
+        rows.look_up(one.side.other, one.closest)
+    return found
+
+
+def _told(rows: Whereabouts, side: Side, key: str) -> _Found:
+    open_ = rows.open(side, key)
+    tried = read_attempts(rows.evidence, side, key) if open_ else []
+    closest = (row["closest_candidate"] for row in (*open_, *tried))
+    return _Found(side, key, tried, frozenset(str(one) for one in closest if one is not None))
+
+
+def _fate(rows: Whereabouts, found: _Found, alias: str) -> Fate:
+    side, key, evidence = found.side, found.key, rows.evidence
+    open_, matches = rows.open(side, key), rows.matches(side, key)
+    rivals, suggested = (
+        pairs(evidence, output, side, [key]).get(key, ()) for output in (AMBIGUOUS, SUGGESTED)
+    )
+    closest = {one: rows.candidate(side.other, one) for one in found.closest}
+    ties = {one.tie for one in rivals if one.tie is not None and found.tried}
+    most = max(map(len, (matches, open_, rivals, suggested)))
+    return Fate(
+        side=side,
+        alias=alias,
+        key=key,
+        matches=matches,
+        open=tuple(_open(row, closest) for row in open_),
+        rivals=rivals,
+        suggested=suggested,
+        attempts=attempts(found.tried, closest, rivals, tied(evidence, ties)),
+        groups=_groups(evidence, matches),
+        more=most == MOST_ROWS,
+    )
+
+
+def _open(row: Row, closest: Mapping[str, Candidate]) -> Open:
     reason, detail = str(row["rejection_reason"]), str(row["reason_detail"] or "")
     failed = failed_conditions(detail)
     rules = tuple(map(str, json.loads(row["attempted_rules"] or "[]")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kalla_core.answers.rows_json import rows_of
@@ -62,11 +62,10 @@ def pairs(
     if not keys or not evidence.has(output):
         return {}
     column = f"{side.word}_key"
+    most = MOST_ROWS * len(keys)
     found: dict[str, list[Partner]] = {}
-    for row in rows_of(evidence.where(output, column, sorted(keys), MOST_ROWS * len(keys))):
-        some = found.setdefault(str(row[column]), [])
-        if len(some) < MOST_ROWS:
-            some.append(_partner(row, side))
+    for row in rows_of(evidence.where(output, column, sorted(keys), most, each=MOST_ROWS)):
+        found.setdefault(str(row[column]), []).append(_partner(row, side))
     return {key: tuple(some) for key, some in found.items()}
 
 
@@ -78,16 +77,51 @@ def tied(evidence: Evidence, ties: Collection[str]) -> list[Mapping[str, Any]]:
     return list(rows_of(evidence.where(AMBIGUOUS, TIE_FIELD.name, sorted(ties), most)))
 
 
-def candidates(evidence: Evidence, side: Side, keys: Collection[str]) -> dict[str, Candidate]:
-    """Return where rows of a side are, by key: with their columns, where they are unmatched."""
-    if not keys:
-        return {}
-    taken = pairs(evidence, MATCHED, side, keys)
-    table = evidence.where(UNMATCHED[side], "record_key", sorted(keys), MOST_ROWS * len(keys))
-    open_ = {str(row["record_key"]): source_row(row) for row in rows_of(table)}
-    return {
-        key: Candidate(key, open_.get(key, {}), taken.get(key, ()), key in open_) for key in keys
-    }
+def one_of_each(evidence: Evidence, side: Side) -> bool:
+    """Whether no two rows of a side have the same key, and none has no key."""
+    metadata = evidence.metadata
+    summary = metadata.left if side is Side.LEFT else metadata.right
+    return not summary.duplicate_keys and not summary.null_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where rows are, by side and key; each is looked up once, for that reads whole columns."""
+
+    evidence: Evidence
+    _open: dict[tuple[Side, str], list[Row]] = field(default_factory=dict)
+    _matches: dict[tuple[Side, str], tuple[Partner, ...]] = field(default_factory=dict)
+
+    def look_up(self, side: Side, keys: Collection[str]) -> None:
+        """Find rows of a side."""
+        new = sorted({key for key in keys if (side, key) not in self._open})
+        if not new:
+            return
+        alone = one_of_each(self.evidence, side)
+        open_: dict[str, list[Row]] = {key: [] for key in new}
+        limit, each = MOST_ROWS * len(new), 1 if alone else MOST_ROWS
+        output = UNMATCHED[side]
+        for row in rows_of(self.evidence.where(output, "record_key", new, limit, each=each)):
+            open_[str(row["record_key"])].append(row)
+        # A row that is the only one of its key is either unmatched or matched.
+        others = [key for key in new if not (alone and open_[key])]
+        matches = pairs(self.evidence, MATCHED, side, others)
+        for key in new:
+            self._open[side, key] = open_[key]
+            self._matches[side, key] = matches.get(key, ())
+
+    def open(self, side: Side, key: str) -> list[Row]:
+        """Return the unmatched rows with a key that was looked up."""
+        return self._open[side, key]
+
+    def matches(self, side: Side, key: str) -> tuple[Partner, ...]:
+        """Return the matches of a key that was looked up."""
+        return self._matches[side, key]
+
+    def candidate(self, side: Side, key: str) -> Candidate:
+        """Return the row with a key that was looked up, with its columns, if it is unmatched."""
+        open_, matches = self.open(side, key), self.matches(side, key)
+        return Candidate(key, source_row(open_[-1]) if open_ else {}, matches, bool(open_))
 
 
 def source_row(row: Row) -> dict[str, Any]:
