@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kalla_coordinator.cluster.holder_process import HOLDER, Holder, holding
+from kalla_coordinator.cluster.holder_process import HOLDER, HolderProcess, holding
 from kalla_core.engine.processes.spawned import spawn
 from kalla_core.engine.programs.held_plan import HoldOrder, order_json, plan_json, plan_of
 from kalla_core.engine.programs.merging import merged
@@ -40,12 +40,14 @@ def given(folder: Path, sql: str = BY_KEY) -> HoldOrder:
 
 
 @pytest.fixture
-async def holder() -> AsyncIterator[Holder]:
+async def holder() -> AsyncIterator[HolderProcess]:
     async with holding() as held:
         yield held
 
 
-async def test_a_holder_tells_all_that_executors_need(tmp_path: Path, holder: Holder) -> None:
+async def test_a_holder_tells_all_that_executors_need(
+    tmp_path: Path, holder: HolderProcess
+) -> None:
     plan = await holder.plan(given(tmp_path))
 
     assert plan.strategy is Strategy.COPARTITION
@@ -54,12 +56,16 @@ async def test_a_holder_tells_all_that_executors_need(tmp_path: Path, holder: Ho
     assert plan_of(plan_json(plan)) == plan
 
 
-async def test_a_holder_says_what_is_wrong_with_the_sql(tmp_path: Path, holder: Holder) -> None:
+async def test_a_holder_says_what_is_wrong_with_the_sql(
+    tmp_path: Path, holder: HolderProcess
+) -> None:
     with pytest.raises(InvalidSql):
         await holder.plan(given(tmp_path, "SELECT nothing FROM nowhere"))
 
 
-async def test_a_holder_sees_that_a_source_has_changed(tmp_path: Path, holder: Holder) -> None:
+async def test_a_holder_sees_that_a_source_has_changed(
+    tmp_path: Path, holder: HolderProcess
+) -> None:
     await holder.plan(given(tmp_path))
     await holder.verify()
 
@@ -81,7 +87,7 @@ async def test_holders_leave_the_threads_that_all_share_to_others(tmp_path: Path
     assert looked == os.getpid()
 
 
-async def test_the_death_of_a_holder_is_told(tmp_path: Path, holder: Holder) -> None:
+async def test_the_death_of_a_holder_is_told(tmp_path: Path, holder: HolderProcess) -> None:
     await holder.plan(given(tmp_path))
 
     os.kill(holder.pid, 9)

@@ -1,4 +1,4 @@
-"""Jobs for tests: requests, a desk with hosts that do as told, waiting for what a job becomes."""
+"""Jobs for tests: requests, stored jobs with hosts that do as told, waiting for what a job is."""
 
 from __future__ import annotations
 
@@ -117,16 +117,16 @@ class PuppetHost:
 
 @dataclass
 class Office:
-    """A desk with everything behind it but servers."""
+    """A stored_jobs with everything behind it but servers."""
 
-    desk: StoredJobs
+    stored_jobs: StoredJobs
     store: JobStore
     metrics: CoordinatorMetrics
 
     async def until(self, run_id: str, *statuses: str) -> Job:
         """Wait until a job has one of the statuses."""
         async with asyncio.timeout(PATIENCE_S):
-            async for job in self.desk.watch(RunId(run_id)):
+            async for job in self.stored_jobs.watch(RunId(run_id)):
                 if job.status.value in statuses:
                     return job
         raise AssertionError(f"the job ended as {job.status}, not {statuses}")
@@ -142,7 +142,7 @@ async def office(
     database_url: str | None = None,
     find: FindEvidence = find_evidence,
 ) -> AsyncIterator[Office]:
-    """Open a desk, as `app` does, and recover what is there."""
+    """Open a stored_jobs, as `app` does, and recover what is there."""
     metrics = CoordinatorMetrics()
     async with open_store(database_url, staging) as store, Outbox(store, metrics) as outbox:
         places = Places(most_running, most_waiting)

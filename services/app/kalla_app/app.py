@@ -100,7 +100,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             changes.tell,
             lambda action, outcome: metrics.errands.labels(action, outcome).inc(),
         )
-        desk = RunService(
+        run_service = RunService(
             database,
             vault,
             shelf,
@@ -124,7 +124,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             client=client,
             catalogue=catalogue,
             shelf=shelf,
-            runs=desk,
+            runs=run_service,
             dock=dock,
             evidence=evidence,
             exceptions=ExceptionBook(database, evidence),

@@ -78,7 +78,7 @@ _LATEST_END_S = 120.0
 class Coordinator:
     """A coordinator that runs."""
 
-    desk: StoredJobs
+    stored_jobs: StoredJobs
     metrics: CoordinatorMetrics
     ports: Ports
     dispatcher: Dispatcher
@@ -91,7 +91,7 @@ class Coordinator:
         """
         ends = {
             asyncio.create_task(told.wait(), name="told"),
-            asyncio.create_task(self.desk.store.lost(), name="store-lost"),
+            asyncio.create_task(self.stored_jobs.store.lost(), name="store-lost"),
         }
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -152,8 +152,10 @@ async def _serve(settings: CoordinatorSettings, told: asyncio.Event) -> None:
         await running.told_or_lost(told)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # the next one ends the process
-        get_logger().info("coordinator_draining", running=len(running.desk.runner.places.running))
-        await running.desk.runner.drain(settings.grace)
+        get_logger().info(
+            "coordinator_draining", running=len(running.stored_jobs.runner.places.running)
+        )
+        await running.stored_jobs.runner.drain(settings.grace)
 
 
 @contextmanager
@@ -230,7 +232,7 @@ async def coordinator(
         runner = Runner(Ledger(store, outbox), engines, metrics, places)
         outputs = Outputs(allowed, store)
         stack.callback(outputs.close)
-        desk = StoredJobs(store, runner, outputs, Room(allowed.staging))
+        stored_jobs = StoredJobs(store, runner, outputs, Room(allowed.staging))
         for delivery in await store.owed():
             outbox.owe(delivery)
         stack.push_async_callback(_stop_now, runner)
@@ -241,7 +243,7 @@ async def coordinator(
         await stack.enter_async_context(_in_background(tidy))
         ports = await stack.enter_async_context(
             serving(
-                desk,
+                stored_jobs,
                 settings,
                 registry=metrics.registry,
                 listener=listener,
@@ -252,7 +254,7 @@ async def coordinator(
             )
         )
         stack.callback(dispatcher.close)  # first of all: streams end, and so the server can
-        yield Coordinator(desk, metrics, ports, dispatcher)
+        yield Coordinator(stored_jobs, metrics, ports, dispatcher)
 
 
 @asynccontextmanager

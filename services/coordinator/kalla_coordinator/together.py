@@ -66,7 +66,7 @@ async def _serve(settings: TogetherSettings, told: asyncio.Event) -> None:
         await running.told_or_lost(told)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # the next one ends the process
-        await running.desk.runner.drain(settings.grace)
+        await running.stored_jobs.runner.drain(settings.grace)
 
 
 @asynccontextmanager

@@ -35,7 +35,7 @@ RUN = RunId("run-1")
 
 async def test_a_job_runs_and_tells_its_caller(tmp_path: Path) -> None:
     async with receiving() as receiver, office(tmp_path, PuppetHost(free=True)) as here:
-        accepted = await here.desk.submit(request(callback_url=receiver.url))
+        accepted = await here.stored_jobs.submit(request(callback_url=receiver.url))
         job = await here.until("run-1", "succeeded")
         async with asyncio.timeout(PATIENCE_S):
             while await here.store.owed():
@@ -54,11 +54,11 @@ async def test_the_same_request_again_is_the_same_job_and_another_is_a_conflict(
 ) -> None:
     host = PuppetHost(free=True)
     async with office(tmp_path, host) as here:
-        same = await asyncio.gather(*(here.desk.submit(request()) for _ in range(8)))
+        same = await asyncio.gather(*(here.stored_jobs.submit(request()) for _ in range(8)))
         done = await here.until("run-1", "succeeded")
-        again = await here.desk.submit(request())
+        again = await here.stored_jobs.submit(request())
         with pytest.raises(JobConflict):
-            await here.desk.submit(request(sql="SELECT 2"))
+            await here.stored_jobs.submit(request(sql="SELECT 2"))
 
     assert len({job.accepted_at for job in [*same, again]}) == 1
     assert again.status is done.status is JobStatus.SUCCEEDED
@@ -70,15 +70,15 @@ async def test_beyond_the_queue_a_new_job_is_sent_away_and_an_old_one_is_answere
 ) -> None:
     host = PuppetHost()
     async with office(tmp_path, host, most_running=1, most_waiting=1) as here:
-        first = await here.desk.submit(request("a"))
-        await here.desk.submit(request("b"))
+        first = await here.stored_jobs.submit(request("a"))
+        await here.stored_jobs.submit(request("b"))
         with pytest.raises(QueueFull):
-            await here.desk.submit(request("c"))
-        full = await here.desk.readiness()
-        again = await here.desk.submit(request("a"))
+            await here.stored_jobs.submit(request("c"))
+        full = await here.stored_jobs.readiness()
+        again = await here.stored_jobs.submit(request("a"))
         host.gate.set()
         await here.until("b", "succeeded")
-        ready = await here.desk.readiness()
+        ready = await here.stored_jobs.readiness()
 
     assert again.accepted_at == first.accepted_at
     assert (full.ready, ready.ready) == (False, True)
@@ -90,7 +90,7 @@ async def test_jobs_start_in_the_order_they_came(tmp_path: Path) -> None:
     host = PuppetHost()
     async with office(tmp_path, host, most_running=2) as here:
         for name in "abcdef":
-            await here.desk.submit(request(name))
+            await here.stored_jobs.submit(request(name))
         host.gate.set()
         for name in "abcdef":
             await here.until(name, "succeeded")
@@ -102,14 +102,14 @@ async def test_a_cancel_stops_a_running_job_and_drops_a_waiting_one(tmp_path: Pa
     host = PuppetHost()
     async with receiving() as receiver, office(tmp_path, host, most_running=1) as here:
         for name in ("a", "b"):
-            await here.desk.submit(request(name, callback_url=receiver.url))
+            await here.stored_jobs.submit(request(name, callback_url=receiver.url))
         await here.until("a", "running")
-        await here.desk.cancel(RunId("b"))
-        await here.desk.cancel(RunId("a"))
-        await here.desk.cancel(RunId("a"))
+        await here.stored_jobs.cancel(RunId("b"))
+        await here.stored_jobs.cancel(RunId("a"))
+        await here.stored_jobs.cancel(RunId("a"))
         job = await here.until("a", "cancelled")
         with pytest.raises(JobEnded):
-            await here.desk.cancel(RunId("b"))
+            await here.stored_jobs.cancel(RunId("b"))
         async with asyncio.timeout(PATIENCE_S):
             while await here.store.owed():
                 await asyncio.sleep(0.01)
@@ -126,14 +126,14 @@ async def test_a_cancel_stops_a_running_job_and_drops_a_waiting_one(tmp_path: Pa
 async def test_after_the_decision_to_commit_a_cancel_is_too_late(tmp_path: Path) -> None:
     host = PuppetHost()
     async with office(tmp_path, host) as here:
-        await here.desk.submit(request())
+        await here.stored_jobs.submit(request())
         await here.until("run-1", "running")
         async with asyncio.timeout(PATIENCE_S):
             while RUN not in host.watches:
                 await asyncio.sleep(0)
         await host.watches[RUN].decide_commit()
         with pytest.raises(JobEnded):
-            await here.desk.cancel(RUN)
+            await here.stored_jobs.cancel(RUN)
         host.gate.set()
         job = await here.until("run-1", "succeeded")
 
@@ -143,9 +143,9 @@ async def test_after_the_decision_to_commit_a_cancel_is_too_late(tmp_path: Path)
 async def test_a_failure_is_told_with_its_code_and_without_secrets(tmp_path: Path) -> None:
     error = Crashed("lost postgres://u:secret@host/db", uri="postgres://u:secret@host/db")
     async with office(tmp_path, PuppetHost(free=True, error=error)) as here:
-        await here.desk.submit(request())
+        await here.stored_jobs.submit(request())
         job = await here.until("run-1", "failed")
-        kept = await here.desk.get(RUN)
+        kept = await here.stored_jobs.get(RUN)
 
     assert job.error is not None
     assert job.error.code == "crashed"
@@ -157,7 +157,7 @@ async def test_a_job_that_ran_when_the_coordinator_died_runs_again_as_the_next_a
 ) -> None:
     async with office(tmp_path, PuppetHost(), most_running=1) as here:
         for name in ("a", "b"):
-            await here.desk.submit(request(name))
+            await here.stored_jobs.submit(request(name))
         await here.until("a", "running")
     host = PuppetHost(free=True)
     async with office(tmp_path, host, most_running=1) as here:
@@ -171,7 +171,7 @@ async def test_a_job_that_ran_when_the_coordinator_died_runs_again_as_the_next_a
 
 async def committing(here: Office, host: PuppetHost, output: str) -> None:
     """Bring a job to the point where its evidence is being committed."""
-    await here.desk.submit(request(output_path=output))
+    await here.stored_jobs.submit(request(output_path=output))
     await here.until("run-1", "running")
     async with asyncio.timeout(PATIENCE_S):
         while RUN not in host.watches:
@@ -225,9 +225,9 @@ async def test_a_bucket_that_does_not_answer_is_asked_again_while_others_run(
             raise OutputUnavailable("The bucket does not answer.")
 
     async with office(tmp_path, PuppetHost(free=True), find=find) as here:
-        await here.desk.submit(request("run-2"))
+        await here.stored_jobs.submit(request("run-2"))
         await here.until("run-2", "succeeded")
-        before = await here.desk.get(RUN)
+        before = await here.stored_jobs.get(RUN)
         answers.set()
         job = await here.until("run-1", "succeeded")
 
@@ -257,14 +257,14 @@ async def test_a_job_whose_request_this_version_cannot_read_fails_and_says_so(
     async with receiving() as receiver:
         async with office(tmp_path, PuppetHost(), most_running=1) as here:
             for name in ("a", "b"):
-                await here.desk.submit(request(name, callback_url=receiver.url))
+                await here.stored_jobs.submit(request(name, callback_url=receiver.url))
             await here.until("a", "running")
         with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database, database:
             database.execute('UPDATE jobs SET request = \'{"shape": "of the future"}\'')
         host = PuppetHost(free=True)
         async with office(tmp_path, host, most_running=1) as here:
             jobs = [await here.until(name, "failed") for name in ("a", "b")]
-            await here.desk.submit(request("c"))
+            await here.stored_jobs.submit(request("c"))
             await here.until("c", "succeeded")
             async with asyncio.timeout(PATIENCE_S):
                 while await here.store.owed():
@@ -280,7 +280,7 @@ async def test_what_was_owed_is_sent_by_the_next_start(tmp_path: Path) -> None:
     async with receiving() as receiver:
         pass
     async with office(tmp_path, PuppetHost(free=True)) as here:
-        await here.desk.submit(request(callback_url=receiver.url))
+        await here.stored_jobs.submit(request(callback_url=receiver.url))
         await here.until("run-1", "succeeded")
     async with receiving(port=receiver.port) as back, office(tmp_path, PuppetHost()) as here:
         async with asyncio.timeout(PATIENCE_S):
@@ -294,13 +294,13 @@ async def test_draining_takes_nothing_new_and_hands_over_what_does_not_finish(
     tmp_path: Path,
 ) -> None:
     async with office(tmp_path, PuppetHost()) as here:
-        await here.desk.submit(request())
+        await here.stored_jobs.submit(request())
         await here.until("run-1", "running")
-        await here.desk.runner.drain(timedelta(seconds=0.05))
-        ready = await here.desk.readiness()
+        await here.stored_jobs.runner.drain(timedelta(seconds=0.05))
+        ready = await here.stored_jobs.readiness()
         with pytest.raises(ShuttingDown):
-            await here.desk.submit(request("new"))
-        job = await here.desk.get(RUN)
+            await here.stored_jobs.submit(request("new"))
+        job = await here.stored_jobs.get(RUN)
 
     assert (ready.ready, job.status) == (False, JobStatus.QUEUED)
     async with office(tmp_path, PuppetHost(free=True)) as here:
@@ -311,12 +311,12 @@ async def test_draining_takes_nothing_new_and_hands_over_what_does_not_finish(
 async def test_pages_are_newest_first_and_go_on_where_they_ended(tmp_path: Path) -> None:
     async with office(tmp_path, PuppetHost(), most_running=1) as here:
         for name in "abcde":
-            await here.desk.submit(request(name))
-        first = await here.desk.list(limit=2)
-        second = await here.desk.list(limit=10, cursor=first.cursor)
-        queued = await here.desk.list(status=JobStatus.QUEUED)
+            await here.stored_jobs.submit(request(name))
+        first = await here.stored_jobs.list(limit=2)
+        second = await here.stored_jobs.list(limit=10, cursor=first.cursor)
+        queued = await here.stored_jobs.list(status=JobStatus.QUEUED)
         with pytest.raises(InvalidSetting):
-            await here.desk.list(cursor="garbage")
+            await here.stored_jobs.list(cursor="garbage")
 
     assert [job.run_id for job in (*first.jobs, *second.jobs)] == list("edcba")
     assert second.cursor is None
@@ -326,22 +326,22 @@ async def test_pages_are_newest_first_and_go_on_where_they_ended(tmp_path: Path)
 async def test_a_job_that_is_not_there_is_said_not_to_be(tmp_path: Path) -> None:
     async with office(tmp_path, PuppetHost()) as here:
         with pytest.raises(JobNotFound):
-            await here.desk.get(RUN)
+            await here.stored_jobs.get(RUN)
         with pytest.raises(JobNotFound):
-            await here.desk.cancel(RUN)
+            await here.stored_jobs.cancel(RUN)
         with pytest.raises(JobNotFound):
-            await anext(here.desk.watch(RUN))
+            await anext(here.stored_jobs.watch(RUN))
 
 
 async def test_an_output_outside_the_staging_path_is_refused(tmp_path: Path) -> None:
     async with office(tmp_path, PuppetHost()) as here:
         with pytest.raises(NotAllowed):
-            await here.desk.submit(request(output_path="../elsewhere"))
+            await here.stored_jobs.submit(request(output_path="../elsewhere"))
 
 
 async def test_nobody_else_can_read_the_requests(tmp_path: Path) -> None:
     async with office(tmp_path, PuppetHost(free=True)) as here:
-        await here.desk.submit(request())
+        await here.stored_jobs.submit(request())
         await here.until("run-1", "succeeded")
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("jobs.*")}
 

@@ -29,7 +29,7 @@ RUN = RunId("run-1")
 async def test_jobs_that_are_submitted_at_the_same_moment_all_run(tmp_path: Path) -> None:
     names = [f"run-{number}" for number in range(10)]
     async with office(tmp_path, PuppetHost(free=True), most_running=4) as here:
-        await asyncio.gather(*(here.desk.submit(request(name)) for name in names))
+        await asyncio.gather(*(here.stored_jobs.submit(request(name)) for name in names))
 
         jobs = [await here.until(name, "succeeded") for name in names]
 
@@ -38,9 +38,9 @@ async def test_jobs_that_are_submitted_at_the_same_moment_all_run(tmp_path: Path
 
 async def test_a_job_runs_although_its_caller_went_away_before_the_answer(tmp_path: Path) -> None:
     async with office(tmp_path, PuppetHost(free=True)) as here:
-        submission = asyncio.create_task(here.desk.submit(request()))
+        submission = asyncio.create_task(here.stored_jobs.submit(request()))
         async with asyncio.timeout(PATIENCE_S):
-            while RUN not in here.desk.runner.places.arriving:
+            while RUN not in here.stored_jobs.runner.places.arriving:
                 await asyncio.sleep(0)
         submission.cancel()
         await asyncio.wait([submission])
@@ -56,10 +56,12 @@ async def test_a_job_that_is_on_disk_against_the_word_of_the_store_runs_when_ask
     tmp_path: Path,
 ) -> None:
     async with office(tmp_path, PuppetHost(free=True)) as here:
-        record = here.desk._record(request(), request_text(request()), Terms("/out", ()), ANYBODY)
+        record = here.stored_jobs._record(
+            request(), request_text(request()), Terms("/out", ()), ANYBODY
+        )
         await here.store.add(record)
 
-        await here.desk.submit(request())
+        await here.stored_jobs.submit(request())
         job = await here.until("run-1", "succeeded")
 
     assert job.attempt == 1
@@ -69,7 +71,7 @@ async def test_what_a_restart_tells_has_a_number_that_no_progress_had(tmp_path: 
     host = PuppetHost()
     async with receiving() as receiver:
         async with office(tmp_path, host) as here:
-            await here.desk.submit(request(callback_url=receiver.url))
+            await here.stored_jobs.submit(request(callback_url=receiver.url))
             await here.until("run-1", "running")
             async with asyncio.timeout(PATIENCE_S):
                 while not receiver.got:
@@ -91,7 +93,7 @@ async def test_what_a_coordinator_that_died_left_of_its_work_is_removed(
 ) -> None:
     runs = tmp_path / "runs"
     async with office(tmp_path, PuppetHost()) as here:
-        await here.desk.submit(request())
+        await here.stored_jobs.submit(request())
         await here.until("run-1", "running")
     if evidence:
         commit_evidence(str(runs / "run-1"), "run-1", matched=2, left=1, right=0)
@@ -108,7 +110,7 @@ async def test_what_a_coordinator_that_died_left_of_its_work_is_removed(
 async def test_a_failure_that_tells_of_more_than_json_is_kept_as_text(tmp_path: Path) -> None:
     error = Crashed("lost", path=tmp_path, at=timedelta(seconds=1))
     async with office(tmp_path, PuppetHost(free=True, error=error)) as here:
-        await here.desk.submit(request())
+        await here.stored_jobs.submit(request())
         job = await here.until("run-1", "failed")
 
     assert job.error is not None
@@ -124,7 +126,7 @@ async def test_a_job_that_the_runner_itself_stumbles_over_fails_and_does_not_han
 
     host = Hasty()
     async with receiving() as receiver, office(tmp_path, host) as here:
-        await here.desk.submit(request(callback_url=receiver.url))
+        await here.stored_jobs.submit(request(callback_url=receiver.url))
         async with asyncio.timeout(PATIENCE_S):
             while not receiver.got or receiver.got[-1].kind != "error":
                 await asyncio.sleep(0.01)
@@ -137,18 +139,18 @@ async def test_without_its_file_the_store_takes_no_job_that_would_be_lost(
     replaced: bool, tmp_path: Path
 ) -> None:
     async with office(tmp_path, PuppetHost(free=True)) as here:
-        await here.desk.submit(request("before"))
+        await here.stored_jobs.submit(request("before"))
         await here.until("before", "succeeded")
         content = (tmp_path / "jobs.sqlite").read_bytes()
         (tmp_path / "jobs.sqlite").rename(tmp_path / "elsewhere")
         if replaced:
             (tmp_path / "jobs.sqlite").write_bytes(content)
 
-        ready = await here.desk.readiness()
+        ready = await here.stored_jobs.readiness()
         with pytest.raises(StoreUnavailable):
-            await here.desk.submit(request("after"))
+            await here.stored_jobs.submit(request("after"))
         (tmp_path / "elsewhere").replace(tmp_path / "jobs.sqlite")
-        await here.desk.submit(request("after"))
+        await here.stored_jobs.submit(request("after"))
         job = await here.until("after", "succeeded")
 
     assert ready.reason is not None
