@@ -45,7 +45,7 @@ def main() -> None:
 
         page.goto(f"{address}/recipes")
         page.click(".rows a, .card h2 a")
-        page.wait_for_selector("#sql")
+        page.wait_for_selector(".cm-content")
         draw("recipe")
         page.goto(f"{address}/runs")
         page.click("td a[href^='/runs/']")

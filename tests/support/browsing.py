@@ -22,6 +22,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = os.environ.get("AXE_JS")
 PATIENCE_MS = 90_000
 _MOST_TABS = 200
+EDITOR = ".cm-content"
+"""Where match SQL is written: in the editor that has taken the textarea's place."""
 
 BANK = "Nr;Betrag;Text\n1;1.234,50;Miete\n2;10,00;Gebühr\n3;7,25;Zins\n"
 LEDGER = "id,amount,memo\n1,1234.50,rent\n2,10.01,fee\n4,5.00,other\n"
@@ -125,7 +127,7 @@ class Keys(Mouse):
         wanted = self.page.locator(selector).first
         wanted.wait_for(state="attached")
         for _ in range(_MOST_TABS):
-            if wanted.evaluate("one => one === document.activeElement"):
+            if wanted.evaluate("one => one === one.getRootNode().activeElement"):
                 return str(wanted.evaluate("one => one.type || ''"))
             self.page.keyboard.press("Tab")
         raise AssertionError(f"Tab does not lead to {selector}")
@@ -164,16 +166,16 @@ def tell(address: str, hand: Mouse, folder: Path, look: Look) -> dict[str, Any]:
     hand.fill("input[name=left_key]", "Nr")
     hand.choose("select[name=right_alias]", "ledger")
     hand.fill("input[name=right_key]", "id")
-    hand.fill("#sql", WRONG)
+    hand.fill(EDITOR, WRONG)
     hand.click("button[value=check]")
     page.wait_for_selector("[data-line='3']")
     look("recipe-faults")
     hand.click("[data-line='3']")
-    seen["marked"] = page.evaluate(
-        "(() => { const sql = document.getElementById('sql');"
-        " return sql.value.slice(sql.selectionStart, sql.selectionEnd); })()"
+    seen["marked"] = page.locator(".cm-lintRange-error").text_content()
+    seen["focused"] = page.locator(EDITOR).evaluate(
+        "one => one === one.getRootNode().activeElement"
     )
-    hand.fill("#sql", RIGHT)
+    hand.fill(EDITOR, RIGHT)
     hand.click("button[value=check]")
     page.wait_for_selector("text=This would run")
     look("recipe-checked")

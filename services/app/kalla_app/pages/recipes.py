@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -21,7 +21,9 @@ from kalla_app.pages.today import cards
 from kalla_app.recipes.shelf import Saved
 from kalla_app.store.recipes import Version
 from kalla_app.store.runs import Run
+from kalla_app.store.sources import Source
 from kalla_core.errors import KallaError, RecipeInvalid
+from kalla_core.functions import FUNCTIONS
 
 _PAGE = 50
 _VERSIONS = 30
@@ -56,6 +58,7 @@ def recipe_pages(app: App) -> APIRouter:
             runs, _ = await app.runs.page(_RUNS, recipe_id=recipe_id)
             versions = await app.shelf.versions(recipe_id, _VERSIONS, None)
             policy = await app.exceptions.policy(recipe_id)
+        sources = await app.catalogue.page(500, None)
         faults = list(error.faults) if isinstance(error, RecipeInvalid) else []
         return await page(
             app,
@@ -70,7 +73,9 @@ def recipe_pages(app: App) -> APIRouter:
             error=error,
             faults=faults,
             tried=tried,
-            sources=await app.catalogue.page(500, None),
+            sources=sources,
+            tables=_tables(document, sources),
+            functions=list(FUNCTIONS),
             whole=json.dumps(document, indent=2, ensure_ascii=False),
         )
 
@@ -169,6 +174,19 @@ def recipe_pages(app: App) -> APIRouter:
         return seen("/recipes")
 
     return routes
+
+
+def _tables(
+    document: Mapping[str, Any], sources: Sequence[Source]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the columns of the tables that the match SQL may name."""
+    known = {source.alias: list(source.columns) for source in sources}
+    tables: dict[str, list[dict[str, Any]]] = {"left_src": [], "right_src": []}
+    for side in ("left", "right"):
+        alias = document["sources"].get(side, {}).get("alias")
+        if alias in known:
+            tables[f"{side}_src"] = tables[alias] = known[alias]
+    return tables
 
 
 def _document(before: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:

@@ -18,6 +18,10 @@ function number(textarea) {
 }
 
 function goTo(textarea, line, column) {
+  if (textarea.goTo) {
+    textarea.goTo(line, column); // the editor is in its place
+    return;
+  }
   const rows = textarea.value.split("\n");
   const start = rows.slice(0, line - 1).reduce((sum, row) => sum + row.length + 1, 0) + column - 1;
   const rest = textarea.value.slice(start).match(/^[\w.]+/);
@@ -47,7 +51,9 @@ document.addEventListener("click", (event) => {
   const place = event.target.closest("[data-line]");
   if (place && sql) goTo(sql, Number(place.dataset.line), Number(place.dataset.column));
   const name = event.target.closest("[data-insert]");
-  if (name && sql) {
+  if (name && sql?.insert) {
+    sql.insert(name.dataset.insert);
+  } else if (name && sql) {
     sql.focus();
     sql.setRangeText(name.dataset.insert, sql.selectionStart, sql.selectionEnd, "end");
     number(sql);
