@@ -38,6 +38,8 @@ KEPT = timedelta(days=7)
 _SWEEP_INTERVAL_S = 3600.0
 _AT_ONCE = 500
 _PARTIAL = ".part"
+_WRITTEN_AT_ONCE = 1 << 20
+"""Bytes for which it is worth to wake a thread; pieces come in tens of thousands."""
 
 
 class Dock:
@@ -172,7 +174,7 @@ class Dock:
             await asyncio.sleep(_SWEEP_INTERVAL_S)
 
     async def _write(self, part: Path, pieces: AsyncIterator[bytes]) -> int:
-        size = 0
+        size, held = 0, bytearray()
         file = await asyncio.to_thread(part.open, "xb")
         try:
             async for piece in pieces:
@@ -181,7 +183,11 @@ class Dock:
                     raise RequestTooLarge(
                         f"A file may have {self._most_bytes} bytes.", max_bytes=self._most_bytes
                     )
-                await asyncio.to_thread(file.write, piece)
+                held += piece
+                if len(held) >= _WRITTEN_AT_ONCE:
+                    await asyncio.to_thread(file.write, held)
+                    held = bytearray()
+            await asyncio.to_thread(file.write, held)
         finally:
             await asyncio.to_thread(file.close)
         return size
