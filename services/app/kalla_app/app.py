@@ -18,11 +18,13 @@ from kalla_app.exceptions.ages import Ages
 from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
 from kalla_app.exceptions.follow import Follower
+from kalla_app.exceptions.laid import Layers
 from kalla_app.http import application
 from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
 from kalla_app.runs.dispatch import Dispatcher
 from kalla_app.runs.service import RunService
+from kalla_app.runs.watch import Watches
 from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import opened
 from kalla_app.store.sessions import Sessions
@@ -90,15 +92,18 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
         address = _address(settings, listener, secure=certificate is not None)
         database = await stack.enter_async_context(opened(settings.database_url, folder))
         client = await stack.enter_async_context(_client(settings))
-        changes, metrics = Changes(), AppMetrics()
+        changes, metrics, closing = Changes(), AppMetrics(), asyncio.Event()
         catalogue = Catalogue(database, vault, client)
         shelf = Shelf(database, vault, client, catalogue)
+        evidence = EvidencePlace(client, folder / "evidence")
+        ages = Ages(database, evidence, folder / "ages")
         dispatcher = Dispatcher(
             database,
             vault,
             client,
             changes.tell,
             lambda action, outcome: metrics.errands.labels(action, outcome).inc(),
+            ages.note,
         )
         run_service = RunService(
             database,
@@ -117,7 +122,6 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             address,
             settings.upload_limit_bytes,
         )
-        evidence = EvidencePlace(client, folder / "evidence")
         app = App(
             database=database,
             sessions=Sessions(database),
@@ -128,19 +132,14 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             dock=dock,
             evidence=evidence,
             exceptions=ExceptionBook(database, evidence),
-            bench=Bench(
-                database,
-                evidence,
-                Ages(database, evidence, folder / "ages"),
-                Follower(database, evidence),
-            ),
+            bench=Bench(evidence, Layers(database, ages, Follower(database, evidence))),
             dispatcher=dispatcher,
-            changes=changes,
+            watches=Watches(run_service.get, changes, closing),
             metrics=metrics,
             people=people,
             callback_secret=read_secret(settings.callback_secret_file),
             secure=address.startswith("https:"),
-            closing=asyncio.Event(),
+            closing=closing,
         )
         hosts = frozenset({urlsplit(address).hostname or ""})
         if settings.insecure and not is_loopback(settings.bind_host):
@@ -150,6 +149,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
         for work in (
             dispatcher.run(),
             dock.keep_swept(),
+            ages.keep_made(),
             watch_loop(metrics.loop_lag.observe),
         ):
             stack.callback(group.create_task(work).cancel)

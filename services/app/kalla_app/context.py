@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass
 
 from kalla_app.access.people import Known
-from kalla_app.changes import Changes
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
@@ -14,6 +13,7 @@ from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
 from kalla_app.runs.dispatch import Dispatcher
 from kalla_app.runs.service import RunService
+from kalla_app.runs.watch import Watches
 from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import Database
 from kalla_app.store.sessions import Sessions
@@ -43,7 +43,7 @@ class App:
     exceptions: ExceptionBook
     bench: Bench
     dispatcher: Dispatcher
-    changes: Changes
+    watches: Watches
     metrics: AppMetrics
     people: tuple[Known, ...]
     callback_secret: bytes | None

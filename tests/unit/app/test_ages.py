@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from kalla_app.exceptions.ages import SCHEMA, aged, places_of, write_ages
+from kalla_app.exceptions import ages_file
+from kalla_app.exceptions.ages_file import SCHEMA, aged, places_of, request_of, write_ages
 from kalla_app.exceptions.policy import Policy
 
 FIRST = datetime(2026, 5, 1, tzinfo=UTC)
 SECOND = FIRST + timedelta(days=3)
 
 
-def evidence(folder: Path, keys: list[str]) -> Path:
+def evidence(folder: Path, keys: list[str], row_group: int = 1000) -> Path:
     """Write the open rows of a run: on the left these keys, on the right none."""
     folder.mkdir()
     names = []
@@ -26,12 +30,14 @@ def evidence(folder: Path, keys: list[str]) -> Path:
             {
                 "record_key": pa.array(found, pa.string()),
                 "rejection_reason": pa.array(["suggested"] * len(found), pa.string()),
-                "booked": pa.array([date(2026, 1, 1), None][: len(found)], pa.date32()),
+                "booked": pa.array(
+                    [date(2026, 1, 1), *[None] * len(found)][: len(found)], pa.date32()
+                ),
                 "amount": pa.array([Decimal("-10000.00")] * len(found), pa.decimal128(12, 2)),
             }
         )
         names.append(f"unmatched_{side}.parquet")
-        pq.write_table(table, folder / names[-1])
+        pq.write_table(table, folder / names[-1], row_group_size=row_group)
     (folder / "metadata.json").write_text(json.dumps({"files": [{"name": one} for one in names]}))
     return folder
 
@@ -59,11 +65,11 @@ def test_a_date_column_is_what_rows_are_aged_by_where_it_has_a_date(tmp_path: Pa
 
     write_ages(path, folder, "r", SECOND, None, Policy(left="booked", right="no such column"))
 
-    left = aged(path, "left")
+    left = pa.concat_tables(aged(path, "left"))
     assert left.column("since").to_pylist() == [datetime(2026, 1, 1, tzinfo=UTC), SECOND]
     assert left.column("amount_rank").to_pylist() == [2, 2]
     assert left.column("suggested").to_pylist() == [True, True]
-    assert aged(path, "right").num_rows == 0
+    assert sum(table.num_rows for table in aged(path, "right")) == 0
 
 
 def test_rows_are_found_by_their_keys_on_their_side_only(tmp_path: Path) -> None:
@@ -73,3 +79,38 @@ def test_rows_are_found_by_their_keys_on_their_side_only(tmp_path: Path) -> None
     assert places_of(path, "left", ["b", "z"]) == {"b": 1}
     assert places_of(path, "right", ["b"]) == {}
     assert places_of(path, "left", []) == {}
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 1000])
+def test_rows_are_followed_whatever_goes_through_memory_at_once(
+    tmp_path: Path, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ages_file, "_KEYS_AT_ONCE", at_once)
+    before = None
+    for number, keys in enumerate((["a", "b", "c"], ["b", "d", "a"], ["d", "x", "a", "b"])):
+        folder = evidence(tmp_path / str(number), keys, row_group=2)
+        path = tmp_path / f"{number}.parquet"
+        write_ages(path, folder, f"r{number}", FIRST, before, Policy())
+        before = path
+
+    last = pq.read_table(tmp_path / "2.parquet")
+
+    assert last.column("first_seen_run").to_pylist() == ["r1", "r2", "r0", "r0"]
+    assert places_of(tmp_path / "2.parquet", "left", ["b", "x"]) == {"b": 3, "x": 1}
+    assert [table.num_rows for table in aged(tmp_path / "2.parquet", "left")] == [2, 2]
+
+
+def test_a_process_of_its_own_writes_the_same_file(tmp_path: Path) -> None:
+    folder = evidence(tmp_path / "run", ["a", "b"])
+    policy = Policy(left="booked")
+    own, others = tmp_path / "own.parquet", tmp_path / "others.parquet"
+    write_ages(own, folder, "r", FIRST, None, policy)
+
+    subprocess.run(
+        [sys.executable, "-m", ages_file.__name__],
+        input=request_of(others, folder, "r", FIRST, None, policy),
+        check=True,
+        timeout=300,
+    )
+
+    assert pq.read_table(others).equals(pq.read_table(own))

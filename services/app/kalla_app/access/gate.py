@@ -17,7 +17,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from kalla_app.access.people import SOMEBODY, Known, Person, is_signed, needed, person_of
+from kalla_app.access.people import (
+    SOMEBODY,
+    Known,
+    Person,
+    is_for_all,
+    is_signed,
+    needed,
+    person_of,
+)
 from kalla_app.store.sessions import Session, Sessions
 from kalla_core.errors import KallaError, NotAllowed, Unauthenticated
 from kalla_core.serving.answers import error_response
@@ -100,7 +108,7 @@ class Gate:
         headers = Headers(scope=scope)
         method, path = scope["method"], scope["path"]
         try:
-            found = await self._visit(headers)
+            found = _NOBODY if is_for_all(path) else await self._visit(headers)
             self._check(found, method, path, headers)
         except KallaError as error:
             await _refusal(error, method, scope, headers)(scope, receive, send)

@@ -95,7 +95,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(b"kalla app " + secret.encode(errors="surrogateescape")).hexdigest()
 
 
-_OPEN = frozenset({"/health", "/ready", "/login", "/favicon.ico"})
+_FOR_ALL = frozenset({"/health", "/ready", "/favicon.ico"})
 _OPEN_BELOW = ("/static/",)
 CALLBACKS = "/api/worker/"
 """What the coordinator calls; a signature lets it in, not a token."""
@@ -112,9 +112,14 @@ def is_signed(path: str) -> bool:
     return path.startswith(CALLBACKS) or _SIGNED.fullmatch(path) is not None
 
 
+def is_for_all(path: str) -> bool:
+    """Whether a path answers everybody the same, so that nobody has to be known."""
+    return path in _FOR_ALL or path.startswith(_OPEN_BELOW)
+
+
 def needed(method: str, path: str) -> Role | None:
     """Return the role that a request needs; None where nobody is asked."""
-    if path in _OPEN or path.startswith(_OPEN_BELOW) or is_signed(path):
+    if path == "/login" or is_for_all(path) or is_signed(path):
         return None
     if path.startswith(_ADMIN_BELOW) or method == "DELETE" or path.endswith("/remove"):
         return Role.ADMIN

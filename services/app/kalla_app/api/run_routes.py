@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -19,9 +17,6 @@ from kalla_core.errors import KallaError, RequestRefused, Unauthenticated
 from kalla_core.observe.logs import get_logger
 from kalla_core.serving.bodies import body_of
 from kalla_core.serving.streams import StreamedResponse
-
-_LOOK_S = 1.0
-_SIGN_OF_LIFE = 15
 
 Text = Annotated[str | None, Header(max_length=512)]
 
@@ -61,7 +56,7 @@ def run_routes(app: App) -> APIRouter:
         """Watch a run: server-sent events, each with the run as it then is, until it has ended."""
         await app.runs.get(run_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamedResponse(_events(app, run_id), "text/event-stream", headers)
+        return StreamedResponse(app.watches.events(run_id), "text/event-stream", headers)
 
     @routes.post("/{run_id}/cancel", status_code=202)
     async def cancel_run(run_id: str) -> Response:
@@ -111,19 +106,3 @@ async def _ask(app: App, run_id: str) -> None:
             await app.dispatcher.look(run_id)
     except KallaError as error:
         get_logger().info("look_postponed", run_id=run_id, cause=error.code)
-
-
-async def _events(app: App, run_id: str) -> AsyncGenerator[bytes, None]:
-    last: dict[str, Any] | None = None
-    still = 0
-    while not app.closing.is_set():
-        run = await app.runs.get(run_id)
-        shown = run_json(run)
-        if shown != last:
-            last, still = shown, 0
-            yield f"data: {json.dumps(shown)}\n\n".encode()
-        elif (still := still + 1) % _SIGN_OF_LIFE == 0:
-            yield b": still here\n\n"
-        if run.state.status.final:
-            return
-        await app.changes.wait(run_id, _LOOK_S)

@@ -2,4 +2,5 @@
 
 place    the folder that a run's evidence lies in, fetched once where it is not of this machine
 rows     a page of rows by filter and order, straight from Parquet
+search   which rows hold a text; pure
 """

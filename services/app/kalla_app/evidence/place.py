@@ -18,6 +18,8 @@ from kalla_core.errors import JobEnded, OutputExists
 from kalla_core.evidence.names import METADATA
 from kalla_core.ids import RunId
 
+_MOST_KNOWN = 4096
+
 
 class EvidencePlace:
     """Asyncio."""
@@ -25,6 +27,7 @@ class EvidencePlace:
     def __init__(self, client: Client, cache: Path) -> None:
         self._client = client
         self._cache = cache
+        self._known: dict[str, Path] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def folder(self, run: Run) -> Path:
@@ -37,6 +40,24 @@ class EvidencePlace:
         """
         if run.state.status is not RunStatus.SUCCEEDED:
             raise JobEnded(f"The run is {run.state.status.value}: it has no evidence.")
+        known = self._known.get(run.run_id)
+        if known is not None and await asyncio.to_thread((known / METADATA).exists):
+            return known  # what is complete never changes
+        found = await self._found(run)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[run.run_id] = found
+        return found
+
+    async def is_here(self, run: Run) -> bool:
+        """Whether the evidence of a run is on this machine already."""
+        places = (run.state.output_path, str(self._cache / run.run_id))
+        for place in places:
+            if place is not None and await asyncio.to_thread(_is_of, Path(place), run.run_id):
+                return True
+        return False
+
+    async def _found(self, run: Run) -> Path:
         if run.state.output_path is not None:
             own = Path(run.state.output_path)
             if await asyncio.to_thread(_is_of, own, run.run_id):

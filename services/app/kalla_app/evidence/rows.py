@@ -7,9 +7,11 @@ those left out whose statistics say that they hold nothing; then the rows of the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kalla_app.errors import NotFound
+from kalla_app.evidence.search import holding, may_hold, narrow
 from kalla_core.answers.selection import REASON
 from kalla_core.errors import EvidenceGone, UnknownColumn
 from kalla_core.evidence.names import METADATA
@@ -83,10 +86,8 @@ class RowSet:
     def __init__(self, folder: Path, name: str) -> None:
         self._held = ExitStack()
         try:
-            self._parts = [
-                self._held.enter_context(pq.ParquetFile(path, buffer_size=_BUFFER_BYTES))
-                for path in _files(folder, name)
-            ]
+            self._files = _files(folder, name)
+            self._parts = [self._held.enter_context(opened(path)) for path in self._files]
         except (OSError, pa.ArrowInvalid) as error:
             self._held.close()
             raise EvidenceGone(f"The rows of {name} cannot be read: {error}.") from error
@@ -120,8 +121,9 @@ class RowSet:
         found: list[pa.Table] = []
         order: list[int] = []
         for (part, group, start), indices in groups.items():
-            local = pa.array(places[indices] - start, pa.int64())
-            found.append(self._parts[part].read_row_group(group).take(local))
+            local = places[indices] - start
+            rows = self._until(part, group, int(local.max()) + 1)
+            found.append(rows.take(pa.array(local, pa.int64())))
             order += indices
         if not found:
             return self.schema.empty_table()
@@ -131,16 +133,19 @@ class RowSet:
         """Return some columns of all rows, in the order of the file."""
         return pa.concat_tables([part.read(columns=list(names)) for part in self._parts])
 
+    def groups(self, names: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield some columns of all rows, a row group at a time, in the order of the file."""
+        for part in self._parts:
+            for group in range(part.metadata.num_row_groups):
+                yield part.read_row_group(group, columns=list(names), use_threads=False)
+
     def reasons(self) -> dict[str, int]:
         """Return how many rows have each reason; none where rows have no reasons."""
         if REASON not in self.schema.names:
             return {}
-        counted: dict[str, int] = {}
-        for part in self._parts:
-            for batch in part.iter_batches(columns=[REASON]):
-                for one in pc.value_counts(batch.column(0)).to_pylist():
-                    code = str(one["values"])
-                    counted[code] = counted.get(code, 0) + one["counts"]
+        counted: Counter[str] = Counter()
+        for path in self._files:
+            counted.update(_counted(path, identity(path)))
         return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
     def batches(self, asked: Asked) -> Iterator[pa.RecordBatch]:
@@ -159,10 +164,10 @@ class RowSet:
         wanted = self._needed(asked, name)
         kept: pa.Table | None = None
         total, start, most = 0, 0, offset + limit
-        for part in self._parts:
+        for part in self._searched(asked, name):
             for group in range(part.metadata.num_row_groups):
                 if not _ruled_out(part, group, asked):
-                    table = part.read_row_group(group, columns=wanted)
+                    table = part.read_row_group(group, columns=wanted, use_threads=False)
                     mask = _mask(table, asked)
                     places = np.flatnonzero(mask.to_numpy(zero_copy_only=False)) + start
                     total += len(places)
@@ -176,6 +181,15 @@ class RowSet:
             return np.empty(0, np.int64), 0
         return np.asarray(kept.column("place").to_numpy()[offset:most], np.int64), total
 
+    def _searched(self, asked: Asked, sort: str | None) -> list[pq.ParquetFile]:
+        """Return the files as they are looked through: where a text is sought, with few words."""
+        if not asked.q:
+            return self._parts
+        return [
+            self._held.enter_context(opened(path, {*narrow(part.metadata)} - {sort, KEY}))
+            for path, part in zip(self._files, self._parts, strict=True)
+        ]
+
     def _needed(self, asked: Asked, sort: str | None) -> list[str]:
         names = {sort} if sort is not None else set()
         if asked.reasons:
@@ -183,8 +197,20 @@ class RowSet:
         if asked.keys is not None or asked.without:
             names.add(KEY)
         if asked.q:
-            names |= {field.name for field in self.schema if _is_plain(field.type)}
+            names |= {field.name for field in self.schema if may_hold(field.type, asked.q)}
         return [name for name in self.schema.names if name in names]
+
+    def _until(self, part: int, group: int, end: int) -> pa.Table:
+        """Return the first rows of a row group, `end` or more: no more than it takes."""
+        file = self._parts[part]
+        if 2 * end >= file.metadata.row_group(group).num_rows:
+            return file.read_row_group(group)
+        found: list[pa.RecordBatch] = []
+        for batch in file.iter_batches(batch_size=end, row_groups=[group], use_threads=False):
+            found.append(batch)
+            if (end := end - batch.num_rows) <= 0:
+                break
+        return pa.Table.from_batches(found)
 
     def _row_group_of(self, place: int) -> tuple[int, int, int]:
         """Return part and row group of a row, and the place of the group's first row."""
@@ -196,6 +222,47 @@ class RowSet:
                     return index, group, start
                 start += rows
         raise EvidenceGone(f"There is no row {place}.")
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Return what a file does not share with another one that took its place.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def opened(path: Path, repeated: Collection[str | None] = ()) -> pq.ParquetFile:
+    """Open a file; what its footer says is kept for the next time.
+
+    Args:
+        repeated: columns that are read as a dictionary.
+
+    Raises:
+        OSError, pa.ArrowInvalid: it cannot be read.
+    """
+    footer = _footer(path, identity(path))
+    return pq.ParquetFile(
+        path, metadata=footer, buffer_size=_BUFFER_BYTES, read_dictionary=list(repeated)
+    )
+
+
+@lru_cache(maxsize=128)
+def _footer(path: Path, _identity: tuple[int, int]) -> pq.FileMetaData:
+    return pq.read_metadata(path)
+
+
+@lru_cache(maxsize=1024)
+def _counted(path: Path, _identity: tuple[int, int]) -> Mapping[str, int]:
+    """Return how many rows of a file have each reason."""
+    counted: Counter[str] = Counter()
+    with opened(path) as file:
+        for batch in file.iter_batches(columns=[REASON]):
+            for one in pc.value_counts(batch.column(0)).to_pylist():
+                counted[str(one["values"])] += one["counts"]
+    return counted
 
 
 def texts(table: pa.Table) -> list[list[str | None]]:
@@ -226,10 +293,6 @@ def _files(folder: Path, name: str) -> list[Path]:
     return [folder / file for file, of in zip(files, sets, strict=True) if of == name]
 
 
-def _is_plain(kind: pa.DataType) -> bool:
-    return not pa.types.is_nested(kind) and not pa.types.is_binary(kind)
-
-
 def _mask(table: pa.Table | pa.RecordBatch, asked: Asked) -> pa.Array:
     """Return which rows are asked for."""
     mask = pa.array(np.ones(table.num_rows, np.bool_))
@@ -243,13 +306,7 @@ def _mask(table: pa.Table | pa.RecordBatch, asked: Asked) -> pa.Array:
     if asked.without:
         mask = pc.and_not(mask, _is_in(table, asked.without))
     if asked.q:
-        holds = pa.array(np.zeros(table.num_rows, np.bool_))
-        for place, field in enumerate(table.schema):
-            if _is_plain(field.type):
-                text = pc.cast(table.column(place), pa.string())
-                found = pc.match_substring(text, asked.q, ignore_case=True)
-                holds = pc.or_(holds, _one(pc.fill_null(found, False)))
-        mask = pc.and_(mask, holds)
+        mask = pc.and_(mask, holding(table, asked.q))
     return mask
 
 

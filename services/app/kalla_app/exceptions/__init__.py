@@ -9,7 +9,8 @@ shows what was decided before.
     age       buckets of age, and severity; pure
     book      keeps decisions, and lays them over the rows of a run
     follow    what later runs show of exceptions: gone, or open again
-    ages      how long rows have been open, one file per run
+    ages      how long rows have been open, one file per run; ages_file writes and reads it
     heap      the open rows of one side as arrays, with what was decided
+    laid      the newest runs with what was decided laid over them, kept while nothing changes
     bench     exceptions of all recipes in queues
 """

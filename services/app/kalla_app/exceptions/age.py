@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from kalla_core.moments import micros
 
 Micros = npt.NDArray[np.int64]
-Days = npt.NDArray[np.int64]
+Days = npt.NDArray[np.int32]
 Ranks = npt.NDArray[np.int8]
 
 BUCKETS = ("0-1", "2-7", "8-30", "31-90", "91+")
@@ -49,8 +49,7 @@ class Severity(IntEnum):
 
 def days_of(since: Micros, now: datetime) -> Days:
     """Return whole days since moments; what lies ahead is 0 days old."""
-    days: Days = np.maximum(0, (micros(now) - since) // _DAY_MICROS)
-    return days
+    return np.maximum(0, (micros(now) - since) // _DAY_MICROS).astype(np.int32)
 
 
 def buckets_of(days: Days) -> npt.NDArray[np.intp]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -19,17 +19,12 @@ import pyarrow as pa
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import RowSet, texts
 from kalla_app.exceptions.age import BUCKETS, Severity
-from kalla_app.exceptions.ages import Ages, amount_of
-from kalla_app.exceptions.follow import Follower
-from kalla_app.exceptions.heap import Heap, heap_of
+from kalla_app.exceptions.ages_file import amount_of
+from kalla_app.exceptions.heap import Heap
+from kalla_app.exceptions.laid import Laid, Layers
 from kalla_app.exceptions.life import Queue, Standing, standing
-from kalla_app.exceptions.policy import SIDES
-from kalla_app.store import exceptions, policies, runs
-from kalla_app.store.database import Database
-from kalla_app.store.exceptions import Kept
 from kalla_app.store.runs import Run
 from kalla_core.answers.selection import REASON
-from kalla_core.errors import EvidenceGone
 from kalla_core.evidence.schema import UNMATCHED_FIELDS
 
 _OURS = frozenset(UNMATCHED_FIELDS.names)
@@ -102,25 +97,12 @@ class BenchPage:
     ageing: tuple[Ageing, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Laid:
-    """A recipe's newest run, and what was decided about rows of it."""
-
-    run: Run
-    heaps: Mapping[str, Heap]
-    decided: Mapping[str, Sequence[Kept]] = field(default_factory=dict)
-
-
 class Bench:
     """Asyncio."""
 
-    def __init__(
-        self, database: Database, evidence: EvidencePlace, ages: Ages, follower: Follower
-    ) -> None:
-        self._database = database
+    def __init__(self, evidence: EvidencePlace, layers: Layers) -> None:
         self._evidence = evidence
-        self._ages = ages
-        self._follower = follower
+        self._layers = layers
 
     async def page(
         self, wanted: Wanted, recipe_ids: Sequence[str], offset: int, limit: int
@@ -130,43 +112,25 @@ class Bench:
         Raises:
             KallaError: the coordinator that has the evidence does not answer.
         """
-        now = datetime.now(UTC)
-        laid = [one for name in recipe_ids if (one := await self._laid(name, now)) is not None]
-        queues = dict.fromkeys((tray.value for tray in Tray), 0)
-        ageing = []
-        for one in laid:
-            for tray in Tray:
-                queues[tray.value] += _count(one, tray, wanted.me, now)
-            counted = [heap.by_bucket().tolist() for heap in one.heaps.values()]
-            ageing.append(Ageing(one.run, tuple(map(sum, zip(*counted, strict=True)))))
+        laid = await self._layers.of(recipe_ids)
+        queues = {tray.value: sum(_count(one, tray, wanted.me) for one in laid) for tray in Tray}
         if wanted.tray is Tray.CLOSED:
-            items = _closed(laid, wanted.owner, now)
+            items = _closed(laid, wanted.owner)
             found, total = items[offset : offset + limit], len(items)
         else:
             found, total = await self._open(laid, wanted, offset, limit)
-        return BenchPage(tuple(found), total, queues, tuple(ageing))
+        return BenchPage(tuple(found), total, queues, _ageing(laid))
 
-    async def _laid(self, recipe_id: str, now: datetime) -> _Laid | None:
-        await self._follower.follow(recipe_id)
-        async with self._database.reading() as connection:
-            newest = await runs.succeeded(connection, recipe_id)
-            policy = await policies.find(connection, recipe_id)
-            decided = await exceptions.touched(connection, recipe_id)
-        if not newest:
-            return None
-        run = newest[0]
-        try:
-            file = await self._ages.file(run, policy)
-        except EvidenceGone:
-            return _Laid(run, {}, decided)
-        heaps = {
-            side: await asyncio.to_thread(heap_of, file, side, _standings(decided, side), now)
-            for side in SIDES
-        }
-        return _Laid(run, heaps, decided)
+    async def ageing(self, recipe_ids: Sequence[str]) -> tuple[Ageing, ...]:
+        """Return open exceptions of some recipes by age.
+
+        Raises:
+            KallaError: the coordinator that has the evidence does not answer.
+        """
+        return _ageing(await self._layers.of(recipe_ids))
 
     async def _open(
-        self, laid: Sequence[_Laid], wanted: Wanted, offset: int, limit: int
+        self, laid: Sequence[Laid], wanted: Wanted, offset: int, limit: int
     ) -> tuple[list[Item], int]:
         """Return a page of what is not closed, over the heaps of all recipes."""
         most, total = offset + limit, 0
@@ -194,27 +158,21 @@ class Bench:
         return [items[of, on, place] for _, of, on, place in chosen], total
 
 
-def _standings(decided: Mapping[str, Sequence[Kept]], side: str) -> dict[str, Standing]:
-    return {
-        kept[0].subject.record_key: standing([one.decision for one in kept])
-        for kept in decided.values()
-        if kept[0].subject.side == side
-    }
+def _ageing(laid: Sequence[Laid]) -> tuple[Ageing, ...]:
+    return tuple(Ageing(one.run, one.by_bucket()) for one in laid if one.heaps)
 
 
-def _count(one: _Laid, tray: Tray, me: str, now: datetime) -> int:
-    if tray is Tray.CLOSED:
-        return len(_closed([one], None, now))
-    return sum(int(heap.mask(tray.value, me).sum()) for heap in one.heaps.values())
+def _count(one: Laid, tray: Tray, me: str) -> int:
+    return len(_closed([one], None)) if tray is Tray.CLOSED else one.count(tray.value, me)
 
 
-def _closed(laid: Sequence[_Laid], owner: str | None, now: datetime) -> list[Item]:
+def _closed(laid: Sequence[Laid], owner: str | None) -> list[Item]:
     """Return what is closed, the latest first."""
     found = []
     for one in laid:
         for kept in one.decided.values():
             is_now = standing([every.decision for every in kept])
-            if is_now.queue(now.date()) is Queue.CLOSED and owner in (None, is_now.owner):
+            if is_now.queue(one.at.date()) is Queue.CLOSED and owner in (None, is_now.owner):
                 subject, last = kept[0].subject, kept[-1].decision
                 found.append(
                     Item(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kalla_app.exceptions.age import BUCKETS, Days, Ranks, Severity, buckets_of, days_of
 from kalla_app.exceptions.age import severities_of as graded
-from kalla_app.exceptions.ages import aged, places_of
+from kalla_app.exceptions.ages_file import aged, places_of
 from kalla_app.exceptions.life import Queue, Standing
 
 Mask = npt.NDArray[np.bool_]
@@ -72,7 +72,7 @@ class Heap:
     def first(self, mask: Mask, most: int, *, gravest: bool) -> tuple[Places, int]:
         """Return the first rows of a selection in their order, and how many there are."""
         places = np.flatnonzero(mask).astype(np.int64)
-        order = -self.days[places]
+        order = -self.days[places].astype(np.int64)
         if gravest:
             order = order - self.severities[places].astype(np.int64) * (1 << 40)
         if len(places) > most:
@@ -108,15 +108,19 @@ def heap_of(path: Path, side: str, found: Mapping[str, Standing], now: datetime)
         path: the run's file of ages.
         found: how exceptions of the side stand, by their keys.
     """
-    table = aged(path, side)
+    days: list[Days] = [np.zeros(0, np.int32)]
+    grades: list[Ranks] = [np.zeros(0, np.int8)]
+    suggested: list[Mask] = [np.zeros(0, np.bool_)]
+    for table in aged(path, side):
+        days.append(days_of(table.column("since").cast("int64").to_numpy(), now))
+        grades.append(graded(days[-1], table.column("amount_rank").to_numpy()))
+        suggested.append(table.column("suggested").to_numpy())
     places = places_of(path, side, list(found))
-    since = table.column("since").cast("int64").to_numpy()
-    days = days_of(since, now)
     touched = {place: found[key] for key, place in places.items()}
     return Heap(
-        days,
-        graded(days, table.column("amount_rank").to_numpy()),
-        table.column("suggested").to_numpy(),
+        np.concatenate(days),
+        np.concatenate(grades),
+        np.concatenate(suggested),
         touched,
         {place: one.queue(now.date()) for place, one in touched.items()},
     )

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from kalla_app.access.gate import who
 from kalla_app.context import App
 from kalla_app.exceptions.age import BUCKETS
-from kalla_app.exceptions.bench import Ageing, Tray, Wanted
+from kalla_app.exceptions.bench import Ageing
 from kalla_app.pages.render import page
 from kalla_app.recipes.shelf import Saved
 from kalla_app.runs.life import RunStatus
@@ -64,19 +63,14 @@ def rate_of(run: Run) -> float | None:
 
 async def cards(app: App, recipes: Sequence[Saved]) -> list[Card]:
     """Return recipes with their latest runs."""
-    made = []
-    for saved in recipes:
-        found, _ = await app.runs.page(_TREND, recipe_id=saved.recipe.recipe_id)
-        made.append(Card(saved, tuple(found)))
-    return made
+    found = await app.runs.newest([saved.recipe.recipe_id for saved in recipes], _TREND)
+    return [Card(saved, tuple(found[saved.recipe.recipe_id])) for saved in recipes]
 
 
 async def _ageing(app: App, recipes: Sequence[Card]) -> tuple[Ageing, ...]:
     """Return open rows by age; none where the coordinator that has them does not answer."""
-    wanted = Wanted(Tray.OPEN, who().name)
-    names = [card.saved.recipe.recipe_id for card in recipes]
     try:
-        return (await app.bench.page(wanted, names, 0, 1)).ageing
+        return await app.bench.ageing([card.saved.recipe.recipe_id for card in recipes])
     except KallaError:
         return ()  # the page of exceptions says why
 

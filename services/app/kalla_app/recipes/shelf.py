@@ -47,8 +47,7 @@ class Shelf:
     async def page(self, limit: int, after: str | None) -> list[Saved]:
         """Return recipes by id, those behind `after`, each with its newest version."""
         async with self._database.reading() as connection:
-            found = await recipes.page(connection, limit, after)
-            return [await _newest(connection, one) for one in found]
+            return [Saved(*one) for one in await recipes.page(connection, limit, after)]
 
     async def get(self, recipe_id: str, number: int | None = None) -> Saved:
         """Return a recipe and a version of it, the newest where none is named.

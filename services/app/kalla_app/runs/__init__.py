@@ -4,4 +4,5 @@ life        a run's state after each piece of news; pure
 callbacks   what the coordinator sends, read and verified
 dispatch    the outbox: what the coordinator is to be told, until it has taken it
 service     starts, lists and cancels runs
+watch       lets many watch a run that is read once
 """

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from kalla_app.runs.life import Accepted, Looked, NeverSent, News, Refused
 from kalla_app.store import audit, runs
 from kalla_app.store.database import Database
-from kalla_app.store.runs import CANCEL, SUBMIT, Errand
+from kalla_app.store.runs import CANCEL, SUBMIT, Errand, Run
 from kalla_app.store.vault import Vault
 from kalla_core.client.client import Client
 from kalla_core.errors import (
@@ -46,6 +46,7 @@ class Dispatcher:
         client: the coordinator.
         changed: called with the id of each run that has changed.
         sent: called with the action and outcome of each request to the coordinator.
+        ended: called with each run that has ended, as it then is.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class Dispatcher:
         client: Client,
         changed: Callable[[str], None],
         sent: Callable[[str, str], None],
+        ended: Callable[[Run], None],
     ) -> None:
         self._database = database
         self._vault = vault
         self._client = client
         self._changed = changed
         self._sent = sent
+        self._ended = ended
         self._news = asyncio.Event()
 
     def wake(self) -> None:
@@ -92,6 +95,8 @@ class Dispatcher:
                 )
         if before.state != after.state:
             self._changed(run_id)
+            if after.state.status.final:
+                self._ended(after)
 
     async def look(self, run_id: str) -> None:
         """Ask the coordinator how a run stands.

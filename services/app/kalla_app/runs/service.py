@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -104,10 +104,16 @@ class RunService:
             return _there(await runs.find(connection, run_id), run_id)
 
     async def recipe(self, run_id: str) -> Json:
-        """Return the recipe of a run, fit to be shown."""
+        """Return the recipe of a run, fit to be shown.
+
+        Raises:
+            JobNotFound: there is none of this id.
+        """
         async with self._database.reading() as connection:
-            _there(await runs.find(connection, run_id), run_id)
-            return await runs.document(connection, run_id)
+            document = await runs.document(connection, run_id)
+        if document is None:
+            raise _missing(run_id)
+        return document
 
     async def page(
         self,
@@ -120,6 +126,11 @@ class RunService:
         """Return runs, newest first, and the cursor of the next page."""
         async with self._database.reading() as connection:
             return await runs.page(connection, limit, after, status=status, recipe_id=recipe_id)
+
+    async def newest(self, recipe_ids: Sequence[str], each: int) -> dict[str, list[Run]]:
+        """Return the newest runs of some recipes by recipe, the newest first."""
+        async with self._database.reading() as connection:
+            return await runs.newest(connection, recipe_ids, each)
 
     async def cancel(self, run_id: str, who: str) -> Run:
         """Ask a run to end; it may go on for a while.

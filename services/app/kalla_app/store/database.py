@@ -11,10 +11,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, CursorResult, Dialect, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -31,8 +31,15 @@ _WRITES = "kalla_writes"
 class Database:
     """Asyncio; made by `opened`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, reader: Engine | None = None) -> None:
+        """Take engines.
+
+        Args:
+            reader: of a SQLite file, where reading waits for nobody, and takes less time than
+                handing a query to a thread does; None to read as is written.
+        """
         self._engine = engine
+        self._reader = reader
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
@@ -43,6 +50,10 @@ class Database:
             StoreUnavailable: the database does not answer.
         """
         try:
+            if self._reader is not None:
+                with self._reader.connect() as plain:
+                    yield cast("AsyncConnection", _AtOnce(plain))
+                return
             async with self._engine.connect() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
@@ -64,6 +75,20 @@ class Database:
             raise _unavailable(error) from error
 
 
+class _AtOnce:
+    """What reading needs of an `AsyncConnection`, without a thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._connection.dialect
+
+    async def execute(self, statement: Any, parameters: Any = None) -> CursorResult[Any]:
+        return self._connection.execute(statement, parameters)
+
+
 @asynccontextmanager
 async def opened(database_url: str | None, folder: Path) -> AsyncIterator[Database]:
     """Open the database, its tables brought to this version; several processes may.
@@ -76,14 +101,14 @@ async def opened(database_url: str | None, folder: Path) -> AsyncIterator[Databa
         InvalidSetting: the URL is none of PostgreSQL.
         StoreUnavailable: the database does not answer, or is of a newer Kalla.
     """
-    engine = (
-        _sqlite(folder / FILE)
-        if database_url is None
-        else postgres_engine(
+    reader: Engine | None = None
+    if database_url is None:
+        engine, reader = _sqlite(folder / FILE)
+    else:
+        engine = postgres_engine(
             database_url, POSTGRES_SCHEMA, _CONNECTIONS, "the app remembers in SQLite"
         )
-    )
-    database = Database(engine)
+    database = Database(engine, reader)
     try:
         async with database.writing() as connection:
             try:
@@ -93,17 +118,28 @@ async def opened(database_url: str | None, folder: Path) -> AsyncIterator[Databa
         yield database
     finally:
         await engine.dispose()
+        if reader is not None:
+            reader.dispose()
 
 
-def _sqlite(path: Path) -> AsyncEngine:
+def _sqlite(path: Path) -> tuple[AsyncEngine, Engine]:
     path.touch(mode=0o600)
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
         pool_size=_CONNECTIONS,
         max_overflow=0,
     )
+    # Nobody may wait for a connection here: it is the event loop that would.
+    reader = create_engine(
+        URL.create("sqlite", database=str(path)), pool_size=_CONNECTIONS, max_overflow=-1
+    )
+    for one in (engine.sync_engine, reader):
+        _prepare_sqlite(one)
+    return engine, reader
 
-    @event.listens_for(engine.sync_engine, "connect")
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin below, not where the driver thinks
         with closing(connection.cursor()) as cursor:
@@ -111,13 +147,11 @@ def _sqlite(path: Path) -> AsyncEngine:
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         # A transaction that reads before it writes must hold off other processes from its start.
         writes = connection.get_execution_options().get(_WRITES)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

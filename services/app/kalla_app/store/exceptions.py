@@ -98,6 +98,16 @@ async def touched(connection: AsyncConnection, recipe_id: str) -> dict[str, list
     return found
 
 
+async def lasts(connection: AsyncConnection, recipe_ids: Sequence[str]) -> dict[str, int]:
+    """Return the number of the latest decision about each of some recipes that has any."""
+    query = (
+        select(DECISIONS.c.recipe_id, func.max(DECISIONS.c.number))
+        .where(DECISIONS.c.recipe_id.in_(recipe_ids))
+        .group_by(DECISIONS.c.recipe_id)
+    )
+    return {str(name): int(last) for name, last in (await connection.execute(query)).all()}
+
+
 def _kept_of(row: Any) -> Kept:
     return Kept(
         Subject(row["recipe_id"], row["side"], row["record_key"]),

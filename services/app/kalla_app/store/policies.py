@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select
@@ -20,6 +21,13 @@ async def find(connection: AsyncConnection, recipe_id: str) -> Policy:
     return Policy() if found is None else policy_of(json.loads(found))
 
 
+async def of(connection: AsyncConnection, recipe_ids: Sequence[str]) -> dict[str, Policy]:
+    """Return the policies of some recipes, of those where somebody has set one."""
+    query = select(POLICIES).where(POLICIES.c.recipe_id.in_(recipe_ids))
+    rows = (await connection.execute(query)).mappings()
+    return {row["recipe_id"]: policy_of(json.loads(row["document"])) for row in rows}
+
+
 async def put(connection: AsyncConnection, recipe_id: str, policy: Policy) -> None:
     """Set the policy of a recipe."""
     await connection.execute(delete(POLICIES).where(POLICIES.c.recipe_id == recipe_id))
@@ -32,6 +40,15 @@ async def followed(connection: AsyncConnection, recipe_id: str) -> datetime | No
     query = select(FOLLOWED.c.created_at).where(FOLLOWED.c.recipe_id == recipe_id)
     found = (await connection.execute(query)).scalar()
     return None if found is None else moment_of(found)
+
+
+async def followed_of(
+    connection: AsyncConnection, recipe_ids: Sequence[str]
+) -> dict[str, datetime]:
+    """Return the same of some recipes, of those of which a run was looked through."""
+    query = select(FOLLOWED).where(FOLLOWED.c.recipe_id.in_(recipe_ids))
+    rows = (await connection.execute(query)).mappings()
+    return {row["recipe_id"]: moment_of(row["created_at"]) for row in rows}
 
 
 async def follow(connection: AsyncConnection, recipe_id: str, created_at: datetime) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.store.tables import RECIPE_VERSIONS, RECIPES
@@ -48,13 +48,24 @@ async def find(connection: AsyncConnection, recipe_id: str) -> Recipe | None:
     return None if row is None else _recipe_of(row)
 
 
-async def page(connection: AsyncConnection, limit: int, after: str | None) -> list[Recipe]:
-    """Return recipes by id, those behind `after`."""
-    query = select(RECIPES).where(RECIPES.c.removed == 0).order_by(RECIPES.c.recipe_id)
+async def page(
+    connection: AsyncConnection, limit: int, after: str | None
+) -> list[tuple[Recipe, Version]]:
+    """Return recipes by id, those behind `after`, each with its newest version."""
+    own, other = RECIPES.c, RECIPE_VERSIONS.c
+    query = (
+        select(RECIPES, other.document, other.sha256, other.saved_by, other.saved_at)
+        .join(
+            RECIPE_VERSIONS,
+            and_(own.recipe_id == other.recipe_id, own.version == other.version),
+        )
+        .where(own.removed == 0)
+        .order_by(own.recipe_id)
+    )
     if after is not None:
-        query = query.where(RECIPES.c.recipe_id > after)
+        query = query.where(own.recipe_id > after)
     rows = (await connection.execute(query.limit(limit))).mappings().all()
-    return [_recipe_of(row) for row in rows]
+    return [(_recipe_of(row), _version_of(row)) for row in rows]
 
 
 async def version(connection: AsyncConnection, recipe_id: str, number: int) -> Version | None:

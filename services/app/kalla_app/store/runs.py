@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.runs.life import News, RunState, RunStatus, step
@@ -100,10 +100,11 @@ async def find(connection: AsyncConnection, run_id: str) -> Run | None:
     return None if row is None else _run_of(row)
 
 
-async def document(connection: AsyncConnection, run_id: str) -> Json:
-    """Return the recipe that a run was started with, fit to be shown."""
+async def document(connection: AsyncConnection, run_id: str) -> Json | None:
+    """Return the recipe that a run was started with, fit to be shown; None without such a run."""
     query = select(RUNS.c.document).where(RUNS.c.run_id == run_id)
-    return dict(json.loads((await connection.execute(query)).scalar_one()))
+    found = (await connection.execute(query)).scalar()
+    return None if found is None else dict(json.loads(found))
 
 
 async def request(connection: AsyncConnection, run_id: str, vault: Vault) -> Request:
@@ -162,6 +163,31 @@ async def succeeded(
     else:
         query = query.where(created > micros(after)).order_by(created)
     return [_run_of(row) for row in (await connection.execute(query.limit(limit))).mappings()]
+
+
+async def newest(
+    connection: AsyncConnection, recipe_ids: Sequence[str], each: int, *, succeeded: bool = False
+) -> dict[str, list[Run]]:
+    """Return the newest runs of some recipes by recipe, the newest first, in one query.
+
+    Args:
+        recipe_ids: at most 400; SQLite takes 500 parts of a query.
+        each: how many runs of each.
+        succeeded: only those that have evidence.
+    """
+    found: dict[str, list[Run]] = {recipe_id: [] for recipe_id in recipe_ids}
+    if not found:
+        return found
+    query = select(*_COLUMNS).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id.desc()).limit(each)
+    if succeeded:
+        query = query.where(RUNS.c.status == RunStatus.SUCCEEDED.value)
+    # Each recipe for itself: the index ends the search after so many, however many there are.
+    parts = [query.where(RUNS.c.recipe_id == one).subquery().select() for one in found]
+    for row in (await connection.execute(union_all(*parts))).mappings():
+        found[row["recipe_id"]].append(_run_of(row))
+    for runs in found.values():
+        runs.sort(key=lambda run: (run.created_at, run.run_id), reverse=True)
+    return found
 
 
 async def change(connection: AsyncConnection, run_id: str, news: News) -> tuple[Run, Run] | None:

@@ -1,0 +1,240 @@
+"""Writes and reads the file that says how long a run's open rows have been open. Blocking.
+
+What is written goes through memory a piece at a time, however many rows there are: a few hundred
+thousand rows of the run, a million keys of the run before, and four bytes a row. A file of many
+rows is written by a process of its own, `python -m kalla_app.exceptions.ages_file`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from kalla_app.evidence.rows import KEY, RowSet, opened
+from kalla_app.exceptions.age import ranks_of
+from kalla_app.exceptions.policy import SIDES, Policy
+from kalla_core.answers.selection import REASON
+
+_MOMENT = pa.timestamp("us", "UTC")
+_KEYS_AT_ONCE = 1_000_000
+SCHEMA = pa.schema(
+    [
+        ("side", pa.string()),
+        ("record_key", pa.string()),
+        ("first_seen_run", pa.string()),
+        ("first_seen_at", _MOMENT),
+        ("since", _MOMENT),
+        ("amount_rank", pa.int8()),
+        ("suggested", pa.bool_()),
+    ]
+)
+"""Rows of the left side first, each side in the order of its evidence; no row group has both."""
+
+Codes = npt.NDArray[np.int32]
+
+
+class _Seen:
+    """When rows were first seen: by runs, each with when it was made, the last of them this one."""
+
+    def __init__(self, run_id: str, at: datetime) -> None:
+        self._moments: dict[str, pa.Scalar] = {}
+        self._own = run_id, pa.scalar(at, _MOMENT)
+
+    def codes(self, known: pa.Table) -> Codes:
+        """Return what stands for the run that each of some rows was first seen in."""
+        runs = known.column("first_seen_run").combine_chunks().dictionary_encode()
+        names = runs.dictionary.to_pylist()
+        places = runs.indices.to_numpy()
+        for code, name in enumerate(names):
+            if name not in self._moments:
+                first = int(np.argmax(places == code))
+                self._moments[name] = known.column("first_seen_at")[first]
+        order = {name: code for code, name in enumerate(self._moments)}
+        codes: Codes = np.array([order[name] for name in names] or [0], np.int32)[places]
+        return codes
+
+    def columns(self, codes: Codes) -> tuple[pa.Array, pa.Array]:
+        """Return runs and moments of rows; of those that have no code, -1, our own."""
+        runs = pa.array([*self._moments, self._own[0]], pa.string())
+        moments = pa.array(
+            [one.as_py() for one in (*self._moments.values(), self._own[1])], _MOMENT
+        )
+        places = pa.array(np.where(codes < 0, len(self._moments), codes), pa.int32())
+        return runs.take(places), moments.take(places)
+
+
+def write_ages(
+    path: Path, folder: Path, run_id: str, at: datetime, before: Path | None, policy: Policy
+) -> None:
+    """Write the file of a run, whole or not at all.
+
+    Args:
+        folder: with the run's evidence.
+        at: when the run was made.
+        before: the file of the run before; None if there is none.
+
+    Raises:
+        EvidenceGone: its rows cannot be read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
+            for side in SIDES:
+                with RowSet(folder, f"unmatched_{side}") as rows:
+                    seen = _Seen(run_id, at)
+                    codes = _codes(rows, seen, before, side)
+                    for table in _aged(rows, side, seen, codes, policy.aged_by(side)):
+                        writer.write_table(table)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def aged(path: Path, side: str) -> Iterator[pa.Table]:
+    """Yield `since`, `amount_rank`, `suggested` of a side's rows, in the order of its evidence."""
+    return _groups(path, side, ["since", "amount_rank", "suggested"])
+
+
+def places_of(path: Path, side: str, keys: list[str]) -> dict[str, int]:
+    """Return where rows with some keys stand in the evidence of a side."""
+    wanted, start = pa.array(keys, pa.string()), 0
+    found: dict[str, int] = {}
+    for table in _groups(path, side, [KEY]) if keys else ():
+        held = table.column(KEY)
+        # The few keys are hashed, and not the many rows.
+        places = np.flatnonzero(pc.is_in(held, value_set=wanted).to_numpy())
+        for key, place in zip(held.take(pa.array(places)).to_pylist(), places, strict=True):
+            found.setdefault(key, start + int(place))
+        start += table.num_rows
+    return found
+
+
+def amount_of(schema: pa.Schema) -> str | None:
+    """Return the column that amounts stand in: the first of decimals; None if there is none."""
+    return next((one.name for one in schema if pa.types.is_decimal(one.type)), None)
+
+
+def _groups(path: Path, side: str, columns: list[str]) -> Iterator[pa.Table]:
+    with opened(path) as file:
+        for group in range(file.metadata.num_row_groups):
+            told = file.metadata.row_group(group).column(0).statistics
+            if told is not None and told.has_min_max and told.min == side:
+                yield file.read_row_group(group, columns=columns, use_threads=False)
+
+
+def _codes(rows: RowSet, seen: _Seen, before: Path | None, side: str) -> Codes:
+    """Return what stands for the run that each row was first seen in; -1 where that is this one."""
+    found = np.full(rows.count, -1, np.int32)
+    if before is None:
+        return found
+    wanted = [KEY, "first_seen_run", "first_seen_at"]
+    for known in _gathered(_groups(before, side, wanted)):
+        codes, start = seen.codes(known), 0
+        keys = known.column(KEY).combine_chunks()
+        for table in _gathered(rows.groups([KEY])):
+            places = pc.index_in(table.column(KEY), value_set=keys).combine_chunks()
+            mask = places.is_valid().to_numpy(zero_copy_only=False)
+            where = np.flatnonzero(mask) + start
+            found[where] = codes[places.drop_null().to_numpy()]
+            start += table.num_rows
+    return found
+
+
+def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables joined until they have many rows: what looks keys up prepares for each anew."""
+    held: list[pa.Table] = []
+    for table in tables:
+        held.append(table)
+        if sum(one.num_rows for one in held) >= _KEYS_AT_ONCE:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
+
+
+def _aged(
+    rows: RowSet, side: str, seen: _Seen, codes: Codes, aged_by: str | None
+) -> Iterator[pa.Table]:
+    money, start = amount_of(rows.schema), 0
+    wanted = {KEY, REASON, aged_by, money} & {*rows.schema.names}
+    for found in rows.groups([name for name in rows.schema.names if name in wanted]):
+        count = found.num_rows
+        first_run, first_at = seen.columns(codes[start : start + count])
+        suggested = pc.fill_null(pc.equal(found.column(REASON), "suggested"), False)
+        ranks = ranks_of(found.column(money)) if money is not None else np.zeros(count, np.int8)
+        yield pa.table(
+            [
+                pa.repeat(pa.scalar(side), count),
+                found.column(KEY),
+                first_run,
+                first_at,
+                _since(found, aged_by, first_at),
+                pa.array(ranks, pa.int8()),
+                suggested,
+            ],
+            schema=SCHEMA,
+        )
+        start += count
+
+
+def _since(found: pa.Table, aged_by: str | None, first_at: pa.Array) -> pa.ChunkedArray | pa.Array:
+    if aged_by is None or aged_by not in found.column_names:
+        return first_at
+    dates = found.column(aged_by)
+    kind = dates.type
+    if pa.types.is_date(kind):
+        moments = dates.cast(pa.timestamp("us")).cast(_MOMENT)
+    elif pa.types.is_timestamp(kind):
+        plain = dates if kind.tz is not None else dates.cast(pa.timestamp(kind.unit, "UTC"))
+        moments = plain.cast(_MOMENT, safe=False)
+    else:
+        return first_at
+    return pc.coalesce(moments, first_at)
+
+
+def request_of(
+    path: Path, folder: Path, run_id: str, at: datetime, before: Path | None, policy: Policy
+) -> bytes:
+    """Return what the process reads from its standard input; arguments as of `write_ages`."""
+    asked = {
+        "path": str(path),
+        "folder": str(folder),
+        "run_id": run_id,
+        "at": at.isoformat(),
+        "before": None if before is None else str(before),
+        "aged_by": [policy.left, policy.right],
+    }
+    return json.dumps(asked).encode()
+
+
+def main() -> None:
+    """Write the file that standard input asks for."""
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    asked = json.loads(sys.stdin.buffer.read())
+    before = asked["before"]
+    left, right = asked["aged_by"]
+    write_ages(
+        Path(asked["path"]),
+        Path(asked["folder"]),
+        asked["run_id"],
+        datetime.fromisoformat(asked["at"]),
+        None if before is None else Path(before),
+        Policy(left=left, right=right),
+    )
+
+
+if __name__ == "__main__":
+    main()
