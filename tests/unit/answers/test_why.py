@@ -249,6 +249,45 @@ def test_a_share_that_would_match_is_never_too_small() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("condition", "values", "by", "change"),
+    [
+        ("abs(l.a - r.b) <= 1", "l.a = 9.00, r.b = 10.50", "1.50",
+         "a limit of 1.50 in place of 1, or values 0.50 nearer to each other."),
+        ("abs(l.a - r.b) < 1", "l.a = 9.00, r.b = 10.00", "1.00",
+         "a limit beyond 1.00 in place of 1, or values more than 0.00 nearer to each other."),
+        ("r.d - l.d <= 5", "l.d = 2026-01-01, r.d = 2026-01-20", None,
+         "a limit of 19 in place of 5, or values 14 days nearer to each other."),
+        ("r.d - l.d >= 0", "l.d = 2026-01-05, r.d = 2026-01-04", None,
+         "a limit of -1 in place of 0, or values 1 day nearer to each other."),
+        ("l.a >= r.b", "l.a = 9.00, r.b = 10.50", "1.50", "values 1.50 nearer to each other."),
+        ("l.a > r.b", "l.a = 9.00, r.b = 9.00", "0.00",
+         "values more than 0.00 nearer to each other."),
+        ("tolerance_match(l.a, r.b, 1)", "l.a = null, r.b = 5.00", None,
+         "values in the place of the null l.a."),
+        ("l.a - r.b >= 3", "l.a = 1, r.b = 3", "2", "values for which l.a - r.b >= 3 holds."),
+        ("l.w = 'x' OR r.w = 'y'", "l.w = 'a = null', r.w = 'b'", None,
+         "values for which l.w = 'x' OR r.w = 'y' holds."),
+    ],
+)  # fmt: skip
+def test_conditions_written_out_are_told_by_how_much_they_fail(
+    condition: str, values: str, by: str | None, change: str
+) -> None:
+    failed = Failed(condition, values, None if by is None else Decimal(by))
+
+    assert smallest_change("predicate_failed", [failed]) == change
+
+
+def test_rows_whose_sums_do_not_agree_have_a_way_out_too() -> None:
+    apart = "In the pass `all`: its group does not balance: left less right is -1.05."
+    alone = "In the pass `sums`: no set of rows of its block adds up."
+
+    assert smallest_change("unbalanced", (), detail=apart) == (
+        "a tolerance of the balance of 1.05, or sums that are 1.05 nearer to each other."
+    )
+    assert "add up to it" in str(smallest_change("predicate_failed", (), detail=alone))
+
+
 def test_all_rows_of_a_run_can_be_asked_for(evidence: Evidence) -> None:
     for name, side in (("unmatched_left", Side.LEFT), ("unmatched_right", Side.RIGHT)):
         for key in evidence.table(f"{name}.parquet").column("record_key").to_pylist():

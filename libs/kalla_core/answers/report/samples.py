@@ -137,7 +137,7 @@ def _open_row(
         day=_text(source, own.moment),
         differ_by=None if by is None else f"{by:f}",
         apart=None if by is None else f"{by:,f}{unit}",
-        change=smallest_change(str(row["rejection_reason"]), failed),
+        change=smallest_change(str(row["rejection_reason"]), failed, detail=detail),
         cells=_cells(source, {one for one, _ in differing}, numbers[side], own),
         candidate_key=None if closest is None else str(closest),
         candidate_cells=_cells(

@@ -118,7 +118,7 @@ def _attempt(
             for one in pairs
             if (one["tie"], one["rule_name"]) == (tie, name)
         ),
-        change=_earlier(name, row, candidate) or smallest_change(reason, failed, ranks),
+        change=_earlier(name, row, candidate) or smallest_change(reason, failed, ranks, detail),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 
 from kalla_core.answers.why.told import Failed
@@ -12,6 +13,14 @@ from kalla_core.answers.why.told import Failed
 _CALL = re.compile(r"^(tolerance_match|tolerance_pct|date_within)\((.*)\)$", re.DOTALL)
 _NUMBER = re.compile(r"^[0-9]+(\.[0-9]+)?$")
 _VALUE = re.compile(r" = (-?[0-9.]+)(?:, |$)")
+_COLUMN = r"(?:\w+\.)?(?:\w+|\"[^\"]+\")"
+_DISTANCE = re.compile(
+    rf"^(?P<abs>abs\()?{_COLUMN} - {_COLUMN}(?(abs)\)) (?P<sign><=?|>=?) (?P<limit>-?[0-9.]+)$"
+)
+_ORDER = re.compile(rf"^{_COLUMN} [<>](?P<equal>=)? {_COLUMN}$")
+_NULL = re.compile(r"(?:^|, )([^=,]+) = null(?=, |$)")
+_APART = re.compile(r"left less right is -?([0-9.]*[0-9])")
+_NO_SET = "no set of rows of its block adds up"
 _SHARE_DIGITS = Decimal("0.0001")
 
 _BY_REASON = {
@@ -42,7 +51,7 @@ class Rank:
 
 
 def smallest_change(
-    reason: str, failed: Sequence[Failed], ranks: Sequence[Rank] = ()
+    reason: str, failed: Sequence[Failed], ranks: Sequence[Rank] = (), detail: str = ""
 ) -> str | None:
     """Return the end of a sentence: what would have matched a row; None if that is not known."""
     decides = next((one for one in ranks if one.taken is not None and one.taken != one.value), None)
@@ -52,15 +61,37 @@ def smallest_change(
             f"{decides.value}), or {_BY_REASON[reason]}"
         )
     if not failed:
-        return _BY_REASON.get(reason)
+        return _of_sums(reason, detail) or _BY_REASON.get(reason)
     return "; and ".join(_loosened(one) for one in failed) + "."
 
 
+def _of_sums(reason: str, detail: str) -> str | None:
+    """Return it for rows of groups whose amounts do not add up."""
+    apart = _APART.search(detail)
+    if reason == "unbalanced" and apart is not None:
+        return (
+            f"a tolerance of the balance of {apart[1]}, or sums that are {apart[1]} nearer to each "
+            "other."
+        )
+    if reason == "predicate_failed" and _NO_SET in detail:
+        return "rows of its block that add up to it, a larger tolerance, or more rows in a set."
+    return None
+
+
 def _loosened(failed: Failed) -> str:
+    nulls = _NULL.findall(failed.values)
+    if nulls:
+        place = "places" if len(nulls) > 1 else "place"
+        return f"values in the {place} of the null {' and '.join(nulls)}"
+    return _called(failed) or _compared(failed) or f"values for which {failed.condition} holds"
+
+
+def _called(failed: Failed) -> str | None:
+    """Return it for a call of one of the functions that have a limit."""
     call = _CALL.match(failed.condition)
     limit = "" if call is None else call[2].rpartition(",")[2].strip()
     if call is None or failed.differ_by is None or _NUMBER.match(limit) is None:
-        return f"values for which {failed.condition} holds"
+        return None
     if call[1] == "tolerance_pct":
         return _share(failed, failed.differ_by, limit)
     nearer = failed.differ_by - Decimal(limit)
@@ -73,6 +104,46 @@ def _loosened(failed: Failed) -> str:
         f"a tolerance of {failed.differ_by} in place of {limit}, "
         f"or amounts {nearer} nearer to each other"
     )
+
+
+def _compared(failed: Failed) -> str | None:
+    """Return it for two columns that are compared, or whose difference is with a number."""
+    by, in_days = _difference(failed)
+    if by is None:
+        return None
+    order = _ORDER.match(failed.condition)
+    if order is not None:
+        more = "" if order["equal"] else "more than "
+        return f"values {more}{_days(by) if in_days else by} nearer to each other"
+    distance = _DISTANCE.match(failed.condition)
+    if distance is None:
+        return None
+    limit = Decimal(distance["limit"])
+    below = distance["sign"].startswith("<")
+    # As it does not hold, a limit on this side of zero tells which of the two is the larger.
+    if by < abs(limit) or (limit < 0 if below else limit > 0 or distance["abs"] is not None):
+        return None
+    least, nearer = (by if below else -by), by - abs(limit)
+    beyond = "" if "=" in distance["sign"] else "beyond "
+    more = "" if "=" in distance["sign"] else "more than "
+    return (
+        f"a limit {beyond or 'of '}{least} in place of {distance['limit']}, "
+        f"or values {more}{_days(nearer) if in_days else nearer} nearer to each other"
+    )
+
+
+def _difference(failed: Failed) -> tuple[Decimal | None, bool]:
+    """Return how far two values are apart, and whether that is in days."""
+    if failed.differ_by is not None:
+        return failed.differ_by, failed.in_days
+    values = [one.partition(" = ")[2] for one in failed.values.split(", ")]
+    if len(values) != 2:
+        return None, False
+    try:
+        first, second = (date.fromisoformat(one) for one in values)
+    except ValueError:
+        return None, False
+    return Decimal(abs((first - second).days)), True
 
 
 def _share(failed: Failed, by: Decimal, limit: str) -> str:

@@ -198,7 +198,7 @@ def _open(row: Row, closest: Mapping[str, Candidate]) -> Open:
     failed = failed_conditions(detail)
     rules = tuple(map(str, json.loads(row["attempted_rules"] or "[]")))
     candidate = closest.get(row["closest_candidate"])
-    change = smallest_change(reason, failed)
+    change = smallest_change(reason, failed, detail=detail)
     return Open(reason, detail, rules, source_row(row), failed, candidate, change)
 
 

@@ -296,7 +296,7 @@ def balanced(
     holds = np.abs(apart) <= most
     codes: Codes = np.where(holds[dense], ACCEPTED, LEFT).astype(np.int8)
     scale = _scale(found, looked, names, tolerance)
-    texts = [f"Its group does not balance: left less right is {_text(n, scale)}." for n in apart]
+    texts = [f"its group does not balance: left less right is {_text(n, scale)}." for n in apart]
     words = pa.array(texts, pa.string()).take(pa.array(dense))
     return codes, Aside((UNBALANCED,), np.where(holds[dense], -1, 0), words)
 
