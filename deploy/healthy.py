@@ -1,6 +1,6 @@
 """Exit with 0 if the service of this container answers /health, with 1 and a reason if not.
 
-Which of the two services it is, and on which port and in which manner, is read from the variables
+Which of the services it is, and on which port and in which manner, is read from the variables
 that the service itself reads. Standard library only.
 """
 
@@ -11,12 +11,12 @@ import ssl
 import sys
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-PORTS = (("HTTP_PORT", 8080), ("EXECUTOR_HTTP_PORT", 8081))
+PORTS = (("HTTP_PORT", 8080), ("EXECUTOR_HTTP_PORT", 8081), ("KALLA_APP_PORT", 3000))
 WAIT_S = 3.0
 
 
 def main() -> int:
-    """Ask the ports of both services, since only one of them runs here."""
+    """Ask the ports of all services, since only one of them runs here."""
     said = []
     for variable, usual in PORTS:
         port = int(os.environ.get(variable, usual))

@@ -39,6 +39,27 @@ def postgres_engine(
         ) from error
 
 
+def with_password(database_url: str | None, password: bytes | None) -> str | None:
+    """Return the address of a database with the password that a file held, if there was one.
+
+    Raises:
+        InvalidSetting: there is no address for it, or that has a password already.
+    """
+    if password is None:
+        return database_url
+    try:
+        url = make_url(database_url or "")
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.username is None or url.password is not None:
+        raise InvalidSetting(
+            "DATABASE_PASSWORD_FILE goes with a DATABASE_URL that names a user and no password, "
+            "like postgres://user@host/name.",
+            settings=["DATABASE_PASSWORD_FILE"],
+        )
+    return url.set(password=password.decode()).render_as_string(hide_password=False)
+
+
 class _NoUrl(Exception):
     """Says why, if there is more to say."""
 

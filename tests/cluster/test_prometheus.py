@@ -17,25 +17,29 @@ import yaml
 
 from benchmarks.generate import generate
 from kalla_core.recipe.parse import load_recipe
+from kalla_core.recipe.write import to_document
+from tests.support.apps import app_process
 from tests.support.deployed import DEPLOY, document
 from tests.support.real_cluster import Cluster, until
 
 PATIENCE_S = 60.0
 ONLY_AFTER_TROUBLE = {"kalla_fragment_retries_total", "kalla:job_failures:ratio_rate15m"}
+ONLY_AFTER_TROUBLE |= {"kalla:app_failures:ratio_rate5m"}
 """Series that there are once something was done again, or ended in this time."""
 
 
 @contextmanager
-def prometheus(cluster: Cluster, folder: Path) -> Iterator[httpx.Client]:
-    """Prometheus with the files of `deploy/`, looking at this cluster every second."""
+def prometheus(cluster: Cluster, app_url: str, folder: Path) -> Iterator[httpx.Client]:
+    """Prometheus with the files of `deploy/`, looking at cluster and app every second."""
     shutil.copytree(DEPLOY / "prometheus", folder)
     config = document(folder / "prometheus.yaml")
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    coordinator, executor = config["scrape_configs"]
+    coordinator, executor, app = config["scrape_configs"]
     ports = [one["http_port"] for one in cluster.service.events("executor_started")]
     places = {
         coordinator["job_name"]: [cluster.url.removeprefix("http://")],
         executor["job_name"]: [f"127.0.0.1:{port}" for port in ports],
+        app["job_name"]: [app_url.removeprefix("http://")],
     }
     config["scrape_configs"] = [
         {"job_name": name, "static_configs": [{"targets": targets}]}
@@ -89,9 +93,15 @@ def test_every_panel_and_rule_gets_an_answer_from_a_prometheus_that_scrapes_a_cl
     ]
     dataset = generate("one_to_one", 500, 7, tmp_path / "data", "parquet")
 
-    with prometheus(cluster, tmp_path / "prometheus") as client:
-        cluster.run(load_recipe(dataset.recipe_path), tmp_path / "out")
-        targets = 1 + len(cluster.service.events("executor_started"))
+    with (
+        app_process(tmp_path / "app", cluster.url) as app,
+        prometheus(cluster, app.url, tmp_path / "prometheus") as client,
+    ):
+        recipe = load_recipe(dataset.recipe_path)
+        cluster.run(recipe, tmp_path / "out")
+        run = httpx.post(f"{app.url}/api/runs", json={"recipe": to_document(recipe)}, timeout=30)
+        assert run.status_code == 202, run.text
+        targets = 2 + len(cluster.service.events("executor_started"))
         assert until(lambda: scraped(client, targets), PATIENCE_S)
         asked = {*queries, *(rule["record"] for rule in rules if "record" in rule)}
         wanted = {one for one in asked if not any(name in one for name in ONLY_AFTER_TROUBLE)}

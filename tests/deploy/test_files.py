@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.samples import Sample
+from pydantic import SecretStr
 
+from kalla_app.access.people import Role as PeopleRole
+from kalla_app.access.people import parse_people
+from kalla_app.metrics import AppMetrics
+from kalla_app.store.vault import open_vault
 from kalla_coordinator.cluster.members import MemberState
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.settings import CoordinatorSettings, ExecutorSettings
@@ -45,8 +50,8 @@ def test_a_service_is_started_by_a_command_and_settings_that_there_are(service: 
 
     named = set(service.environment) - READ_BY_LIBRARIES
 
-    other = set(variables_of(CoordinatorSettings)) | set(variables_of(ExecutorSettings))
-    assert named - ours <= {"STAGING_PATH", "KALLA_SPOOL_PATH"} & other
+    other = {name for kind in KINDS.values() for name in variables_of(kind)}
+    assert named - ours <= {"STAGING_PATH", "KALLA_SPOOL_PATH", "KALLA_APP_DATA_PATH"} & other
 
 
 @pytest.mark.parametrize("service", STARTED.values(), ids=STARTED)
@@ -71,7 +76,7 @@ def test_the_image_exposes_the_ports_that_services_listen_on() -> None:
         getattr(load(kind), name)
         for kind in KINDS.values()
         for name in kind.model_fields
-        if name.endswith("_port") and name != "coordinator_port"
+        if name.endswith("port") and name != "coordinator_port"
     }
 
     assert exposed_ports() == ports
@@ -125,19 +130,24 @@ def test_the_secrets_that_are_made_let_each_in_where_it_belongs(tmp_path: Path) 
     assert [one.text for one in executor] == [one.text for one in coordinator[1:]]
     assert coordinator[0].text == (secrets / "token").read_text().strip()
     assert coordinator[2].text == (secrets / "read_token").read_text().strip()
-    assert (secrets / "pgpass").read_text().strip().split(":")[4] == (
-        secrets / "postgres_password"
-    ).read_text().strip()
+    people = parse_people((secrets / "app_tokens").read_text(), "the token file")
+    assert [(one.person.role, one.person.name) for one in people] == [
+        (PeopleRole.ADMIN, "admin"),
+        (PeopleRole.VIEWER, "prometheus"),
+    ]
+    assert people[0].token == (secrets / "app_token").read_text().strip()
+    assert people[1].token == coordinator[2].text
+    open_vault(SecretStr((secrets / "app_key").read_text().strip()), tmp_path)
 
 
 @pytest.mark.parametrize("path", [RULES, DASHBOARD], ids=lambda path: path.name)
 def test_rules_and_panels_ask_for_metrics_that_there_are(path: Path) -> None:
-    coordinator, executor = CoordinatorMetrics(), ExecutorMetrics()
-    coordinator.show_executors(lambda: ())
+    kinds = (CoordinatorMetrics(), ExecutorMetrics(), AppMetrics())
+    kinds[0].show_executors(lambda: ())
     there = {
         sample.name
-        for registry in (coordinator.registry, executor.registry)
-        for metric in registry.collect()
+        for kind in kinds
+        for metric in kind.registry.collect()
         for sample in (*metric.samples, *_possible(metric.name, metric.type))
     }
 
@@ -182,7 +192,7 @@ def test_every_alert_has_a_test_or_says_why_it_fires() -> None:
 
     assert all({"summary", "description"} <= set(alert["annotations"]) for alert in alerts)
     assert all(alert["labels"]["severity"] in ("warning", "critical") for alert in alerts)
-    assert sum(alert["alert"] in tested for alert in alerts) >= 5
+    assert sum(alert["alert"] in tested for alert in alerts) >= 9
 
 
 @pytest.mark.parametrize(

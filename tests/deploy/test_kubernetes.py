@@ -11,6 +11,7 @@ from copy import deepcopy
 from functools import cache, reduce
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import kubernetes_validate
@@ -27,8 +28,8 @@ CUSTOM = {
     (one["apiVersion"], one["kind"]): one["schema"]
     for one in map(document, sorted((Path(__file__).parent / "schemas").glob("*.yaml")))
 }
-PORT_OF = {"http": {8080, 8081}, "grpc": {50050}, "results": {50053}, "flight": {50051}}
-PORT_OF |= {"health": {50052}, "postgres": {5432}}
+PORT_OF = {"http": {8080, 8081, 3000}, "grpc": {50050}, "results": {50053}, "flight": {50051}}
+PORT_OF |= {"health": {50052}, "postgres": {5432}, "s3": {9000}}
 
 
 @cache
@@ -87,9 +88,14 @@ def strict(schema: Any) -> Any:
     return found
 
 
-def pods(objects: tuple[dict[str, Any], ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+SERVERS = ("Deployment", "StatefulSet")
+
+
+def pods(
+    objects: tuple[dict[str, Any], ...], kinds: tuple[str, ...] = SERVERS
+) -> Iterator[tuple[str, dict[str, Any]]]:
     for one in objects:
-        if one["kind"] in ("Deployment", "StatefulSet"):
+        if one["kind"] in kinds:
             yield one["metadata"]["name"], one["spec"]["template"]["spec"]
 
 
@@ -134,7 +140,7 @@ def test_an_object_of_an_operator_without_what_it_needs_is_not_valid(path: tuple
 def test_no_pod_runs_as_root_or_can_write_its_root_and_memory_is_reserved_whole(
     objects: tuple[dict[str, Any], ...],
 ) -> None:
-    for name, pod in pods(objects):
+    for name, pod in pods(objects, (*SERVERS, "Job")):
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert pod["automountServiceAccountToken"] is False, name
@@ -148,7 +154,8 @@ def test_no_pod_runs_as_root_or_can_write_its_root_and_memory_is_reserved_whole(
             assert "cpu" in requests, name
             tag = container["image"].rpartition(":")[2]
             assert tag not in ("", "latest", container["image"]), name
-            assert {"readinessProbe", "livenessProbe"} <= container.keys(), name
+            probes = {"readinessProbe", "livenessProbe"}
+            assert probes <= container.keys() or pod.get("restartPolicy") == "OnFailure", name
 
 
 def test_services_get_settings_that_there_are_and_time_to_drain(
@@ -167,7 +174,8 @@ def test_services_get_settings_that_there_are_and_time_to_drain(
             for variable, value in given.items():
                 patch.setenv(variable, value)
             grace = load(kind).grace.total_seconds()  # type: ignore[attr-defined]
-        assert pod["terminationGracePeriodSeconds"] >= grace + 15
+        before = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {"seconds": 0})
+        assert pod["terminationGracePeriodSeconds"] >= grace + before["seconds"] + 15
 
 
 def test_ports_and_probes_are_those_of_the_services(objects: tuple[dict[str, Any], ...]) -> None:
@@ -212,9 +220,39 @@ def test_pods_carry_the_label_by_which_the_policies_find_them(
     objects: tuple[dict[str, Any], ...],
 ) -> None:
     for one in objects:
-        if one["kind"] in ("Deployment", "StatefulSet"):
+        if one["kind"] in (*SERVERS, "Job"):
             labels = one["spec"]["template"]["metadata"]["labels"]
             assert labels["app.kubernetes.io/part-of"] == "kalla", one["metadata"]["name"]
+
+
+def test_two_apps_answer_at_the_name_that_they_go_by_and_what_they_keep_is_kept_elsewhere(
+    objects: tuple[dict[str, Any], ...],
+) -> None:
+    named = {(one["kind"], one["metadata"]["name"]): one for one in objects}
+    ingress, service = named["Ingress", "app"], named["Service", "app"]
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    (container,) = dict(pods(objects))["app"]["containers"]
+    given = variables(objects, container)
+
+    public = urlsplit(given["PUBLIC_URL"])
+
+    assert named["Deployment", "app"]["spec"]["replicas"] == 2
+    assert public.hostname == rule["host"]
+    names = [name for one in ingress["spec"].get("tls", ()) for name in one["hosts"]]
+    assert names == ([rule["host"]] if public.scheme == "https" else [])
+    assert path["backend"]["service"] == {"name": "app", "port": {"name": "http"}}
+    told = urlsplit(given["KALLA_APP_CALLBACK_URL"])
+    (port,) = service["spec"]["ports"]
+    assert (told.hostname, told.port) == ("app", port["port"])
+    assert given["S3_UPLOADS_BUCKET"]
+    said = ingress["metadata"]["annotations"]
+    at = "nginx.ingress.kubernetes.io/proxy-"
+    assert [said[at + name] for name in ("buffering", "request-buffering")] == ["off", "off"]
+    assert int(said[at + "read-timeout"]) >= 3600
+    assert said[at + "body-size"] == "0"
+    budget = named["PodDisruptionBudget", "app"]["spec"]
+    assert budget["selector"] == named["Deployment", "app"]["spec"]["selector"]
 
 
 def test_executors_are_scaled_by_a_metric_of_the_coordinator_to_the_slots_that_each_has() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from kalla_core.settings import CoordinatorSettings, Declared, ExecutorSettings
+from kalla_core.settings import AppSettings, CoordinatorSettings, Declared, ExecutorSettings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = tuple(DEPLOY / "compose" / name for name in ("single.yaml", "cluster.yaml"))
@@ -19,9 +19,16 @@ UNITS = tuple(sorted((DEPLOY / "systemd").glob("*.service")))
 KINDS: Mapping[str, type[Declared]] = {
     "coordinator": CoordinatorSettings,
     "executor": ExecutorSettings,
+    "app": AppSettings,
 }
-READ_BY_LIBRARIES = {"AWS_SHARED_CREDENTIALS_FILE", "PGPASSFILE", "MIMALLOC_ALLOW_THP"}
-READ_BY_LIBRARIES |= {"AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "PATH", "PYTHONDONTWRITEBYTECODE"}
+READ_BY_LIBRARIES = {"AWS_SHARED_CREDENTIALS_FILE", "MIMALLOC_ALLOW_THP"}
+READ_BY_LIBRARIES |= {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ENDPOINT_URL",
+    "AWS_ALLOW_HTTP",
+    "PATH",
+    "PYTHONDONTWRITEBYTECODE",
+}
 """Variables of containers that are none of the service's own settings."""
 
 

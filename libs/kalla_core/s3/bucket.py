@@ -233,8 +233,15 @@ class Bucket:
                 raise error from None
 
 
-def bucket(name: str, settings: S3Settings | None = None) -> Bucket:
+def bucket(
+    name: str, settings: S3Settings | None = None, keys: tuple[str, str] | None = None
+) -> Bucket:
     """Return a bucket, as the settings of this process say where and how.
+
+    Args:
+        name: of the bucket.
+        settings: in place of those of the environment.
+        keys: name and secret of a key; None for what every AWS tool would find.
 
     Raises:
         InvalidSetting: an address that is none, or is http:// without AWS_ALLOW_HTTP.
@@ -245,7 +252,7 @@ def bucket(name: str, settings: S3Settings | None = None) -> Bucket:
         found = _settings(own) if settings is None else settings
         _check_endpoint(found)
         retry = RequestRetry(found.attempts, found.retry_timeout.total_seconds())
-        return Bucket(name, _client(found, own), retry)
+        return Bucket(name, _client(found, own, keys), retry)
 
 
 @lru_cache(maxsize=16)
@@ -257,7 +264,11 @@ def _settings(_environment: tuple[tuple[str, str], ...]) -> S3Settings:
 
 
 @lru_cache(maxsize=16)
-def _client(settings: S3Settings, _environment: tuple[tuple[str, str], ...]) -> Any:
+def _client(
+    settings: S3Settings,
+    _environment: tuple[tuple[str, str], ...],
+    keys: tuple[str, str] | None,
+) -> Any:
     """Make a client, or take the one that was made under the same settings and credentials."""
     from botocore import UNSIGNED
     from botocore.config import Config
@@ -266,6 +277,7 @@ def _client(settings: S3Settings, _environment: tuple[tuple[str, str], ...]) -> 
 
     from kalla_core.s3.answers import error_of
 
+    name, secret = keys or (None, None)
     config = Config(
         connect_timeout=settings.connect_timeout.total_seconds(),
         read_timeout=settings.read_timeout.total_seconds(),
@@ -282,6 +294,8 @@ def _client(settings: S3Settings, _environment: tuple[tuple[str, str], ...]) -> 
             "s3",
             region_name=settings.region or session.get_config_variable("region") or _DEFAULT_REGION,
             endpoint_url=settings.endpoint_url,
+            aws_access_key_id=name,
+            aws_secret_access_key=secret,
             config=config,
         )
     except (BotoCoreError, ValueError) as cause:
@@ -297,13 +311,13 @@ def _check_endpoint(settings: S3Settings) -> None:
     scheme = endpoint.partition("://")[0].lower()
     if scheme == "http" and not settings.allow_http:
         raise InvalidSetting(
-            "AWS_ENDPOINT_URL begins with http://, over which rows and evidence travel without"
+            "The address of S3 begins with http://, over which rows and evidence travel without"
             " encryption. Use https://, or set AWS_ALLOW_HTTP=true.",
             settings=["AWS_ALLOW_HTTP"],
         )
     if scheme not in ("http", "https"):
         raise InvalidSetting(
-            "AWS_ENDPOINT_URL is an address like https://minio.example:9000.",
+            "The address of S3 is one like https://minio.example:9000.",
             settings=["AWS_ENDPOINT_URL"],
         )
 

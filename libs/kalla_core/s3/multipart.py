@@ -42,7 +42,7 @@ def upload(bucket: Bucket, path: Path, key: str) -> PendingUpload:
         OSError: the file cannot be read.
     """
     size = path.stat().st_size
-    upload_id = str(bucket.ask("create_multipart_upload", Key=key)["UploadId"])
+    upload_id = begin(bucket, key)
     pool = ThreadPoolExecutor(_AT_ONCE, "upload")
     try:
         etags = pool.map(
@@ -56,6 +56,25 @@ def upload(bucket: Bucket, path: Path, key: str) -> PendingUpload:
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def begin(bucket: Bucket, key: str) -> str:
+    """Begin an upload whose parts are put one by one; return its id."""
+    return str(bucket.ask("create_multipart_upload", Key=key)["UploadId"])
+
+
+def put_part(bucket: Bucket, key: str, upload_id: str, number: int, data: bytes) -> str:
+    """Put a part of an upload, from 1 on, all but the last of 5 MiB or more; return its ETag."""
+    digest = hashlib.md5(data, usedforsecurity=False).digest()  # what every store checks
+    answer = bucket.ask(
+        "upload_part",
+        Key=key,
+        UploadId=upload_id,
+        PartNumber=number,
+        Body=data,
+        ContentMD5=base64.b64encode(digest).decode(),
+    )
+    return str(answer["ETag"])
 
 
 def complete(bucket: Bucket, pending: PendingUpload) -> None:
@@ -104,16 +123,7 @@ def _upload_part(
     with path.open("rb") as file:
         file.seek(start)
         data = file.read(end - start)
-    digest = hashlib.md5(data, usedforsecurity=False).digest()  # what every store checks
-    answer = bucket.ask(
-        "upload_part",
-        Key=key,
-        UploadId=upload_id,
-        PartNumber=number,
-        Body=data,
-        ContentMD5=base64.b64encode(digest).decode(),
-    )
-    return str(answer["ETag"])
+    return put_part(bucket, key, upload_id, number, data)
 
 
 def _is_there(bucket: Bucket, pending: PendingUpload) -> bool:

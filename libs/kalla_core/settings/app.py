@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from kalla_core.settings.declare import Bytes, Listening, authorities_setting, setting
+from kalla_core.settings.declare import Bytes, Duration, Listening, authorities_setting, setting
+
+UPLOADS_BUCKET = "kalla-uploads"
+"""Where uploads go when only the address of a store is given."""
 
 
 class AppSettings(Listening):
@@ -43,11 +47,25 @@ class AppSettings(Listening):
         meaning="PostgreSQL database of the app, in a schema of its own.",
         default=None,
     )
+    database_password_file: Path | None = setting(
+        "DATABASE_PASSWORD_FILE",
+        flag="--database-password-file",
+        shown="none",
+        meaning="File with the password of the user that `DATABASE_URL` names.",
+        default=None,
+    )
     key: SecretStr | None = setting(
         "KALLA_APP_KEY",
         shown="made below the data path",
         meaning="Key that passwords of sources are encrypted with in the database, 32 bytes as "
         "URL-safe base64; apps on one database need the same.",
+        default=None,
+    )
+    key_file: Path | None = setting(
+        "KALLA_APP_KEY_FILE",
+        flag="--key-file",
+        shown="none",
+        meaning="File with that key, in place of the variable.",
         default=None,
     )
     worker_url: str = setting(
@@ -64,12 +82,26 @@ class AppSettings(Listening):
         meaning="Token that the coordinator asks for; it needs the roles submit and read.",
         default=None,
     )
+    worker_token_file: Path | None = setting(
+        "WORKER_TOKEN_FILE",
+        flag="--worker-token-file",
+        shown="none",
+        meaning="File with that token, in place of the variable.",
+        default=None,
+    )
     tls_ca_file: Path | None = authorities_setting("a coordinator at https://")
     public_url: str | None = setting(
         "PUBLIC_URL",
         flag="--public-url",
         shown="http://localhost and the port",
-        meaning="Address at which the coordinator and browsers reach the app.",
+        meaning="Address at which browsers reach the app.",
+        default=None,
+    )
+    callback_url: str | None = setting(
+        "KALLA_APP_CALLBACK_URL",
+        flag="--callback-url",
+        shown="the public one",
+        meaning="Address at which the coordinator reaches the app, where that is another.",
         default=None,
     )
     callback_secret_file: Path | None = setting(
@@ -88,6 +120,40 @@ class AppSettings(Listening):
         "a week.",
         default=10 << 30,
         ge=1,
+    )
+    uploads_bucket: str | None = setting(
+        "S3_UPLOADS_BUCKET",
+        flag="--uploads-bucket",
+        shown=f"none; with `S3_ENDPOINT`, `{UPLOADS_BUCKET}`",
+        meaning="Bucket that uploads are put into instead of a folder, so that several apps and "
+        "the coordinator see them.",
+        default=None,
+    )
+    s3_endpoint: str | None = setting(
+        "S3_ENDPOINT",
+        shown="as S3 below",
+        meaning="Address of the store that has this bucket.",
+        default=None,
+    )
+    s3_access_key: SecretStr | None = setting(
+        "S3_ACCESS_KEY",
+        shown="as every AWS tool",
+        meaning="Name of the key for it.",
+        default=None,
+    )
+    s3_secret_key: SecretStr | None = setting(
+        "S3_SECRET_KEY",
+        shown="as every AWS tool",
+        meaning="The key itself.",
+        default=None,
+    )
+    grace: Duration = setting(
+        "KALLA_GRACE",
+        flag="--grace",
+        shown="5s",
+        meaning="How long answers and uploads that are under way may take after SIGTERM.",
+        default=timedelta(seconds=5),
+        ge=timedelta(0),
     )
     output_path: str | None = setting(
         "KALLA_APP_OUTPUT_PATH",

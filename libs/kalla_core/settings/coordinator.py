@@ -79,6 +79,13 @@ class CoordinatorSettings(Serving):
         meaning="PostgreSQL database for job records, in a schema of its own.",
         default=None,
     )
+    database_password_file: Path | None = setting(
+        "DATABASE_PASSWORD_FILE",
+        flag="--database-password-file",
+        shown="none",
+        meaning="File with the password of the user that `DATABASE_URL` names.",
+        default=None,
+    )
     smallest_cluster_bytes: Bytes = setting(
         "KALLA_AUTO_MIN_BYTES",
         flag="--auto-min-bytes",

@@ -30,19 +30,23 @@ from kalla_app.store.database import opened
 from kalla_app.store.sessions import Sessions
 from kalla_app.store.vault import open_vault
 from kalla_app.uploads.dock import Dock
+from kalla_app.uploads.places import BucketPlace, FolderPlace, Place
 from kalla_core.client.client import Client
+from kalla_core.database import with_password
 from kalla_core.errors import InvalidSetting
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.observe.loop_lag import watch_loop
 from kalla_core.observe.rights import warn_of_root
 from kalla_core.observe.variables import warn_of_unknown_variables
+from kalla_core.s3.bucket import bucket
+from kalla_core.s3.troubles import S3Error
 from kalla_core.serving.server import listening_at, serving_http
 from kalla_core.settings import AppSettings
-from kalla_core.settings.secret_files import read_secret
+from kalla_core.settings.app import UPLOADS_BUCKET
+from kalla_core.settings.s3 import load_s3_settings
+from kalla_core.settings.secret_files import read_secret, secret_or_file
 from kalla_core.settings.tls import read_authorities, read_certificate
 from kalla_core.settings.tokens import is_loopback, sends_tokens_openly
-
-GRACE_S = 5.0
 
 
 def run(settings: AppSettings) -> None:
@@ -85,12 +89,20 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             "or let a proxy on this machine speak TLS.",
         )
     folder = _folder(settings.data_path)
+    database_url = with_password(
+        settings.database_url, read_secret(settings.database_password_file, "database password")
+    )
     certificate = read_certificate(settings)
-    vault = open_vault(settings.key, folder)
+    vault = open_vault(secret_or_file(settings.key, settings.key_file, "key"), folder)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening_at(settings.bind_host, settings.port))
         address = _address(settings, listener, secure=certificate is not None)
-        database = await stack.enter_async_context(opened(settings.database_url, folder))
+        called_at = (
+            address
+            if settings.callback_url is None
+            else _checked(settings.callback_url, "KALLA_APP_CALLBACK_URL")
+        )
+        database = await stack.enter_async_context(opened(database_url, folder))
         client = await stack.enter_async_context(_client(settings))
         changes, metrics, closing = Changes(), AppMetrics(), asyncio.Event()
         catalogue = Catalogue(database, vault, client)
@@ -111,13 +123,13 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             shelf,
             dispatcher,
             changes.tell,
-            callback_url=f"{address}/api/worker",
+            callback_url=f"{called_at}/api/worker",
             output_of=lambda run_id: _output(settings.output_path, run_id),
         )
         dock = Dock(
             database,
             client,
-            folder / "uploads",
+            _uploads(settings, folder / "uploads"),
             vault.signing,
             address,
             settings.upload_limit_bytes,
@@ -141,7 +153,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             secure=address.startswith("https:"),
             closing=closing,
         )
-        hosts = frozenset({urlsplit(address).hostname or ""})
+        hosts = frozenset(urlsplit(one).hostname or "" for one in (address, called_at))
         if settings.insecure and not is_loopback(settings.bind_host):
             hosts |= {settings.bind_host}
         # A task that fails ends the app, loudly: without it runs would wait for ever.
@@ -153,8 +165,8 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             watch_loop(metrics.loop_lag.observe),
         ):
             stack.callback(group.create_task(work).cancel)
-        served = application(app, hosts)
-        await stack.enter_async_context(serving_http(served, listener, GRACE_S, certificate))
+        served, grace_s = application(app, hosts), settings.grace.total_seconds()
+        await stack.enter_async_context(serving_http(served, listener, grace_s, certificate))
         stack.callback(app.closing.set)  # first of all: streams end, and so the server can
         yield address
 
@@ -186,7 +198,7 @@ def _folder(path: Path) -> Path:
 
 
 def _client(settings: AppSettings) -> Client:
-    token = settings.worker_token
+    token = secret_or_file(settings.worker_token, settings.worker_token_file, "worker token")
     authorities = read_authorities(settings.tls_ca_file)
     return Client(
         settings.worker_url,
@@ -197,17 +209,44 @@ def _client(settings: AppSettings) -> Client:
 
 def _address(settings: AppSettings, listener: socket.socket, *, secure: bool) -> str:
     if settings.public_url is not None:
-        parts = urlsplit(settings.public_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidSetting(
-                f"PUBLIC_URL is an address like https://kalla.example, not {settings.public_url}.",
-                settings=["PUBLIC_URL"],
-            )
-        return settings.public_url.rstrip("/")
+        return _checked(settings.public_url, "PUBLIC_URL")
     host = settings.bind_host.strip("[]")
     name = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host  # noqa: S104
     scheme = "https" if secure else "http"
     return f"{scheme}://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}"
+
+
+def _checked(url: str, variable: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidSetting(
+            f"{variable} is an address like https://kalla.example, not {url}.", settings=[variable]
+        )
+    return url.rstrip("/")
+
+
+def _uploads(settings: AppSettings, folder: Path) -> Place:
+    name = settings.uploads_bucket
+    if name is None and settings.s3_endpoint is not None:
+        name = UPLOADS_BUCKET
+    if name is None:
+        return FolderPlace(folder)
+    key, secret = settings.s3_access_key, settings.s3_secret_key
+    if (key is None) != (secret is None):
+        raise InvalidSetting(
+            "S3_ACCESS_KEY and S3_SECRET_KEY are given together or not at all.",
+            settings=["S3_ACCESS_KEY", "S3_SECRET_KEY"],
+        )
+    found = load_s3_settings()
+    if settings.s3_endpoint is not None:
+        found = found.model_copy(update={"endpoint_url": settings.s3_endpoint})
+    keys = None
+    if key is not None and secret is not None:
+        keys = (key.get_secret_value(), secret.get_secret_value())
+    try:
+        return BucketPlace(bucket(name, found, keys), settings.upload_limit_bytes)
+    except S3Error as error:
+        raise InvalidSetting(f"The bucket of uploads {name} {error.sentence}") from error
 
 
 def _output(output_path: str | None, run_id: str) -> str | None:

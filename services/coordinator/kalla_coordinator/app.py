@@ -51,6 +51,7 @@ from kalla_coordinator.jobs.stored_jobs import StoredJobs
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core import machine
 from kalla_core.cli.leaving import leave_within
+from kalla_core.database import with_password
 from kalla_core.engine.budget import SMALLEST_LIMIT
 from kalla_core.engine.processes.children import RUN
 from kalla_core.engine.processes.fork_pool import ForkPool
@@ -204,7 +205,10 @@ async def coordinator(
         listener = stack.enter_context(listening(settings))
         store = await stack.enter_async_context(
             open_store(
-                settings.database_url,
+                with_password(
+                    settings.database_url,
+                    read_secret(settings.database_password_file, "database password"),
+                ),
                 allowed.staging,
                 partial(_waiting, settings, listener, told),
             )

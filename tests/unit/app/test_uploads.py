@@ -9,6 +9,7 @@ from kalla_app.store.sources import Source
 from kalla_app.store.uploads import Upload
 from kalla_app.store.vault import open_vault
 from kalla_app.uploads.dock import Dock
+from kalla_app.uploads.places import FolderPlace
 from kalla_app.uploads.ticket import Ticket, is_good, safe_name, ticket
 from kalla_core.client.client import Client
 
@@ -45,7 +46,7 @@ async def test_old_files_that_no_source_lies_in_are_swept(tmp_path: Path) -> Non
     old = datetime.now(UTC) - timedelta(days=8)
     folder = tmp_path / "uploads"
     async with opened(None, tmp_path) as database, Client() as client:
-        dock = Dock(database, client, folder, b"key", "http://app", 1 << 20)
+        dock = Dock(database, client, FolderPlace(folder), b"key", "http://app", 1 << 20)
         async with database.writing() as connection:
             for name, at in (("used", old), ("unused", old), ("new", datetime.now(UTC))):
                 path = folder / name / "a.csv"

@@ -6,6 +6,7 @@ masked here, and whole in `secrets`, sealed.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, text
@@ -14,10 +15,12 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 POSTGRES_SCHEMA = "kalla_app"
-MIGRATING = 5207318
-CHAINING = 5207319
-DECIDING = 5207320
-"""Advisory locks of PostgreSQL."""
+MIGRATING = 5207321
+CHAINING = 5207322
+DECIDING = 5207323
+"""Advisory locks of PostgreSQL; a coordinator on the same database has others."""
+
+_LOOK_S = 0.1
 
 METADATA = MetaData()
 
@@ -230,7 +233,10 @@ async def migrate(connection: AsyncConnection) -> None:
         ValueError: the tables are of a newer Kalla.
     """
     if connection.dialect.name == "postgresql":
-        await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATING})"))
+        # Asked for again and again: to wait in the database would be an answer that takes too long.
+        mine = text(f"SELECT pg_try_advisory_xact_lock({MIGRATING})")
+        while not (await connection.execute(mine)).scalar():
+            await asyncio.sleep(_LOOK_S)
         await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {POSTGRES_SCHEMA}"))
     await connection.execute(CreateTable(VERSION, if_not_exists=True))
     found = (await connection.execute(VERSION.select())).scalar()

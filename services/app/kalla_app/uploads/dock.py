@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from kalla_app.errors import Conflict, NotFound
 from kalla_app.store import audit, uploads
 from kalla_app.store.database import Database
 from kalla_app.store.uploads import Upload
+from kalla_app.uploads.places import Place
 from kalla_app.uploads.ticket import Ticket, is_good, safe_name, ticket
 from kalla_core.client.client import Client
-from kalla_core.errors import (
-    NotAllowed,
-    OutOfDisk,
-    RequestRefused,
-    RequestTooLarge,
-    StoreUnavailable,
-)
+from kalla_core.errors import NotAllowed, RequestRefused, RequestTooLarge, StoreUnavailable
 from kalla_core.observe.logs import get_logger
 
 Json = dict[str, Any]
@@ -37,7 +30,6 @@ KEPT = timedelta(days=7)
 
 _SWEEP_INTERVAL_S = 3600.0
 _AT_ONCE = 500
-_PARTIAL = ".part"
 _WRITTEN_AT_ONCE = 1 << 20
 """Bytes for which it is worth to wake a thread; pieces come in tens of thousands."""
 
@@ -46,7 +38,7 @@ class Dock:
     """Asyncio.
 
     Args:
-        folder: files lie below it.
+        place: where files lie.
         key: signs tickets.
         address: of the app.
         most_bytes: of a file.
@@ -56,14 +48,14 @@ class Dock:
         self,
         database: Database,
         client: Client,
-        folder: Path,
+        place: Place,
         key: bytes,
         address: str,
         most_bytes: int,
     ) -> None:
         self._database = database
         self._client = client
-        self._folder = folder
+        self._place = place
         self._key = key
         self._address = address
         self._most_bytes = most_bytes
@@ -77,7 +69,7 @@ class Dock:
         if not filename.strip():
             raise RequestRefused("Say what the file is called: `filename`.")
         upload_id = secrets.token_hex(16)
-        uri = str(self._folder / upload_id / safe_name(filename))
+        uri = self._place.uri(upload_id, safe_name(filename))
         now = datetime.now(UTC)
         async with self._database.writing() as connection:
             await uploads.add(connection, Upload(upload_id, filename, uri, who, now))
@@ -96,22 +88,26 @@ class Dock:
             Conflict: the file is there already.
             RequestTooLarge: it is larger than a file may be.
             OutOfDisk: there is no room for it.
+            StoreUnavailable: the bucket does not take it.
         """
         if not is_good(shown, time.time(), self._key):
             raise NotAllowed("This address was not signed by this app, or its hour is over.")
         upload = await self._find(shown.upload_id)
-        path = Path(upload.uri)
         if upload.bytes is not None:
             raise Conflict("The file is there already.", upload_id=upload.upload_id)
-        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_PARTIAL}")
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True, mode=0o700)
-        try:
-            size = await self._write(part, pieces)
-            await asyncio.to_thread(part.replace, path)
-        except OSError as error:
-            raise OutOfDisk(f"The file cannot be kept: {error.strerror}.") from error
-        finally:
-            await asyncio.to_thread(part.unlink, missing_ok=True)
+        size, held = 0, bytearray()
+        async with self._place.writing(upload.uri) as write:
+            async for piece in pieces:
+                size += len(piece)
+                if size > self._most_bytes:
+                    raise RequestTooLarge(
+                        f"A file may have {self._most_bytes} bytes.", max_bytes=self._most_bytes
+                    )
+                held += piece
+                if len(held) >= _WRITTEN_AT_ONCE:
+                    await write(bytes(held))
+                    held.clear()
+            await write(bytes(held))
         async with self._database.writing() as connection:
             await uploads.arrived(connection, upload.upload_id, size)
             after = {"filename": upload.filename, "bytes": size}
@@ -173,28 +169,8 @@ class Dock:
                     get_logger().info("uploads_swept", count=count)
             await asyncio.sleep(_SWEEP_INTERVAL_S)
 
-    async def _write(self, part: Path, pieces: AsyncIterator[bytes]) -> int:
-        size, held = 0, bytearray()
-        file = await asyncio.to_thread(part.open, "xb")
-        try:
-            async for piece in pieces:
-                size += len(piece)
-                if size > self._most_bytes:
-                    raise RequestTooLarge(
-                        f"A file may have {self._most_bytes} bytes.", max_bytes=self._most_bytes
-                    )
-                held += piece
-                if len(held) >= _WRITTEN_AT_ONCE:
-                    await asyncio.to_thread(file.write, held)
-                    held = bytearray()
-            await asyncio.to_thread(file.write, held)
-        finally:
-            await asyncio.to_thread(file.close)
-        return size
-
     async def _forget(self, upload: Upload) -> None:
-        folder = self._folder / upload.upload_id
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await self._place.remove(upload.uri)
         async with self._database.writing() as connection:
             await uploads.remove(connection, upload.upload_id)
 
