@@ -7,7 +7,6 @@ free ones; commands, variables, secrets and the health check are those of the fi
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import uuid
@@ -215,6 +214,7 @@ def test_two_apps_share_sessions_uploads_and_runs_and_either_is_told_how_a_run_g
     runs = []
     for app, told in ((one, topology.http[-1]), (two, topology.http[-2])):
         topology.callbacks.target = ("127.0.0.1", told)  # always the other
+        topology.callbacks.snap()
         begun = app.post("/api/runs", json={"recipe": recipe(uris)}, headers=admin)
         assert begun.status_code == 202, begun.text
         run_id = begun.json()["run_id"]
@@ -233,11 +233,14 @@ def test_two_apps_share_sessions_uploads_and_runs_and_either_is_told_how_a_run_g
             rows = app.get(f"/api/runs/{run['run_id']}/rows/unmatched_left", headers=admin).json()
             assert rows["total"] == 10, rows
     for app in (one, two):
-        metrics = app.get("/metrics", headers=admin).text
-        taken_from = re.search(r'kalla_app_callbacks_total{outcome="taken"} (\d+)', metrics)
-        assert taken_from is not None, metrics
-        assert int(taken_from[1]) >= 1
-        assert "forged" not in metrics
+        assert until(lambda: told_of(app, admin, "taken"), PATIENCE_S)  # noqa: B023
+        assert not told_of(app, admin, "forged")
+
+
+def told_of(app: httpx.Client, headers: Mapping[str, str], outcome: str) -> bool:
+    """Whether callbacks with an outcome have come to an app."""
+    metrics = app.get("/metrics", headers=dict(headers)).text
+    return f'kalla_app_callbacks_total{{outcome="{outcome}"}}' in metrics
 
 
 @pytest.mark.parametrize(("shown", "well"), [("mine", 0), ("another", 1)])
