@@ -6,11 +6,9 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,9 +21,10 @@ from kalla_core.errors import InvalidSetting
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.ids import new_run_id
 from kalla_core.inference import Judged, Judgement, Question
+from kalla_core.inspection.proposal_document import proposal_document
 from kalla_core.inspection.proposing import Proposed, propose, with_keys
 from kalla_core.inspection.sampling import Sample, alias_of, samples, source_for
-from kalla_core.recipe.model import SourceType
+from kalla_core.inspection.trial import on_samples
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.recipe.uris import resolve
 from kalla_core.settings import load_settings
@@ -54,7 +53,9 @@ def start_recipe(
         write_starter(found, out, answers)
         tried = try_on_samples(found)
     if as_json:
-        print_json(proposal_document(found, tried))
+        counted = None if tried is None else _tried(tried)
+        unsure = [] if tried is None else undecidable(tried)
+        print_json(proposal_document(found) | {"tried": counted, "undecidable": unsure})
     else:
         _show(console, found, tried, out)
     return ExitCode.USER_ERROR if found.document is None else ExitCode.SUCCEEDED
@@ -142,68 +143,11 @@ def try_on_samples(found: Proposed) -> RunMetadata:
     """
     recipe = parse_recipe(found.document or {})
     with tempfile.TemporaryDirectory(prefix="kalla-init-") as name:
-        folder = Path(name)
-        specs = []
-        for side, sample, spec in (
-            ("left", found.left, recipe.left),
-            ("right", found.right, recipe.right),
-        ):
-            path = folder / f"{side}.parquet"
-            pq.write_table(sample.table, path)
-            plain = replace(
-                spec, type=SourceType.FILE, uri=str(path), types={}, format=type(spec.format)()
-            )
-            specs.append(plain)
-        here = replace(recipe, left=specs[0], right=specs[1])
+        here = on_samples(recipe, (found.left, found.right), Path(name))
         settings = load_settings()
         start_logs(settings, quiet=True)
-        return reconcile(here, new_run_id(), folder / "out", settings, overwrite=True, quiet=True)
-
-
-def proposal_document(found: Proposed, tried: RunMetadata | None) -> dict[str, Any]:
-    """Return what was found, as JSON."""
-    proposal = found.proposal
-    question = proposal.next_question
-    return {
-        "recipe": found.document,
-        "primary_keys": {"left": list(proposal.left_key), "right": list(proposal.right_key)},
-        "passes": [
-            {
-                "name": one.name,
-                "says": one.says,
-                "pairs": one.evidence.pairs,
-                "estimate": one.evidence.estimate,
-                "agreed": one.evidence.agreed,
-                "disagreed": one.evidence.disagreed,
-                "left_coverage": round(one.evidence.left_coverage, 4),
-                "right_coverage": round(one.evidence.right_coverage, 4),
-                "examples": [list(map(list, pair)) for pair in one.evidence.examples],
-                "counter_examples": [
-                    list(map(list, pair)) for pair in one.evidence.counter_examples
-                ],
-                "why": list(one.evidence.says),
-            }
-            for one in proposal.passes
-        ],
-        "sample": {
-            side: {"rows": len(one.table), "of": one.rows}
-            for side, one in (("left", found.left), ("right", found.right))
-        },
-        "tried": None if tried is None else _tried(tried),
-        "next_question": None
-        if question is None
-        else {
-            "left": list(question.left),
-            "right": list(question.right),
-            "left_row": dict(question.left_row),
-            "right_row": dict(question.right_row),
-            "why": question.why,
-            "rows": question.rows,
-        },
-        "near_misses": list(proposal.tried),
-        "left_out": list(found.refused),
-        "undecidable": [] if tried is None else undecidable(tried),
-    }
+        out = Path(name) / "out"
+        return reconcile(here, new_run_id(), out, settings, overwrite=True, quiet=True)
 
 
 def undecidable(tried: RunMetadata) -> list[str]:

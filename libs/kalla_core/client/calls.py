@@ -81,6 +81,7 @@ class Calls:
         again: bool = True,
         query: Mapping[str, Any] | None = None,
         body: object = None,
+        timeout_s: float | None = None,
     ) -> Any:
         """Return the JSON of an answer.
 
@@ -90,6 +91,7 @@ class Calls:
             again: whether the request may be sent twice.
             query: parameters; those that are None are left out.
             body: JSON; None for no body.
+            timeout_s: for each step of this request, in place of the usual one.
 
         Raises:
             CoordinatorUnavailable: it cannot be reached, or does not answer in time.
@@ -97,7 +99,11 @@ class Calls:
         """
         given = {name: value for name, value in (query or {}).items() if value is not None}
         request = self._http.build_request(
-            method, path, params=given, json=body if body is not None else None
+            method,
+            path,
+            params=given,
+            json=body if body is not None else None,
+            timeout=self._http.timeout if timeout_s is None else _reading(timeout_s),
         )
         for number in range(TRIES if again else 1):
             last = number == (TRIES if again else 1) - 1

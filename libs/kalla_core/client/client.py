@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 COORDINATOR = "http://localhost:8080"
 TIMEOUT_S = 60.0
+PROVING_S = 240.0
+"""What reads whole sources and runs a recipe on samples takes its time."""
+
 PATIENCE_S = 60.0
 """How long a watch goes on asking a coordinator that does not answer."""
 
@@ -274,6 +277,50 @@ class Client:
             "format": None if format is None else dict(format),
         }
         return dict(await self._calls.json("POST", "/api/sources/preview", body=body))
+
+    async def infer(
+        self,
+        left: Mapping[str, Any],
+        right: Mapping[str, Any],
+        judged: Sequence[Mapping[str, Any]] = (),
+        rows: int = 10,
+    ) -> dict[str, Any]:
+        """Return a recipe that the coordinator infers for two sources, tried on samples.
+
+        Args:
+            left, right: `{"alias", "uri"}`, with `types`, `filters` and `format` if need be.
+            judged: pairs, `{"left": [KEY], "right": [KEY], "judgement": "yes"}`.
+            rows: to show of each set of the trial.
+
+        Raises:
+            KallaError: a source cannot be read, the run on the samples failed.
+        """
+        body = {
+            "sources": {"left": dict(left), "right": dict(right)},
+            "judged": list(judged),
+            "rows": rows,
+        }
+        return await self._proven("/api/infer", body)
+
+    async def try_recipe(
+        self,
+        recipe: Recipe | Mapping[str, Any],
+        judged: Sequence[Mapping[str, Any]] = (),
+        rows: int = 10,
+    ) -> dict[str, Any]:
+        """Return what becomes of a recipe on samples of its sources; its arguments as of `infer`.
+
+        Raises:
+            RecipeInvalid: with all faults that are found without looking at the sources.
+            KallaError: a source cannot be read, the run on the samples failed.
+        """
+        body = {"recipe": _document(recipe), "judged": list(judged), "rows": rows}
+        return await self._proven("/api/try", body)
+
+    async def _proven(self, path: str, body: object) -> dict[str, Any]:
+        # Not again: it takes long, and what did not come in time would not the next time.
+        answer = await self._calls.json("POST", path, again=False, body=body, timeout_s=PROVING_S)
+        return dict(answer)
 
     async def executors(self) -> tuple[ExecutorInfo, ...]:
         """Return the executors that are registered."""

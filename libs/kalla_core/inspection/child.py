@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO, Any
 
 from kalla_core.engine.programs.child import further_lines
@@ -68,6 +69,17 @@ def answer(inspection: Inspection) -> dict[str, Any]:
             )
             look = guessed_preview if document["guess"] else forgiving_preview
             return preview_document(look(spec, document["rows"], inspection.access))
+        case Kind.PROPOSE | Kind.TRY:
+            return _proven(inspection)
+
+
+def _proven(inspection: Inspection) -> dict[str, Any]:
+    # Imported here: most inspections neither infer nor run anything.
+    from kalla_core.inspection.proving import inferred_document, tried_recipe_document
+
+    carry_out = inferred_document if inspection.kind is Kind.PROPOSE else tried_recipe_document
+    scratch = Path(inspection.scratch)
+    return carry_out(inspection.document, scratch, inspection.threads, inspection.access)
 
 
 def _validation(inspection: Inspection) -> Validation:

@@ -17,6 +17,7 @@ from kalla_core.recipe.write import source_document
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.validate import validate_recipe
 
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PASS = re.compile(r"passes\[(\d+)\]")
 
 
@@ -65,7 +66,8 @@ def propose(
     Raises:
         RecipeInvalid: what is wrong is not one of its passes.
     """
-    names = Names(left.spec.alias, right.spec.alias)
+    usual = Names()
+    names = Names(_named(left.spec.alias, usual.left), _named(right.spec.alias, usual.right))
     proposal = infer(left.table, right.table, judged, names)
     refused: list[str] = []
     while proposal.passes and proposal.left_key and proposal.right_key:
@@ -81,6 +83,11 @@ def propose(
         kept = tuple(one for n, one in enumerate(proposal.passes) if n not in bad)
         proposal = replace(proposal, passes=kept)
     return Proposed(proposal, left, right, None, tuple(refused))
+
+
+def _named(alias: str, usual: str) -> str:
+    """Return what a source is called in SQL: its alias, where that needs no quotes."""
+    return alias if _PLAIN.fullmatch(alias) else usual
 
 
 def recipe_document(proposal: Proposal, left: Sample, right: Sample) -> dict[str, Any]:

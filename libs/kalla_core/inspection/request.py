@@ -17,6 +17,8 @@ class Kind(StrEnum):
     VALIDATE = "validate"
     EXPLAIN = "explain"
     PREVIEW = "preview"
+    PROPOSE = "propose"
+    TRY = "try"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,11 @@ class Inspection:
     """One question.
 
     Attributes:
-        document: the recipe; for a preview `uri`, `types`, `filters`, `format`, `rows` and `guess`.
+        document: the recipe; for a preview `uri`, `types`, `filters`, `format`, `rows` and `guess`;
+            for what proposes or tries as `proving` says.
         memory_limit_bytes, threads: of the run that is explained, not of the inspection.
         access: what sources may be reached.
+        scratch: an empty folder for what proposes or tries; empty for all else.
     """
 
     kind: Kind
@@ -34,6 +38,7 @@ class Inspection:
     memory_limit_bytes: int
     threads: int
     access: SourceAccess
+    scratch: str = ""
 
 
 def to_json(inspection: Inspection) -> dict[str, Any]:
@@ -44,6 +49,7 @@ def to_json(inspection: Inspection) -> dict[str, Any]:
         "memory_limit_bytes": inspection.memory_limit_bytes,
         "threads": inspection.threads,
         "access": access_json(inspection.access),
+        "scratch": inspection.scratch,
     }
 
 
@@ -55,4 +61,5 @@ def from_json(document: Mapping[str, Any]) -> Inspection:
         memory_limit_bytes=document["memory_limit_bytes"],
         threads=document["threads"],
         access=access_of(document["access"]),
+        scratch=document["scratch"],
     )

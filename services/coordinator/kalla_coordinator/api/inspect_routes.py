@@ -1,4 +1,4 @@
-"""Recipes and sources looked at over HTTP: validate, explain, preview."""
+"""Recipes and sources looked at over HTTP: validate, explain, preview, infer, try."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from kalla_coordinator.api.documents import (
     ValidationDocument,
     errors,
 )
-from kalla_coordinator.api.requests import PREVIEW_BODY, RECIPE_BODY
+from kalla_coordinator.api.infer_documents import (
+    InferredDocument,
+    InferredSource,
+    InferRequest,
+    TriedDocument,
+    TryRequest,
+)
+from kalla_coordinator.api.requests import INFER_BODY, PREVIEW_BODY, RECIPE_BODY, TRY_BODY
 from kalla_core.errors import RecipeInvalid
 from kalla_core.inspection.documents import validation_document
 from kalla_core.inspection.request import Kind
@@ -63,6 +70,26 @@ def inspect_routes(api: Api) -> APIRouter:
         asked = await made_of(request, preview_of)
         return JSONResponse(await api.inspector.ask(Kind.PREVIEW, asked))
 
+    @routes.post(
+        "/infer",
+        responses={200: {"model": InferredDocument}, **_ERRORS},
+        openapi_extra={"requestBody": INFER_BODY},
+    )
+    async def infer_recipe(request: Request) -> Response:
+        """Infer a recipe for two sources, try it on samples, and say which pair to judge next."""
+        asked = await made_of(request, inference_of)
+        return JSONResponse(await api.inspector.ask(Kind.PROPOSE, asked))
+
+    @routes.post(
+        "/try",
+        responses={200: {"model": TriedDocument}, **_ERRORS},
+        openapi_extra={"requestBody": TRY_BODY},
+    )
+    async def try_recipe(request: Request) -> Response:
+        """Run a recipe on samples whose rows have partners; nothing is kept."""
+        asked = await made_of(request, trial_of)
+        return JSONResponse(await api.inspector.ask(Kind.TRY, asked))
+
     return routes
 
 
@@ -90,8 +117,41 @@ def preview_of(document: object) -> Mapping[str, Any]:
     shaped, faults = checked(document, PreviewRequest)
     if shaped is None:
         raise RecipeInvalid(faults, "request")
-    # What a format does not say must stay unsaid: null is no value of all its fields.
-    written = shaped.format and shaped.format.model_dump(
-        mode="json", by_alias=True, exclude_unset=True
-    )
-    return shaped.model_dump(mode="json", exclude={"format"}) | {"format": written}
+    return shaped.model_dump(mode="json", exclude={"format"}) | {"format": _written(shaped)}
+
+
+def inference_of(document: object) -> Mapping[str, Any]:
+    """Return what a recipe is to be inferred from.
+
+    Raises:
+        RecipeInvalid: with all faults.
+    """
+    shaped, faults = checked(document, InferRequest)
+    if shaped is None:
+        raise RecipeInvalid(faults, "request")
+    sides = {"left": shaped.sources.left, "right": shaped.sources.right}
+    sources = {
+        side: one.model_dump(mode="json", exclude={"format"}) | {"format": _written(one)}
+        for side, one in sides.items()
+    }
+    return shaped.model_dump(mode="json", exclude={"sources"}) | {"sources": sources}
+
+
+def trial_of(document: object) -> Mapping[str, Any]:
+    """Return what recipe is to be tried; its own faults are told by who tries it.
+
+    Raises:
+        RecipeInvalid: with all faults of the request.
+    """
+    shaped, faults = checked(document, TryRequest)
+    if shaped is None:
+        raise RecipeInvalid(faults, "request")
+    asked = shaped.model_dump(mode="json")
+    return asked | {"recipe": to_document(parse_document(asked["recipe"]))}
+
+
+def _written(source: PreviewRequest | InferredSource) -> dict[str, Any] | None:
+    """Return a format; what it does not say stays unsaid: null is no value of all its fields."""
+    if source.format is None:
+        return None
+    return source.format.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -1,4 +1,4 @@
-"""Validate, explain and preview, each in a process of its own that can be stopped at once."""
+"""Inspections, each in a process of its own that can be stopped at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from kalla_coordinator.api.auth import caller
@@ -22,6 +23,9 @@ from kalla_core.settings import CoordinatorSettings
 from kalla_core.sources.protocol import SourceAccess
 
 LIMITS = Limits(memory_bytes=512 << 20, timeout=timedelta(seconds=30))
+PROVING = Limits(memory_bytes=1 << 30, timeout=timedelta(seconds=180))
+"""Of what reads whole sources and runs a recipe on samples."""
+
 CheckSources = Callable[[Iterable[str], Caller], Awaitable[tuple[str, ...]]]
 """Raises `NotAllowed` for the URIs of sources that a caller may not read.
 
@@ -99,13 +103,21 @@ class Inspector:
         await asyncio.get_running_loop().run_in_executor(None, shut)
 
     def _carry_out(self, inspection: Inspection, stop: threading.Event) -> dict[str, Any]:
-        limits = replace(self._limits, stop=stop)
-        with running(INSPECT, limits, start=self._start) as child:
-            return ask(child, inspection, limits)
+        if inspection.kind not in (Kind.PROPOSE, Kind.TRY):
+            limits = replace(self._limits, stop=stop)
+            with running(INSPECT, limits, start=self._start) as child:
+                return ask(child, inspection, limits)
+        limits = replace(PROVING, stop=stop)
+        with (
+            TemporaryDirectory(prefix="kalla-infer-", ignore_cleanup_errors=True) as scratch,
+            running(INSPECT, limits, start=self._start) as child,
+        ):
+            return ask(child, replace(inspection, scratch=scratch), limits)
 
 
 def _uris(document: Mapping[str, Any]) -> list[str]:
     """Return where the sources of a recipe lie, or the one source of a preview."""
+    document = document.get("recipe", document)
     sides = document.get("sources", {}).values()
     every = (document, *sides, *document.get("extras", ()))
     carried = [one["carry"]["evidence"] for one in every if "carry" in one]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from kalla_coordinator.api.documents import PreviewRequest
+from kalla_coordinator.api.infer_documents import InferRequest, TryRequest
 from kalla_core.ids import RUN_ID_PATTERN
 from kalla_core.recipe.document import (
     ExtraDocument,
@@ -110,10 +111,31 @@ JOB_BODY = _body(
 RECIPE_BODY = _body("RecipeDocument", examples={"recipe": _RECIPE})
 PREVIEW_BODY = _body("PreviewRequest", examples={"file": {"uri": "/data/invoices.csv", "rows": 5}})
 
+INFER_BODY = _body(
+    "InferRequest",
+    examples={
+        "files": {
+            "sources": {
+                "left": {"alias": "invoices", "uri": "/data/invoices.csv"},
+                "right": {"alias": "payments", "uri": "/data/payments.csv"},
+            },
+            "judged": [{"left": ["17"], "right": ["4711"], "judgement": "yes"}],
+        }
+    },
+)
+TRY_BODY = _body("TryRequest", examples={"recipe": {"recipe": _RECIPE, "rows": 5}})
+
 
 def request_schemas() -> dict[str, Any]:
     """Return the schemas of all requests, by name."""
-    models: list[type[BaseModel]] = [JobInParts, JobOfRecipe, RecipeDocument, PreviewRequest]
+    models: list[type[BaseModel]] = [
+        JobInParts,
+        JobOfRecipe,
+        RecipeDocument,
+        PreviewRequest,
+        InferRequest,
+        TryRequest,
+    ]
     _, document = models_json_schema(
         [(model, "validation") for model in models], ref_template=_REFERENCE
     )

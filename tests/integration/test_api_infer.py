@@ -1,0 +1,103 @@
+"""A coordinator infers recipes and tries them on samples."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kalla_core.client import Client
+from kalla_core.errors import InvalidUri
+from kalla_core.sources.protocol import SourceAccess
+from tests.support.api import Served, absolute_recipe, served
+from tests.support.books import make_books
+from tests.support.remittances import ROWS, make_remittances
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Served]:
+    async with served(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+async def client(api: Served) -> AsyncIterator[Client]:
+    async with Client(api.url) as one:
+        yield one
+
+
+def _sides(left: Path, right: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    return {"alias": "in-voices", "uri": str(left)}, {"alias": "payments", "uri": str(right)}
+
+
+async def test_answers_change_the_recipe_and_the_engine_says_whether_they_hold(
+    client: Client, tmp_path: Path
+) -> None:
+    left, right = _sides(*make_remittances(tmp_path))
+
+    first = await client.infer(left, right, rows=3)
+    question = first["next_question"]
+    no = {"left": question["left"], "right": question["right"], "judgement": "no"}
+    second = await client.infer(left, right, [no])
+
+    assert question["right"] == [str(5000 + int(question["left"][0]))] or question["right"] == [
+        5000 + question["left"][0]
+    ]
+    assert first["tried"]["matched_left"] == first["tried"]["matched_right"] == ROWS * 9 // 10
+    shown = first["trial"]["matched"]
+    assert len(shown) == 3
+    assert all(one["right_row"]["pid"] == 5000 + one["left_row"]["id"] for one in shown)
+    assert second["tried"]["matched_left"] < first["tried"]["matched_left"]
+    told = second["trial"]["judged"]
+    assert [(one["matched"], one["holds"]) for one in told] == [(False, True)]
+    assert {one["name"] for one in first["profiles"]["right"]} == {"pid", "ref", "paid", "booked"}
+
+
+async def test_a_filter_of_a_source_is_part_of_the_recipe_and_of_its_samples(
+    client: Client, tmp_path: Path
+) -> None:
+    left, right = _sides(*make_remittances(tmp_path))
+    some = [{"column": "id", "op": "lte", "value": 100}]
+
+    found = await client.infer({**left, "filters": some}, right)
+
+    assert found["sample"]["left"]["of"] == 100
+    assert found["recipe"]["sources"]["left"]["filters"][0]["column"] == "id"
+    assert found["tried"]["matched_left"] == 90
+
+
+async def test_a_recipe_is_tried_on_samples_and_a_wrong_one_says_what_is_wrong(
+    client: Client, tmp_path: Path
+) -> None:
+    recipe = absolute_recipe(make_books(tmp_path))
+    judged = [{"left": ["1"], "right": ["11"], "judgement": "no"}]
+
+    good = await client.try_recipe(recipe, judged)
+    wrong = await client.try_recipe({**recipe, "match_sql": "SELECT nothing FROM invoices"})
+
+    assert (good["faults"], good["tried"]["matched_left"]) == ([], 2)
+    assert len(good["trial"]["unmatched_left"]) == 3
+    assert len(good["trial"]["judged"]) == 1
+    assert {fault["path"] for fault in wrong["faults"]} == {"match_sql"}
+    assert wrong["trial"] is None
+
+
+async def test_what_may_not_be_read_is_not_inferred_from(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    left, right = _sides(*make_remittances(tmp_path))
+    access = SourceAccess(allowed_roots=(inside,))
+
+    async with served(tmp_path, access=access) as api, Client(api.url) as client:
+        with pytest.raises(InvalidUri, match="outside the folders"):
+            await client.infer(left, right)
+
+
+async def test_sources_within_the_roots_are_inferred_from(tmp_path: Path) -> None:
+    left, right = _sides(*make_remittances(tmp_path, 60))
+    access = SourceAccess(allowed_roots=(tmp_path,))
+
+    async with served(tmp_path, access=access) as api, Client(api.url) as client:
+        found = await client.infer(left, right)
+
+    assert found["tried"]["matched_left"] == 54
