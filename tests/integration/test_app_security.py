@@ -14,6 +14,7 @@ import pytest
 from fastapi import APIRouter
 
 from kalla_app.api.bench_routes import bench_routes
+from kalla_app.api.chat_routes import chat_routes
 from kalla_app.api.evidence_routes import evidence_routes
 from kalla_app.api.exception_routes import exception_routes
 from kalla_app.api.operate_routes import operate_routes
@@ -24,6 +25,7 @@ from kalla_app.api.upload_routes import upload_routes
 from kalla_app.pages.entry import entry_pages
 from kalla_app.pages.exceptions import exception_pages
 from kalla_app.pages.recipes import recipe_pages
+from kalla_app.pages.reconcile import reconcile_pages
 from kalla_app.pages.runs import run_pages
 from kalla_app.pages.sources import source_pages
 from kalla_app.pages.static import static_files
@@ -63,6 +65,9 @@ NEEDED = {
         GET /runs/{run_id}/match
         GET /runs/{run_id}/exceptions/{eid}
         GET /exceptions
+        GET /reconcile
+        GET /reconcile/{session_id}
+        GET /reconcile/{session_id}/panel
         POST /logout
         GET /api/sources
         GET /api/sources/{alias}
@@ -80,6 +85,10 @@ NEEDED = {
         GET /api/runs/{run_id}/exceptions
         GET /api/runs/{run_id}/exceptions/{eid}
         GET /api/exceptions
+        GET /api/chat/sessions
+        GET /api/chat/sessions/{session_id}
+        GET /api/chat/sessions/{session_id}/events
+        GET /api/chat/sessions/{session_id}/export
     """,
     OPERATOR: """
         POST /sources
@@ -91,6 +100,8 @@ NEEDED = {
         POST /runs/{run_id}/decide
         POST /runs/{run_id}/match
         POST /exceptions/decide
+        POST /reconcile
+        POST /reconcile/{session_id}
         POST /api/sources
         PATCH /api/sources/{alias}
         POST /api/sources/{alias}/test
@@ -107,6 +118,8 @@ NEEDED = {
         PATCH /api/runs/{run_id}/exceptions/{eid}
         POST /api/runs/{run_id}/exceptions/{eid}/match
         POST /api/exceptions/bulk
+        POST /api/chat
+        POST /api/chat/sessions
         POST /api/uploads/presign
         POST /api/uploads/preview
         POST /api/uploads/{upload_id}/confirm
@@ -152,9 +165,24 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def test_the_table_of_roles_names_every_route() -> None:
     nothing: Any = None
     made = (
-        *(bench_routes, evidence_routes, exception_routes, operate_routes, recipe_routes),
+        *(
+            bench_routes,
+            chat_routes,
+            evidence_routes,
+            exception_routes,
+            operate_routes,
+            recipe_routes,
+        ),
         *(run_routes, worker_routes, source_routes, upload_routes),
-        *(entry_pages, exception_pages, recipe_pages, run_pages, source_pages, today_pages),
+        *(
+            entry_pages,
+            exception_pages,
+            reconcile_pages,
+            recipe_pages,
+            run_pages,
+            source_pages,
+            today_pages,
+        ),
     )
     routers: list[APIRouter] = [static_files(), *(make(nothing) for make in made)]
 

@@ -11,6 +11,7 @@ found is ever changed here; what people decide about it lies beside it.
     runs/         a run's life as a pure function, its dispatch, what the coordinator tells of it
     evidence/     rows of a run, a page at a time
     exceptions/   what people decide about rows without a partner
+    builder/      from two sources and a few yes and no to a recipe: conversations
     uploads/      files that browsers bring
     api/          the REST routes
     pages/        the pages

@@ -11,6 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kalla_app.access.people import Known, parse_people
+from kalla_app.builder.service import Builder
+from kalla_app.builder.tools import Tools
 from kalla_app.changes import Changes
 from kalla_app.context import App
 from kalla_app.evidence.place import EvidencePlace
@@ -134,6 +136,8 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             address,
             settings.upload_limit_bytes,
         )
+        builder = Builder(database, Tools(catalogue, shelf, run_service, client), changes)
+        stack.push_async_callback(builder.close)
         app = App(
             database=database,
             sessions=Sessions(database),
@@ -145,6 +149,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             evidence=evidence,
             exceptions=ExceptionBook(database, evidence),
             bench=Bench(evidence, Layers(database, ages, Follower(database, evidence))),
+            builder=builder,
             dispatcher=dispatcher,
             watches=Watches(run_service.get, changes, closing),
             metrics=metrics,

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from kalla_app.access.people import Known
+from kalla_app.builder.service import Builder
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
@@ -42,6 +43,7 @@ class App:
     dock: Dock
     exceptions: ExceptionBook
     bench: Bench
+    builder: Builder
     dispatcher: Dispatcher
     watches: Watches
     metrics: AppMetrics

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalla_app.access.gate import Gate
 from kalla_app.api.bench_routes import bench_routes
+from kalla_app.api.chat_routes import chat_routes
 from kalla_app.api.evidence_routes import evidence_routes
 from kalla_app.api.exception_routes import exception_routes
 from kalla_app.api.operate_routes import operate_routes
@@ -28,6 +29,7 @@ from kalla_app.metrics import AppMetrics
 from kalla_app.pages.entry import entry_pages
 from kalla_app.pages.exceptions import exception_pages
 from kalla_app.pages.recipes import recipe_pages
+from kalla_app.pages.reconcile import reconcile_pages
 from kalla_app.pages.render import error_page, wants_page
 from kalla_app.pages.runs import run_pages
 from kalla_app.pages.sources import source_pages
@@ -68,6 +70,7 @@ def application(app: App, hosts: frozenset[str]) -> ASGIApp:
         upload_routes,
         exception_routes,
         bench_routes,
+        chat_routes,
         worker_routes,
         operate_routes,
     ):
@@ -75,6 +78,7 @@ def application(app: App, hosts: frozenset[str]) -> ASGIApp:
     for pages in (
         today_pages,
         source_pages,
+        reconcile_pages,
         recipe_pages,
         run_pages,
         exception_pages,

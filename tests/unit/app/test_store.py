@@ -174,6 +174,8 @@ async def test_tables_of_the_version_before_become_these_and_keep_what_they_hold
             "ALTER TABLE decisions DROP COLUMN until",
             "DROP TABLE policies",
             "DROP TABLE followed",
+            "DROP TABLE chats",
+            "DROP TABLE chat_events",
             "UPDATE app_schema SET version = 3",
         ):
             await connection.execute(text(statement))

@@ -77,6 +77,9 @@ document.addEventListener("keydown", (event) => {
       search.focus();
     }
   }
+  if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey && /^[a-z]$/i.test(event.key)) {
+    document.querySelector(`[data-key="${event.key.toLowerCase()}"]`)?.click();
+  }
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.id === "sql") {
     event.preventDefault();
     event.target.form.requestSubmit(event.target.form.querySelector("[value=check]"));

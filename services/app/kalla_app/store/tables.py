@@ -179,6 +179,33 @@ FOLLOWED = Table(
 )
 
 
+CHATS = Table(
+    "chats",
+    METADATA,
+    Column("session_id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("events", BigInteger, nullable=False),  # how many there are
+    Column("created_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("held_by", Text),  # the process that works on it, until then
+    Column("held_until", BigInteger, nullable=False),
+)
+_CHATS_BY_TIME = Index("chats_by_time", CHATS.c.updated_at, CHATS.c.session_id)
+
+CHAT_EVENTS = Table(
+    "chat_events",
+    METADATA,
+    Column("session_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+
 class _AddColumn(ExecutableDDLElement):
     """Adds a column to a table that was made without it."""
 
@@ -223,6 +250,7 @@ _MIGRATIONS: tuple[tuple[ExecutableDDLElement, ...], ...] = (
         CreateTable(POLICIES),
         CreateTable(FOLLOWED),
     ),
+    (CreateTable(CHATS), CreateTable(CHAT_EVENTS), CreateIndex(_CHATS_BY_TIME)),
 )
 
 
