@@ -8,17 +8,20 @@ match they belong to, they come out match by match.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+from datafusion import DataFrame, SessionContext
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.joins.grouped import of_columns, whole_matches
 from kalla_core.engine.joins.join import JoinContext, rows_of, stream_matches, stream_pairs
+from kalla_core.engine.joins.shared import SharedRows, discarded
 from kalla_core.engine.keys.pair_bound import too_many, worst_keys
 from kalla_core.engine.rows import IdArray, Ints, one_chunk
 from kalla_core.engine.spool.store import Store
@@ -30,7 +33,7 @@ from kalla_core.matching.row_ids.pairs import PairFrame
 from kalla_core.matching.sql.query import ROW, Side
 from kalla_core.matching.sql.sorted_joins import keeps_conditions
 from kalla_core.matching.sql.tables import ArrowFile, register_file, register_tables
-from kalla_core.matching.strategy.planned import pair_frame
+from kalla_core.matching.strategy.planned import Shared, pair_frame, shared_rows
 from kalla_core.recipe.model import GroupForm
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
@@ -153,14 +156,19 @@ class _Disk:
 
     def _pairs(self, sources: Mapping[Side, ArrowFile]) -> Iterator[pa.RecordBatch]:
         """Yield the output of the match SQL with the numbers of the rows of both sides."""
-        frame = self._frame(sources)
-        for batch, result_row, numbers in self._numbered(frame):
-            self._context.stop.check()
-            self._bounded(len(result_row), sources)
-            output = rows_of(batch, result_row).columns
-            found = pa.RecordBatch.from_arrays([*output, *numbers], schema=self.pairs_schema)
-            self._pair_bytes = max(self._pair_bytes, found.nbytes // len(result_row))
-            yield found
+        with discarded(SharedRows(0, self._folder)) as shared:
+            shared.compute(
+                self._context.planned,
+                lambda one: self._spilling(partial(self._shared, sources, shared, one)),
+            )
+            frame = self._framed(sources, shared)
+            for batch, result_row, numbers in self._numbered(frame):
+                self._context.stop.check()
+                self._bounded(len(result_row), sources)
+                output = rows_of(batch, result_row).columns
+                found = pa.RecordBatch.from_arrays([*output, *numbers], schema=self.pairs_schema)
+                self._pair_bytes = max(self._pair_bytes, found.nbytes // len(result_row))
+                yield found
 
     def _numbered(self, frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Ints, list[pa.Array]]]:
         """Yield results, which of their rows are meant, and the numbers that go with those."""
@@ -236,23 +244,49 @@ class _Disk:
                 self._context.progress.add(matched=output.num_rows)
             yield rows.members(Side.LEFT), rows.members(Side.RIGHT)
 
-    def _frame(self, sources: Mapping[Side, ArrowFile]) -> PairFrame:
-        """Return the match SQL by joins that spill, where those keep to its conditions."""
-        for computed_keys in (False, True):
-            with suppress(KallaError):  # what cannot be planned so can be otherwise
-                frame = self._planned(sources, self._context.limits, computed_keys)
-                with query_errors():
-                    physical = frame.frame.execution_plan().display_indent()
-                if keeps_conditions(physical):
-                    return frame
-        return self._planned(sources, replace(self._context.limits, sort_merge=False))
+    def _framed(self, sources: Mapping[Side, ArrowFile], shared: SharedRows) -> PairFrame:
+        """Return the match SQL by joins that spill."""
+        made: list[PairFrame] = []
 
-    def _planned(
+        def of(limits: SessionLimits, computed_keys: bool) -> DataFrame:
+            sessions = self._sessions(sources, limits, shared)
+            with query_errors():
+                made.append(
+                    pair_frame(
+                        self._context.planned, *sessions, computed_keys=computed_keys, shared=True
+                    )
+                )
+            return made[-1].frame
+
+        self._spilling(of)
+        return made[-1]
+
+    def _shared(
         self,
         sources: Mapping[Side, ArrowFile],
+        shared: SharedRows,
+        one: Shared,
         limits: SessionLimits,
-        computed_keys: bool = False,
-    ) -> PairFrame:
+        computed_keys: bool,
+    ) -> DataFrame:
+        sessions = self._sessions(sources, limits, shared)
+        with query_errors():
+            return shared_rows(self._context.planned, one, *sessions, computed_keys=computed_keys)
+
+    def _spilling(self, of: Callable[[SessionLimits, bool], DataFrame]) -> DataFrame:
+        """Return a frame by joins that spill, where those keep to its conditions."""
+        for computed_keys in (False, True):
+            with suppress(KallaError):  # what cannot be planned so can be otherwise
+                frame = of(self._context.limits, computed_keys)
+                with query_errors():
+                    physical = frame.execution_plan().display_indent()
+                if keeps_conditions(physical):
+                    return frame
+        return of(replace(self._context.limits, sort_merge=False), False)
+
+    def _sessions(
+        self, sources: Mapping[Side, ArrowFile], limits: SessionLimits, shared: SharedRows
+    ) -> tuple[SessionContext, SessionContext]:
         context = self._context
         query = context.planned.query
         plain, numbered = new_session(limits), new_session(limits)
@@ -260,8 +294,8 @@ class _Disk:
             left, right = (sources[side].without(hidden) for side in Side)
             register_tables(session, query, left, right, context.extras)
             register_calls(session, context.planned.prepared)
-        with query_errors():
-            return pair_frame(context.planned, plain, numbered, computed_keys=computed_keys)
+        shared.register(plain, numbered)
+        return plain, numbered
 
 
 def _read(file: ArrowFile) -> Iterator[pa.RecordBatch]:

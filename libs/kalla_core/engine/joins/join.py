@@ -7,17 +7,20 @@ join marked. A join fragment whose rows decide for themselves does both.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-from datafusion import DataFrame
+from datafusion import DataFrame, SessionContext
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.joins.grouped import GroupedPiece, in_memory
+from kalla_core.engine.joins.shared import SharedRows, discarded
 from kalla_core.engine.keys.pair_bound import PairBound, too_many, worst_keys
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons.misses import FEW_ROWS, Misses
@@ -35,11 +38,14 @@ from kalla_core.matching.row_ids.pairs import PairFrame, expand, has_pairs_withi
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.sql.tables import TableData, register_tables
 from kalla_core.matching.strategy.key_joins import KeyJoin, key_join
-from kalla_core.matching.strategy.planned import Planned, pair_frame
+from kalla_core.matching.strategy.planned import Planned, Shared, pair_frame, shared_rows
 from kalla_core.recipe.model import GroupForm
 
 _ROOM_FOR_TWO_LISTS_BYTES = 192 << 20
 """Of the session's memory; a run that may have 1 GiB gives it as much."""
+
+_SHARED_PART = 4
+"""Of the session's memory, for rows that are computed once; more than that goes to disk."""
 
 
 class NeedsRoom(OutOfMemory):
@@ -125,7 +131,8 @@ def match(
         OutOfMemory: an operator needs more than its share.
     """
     if context.groups is GroupForm.MEMBERS:
-        yield from _match_groups(context, _frame(context, left, right), left, right)
+        with _frame(context, left, right) as frame:
+            yield from _match_groups(context, frame, left, right)
         return
     for output, at_left, at_right in pairs_of(context, left, right, misses):
         context.sinks.matched(
@@ -152,11 +159,12 @@ def pairs_of(
         misses.begin()
         yield from _pairs_by_key(context, joined, left, right, misses)
         return
-    for batch, pairs in stream_pairs(_frame(context, left, right)):
-        context.stop.check()
-        _bounded(context, len(pairs), left, right)
-        output = rows_of(batch, pairs.result_row)
-        yield output, left.positions(pairs.left), right.positions(pairs.right)
+    with _frame(context, left, right) as frame:
+        for batch, pairs in stream_pairs(frame):
+            context.stop.check()
+            _bounded(context, len(pairs), left, right)
+            output = rows_of(batch, pairs.result_row)
+            yield output, left.positions(pairs.left), right.positions(pairs.right)
 
 
 def _pairs_by_key(
@@ -310,33 +318,61 @@ def rows_of(output: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
 
 
 def _key_join(context: JoinContext, left: Rows, right: Rows) -> KeyJoin | None:
-    plain = _session(context, context.limits, left.batches, right.batches)
-    numbered = _session(context, context.limits, left.numbered(), right.numbered())
+    sessions = _sessions(context, context.limits, left, right)
     with query_errors():
-        return key_join(context.planned, plain, numbered)
+        return key_join(context.planned, *sessions)
 
 
-def _frame(context: JoinContext, left: Rows, right: Rows) -> PairFrame:
-    frame = _frame_within(context, context.limits, left, right)
-    limits = context.limits
+@contextmanager
+def _frame(context: JoinContext, left: Rows, right: Rows) -> Iterator[PairFrame]:
+    """Give the match SQL ready to run; what is computed once of it goes with the context."""
+    planned, limits = context.planned, context.limits
+    spills = limits.memory_bytes is not None and limits.spill_path is not None
+    most = limits.memory_bytes // _SHARED_PART if spills and limits.memory_bytes else None
+    folder = Path(limits.spill_path) if limits.spill_path is not None else None
+
+    def rows(one: Shared) -> DataFrame:
+        sessions = _sessions(context, shared.beside(limits), left, right)
+        shared.register(*sessions)
+        return shared_rows(planned, one, *sessions)
+
+    with discarded(SharedRows(most, folder)) as shared:
+        shared.compute(planned, rows)
+        frame = _frame_within(context, shared.beside(limits), left, right, shared)
+        if _needs_one_thread(frame, limits):
+            # Two threads fold the pairs into lists of their own first, and hold those beside the
+            # whole.
+            fewer = replace(shared.beside(limits), threads=1)
+            frame = _frame_within(context, fewer, left, right, shared)
+        yield frame
+
+
+def _needs_one_thread(frame: PairFrame, limits: SessionLimits) -> bool:
     if limits.memory_bytes is None or limits.memory_bytes > _ROOM_FOR_TWO_LISTS_BYTES:
-        return frame
-    if limits.threads > 1 and any(map(has_pairs_within, frame.origins)):
-        # Two threads fold the pairs into lists of their own first, and hold those beside the whole.
-        return _frame_within(context, replace(limits, threads=1), left, right)
-    return frame
+        return False
+    return limits.threads > 1 and any(map(has_pairs_within, frame.origins))
 
 
 def _frame_within(
-    context: JoinContext, limits: SessionLimits, left: Rows, right: Rows
+    context: JoinContext, limits: SessionLimits, left: Rows, right: Rows, shared: SharedRows
 ) -> PairFrame:
-    plain = _session(context, limits, left.batches, right.batches)
-    numbered = _session(context, limits, left.numbered(), right.numbered())
+    sessions = _sessions(context, limits, left, right)
+    shared.register(*sessions)
     with query_errors():
-        return pair_frame(context.planned, plain, numbered)
+        return pair_frame(context.planned, *sessions, shared=True)
 
 
-def _session(context: JoinContext, limits: SessionLimits, left: TableData, right: TableData) -> Any:
+def _sessions(
+    context: JoinContext, limits: SessionLimits, left: Rows, right: Rows
+) -> tuple[SessionContext, SessionContext]:
+    """Return sessions without and with row numbers."""
+    plain = _session(context, limits, left.batches, right.batches)
+    return plain, _session(context, limits, left.numbered(), right.numbered())
+
+
+def _session(
+    context: JoinContext, limits: SessionLimits, left: TableData, right: TableData
+) -> SessionContext:
     session = new_session(limits)
     register_tables(session, context.planned.query, left, right, context.extras)
     register_calls(session, context.planned.prepared)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from datafusion import DataFrame
 
@@ -55,6 +55,19 @@ class Carried:
     def sides(self) -> frozenset[Side]:
         """The sides of which rows are named."""
         return frozenset(side for origin in self.origins for side in origin.sides)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The hidden columns that are of use, each once."""
+        return tuple(dict.fromkeys([*(o.column for o in self.origins), *self.ties.columns]))
+
+    def over(self, names: Mapping[str, str]) -> Carried:
+        """Return the same with its hidden columns renamed, as `names` has them."""
+        return replace(
+            self,
+            origins=tuple(origin.renamed(names[origin.column]) for origin in self.origins),
+            ties=self.ties.renamed(names),
+        )
 
     def beside(self, other: Carried, frame: DataFrame) -> Carried:
         """Return `frame`, whose rows are rows of both."""

@@ -52,6 +52,7 @@ def identified(
     sides: Mapping[str, Side],
     *,
     computed_keys: bool = False,
+    shared: Mapping[str, Carried] | None = None,
 ) -> Identified:
     """Return the match SQL with hidden columns that name the rows of both sides.
 
@@ -60,12 +61,13 @@ def identified(
         numbered: the same tables with ROW.
         sides: table name to side.
         computed_keys: as `Rebuilder` has it.
+        shared: likewise.
 
     Raises:
         SidesNotIdentified: neither row ids nor primary keys name a row of both sides.
     """
     try:
-        carried = _carried(plain, numbered, query, sides, computed_keys)
+        carried = _carried(plain, numbered, query, sides, computed_keys, shared or {})
     except CannotCarry as obstacle:
         return _by_primary_keys(plain, numbered, query, sides, str(obstacle))
     _check_both_sides(carried, query)
@@ -80,12 +82,12 @@ def _carried(
     query: MatchQuery,
     sides: Mapping[str, Side],
     computed_keys: bool,
+    shared: Mapping[str, Carried],
 ) -> Carried:
     keys = {side: query.side(side).primary_key for side in Side}
     with refusals_told():
-        carried = Rebuilder(numbered, sides, keys, computed_keys=computed_keys).rebuild(
-            plain.logical_plan()
-        )
+        rebuilder = Rebuilder(numbered, sides, keys, computed_keys=computed_keys, shared=shared)
+        carried = rebuilder.rebuild(plain.logical_plan())
         carried.frame.execution_plan()  # what can be planned cannot always be run
     return carried
 

@@ -9,7 +9,7 @@ rows alike and stay as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -50,6 +50,11 @@ class Ties:
     def columns(self) -> tuple[str, ...]:
         """All hidden columns, in the order in which they decide."""
         return self.keys + self.rows
+
+    def renamed(self, names: Mapping[str, str]) -> Ties:
+        """Return the same under other column names."""
+        keys, rows = (tuple(names[name] for name in some) for some in (self.keys, self.rows))
+        return Ties(keys, rows, self.all_columns)
 
     def beside(self, other: Ties) -> Ties:
         """Return what tells rows of a join apart."""

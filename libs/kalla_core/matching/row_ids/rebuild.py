@@ -56,6 +56,7 @@ class Rebuilder:
         chooser: says of each UNION which branch is to give rows, and maybe which alternative of an
             OR is to hold; without one all may.
         computed_keys: joins that name the columns they equate compare what is computed of them.
+        shared: tables of rows that were rebuilt before, and what their hidden columns are.
     """
 
     numbered: SessionContext
@@ -63,6 +64,7 @@ class Rebuilder:
     keys: Mapping[Side, tuple[str, ...]]
     chooser: Chooser | None = None
     computed_keys: bool = False
+    shared: Mapping[str, Carried] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def rebuild(self, plan: LogicalPlan, *, cut: bool = False) -> Carried:
@@ -100,6 +102,8 @@ class Rebuilder:
         node = lp.read(plan)
         match node:
             case lp.Scan():
+                if node.table in self.shared:
+                    return self._shared(node)
                 return self._scan(node) if node.table in self.sides else self._unchanged(plan)
             case lp.Constant():
                 return self._unchanged(plan)
@@ -141,6 +145,8 @@ class Rebuilder:
         node = lp.read(plan)
         if isinstance(node, lp.Scan) and node.table in self.sides:
             return True
+        if isinstance(node, lp.Scan) and node.table in self.shared:
+            return bool(self.shared[node.table].origins)
         return any(self._reads_sides(source) for source in node.inputs)
 
     def _fresh(self, letter: str) -> str:
@@ -161,12 +167,23 @@ class Rebuilder:
         ties = Ties(tuple(keys), (name,))
         return Carried(frame, (RowId(side, name),), frozenset((side,)), ties=ties)
 
+    def _shared(self, node: lp.Scan) -> Carried:
+        stored = self.shared[node.table]
+        refs = column_refs(self.numbered.table(quoted(node.table)))
+        hidden = {name: self._fresh("s") for name in stored.hidden}
+        named = {str(ref.to_variant().name()): ref for ref in refs}
+        frame = self.numbered.table(quoted(node.table)).select(
+            *(ref for name, ref in named.items() if name not in hidden),
+            *(named[name].alias(fresh) for name, fresh in hidden.items()),
+        )
+        return replace(stored, frame=frame).over(hidden)
+
     def _is_key(self, side: Side, ref: Expr) -> bool:
         return ref.to_variant().name() in self.keys[side]
 
     def _projected(self, node: lp.Projected, cut: bool) -> Carried:
         inner = self.rebuild(node.input, cut=cut)
-        hidden = [col(name).alias(name) for name in _hidden(inner)]
+        hidden = [col(name).alias(name) for name in inner.hidden]
         frame = inner.frame.select(*node.exprs, *hidden)
         return self._warned(node, replace(inner, frame=frame), *node.exprs)
 
@@ -226,7 +243,7 @@ class Rebuilder:
         inner = self.rebuild(node.input)
         keys = broken_ties(inner.frame, inner.ties)
         restatements = [restated(self.numbered, function, keys) for function in node.functions]
-        names = _hidden(inner)
+        names = inner.hidden
         frame = inner.frame.select(
             *_visible(inner.frame),
             *(new.expr for new in restatements),
@@ -386,11 +403,6 @@ def _visible(frame: DataFrame) -> list[Expr]:
 
 def _is_hidden(ref: Expr) -> bool:
     return str(ref.to_variant().name()).startswith(HIDDEN)
-
-
-def _hidden(carried: Carried) -> list[str]:
-    names = [origin.column for origin in carried.origins]
-    return names + [name for name in carried.ties.columns if name not in names]
 
 
 def _reference(expr: Expr) -> str:

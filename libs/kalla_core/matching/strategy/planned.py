@@ -42,6 +42,13 @@ from kalla_core.matching.sql.query import ROW, MatchQuery, Side
 from kalla_core.matching.sql.sorted_joins import with_computed_keys
 from kalla_core.matching.sql.tables import register_shapes, table_names
 from kalla_core.matching.sql.written import written_in
+from kalla_core.matching.strategy.sharing import (
+    Sessions,
+    Shared,
+    Sharing,
+    shared_frame,
+    sharing_of,
+)
 from kalla_core.matching.strategy.strategy import Choice, Strategy, choose, in_one_piece
 
 
@@ -63,7 +70,8 @@ class Planned:
             one; may be empty.
         rules: what tells why a row is in no pair, at least one.
         warnings: sentences for the user, of the SQL and of its plan.
-        plan_text: the optimised plan that will run.
+        plan_text: the optimised plan that will run, with nothing shared.
+        sharing: its queries that are computed once, if there are any.
     """
 
     query: MatchQuery
@@ -78,6 +86,7 @@ class Planned:
     rules: tuple[Rule, ...]
     warnings: tuple[str, ...]
     plan_text: str
+    sharing: Sharing | None = None
 
     @property
     def impossible(self) -> bool:
@@ -175,6 +184,12 @@ def _planned(asked: _Asked) -> Planned:
     traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())
     possible = candidates(traced, reader, sides)
     choice = in_one_piece() if found.chance else choose(traced, possible, sides)
+    keys_of = {side: query.side(side).primary_key for side in Side}
+    sharing = None
+    if found.by is Identification.ROW_IDS:
+        sharing = sharing_of(prepared.text, Sessions(plain, numbered, sides, keys_of))
+    if sharing is not None:
+        choice = replace(choice, why=(*choice.why, *sharing.told))
     finder = RuleFinder(query, numbered, sides, reader, choice.copartition)
     rules = finder.rules(original, traced)
     return Planned(
@@ -190,6 +205,7 @@ def _planned(asked: _Asked) -> Planned:
         rules=rules.rules,
         warnings=(*prepared.warnings, *found.warnings),
         plan_text=found.frame.optimized_logical_plan().display_indent(),
+        sharing=sharing,
     )
 
 
@@ -199,6 +215,7 @@ def pair_frame(
     numbered: SessionContext,
     *,
     computed_keys: bool = False,
+    shared: bool = False,
 ) -> PairFrame:
     """Return the match SQL over real tables, its rows naming their source rows.
 
@@ -206,19 +223,49 @@ def pair_frame(
         plain: has the tables under all their names, without ROW, and the calls registered.
         numbered: the same tables, the two sides with ROW.
         computed_keys: whether joins compare what is computed of their keys: see `sorted_joins`.
+        shared: both sessions have the tables of what `planned.sharing` computes once.
 
     Raises:
         EngineFailure: the plan with row ids is not the user's plan.
     """
-    text = planned.prepared.text
+    sharing = planned.sharing if shared else None
+    text = planned.prepared.text if sharing is None else sharing.text
     original = plain.sql(with_computed_keys(text) if computed_keys else text)
     sides = sides_of(planned.query)
-    found = identified(original, numbered, planned.query, sides, computed_keys=computed_keys)
+    found = identified(
+        original,
+        numbered,
+        planned.query,
+        sides,
+        computed_keys=computed_keys,
+        shared=None if sharing is None else sharing.carried,
+    )
     if found.by is not planned.identification:
         raise EngineFailure("The plan that runs names its source rows in another way.")
     visible = visible_columns(planned, found.frame)
     hidden = [col(origin.column) for origin in found.origins]
     return PairFrame(found.frame.select(*visible, *hidden), len(visible), found.origins)
+
+
+def shared_rows(
+    planned: Planned,
+    one: Shared,
+    plain: SessionContext,
+    numbered: SessionContext,
+    *,
+    computed_keys: bool = False,
+) -> DataFrame:
+    """Return the rows of a query that is computed once: the columns that are needed of them.
+
+    Args:
+        plain: as `pair_frame` takes it; with the tables of the queries before this one.
+        numbered: likewise.
+    """
+    if planned.sharing is None:
+        raise ValueError("nothing is shared")
+    keys_of = {side: planned.query.side(side).primary_key for side in Side}
+    sessions = Sessions(plain, numbered, sides_of(planned.query), keys_of)
+    return shared_frame(one, planned.sharing, sessions, computed_keys)
 
 
 def visible_columns(planned: Planned, frame: DataFrame) -> list[Expr]:
@@ -344,10 +391,12 @@ __all__ = [
     "KeyComponent",
     "Planned",
     "Rule",
+    "Shared",
     "Strategy",
     "condition_frame",
     "key_frame",
     "measure_frame",
     "pair_frame",
     "plan_match",
+    "shared_rows",
 ]
