@@ -160,6 +160,7 @@ class _Disk:
             shared.compute(
                 self._context.planned,
                 lambda one: self._spilling(partial(self._shared, sources, shared, one)),
+                self._context.stop,
             )
             frame = self._framed(sources, shared)
             for batch, result_row, numbers in self._numbered(frame):

@@ -337,7 +337,7 @@ def _frame(context: JoinContext, left: Rows, right: Rows) -> Iterator[PairFrame]
         return shared_rows(planned, one, *sessions)
 
     with discarded(SharedRows(most, folder)) as shared:
-        shared.compute(planned, rows)
+        shared.compute(planned, rows, context.stop)
         frame = _frame_within(context, shared.beside(limits), left, right, shared)
         if _needs_one_thread(frame, limits):
             # Two threads fold the pairs into lists of their own first, and hold those beside the

@@ -15,6 +15,7 @@ import pyarrow as pa
 from datafusion import DataFrame, SessionContext
 
 from kalla_core.engine.failures import query_errors
+from kalla_core.engine.tasks import Stop
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.matching.plans.session import SessionLimits
 from kalla_core.matching.sql.tables import ArrowFile, register_file, register_table
@@ -38,10 +39,11 @@ class SharedRows:
     held_bytes: int = 0
     _tables: list[tuple[Shared, pa.Table | ArrowFile]] = field(default_factory=list)
 
-    def compute(self, planned: Planned, rows: Callable[[Shared], DataFrame]) -> None:
+    def compute(self, planned: Planned, rows: Callable[[Shared], DataFrame], stop: Stop) -> None:
         """Compute all queries that are shared.
 
         Args:
+            stop: is asked at each batch.
             rows: gives the rows of a query; those before it are computed and can be registered.
 
         Raises:
@@ -52,7 +54,7 @@ class SharedRows:
         for one in planned.sharing.queries:
             with query_errors():
                 frame = rows(one)
-            self._tables.append((one, self._taken(one, _batches(one, frame))))
+            self._tables.append((one, self._taken(one, _batches(one, frame, stop))))
 
     def register(self, *sessions: SessionContext) -> None:
         """Make the tables that were computed so far known to sessions."""
@@ -93,9 +95,13 @@ class SharedRows:
         self, one: Shared, held: list[pa.RecordBatch], more: Iterator[pa.RecordBatch]
     ) -> ArrowFile:
         schema, rows = held[0].schema, 0
-        with tempfile.NamedTemporaryFile(
-            prefix=f"{one.table.strip('_')}-", suffix=".arrow", dir=self.folder, delete=False
-        ) as made:
+        prefix = f"{one.table.strip('_')}-"
+        with (
+            disk_errors(self.folder or Path()),
+            tempfile.NamedTemporaryFile(
+                prefix=prefix, suffix=".arrow", dir=self.folder, delete=False
+            ) as made,
+        ):
             path = Path(made.name)
         try:
             with (
@@ -122,11 +128,12 @@ def _drained(
     yield from more
 
 
-def _batches(one: Shared, frame: DataFrame) -> Iterator[pa.RecordBatch]:
+def _batches(one: Shared, frame: DataFrame, stop: Stop) -> Iterator[pa.RecordBatch]:
     """Yield the rows as the table has them; columns that nobody reads share one array of nulls."""
     nulls: dict[int, pa.Array] = {}
     with query_errors():
         for result in frame.execute_stream():
+            stop.check()
             batch = result.to_pyarrow()
             if not batch.num_rows:
                 continue
