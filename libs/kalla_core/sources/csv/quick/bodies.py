@@ -39,9 +39,9 @@ class Bodies:
         self._take_sign()
         self._trim()
         if currency and AmountForm.CURRENCY in forms:
-            self._take_currency(currency)
+            before, behind = self._take_currency(currency)
             self._trim()
-            self._take_sign()
+            self._take_sign(before=before, behind=behind)
             self._trim()
 
     def _first(self, letter: int) -> Flags:
@@ -63,20 +63,21 @@ class Bodies:
             if not (first.any() or last.any()):
                 return
 
-    def _take_sign(self) -> None:
-        """Take one sign from each text that had none yet."""
-        lead = self._first(_MINUS) & ~self.signed
-        self.starts += lead
-        self._say(lead, minus=True)
-        if AmountForm.PLUS in self._forms:
+    def _take_sign(self, *, before: bool = True, behind: bool = True) -> None:
+        """Take one sign from each text that had none yet, at the ends where one may be."""
+        if before:
+            lead = self._first(_MINUS) & ~self.signed
+            self.starts += lead
+            self._say(lead, minus=True)
+        if before and AmountForm.PLUS in self._forms:
             plus = self._first(_PLUS) & ~self.signed
             self.starts += plus
             self._say(plus, minus=False)
-        if AmountForm.TRAILING_MINUS in self._forms:
-            behind = self._last(_MINUS) & ~self.signed
-            self.ends -= behind
-            self._say(behind, minus=True)
-        if AmountForm.PARENTHESES in self._forms:
+        if behind and AmountForm.TRAILING_MINUS in self._forms:
+            last = self._last(_MINUS) & ~self.signed
+            self.ends -= last
+            self._say(last, minus=True)
+        if (before or behind) and AmountForm.PARENTHESES in self._forms:
             around = self._first(_OPEN) & self._last(_CLOSE) & ~self.signed
             self.starts += around
             self.ends -= around
@@ -87,21 +88,29 @@ class Bodies:
         if minus:
             self.minus |= signed
 
-    def _take_currency(self, currency: str) -> None:
-        """Take the currency from one end of each text, with a blank between it and the digits."""
+    def _take_currency(self, currency: str) -> tuple[bool, bool]:
+        """Take the currency from one end of each text, with a blank between it and the digits.
+
+        Returns:
+            Whether one stood before digits, and whether one stood behind them.
+        """
         taken = np.zeros(len(self.starts), np.bool_)
+        before = behind = False
         for affix in self._seen([blank + currency for blank in _NEAR]):
             lengths = self.ends - self.starts
             found = self._letters.ends_with(self.ends, affix) & (lengths > len(affix)) & ~taken
             self.ends -= found * len(affix)
             taken |= found
+            behind = bool(taken.any())
             if taken.all():
-                return
+                return before, behind
         for affix in self._seen([currency + blank for blank in _NEAR]):
             lengths = self.ends - self.starts
             found = self._letters.begins(self.starts, affix) & (lengths > len(affix)) & ~taken
             self.starts += found * len(affix)
             taken |= found
+            before = before or bool(found.any())
+        return before, behind
 
     def _seen(self, affixes: Sequence[str]) -> list[bytes]:
         """Return those that are among the first bytes and fit into a word."""

@@ -52,6 +52,11 @@ class _Shape:
                 at += piece[1]
         return found
 
+    @cached_property
+    def expected(self) -> Expected:
+        """What its texts are compared with."""
+        return Expected(self.letters)
+
     @property
     def size(self) -> int:
         return len(self.letters)
@@ -130,9 +135,8 @@ def _read(
     letters: Letters, starts: Places, shape: _Shape, *, is_date: bool
 ) -> tuple[Numbers, Flags]:
     """Return days or microseconds since 1970 of texts of a shape, and where they are such."""
-    expected = Expected(shape.letters)
-    words = letters.words_after(starts, expected.words)
-    digits, good = expected.compared(words)
+    words = letters.words_after(starts, shape.expected.words)
+    digits, good = shape.expected.compared(words)
     part = {name: _number(digits, *span) for name, span in shape.spans.items() if name != "p"}
     if "p" in shape.spans:
         part["p"], there = _afternoon(words, shape.spans["p"][0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 
@@ -88,7 +90,7 @@ def digits_of(
     left = np.arange(len(texts))
     for group in _groups(letters, form):
         starts, ends = bodies.starts[left], bodies.ends[left]
-        found, good = Template(form.decimal.encode(), scale, group).read(letters, starts, ends)
+        found, good = _template(form.decimal, scale, group).read(letters, starts, ends)
         largest = max(largest, int(found.max(initial=0, where=good)))
         left = left[~good]
     lengths = bodies.ends - bodies.starts
@@ -103,11 +105,16 @@ def _templates(letters: Letters, form: NumberForm, scale: int) -> list[Template]
     """Return how numbers are likely to be written, the likeliest first."""
     scales = dict.fromkeys((scale, 0, 1) if scale else (0,))
     return [
-        Template(form.decimal.encode(), one, group)
+        _template(form.decimal, one, group)
         for one in scales
         for group in _groups(letters, form)
         if one <= scale
     ]
+
+
+@cache
+def _template(decimal: str, scale: int, group: bytes) -> Template:
+    return Template(decimal.encode(), scale, group)
 
 
 def _groups(letters: Letters, form: NumberForm) -> list[bytes]:
