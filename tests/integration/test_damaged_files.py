@@ -48,6 +48,15 @@ KINDS: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "duckdb": lambda folder: duckdb_source(folder, ledger(ROWS)),
     "fixed": lambda folder: fixed_source(folder, plain_ledger(ROWS)),
     "json array": lambda folder: json_source(folder, ledger(ROWS), lines=False),
+    "json envelope": lambda folder: {
+        "uri": str(folder / "in.json"),
+        "format": {"records": "data"},
+        "written": (folder / "in.json").write_text(
+            json.dumps(
+                {"page": {"n": 1}, "data": [{"id": n, "s": "x"} for n in range(ROWS)], "e": []}
+            )
+        ),
+    },
     "json lines": lambda folder: json_source(folder, ledger(ROWS)),
     "mt940": text("in.sta", closed("1012,50", GERMAN)),
     "ods": lambda folder: ods_source(folder, ledger(ROWS)),

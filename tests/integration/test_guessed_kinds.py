@@ -87,6 +87,28 @@ def test_a_file_that_is_called_what_it_is_needs_no_uri(tmp_path: Path) -> None:
     assert found.guess.file_format is None
 
 
+def test_the_only_array_of_objects_within_an_object_holds_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text('{"count": 2, "data": {"items": [{"id": 1, "of": [{"n": 1}]}, {"id": 2}]}}')
+
+    found = guessed_preview(file_spec(path), 5)
+
+    assert found.guess is not None
+    assert found.guess.document() == {"records": "data.items"}
+    assert found.rows.column("id").to_pylist() == [1, 2]
+
+
+def test_which_of_several_arrays_holds_the_rows_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text('{"data": [{"id": 1}], "errors": [{"id": 2}]}')
+
+    found = guessed_preview(file_spec(path), 5)
+
+    assert found.guess is not None
+    assert found.guess.document() == {}
+    assert "`data`, `errors`" in found.guess.undecidable[0]
+
+
 @pytest.mark.parametrize(
     "head", [b"id,ref\n1,:20:\n", b"{curly},b\n1,2\n", b"PK,xl/\n1,2\n", b"01,02,03\n02,3,4\n", b""]
 )

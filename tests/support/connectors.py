@@ -401,7 +401,12 @@ KINDS = (
         change=_change_object,
     ),
     SourceKind(
-        "s3-ods", _in_s3(_ods_workbook), typed=False, splits=False, in_s3=True, change=_change_object
+        "s3-ods",
+        _in_s3(_ods_workbook),
+        typed=False,
+        splits=False,
+        in_s3=True,
+        change=_change_object,
     ),
     SourceKind("s3-avro", _in_s3(_avro_file), splits=False, in_s3=True, change=_change_object),
     SourceKind("s3-duckdb", _in_s3(_duckdb_file), splits=False, in_s3=True, change=_change_object),

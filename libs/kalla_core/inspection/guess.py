@@ -10,6 +10,7 @@ from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
 from kalla_core.sources.csv.guess.found import Guess, guess
 from kalla_core.sources.files import FileConnector
+from kalla_core.sources.jsonl.envelope import arrays_of_objects
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from kalla_core.sources.registry import connector_for
 from kalla_core.sources.uri import FileFormat
@@ -32,6 +33,8 @@ def guess_source(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Guess:
     seen = connector.glance(spec)
     named = None if seen.kind is seen.said else seen.kind.value
     told = (f"format={seen.kind}: {seen.shown}.",) if seen.shown else ()
+    if seen.kind is FileFormat.JSON and spec.format.records is None:
+        return _json(spec, seen.head, told, named)
     if seen.kind not in (FileFormat.CSV, *_SHEETS):
         return Guess(spec.format, {}, told, (), named)
     found = guess(seen.head, seen.tail, whole=seen.whole)
@@ -50,6 +53,20 @@ def guess_source(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Guess:
         evidence=(*told, *evidence),
         file_format=named,
     )
+
+
+def _json(spec: SourceSpec, head: bytes, told: tuple[str, ...], named: str | None) -> Guess:
+    """Return which array holds the records, where a file is one object."""
+    arrays = arrays_of_objects(head)
+    if len(arrays) == 1:
+        said = f"records: the file is one object, and `{arrays[0]}` its only array of objects."
+        return Guess(replace(spec.format, records=arrays[0]), {}, (*told, said), (), named)
+    unsaid = ()
+    if arrays:
+        shown = ", ".join(f"`{name}`" for name in arrays)
+        unsaid = (f"The file is one object with several arrays of objects: {shown}; say which one"
+                  " holds the `records`.",)  # fmt: skip
+    return Guess(spec.format, {}, told, unsaid, named)
 
 
 def guessed_preview(spec: SourceSpec, rows: int, access: SourceAccess = EVERYTHING) -> Preview:

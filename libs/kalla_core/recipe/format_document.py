@@ -124,6 +124,12 @@ def _named(text: str) -> str:
     return text
 
 
+def _path(text: str) -> str:
+    if not all(text.split(".")):
+        raise _wrong(f"Must be names parted by single dots, not {text!r}.")
+    return text
+
+
 def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -227,6 +233,7 @@ class FormatDocument(BaseModel):
     columns: Annotated[list[ColumnDocument], AfterValidator(_fixed)] | None = None
     sheet: Annotated[Any, AfterValidator(_sheet)] = None
     table: Name | None = None
+    records: Annotated[Name, AfterValidator(_path)] | None = None
 
     @field_validator("quote", "escape", "comment")
     @classmethod

@@ -77,6 +77,8 @@ class SourceFormat:
         columns: where the columns of a fixed width lie; empty where a delimiter separates them.
         sheet: of a workbook, by its name or its number from 1.
         table: of a file of a database.
+        records: of a JSON file that is one object, the names that lead to the array of its records,
+            parted by dots.
     """
 
     delimiter: str | None = None
@@ -102,6 +104,7 @@ class SourceFormat:
     columns: tuple[FixedColumn, ...] = ()
     sheet: str | int | None = None
     table: str | None = None
+    records: str | None = None
 
 
 AS_USUAL = SourceFormat()

@@ -60,6 +60,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("columns", [{"name": "a"}], "[0]", "Must have either `width` or `end`."),
     ("sheet", 0, "", "Must be a sheet's name, or its number from 1, not 0."),
     ("table", "", "", "Must not be empty."),
+    ("records", "a..b", "", "Must be names parted by single dots, not 'a..b'."),
     ("colour", "red", "", "colour"),
 ]
 

@@ -1,9 +1,10 @@
-"""JSON: objects line by line, one after the other, or in one array.
+"""JSON: objects line by line, one after the other, in one array, or in one within an object.
 
-    records  where objects begin and end, by an automaton over quotes and brackets
-    told     from the values of a sample to the types of columns
-    texts    values as the JSON that was written
-    reader   all of it as a `streams.kind.Kind`
+    records   where objects begin and end, by an automaton over quotes and brackets
+    envelope  the array that an object holds: where it begins, and what is around it
+    told      from the values of a sample to the types of columns
+    texts     values as the JSON that was written
+    reader    all of it as a `streams.kind.Kind`
 
 Numbers are integers or decimals as they are written, never doubles unless their exponents ask for
 it. Texts are texts, but for columns in which all are dates or timestamps (JSON has no type for

@@ -17,6 +17,7 @@ from kalla_core.sources.csv.locate import accepting_word
 from kalla_core.sources.csv.packed import NotUnpackedError, packing_of, unpacked
 from kalla_core.sources.csv.spelling import Spelling
 from kalla_core.sources.formats import FileSource
+from kalla_core.sources.jsonl.envelope import arrays_of_objects, enveloped_blocks
 from kalla_core.sources.jsonl.records import (
     Block,
     BrokenJsonError,
@@ -44,7 +45,7 @@ class JsonKind:
     """Reads JSON files."""
 
     name = "JSON files"
-    fields = frozenset({"date", "timestamp", "row_number", "amount"})
+    fields = frozenset({"date", "timestamp", "records", "row_number", "amount"})
     typed = True
 
     def look(self, source: FileSource, index: int) -> Look:
@@ -63,12 +64,13 @@ class JsonKind:
             try:
                 schema = told_schema(rows, Spelling.of(source.format), declared)
             except UnlikeError as unlike:
-                raise _unlike(path, unlike) from None
+                raise _unlike(path, unlike, self._notes(source, index, rows)) from None
         if rows and not whole:  # a column may come later, if its type is said
             absent = [pa.field(*one) for one in declared.items() if one[0] not in schema.names]
             schema = pa.schema([*schema, *absent])
         count = len(rows) if whole else round(len(rows) * self._share(source, index, size))
-        return Look(schema, count, whole, size / len(rows) / 2 if rows else 0.0)
+        notes = self._notes(source, index, rows) if whole else ()
+        return Look(schema, count, whole, size / len(rows) / 2 if rows else 0.0, notes)
 
     def cut(self, source: FileSource, index: int, pieces: int) -> Sequence[Span | None]:
         """Cut lines; what is packed, and what is no lines, stays whole."""
@@ -117,15 +119,33 @@ class JsonKind:
                     left = None if left is None else left - len(data)
                     return data
 
-                yield from (line_blocks if lines else object_blocks)(read, **size)
+                if source.format.records is not None:
+                    yield from enveloped_blocks(read, source.format.records.split("."), **size)
+                else:
+                    yield from (line_blocks if lines else object_blocks)(read, **size)
 
     def _is_lines(self, source: FileSource, index: int) -> bool:
+        if source.format.records is not None:
+            return False
         with source.open(index) as raw, unpacked(raw, source.files[index].path) as stream:
             return is_lines(bytes(stream.read(_HEAD_BYTES)))
 
     def _share(self, source: FileSource, index: int, seen: int) -> float:
         packed = 5 if packing_of(source.files[index].path) else 1
         return max(source.files[index].size_bytes * packed / max(seen, 1), 1.0)
+
+    def _notes(self, source: FileSource, index: int, rows: Sequence[Value]) -> tuple[str, ...]:
+        """Return what is odd about a file of one record that holds an array of records."""
+        if len(rows) != 1 or source.format.records is not None:
+            return ()
+        arrays = arrays_of_objects(text_of(rows[0].value).encode())
+        if not arrays:
+            return ()
+        names = " or ".join(f'{{"records": "{name}"}}' for name in arrays)
+        return (
+            f"`{source.files[index].path}` is one record that holds an array of records; if those"
+            f' are its rows, "format": {names} reads them.',
+        )
 
     @contextmanager
     def _explained(self, source: FileSource, index: int) -> Iterator[None]:
@@ -251,13 +271,14 @@ def _wrong_field(
     return None
 
 
-def _unlike(path: str, unlike: UnlikeError) -> SourceUnreadable:
+def _unlike(path: str, unlike: UnlikeError, notes: Sequence[str]) -> SourceUnreadable:
     name = PurePath(path).name
     column = unlike.path.partition(".")[0].partition("[")[0]
     (first, second), (one, other) = unlike.lines, unlike.shown
     return SourceUnreadable(
         f"line {second} of {name}: the field `{unlike.path}` is {other}, but in line {first} {one}."
-        f' As text, as it is written, this reads it: "types": {{"{column}": "text"}}.',
+        f' As text, as it is written, this reads it: "types": {{"{column}": "text"}}.'
+        + "".join(f" {note}" for note in notes),
         file=path,
         line=second,
         column=column,

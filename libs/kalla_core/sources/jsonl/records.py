@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,31 +79,66 @@ def object_blocks(read: Read, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]
         head = read(block_bytes)
     start = head.lstrip(_WHITE)
     lines += head[: len(head) - len(start)].count(b"\n")
-    array = start.startswith(b"[")
-    rest = b" " + start[1:] if array else start
-    base, ended = int(array), False
-    while rest or not ended:
-        ends, commas, closing = _scan(rest, base)
+    if start.startswith(b"["):
+        behind = yield from array_blocks(read, start[1:], lines, block_bytes)
+        _refuse_between(behind + read(block_bytes))
+    else:
+        yield from _sequence(read, start, lines, block_bytes)
+
+
+def array_blocks(
+    read: Read, rest: bytes, line: int, block_bytes: int = BLOCK_BYTES
+) -> Generator[Block, None, bytes]:
+    """Yield blocks of the objects of an array; commas between them become blanks.
+
+    Args:
+        rest: what was read already of what stands behind its opening bracket, in a line.
+
+    Returns:
+        What was read of what stands behind its closing bracket.
+
+    Raises:
+        BrokenJsonError: what stands between objects, or an array or object without an end.
+    """
+    while True:
+        ends, commas, closing = _scan(rest, 1)
         if ends:
             cut = ends[-1] + 1
             data = np.frombuffer(rest, np.uint8).copy()
             data[commas] = _BLANK
-            yield Block(data[:cut].tobytes(), lines)
-            lines += rest.count(b"\n", 0, cut)
+            yield Block(data[:cut].tobytes(), line)
+            line += rest.count(b"\n", 0, cut)
             rest = data[cut:].tobytes()
             closing = None if closing is None else closing - cut
         if closing is not None:
-            behind = rest[closing + 1 :] + read(block_bytes)
-            _refuse_between(rest[:closing] + behind)
-            return
+            _refuse_between(rest[:closing])
+            return rest[closing + 1 :]
         _refuse_long(rest)
         more = read(block_bytes)
-        ended = not more
+        if not more:
+            raise BrokenJsonError("ends before its array does.")
         rest += more
-        if ended:
+
+
+def object_end(text: bytes) -> int:
+    """Return where the first object of a text that begins with it ends; its length if nowhere."""
+    ends, _, _ = _scan(text, 0)
+    return ends[0] + 1 if ends else len(text)
+
+
+def _sequence(read: Read, rest: bytes, line: int, block_bytes: int) -> Iterator[Block]:
+    while rest:
+        ends, _, _ = _scan(rest, 0)
+        if ends:
+            cut = ends[-1] + 1
+            yield Block(rest[:cut], line)
+            line += rest.count(b"\n", 0, cut)
+            rest = rest[cut:]
+        _refuse_long(rest)
+        more = read(block_bytes)
+        if not more:
             break
-    if array:
-        raise BrokenJsonError("ends before its array does.")
+        rest += more
     _refuse_between(rest)
 
 
@@ -140,7 +175,10 @@ def _inside_texts(signs: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 def _refuse_long(rest: bytes) -> None:
     if len(rest) > MAX_RECORD_BYTES:
-        raise BrokenJsonError(f"has an object of more than {MAX_RECORD_BYTES >> 20} MiB.")
+        raise BrokenJsonError(
+            f"has an object of more than {MAX_RECORD_BYTES >> 20} MiB; if its records stand in an"
+            ' array within, "format": {"records": "NAME"} reads them.'
+        )
 
 
 def _refuse_between(rest: bytes) -> None:

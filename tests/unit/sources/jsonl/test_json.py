@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalla_core.errors import InvalidFormat, KallaError, SourceUnreadable, UnknownColumn
+from kalla_core.sources.jsonl.envelope import enveloped_blocks
 from kalla_core.sources.jsonl.records import line_blocks, object_blocks
-from kalla_core.sources.jsonl.texts import objects
+from kalla_core.sources.jsonl.texts import objects, text_of
 from kalla_core.sources.registry import connector_for
 from tests.support.sources import file_spec, format_rows, format_spec, read_rows, types_of
 
@@ -233,3 +235,83 @@ def test_what_does_not_go_with_json_is_refused(
 
     with pytest.raises(error, match=says):
         format_rows(path, found, types=types)
+
+
+ROWS = [{"id": 1, "amount": "1.50", "tags": [{"t": 1}]}, {"id": 2, "amount": "}],[{", "tags": []}]
+ENVELOPES: list[tuple[str, Any]] = [
+    ("data", {"data": ROWS}),
+    ("data", {"count": 2, "note": 'a "data": [{"id": 9}] \\', "data": ROWS, "next": None}),
+    ("result.page.items", {"items": [{"id": 7}], "result": {"page": {"n": [1], "items": ROWS}}}),
+    ("Größe", {"Größe": ROWS, "data": [[{"id": 3}]]}),
+]
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(("records", "document"), ENVELOPES)
+def test_records_within_an_object_are_read_as_rows(
+    tmp_path: Path, records: str, document: object, indent: int | None
+) -> None:
+    text = json.dumps(document, indent=indent)
+    path = put(tmp_path, f"\ufeff{text}\n")
+
+    assert format_rows(path, {"records": records}) == [
+        (1, "1.50", [{"t": 1}]),
+        (2, "}],[{", []),
+    ]
+
+
+@given(st.integers(1, 40))
+def test_an_envelope_gives_its_records_and_their_lines_in_blocks_of_any_size(size: int) -> None:
+    text = json.dumps({"meta": {"n": [1, {"id": 3}]}, "data": ROWS, "more": ROWS}, indent=1)
+    stream = io.BytesIO(text.encode())
+
+    blocks = list(enveloped_blocks(stream.read, ["data"], size))
+
+    found = [one for block in blocks for one in objects(block.data, block.line)]
+    assert [json.loads(text_of(row)) for _, row in found] == ROWS
+    starts = [n for n, line in enumerate(text.split("\n"), 1) if line == "  {"]
+    assert [line for line, _ in found] == starts[:2]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"data": [{"id": 1}], "next": nul', "is cut off, or no JSON, before or behind the array"),
+        ('{"data": [{"id": 1}]', "is cut off"),
+        ('{"data": [{"id": 1}, {"id"', "ends before its array does"),
+        ('{"data": [{"id": 1}]}\n{"data": [{"id": 2}]}', "before or behind the array `data`"),
+        ('{"data": [{"id": 1}], "data": [{"id": 2}]}', "has one of `data` twice"),
+        ('{"date": [{"id": 1}]}', "has no array `data`. Arrays of records in it: `date`."),
+        ('{"data": {"id": 1}}', "has a `data` that is no array"),
+        ('[{"data": 1}]', "is not one object"),
+        ('{"data": [1, 2]}', "where an object or its end should be"),
+        ("", "has no array `data`"),
+    ],
+)
+def test_an_envelope_that_is_not_as_said_is_an_error(tmp_path: Path, text: str, said: str) -> None:
+    path = put(tmp_path, text)
+
+    with pytest.raises(SourceUnreadable) as caught:
+        format_rows(path, {"records": "data"})
+
+    assert said in str(caught.value)
+
+
+def test_one_record_that_holds_an_array_of_records_is_told_with_what_reads_them(
+    tmp_path: Path,
+) -> None:
+    spec = file_spec(put(tmp_path, '{"n": 1, "data": [{"id": 1}], "old": {"data": [{"id": 2}]}}'))
+
+    with connector_for(spec).pin(spec) as pinned:
+        (note,) = pinned.detail["notes"]
+
+    assert '"format": {"records": "data"} or {"records": "old.data"} reads them.' in note
+
+
+def test_an_object_whose_arrays_hold_no_one_type_is_refused_with_what_reads_them(
+    tmp_path: Path,
+) -> None:
+    path = put(tmp_path, '{"data": [{"id": 1}, {"id": "x"}]}')
+
+    with pytest.raises(SourceUnreadable, match=r'"format": \{"records": "data"\} reads them'):
+        read_rows(path)
