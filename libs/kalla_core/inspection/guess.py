@@ -61,7 +61,7 @@ def _json(spec: SourceSpec, head: bytes, told: tuple[str, ...], named: str | Non
     if len(arrays) == 1:
         said = f"records: the file is one object, and `{arrays[0]}` its only array of objects."
         return Guess(replace(spec.format, records=arrays[0]), {}, (*told, said), (), named)
-    unsaid = ()
+    unsaid: tuple[str, ...] = ()
     if arrays:
         shown = ", ".join(f"`{name}`" for name in arrays)
         unsaid = (f"The file is one object with several arrays of objects: {shown}; say which one"

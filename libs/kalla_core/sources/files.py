@@ -71,6 +71,7 @@ _ENDINGS: Mapping[str, FileFormat] = {
 }
 
 _PACKED = (".gz", ".zst", ".zip")
+_OLD_BOOKS = (".xls", ".xlsb", ".numbers")
 
 
 class FilePartReader:
@@ -271,6 +272,9 @@ def _of_format(
         if found := _format_of(file):
             by_format.setdefault(found, []).append(file)
     if not by_format:
+        old = next((one.name for one in files if one.name.lower().endswith(_OLD_BOOKS)), None)
+        if old is not None:
+            raise InvalidUri(f"`{old}` is a workbook of another kind; save it as .xlsx.")
         *some, last = (one for one in _ENDINGS if not one.endswith(_PACKED))
         raise InvalidUri(
             f"Nothing there ends in {', '.join(some)} or {last}; say what it is with"

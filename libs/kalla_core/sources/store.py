@@ -34,11 +34,16 @@ HIDDEN = (".", "_")
 """What the names of files and folders begin with that are passed over."""
 
 _NO_DATA_ENDS = ("~", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".swp", ".lock")
+_LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
+"""What systems leave in folders that people look at."""
 
 
 def is_data(name: str) -> bool:
     """Return whether a file of a folder is data by its name: not hidden, locked or half written."""
-    return not name.startswith((*HIDDEN, "~$")) and not name.lower().endswith(_NO_DATA_ENDS)
+    low = name.lower()
+    if name.startswith((*HIDDEN, "~$")) or low in _LITTER:
+        return False
+    return not low.endswith(_NO_DATA_ENDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ def test_a_folder_stands_for_its_files_in_the_order_of_their_names(tmp_path: Pat
         "c.csv.part",
         "d.TMP",
         ".~lock.a#",
+        "Thumbs.db",
+        "desktop.ini",
     )
     for name in ("b.csv", "a.csv", *passed_over):
         write(tmp_path / name)
@@ -79,6 +81,7 @@ def test_a_link_in_a_folder_that_leads_out_of_the_allowed_roots_is_refused(tmp_p
     [
         ([], SourceNotFound, "folder is empty"),
         (["notes.txt"], InvalidUri, r"Nothing there ends in .*\.csv, "),
+        (["books.XLS"], InvalidUri, r"`books.XLS` is a workbook of another kind; save it as"),
         (["a.csv", "b.parquet"], InvalidUri, "`csv` and `parquet`"),
     ],
 )

@@ -55,6 +55,7 @@ def chosen_table(path: str, names: Sequence[str], wanted: str | None) -> str:
 
     Raises:
         InvalidFormat: there is none such, or nobody said which one.
+        SourceUnreadable: there is none at all.
     """
     if wanted is not None:
         if wanted in names:
@@ -63,10 +64,12 @@ def chosen_table(path: str, names: Sequence[str], wanted: str | None) -> str:
         raise InvalidFormat(f"`{path}` has no table `{wanted}`. {hint}", field="table")
     if len(names) == 1:
         return names[0]
+    if not names:
+        raise SourceUnreadable(f"`{path}` has no table and no view.", file=path)
     shown = ", ".join(f"`{name}`" for name in names[:10])
     raise InvalidFormat(
-        f"`{path}` has {len(names)} tables and views{': ' + shown if shown else ''}; say which one"
-        " is read by `?table=NAME`, or by `table` in the source's `format`.",
+        f"`{path}` has {len(names)} tables and views: {shown}; say which one is"
+        " read by `?table=NAME`, or by `table` in the source's `format`.",
         field="table",
     )
 

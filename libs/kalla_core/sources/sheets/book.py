@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import zipfile
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -55,12 +55,14 @@ class Book:
 
     Attributes:
         shown: as what the style of a cell, by its number, shows numbers.
+        is_uncalculated: whether it says that its formulas are yet to be calculated.
     """
 
     sheets: tuple[Sheet, ...]
     texts: CellTexts
     shown: tuple[Shown, ...]
     shared_path: str | None
+    is_uncalculated: bool = False
 
     @staticmethod
     def of(package: zipfile.ZipFile, found: SourceFormat) -> Book:
@@ -83,15 +85,15 @@ class Book:
         )
         if not sheets:
             raise UntranscribedError("has no sheet with cells.")
-        late = any(
-            attributes.get("date1904") in ("1", "true")
-            for tag, attributes in known
-            if tag == "workbookPr"
-        )
+        late = _says(known, "workbookPr", "date1904")
         texts = CellTexts(found, _SINCE_1904) if late else CellTexts(found)
         by_kind = {kind.rpartition("/")[2]: at for kind, at in related.values()}
         return Book(
-            sheets, texts, _shown(package, by_kind.get("styles")), by_kind.get("sharedStrings")
+            sheets,
+            texts,
+            _shown(package, by_kind.get("styles")),
+            by_kind.get("sharedStrings"),
+            _says(known, "calcPr", "fullCalcOnLoad"),
         )
 
     def shared(self, package: zipfile.ZipFile) -> SharedTexts:
@@ -128,6 +130,10 @@ class Book:
                 made.Parse(data)
             made.Parse(b"", True)
         return texts
+
+
+def _says(known: Iterable[tuple[str, dict[str, str]]], tag: str, attribute: str) -> bool:
+    return any(one == tag and found.get(attribute) in ("1", "true") for one, found in known)
 
 
 def chosen(names: Sequence[str], wanted: str | int | None) -> int:

@@ -47,6 +47,7 @@ class _SheetReader:
         self._texts = book.texts
         self._shown = book.shown
         self._shared = shared
+        self._zeros_are_none = book.is_uncalculated
         self._parser = parser(self._start, self._end)
         self._prefix: str | None = None
         self._letters: dict[str, int] = {}
@@ -92,7 +93,7 @@ class _SheetReader:
         if name in ("v", "t"):
             self._parser.CharacterDataHandler = None
         elif name == "c":
-            if self._has_value:
+            if self._has_value and not (self._formula and self._is_uncalculated()):
                 self._cells.append((self._column, self._value("".join(self._parts))))
             elif self._formula:
                 raise UntranscribedError(
@@ -104,6 +105,11 @@ class _SheetReader:
             self._cells = []
         elif name == "rPh":
             self._hidden -= 1
+
+    def _is_uncalculated(self) -> bool:
+        """Whether a formula has no value, or the 0 that stands for none where all are to come."""
+        text = "".join(self._parts)
+        return (not text and self._kind != "str") or (text == "0" and self._zeros_are_none)
 
     def _row(self, number: str | None) -> None:
         following = self._number + 1

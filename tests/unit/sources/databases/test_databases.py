@@ -187,3 +187,10 @@ def test_duckdb_has_types_of_its_own_and_its_extra_is_named(
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(ConnectorMissing, match=r"pip install 'kalla\[duckdb\]'"):
         read_rows(path)
+
+
+def test_a_database_without_a_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in.db").write_bytes(b"")
+
+    with pytest.raises(SourceUnreadable, match=r"in\.db` has no table and no view"):
+        read_rows(tmp_path / "in.db")

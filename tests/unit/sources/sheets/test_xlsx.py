@@ -88,11 +88,48 @@ def test_a_formula_has_the_value_that_was_calculated(tmp_path: Path) -> None:
     assert read_rows(path) == [(42, "a x")]
 
 
-def test_a_formula_without_a_value_is_no_null(tmp_path: Path) -> None:
-    path = book(tmp_path, [["n", "m"], [1, 2], [1, Raw("><f>A3*2</f>")]])
+@pytest.mark.parametrize(
+    "cell", ["><f>A3*2</f>", "><f>A3*2</f><v/>", "><f>A3*2</f><v></v>", 't="n"><f>A3*2</f><v />']
+)
+def test_a_formula_without_a_value_is_no_null(tmp_path: Path, cell: str) -> None:
+    path = book(tmp_path, [["n", "m"], [1, 2], [1, Raw(cell)]])
 
     with pytest.raises(SourceUnreadable, match=r"formula without its value in the cell B3.*save"):
         read_rows(path)
+
+
+def test_a_formula_that_gives_an_empty_text_has_a_value(tmp_path: Path) -> None:
+    path = book(tmp_path, [["n", "m"], [1, Raw('t="str"><f>IF(A2,"","x")</f><v></v>')], [2, "y"]])
+
+    assert [row[0] for row in read_rows(path)] == [1, 2]
+
+
+@pytest.mark.parametrize(("says", "refused"), [("1", True), ("0", False)])
+def test_zeros_of_formulas_that_are_yet_to_be_calculated_are_no_values(
+    tmp_path: Path, says: str, refused: bool
+) -> None:
+    rows = [["n", "m"], [1, Raw("><f>A2*2</f><v>0</v>")], [0, Raw("><v>0</v>")]]
+    path = write_xlsx(
+        tmp_path / "in.xlsx",
+        {"One": sheet_xml(rows)},
+        properties=f'<calcPr calcId="124519" fullCalcOnLoad="{says}"/>',
+    )
+
+    if not refused:
+        assert read_rows(path) == [(1, 0), (0, 0)]
+        return
+    with pytest.raises(SourceUnreadable, match="formula without its value in the cell B2"):
+        read_rows(path)
+
+
+def test_formulas_of_a_program_that_does_not_calculate_are_no_nulls(tmp_path: Path) -> None:
+    workbook = Workbook()
+    for row in (["n", "m"], [1, "=A2*2"]):
+        workbook.active.append(row)
+    workbook.save(tmp_path / "in.xlsx")
+
+    with pytest.raises(SourceUnreadable, match="formula without its value in the cell B2"):
+        read_rows(tmp_path / "in.xlsx")
 
 
 def test_an_error_of_a_cell_is_a_text_that_can_mean_null(tmp_path: Path) -> None:
