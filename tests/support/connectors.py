@@ -97,6 +97,7 @@ class SourceKind:
         in_s3: whether it lies in a bucket.
         table: a ledger with so many rows, as far as it can be kept so.
         missing: says what is not installed here of what it needs; empty if all is.
+        sampled: whether only a sample of the tests is run on it where time is short.
     """
 
     name: str
@@ -109,6 +110,7 @@ class SourceKind:
     in_s3: bool = False
     table: Callable[[int], pa.Table] = ledger
     missing: Callable[[], str] = str
+    sampled: bool = False
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which the source is found."""
@@ -353,8 +355,22 @@ KINDS = (
     SourceKind("postgres", _postgres_table, change=_end_holders),
     SourceKind("postgres-view", _postgres_view, counts=False, splits=False, change=_end_holders),
     SourceKind("postgres-partitions", _postgres_partitions, change=_end_holders),
-    SourceKind("mysql", _mysql_table, splits=False, change=_change_row, missing=mysql.missing),
-    SourceKind("mysql-view", _mysql_view, splits=False, change=_change_row, missing=mysql.missing),
+    SourceKind(
+        "mysql",
+        _mysql_table,
+        splits=False,
+        change=_change_row,
+        missing=mysql.missing,
+        sampled=True,
+    ),
+    SourceKind(
+        "mysql-view",
+        _mysql_view,
+        splits=False,
+        change=_change_row,
+        missing=mysql.missing,
+        sampled=True,
+    ),
     SourceKind("s3-csv", _in_s3(_csv_file), typed=False, in_s3=True, change=_change_object),
     SourceKind(
         "s3-csv-formatted",
