@@ -35,6 +35,7 @@ from kalla_core.sources.paths import (
     segments_of,
 )
 from kalla_core.sources.protocol import SourceAccess
+from kalla_core.sources.read_through import PythonFile
 from kalla_core.sources.store import HIDDEN, NO_PROMISE, Promise, StoredFile, is_data
 
 
@@ -66,7 +67,7 @@ class S3Store:
                 return store.read(pinned, start, end, stop)
 
         reader = RangeReader(file.size_bytes, fetch, promise.ranges, promise.turns)
-        return pa.PythonFile(reader, mode="r")
+        return PythonFile(reader, mode="r")
 
     def changed(self, file: StoredFile) -> bool:
         """Return whether an object is gone, or is another one by now."""

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
+from kalla_core.sources.read_through import CompressedInputStream, PythonFile
+
 _ENDINGS = {".gz": "gzip", ".zst": "zstd", ".zip": "zip"}
 _OTHER = ("__MACOSX/", ".")
 """What names of members begin with that a system has put into an archive by itself."""
@@ -38,9 +40,9 @@ def unpacked(raw: pa.NativeFile, path: str) -> Iterator[pa.NativeFile]:
             yield raw
         elif how == "zip":
             with archive(raw) as held, held.open(_only(held)) as member:
-                yield pa.PythonFile(member, mode="r")
+                yield PythonFile(member, mode="r")
         else:
-            with pa.CompressedInputStream(raw, how) as stream:
+            with CompressedInputStream(raw, how) as stream:
                 yield stream
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as cause:
         raise NotUnpackedError(f"is no whole zip archive: {cause}.") from cause

@@ -15,6 +15,7 @@ from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, Pruned, Shape
 from kalla_core.sources.protocol import Part, PinnedSource
+from kalla_core.sources.read_through import PythonFile
 from kalla_core.sources.store import NO_PROMISE, ByteStore, Promise, StoredFile
 from kalla_core.sources.transcripts.fields import demand_fields
 from kalla_core.sources.transcripts.pieces import PieceStream
@@ -66,7 +67,7 @@ class TranscribedStore:
 
     def open(self, file: StoredFile, promise: Promise = NO_PROMISE) -> pa.NativeFile:
         """Open a file for reading from its start; see `ByteStore.open`."""
-        return pa.PythonFile(PieceStream(self._pieces(file, promise)), mode="r")
+        return PythonFile(PieceStream(self._pieces(file, promise)), mode="r")
 
     def _pieces(self, file: StoredFile, promise: Promise) -> Iterator[bytes]:
         with self.store.open(file, promise) as raw:
