@@ -38,6 +38,7 @@ RULE = st.builds(
     margin=st.none() | st.sampled_from(["0.5", "1", "1.5"]),
     suggests=st.booleans(),
     one=st.sampled_from(["left", "right"]),
+    rest=st.none() | st.none() | st.sampled_from(["0", "0.5"]),
 )
 
 
@@ -54,7 +55,8 @@ def rows(draw: st.DrawFn, most: int) -> list[Row]:
 def fitting(rule: Rule, name: str) -> Rule:
     """Return a rule whose parts go together, with a name."""
     loose = rule.kind in ("all", "groups", "sums")
-    return replace(rule, name=name, cardinality="N:M" if loose else rule.cardinality)
+    rest = None if rule.suggests else rule.rest
+    return replace(rule, name=name, cardinality="N:M" if loose else rule.cardinality, rest=rest)
 
 
 def as_table(some: Sequence[Row]) -> pa.Table:
@@ -92,8 +94,15 @@ def is_what_the_model_says(
     for side, open_ in ((Side.LEFT, expected.left), (Side.RIGHT, expected.right)):
         assert set(wrote.reasons(side)) == {str(row["id"]) for row in open_}
     no_row_is_used_too_often(wrote, named)
-    totals_are_exact(wrote, expected.left, left, "left")
-    totals_are_exact(wrote, expected.right, right, "right")
+    for n, (side, every, open_) in enumerate(
+        (("left", left, expected.left), ("right", right, expected.right))
+    ):
+        rests = expected.rests[n]
+        if any(rule.rest is not None for rule in named):
+            told = wrote.tables[f"partly_matched_{side}"].to_pylist()
+            assert {int(row["record_key"]): row["open_amount"] for row in told} == rests
+            assert all(row["open_amount"] + row["settled_amount"] == row["amount"] for row in told)
+        totals_are_exact(wrote, open_, rests, every, side)
     assert wrote.same_as(otherwise)
     assert wrote.same_as(on_executors)
 
@@ -110,7 +119,9 @@ def no_row_is_used_too_often(wrote: Wrote, rules: Sequence[Rule]) -> None:
     assert all(len(names) == 1 for names in users.values())
 
 
-def totals_are_exact(wrote: Wrote, open_: Sequence[Row], every: Sequence[Row], side: str) -> None:
+def totals_are_exact(
+    wrote: Wrote, open_: Sequence[Row], rests: dict[int, Decimal], every: Sequence[Row], side: str
+) -> None:
     totals = wrote.told.control_totals
     assert totals is not None
     for one in totals[side]:
@@ -118,8 +129,11 @@ def totals_are_exact(wrote: Wrote, open_: Sequence[Row], every: Sequence[Row], s
             sum((r["amount"] for r in some if r["ref"] == one["currency"]), Decimal(0))
             for some in (every, open_)
         ]
+        partly = (rests.get(r["id"], Decimal(0)) for r in every if r["ref"] == one["currency"])
+        rest = sum(partly, Decimal(0))
         told = [Decimal(one["amounts"][name]) for name in ("total", "unmatched", "matched")]
-        assert told == [*sums, sums[0] - sums[1]]
+        assert told == [*sums, sums[0] - sums[1] - rest]
+        assert Decimal(one["amounts"].get("rest", 0)) == rest
     assert len(totals[side]) == len({row["ref"] for row in every})
 
 

@@ -34,6 +34,7 @@ class Rule:
     margin: str | None = None
     suggests: bool = False
     one: str = "right"
+    rest: str | None = None
 
     @property
     def one_left(self) -> bool:
@@ -48,6 +49,8 @@ class Rule:
         fields: dict[str, Any] = {"name": self.name}
         if self.suggests:
             fields["accept"] = "suggest"
+        if self.rest is not None:
+            fields["rest"] = {"tolerance": self.rest}
         if self.kind == "sums":
             return fields | {
                 "kind": "subset_sum",
@@ -65,7 +68,8 @@ class Rule:
         )
         if self.kind == "groups":
             balance = {"left": "amount", "right": "amount", "tolerance": str(TOLERANCE)}
-            return fields | {"group_by": "component", "balance": balance}
+            fields |= {"group_by": "component"}
+            return fields if self.rest is not None else fields | {"balance": balance}
         fields["cardinality"] = self.cardinality
         if self.kind == "assign":
             return fields | {"choose": "assign", "rank": ["score desc"]}
@@ -77,13 +81,18 @@ class Rule:
 
 @dataclass
 class Outcome:
-    """What a recipe comes to: pairs by pass, and the rows that no pass consumed."""
+    """What a recipe comes to: pairs by pass, and the rows that no pass consumed.
+
+    Attributes:
+        rests: of rows that are matched in part, by id, what is open.
+    """
 
     matched: dict[str, set[Keys]] = field(default_factory=dict)
     suggested: dict[str, set[Keys]] = field(default_factory=dict)
     ambiguous: dict[str, set[Keys]] = field(default_factory=dict)
     left: list[Row] = field(default_factory=list)
     right: list[Row] = field(default_factory=list)
+    rests: tuple[dict[int, Decimal], dict[int, Decimal]] = field(default_factory=lambda: ({}, {}))
 
 
 def reconciled(rules: Sequence[Rule], left: Sequence[Row], right: Sequence[Row]) -> Outcome:
@@ -91,12 +100,39 @@ def reconciled(rules: Sequence[Rule], left: Sequence[Row], right: Sequence[Row])
     done = Outcome(left=list(left), right=list(right))
     for rule in rules:
         accepted, held = _decided(rule, done.left, done.right)
+        if rule.rest is not None:
+            accepted = _resting(Decimal(rule.rest), accepted, done)
         done.ambiguous[rule.name] = held
         (done.suggested if rule.suggests else done.matched)[rule.name] = accepted
         if not rule.suggests:
             done.left = [row for row in done.left if row["id"] not in {a for a, _ in accepted}]
             done.right = [row for row in done.right if row["id"] not in {b for _, b in accepted}]
     return done
+
+
+def _resting(tolerance: Decimal, accepted: set[Keys], done: Outcome) -> set[Keys]:
+    """Return the matches that settle a row; note what they leave open of one that has more."""
+    sides = [{row["id"]: row["amount"] for row in side} for side in (done.left, done.right)]
+    kept: set[Keys] = set()
+    for group in _hanging_together(accepted):
+        rows = [{pair[n] for pair in group} for n in (0, 1)]
+        sums = [sum(sides[n][row] for row in rows[n]) for n in (0, 1)]
+        more = 0 if sums[0] > sums[1] else 1
+        apart = abs(sums[0] - sums[1])
+        if apart > tolerance and len(rows[more]) > 1:
+            continue
+        if apart > tolerance:
+            done.rests[more][rows[more].pop()] = apart
+        kept |= group
+    return kept
+
+
+def _hanging_together(pairs: set[Keys]) -> list[set[Keys]]:
+    groups: list[set[Keys]] = []
+    for pair in pairs:
+        mine = [g for g in groups if any(pair[0] == a or pair[1] == b for a, b in g)]
+        groups = [g for g in groups if g not in mine] + [{pair}.union(*mine)]
+    return groups
 
 
 def _decided(rule: Rule, left: Sequence[Row], right: Sequence[Row]) -> tuple[set[Keys], set[Keys]]:
@@ -110,6 +146,8 @@ def _decided(rule: Rule, left: Sequence[Row], right: Sequence[Row]) -> tuple[set
     ]
     keys = [(a["id"], b["id"]) for a, b in near]
     if rule.kind == "all":
+        return set(keys), set()
+    if rule.kind == "groups" and rule.rest is not None:
         return set(keys), set()
     if rule.kind == "groups":
         return _balanced(near), set()

@@ -115,10 +115,12 @@ def _waterfall(passes: Sequence[PassFigures], aliases: dict[Side, str]) -> Table
 
 
 def _amounts(totals: JsonObject, aliases: dict[Side, str]) -> Table:
-    table = _table("source", "currency", ">matched", ">unmatched", ">total")
+    rests = any("rest" in one["amounts"] for side in Side for one in totals[side.word])
+    names = ("matched", *(("rest",) if rests else ()), "unmatched", "total")
+    table = _table("source", "currency", *(f">{name}" for name in names))
     for side in Side:
         for one in totals[side.word]:
-            amounts = (Decimal(one["amounts"][name]) for name in ("matched", "unmatched", "total"))
+            amounts = (Decimal(one["amounts"][name]) for name in names)
             currency = one["currency"] or "none"
             table.add_row(aliases[side], currency, *(f"{amount:,f}" for amount in amounts))
     return table

@@ -11,10 +11,11 @@ UNMATCHED = {Side.LEFT: "unmatched_left.parquet", Side.RIGHT: "unmatched_right.p
 SUGGESTED = "suggested.parquet"
 AMBIGUOUS = "ambiguous.parquet"
 ATTEMPTS = "attempts.parquet"
+PARTLY = {Side.LEFT: "partly_matched_left.parquet", Side.RIGHT: "partly_matched_right.parquet"}
 METADATA = "metadata.json"
 
 ALWAYS = (MATCHED, *UNMATCHED.values())
-SOMETIMES = (SUGGESTED, AMBIGUOUS, ATTEMPTS)
+SOMETIMES = (SUGGESTED, AMBIGUOUS, *PARTLY.values(), ATTEMPTS)
 """Outputs of recipes that can fill them."""
 
 OF_EVERY_RUN = (*ALWAYS, METADATA)

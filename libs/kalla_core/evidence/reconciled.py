@@ -19,11 +19,12 @@ A run whose recipe has passes (or `cardinality`, `rank`, ... beside its match SQ
         "left": [{"currency": "EUR",
                   "rows": {"total": 100, "matched": 80, "unmatched": 20, "excluded": 3 | null,
                            "without_amount": 0},
-                  "amounts": {"total": "1000.00", "matched": "800.00", "unmatched": "200.00"}}],
+                  "amounts": {"total": "1000.00", "matched": "800.00", "rest": "0.00",
+                              "unmatched": "200.00"}}],
         "right": [...],
         "bridge": [{"currency": "EUR", "left_total": "1000.00", "right_total": "999.98",
                     "left_unmatched": "200.00", "right_unmatched": "200.00",
-                    "differences": "0.02"}]
+                    "left_rest": "0.00", "right_rest": "0.00", "differences": "0.02"}]
     }
     "compared": [{"left": "status", "right": "state", "tolerance": "0.01" | null,
                   "equal": 70, "different": 10, "null_against_value": 2,
@@ -34,7 +35,10 @@ Amounts are texts, exact, with as many decimals as their column has. `currency` 
 recipe names none, and of rows that have none. Rows that filters excluded were not read: they are
 counted, once, in the first entry of a side, and are in no total. Of compared columns,
 `null_against_value` is part of `different`; `largest_difference` is there for numbers. The bridge
-is `left_total - right_total = left_unmatched - right_unmatched + differences`.
+is `left_total - right_total = left_unmatched - right_unmatched + differences`. Where passes leave a
+`rest` of rows that are matched in part, and there alone, that is told: `total = matched + rest +
+unmatched`, `left_rest - right_rest` is added to the right of the bridge, and `rows` has `partly`,
+how many of those matched they are. What a pass consumed is whole rows, with their rests.
 """
 
 from __future__ import annotations

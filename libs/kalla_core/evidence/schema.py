@@ -7,7 +7,7 @@ given away; whatever clashes with them, or with another column, is renamed; the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -198,18 +198,29 @@ def unmatched_layout(source: pa.Schema) -> UnmatchedLayout:
     Raises:
         SourceUnreadable: a column has a type that Parquet cannot hold.
     """
-    taken = {*UNMATCHED_FIELDS.names, *source.names}
+    fields = source_fields(source, UNMATCHED_FIELDS.names)
+    return UnmatchedLayout(pa.schema([*UNMATCHED_FIELDS, *fields]))
+
+
+def source_fields(source: Iterable[pa.Field], ours: Sequence[str]) -> list[pa.Field]:
+    """Return the columns of a source as they are stored behind ours, under names that are free.
+
+    Raises:
+        SourceUnreadable: a column has a type that Parquet cannot hold.
+    """
+    columns = list(source)
+    taken = {*ours, *(column.name for column in columns)}
     seen: set[str] = set()
     fields = []
-    for column in source:
+    for column in columns:
         name = column.name
-        if name in UNMATCHED_FIELDS.names or name in seen:
+        if name in ours or name in seen:
             while name in taken:
                 name += "_"
         taken.add(name)
         seen.add(name)
         fields.append(_stored_field(column, name, _unstorable_source))
-    return UnmatchedLayout(pa.schema([*UNMATCHED_FIELDS, *fields]))
+    return fields
 
 
 def _position(

@@ -48,6 +48,7 @@ from kalla_core.recipe.fields import (
 from kalla_core.recipe.jsontext import read_json
 from kalla_core.recipe.model import GroupForm, Recipe, SourceSpec
 from kalla_core.recipe.nearest import MOST_SUGGESTED, suggestion
+from kalla_core.recipe.open_amounts import over_open_amounts
 from kalla_core.recipe.parse import checked, extra_specs, options_of, parse_document, spec_of
 from kalla_core.recipe.pass_checks import rule_faults
 from kalla_core.recipe.passes_document import ReconcilingDocument, rules_of
@@ -187,7 +188,7 @@ def _request(document: _RequestDocument, recipe: Recipe) -> JobRequest:
 
 def _recipe(document: _PartsDocument) -> Recipe:
     left, right = (_spec(document, index) for index in range(len(_TABLES)))
-    return Recipe(
+    recipe = Recipe(
         recipe_id=document.recipe_id or document.run_id,
         name=document.name or document.recipe_id or document.run_id,
         **rules_of(document),
@@ -199,6 +200,7 @@ def _recipe(document: _PartsDocument) -> Recipe:
         groups=document.groups or GroupForm.PAIRS,
         options=options_of(document.options),
     )
+    return over_open_amounts(recipe)
 
 
 def _spec(document: _PartsDocument, index: int) -> SourceSpec:

@@ -34,6 +34,7 @@ from kalla_core.recipe.model import (
     SourceSpec,
     SourceType,
 )
+from kalla_core.recipe.open_amounts import over_open_amounts
 from kalla_core.recipe.pass_checks import rule_faults
 from kalla_core.recipe.passes_document import rules_of
 from kalla_core.recipe.paths import DOCUMENT
@@ -191,7 +192,7 @@ def parse_document(
 
 def _recipe(document: RecipeDocument) -> Recipe:
     amounts = document.amounts
-    return Recipe(
+    recipe = Recipe(
         recipe_id=document.recipe_id,
         name=document.name,
         **rules_of(document),
@@ -203,6 +204,7 @@ def _recipe(document: RecipeDocument) -> Recipe:
         groups=document.groups or GroupForm.PAIRS,
         options=options_of(document.options),
     )
+    return over_open_amounts(recipe)
 
 
 def _source_spec(source: SourceDocument, amount: str | None = None) -> SourceSpec:

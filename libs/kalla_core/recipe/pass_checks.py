@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kalla_core.errors import Fault
-from kalla_core.recipe.passes import Cardinality, Choose, OnTie, PassKind
+from kalla_core.recipe.passes import Accept, Cardinality, Choose, OnTie, PassKind
 from kalla_core.recipe.paths import Location, path_text
 
 CODE = "invalid_passes"
 RULES = ("cardinality", "rank", "choose", "on_tie", "margin")
-_RECONCILING = ("passes", *RULES, "amounts", "compare")
+_RECONCILING = ("passes", *RULES, "rest", "amounts", "compare")
 _OF_SQL = (*RULES, "match_sql", "match_sql_file", "group_by", "balance")
 _OF_SUMS = ("one", "block", "amount", "tolerance", "days", "max_items", "max_candidates")
 _DEMANDED_OF_SUMS = ("one", "block", "amount")
@@ -25,10 +25,14 @@ def rule_faults(document: object) -> Iterator[Fault]:
     if passes is None:
         yield from _sql_faults(document, ())
         yield from _choice_faults(document, ())
+        yield from _rest_faults(document, document, ())
     else:
         yield from _not_beside_passes(document)
     if isinstance(passes, list):
         yield from _pass_list_faults(passes)
+        for index, one in enumerate(passes):
+            if isinstance(one, Mapping):
+                yield from _rest_faults(one, document, ("passes", index))
     asked = [name for name in _RECONCILING if document.get(name) is not None]
     if asked and passes is None and document.get("groups") == "members":
         message = f"With `{asked[0]}` every match has its `match_group`: leave this out."
@@ -39,7 +43,7 @@ def _not_beside_passes(document: Mapping[str, Any]) -> Iterator[Fault]:
     for name in ("match_sql", "match_sql_file"):
         if document.get(name) is not None:
             yield _fault((name,), "A recipe has either a match SQL or passes, each with its own.")
-    for name in RULES:
+    for name in (*RULES, "rest"):
         if document.get(name) is not None:
             yield _fault((name,), "Where there are passes, each of them says this for itself.")
     if document.get("groups") == "members":
@@ -120,7 +124,11 @@ def _choice_faults(one: Mapping[str, Any], place: Location) -> Iterator[Fault]:
 
 def _group_faults(one: Mapping[str, Any], place: Location) -> Iterator[Fault]:
     group, balance = one.get("group_by"), one.get("balance")
-    if (group is None) != (balance is None):
+    rests = one.get("rest") is not None
+    if rests and balance is not None:
+        message = "With `rest` a group's sums are those of `amounts`, and its tolerance is there."
+        yield _fault((*place, "balance"), message)
+    elif (group is None) != (balance is None) and not rests:
         lacking = "group_by" if group is None else "balance"
         yield _missing((*place, lacking))
     if group is None:
@@ -129,6 +137,18 @@ def _group_faults(one: Mapping[str, Any], place: Location) -> Iterator[Fault]:
         if one.get(name) is not None and one.get(name) != Cardinality.MANY_TO_MANY:
             message = "A group takes all candidates that hang together, however many: leave it out."
             yield _fault((*place, name), message)
+
+
+def _rest_faults(
+    one: Mapping[str, Any], document: Mapping[str, Any], place: Location
+) -> Iterator[Fault]:
+    if one.get("rest") is None:
+        return
+    if document.get("amounts") is None:
+        yield _fault((*place, "rest"), "A rest is of the columns of `amounts`: name them.")
+    if one.get("accept") == Accept.SUGGEST:
+        message = "A match that is only suggested settles nothing, so that all of it stays open."
+        yield _fault((*place, "rest"), message)
 
 
 def _begins_descending(rank: object) -> bool:

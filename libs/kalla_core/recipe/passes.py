@@ -102,6 +102,8 @@ class SqlPass:
             anything.
         confidence: of a match, where the SQL has no column of that name.
         balance: candidates that hang together are one group, a match if its sums agree.
+        rest: what sides of a match differ by beyond this stays open; None where matches settle
+            their rows whatever they amount to.
     """
 
     name: str
@@ -114,6 +116,7 @@ class SqlPass:
     accept: Accept = Accept.AUTO
     confidence: float = 1.0
     balance: Balance | None = None
+    rest: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class SubsetSumPass:
         amount: the columns that add up, left and right.
         max_items: rows that one group has at most, besides the one.
         max_candidates: rows that are looked through for one row at most.
+        rest: as of `SqlPass`.
     """
 
     name: str
@@ -148,6 +152,7 @@ class SubsetSumPass:
     max_candidates: int = USUAL_CANDIDATES
     accept: Accept = Accept.AUTO
     confidence: float = 1.0
+    rest: Decimal | None = None
 
     @property
     def sql(self) -> str:

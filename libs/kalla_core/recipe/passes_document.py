@@ -125,6 +125,14 @@ KindWord = Annotated[PassKind, Field(strict=False)]
 SideWord = Annotated[OneSide, Field(strict=False)]
 
 
+class RestDocument(Strict):
+    """What is left of rows that are matched in part."""
+
+    tolerance: Amount | None = Field(
+        default=None, description="What may be missing of a row that counts as settled; 0."
+    )
+
+
 class RulesDocument(Strict):
     """What a pass says of its candidates, and a recipe without passes of its own."""
 
@@ -144,6 +152,10 @@ class RulesDocument(Strict):
     margin: Amount | None = Field(
         default=None,
         description="By how much the best must beat the next in the first rank column.",
+    )
+    rest: RestDocument | None = Field(
+        default=None,
+        description="What a match's `amounts` differ by stays open on the row that has more.",
     )
 
 
@@ -218,11 +230,11 @@ class ReconcilingDocument(RulesDocument):
 def passes_of(document: ReconcilingDocument) -> tuple[Pass, ...]:
     """Return the passes of a document without faults; none where it is a plain join."""
     if document.passes is not None:
-        return tuple(map(_pass, document.passes))
+        return tuple(_pass(one, document.amounts) for one in document.passes)
     said = (document.cardinality, document.rank, document.choose, document.on_tie, document.margin)
-    if all(one is None for one in said):
+    if all(one is None for one in (*said, document.rest)):
         return ()
-    return (_sql_pass(document, UNNAMED, document.match_sql or ""),)
+    return (_sql_pass(document, UNNAMED, document.match_sql or "", document.amounts),)
 
 
 class Rules(TypedDict):
@@ -260,17 +272,18 @@ def compared_of(document: ReconcilingDocument) -> tuple[Compared, ...]:
     return tuple(Compared(one.left, one.right, one.tolerance) for one in document.compare or ())
 
 
-def _pass(document: PassDocument) -> Pass:
+def _pass(document: PassDocument, amounts: AmountsDocument | None) -> Pass:
     if document.kind is PassKind.SUBSET_SUM:
         return _subset_sum(document)
-    return _sql_pass(document, document.name, document.match_sql or "")
+    return _sql_pass(document, document.name, document.match_sql or "", amounts)
 
 
-def _sql_pass(document: RulesDocument, name: str, sql: str) -> SqlPass:
+def _sql_pass(
+    document: RulesDocument, name: str, sql: str, amounts: AmountsDocument | None
+) -> SqlPass:
     cardinality = document.cardinality or Cardinality.MANY_TO_MANY
     usual = Choose.ALL if cardinality is Cardinality.MANY_TO_MANY else Choose.BEST
     mine = document if isinstance(document, PassDocument) else PassDocument(name=name)
-    balance = mine.balance
     return SqlPass(
         name=name,
         sql=sql,
@@ -281,10 +294,23 @@ def _sql_pass(document: RulesDocument, name: str, sql: str) -> SqlPass:
         margin=document.margin,
         accept=mine.accept or Accept.AUTO,
         confidence=1.0 if mine.confidence is None else mine.confidence,
-        balance=None
-        if balance is None
-        else Balance(balance.left, balance.right, balance.tolerance or Decimal(0)),
+        balance=_balance(mine, amounts),
+        rest=_rest(document),
     )
+
+
+def _balance(document: PassDocument, amounts: AmountsDocument | None) -> Balance | None:
+    """Return the sums of groups; of those that may leave a rest, what control totals are of."""
+    said, rest = document.balance, _rest(document)
+    if said is not None:
+        return Balance(said.left, said.right, said.tolerance or Decimal(0))
+    if document.group_by is None or rest is None or amounts is None:
+        return None
+    return Balance(amounts.left, amounts.right, rest)
+
+
+def _rest(document: RulesDocument) -> Decimal | None:
+    return None if document.rest is None else document.rest.tolerance or Decimal(0)
 
 
 def _subset_sum(document: PassDocument) -> SubsetSumPass:
@@ -302,6 +328,7 @@ def _subset_sum(document: PassDocument) -> SubsetSumPass:
         max_candidates=document.max_candidates or USUAL_CANDIDATES,
         accept=document.accept or Accept.AUTO,
         confidence=1.0 if document.confidence is None else document.confidence,
+        rest=_rest(document),
     )
 
 
@@ -341,10 +368,17 @@ def _rules_document(one: SqlPass) -> dict[str, Any]:
         "choose": one.choose.value,
         "on_tie": None if one.on_tie is OnTie.HOLD else one.on_tie.value,
         "margin": _text(one.margin),
+        **_rest_document(one),
     }
 
 
-def _group_document(balance: Balance) -> dict[str, Any]:
+def _rest_document(one: Pass) -> dict[str, Any]:
+    return {"rest": None if one.rest is None else {"tolerance": str(one.rest)}}
+
+
+def _group_document(one: SqlPass, balance: Balance) -> dict[str, Any]:
+    if one.rest is not None:
+        return {"group_by": "component", **_rest_document(one)}
     sums = {"left": balance.left, "right": balance.right, "tolerance": str(balance.tolerance)}
     return {"group_by": "component", "balance": sums}
 
@@ -356,7 +390,8 @@ def _pass_document(one: Pass) -> dict[str, Any]:
         "confidence": None if one.confidence == 1.0 else one.confidence,
     }
     if isinstance(one, SqlPass):
-        rules = _rules_document(one) if one.balance is None else _group_document(one.balance)
+        balance = one.balance
+        rules = _rules_document(one) if balance is None else _group_document(one, balance)
         return {**shared, "match_sql": one.sql, **rules}
     days = one.days
     return {
@@ -371,6 +406,7 @@ def _pass_document(one: Pass) -> dict[str, Any]:
         else {"columns": [days.left, days.right], "between": [days.least, days.most]},
         "max_items": one.max_items,
         "max_candidates": one.max_candidates,
+        **_rest_document(one),
     }
 
 

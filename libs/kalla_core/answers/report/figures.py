@@ -65,12 +65,14 @@ class Money:
 
     Attributes:
         currency: empty where there is none.
+        rest: what is open of rows that are matched in part, where passes leave that.
     """
 
     currency: str
     unmatched: Decimal
     matched: Decimal | None = None
     total: Decimal | None = None
+    rest: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

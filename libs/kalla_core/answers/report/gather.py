@@ -114,8 +114,9 @@ def _money(
         return tuple(
             Money(
                 str(one["currency"] or ""),
-                *(EXACT.create_decimal(one["amounts"][name])
-                  for name in ("unmatched", "matched", "total")),
+                **{name: EXACT.create_decimal(one["amounts"][name])
+                   for name in ("unmatched", "matched", "total", "rest")
+                   if name in one["amounts"]},
             )
             for one in totals[side.word]
         )  # fmt: skip

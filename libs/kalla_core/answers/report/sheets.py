@@ -23,7 +23,9 @@ def workbook(evidence: Evidence, report: Report, most_rows: int = MOST_ROWS) -> 
     """Yield the workbook of a report and of the evidence that it was made of."""
     sink = Sink()
     with Book(sink) as book:
-        book.page("Summary", _summary(evidence, report, most_rows), (34, 22, 22, 22, 22, 22, 22))
+        book.page(
+            "Summary", _summary(evidence, report, most_rows), (34, 22, 22, 22, 22, 22, 22, 22)
+        )
         book.page("Reasons", _reasons(report), (14, 52, 14, 12, 22, 10, 12), frozen=1)
         if report.passes:
             book.page("Passes", _passes(report), (28, *[14] * 10), frozen=1)
@@ -57,13 +59,17 @@ def _summary(evidence: Evidence, report: Report, most_rows: int) -> list[Line]:
     ]
     if any(side.money for side in report.sides):
         lines += [
-            _head("amounts", "column", "currency", ">matched", ">open", ">total"),
+            _head(
+                "amounts", "column", "currency", ">matched", ">open", ">total", ">open of matched"
+            ),
             *_amounts(report),
             [],
         ]
     bridge = (report.control_totals or {}).get("bridge", ())
     if bridge:
-        names = ("left_total", "right_total", "left_unmatched", "right_unmatched", "differences")
+        rests = ("left_rest", "right_rest") if "left_rest" in bridge[0] else ()
+        names = ("left_total", "right_total", "left_unmatched", "right_unmatched", *rests)
+        names += ("differences",)
         lines.append(_head("bridge", *(f">{one.replace('_', ' ')}" for one in names)))
         for one in bridge:
             amounts = [(Decimal(one[name]), Style.PLAIN) for name in names]
@@ -107,6 +113,7 @@ def _amounts(report: Report) -> Iterator[Line]:
                 (money.matched, Style.PLAIN),
                 (money.unmatched, Style.PLAIN),
                 (money.total, Style.PLAIN),
+                (money.rest, Style.PLAIN),
             ]
 
 

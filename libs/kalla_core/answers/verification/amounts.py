@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from kalla_core.answers.money import side_columns
 from kalla_core.answers.report.tallies import EXACT, SideTally
 from kalla_core.answers.verification.damage import Check, Damage
-from kalla_core.evidence.names import METADATA, UNMATCHED
+from kalla_core.evidence.names import METADATA, PARTLY, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.matching.sql.query import Side
+from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
 _NAME = "amounts"
 
@@ -22,8 +26,10 @@ def check_amounts(evidence: Evidence) -> Check:
     totals = None if found is None else found.control_totals
     if totals is None:
         return Check(_NAME, "", (), "the recipe names no amounts")
-    damages = [*_unmatched(evidence, totals), *_sums(totals), *_bridge(totals)]
-    covered = "total = matched + unmatched by currency, the bridge, and the unmatched rows"
+    damages = [*_unmatched(evidence, totals), *_rests(evidence, totals)]
+    damages += [*_sums(totals), *_bridge(totals)]
+    rests = " + rest" if any(evidence.has(output) for output in PARTLY.values()) else ""
+    covered = f"total = matched{rests} + unmatched by currency, the bridge, and the unmatched rows"
     return Check(_NAME, covered, tuple(damages))
 
 
@@ -49,11 +55,30 @@ def _unmatched(evidence: Evidence, totals: Mapping[str, Any]) -> Iterator[Damage
                 yield _damage(output, f"its amounts in {currency}", Decimal(0), amount)
 
 
+def _rests(evidence: Evidence, totals: Mapping[str, Any]) -> Iterator[Damage]:
+    """Add up what is open of rows that are matched in part, of all currencies together."""
+    for side, output in PARTLY.items():
+        if not evidence.has(output):
+            continue
+        added = Decimal(0)
+        for batch in evidence.batches(output, columns=[OPEN_AMOUNT]):
+            values = batch.column(OPEN_AMOUNT)
+            if pa.types.is_decimal(values.type):
+                values = values.cast(pa.decimal256(76, values.type.scale))
+            added = EXACT.add(added, Decimal(pc.sum(values).as_py() or 0))
+        told = Decimal(0)
+        for one in totals[side.word]:
+            told = EXACT.add(told, _amount(one, "rest"))
+        if told != added:
+            yield _damage(output, "what is open of its rows", told, added)
+
+
 def _sums(totals: Mapping[str, Any]) -> Iterator[Damage]:
     for side in Side:
         for one in totals[side.word]:
             total = _amount(one, "total")
             added = EXACT.add(_amount(one, "matched"), _amount(one, "unmatched"))
+            added = EXACT.add(added, _amount(one, "rest"))
             if total != added:
                 what = f"{side.word} amounts in {one['currency'] or 'no currency'} add up"
                 yield _damage(METADATA, what, total, added)
@@ -65,13 +90,15 @@ def _bridge(totals: Mapping[str, Any]) -> Iterator[Damage]:
         left, right, left_open, right_open, inside = (Decimal(one[name]) for name in names)
         apart = EXACT.subtract(left, right)
         added = EXACT.add(EXACT.subtract(left_open, right_open), inside)
+        rests = (Decimal(one.get(name, 0)) for name in ("left_rest", "right_rest"))
+        added = EXACT.add(added, EXACT.subtract(*rests))
         if apart != added:
             what = f"the bridge in {one['currency'] or 'no currency'}"
             yield _damage(METADATA, what, apart, added)
 
 
 def _amount(one: Mapping[str, Any], name: str) -> Decimal:
-    return Decimal(one["amounts"][name])
+    return Decimal(one["amounts"].get(name, 0) if name == "rest" else one["amounts"][name])
 
 
 def _damage(file: str, what: str, expected: Decimal, found: Decimal) -> Damage:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kalla_core.answers.groups import Group, groups_of
 from kalla_core.answers.money import side_columns
+from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.asked import key_columns, key_texts
 from kalla_core.answers.why.attempts import Attempt, attempts, read_attempts
 from kalla_core.answers.why.change import smallest_change
@@ -24,11 +25,13 @@ from kalla_core.answers.why.partners import (
 )
 from kalla_core.answers.why.told import Failed, failed_conditions
 from kalla_core.errors import InvalidSetting, RowNotFound
-from kalla_core.evidence.names import AMBIGUOUS, MATCHED, SUGGESTED, UNMATCHED
+from kalla_core.evidence.names import AMBIGUOUS, MATCHED, PARTLY, SUGGESTED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.matching.sql.query import Side
+from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
 _GROUP_ROWS = 500
+_OF_PARTLY = ("settled_amount", OPEN_AMOUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Fate:
     Attributes:
         rivals: pairs of ties that the row is in.
         suggested: pairs that wait for a person.
+        partly: of rows that are matched in part, `open_amount` and `settled_amount`, as texts.
         attempts: what each pass made of it, in their order, if it is open and evidence tells.
         groups: of several rows, that it is matched in.
         more: some output has more rows of this key than are told.
@@ -67,6 +71,7 @@ class Fate:
     open: tuple[Open, ...] = ()
     rivals: tuple[Partner, ...] = ()
     suggested: tuple[Partner, ...] = ()
+    partly: tuple[Row, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     groups: tuple[Group, ...] = ()
     more: bool = False
@@ -187,10 +192,19 @@ def _fate(rows: Whereabouts, found: _Found, alias: str) -> Fate:
         open=tuple(_open(row, closest) for row in open_),
         rivals=rivals,
         suggested=suggested,
+        partly=_partly(evidence, side, key),
         attempts=attempts(found.tried, closest, rivals, tied(evidence, ties)),
         groups=_groups(evidence, matches),
         more=most == MOST_ROWS,
     )
+
+
+def _partly(evidence: Evidence, side: Side, key: str) -> tuple[Row, ...]:
+    output = PARTLY[side]
+    if not evidence.has(output):
+        return ()
+    rows = rows_of(evidence.where(output, "record_key", [key], MOST_ROWS))
+    return tuple({name: str(row[name]) for name in _OF_PARTLY} for row in rows)
 
 
 def _open(row: Row, closest: Mapping[str, Candidate]) -> Open:

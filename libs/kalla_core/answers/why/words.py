@@ -12,6 +12,7 @@ from kalla_core.answers.why.fate import Answer, Fate, Open
 from kalla_core.answers.why.partners import Candidate, Partner
 from kalla_core.answers.why.told import Failed
 from kalla_core.evidence.schema import MATCH_RULE
+from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
 _BECAUSE = {
     "key_null": "its key is null",
@@ -78,6 +79,8 @@ def verdict(fate: Fate) -> Iterator[str]:
         yield f"Matched with {_named(one)}{_how(one)}."
     for group in fate.groups:
         yield _of_group(group)
+    for part in fate.partly:
+        yield f"{part['settled_amount']} of it is settled, {part[OPEN_AMOUNT]} stays open."
     for left_over in fate.open:
         yield from _of_open(left_over, told_by_passes=bool(fate.attempts))
 
@@ -243,6 +246,7 @@ def _fate_json(fate: Fate) -> dict[str, Any]:
         "unmatched": [_open_json(one) for one in fate.open],
         "ambiguous": [_partner_json(one) for one in fate.rivals],
         "suggested": [_partner_json(one) for one in fate.suggested],
+        "partly": [dict(one) for one in fate.partly],
         "passes": [_attempt_json(one) for one in fate.attempts],
         "groups": [_group_json(one) for one in fate.groups],
         "more": fate.more,

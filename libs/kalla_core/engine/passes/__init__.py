@@ -5,6 +5,7 @@
     whole       the rows of both sides by dense numbers, wherever the store holds them
     finding     candidates of one match SQL, joined as a run of it alone would join them
     sums        sets of rows that add up to one, and groups that balance
+    rests       what accepted matches leave open of a row
     deciding    which candidates are accepted, held, left over: over numbers and ranks only
     proof       that no row is in more matches than its pass allows
     writing     matched, suggested, ambiguous and both unmatched outputs

@@ -88,6 +88,14 @@ def _balanced(balance: Balance, found: Found, looked: Looked) -> Decision:
     return replace(made, aside=aside)
 
 
+def _every(found: Found) -> Decision:
+    """Return that all candidates are matches, whatever their groups leave open."""
+    codes: Codes = np.full(found.count, ACCEPTED, dtype=np.int8)
+    every: Bools = np.ones(found.count, dtype=np.bool_)
+    none: Ints = np.full(found.count, -1, dtype=np.int64)
+    return decision(found, codes, every, np.zeros(found.count, dtype=np.int64), none)
+
+
 def _by_sums(rule: SubsetSumPass, found: Found, looked: Looked) -> Decision:
     order = _order(found, found.places(Side.LEFT), found.places(Side.RIGHT))
     summed = by_sums(rule, found, looked, order)
@@ -111,7 +119,7 @@ def decide(one: PlannedPass, found: Found, looked: Looked) -> Decision:
     columns = _rank_columns(one, rule, found)
     ranks = dense_ranks(columns, found.count)
     if rule.balance is not None:
-        return _balanced(rule.balance, found, looked)
+        return _balanced(rule.balance, found, looked) if rule.rest is None else _every(found)
     if rule.choose is Choose.ALL:
         codes: Codes = np.full(found.count, ACCEPTED, dtype=np.int8)
         _demand_cardinality(rule, found, left, right)

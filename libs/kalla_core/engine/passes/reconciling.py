@@ -23,6 +23,7 @@ from kalla_core.engine.passes.plan import PlannedPass, PlannedPasses
 from kalla_core.engine.passes.proof import prove_cardinality
 from kalla_core.engine.passes.remarks import Gathered as GatheredRemarks
 from kalla_core.engine.passes.remarks import Remarks, accepted_rows, remarks_on
+from kalla_core.engine.passes.rests import Rests, leave_rests, together
 from kalla_core.engine.passes.settling import Settling
 from kalla_core.engine.passes.totals import Totals
 from kalla_core.engine.passes.whole import Whole
@@ -39,7 +40,7 @@ from kalla_core.jobs.passes import PassFigures
 from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
-from kalla_core.recipe.passes import Accept, PassKind, SqlPass, SubsetSumPass
+from kalla_core.recipe.passes import Accept, Amounts, PassKind, SqlPass, SubsetSumPass
 
 _HELD_SHARE = 8
 
@@ -74,7 +75,14 @@ def looked_of(recipe: Recipe) -> Looked:
             }
         if isinstance(rule, SubsetSumPass):
             columns |= {(side, rule.amount[n]): None for n, side in enumerate(Side)}
+    if recipe.amounts is not None and any(rule.rest is not None for rule in recipe.passes):
+        columns |= _of_rests(recipe.amounts)
     return Looked(tuple(columns))
+
+
+def _of_rests(amounts: Amounts) -> dict[tuple[Side, str], None]:
+    pairs = [(amounts.left, amounts.right), *([amounts.currency] if amounts.currency else [])]
+    return {(side, pair[n]): None for pair in pairs for n, side in enumerate(Side)}
 
 
 class Reconciling:
@@ -90,9 +98,12 @@ class Reconciling:
         self._plan, self._means = plan, means
         self._whole, self._looked = Whole.of(means.store), looked_of(recipe)
         query = self.planned.query
-        self._totals = Totals(recipe.amounts, {side: query.side(side).schema for side in Side})
+        rests = any(rule.rest is not None for rule in recipe.passes)
+        schemas = {side: query.side(side).schema for side in Side}
+        self._totals = Totals(recipe.amounts, schemas, rests)
         self._comparing = Comparing(recipe.compared, self._looked)
         self._figures: list[PassFigures] = []
+        self._rests: list[Mapping[Side, Rests]] = []
 
     def sinks(self, outputs: Outputs, started_at: datetime) -> PassSinks:
         """Open the outputs; whoever does closes or abandons them."""
@@ -112,7 +123,7 @@ class Reconciling:
             self.planned = one.planned
             context, found, wide = self._candidates(number, one, sinks)
             contexts.append(context)
-            decision = decide(one, found, self._looked)
+            decision = self._decided(one, found)
             if wide is not None:
                 decision = replace(decision, notes=(*decision.notes, wide.note))
             prove_cardinality(one.rule, found, decision)
@@ -122,6 +133,7 @@ class Reconciling:
             self._consume(number, one, found, decision, uses)
             found.close()
         self.planned = self._plan.passes[0].planned
+        self._write_rests(sinks)
         gathered = {
             side: GatheredRemarks(len(whole.by[side]), some) for side, some in remarks.items()
         }
@@ -146,6 +158,29 @@ class Reconciling:
         )
         document = self._totals.document(self._whole)
         return Reconciliation(figures, document, self._comparing.documents())
+
+    def _decided(self, one: PlannedPass, found: Found) -> Decision:
+        """Decide over the candidates of a pass, and keep what its matches leave open."""
+        decision, amounts = decide(one, found, self._looked), self._plan.recipe.amounts
+        if one.rule.rest is None or amounts is None:
+            return decision
+        name, tolerance = one.rule.name, one.rule.rest
+        decision, rests = leave_rests(name, tolerance, amounts, found, self._looked, decision)
+        self._rests.append(rests)
+        return decision
+
+    def _write_rests(self, sinks: PassSinks) -> None:
+        """Write the rows that are matched in part."""
+        for side in Side:
+            rests = together(self._rests, side)
+            self._totals.expect_open(side, rests.open)
+            if not len(rests.places):
+                continue
+            for batch, places in self._whole.batches(side):
+                at = np.searchsorted(rests.places, places)
+                there = rests.places[np.minimum(at, len(rests.places) - 1)] == places
+                if there.any():
+                    sinks.partly(side, batch.filter(pa.array(there)), rests.some(at[there]))
 
     def _candidates(
         self, number: int, one: PlannedPass, sinks: PassSinks

@@ -162,9 +162,9 @@ def remarks_on(one: PlannedPass, found: Found, decision: Decision) -> dict[Side,
     for side in Side:
         speaker = _Speaker(one, found, decision, side, places)
         aside = decision.aside
-        if aside is None:
+        if isinstance(one.rule, SqlPass) and one.rule.balance is None:
             remarks[side] += [speaker.ambiguous(), speaker.taken()]
-        else:
+        if aside is not None:
             remarks[side] += [speaker.aside(aside, n) for n in range(len(aside.said))]
         if one.rule.accept is Accept.SUGGEST:
             remarks[side].append(speaker.suggested())
@@ -237,7 +237,10 @@ class _Speaker:
         decision, other = self._decision, self._side.other
         used: Bools = np.zeros(int(self._places[self._side].max(initial=-1)) + 1, dtype=np.bool_)
         used[self._places[self._side][decision.picked]] = True
-        left = np.flatnonzero((decision.codes == LEFT) & decision.distinct)
+        left = (decision.codes == LEFT) & decision.distinct
+        if decision.aside is not None:
+            left &= decision.aside.codes < 0
+        left = np.flatnonzero(left)
         left = left[~used[self._places[self._side][left]]]
         at = self._first_of_rows(left)
         theirs = self._places[other][at]
@@ -321,7 +324,7 @@ class _Speaker:
     def _ranks(self, mine: Ints, winners: Ints) -> pa.Array:
         """Return the ranks of candidates and of those that won over them; see `RANKS`."""
         rule, count = self._one.rule, len(mine)
-        if not isinstance(rule, SqlPass) or not rule.rank or self._decision.aside or not count:
+        if not isinstance(rule, SqlPass) or not rule.rank or not count:
             return pa.nulls(count, RANKS)
         won = pa.array(np.maximum(winners, 0), mask=winners < 0)
         parts = []

@@ -70,10 +70,10 @@ def by_sums(rule: SubsetSumPass, found: Found, looked: Looked, order: Ints) -> S
         InvalidSql: amounts have too many digits.
     """
     one = Side.RIGHT if rule.one is OneSide.RIGHT else Side.LEFT
-    amounts, tolerance, known = _amounts(
+    amounts, tolerance, known = in_units(
         found, looked, {side: rule.amount[n] for n, side in enumerate(Side)}, rule.tolerance
     )
-    _demand_room(amounts[one.other], rule.max_candidates + 1, rule.amount)
+    demand_room(amounts[one.other], rule.max_candidates + 1, rule.amount)
     rounds = _Rounds(rule, amounts[one.other], amounts[one], tolerance, found.places(one.other))
     return rounds.run(list(_groups(found.places(one), order, known)))
 
@@ -282,9 +282,9 @@ def balanced(
     """
     if not found.count:
         return np.zeros(0, dtype=np.int8), Aside((UNBALANCED,), groups, pa.array([], pa.string()))
-    amounts, most, known = _amounts(found, looked, names, tolerance)
+    amounts, most, known = in_units(found, looked, names, tolerance)
     for side in Side:
-        _demand_room(amounts[side], found.count, (names[side],))
+        demand_room(amounts[side], found.count, (names[side],))
     labels, dense = np.unique(groups, return_inverse=True)
     sums = {}
     for side in Side:
@@ -295,13 +295,15 @@ def balanced(
     apart = sums[Side.LEFT] - sums[Side.RIGHT]
     holds = np.abs(apart) <= most
     codes: Codes = np.where(holds[dense], ACCEPTED, LEFT).astype(np.int8)
-    scale = _scale(found, looked, names, tolerance)
-    texts = [f"its group does not balance: left less right is {_text(n, scale)}." for n in apart]
+    scale = scale_of(found, looked, names, tolerance)
+    texts = [
+        f"its group does not balance: left less right is {units_text(n, scale)}." for n in apart
+    ]
     words = pa.array(texts, pa.string()).take(pa.array(dense))
     return codes, Aside((UNBALANCED,), np.where(holds[dense], -1, 0), words)
 
 
-def _amounts(
+def in_units(
     found: Found, looked: Looked, names: Mapping[Side, str], tolerance: Decimal
 ) -> tuple[dict[Side, Ints], int, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     """Return amounts of both rows in one unit, the tolerance in it, and which pairs have both."""
@@ -309,7 +311,7 @@ def _amounts(
     if not found.count:
         none: Ints = np.zeros(0, dtype=np.int64)
         return dict.fromkeys(Side, none), 0, known
-    scale = _scale(found, looked, names, tolerance)
+    scale = scale_of(found, looked, names, tolerance)
     amounts: dict[Side, Ints] = {}
     for side, name in names.items():
         values = found.looked(looked.place(side, name)).combine_chunks()
@@ -321,7 +323,7 @@ def _amounts(
     return amounts, int(tolerance.scaleb(scale)), known
 
 
-def _demand_room(amounts: Ints, count: int, names: Sequence[str]) -> None:
+def demand_room(amounts: Ints, count: int, names: Sequence[str]) -> None:
     """Demand that the sum of so many of some amounts is a number of 63 bits.
 
     Raises:
@@ -336,14 +338,16 @@ def _too_wide(name: str) -> InvalidSql:
     return InvalidSql(message, column_name=name)
 
 
-def _scale(found: Found, looked: Looked, names: Mapping[Side, str], tolerance: Decimal) -> int:
+def scale_of(found: Found, looked: Looked, names: Mapping[Side, str], tolerance: Decimal) -> int:
+    """Return the decimals of the unit of `in_units`."""
     kinds = [found.looked(looked.place(side, name)).type for side, name in names.items()]
     own = max(kind.scale if pa.types.is_decimal(kind) else 0 for kind in kinds)
     exponent = tolerance.normalize().as_tuple().exponent
     return max(own, -exponent if isinstance(exponent, int) else 0)
 
 
-def _text(units: int, scale: int) -> str:
+def units_text(units: int, scale: int) -> str:
+    """Return an amount that is so many of a unit of `scale` decimals."""
     return f"{Decimal(int(units)).scaleb(-scale):.{scale}f}"
 
 

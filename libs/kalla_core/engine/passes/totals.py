@@ -52,12 +52,15 @@ class Totals:
     """Adds up the amounts of a run; of none if the recipe names no columns.
 
     Attributes:
-        scales: decimals of either side's amounts.
+        leaves_rests: whether matches may leave something of a row open.
     """
 
     amounts: Amounts | None
     schemas: Mapping[Side, pa.Schema]
+    leaves_rests: bool = False
     _unmatched: dict[Side, Sums] = field(default_factory=lambda: {side: {} for side in Side})
+    _rests: dict[Side, Sums] = field(default_factory=lambda: {side: {} for side in Side})
+    _expected: dict[Side, tuple[int, Decimal]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def unmatched(self, side: Side, rows: pa.RecordBatch) -> None:
@@ -68,6 +71,16 @@ class Totals:
         with self._lock:
             for (currency, _), one in counted.items():
                 _add(self._unmatched[side], currency, one)
+
+    def expect_open(self, side: Side, open_: pa.Array) -> None:
+        """Note what matches leave open of rows of a side, as it was decided."""
+        self._expected[side] = (len(open_), pc.sum(open_).as_py() or Decimal(0))
+
+    def partly(self, side: Side, rows: pa.RecordBatch, open_: pa.Array) -> None:
+        """Count what is written as open of rows that are matched in part."""
+        counted = self._counted(side, rows, pa.repeat(0, rows.num_rows), open_)
+        for (currency, _), one in counted.items():
+            _add(self._rests[side], currency, one)
 
     def found(self, whole: Whole) -> tuple[dict[Side, Sums], dict[Side, dict[int, Sums]]]:
         """Return the totals of all rows by side, and of those that each pass consumed."""
@@ -87,13 +100,13 @@ class Totals:
         return every, by_pass
 
     def _counted(
-        self, side: Side, rows: pa.RecordBatch, by: pa.Array
+        self, side: Side, rows: pa.RecordBatch, by: pa.Array, values: pa.Array | None = None
     ) -> dict[tuple[Currency, int], Sum]:
         amounts = self.amounts
         assert amounts is not None  # noqa: S101 - looked at before
         names = rows.schema.names
         name = amounts.left if side is Side.LEFT else amounts.right
-        values = exact(rows.column(place_of(name, names)))
+        values = exact(rows.column(place_of(name, names)) if values is None else values)
         table = pa.table(
             {
                 "currency": self._currencies(side, rows),
@@ -128,6 +141,7 @@ class Totals:
             return None
         every, by_pass = self.found(whole)
         matched = {side: _together(by_pass[side].values()) for side in Side}
+        self._prove_rests()
         sides = {
             side.word: [
                 self._side_json(side, currency, every, matched) for currency in _sorted(every[side])
@@ -163,6 +177,8 @@ class Totals:
         left = self._unmatched[side].get(currency, Sum())
         with localcontext(prec=_DIGITS):
             adds_up = total.amount == used.amount + left.amount
+            rest = _of(self._rests[side], currency)
+            settled = Sum(used.rows, used.empty, used.amount - rest.amount)
         if not adds_up or total.rows != used.rows + left.rows:
             raise AccountingFailed(
                 f"The control totals of the {side.word} do not add up in {currency or 'all'}: "
@@ -178,13 +194,32 @@ class Totals:
                 "unmatched": left.rows,
                 "excluded": 0,
                 "without_amount": total.empty,
+                **({"partly": rest.rows} if self.leaves_rests else {}),
             },
             "amounts": {
                 "total": self._text(side, total),
-                "matched": self._text(side, used),
+                "matched": self._text(side, settled),
+                **({"rest": self._text(side, rest)} if self.leaves_rests else {}),
                 "unmatched": self._text(side, left),
             },
         }
+
+    def _prove_rests(self) -> None:
+        """Demand that what is written as open is what was decided.
+
+        Raises:
+            AccountingFailed: it is not.
+        """
+        for side, (rows, amount) in self._expected.items():
+            written = _together([self._rests[side]]).values()
+            with localcontext(prec=_DIGITS):
+                total = sum((one.amount for one in written), Decimal(0))
+            if (rows, amount) != (sum(one.rows for one in written), total):
+                raise AccountingFailed(
+                    f"Matches leave {amount} of {rows} rows of the {side.word} open, and {total} "
+                    "is written.",
+                    sides=[side.word],
+                )
 
     def _bridge(
         self, currency: Currency, every: Mapping[Side, Sums], matched: Mapping[Side, Sums]
@@ -192,9 +227,11 @@ class Totals:
         left, right = (_of(every[side], currency) for side in Side)
         used = {side: _of(matched[side], currency).amount for side in Side}
         over = {side: _of(self._unmatched[side], currency) for side in Side}
+        rests = {side: _of(self._rests[side], currency) for side in Side}
         with localcontext(prec=_DIGITS):
-            inside = used[Side.LEFT] - used[Side.RIGHT]
-            apart = over[Side.LEFT].amount - over[Side.RIGHT].amount
+            between = rests[Side.LEFT].amount - rests[Side.RIGHT].amount
+            inside = used[Side.LEFT] - used[Side.RIGHT] - between
+            apart = over[Side.LEFT].amount - over[Side.RIGHT].amount + between
             holds = left.amount - right.amount == apart + inside
         if not holds:
             raise AccountingFailed(
@@ -207,6 +244,11 @@ class Totals:
             "right_total": self._text(Side.RIGHT, right),
             "left_unmatched": self._text(Side.LEFT, over[Side.LEFT]),
             "right_unmatched": self._text(Side.RIGHT, over[Side.RIGHT]),
+            **(
+                {f"{s.word}_rest": self._text(s, rests[s]) for s in Side}
+                if self.leaves_rests
+                else {}
+            ),
             "differences": f"{inside:.{max(map(self._scale, Side))}f}",
         }
 

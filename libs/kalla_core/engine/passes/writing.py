@@ -18,17 +18,28 @@ from kalla_core.engine.passes.comparing import Comparing
 from kalla_core.engine.passes.deciding import Decision
 from kalla_core.engine.passes.found import Found, Piece
 from kalla_core.engine.passes.plan import PlannedPass, PlannedPasses
+from kalla_core.engine.passes.rests import Rests
 from kalla_core.engine.passes.totals import Totals
 from kalla_core.engine.rows import Bools
 from kalla_core.evidence.attempts import ATTEMPT_FIELDS, attempts_batch
 from kalla_core.evidence.build import Pairs, Reasons, pass_table, unmatched_batch
 from kalla_core.evidence.keys import key_text
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.evidence.names import ALWAYS, AMBIGUOUS, ATTEMPTS, MATCHED, SUGGESTED, UNMATCHED
+from kalla_core.evidence.names import (
+    ALWAYS,
+    AMBIGUOUS,
+    ATTEMPTS,
+    MATCHED,
+    PARTLY,
+    SUGGESTED,
+    UNMATCHED,
+)
+from kalla_core.evidence.partly import PartlyLayout, partly_batch, partly_layout
 from kalla_core.evidence.schema import DIFFERENCES_FIELD, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
+from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 from kalla_core.recipe.passes import Accept, Cardinality, Choose, SqlPass
 
 _TIED_NOTE = "tie decided by key"
@@ -39,7 +50,9 @@ def outputs_of(recipe: Recipe, plan: PlannedPasses) -> tuple[str, ...]:
     rules = [one.rule for one in plan.passes]
     suggests = any(rule.accept is Accept.SUGGEST for rule in rules)
     ties = any(not isinstance(rule, SqlPass) or _may_hold(rule) for rule in rules)
-    could = {SUGGESTED: suggests, AMBIGUOUS: ties, ATTEMPTS: tells_attempts(rules)}
+    rests = any(rule.rest is not None for rule in rules)
+    could = {SUGGESTED: suggests, AMBIGUOUS: ties, **dict.fromkeys(PARTLY.values(), rests)}
+    could[ATTEMPTS] = tells_attempts(rules)
     return (*ALWAYS, *(name for name, can in could.items() if can))
 
 
@@ -69,6 +82,7 @@ class PassSinks:
         self._totals, self._comparing = totals, comparing
         self._key = {side: query.side(side).primary_key for side in Side}
         self._layouts = {side: unmatched_layout(query.side(side).schema) for side in Side}
+        self._partly = {side: _partly(plan, side) for side in Side if PARTLY[side] in outputs}
         names = [one.rule.name for one in plan.passes]
         self._attempted = json.dumps(names, ensure_ascii=False)
         self.matched_rows = 0
@@ -83,6 +97,8 @@ class PassSinks:
         for side, unmatched in UNMATCHED.items():
             if name == unmatched:
                 return self._layouts[side].schema
+            if name == PARTLY[side]:
+                return self._partly[side].schema
         if name == ATTEMPTS:
             return ATTEMPT_FIELDS
         layout = self._plan.layout
@@ -161,6 +177,13 @@ class PassSinks:
             self._writers[ATTEMPTS].write(told)
         self._totals.unmatched(side, rows)
 
+    def partly(self, side: Side, rows: pa.RecordBatch, rests: Rests) -> None:
+        """Write rows that are matched in part: what of them is settled, and what is open."""
+        key = [rows.column(place_of(name, rows.schema.names)) for name in self._key[side]]
+        batch = partly_batch(self._partly[side], rows, key, rests.open, rests.rules, rests.groups)
+        self._writers[PARTLY[side]].write(batch)
+        self._totals.partly(side, rows, batch.column(OPEN_AMOUNT))
+
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""
         with self._opened:
@@ -169,6 +192,15 @@ class PassSinks:
     def abandon(self) -> None:
         """Close what is open; the files are removed with their folder."""
         self._opened.close()
+
+
+def _partly(plan: PlannedPasses, side: Side) -> PartlyLayout:
+    recipe = plan.recipe
+    assert recipe.amounts is not None  # noqa: S101 - a rest is of amounts
+    amount = recipe.amounts.left if side is Side.LEFT else recipe.amounts.right
+    source = recipe.left if side is Side.LEFT else recipe.right
+    schema = plan.passes[0].planned.query.side(side).schema
+    return partly_layout(schema, amount, carries=source.carry is not None)
 
 
 def _notes(ties: pa.Array) -> pa.Array:

@@ -1,4 +1,6 @@
-"""Open items over periods: a source that has the unmatched rows of an earlier run as well.
+"""Open items over periods: a source that has what an earlier run left open as well.
+
+That is its unmatched rows, and those that were matched in part, with what of them is open.
 
     evidence   the earlier run, looked at: which rows it left open, and when it was
     columns    new and carried rows as rows of one table, with three columns behind their own

@@ -18,8 +18,8 @@ from kalla_core.recipe.column_types import (
 )
 from kalla_core.recipe.model import Carry
 from kalla_core.recipe.nearest import nearest, suggestion
+from kalla_core.recipe.open_amounts import AGE_DAYS, FIRST_OPEN_RUN, OPEN_AMOUNT
 
-FIRST_OPEN_RUN, OPEN_AMOUNT, AGE_DAYS = "first_open_run", "open_amount", "age_days"
 ADDED = (FIRST_OPEN_RUN, OPEN_AMOUNT, AGE_DAYS)
 _EPOCH = date(1970, 1, 1)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,7 +28,7 @@ from kalla_core.sources.protocol import (
 )
 from kalla_core.sources.s3 import s3_files
 
-_NEW, _CARRIED = "new", "carried"
+_NEW = "new"
 
 
 class CarryingConnector:
@@ -56,45 +57,63 @@ class CarryingConnector:
         carry = _carry(spec)
         with naming(spec):
             found = open_items(spec, carry, self._access)
-            with self._reader(found).pin(found.spec) as carried:
-                if carried.statistics.rows != found.rows:
-                    raise SourceUnreadable(
-                        f"`{found.spec.uri}` has {carried.statistics.rows} rows, and its run wrote "
-                        f"{found.rows}.",
-                        path=carry.evidence,
-                    )
-                earlier = earlier_of(found, carried.schema)
-                schema = united(pinned.schema, original_schema(earlier, carried.schema), carry)
+            looked = [self._looked_at(one, carry) for one in found]
+            fields = {field.name: field for one in looked for field in one.schema}
+            schema = united(pinned.schema, pa.schema(fields.values()), carry)
         told = {
             "evidence": carry.evidence.rstrip("/"),
-            "run_id": found.run_id,
+            "run_id": found[0].run_id,
             "as_of": None if carry.as_of is None else carry.as_of.isoformat(),
-            "rows": found.rows,
+            "rows": sum(one.rows for one in found),
         }
         return PinnedSource(
             spec=replace(spec, uri=pinned.spec.uri),
             schema=schema,
             identity={**pinned.identity, "carry": told},
-            statistics=_together(pinned.statistics, carried.statistics),
+            statistics=_together(pinned.statistics, [one.statistics for one in looked]),
             detail={
                 **pinned.detail,
                 "carry": {
-                    "identity": carried.identity,
-                    "run_id": found.run_id,
-                    "as_of": found.as_of.isoformat(),
-                    "rows": found.rows,
-                    "uri": found.spec.uri,
+                    "run_id": found[0].run_id,
+                    "as_of": found[0].as_of.isoformat(),
+                    "outputs": [
+                        {
+                            "uri": one.spec.uri,
+                            "ours": list(one.ours),
+                            "rows": one.rows,
+                            "identity": seen.identity,
+                        }
+                        for one, seen in zip(found, looked, strict=True)
+                    ],
                     "types": pinned.schema.serialize().to_pybytes().hex(),
                 },
             },
         )
 
+    def _looked_at(self, found: OpenItems, carry: Carry) -> _Looked:
+        """Look at one output of the earlier run.
+
+        Raises:
+            SourceUnreadable: it is not what its run wrote.
+        """
+        with self._files(str(found.spec.uri)).pin(found.spec) as carried:
+            if carried.statistics.rows != found.rows:
+                raise SourceUnreadable(
+                    f"`{found.spec.uri}` has {carried.statistics.rows} rows, and its run wrote "
+                    f"{found.rows}.",
+                    path=carry.evidence,
+                )
+            earlier = earlier_of(found, carried.schema)
+            schema = original_schema(earlier, carried.schema)
+            return _Looked(schema, carried.identity, carried.statistics)
+
     def plan(self, pinned: PinnedSource, parts: int) -> tuple[Part, ...]:
         """Cut both; the parts of carried rows come last (see `Connector.plan`)."""
         new = self.inner.plan(_inner(pinned), parts)
-        with self._carried(pinned) as carried:
-            old = self._reader_of(pinned).plan(carried, parts)
-        kinds = [(_NEW, part) for part in new] + [(_CARRIED, part) for part in old]
+        kinds: list[tuple[str | int, Part]] = [(_NEW, part) for part in new]
+        for number, files in self._outputs(pinned):
+            with self._carried(pinned, number) as carried:
+                kinds += [(number, part) for part in files.plan(carried, parts)]
         return tuple(
             Part(index, {"carry": kind, "part": part.detail}, part.weight_bytes)
             for index, (kind, part) in enumerate(kinds)
@@ -118,10 +137,11 @@ class CarryingConnector:
             some = [name for name in inner.schema.names if name in wanted]
             reader = self.inner.read(inner, inside, batch_rows, some or inner.schema.names[:1])
             return _Reader(reader, schema, _carry(pinned.spec), None)
-        with self._carried(pinned) as carried:
-            earlier = _earlier(pinned, carried)
+        number = int(part.detail["carry"])
+        with self._carried(pinned, number) as carried:
+            earlier = _earlier(pinned, number, carried)
             some = [earlier.columns[name] for name in earlier.columns if name in wanted]
-            reader = self._reader_of(pinned).read(
+            reader = dict(self._outputs(pinned))[number].read(
                 carried, inside, batch_rows, some or carried.schema.names[:1]
             )
         return _Reader(reader, schema, _carry(pinned.spec), earlier)
@@ -131,10 +151,13 @@ class CarryingConnector:
         carry, schema = _carry(pinned.spec), pinned.schema
         new = self.inner.preview(_inner(pinned), rows)
         batches = [new_rows(batch, schema, carry) for batch in new.to_batches()]
-        if new.num_rows < rows:
-            with self._carried(pinned) as carried:
-                earlier = _earlier(pinned, carried)
-                old = self._reader_of(pinned).preview(carried, rows - new.num_rows)
+        for number, files in self._outputs(pinned):
+            lacking = rows - sum(batch.num_rows for batch in batches)
+            if not lacking:
+                break
+            with self._carried(pinned, number) as carried:
+                earlier = _earlier(pinned, number, carried)
+                old = files.preview(carried, lacking)
             batches += [
                 carried_rows(_renamed(batch, earlier), schema, carry, earlier)
                 for batch in old.to_batches()
@@ -144,25 +167,25 @@ class CarryingConnector:
     def verify(self, pinned: PinnedSource) -> None:
         """Check both (see `Connector.verify`)."""
         self.inner.verify(_inner(pinned))
-        with self._carried(pinned) as carried:
-            self._reader_of(pinned).verify(carried)
+        for number, files in self._outputs(pinned):
+            with self._carried(pinned, number) as carried:
+                files.verify(carried)
 
-    def _reader(self, found: OpenItems) -> FileConnector:
-        return self._files(str(found.spec.uri))
-
-    def _reader_of(self, pinned: PinnedSource) -> FileConnector:
-        return self._files(pinned.detail["carry"]["uri"])
+    def _outputs(self, pinned: PinnedSource) -> list[tuple[int, FileConnector]]:
+        """Return the outputs of the earlier run, by number, with what reads each."""
+        outputs = pinned.detail["carry"]["outputs"]
+        return [(number, self._files(one["uri"])) for number, one in enumerate(outputs)]
 
     def _files(self, uri: str) -> FileConnector:
         return s3_files(self._access) if uri.startswith("s3://") else local_files(self._access)
 
     @contextmanager
-    def _carried(self, pinned: PinnedSource) -> Iterator[PinnedSource]:
-        """Pin the evidence again, as it was."""
-        told, alias = pinned.detail["carry"], pinned.spec.alias
+    def _carried(self, pinned: PinnedSource, number: int) -> Iterator[PinnedSource]:
+        """Pin an output of the evidence again, as it was."""
+        told, alias = pinned.detail["carry"]["outputs"][number], pinned.spec.alias
         from_evidence = SourceSpec(alias, type_of(told["uri"]), told["uri"])
         try:
-            with self._reader_of(pinned).pin(from_evidence) as carried:
+            with self._files(told["uri"]).pin(from_evidence) as carried:
                 if carried.identity != told["identity"]:
                     raise _changed(told["uri"])
                 yield carried
@@ -170,6 +193,15 @@ class CarryingConnector:
             if error.code == "source_not_found":
                 raise _changed(told["uri"]) from error
             raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """One output of the earlier run, its columns by the names of their source."""
+
+    schema: pa.Schema
+    identity: Mapping[str, Any]
+    statistics: Statistics
 
 
 class _Reader:
@@ -222,9 +254,11 @@ def _typed_as(schema: pa.Schema, seen: pa.Schema) -> pa.Schema:
     )
 
 
-def _earlier(pinned: PinnedSource, carried: PinnedSource) -> Earlier:
+def _earlier(pinned: PinnedSource, number: int, carried: PinnedSource) -> Earlier:
     told = pinned.detail["carry"]
-    found = OpenItems(carried.spec, told["rows"], told["run_id"], date.fromisoformat(told["as_of"]))
+    output, day = told["outputs"][number], date.fromisoformat(told["as_of"])
+    ours = tuple(output["ours"])
+    found = OpenItems(carried.spec, ours, output["rows"], told["run_id"], day)
     return earlier_of(found, carried.schema)
 
 
@@ -238,9 +272,11 @@ def _renamed(batch: pa.RecordBatch, earlier: Earlier) -> pa.RecordBatch:
     return pa.record_batch(arrays, names=[originals[name] for name in kept])
 
 
-def _together(new: Statistics, carried: Statistics) -> Statistics:
-    rows = None if new.rows is None else new.rows + (carried.rows or 0)
-    size = None if new.arrow_bytes is None else new.arrow_bytes + (carried.arrow_bytes or 0)
+def _together(new: Statistics, carried: Sequence[Statistics]) -> Statistics:
+    old_rows = sum(one.rows or 0 for one in carried)
+    old_bytes = sum(one.arrow_bytes or 0 for one in carried)
+    rows = None if new.rows is None else new.rows + old_rows
+    size = None if new.arrow_bytes is None else new.arrow_bytes + old_bytes
     return Statistics(rows, size, new.exact)
 
 

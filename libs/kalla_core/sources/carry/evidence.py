@@ -14,7 +14,7 @@ import pyarrow as pa
 from kalla_core.errors import InvalidUri, SourceUnreadable
 from kalla_core.recipe.model import Carry, SourceSpec
 from kalla_core.recipe.uris import LOCAL, scheme_of, type_of
-from kalla_core.sources.carry.columns import Earlier
+from kalla_core.sources.carry.columns import ADDED, Earlier
 from kalla_core.sources.local import LocalStore
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.store import ByteStore
@@ -24,27 +24,36 @@ METADATA = "metadata.json"
 OURS = ("record_key", "rejection_reason", "reason_detail", "closest_candidate", "attempted_rules")
 """What rows of unmatched have before the columns of their source."""
 
+OF_PARTLY = ("record_key", "rule_name", "match_group", "settled_amount", *ADDED)
+"""... and rows that are matched in part; those added tell what is open of them."""
+
 _MOST_BYTES = 64 << 20
 _SIDES = ("left", "right")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenItems:
-    """The open items of a source in the evidence of an earlier run.
+    """Open items of a source in one output of an earlier run.
 
     Attributes:
         spec: the source that reads them.
+        ours: what they have before the columns of their source.
         rows: how many there are.
     """
 
     spec: SourceSpec
+    ours: tuple[str, ...]
     rows: int
     run_id: str
     as_of: date
 
 
-def open_items(spec: SourceSpec, carry: Carry, access: SourceAccess) -> OpenItems:
+def open_items(spec: SourceSpec, carry: Carry, access: SourceAccess) -> tuple[OpenItems, ...]:
     """Look at the evidence that a source carries open items from.
+
+    Returns:
+        The outputs that have some: what is unmatched, and, where its recipe leaves rests, what is
+        matched in part.
 
     Raises:
         InvalidUri: it is neither a folder nor in S3.
@@ -59,13 +68,17 @@ def open_items(spec: SourceSpec, carry: Carry, access: SourceAccess) -> OpenItem
     try:
         recipe = document["recipe"]
         side = _side(recipe, spec.alias, place)
-        name = f"unmatched_{side}.parquet"
-        rows = sum(one["rows"] for one in document["files"] if one["name"].startswith(name))
-        found = OpenItems(
-            spec=SourceSpec(spec.alias, type_of(place), f"{place}/{name}"),
-            rows=rows,
-            run_id=str(document["run_id"]),
-            as_of=_as_of(document, recipe["sources"][side]),
+        outputs = {f"unmatched_{side}.parquet": OURS, f"partly_matched_{side}.parquet": OF_PARTLY}
+        found = tuple(
+            OpenItems(
+                spec=SourceSpec(spec.alias, type_of(place), f"{place}/{name}"),
+                ours=ours,
+                rows=sum(rows),
+                run_id=str(document["run_id"]),
+                as_of=_as_of(document, recipe["sources"][side]),
+            )
+            for name, ours in outputs.items()
+            if (rows := [o["rows"] for o in document["files"] if o["name"].startswith(name)])
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SourceUnreadable(
@@ -78,14 +91,16 @@ def earlier_of(found: OpenItems, schema: pa.Schema) -> Earlier:
     """Return the run as what its rows are made into needs it.
 
     Args:
-        schema: of the file of its unmatched rows.
+        schema: of the file of these items.
 
     Raises:
         SourceUnreadable: it does not begin with Kalla's own columns.
     """
-    if tuple(schema.names[: len(OURS)]) != OURS:
-        raise SourceUnreadable(f"`{found.spec.uri}` does not hold the unmatched rows of a run.")
-    columns = {_original(name, schema.names): name for name in schema.names[len(OURS) :]}
+    ours = found.ours
+    if tuple(schema.names[: len(ours)]) != ours:
+        raise SourceUnreadable(f"`{found.spec.uri}` does not hold the open rows of a run.")
+    names = [name for name in schema.names if name in ADDED or name not in ours]
+    columns = {_original(name, schema.names, ours): name for name in names}
     return Earlier(found.run_id, found.as_of, columns)
 
 
@@ -107,10 +122,10 @@ def dated(specs: Sequence[SourceSpec], started_at: datetime) -> tuple[SourceSpec
     )
 
 
-def _original(name: str, names: list[str]) -> str:
+def _original(name: str, names: list[str], ours: tuple[str, ...]) -> str:
     """Return what a column was called before it had to make way for one of Kalla's."""
     bare = name.rstrip("_")
-    return bare if bare != name and bare in OURS and bare in names else name
+    return bare if bare != name and bare in ours and bare in names else name
 
 
 def _document(place: str, access: SourceAccess) -> Mapping[str, Any]:

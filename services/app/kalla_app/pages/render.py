@@ -64,6 +64,8 @@ SETS = {
     "unmatched_right": "Unmatched right",
     "ambiguous": "Ambiguous",
     "suggested": "Suggested",
+    "partly_matched_left": "Partly matched left",
+    "partly_matched_right": "Partly matched right",
 }
 
 

@@ -18,6 +18,8 @@ class EvidenceSet(StrEnum):
     UNMATCHED_RIGHT = "unmatched_right"
     SUGGESTED = "suggested"
     AMBIGUOUS = "ambiguous"
+    PARTLY_MATCHED_LEFT = "partly_matched_left"
+    PARTLY_MATCHED_RIGHT = "partly_matched_right"
     ATTEMPTS = "attempts"
 
     @property
