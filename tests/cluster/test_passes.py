@@ -7,7 +7,9 @@ import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import grpc
 import httpx
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -16,16 +18,22 @@ import pytest
 from kalla_core.client import Client
 from kalla_core.evidence.reader import read_evidence
 from kalla_core.ids import RunId
+from kalla_core.jobs.document import job_of
+from kalla_core.jobs.passes import pass_document
 from kalla_core.recipe.parse import parse_recipe
+from kalla_core.wire.generated import jobs_pb2, jobs_pb2_grpc
+from kalla_core.wire.jobs import job_message
 from tests.support.pass_recipes import RULES, given
 from tests.support.places import IN_PASSES
 from tests.support.real_cluster import Cluster, real_cluster, until
+from tests.support.receiver import receiving_apart
 from tests.support.reconciled import TwoTables, Wrote
 from tests.support.s3 import s3_server
 from tests.support.tables import sorted_rows
 from tests.support.wired_cluster import WiredExecutor, wired_cluster
 
 EVERYTHING = "passes, one that proposes, sums"
+RESTS = "matches in part"
 OPTIONS = {"partitions": 3, "buckets": 5}
 
 
@@ -75,6 +83,37 @@ def test_all_that_passes_write_is_the_same_on_a_cluster_and_is_fetched(
         assert without_moment(over_flight(cluster, job, name)) == without_moment(expected)
 
 
+def test_what_each_pass_did_on_a_cluster_is_told_as_by_one_machine_through_every_door(
+    cluster: Cluster, two: TwoTables, tmp_path: Path
+) -> None:
+    local = two.run(RULES[RESTS])
+    expected = [pass_document(one) for one in local.told.passes]
+    recipe = parse_recipe(two.document(RULES[RESTS], **OPTIONS))
+
+    with receiving_apart() as receiver:
+        run_id = cluster.submit(recipe, tmp_path / "out", callback_url=receiver.url)
+        job = cluster.ended(run_id)
+        calls = until(lambda: [o for o in list(receiver.got) if o.kind == "complete"], 60)
+    message = asyncio.run(over_grpc(cluster, run_id))
+
+    assert job["passes"] == expected
+    assert [call.document["passes"] for call in calls] == [expected]
+    assert list(message.passes) == list(job_message(job_of(job)).passes)
+    assert message.passes[0].accepted == local.told.passes[0].accepted > 0
+    is_the_evidence_of(tmp_path / "out", local)
+    for name, rows in local.tables.items():
+        assert without_moment(over_flight(cluster, job, name)) == without_moment(rows)
+    assert all(local.tables[f"partly_matched_{side}"].num_rows for side in ("left", "right"))
+
+
+async def over_grpc(cluster: Cluster, run_id: str) -> jobs_pb2.Job:
+    port = cluster.service.event("cluster_ready")["grpc_port"]
+    async with asyncio.timeout(60), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        jobs: Any = jobs_pb2_grpc.JobsStub(channel)  # type: ignore[no-untyped-call]
+        found: jobs_pb2.Job = await jobs.GetJob(jobs_pb2.GetJobRequest(run_id=run_id))
+        return found
+
+
 async def fetched(cluster: Cluster, job: Mapping[str, object], folder: Path) -> None:
     async with Client(cluster.url) as kalla:
         await kalla.fetch(RunId(str(job["run_id"])), folder)
@@ -89,7 +128,7 @@ def over_flight(cluster: Cluster, job: Mapping[str, object], name: str) -> pa.Ta
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", [name for name in RULES if name != EVERYTHING])
+@pytest.mark.parametrize("name", [name for name in RULES if name not in (EVERYTHING, RESTS)])
 def test_rules_of_every_kind_have_the_same_evidence_on_a_cluster(
     cluster: Cluster, two: TwoTables, name: str, tmp_path: Path
 ) -> None:

@@ -76,6 +76,14 @@ RULES: Mapping[str, Mapping[str, Any]] = {
         "amounts": TOTALS,
         "compare": COMPARED,
     },
+    "matches in part": {
+        "passes": [
+            {"name": "best", **_BEST, "cardinality": "1:1", "rest": {"tolerance": "0.50"}},
+            {"name": "groups", "match_sql": NEAR, "group_by": "component", "rest": {}},
+            {**_SUMS, "rest": {"tolerance": "0.02"}},
+        ],
+        "amounts": TOTALS,
+    },
     "sums of the left alone": {"passes": [{**_SUMS, "one": "left"}]},
 }
 

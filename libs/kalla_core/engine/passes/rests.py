@@ -103,8 +103,8 @@ def leave_rests(
         for side in Side
     }
     apart = groups.sums[Side.LEFT] - groups.sums[Side.RIGHT]
-    holds = groups.even & ((np.abs(apart) <= most) | (rests[Side.LEFT] != 0))
-    holds |= groups.even & (rests[Side.RIGHT] != 0)
+    holds = groups.even & (np.abs(apart) <= most)
+    holds |= (rests[Side.LEFT] != 0) | (rests[Side.RIGHT] != 0)
     open_ = {side: np.where(np.abs(apart) <= most, 0, rests[side]) for side in Side}
     kept = replace_without(decision, accepted[~holds[groups.of]])
     if not holds.all():
@@ -181,7 +181,7 @@ def _rest(groups: _Groups, side: Side, unit: int) -> Ints:
     mine, theirs = groups.sums[side], groups.sums[side.other]
     rest = mine - theirs
     settled = (np.sign(theirs) == np.sign(mine)) & (np.abs(theirs) < np.abs(mine))
-    fits = settled & (groups.rows[side] == 1) & (rest % unit == 0)
+    fits = groups.even & settled & (groups.rows[side] == 1) & (rest % unit == 0)
     return np.where(fits, rest, 0)
 
 
