@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from kalla_core.answers.report.gather import gather
+from kalla_core.answers.report.page import page
+from kalla_core.answers.report.sheets import workbook
 from kalla_core.answers.verification.verify import verify
 from kalla_core.answers.why.fate import why
 from kalla_core.answers.why.words import sentences
@@ -140,6 +143,23 @@ def test_why_tells_what_of_a_row_stays_open(periods):
         (fate,) = why(evidence, ["A1"], Side.LEFT).fates
 
     assert "60.00 of it is settled, 40.00 stays open." in list(sentences(fate))
+
+
+def test_a_report_has_what_is_open_of_matched_rows_in_its_amounts_and_its_bridge(periods):
+    periods.put(MAY, "P2,A1,60.00\nP3,A3,90.00\n")
+    periods.run("may", periods.document(None, "", passes=[GROUPS]))
+
+    with open_evidence(periods.folder / "may") as evidence:
+        report = gather(evidence, "may")
+        html = b"".join(page(report)).decode()
+        book = b"".join(workbook(evidence, report))
+
+    assert [one.rest for side in report.sides for one in side.money] == [
+        Decimal("40.00"), Decimal("20.00")
+    ]  # fmt: skip
+    assert "open of matched" in html
+    assert "+ left rest" in html
+    assert book.startswith(b"PK")
 
 
 def test_rests_are_the_same_on_executors_and_carried_by_them(periods):
