@@ -218,11 +218,23 @@ def _open(row: Row, closest: Mapping[str, Candidate]) -> Open:
 
 def _groups(evidence: Evidence, matches: Sequence[Partner]) -> tuple[Group, ...]:
     """Return the groups that a row is in, where more than one pair makes them."""
-    names = list(dict.fromkeys(one.group for one in matches if one.group is not None))
+    pairs_only = _rules_of_pairs(evidence.metadata.recipe)
+    several = (one for one in matches if one.rule not in pairs_only)
+    names = list(dict.fromkeys(one.group for one in several if one.group is not None))
     if not names:
         return ()
     found = groups_of(evidence, names[:MOST_ROWS], side_columns(evidence), _GROUP_ROWS)
     return tuple(one for one in found if len(one.left) + len(one.right) > 2)
+
+
+def _rules_of_pairs(recipe: Mapping[str, Any]) -> set[str]:
+    """Return the names of the passes none of whose matches has a row with two partners."""
+    passes = recipe.get("passes") or ()
+    return {
+        str(one.get("name"))
+        for one in passes
+        if one.get("cardinality") == "1:1" and one.get("group_by") is None
+    }
 
 
 def _not_found(
