@@ -1,7 +1,7 @@
 """Writes and reads the file that says how long a run's open rows have been open. Blocking.
 
 What is written goes through memory a piece at a time, however many rows there are: a few hundred
-thousand rows of the run, a million keys of the run before, and four bytes a row. A file of many
+thousand rows of the run, as many keys of the run before, and four bytes a row. A file of many
 rows is written by a process of its own, `python -m kalla_app.exceptions.ages_file`.
 """
 
@@ -27,12 +27,13 @@ from kalla_app.exceptions.policy import SIDES, Policy
 from kalla_core.answers.selection import REASON
 
 _MOMENT = pa.timestamp("us", "UTC")
-_KEYS_AT_ONCE = 1_000_000
+_RUN = "first_seen_run"
+_KEYS_AT_ONCE = 400_000
 SCHEMA = pa.schema(
     [
         ("side", pa.string()),
         ("record_key", pa.string()),
-        ("first_seen_run", pa.string()),
+        (_RUN, pa.string()),
         ("first_seen_at", _MOMENT),
         ("since", _MOMENT),
         ("amount_rank", pa.int8()),
@@ -53,7 +54,7 @@ class _Seen:
 
     def codes(self, known: pa.Table) -> Codes:
         """Return what stands for the run that each of some rows was first seen in."""
-        runs = known.column("first_seen_run").combine_chunks().dictionary_encode()
+        runs = known.unify_dictionaries().column(_RUN).combine_chunks()
         names = runs.dictionary.to_pylist()
         places = runs.indices.to_numpy()
         for code, name in enumerate(names):
@@ -127,7 +128,7 @@ def amount_of(schema: pa.Schema) -> str | None:
 
 
 def _groups(path: Path, side: str, columns: list[str]) -> Iterator[pa.Table]:
-    with opened(path) as file:
+    with opened(path, [_RUN] if _RUN in columns else []) as file:
         for group in range(file.metadata.num_row_groups):
             told = file.metadata.row_group(group).column(0).statistics
             if told is not None and told.has_min_max and told.min == side:
@@ -139,7 +140,7 @@ def _codes(rows: RowSet, seen: _Seen, before: Path | None, side: str) -> Codes:
     found = np.full(rows.count, -1, np.int32)
     if before is None:
         return found
-    wanted = [KEY, "first_seen_run", "first_seen_at"]
+    wanted = [KEY, _RUN, "first_seen_at"]
     for known in _gathered(_groups(before, side, wanted)):
         codes, start = seen.codes(known), 0
         keys = known.column(KEY).combine_chunks()
