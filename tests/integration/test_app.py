@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,25 @@ def test_a_recipe_with_faults_is_not_saved_and_all_of_them_are_told(world: World
     told = refused.json()["error"]["details"]
     assert {fault["path"] for fault in told} >= {"match_sql", "sources.left.primary_key[0]"}
     assert world.http.get("/api/recipes/wrong").status_code == 404
+
+
+def test_a_recipe_is_tried_on_a_sample_by_the_api_and_by_the_editor(world: World) -> None:
+    recipe = without_uris(world.books.recipe, recipe_id="sampled")
+    assert world.http.post("/api/recipes", json=recipe).status_code == 201
+    page = world.http.get("/recipes/sampled", headers={"Accept": "text/html"})
+    word = re.search(r'name="csrf" content="([^"]+)"', page.text)
+    assert word is not None
+
+    checked = world.http.post("/api/recipes/sampled/check", headers={"X-CSRF-Token": word[1]})
+    form = {"csrf_token": word[1], "do": "sample"}
+    tried = world.http.post("/recipes/sampled", data=form)
+    world.http.cookies.clear()
+
+    told = checked.json()
+    assert (told["valid"], told["faults"]) == (True, [])
+    assert told["trial"]["counts"]["matched"] == len(told["trial"]["matched"]) > 0
+    assert told["sample"]["left"]["rows"] <= told["sample"]["left"]["of"]
+    assert f"{told['trial']['counts']['matched']} matched" in tried.text
 
 
 def test_every_save_is_a_version_unless_nothing_has_changed(world: World) -> None:

@@ -15,6 +15,8 @@ from kalla_app.recipes.shelf import recipe_json, version_json
 from kalla_app.store.cursors import place_of
 from kalla_core.error_json import fault_json
 
+_ROWS_SHOWN = 10
+
 IfMatch = Annotated[str | None, Header(max_length=64)]
 
 
@@ -50,13 +52,26 @@ def recipe_routes(app: App) -> APIRouter:
 
     @routes.post("/{recipe_id}/check")
     async def check_recipe(recipe_id: str, version: int | None = None) -> Response:
-        """Look into a saved recipe: its faults as it now stands, or how it would be run."""
+        """Look into a saved recipe: its faults as it now stands, or how it would be run.
+
+        Without faults it is run on samples of its sources, on rows whose keys have partners on
+        the other side; nothing of that is kept.
+        """
         saved = await app.shelf.get(recipe_id, version)
         document = await app.shelf.whole(saved.version)
         faults = await app.shelf.faults(document)
         plan = None if faults else await app.shelf.explained(document)
+        tried = {} if faults else await app.shelf.tried(document, _ROWS_SHOWN)
         told = [fault_json(fault) for fault in faults]
-        return JSONResponse({"valid": not faults, "faults": told, "plan": plan})
+        return JSONResponse(
+            {
+                "valid": not faults,
+                "faults": told,
+                "plan": plan,
+                "sample": tried.get("sample"),
+                "trial": tried.get("trial"),
+            }
+        )
 
     @routes.get("/{recipe_id}")
     async def get_recipe(recipe_id: str, version: int | None = None) -> Response:

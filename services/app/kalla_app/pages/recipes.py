@@ -28,6 +28,7 @@ from kalla_core.functions import FUNCTIONS
 _PAGE = 50
 _VERSIONS = 30
 _RUNS = 12
+_LOOKS = ("check", "sample")
 _FIELDS = ("name", "match_sql", "match_description", "description")
 _EMPTY = {
     "recipe_id": "",
@@ -49,6 +50,7 @@ def recipe_pages(app: App) -> APIRouter:
         error: KallaError | None = None,
         status: int = 200,
         tried: dict[str, Any] | None = None,
+        trial: dict[str, Any] | None = None,
     ) -> Response:
         runs: list[Run] = []
         versions: list[Version] = []
@@ -73,6 +75,7 @@ def recipe_pages(app: App) -> APIRouter:
             error=error,
             faults=faults,
             tried=tried,
+            trial=trial,
             sources=sources,
             tables=_tables(document, sources),
             functions=list(FUNCTIONS),
@@ -94,8 +97,8 @@ def recipe_pages(app: App) -> APIRouter:
     async def add(request: Request) -> Response:
         given = await form_of(request)
         document = _document(_EMPTY, given) | {"recipe_id": given.get("recipe_id", "").strip()}
-        if given.get("do") == "check":
-            return await checked(request, document, None)
+        if given.get("do") in _LOOKS:
+            return await checked(request, document, None, sample=given["do"] == "sample")
         try:
             saved = await app.shelf.save(document, who().name)
         except KallaError as error:
@@ -114,8 +117,8 @@ def recipe_pages(app: App) -> APIRouter:
         given = await form_of(request)
         saved = await app.shelf.get(recipe_id)
         document = _document(saved.version.document, given)
-        if given.get("do") == "check":
-            return await checked(request, document, saved)
+        if given.get("do") in _LOOKS:
+            return await checked(request, document, saved, sample=given["do"] == "sample")
         expected = given.get("version", "")
         try:
             await app.shelf.save(
@@ -131,16 +134,19 @@ def recipe_pages(app: App) -> APIRouter:
             return seen(f"/runs/{run.run_id}")
         return seen(f"/recipes/{recipe_id}")
 
-    async def checked(request: Request, document: dict[str, Any], saved: Saved | None) -> Response:
-        """Show what is wrong with a recipe, or how it would be run."""
+    async def checked(
+        request: Request, document: dict[str, Any], saved: Saved | None, *, sample: bool
+    ) -> Response:
+        """Show what is wrong with a recipe, or how it would be run, also on a sample."""
         try:
             faults = await app.shelf.faults(document)
             if faults:
                 raise RecipeInvalid(faults)
             tried = await app.shelf.explained(document)
+            trial = await app.shelf.tried(document, 0) if sample else None
         except KallaError as error:
             return await editor(request, document, saved, error=error)
-        return await editor(request, document, saved, tried=tried)
+        return await editor(request, document, saved, tried=tried, trial=trial)
 
     @routes.get("/recipes/{recipe_id}/versions")
     async def versions(

@@ -177,6 +177,17 @@ class Shelf:
         """
         return await self._client.explain(await self.ready(document))
 
+    async def tried(self, document: object, rows: int) -> Json:
+        """Return what becomes of a recipe on samples whose rows have partners.
+
+        Args:
+            rows: to show of each set.
+
+        Raises:
+            KallaError: the recipe is wrong, or the coordinator does not answer.
+        """
+        return await self._client.try_recipe(await self.ready(document), rows=rows)
+
     async def ready(
         self, document: object, resolved: object = None, parameters: object = None
     ) -> Json:
