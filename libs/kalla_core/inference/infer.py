@@ -28,6 +28,7 @@ from kalla_core.inference.rules import Drafted, of_agreement, of_key, of_lists, 
 from kalla_core.inference.sample import sampled
 from kalla_core.inference.sums import sums
 from kalla_core.inference.traits import Traits, traits
+from kalla_core.inference.transforms import unsealed
 from kalla_core.inference.unkeyed import unkeyed
 from kalla_core.inference.values import amounts_of, days_of
 
@@ -265,10 +266,8 @@ def _passes(
         name = one.name if used[one.name] == 1 else f"{one.name} ({used[one.name]})"
         document = {"name": name, **one.document}
         if "match_sql" in document:
-            sql = str(document["match_sql"])
-            document["match_sql"] = sql.replace("{left}", names.left).replace(
-                "{right}", names.right
-            )
+            sql = str(document["match_sql"]).replace("{left}", names.left)
+            document["match_sql"] = unsealed(sql.replace("{right}", names.right))
         found.append(InferredPass(document, one.says, _evidence(one, keys, tables, answers)))
     return tuple(found)
 

@@ -47,9 +47,23 @@ class Transform:
         return self.sql.replace("{}", expression)
 
 
+_BRACES = str.maketrans({"{": "\ue000", "}": "\ue001"})
+_AS_WRITTEN = str.maketrans({"\ue000": "{", "\ue001": "}"})
+
+
+def sealed(text: str) -> str:
+    """Return a text of the data whose braces no template takes for its own, until `unsealed`."""
+    return text.translate(_BRACES)
+
+
+def unsealed(sql: str) -> str:
+    """Return SQL as it is to be written."""
+    return sql.translate(_AS_WRITTEN)
+
+
 def quoted(text: str) -> str:
-    """Return a text as SQL has it."""
-    return "'" + text.replace("'", "''") + "'"
+    """Return a text as SQL has it, sealed."""
+    return sealed("'" + text.replace("'", "''") + "'")
 
 
 def filled(texts: pa.Array) -> pa.Array:

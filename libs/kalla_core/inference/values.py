@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.functions.amounts import parsed_amounts
-from kalla_core.inference.transforms import quoted
+from kalla_core.inference.transforms import quoted, sealed
 
 Ints = npt.NDArray[np.int64]
 NONE = np.iinfo(np.int64).min
@@ -150,9 +150,9 @@ class Day:
 
 
 def column_sql(name: str, alias: str = "{}") -> str:
-    """Return a column of a table as SQL has it, in quotes where need be."""
+    """Return a column of a table as SQL has it, in quotes where need be, and sealed."""
     plain = _PLAIN.fullmatch(name) and name not in _WORDS
-    shown = name if plain else '"' + name.replace('"', '""') + '"'
+    shown = name if plain else sealed('"' + name.replace('"', '""') + '"')
     return f"{alias}.{shown}"
 
 

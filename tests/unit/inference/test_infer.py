@@ -104,3 +104,31 @@ def test_tables_with_hardly_any_rows_or_odd_columns_are_no_trouble() -> None:
 
     assert infer(odd, odd).passes == ()
     assert infer(odd.slice(0, 0), odd).passes == ()
+
+
+def test_names_of_columns_may_hold_what_templates_are_made_of() -> None:
+    amounts = [Decimal(100 + n * 7919 % 90_000) / 100 for n in range(300)]
+    order = [n * 77 % 300 for n in range(300) if n % 10]
+    left = pa.table(
+        {
+            "id": range(300),
+            're{}f "{right}"': [f"INV-{n * 37:05d}" for n in range(300)],
+            "{left}": pa.array(amounts, pa.decimal128(12, 2)),
+        }
+    )
+    right = pa.table(
+        {
+            "pid": [f"P{n * 3}" for n in range(len(order))],
+            "it's{0}": [f"inv {n * 37}" for n in order],
+            "am}t{": pa.array([amounts[n] for n in order], pa.decimal128(12, 2)),
+        }
+    )
+
+    (found, *_) = infer(left, right).passes
+
+    sql = str(found.document["match_sql"])
+    assert found.evidence.pairs == len(order)
+    assert 'l."re{}f ""{right}""")' in sql
+    assert 'r."it\'s{0}")' in sql
+    assert 'tolerance_match(l."{left}", r."am}t{", 0)' in sql
+    assert "FROM left_src l\nJOIN right_src r" in sql

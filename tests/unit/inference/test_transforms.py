@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kalla_core.inference.transforms import WHOLE, Space, capture, head, part, tail
+from kalla_core.inference.transforms import WHOLE, Space, capture, head, part, tail, unsealed
 from kalla_core.recipe.parse import parse_recipe
 from tests.support.runs import run_in_process
 
@@ -24,7 +24,7 @@ def test_texts_are_written_alike_by_arrow_and_by_match_sql(tmp_path: Path) -> No
     rows = pa.table({"id": list(range(len(TEXTS))), "text": pa.array(TEXTS, pa.string())})
     pq.write_table(rows, tmp_path / "rows.parquet")
     source = {"type": "file", "uri": "rows.parquet", "primary_key": ["id"]}
-    written = ", ".join(f"{way.of('l.text')} AS way{n}" for n, way in enumerate(WAYS))
+    written = ", ".join(f"{unsealed(way.of('l.text'))} AS way{n}" for n, way in enumerate(WAYS))
     recipe = parse_recipe(
         {
             "recipe_id": "ways",
