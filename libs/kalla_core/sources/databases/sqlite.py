@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from kalla_core.errors import SourceUnreadable
 from kalla_core.recipe.column_types import (
     MAX_DECIMAL128_DIGITS,
+    MAX_DECIMAL_DIGITS,
     decimal_type,
     parse_type,
     type_word,
@@ -189,7 +190,7 @@ def _is_decimal(column: _Column) -> bool:
 
 
 def _decimal(database: sqlite3.Connection, table: str, column: _Column) -> pa.DataType:
-    """Return the decimals that the doubles of a column were written as."""
+    """Return the decimals that the doubles of a column were written as; doubles if too long."""
     before, behind = 1, 0
     said = re.search(r"\(\s*\d+\s*,\s*(\d+)\s*\)", column.declared)
     if said:
@@ -201,6 +202,8 @@ def _decimal(database: sqlite3.Connection, table: str, column: _Column) -> pa.Da
             exponent = number.as_tuple().exponent
             before = max(before, number.adjusted() + 1)
             behind = max(behind, -exponent if isinstance(exponent, int) else 0)
+    if before + behind > MAX_DECIMAL_DIGITS:
+        return pa.float64()
     return decimal_type(max(before + behind, _NARROW), behind)
 
 

@@ -194,3 +194,14 @@ def test_a_database_without_a_table_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SourceUnreadable, match=r"in\.db` has no table and no view"):
         read_rows(tmp_path / "in.db")
+
+
+def test_numbers_beyond_all_decimals_are_doubles_whatever_was_declared(tmp_path: Path) -> None:
+    path = sqlite(
+        tmp_path / "in.sqlite",
+        "CREATE TABLE t (n NUMERIC)",
+        "INSERT INTO t VALUES (1e300), (2.5), (3)",
+    )
+
+    assert types_of(path) == {"n": pa.float64()}
+    assert read_rows(path) == [(1e300,), (2.5,), (3.0,)]
