@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kalla_core.cli.answers_app import answer_commands
+from kalla_core.cli.mcp_app import mcp_command
 from kalla_core.cli.remote_app import EvidenceMode, Quiet, remote_commands
 
 if TYPE_CHECKING:
@@ -430,3 +431,4 @@ def _carry_out(action: Callable[[], ExitCode], debug: bool) -> None:
 
 answer_commands(app, _carry_out)
 remote_commands(app, _carry_out)
+mcp_command(app, _carry_out)

@@ -215,6 +215,24 @@ class Client:
         """
         return dict(await self._calls.json("GET", f"{_path(run_id)}/metadata"))
 
+    async def why(
+        self, run_id: RunId, key: Sequence[str], side: str | None = None
+    ) -> dict[str, Any]:
+        """Return what became of the rows with a key, and why, from the evidence of a job.
+
+        Args:
+            run_id: of the job.
+            key: the primary key as somebody types it, a part for each of its columns.
+            side: `left` or `right`; both by default.
+
+        Raises:
+            RowNotFound: no row has the key.
+            JobEnded: the job has no evidence.
+            EvidenceGone: it is no longer there.
+        """
+        query = {"key": list(key), "side": side}
+        return dict(await self._calls.json("GET", f"{_path(run_id)}/why", query=query))
+
     async def fetch(self, run_id: RunId, folder: Path, *, overwrite: bool = False) -> RunMetadata:
         """Fetch the evidence of a job into a folder, all of it or nothing.
 

@@ -17,6 +17,7 @@
     rules        passes out of classes that are believed, with evidence
     statements   the SQL of a pass
     sample       rows of large tables, chosen so that partners stay together
+    mappings     which columns go together, and as what
     infer        all of it, in order
 
 A column that both sides number from 1 has all its values in common, and means nothing. So equal

@@ -81,7 +81,7 @@ def infer(
     )
     ranked = anchors(sides)
     answers = _answers(left, right, found_keys, judged)
-    good = [one for one in ranked if _plausible(one, sides)]
+    good = [one for one in ranked if plausible(one, sides)]
     if not good:
         good = [one for one in ranked if _distinctive(one)][:1]
     tried = _tried([one for one in ranked if one not in good])
@@ -111,7 +111,7 @@ def _distinctive(one: Anchor) -> bool:
     return mixed and min(what.left_share, what.right_share) >= _MOSTLY
 
 
-def _plausible(one: Anchor, sides: Sides) -> bool:
+def plausible(one: Anchor, sides: Sides) -> bool:
     """Whether what an anchor brings out is no accident."""
     rows = min(sides.rows)
     if len(np.unique(one.pairs.left)) < max(3, _LEAST_COVERAGE * rows):

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     PREVIEW = "preview"
     PROPOSE = "propose"
     TRY = "try"
+    SAMPLE = "sample"
+    INFER = "infer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Inspection:
 
     Attributes:
         document: the recipe; for a preview `uri`, `types`, `filters`, `format`, `rows` and `guess`;
-            for what proposes or tries as `proving` says.
+            for what proposes or tries as `proving` says; for samples, and inference from them, as
+            `inferring` does.
         memory_limit_bytes, threads: of the run that is explained, not of the inspection.
         access: what sources may be reached.
         scratch: an empty folder for what proposes or tries; empty for all else.

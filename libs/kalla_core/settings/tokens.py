@@ -58,7 +58,7 @@ class Token:
         return role in self.roles or (Role.ADMIN in self.roles and role is not Role.EXECUTOR)
 
 
-def read_tokens(settings: Serving) -> tuple[Token, ...]:
+def read_tokens(settings: Listening) -> tuple[Token, ...]:
     """Return the tokens of the token file; blank lines and `#` comments are left out.
 
     Empty without a token file: nobody is asked, which is for the machine itself only.
