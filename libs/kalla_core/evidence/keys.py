@@ -268,7 +268,7 @@ def _hashes(left: _JsonValue, right: _JsonValue) -> npt.NDArray[np.int64]:
 
 
 def _hashed(rows: pa.RecordBatch, expression: str) -> npt.NDArray[np.int64]:
-    # Loaded here: who only writes keys as text, as `kalla why` does, starts in half the time.
+    # Loaded here: who only writes keys as text, as `kalla why` does, starts sooner without it.
     from kalla_core.matching.plans.session import new_session
 
     session = new_session()
