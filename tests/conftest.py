@@ -1,3 +1,4 @@
+import os
 import signal
 
 from hypothesis import HealthCheck, settings
@@ -5,6 +6,10 @@ from hypothesis import HealthCheck, settings
 from tests.support.tether import tether
 
 tether()
+
+# Tests start hundreds of processes; where the environment forbids to keep what was compiled, each
+# would compile all of Kalla anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("kalla", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -63,7 +63,7 @@ def test_a_file_that_takes_all_memory_is_stopped() -> None:
 
 def test_a_command_that_somebody_stopped_is_not_waited_for() -> None:
     script = """
-        from kalla_core.engine import vitals
+        from kalla_core.engine.processes import vitals
         vitals.MOST_STILL_S = 0.5
         main(lambda: (os.kill(os.getpid(), signal.SIGSTOP), time.sleep(60)))
     """

@@ -47,7 +47,9 @@ class GetRowsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     set: _builtins.str
-    """matched, unmatched_left, unmatched_right, suggested, ambiguous, attempts"""
+    """matched, unmatched_left, unmatched_right, suggested, ambiguous, partly_matched_left,
+    partly_matched_right, attempts
+    """
     media_type: _builtins.str
     """empty: application/json; as HTTP's Accept"""
     limit: _builtins.int
