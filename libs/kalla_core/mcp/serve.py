@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kalla_core.errors import Unauthenticated
+from kalla_core.errors import KallaError, NotAllowed, Unauthenticated
 from kalla_core.serving.server import listening_at, serving_http
 from kalla_core.settings.tls import Certificate
-from kalla_core.settings.tokens import CHALLENGE, Token, tokens_sent
+from kalla_core.settings.tokens import CHALLENGE, Role, Token, tokens_sent
 
 PATH = "/mcp"
 _GRACE_S = 2.0
@@ -30,7 +30,8 @@ class Door:
 
     Attributes:
         port: 0 for a free one.
-        tokens: any of which lets a caller in; empty lets everybody in.
+        tokens: those that may submit let a caller in, since the tools run recipes; empty lets
+            everybody in.
         hosts: names that callers may call it by, beside this machine's own.
     """
 
@@ -96,13 +97,21 @@ class _Admitting:
             headers = dict(scope["headers"])
             sent = headers.get(b"authorization")
             try:
-                tokens_sent(self._tokens, None if sent is None else sent.decode("latin-1"))
+                tokens = tokens_sent(self._tokens, None if sent is None else sent.decode("latin-1"))
             except Unauthenticated as error:
-                body = {"error": {"code": error.code, "message": str(error)}}
-                refusal = JSONResponse(body, 401, {"WWW-Authenticate": CHALLENGE})
+                refusal = _refusal(error, 401, {"WWW-Authenticate": CHALLENGE})
                 await refusal(scope, receive, send)
                 return
+            if not any(token.may(Role.SUBMIT) for token in tokens):
+                words = "This token may not submit jobs, which the tools do."
+                await _refusal(NotAllowed(words), 403, {})(scope, receive, send)
+                return
         await self._app(scope, receive, send)
+
+
+def _refusal(error: KallaError, status: int, headers: Mapping[str, str]) -> JSONResponse:
+    body = {"error": {"code": error.code, "message": str(error)}}
+    return JSONResponse(body, status, headers)
 
 
 async def _until_told(work: Awaitable[Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from mcp.server.mcpserver import MCPServer
 
 from kalla_core.mcp.serve import Door, guarded
-from kalla_core.settings.tokens import Token
+from kalla_core.settings.tokens import Role, Token
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 HELLO = {
@@ -64,6 +64,18 @@ async def test_pages_of_other_places_are_refused(origin: str, status: int) -> No
 )
 async def test_other_machines_need_a_token(sent: str, status: int) -> None:
     assert await said(ASKING, host="kalla.example", authorization=sent) == status
+
+
+@pytest.mark.parametrize(
+    ("role", "status"),
+    [(Role.ADMIN, 200), (Role.SUBMIT, 200), (Role.READ, 403), (Role.EXECUTOR, 403)],
+)
+async def test_a_token_that_may_not_submit_runs_nothing_through_tools(
+    role: Role, status: int
+) -> None:
+    door = Door("10.0.0.5", 0, (Token("s3cret", frozenset({role})),))
+
+    assert await said(door, host="10.0.0.5", authorization="Bearer s3cret") == status
 
 
 async def test_a_request_of_many_megabytes_is_refused() -> None:
