@@ -184,6 +184,7 @@ class Stream:
             assert report.ok, str(report)
 
 
+@pytest.mark.full
 def test_coordinator_and_executors_are_replaced_one_after_the_other_and_no_job_is_lost(
     dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -200,11 +200,11 @@ EVERY_WAY = (killed_at, refused_at, refused_twice_at, lost_at, left_alone_from)
 @pytest.mark.parametrize(
     ("meddled", "before", "step"),
     [
-        (killed_at, "old", 4),
-        (refused_at, None, 5),
-        (refused_twice_at, "old", 8),
-        (lost_at, "old", 7),
-        (left_alone_from, "old", 6),
+        (killed_at, "old", 8),
+        (refused_at, None, 10),
+        (refused_twice_at, "old", 16),
+        (lost_at, "old", 14),
+        (left_alone_from, "old", 12),
     ],
 )
 def test_a_run_that_is_stopped_leaves_all_or_nothing_and_the_next_claim_sweeps(
