@@ -105,6 +105,12 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return generate("one_to_one", SIZE, 7, tmp_path_factory.mktemp("data"), "csv")
 
 
+@pytest.fixture(scope="module")
+def long_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """One whose run is not over before somebody who has to wait for a core gets to ask."""
+    return generate("one_to_one", 20 * SIZE, 7, tmp_path_factory.mktemp("long"), "csv")
+
+
 @contextmanager
 def started(dataset: Dataset, folder: Path) -> Iterator[Run]:
     output = folder / "out"
@@ -235,9 +241,9 @@ def test_a_request_to_end_is_answered_with_one_sentence(
     ],
 )
 def test_a_storm_of_requests_to_end_is_answered_with_one_sentence_and_leaves_no_trace(
-    dataset: Dataset, tmp_path: Path, moment: str, number: signal.Signals
+    long_dataset: Dataset, tmp_path: Path, moment: str, number: signal.Signals
 ) -> None:
-    with started(dataset, tmp_path) as run:
+    with started(long_dataset, tmp_path) as run:
         run.reaches(MOMENTS[moment])
         sent = 0
         while run.process.poll() is None and sent < 2_000:
