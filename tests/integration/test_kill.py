@@ -22,10 +22,12 @@ import pytest
 from benchmarks.check import check
 from benchmarks.generate import generate
 from benchmarks.generate.dataset import Dataset
+from kalla_core.cli.interrupts import UNWINDING_S
 from kalla_core.evidence.names import METADATA, OF_EVERY_RUN
 from kalla_core.evidence.reader import read_evidence
 from kalla_core.recipe.parse import load_recipe
 from tests.support.command import KALLA, clean_environment, names_below
+from tests.support.machine import stretched
 from tests.support.processes import children_of, ends_soon
 from tests.support.runs import run_in_process
 
@@ -109,6 +111,13 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def long_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """One whose run is not over before somebody who has to wait for a core gets to ask."""
     return generate("one_to_one", 20 * SIZE, 7, tmp_path_factory.mktemp("long"), "csv")
+
+
+def child_leads(run: Run) -> bool:
+    """Whether the child has come so far that the kernel ends it with its parent."""
+    with suppress(ProcessLookupError):
+        return run.child is not None and os.getsid(run.child) == run.child
+    return False
 
 
 @contextmanager
@@ -261,6 +270,30 @@ def test_a_storm_of_requests_to_end_is_answered_with_one_sentence_and_leaves_no_
         f"{word}: nothing was left behind."
     ]
     assert names_below(tmp_path) == set()
+
+
+@pytest.mark.parametrize("what", ["a request to end", "a storm of them", "the death of the run"])
+def test_a_child_that_is_stopped_as_it_begins_does_not_outlive_the_run(
+    dataset: Dataset, tmp_path: Path, what: str
+) -> None:
+    with started(dataset, tmp_path) as run:
+        by_kill = what == "the death of the run"
+        run.reaches(child_leads if by_kill else MOMENTS["with a child"])
+        assert run.child is not None
+        os.kill(run.child, signal.SIGSTOP)
+        began = time.monotonic()
+        if by_kill:
+            run.process.kill()
+        else:
+            run.process.send_signal(signal.SIGINT)
+        while what == "a storm of them" and run.process.poll() is None:
+            run.process.send_signal(signal.SIGINT)
+            select.select([], [], [], 0.001)
+        code = run.ended()
+
+    assert code == (-signal.SIGKILL if by_kill else 130)
+    assert time.monotonic() - began < stretched(UNWINDING_S)
+    assert is_complete(run.output, dataset) is False
 
 
 def test_the_death_of_the_child_is_told_as_what_it_is(dataset: Dataset, tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from kalla_core.cli import INTERRUPTED
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.leaving import leaving
+from kalla_core.engine.processes.forked import die_with, heed_as_before, requests_held
+from kalla_core.engine.processes.spawned import is_over
 from kalla_core.engine.processes.vitals import MOST_STILL_S, Standstill, private_bytes
 from kalla_core.errors import Crashed, OutOfMemory, SourceUnreadable
 from kalla_core.machine import memory_bytes
@@ -34,16 +36,26 @@ def apart(action: Callable[[], ExitCode]) -> ExitCode:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that waits is told, and tells
-        leaving(lambda: sys.exit(action()), INTERRUPTED)
-    try:
+    parent = os.getpid()
+    with ExitStack() as ending:
+        with requests_held():
+            child = os.fork()
+            if child == 0:
+                die_with(parent)
+                heed_as_before()
+                signal.signal(
+                    signal.SIGINT, signal.SIG_IGN
+                )  # the one that waits is told, and tells
+                leaving(lambda: sys.exit(action()), INTERRUPTED)
+            ending.callback(_end, child)
         return _watched(child, min(MOST_BYTES, memory_bytes()))
-    finally:
-        with suppress(ProcessLookupError, ChildProcessError):
+
+
+def _end(child: int) -> None:
+    with suppress(ChildProcessError):  # it was waited for, and its number may be another's
+        if not is_over(child):
             os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        os.waitpid(child, 0)
 
 
 def _watched(child: int, most_bytes: int) -> ExitCode:

@@ -7,6 +7,7 @@ import sys
 
 from kalla_core import machine, units
 from kalla_core.cli.console import write_line
+from kalla_core.cli.interrupts import before_ending
 from kalla_core.errors import InvalidSetting
 
 EVIDENCE_MODE = "KALLA_EVIDENCE_MODE"
@@ -40,10 +41,11 @@ def start_run_ahead(memory_limit: str | None, *, may_fork: bool) -> None:
     """
     from kalla_core.engine.processes.children import RUN, warm_up
     from kalla_core.engine.processes.forked import fork
-    from kalla_core.engine.processes.spawned import environment_within, spawn
+    from kalla_core.engine.processes.spawned import end_children, environment_within, spawn
     from kalla_core.settings import load_settings
 
     limit_bytes = load_settings(memory_limit_bytes=memory_limit).memory_limit_bytes
+    before_ending(end_children)
     warm_up(RUN, environment_within(limit_bytes), fork if may_fork else spawn)
 
 

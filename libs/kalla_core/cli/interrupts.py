@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -20,6 +20,9 @@ from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNWINDING_S = 10.0
+
+
+_before_ending: list[Callable[[], None]] = []
 
 
 class Terminated(KeyboardInterrupt):
@@ -72,6 +75,11 @@ def heed() -> None:
     _install(_Handler(_Mode.STARTING))
 
 
+def before_ending(action: Callable[[], None]) -> None:
+    """Do something quick at a request to end that unwinds nothing: end what would be left alone."""
+    _before_ending.append(action)
+
+
 @contextmanager
 def unwinding() -> Iterator[None]:
     """Raise at the first request to end within the block, and never again.
@@ -105,6 +113,8 @@ def _install(handler: _Handler) -> None:
 
 
 def _end(number: int, sentence: str) -> NoReturn:
+    for action in _before_ending:
+        action()
     head = "Interrupted" if number == signal.SIGINT else "Terminated"
     os.write(2, f"{head}: {sentence}.\n".encode())
     os._exit(128 + (number if number == signal.SIGINT else signal.SIGTERM))

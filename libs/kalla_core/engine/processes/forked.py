@@ -15,12 +15,19 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.abc import MetaPathFinder
 from typing import IO, NoReturn
 
-from kalla_core.engine.processes.spawned import ENVIRONMENT, Spawned, end_group, is_over, spawn
+from kalla_core.engine.processes.spawned import (
+    ALIVE,
+    ENVIRONMENT,
+    Spawned,
+    end_group,
+    is_over,
+    spawn,
+)
 
 _OOM_SCORE = "300"  # when memory runs out, the kernel shall take a run and not who waits for it
 _M_ARENA_MAX = -8  # as malloc.h has it
@@ -28,6 +35,7 @@ _OF_THE_PARENT: list[object] = []
 """Streams of whoever forked this process, which are not to be closed here."""
 
 _TOLD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_PR_SET_PDEATHSIG = 1  # as linux/prctl.h has it
 
 
 class Forked:
@@ -37,6 +45,7 @@ class Forked:
 
     def __init__(self, pid: int, pipes: Sequence[int]) -> None:
         self.pid = pid
+        ALIVE.add(pid)
         self._code: int | None = None
         self.stdin: IO[bytes] = io.FileIO(pipes[0], "w")
         self.stdout: IO[bytes] = io.FileIO(pipes[1])
@@ -53,6 +62,7 @@ class Forked:
         if self._code is None:
             end_group(self.pid)  # before it is waited for, while the number is its own
             self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            ALIVE.discard(self.pid)
         return self._code
 
     def end(self) -> None:
@@ -81,17 +91,56 @@ def fork(command: Sequence[str], environment: Mapping[str, str]) -> Forked | Spa
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
         stream.flush()
     ours, theirs = zip(*_pipes(), strict=True)
-    pid = os.fork()
-    if pid == 0:
-        for pipe in ours:
-            os.close(pipe)
-        for number in _TOLD:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-        live(module, {}, theirs)
+    parent = os.getpid()
+    with requests_held():
+        pid = os.fork()
+        if pid == 0:
+            for pipe in ours:
+                os.close(pipe)
+            die_with(parent)
+            heed_as_before()
+            live(module, {}, theirs)
+        child = Forked(pid, ours)
     for pipe in theirs:
         os.close(pipe)
-    return Forked(pid, ours)
+    return child
+
+
+@contextmanager
+def requests_held() -> Iterator[None]:
+    """Hold requests to end back while this process forks.
+
+    One that came in between would unwind, in the parent, before anybody knows of the child; and in
+    the child what belongs to the parent.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def heed_as_before() -> None:
+    """In a child: let requests to end do what they do to any program, and hold none back."""
+    for number in _TOLD:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD)
+
+
+def die_with(parent: int) -> None:
+    """In a child: be killed when its parent is gone, even while this one is stopped.
+
+    Before this, in its first instructions, a child that is stopped outlives a parent that is
+    killed: nobody is left who knows of it.
+
+    Args:
+        parent: a process of one thread: the kernel means the thread that has forked.
+    """
+    with suppress(AttributeError):  # it is another C library
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def live(module: str, environment: Mapping[str, str], pipes: Sequence[int]) -> NoReturn:

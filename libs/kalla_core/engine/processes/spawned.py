@@ -5,6 +5,7 @@ What else can start one (`fork_pool`) offers the same, so that `children` need n
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -21,6 +22,9 @@ ENVIRONMENT: Mapping[str, str] = {
     "MALLOC_ARENA_MAX": "2",  # glibc's arenas otherwise keep memory per thread
 }
 """Variables that every process which works with rows is started with."""
+
+ALIVE: set[int] = set()
+"""The children of this process that were not waited for."""
 
 _LITTLE_BYTES = 1 << 30
 _MUCH_BYTES = 2 << 30
@@ -87,6 +91,7 @@ class Spawned:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.pid = process.pid
+        ALIVE.add(self.pid)
         pipes = (process.stdin, process.stdout, process.stderr)  # all three were asked for
         self.stdin, self.stdout, self.stderr = cast("tuple[IO[bytes], ...]", pipes)
 
@@ -100,6 +105,8 @@ class Spawned:
         """Return the exit code, after the whole group was ended."""
         if self._process.returncode is None:
             end_group(self.pid)  # before it is waited for, while the number is its own
+            self._process.wait()
+            ALIVE.discard(self.pid)
         return self._process.wait()
 
     def end(self) -> None:
@@ -132,7 +139,25 @@ def is_over(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def end_group(group: int) -> None:
-    """Kill a process and whatever it started and left behind."""
-    with suppress(ProcessLookupError, PermissionError):  # some systems refuse when all have ended
-        os.killpg(group, signal.SIGKILL)
+def end_group(leader: int) -> None:
+    """Kill a process and whatever it started and left behind, even if they are stopped.
+
+    A fork that had no time yet to lead a group is killed as well, by its own number, and first:
+    none comes to be after that.
+
+    Args:
+        leader: was not waited for, so that the number is still its own.
+    """
+    for kill in (os.kill, os.killpg):
+        with suppress(ProcessLookupError, PermissionError):  # some systems refuse for the dead
+            kill(leader, signal.SIGKILL)
+
+
+def end_children() -> None:
+    """Kill all children of this process; one whose start was interrupted has no other to end it."""
+    for pid in tuple(ALIVE):
+        end_group(pid)
+
+
+atexit.register(end_children)
+os.register_at_fork(after_in_child=ALIVE.clear)
