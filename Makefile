@@ -3,7 +3,8 @@
 
 VENV ?= .venv
 SIZE ?= 5m
-TEST_WORKERS ?= 2
+# Workers mostly wait for the processes that they start: twice as many as cores keep two busy.
+TEST_WORKERS ?= 4
 SECONDS ?= 60
 SEED ?=
 
