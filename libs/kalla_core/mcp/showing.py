@@ -19,7 +19,7 @@ MOST_COLUMNS = 60
 MOST_FAULTS = 20
 _KEPT = frozenset(
     ["side", "source", "status", "rejection_reason", "attempted_rules", "condition", "unit",
-     "rule_name", "confidence", "pass", "candidates", "more"]
+     "rule_name", "confidence", "pass", "candidates", "more", "asked"]
 )  # fmt: skip
 _SENTENCES = frozenset(
     ["told", "reason_detail", "smallest_change", "values", "match_note", "match_id", "taken_by",

@@ -13,7 +13,7 @@ from kalla_core.answers.money import SideColumns
 from kalla_core.answers.report.figures import Cell, OpenRow, short
 from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.change import smallest_change
-from kalla_core.answers.why.told import failed_conditions
+from kalla_core.answers.why.told import Failed, failed_conditions, scores_that_hold
 from kalla_core.answers.why.words import sentence
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
@@ -131,7 +131,7 @@ def _open_row(
     return OpenRow(
         key=str(row["record_key"]),
         reason=str(row["rejection_reason"]),
-        said=short("; ".join(map(sentence, failed)) or detail, _LONGEST_SENTENCE),
+        said=short(_said(failed, detail) or detail, _LONGEST_SENTENCE),
         amount=_text(source, own.amount),
         currency=_text(source, own.currency),
         day=_text(source, own.moment),
@@ -145,6 +145,12 @@ def _open_row(
         ),
         taken_by=tuple(takers.get(str(closest), ())[:_MOST_TAKERS]),
     )
+
+
+def _said(failed: Sequence[Failed], detail: str) -> str:
+    """Return what failed, and what scores that hold come to; empty where nothing failed."""
+    holding = [sentence(one, "holds") for one in scores_that_hold(detail)]
+    return "; ".join([*map(sentence, failed), *holding])
 
 
 def _source(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,26 @@ def _loosened(failed: Failed) -> str:
     if nulls:
         place = "places" if len(nulls) > 1 else "place"
         return f"values in the {place} of the null {' and '.join(nulls)}"
-    return _called(failed) or _compared(failed) or f"values for which {failed.condition} holds"
+    return (
+        _scored(failed)
+        or _called(failed)
+        or _compared(failed)
+        or f"values for which {failed.condition} holds"
+    )
+
+
+def _scored(failed: Failed) -> str | None:
+    """Return it for a condition that limits a score."""
+    if failed.reached is None or failed.asked is None:
+        return None
+    word, _, limit = failed.asked.rpartition(" ")
+    if _NUMBER.match(limit) is None:
+        return f"values that come to {failed.asked}"
+    more, apart = word in ("at least", "more than"), abs(failed.reached - Decimal(limit))
+    beyond = "" if word.startswith("at ") else "more than "
+    by = f"{beyond}{apart:f} {'higher' if more else 'lower'}"
+    strict = "beyond" if beyond else "of"
+    return f"a limit {strict} {failed.reached:f} in place of {limit}, or a score that is {by}"
 
 
 def _called(failed: Failed) -> str | None:

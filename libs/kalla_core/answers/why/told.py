@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 _FAILS = " does not hold: "
+_HOLDS = " holds: "
+_SCORE = re.compile(
+    r", which come to (-?[0-9][0-9.eE+-]*) \(((?:at least|at most|more than|less than) [^()]*)"
+    r" is asked\)$"
+)
 _DIFFER = re.compile(r", which differ by ([0-9][0-9.eE+-]*)( days?)?$")
 _CLOSEST = re.compile(r"^(?:.*?: )?Closest in .*?: (?:'(?:[^']|'')*'|[^'].*?)\. ")
 _NOTE = re.compile(r" \(the best of the first [0-9,]+ by primary key\)$")
@@ -25,36 +30,51 @@ class Failed:
         values: the columns that it reads and their values, as `a.x = 1, b.y = 2`.
         differ_by: how far the two values are apart, exact; None where that cannot be said.
         in_days: `differ_by` counts days.
+        reached: the score that it limits, as a likeness or edits; None where it limits none.
+        asked: of that, as `at least 0.9`.
     """
 
     condition: str
     values: str
     differ_by: Decimal | None = None
     in_days: bool = False
+    reached: Decimal | None = None
+    asked: str | None = None
 
 
 def failed_conditions(detail: str) -> tuple[Failed, ...]:
     """Return the conditions that a sentence says have failed; none if it says something else."""
     if _FAILS not in detail:
         return ()
-    told = _NOTE.sub("", _CLOSEST.sub("", detail, count=1))
-    found = []
-    for piece in _apart(told, "; "):
-        condition, fails, values = piece.partition(_FAILS)
-        if fails:
-            found.append(_failed(condition, values))
-    return tuple(found)
+    pieces = (piece.partition(_FAILS) for piece in _pieces(detail))
+    return tuple(_failed(condition, values) for condition, fails, values in pieces if fails)
+
+
+def scores_that_hold(detail: str) -> tuple[Failed, ...]:
+    """Return the conditions that hold beside such, and limit a score, with what that comes to."""
+    if _FAILS not in detail or _HOLDS not in detail:
+        return ()
+    pieces = (piece.partition(_HOLDS) for piece in _pieces(detail) if _FAILS not in piece)
+    return tuple(_failed(condition, values) for condition, holds, values in pieces if holds)
+
+
+def _pieces(detail: str) -> list[str]:
+    return _apart(_NOTE.sub("", _CLOSEST.sub("", detail, count=1)), "; ")
 
 
 def _failed(condition: str, values: str) -> Failed:
-    differ = _DIFFER.search(values)
-    if differ is None:
+    score, differ = _SCORE.search(values), _DIFFER.search(values)
+    found = score or differ
+    if found is None:
         return Failed(condition, values)
     try:
-        by = Decimal(differ[1])
+        number = Decimal(found[1])
     except InvalidOperation:
         return Failed(condition, values)
-    return Failed(condition, values[: differ.start()], by, bool(differ[2]))
+    before = values[: found.start()]
+    if score is not None:
+        return Failed(condition, before, reached=number, asked=score[2])
+    return Failed(condition, before, number, bool(found[2]))
 
 
 def _apart(text: str, separator: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,7 @@ from kalla_core.answers.groups import Group
 from kalla_core.answers.why.attempts import Attempt
 from kalla_core.answers.why.fate import Answer, Fate, Open
 from kalla_core.answers.why.partners import Candidate, Partner
-from kalla_core.answers.why.told import Failed
+from kalla_core.answers.why.told import Failed, scores_that_hold
 from kalla_core.evidence.schema import MATCH_RULE
 from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
@@ -58,11 +58,16 @@ def in_brief(reason: str) -> str:
     return _IN_BRIEF.get(reason, because(reason))
 
 
-def sentence(failed: Failed) -> str:
+def sentence(failed: Failed, holds: str = "does not hold") -> str:
     """Return what failed and by how much, without a full stop."""
     by = "" if failed.differ_by is None else f"; they differ by {failed.differ_by}"
     days = " days" if failed.in_days else ""
-    return f"{failed.condition} does not hold: {failed.values}{by}{days}"
+    score = "" if failed.reached is None else f"; {_score(failed)}"
+    return f"{failed.condition} {holds}: {failed.values}{by}{days}{score}"
+
+
+def _score(failed: Failed) -> str:
+    return f"they come to {failed.reached} where {failed.asked} is asked"
 
 
 def sentences(fate: Fate) -> Iterator[str]:
@@ -112,8 +117,7 @@ def _of_open(row: Open, *, told_by_passes: bool) -> Iterator[str]:
     if len(row.rules) > 1:
         yield f"It took part in: {', '.join(row.rules)}."
     if row.failed:
-        for failed in row.failed:
-            yield f"{sentence(failed)}."
+        yield from _of_conditions(row.failed, row.detail)
     elif row.detail:
         yield row.detail
     if row.candidate is not None:
@@ -125,8 +129,7 @@ def _of_open(row: Open, *, told_by_passes: bool) -> Iterator[str]:
 def attempt_sentences(attempt: Attempt) -> Iterator[str]:
     """Yield what kept a row from the candidates of a pass, and what would have matched it."""
     if attempt.failed:
-        for failed in attempt.failed:
-            yield f"{sentence(failed)}."
+        yield from _of_conditions(attempt.failed, attempt.detail)
     elif attempt.detail:
         yield attempt.detail
     if attempt.tied:
@@ -140,6 +143,13 @@ def attempt_sentences(attempt: Attempt) -> Iterator[str]:
         yield _where(attempt.closest)
     if attempt.change is not None:
         yield f"What would have matched it: {attempt.change}"
+
+
+def _of_conditions(failed: Sequence[Failed], detail: str) -> Iterator[str]:
+    for one in failed:
+        yield f"{sentence(one)}."
+    for one in scores_that_hold(detail):
+        yield f"{sentence(one, 'holds')}."
 
 
 def _of_group(group: Group) -> str:
@@ -212,6 +222,7 @@ def _attempt_json(attempt: Attempt) -> dict[str, Any]:
         "rejection_reason": attempt.reason,
         "reason_detail": attempt.detail,
         "failed_conditions": [_failed_json(one) for one in attempt.failed],
+        "scores_that_hold": [_failed_json(one) for one in scores_that_hold(attempt.detail)],
         "closest_candidate": _candidate_json(attempt.closest),
         "taken_by": attempt.taken_by,
         "ranks": [asdict(one) for one in attempt.ranks],
@@ -272,6 +283,7 @@ def _open_json(row: Open) -> dict[str, Any]:
         "reason_detail": row.detail,
         "attempted_rules": list(row.rules),
         "failed_conditions": [_failed_json(one) for one in row.failed],
+        "scores_that_hold": [_failed_json(one) for one in scores_that_hold(row.detail)],
         "smallest_change": row.change,
         "closest_candidate": _candidate_json(row.candidate),
         "row": dict(row.row),
@@ -284,6 +296,8 @@ def _failed_json(failed: Failed) -> dict[str, Any]:
         "values": failed.values,
         "differ_by": None if failed.differ_by is None else str(failed.differ_by),
         "unit": "days" if failed.in_days else None,
+        "reached": None if failed.reached is None else f"{failed.reached:f}",
+        "asked": failed.asked,
     }
 
 

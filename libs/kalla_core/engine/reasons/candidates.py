@@ -7,17 +7,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.reasons import wording
 from kalla_core.engine.reasons.closest import NONE, comparable, nearest
+from kalla_core.engine.reasons.paired import in_row_order, numbered
+from kalla_core.engine.reasons.scores import nearness, score_texts
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.errors import InvalidSql
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.plans.session import new_session
-from kalla_core.matching.sql.query import ROW, Side
+from kalla_core.matching.sql.query import Side
 from kalla_core.matching.sql.tables import register_side
 from kalla_core.matching.strategy.planned import Planned, Rule, condition_frame, measure_frame
 
@@ -122,7 +125,8 @@ def failures_of(
     theirs = right.take(at_right, _compared(rule, Side.RIGHT))
     held = _hold(planned, rule, Side.LEFT, ours, theirs)
     missed = len(held) - _how_many_hold(held, len(at_left))
-    return Failures(missed, wording.failures(planned, rule, ours, theirs, held))
+    scores = score_texts(planned, rule, ours, theirs)
+    return Failures(missed, wording.failures(planned, rule, ours, theirs, held, scores))
 
 
 def describe_candidates(
@@ -211,7 +215,7 @@ class _Search:
         sizes = np.zeros(len(choice), dtype=np.int64)
         left_over = np.flatnonzero(choice == NONE)
         pairs = _Pairs(ours, wanted.codes, theirs, offers.codes)
-        for tried in self._tried(pairs, left_over, 0, CAP):
+        for tried in self._tried(pairs, left_over, 0, CAP, by_score=True):
             choice[tried.at], sizes[tried.at] = tried.best, tried.offers
         if self._rule.beyond or self._rule.chooses:
             for at, best in self._fulfilling(pairs, self._apart(pairs, choice)):
@@ -259,7 +263,7 @@ class _Search:
 
     def _measure(self, table: pa.Table, side: Side) -> pa.Array | None:
         session = new_session()
-        register_side(session, self._planned.query, side, _numbered(table))
+        register_side(session, self._planned.query, side, numbered(table))
         frame = measure_frame(self._planned, self._rule, session, side)
         if frame is None:
             return None
@@ -268,29 +272,38 @@ class _Search:
                 values = frame.to_arrow_table()
         except InvalidSql:  # it fails for rows of which the match SQL never asked
             return None
-        return _in_row_order(values).column("value").combine_chunks()
+        return in_row_order(values).column("value").combine_chunks()
 
-    def _tried(self, pairs: _Pairs, rows: Ints, skip: int, most: int) -> Iterator[_Tried]:
-        """Try `most` offers of each of `rows`, which have any, after the first few."""
+    def _tried(
+        self, pairs: _Pairs, rows: Ints, skip: int, most: int, *, by_score: bool = False
+    ) -> Iterator[_Tried]:
+        """Try `most` offers of each of `rows`, which have any, after the first few.
+
+        Args:
+            by_score: of offers for which as many conditions hold, the one with the best score is
+                the best, rather than the first.
+        """
         offers = pairs.offers_of(rows)
         start = pairs.first_offer_of(rows) + skip
         tries = np.minimum(offers - skip, most)
         for low, high in _chunks(tries, _PAIRS_AT_ONCE):
             at, counts = rows[low:high], tries[low:high]
-            offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            first = np.cumsum(counts) - counts
+            offset = np.arange(counts.sum()) - np.repeat(first, counts)
             pair_offers = np.repeat(start[low:high], counts) + offset
-            pair_rows = pa.array(np.repeat(at, counts))
-            held = _hold(
-                self._planned,
-                self._rule,
-                self._side,
-                pairs.wanted.take(pair_rows),
-                pairs.offered.take(pa.array(pair_offers)),
-            )
-            score = _how_many_hold(held, len(offset)) * (most + 1) + (most - offset)
-            best = np.maximum.reduceat(score, np.cumsum(counts) - counts)
-            chosen = start[low:high] + (most - best % (most + 1))
-            yield _Tried(at, chosen, best // (most + 1), offers[low:high])
+            wanted = pairs.wanted.take(pa.array(np.repeat(at, counts)))
+            offered = pairs.offered.take(pa.array(pair_offers))
+            held = _hold(self._planned, self._rule, self._side, wanted, offered)
+            many = _how_many_hold(held, len(offset))
+            near = self._nearness(wanted, offered) if by_score else None
+            sort_by = (-many,) if near is None else (-near, -many)
+            order = np.lexsort((*sort_by, np.repeat(np.arange(len(at)), counts)))
+            best = order[first]
+            yield _Tried(at, pair_offers[best], many[best], offers[low:high])
+
+    def _nearness(self, wanted: pa.Table, offered: pa.Table) -> npt.NDArray[np.float64] | None:
+        both = (wanted, offered) if self._side is Side.LEFT else (offered, wanted)
+        return nearness(self._planned, self._rule, *both)
 
 
 def by_primary_key(rows: Rows, coded: Coded) -> Coded:
@@ -368,26 +381,12 @@ def _evaluated(
     planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
 ) -> list[Bools]:
     session = new_session()
-    register_side(session, planned.query, side, _numbered(wanted))
-    register_side(session, planned.query, side.other, _numbered(chosen))
+    register_side(session, planned.query, side, numbered(wanted))
+    register_side(session, planned.query, side.other, numbered(chosen))
     with query_errors():
-        table = _in_row_order(condition_frame(planned, rule, session).to_arrow_table())
+        table = in_row_order(condition_frame(planned, rule, session).to_arrow_table())
     columns = [table.column(f"c{n}") for n in range(len(rule.conditions))]
     return [_bools(column) for column in columns]
-
-
-def _numbered(table: pa.Table) -> list[pa.RecordBatch]:
-    rows = pa.array(np.arange(len(table), dtype=np.uint64))
-    row = pa.field(ROW, pa.uint64(), nullable=False)
-    batches: list[pa.RecordBatch] = table.append_column(row, rows).to_batches()
-    return batches
-
-
-def _in_row_order(table: pa.Table) -> pa.Table:
-    rows = table.column(ROW).to_numpy()
-    if np.array_equal(rows, np.arange(len(rows), dtype=np.uint64)):
-        return table.combine_chunks()
-    return table.take(pa.array(np.argsort(rows, kind="stable"))).combine_chunks()
 
 
 def _bools(column: pa.ChunkedArray) -> Bools:

@@ -112,27 +112,38 @@ def _columns(keys: pa.Table, count: int) -> list[pa.Array]:
 
 
 def failures(
-    planned: Planned, rule: Rule, left: pa.Table, right: pa.Table, held: Sequence[Bools]
+    planned: Planned,
+    rule: Rule,
+    left: pa.Table,
+    right: pa.Table,
+    held: Sequence[Bools],
+    scores: Sequence[pa.Array | None],
 ) -> pa.Array:
     """Say what keeps each pair of rows apart, and by how much; or what else left it out.
+
+    Beside what fails it says of scores that hold how much they come to.
 
     Args:
         left: the left row of each pair; `right` likewise.
         held: for each condition, which pairs it holds for.
+        scores: for each condition its score of each pair, as text, or null; None where it has none.
     """
+    conditions, none = rule.conditions, pa.scalar(None, pa.string())
     if len(held) == 1 and not held[0].any():
-        return _failure(planned, rule.conditions[0], left, right)
-    failed = [
-        pc.if_else(
-            pa.array(~holds),
-            _failure(planned, condition, left, right),
-            pa.scalar(None, pa.string()),
-        )
-        for condition, holds in zip(rule.conditions, held, strict=True)
-    ]
+        return _failure(planned, conditions[0], left, right, scores[0])
+    failed, holding = [], []
+    for condition, holds, score in zip(conditions, held, scores, strict=True):
+        if not holds.all():
+            said = _failure(planned, condition, left, right, score)
+            failed.append(pc.if_else(pa.array(~holds), said, none))
+        if score is not None and holds.any():
+            said = _told_of(planned, condition, "holds", left, right, score)
+            known = pc.and_(pa.array(holds), pc.is_valid(score))
+            holding.append(pc.if_else(known, said, none))
     why = _listed(failed, len(left), "; ")
+    both = _listed([why, *holding], len(left), "; ") if holding else why
     left_out = _NOT_CHOSEN + (", ".join(rule.beyond) or _UNTOLD) + "."
-    return pc.if_else(pc.equal(why, ""), left_out, why)
+    return pc.if_else(pc.equal(why, ""), left_out, both)
 
 
 def closest(
@@ -178,9 +189,27 @@ def _listed(sentences: Sequence[pa.Array], count: int, between: str) -> pa.Array
     return said
 
 
-def _failure(planned: Planned, condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array:
+def _failure(
+    planned: Planned,
+    condition: Condition,
+    left: pa.Table,
+    right: pa.Table,
+    score: pa.Array | None,
+) -> pa.Array:
+    return _told_of(planned, condition, "does not hold", left, right, score)
+
+
+def _told_of(
+    planned: Planned,
+    condition: Condition,
+    holds: str,
+    left: pa.Table,
+    right: pa.Table,
+    score: pa.Array | None,
+) -> pa.Array:
+    """Say that a condition holds or does not, for which values, and by how much."""
     query = planned.query
-    pieces: list[pa.Array | str] = [f"{condition.text} does not hold"]
+    pieces: list[pa.Array | str] = [f"{condition.text} {holds}"]
     compared = [(query.left.alias, left, name) for name in condition.left_columns]
     compared += [(query.right.alias, right, name) for name in condition.right_columns]
     for number, (alias, table, name) in enumerate(compared):
@@ -188,6 +217,10 @@ def _failure(planned: Planned, condition: Condition, left: pa.Table, right: pa.T
     difference = _difference(condition, left, right)
     if difference is not None:
         pieces.append(difference)
+    if score is not None:
+        asked = f" ({condition.asks} is asked)"
+        said = pc.binary_join_element_wise(", which come to ", score, asked, "")
+        pieces.append(said.fill_null(""))
     return _join(pieces, len(left))
 
 

@@ -31,6 +31,8 @@ class Condition:
         of_columns: what it measures are the two columns as they are.
         nearest_holds_first: if it does not hold for the nearest of some rows, as their numbers or
             dates go, it holds for none of them.
+        asks: in words, of what it computes from both rows, as `at least 0.9`; None where it
+            compares no such number with a constant.
     """
 
     text: str
@@ -39,6 +41,7 @@ class Condition:
     measurable: bool
     of_columns: bool
     nearest_holds_first: bool
+    asks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,25 @@ class Checked:
 
     Attributes:
         measures: the number or date of each side whose distance it limits.
+        score: the number that it compares with a constant, computed from both rows.
     """
 
     condition: Condition
     requirement: Requirement
     measures: Mapping[Side, Expr]
+    score: Score | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number of a pair that a condition limits, as a likeness or the edits between two texts.
+
+    Attributes:
+        rises: more of it is nearer to fulfilling the condition.
+    """
+
+    value: Expr
+    rises: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +140,19 @@ def measure_frame(checked: Sequence[Checked], pairwise: Pairwise, side: Side) ->
     return None
 
 
+def score_frame(checked: Checked, pairwise: Pairwise) -> DataFrame:
+    """Return ROW and `value`, the score of a condition that has one; one row per pair.
+
+    Args:
+        pairwise: over tables in which rows of a pair have the same ROW.
+    """
+    if checked.score is None:
+        raise ValueError("the condition has no score")
+    value = checked.score.value
+    paired = pairwise.values([value], checked.requirement.plans)
+    return paired.frame.select(paired.number.alias(ROW), value.alias("value"))
+
+
 def _name(index: int) -> str:
     return f"c{index}"
 
@@ -155,16 +185,51 @@ def _checked(requirement: Requirement, pairwise: Pairwise, written: Written) -> 
     measures = _measures(requirement, pairwise)
     read = [paired.read.get(side, ()) for side in Side]
     measurable = len(measures) == len(Side)
+    of_columns = measurable and all(is_name(worded(value, written)) for value in measures.values())
+    score = None if of_columns else _score(requirement, pairwise)
     condition = Condition(
         text=worded(requirement.expr, written),
         left_columns=read[0],
         right_columns=read[1],
         measurable=measurable,
-        of_columns=measurable
-        and all(is_name(worded(value, written)) for value in measures.values()),
+        of_columns=of_columns,
         nearest_holds_first=measurable and _bounds_distance(requirement.expr),
+        asks=None if score is None else _asks(requirement.expr, written),
     )
-    return Checked(condition, requirement, measures)
+    return Checked(condition, requirement, measures, score)
+
+
+_WORDS = {"<": "less than", "<=": "at most", ">": "more than", ">=": "at least"}
+_TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def _limited(expr: Expr) -> tuple[Expr, str, Expr] | None:
+    """Return what a condition limits, how, and the constant by which it does so."""
+    if expr.variant_name() != "BinaryExpr" or expr.rex_call_operator() not in _WORDS:
+        return None
+    (one, other), sign = operands(expr), expr.rex_call_operator()
+    if not columns(other):
+        return one, sign, other
+    return None if columns(one) else (other, _TURNED[sign], one)
+
+
+def _score(requirement: Requirement, pairwise: Pairwise) -> Score | None:
+    limited = _limited(requirement.expr)
+    if limited is None:
+        return None
+    try:
+        paired = pairwise.values([limited[0]], requirement.plans)
+    except (NoRoute, OpaqueExpression):
+        return None
+    kind = paired.frame.select(limited[0].alias("value")).schema().field(0).type
+    if len(paired.read) != len(Side) or not _is_number(kind):
+        return None
+    return Score(limited[0], rises=limited[1].startswith(">"))
+
+
+def _asks(expr: Expr, written: Written) -> str | None:
+    limited = _limited(expr)
+    return None if limited is None else f"{_WORDS[limited[1]]} {worded(limited[2], written)}"
 
 
 def _measures(requirement: Requirement, pairwise: Pairwise) -> Mapping[Side, Expr]:
@@ -230,8 +295,9 @@ def _difference(expr: Expr) -> tuple[Expr, ...]:
 
 
 def _has_distance(kind: pa.DataType) -> bool:
-    tests = (
-        pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal,
-        pa.types.is_date, pa.types.is_timestamp,
-    )  # fmt: skip
+    return _is_number(kind) or pa.types.is_date(kind) or pa.types.is_timestamp(kind)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     return any(test(kind) for test in tests)

@@ -316,6 +316,16 @@ def measure_frame(
     return conditions.measure_frame(rule.checked, _pairwise(planned, session), side)
 
 
+def score_frame(planned: Planned, rule: Rule, number: int, session: SessionContext) -> DataFrame:
+    """Return ROW and `value`, the score of a condition that has one, one row per pair.
+
+    Args:
+        number: of the condition.
+        session: as `condition_frame` takes it.
+    """
+    return conditions.score_frame(rule.checked[number], _pairwise(planned, session))
+
+
 def _pairwise(planned: Planned, session: SessionContext) -> Pairwise:
     return Pairwise(session, sides_of(planned.query))
 
@@ -398,5 +408,6 @@ __all__ = [
     "measure_frame",
     "pair_frame",
     "plan_match",
+    "score_frame",
     "shared_rows",
 ]
