@@ -101,6 +101,6 @@ def test_why_and_reports_tell_scores_and_what_they_would_have_to_be(tmp_path: Pa
     (other,) = answer_json(second)["found"][0]["unmatched"]
     assert [c["reached"] for c in other["scores_that_hold"]] == ["1"]
     assert f"{LIKE} holds" in " ".join(sentences(second.fates[0]))
-    shown = {row.key: row for row in report.left.open}
+    shown = {row.key: row for row in report.left.shown}
     assert "they come to 0.8285 where at least 0.9 is asked" in shown["1"].said
     assert "holds" in shown["2"].said
