@@ -29,6 +29,7 @@ from kalla_core.fragments.presence import (
     Welcome,
 )
 from kalla_core.wire.executors import from_executor, to_executor_message
+from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.generated import executors_pb2_grpc as pb_grpc
 
 PATIENCE_S = 60.0
@@ -46,11 +47,15 @@ class Line:
     """One executor's stream, as the coordinator has it."""
 
     hello: Hello
-    outbox: asyncio.Queue[ToExecutor | None] = field(default_factory=asyncio.Queue)
+    outbox: asyncio.Queue[pb.ToExecutor | None] = field(default_factory=asyncio.Queue)
     heard: list[FromExecutor] = field(default_factory=list)
 
     def say(self, said: ToExecutor) -> None:
-        self.outbox.put_nowait(said)
+        self.outbox.put_nowait(to_executor_message(said))
+
+    def say_as_it_is(self, message: pb.ToExecutor) -> None:
+        """Say what a coordinator of another version might."""
+        self.outbox.put_nowait(message)
 
     def hang_up(self) -> None:
         self.outbox.put_nowait(None)
@@ -103,7 +108,7 @@ class SmallCoordinator(pb_grpc.ExecutorsServicer):
         self.lines.append(line)
         try:
             while (said := await line.outbox.get()) is not None:
-                yield to_executor_message(said)
+                yield said
         finally:
             listening.cancel()
 

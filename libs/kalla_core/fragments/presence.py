@@ -9,8 +9,13 @@ from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.remote import Launch
 
-PROTOCOL = 4
-"""What executors and a coordinator must agree on; counted up when messages change meaning."""
+PROTOCOL = 5
+"""What executors and a coordinator must agree on.
+
+Counted up when messages change meaning, and when they or a recipe get what older executors lack:
+those would end, or leave it undone without a word. Both sides are on one number, so a job is never
+carried out by two of them.
+"""
 
 
 @dataclass(frozen=True, slots=True)

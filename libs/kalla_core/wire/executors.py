@@ -93,6 +93,7 @@ def to_executor(message: pb.ToExecutor) -> ToExecutor:
 
     Raises:
         EngineFailure: this version does not know it.
+        RecipeInvalid: it is a launch whose recipe has what this version lacks.
     """
     match message.WhichOneof("message"):
         case "registered":

@@ -51,6 +51,7 @@ def launch_of(message: pb.Launch) -> Launch:
 
     Raises:
         EngineFailure: it asks for no work that this version knows.
+        RecipeInvalid: its recipe has what this version lacks.
     """
     left = message.time_left_ms
     return Launch(
@@ -78,7 +79,11 @@ def context_message(job: JobContext) -> pb.JobContext:
 
 
 def context_of(message: pb.JobContext) -> JobContext:
-    """Return the context that a message holds."""
+    """Return the context that a message holds.
+
+    Raises:
+        RecipeInvalid: its recipe has what this version lacks.
+    """
     return JobContext(
         recipe=parse_recipe(json.loads(message.recipe_json)),
         started_at=datetime.fromisoformat(message.started_at),

@@ -13,12 +13,18 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import grpc
 
-from kalla_core.errors import CoordinatorUnavailable, KallaError, Unauthenticated
-from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
+from kalla_core.errors import (
+    CoordinatorUnavailable,
+    EngineFailure,
+    KallaError,
+    Unauthenticated,
+)
+from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress, failed
 from kalla_core.fragments.presence import (
     CancelFragment,
     Draining,
@@ -33,6 +39,7 @@ from kalla_core.fragments.presence import (
 )
 from kalla_core.fragments.remote import Launch
 from kalla_core.observe.logs import get_logger
+from kalla_core.wire.attempts import attempt_of
 from kalla_core.wire.executors import from_executor_message, to_executor
 from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.generated import executors_pb2_grpc as pb_grpc
@@ -147,7 +154,7 @@ class Presence:
                 welcome = await self._welcomed(incoming)
                 beating = asyncio.create_task(self._keep_beating(welcome.heartbeat_interval))
                 async for message in incoming:
-                    self._hear(to_executor(message))
+                    self._understand(message)
             except grpc.aio.AioRpcError as error:
                 raise _unavailable(error, self._address) from error
             finally:
@@ -211,6 +218,22 @@ class Presence:
             if same and index > 0:  # the first may be on its way
                 del self._unsaid[index]
                 return
+
+    def _understand(self, message: pb.ToExecutor) -> None:
+        """Do as a message says; what a newer coordinator means by it fails, and nothing else."""
+        try:
+            said = to_executor(message)
+        except KallaError as error:
+            get_logger().warning("message_not_understood", reason=error.message)
+            if message.HasField("launch"):
+                why = EngineFailure(
+                    f"This executor (version {version('kalla')}) does not understand what it is to "
+                    "do: install the same version of Kalla on the coordinator and on all "
+                    f"executors. {error.message}"
+                )
+                self._say(FragmentEnded(attempt_of(message.launch.id), 0.0, failed(why)))
+            return
+        self._hear(said)
 
     def _hear(self, said: ToExecutor) -> None:
         match said:
