@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,8 +34,6 @@ from kalla_core.fragments.remote import (
     SpoolPlace,
 )
 from kalla_core.recipe.model import SourceType
-from kalla_core.wire.executors import to_executor_message
-from kalla_core.wire.generated import executors_pb2 as pb
 from tests.support.executors import (
     ExecutorProcess,
     Line,
@@ -189,28 +186,6 @@ async def test_an_error_of_the_user_arrives_as_what_it_is(tmp_path: Path) -> Non
     assert isinstance(outcome, FragmentFailed)
     assert (outcome.cause, outcome.error.code) == (Cause.USER_ERROR, "invalid_sql")
     assert [path for path in Path(given.context.staging).rglob("*") if path.is_file()] == []
-
-
-async def test_what_a_newer_coordinator_asks_for_fails_and_the_executor_goes_on(
-    tmp_path: Path,
-) -> None:
-    given = job(tmp_path, "SELECT l.id FROM l JOIN r ON l.k = r.k")
-    launch, known = given.scans()[:2]
-    newer = to_executor_message(launch)
-    recipe = json.loads(newer.launch.job.recipe_json)
-    newer.launch.job.recipe_json = json.dumps({**recipe, "thinks_ahead": True})
-    async with one_executor(tmp_path) as (coordinator, line, _):
-        line.say_as_it_is(newer)
-        line.say_as_it_is(pb.ToExecutor())
-        line.say(known)
-
-        told, done = await line.end_of(launch.id), await line.end_of(known.id)
-    assert isinstance(told, FragmentFailed)
-    assert told.cause is Cause.TRANSIENT
-    assert "install the same version of Kalla" in told.error.message
-    assert "thinks_ahead" in told.error.message
-    assert isinstance(done, ScanDone)
-    assert len(coordinator.lines) == 1
 
 
 async def test_it_gives_sources_only_the_variables_that_its_own_operator_allows(
