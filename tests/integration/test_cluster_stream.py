@@ -177,7 +177,7 @@ async def test_a_clock_that_is_set_forward_loses_nobody(monkeypatch: pytest.Monk
         await call.read()
         before = dispatcher.infos()[0].last_seen_at
 
-        monkeypatch.setattr("kalla_coordinator.clock.datetime", _Tomorrow)
+        monkeypatch.setattr("kalla_core.serving.clock.datetime", _Tomorrow)
         await say(call, Heartbeat(slots_busy=1))
         await until(lambda: dispatcher.infos()[0].slots_busy == 1)
 

@@ -155,6 +155,15 @@ class AppSettings(Listening):
         default=timedelta(seconds=5),
         ge=timedelta(0),
     )
+    retention: Duration = setting(
+        "KALLA_APP_RETENTION",
+        flag="--retention",
+        shown="30d",
+        meaning="How long copies of evidence stay below the data path after somebody last looked "
+        "at them; later they are fetched again, for as long as the coordinator has them.",
+        default=timedelta(days=30),
+        ge=timedelta(0),
+    )
     output_path: str | None = setting(
         "KALLA_APP_OUTPUT_PATH",
         flag="--output-path",

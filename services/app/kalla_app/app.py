@@ -15,6 +15,7 @@ from kalla_app.builder.service import Builder
 from kalla_app.builder.tools import Tools
 from kalla_app.changes import Changes
 from kalla_app.context import App
+from kalla_app.evidence.copies import Copies
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.exceptions.ages import Ages
 from kalla_app.exceptions.bench import Bench
@@ -109,7 +110,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
         changes, metrics, closing = Changes(), AppMetrics(), asyncio.Event()
         catalogue = Catalogue(database, vault, client)
         shelf = Shelf(database, vault, client, catalogue)
-        evidence = EvidencePlace(client, folder / "evidence")
+        evidence = EvidencePlace(client, Copies(folder / "evidence"))
         ages = Ages(database, evidence, folder / "ages")
         dispatcher = Dispatcher(
             database,
@@ -166,6 +167,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
         for work in (
             dispatcher.run(),
             dock.keep_swept(),
+            evidence.keep_swept(settings.retention),
             ages.keep_made(),
             watch_loop(metrics.loop_lag.observe),
         ):

@@ -20,12 +20,12 @@ import httpx
 
 from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.callbacks.retry import CallbackRetry
-from kalla_coordinator.clock import SteadyClock
 from kalla_coordinator.observe.metrics import CoordinatorMetrics
 from kalla_core.errors import StoreUnavailable
 from kalla_core.ids import RunId
 from kalla_core.observe.logs import get_logger
 from kalla_core.observe.tracing import HEADER, span
+from kalla_core.serving.clock import SteadyClock
 
 _CONNECT_S = 5.0
 _WHOLE_S = 10.0

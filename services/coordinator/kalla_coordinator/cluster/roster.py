@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kalla_coordinator.clock import SteadyClock
 from kalla_coordinator.cluster import members as m
 from kalla_coordinator.cluster.infos import info_of
 from kalla_coordinator.cluster.line import Line
@@ -20,6 +19,7 @@ from kalla_coordinator.cluster.placement import Seat
 from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_core.fragments.presence import Heartbeat, Hello, Refusal, ToExecutor, Welcome
 from kalla_core.observe.logs import get_logger
+from kalla_core.serving.clock import SteadyClock
 
 Change = m.Joined | m.Returned | m.Gone
 

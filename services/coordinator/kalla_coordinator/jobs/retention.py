@@ -1,7 +1,7 @@
 """Removes jobs that ended long ago, and the evidence of those that named no output.
 
 A wall clock that is set forward while the coordinator runs makes nothing older; one that was
-wrong when it started has `SETTLING` to be put right before anything is removed by it.
+wrong when it started has a while to be put right before anything is removed by it.
 """
 
 from __future__ import annotations
@@ -11,39 +11,34 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from kalla_coordinator.clock import SteadyClock
 from kalla_coordinator.jobs.allowed import Allowed
 from kalla_coordinator.jobs.model import Job
 from kalla_coordinator.jobs.store import JobStore
 from kalla_core.errors import StoreUnavailable
 from kalla_core.observe.logs import get_logger
+from kalla_core.serving.clock import SteadyClock, settled
 
 _INTERVAL_S = 60.0
 _AT_ONCE = 200
 
-SETTLING = timedelta(minutes=10)
-"""After a start nothing is removed for so long."""
-
 
 async def keep_tidy(store: JobStore, allowed: Allowed, retention: timedelta) -> None:
     """Remove what is older than `retention`, every minute, until cancelled."""
-    clock = SteadyClock()
+    clock = await settled()
     while True:
-        await asyncio.sleep(_INTERVAL_S)
         try:
             await tidy(store, allowed, retention, clock)
         except StoreUnavailable:
             get_logger().warning("retention_postponed")
+        await asyncio.sleep(_INTERVAL_S)
 
 
 async def tidy(store: JobStore, allowed: Allowed, retention: timedelta, clock: SteadyClock) -> None:
-    """Remove what is older than `retention` by a clock that was made when this process began.
+    """Remove what is older than `retention` by a clock that nobody sets.
 
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    if clock.since_made < SETTLING:
-        return
     while await remove_old(store, allowed, clock.now() - retention):
         pass
 

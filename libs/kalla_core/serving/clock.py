@@ -6,9 +6,13 @@ would be at once; so such times are told by this one.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+
+SETTLING = timedelta(minutes=10)
+"""So long a wall clock that is wrong when a machine starts may take to be put right."""
 
 
 class SteadyClock:
@@ -35,3 +39,16 @@ class SteadyClock:
     def since_made(self) -> timedelta:
         """How long ago it was made."""
         return timedelta(seconds=self._monotonic() - self._start)
+
+
+async def settled(
+    make: Callable[[], SteadyClock] = SteadyClock,
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> SteadyClock:
+    """Return a clock for removing what is old: made once the wall clock had time to be put right.
+
+    Args:
+        make, wait: the clock and the seconds that pass, for tests.
+    """
+    await wait(SETTLING.total_seconds())
+    return make()
