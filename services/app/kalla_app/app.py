@@ -16,6 +16,7 @@ from kalla_app.builder.tools import Tools
 from kalla_app.changes import Changes
 from kalla_app.context import App
 from kalla_app.evidence.copies import Copies
+from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.exceptions.ages import Ages
 from kalla_app.exceptions.bench import Bench
@@ -30,6 +31,7 @@ from kalla_app.runs.service import RunService
 from kalla_app.runs.watch import Watches
 from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import opened
+from kalla_app.store.runs import Run
 from kalla_app.store.sessions import Sessions
 from kalla_app.store.vault import open_vault
 from kalla_app.uploads.dock import Dock
@@ -112,13 +114,20 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
         shelf = Shelf(database, vault, client, catalogue)
         evidence = EvidencePlace(client, Copies(folder / "evidence"))
         ages = Ages(database, evidence, folder / "ages")
+        rows = RowPages(evidence, folder / "lookups")
+        stack.push_async_callback(rows.close)
+
+        def ended(run: Run) -> None:
+            ages.note(run)
+            rows.note(run)
+
         dispatcher = Dispatcher(
             database,
             vault,
             client,
             changes.tell,
             lambda action, outcome: metrics.errands.labels(action, outcome).inc(),
-            ages.note,
+            ended,
         )
         run_service = RunService(
             database,
@@ -148,7 +157,8 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             runs=run_service,
             dock=dock,
             evidence=evidence,
-            exceptions=ExceptionBook(database, evidence),
+            rows=rows,
+            exceptions=ExceptionBook(database, evidence, rows),
             bench=Bench(evidence, Layers(database, ages, Follower(database, evidence))),
             builder=builder,
             dispatcher=dispatcher,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kalla_app.access.people import Known
 from kalla_app.builder.service import Builder
+from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
@@ -40,6 +41,7 @@ class App:
     shelf: Shelf
     runs: RunService
     evidence: EvidencePlace
+    rows: RowPages
     dock: Dock
     exceptions: ExceptionBook
     bench: Bench

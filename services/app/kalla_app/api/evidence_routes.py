@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse, Response
 from kalla_app.api.requests import Cursor
 from kalla_app.context import App
 from kalla_app.errors import NotFound
-from kalla_app.evidence.rows import Asked, RowPage, RowSet, texts
+from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.rows import RowPage, RowSet, texts
 from kalla_app.store.cursors import cursor as cursor_of
 from kalla_app.store.cursors import place_of
 from kalla_core.answers.encode import Format, encoded
@@ -60,16 +61,16 @@ def evidence_routes(app: App) -> APIRouter:
         """
         name, _, ending = name.partition(".")
         asked = Asked(name, q, tuple(reason or ()), sort)
-        folder = await folder_of(run_id)
+        run = await app.runs.get(run_id)
         if ending:
-            return await _download(folder, asked, ending, run_id)
+            return await _download(await app.evidence.folder(run), asked, ending, run_id)
         start: Any = offset if cursor is None else place_of(cursor, (int,))[0]
-        found, columns = await asyncio.to_thread(read_page, folder, asked, start, limit)
+        found = await app.rows.page(run, asked, start, limit)
         following = start + found.rows.num_rows
         more = following < found.total
         return JSONResponse(
             {
-                "columns": columns,
+                "columns": columns_of(found),
                 "rows": texts(found.rows),
                 "places": list(found.places),
                 "total": found.total,
@@ -93,13 +94,9 @@ def evidence_routes(app: App) -> APIRouter:
     return routes
 
 
-def read_page(
-    folder: Path, asked: Asked, start: int, limit: int
-) -> tuple[RowPage, list[dict[str, str]]]:
-    """Return rows, and name and type of each column; blocking."""
-    with RowSet(folder, asked.set) as rows:
-        columns = [{"name": one.name, "data_type": type_word(one.type)} for one in rows.schema]
-        return rows.page(asked, start, limit), columns
+def columns_of(page: RowPage) -> list[dict[str, str]]:
+    """Return name and type of each column."""
+    return [{"name": one.name, "data_type": type_word(one.type)} for one in page.rows.schema]
 
 
 def read_reasons(folder: Path, name: str) -> dict[str, int]:

@@ -1,7 +1,14 @@
 """Rows of a run: never changed here, and never read as a whole.
 
-place    the folder that a run's evidence lies in, fetched once where it is not of this machine
-copies   those that were fetched, until nobody looks at them any more
-rows     a page of rows by filter and order, straight from Parquet
-search   which rows hold a text; pure
+place        the folder that a run's evidence lies in, fetched once where it is not of this machine
+copies       those that were fetched, until nobody looks at them any more
+asked        which rows somebody asks for; pure
+rows         a page of rows by filter and order, straight from Parquet; files opens it
+wanted       which rows of a table are asked for; pure
+search       which rows hold a text; pure
+order        rows in the order of a column, all of them or the first
+texts_file   a file with the texts of all rows, to be looked through
+beside       files that are made of evidence and lie beside it
+lookup_file  writes them, in a process of its own
+pages        pages for whoever is served meanwhile; has those files made
 """

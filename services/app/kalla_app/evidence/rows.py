@@ -8,57 +8,37 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kalla_app.errors import NotFound
-from kalla_app.evidence.search import holding, may_hold, narrow
+from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.beside import made_of, read
+from kalla_app.evidence.files import counted, files_of, identity, opened
+from kalla_app.evidence.order import First, Mask, Places, order_of, read_order, write_order
+from kalla_app.evidence.search import may_hold, narrow
+from kalla_app.evidence.texts_file import Texts, write_texts
+from kalla_app.evidence.wanted import KEY, ruled_out, wanted
 from kalla_core.answers.selection import REASON
 from kalla_core.errors import EvidenceGone, UnknownColumn
-from kalla_core.evidence.names import METADATA
 from kalla_core.recipe.nearest import suggestion
 
-Places = npt.NDArray[np.int64]
+MOST_FIRST = 10_000
+"""Rows that are put in order without all others; whoever asks for more had all of them ordered."""
 
-KEY = "record_key"
-"""The column that names a row without a partner."""
+_MANY_GROUPS = 8
+_AT_ONCE = 2
 
-_BUFFER_BYTES = 1 << 18
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Which rows of a set.
-
-    Attributes:
-        q: text that some column holds, in whatever case; empty for all rows.
-        reasons: codes; only rows that have one. All rows where there are none.
-        sort: a column, with a minus before it the greatest first; None for the order of the file.
-        keys: only rows without a partner that have one of these keys; None for all.
-        without: rows with these keys are left out.
-    """
-
-    set: str
-    q: str = ""
-    reasons: tuple[str, ...] = ()
-    sort: str | None = None
-    keys: tuple[str, ...] | None = None
-    without: tuple[str, ...] = ()
-
-    @property
-    def is_all(self) -> bool:
-        """Whether no row is left out."""
-        return not (self.q or self.reasons or self.without) and self.keys is None
+_Group = tuple[int, int, int]
+"""Part, number of the row group in it, and the place of its first row in the set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +58,21 @@ class RowPage:
 class RowSet:
     """The rows of one set of a run; a context manager that closes its files.
 
+    Args:
+        folder: with the run's evidence.
+        beside: where orders and texts of it may lie, which make looking through many rows quick.
+
     Raises:
         NotFound: the run has no such set.
         EvidenceGone: a file of it cannot be read.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, beside: Path | None = None) -> None:
         self._held = ExitStack()
+        self._name = name
+        self._beside = beside
         try:
-            self._files = _files(folder, name)
+            self._files = files_of(folder, name)
             self._parts = [self._held.enter_context(opened(path)) for path in self._files]
         except (OSError, pa.ArrowInvalid) as error:
             self._held.close()
@@ -115,18 +101,20 @@ class RowSet:
 
     def take(self, places: Places) -> pa.Table:
         """Return the rows of some places, in that order."""
-        groups: dict[tuple[int, int, int], list[int]] = {}
+        groups: dict[_Group, list[int]] = {}
         for index, place in enumerate(places.tolist()):
             groups.setdefault(self._row_group_of(place), []).append(index)
-        found: list[pa.Table] = []
-        order: list[int] = []
-        for (part, group, start), indices in groups.items():
-            local = places[indices] - start
-            rows = self._until(part, group, int(local.max()) + 1)
-            found.append(rows.take(pa.array(local, pa.int64())))
-            order += indices
-        if not found:
+        if not groups:
             return self.schema.empty_table()
+        order = [index for indices in groups.values() for index in indices]
+        wanted_of = [(at, places[indices] - at[2]) for at, indices in groups.items()]
+        if len(wanted_of) < _MANY_GROUPS:
+            found = [self._of_group(self._parts, at, local) for at, local in wanted_of]
+        else:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                halves = [wanted_of[number::_AT_ONCE] for number in range(_AT_ONCE)]
+                read_by = list(pool.map(self._of_groups, halves))
+            found = [read_by[n % _AT_ONCE][n // _AT_ONCE] for n in range(len(wanted_of))]
         return pa.concat_tables(found).take(pa.array(np.argsort(order)))
 
     def columns(self, names: Sequence[str]) -> pa.Table:
@@ -143,76 +131,192 @@ class RowSet:
         """Return how many rows have each reason; none where rows have no reasons."""
         if REASON not in self.schema.names:
             return {}
-        counted: Counter[str] = Counter()
+        found: Counter[str] = Counter()
         for path in self._files:
-            counted.update(_counted(path, identity(path)))
-        return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+            found.update(counted(path, identity(path)))
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
     def batches(self, asked: Asked) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a selection in the order of the file."""
         for part in self._parts:
             for batch in part.iter_batches():
-                kept = batch if asked.is_all else batch.filter(_mask(batch, asked))
-                if kept.num_rows:
-                    yield kept
+                if not asked.is_all:
+                    batch = batch.filter(pa.array(wanted(batch, asked, self._holders(asked))))
+                if batch.num_rows:
+                    yield batch
+
+    def lookup(self, column: str | None) -> Path | None:
+        """Return where the order of a column lies, or for None the texts; None if nowhere."""
+        if self._beside is None:
+            return None
+        word = "texts" if column is None else f"by-{sha256(column.encode()).hexdigest()[:16]}"
+        return self._beside / f"{self._name}.{word}.arrow"
+
+    @property
+    def made_of(self) -> str:
+        """What tells the files of this set from others that took their place."""
+        return made_of(self._files)
+
+    def write_lookup(self, column: str | None) -> None:
+        """Write the order of a column, or for None the texts, unless that is there.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = self.lookup(column)
+        assert path is not None  # noqa: S101 - whoever writes it has said where
+        if read(path, self.made_of) is not None:
+            return
+        if column is None:
+            write_texts(path, self.made_of, self._parts)
+        else:
+            write_order(path, self.made_of, self._column(column))
+
+    def check(self, asked: Asked) -> None:
+        """Raise if rows cannot be ordered so.
+
+        Raises:
+            UnknownColumn: there is no column to order by.
+        """
+        if asked.by is not None and asked.by not in self.schema.names:
+            hint = suggestion(asked.by, self.schema.names)
+            raise UnknownColumn(
+                f"{asked.set} has no column {asked.by!r}. {hint}", column_name=asked.by
+            )
 
     def _selected(self, asked: Asked, offset: int, limit: int) -> tuple[Places, int]:
-        name = None if asked.sort is None else asked.sort.removeprefix("-")
-        if name is not None and name not in self.schema.names:
-            hint = suggestion(name, self.schema.names)
-            raise UnknownColumn(f"{asked.set} has no column {name!r}. {hint}", column_name=name)
-        wanted = self._needed(asked, name)
-        kept: pa.Table | None = None
-        total, start, most = 0, 0, offset + limit
-        for part in self._searched(asked, name):
-            for group in range(part.metadata.num_row_groups):
-                if not _ruled_out(part, group, asked):
-                    table = part.read_row_group(group, columns=wanted, use_threads=False)
-                    mask = _mask(table, asked)
-                    places = np.flatnonzero(mask.to_numpy(zero_copy_only=False)) + start
-                    total += len(places)
-                    found = pa.table({"place": pa.array(places, pa.int64())})
-                    if name is not None:
-                        found = found.append_column("by", table.column(name).filter(mask))
-                    kept = found if kept is None else pa.concat_tables([kept, found])
-                    kept = _first(kept, most, asked.sort)
-                start += part.metadata.row_group(group).num_rows
-        if kept is None:
-            return np.empty(0, np.int64), 0
-        return np.asarray(kept.column("place").to_numpy()[offset:most], np.int64), total
+        self.check(asked)
+        mask = None if asked.is_all else self._wanted(asked)
+        total, most = self.count if mask is None else int(np.count_nonzero(mask)), offset + limit
+        if asked.by is None:
+            assert mask is not None  # noqa: S101 - else the page needs nothing of this
+            return np.flatnonzero(mask)[offset:most], total
+        path = self.lookup(asked.by)
+        order = None if path is None else read_order(path, self.made_of)
+        if order is None and most > MOST_FIRST:
+            order = order_of(self._column(asked.by))
+        if order is not None:
+            return order.page(mask, offset, most, descending=asked.descending), total
+        first = self._first(asked, asked.by, most, mask)
+        return first[offset:most], total
 
-    def _searched(self, asked: Asked, sort: str | None) -> list[pq.ParquetFile]:
-        """Return the files as they are looked through: where a text is sought, with few words."""
-        if not asked.q:
-            return self._parts
+    def _first(self, asked: Asked, by: str, most: int, mask: Mask | None) -> Places:
+        """Return the places of the first rows of an order."""
+        first = First(most, descending=asked.descending)
+        for part, group, start, least, greatest in self._groups_by(asked, by):
+            count = self._parts[part].metadata.row_group(group).num_rows
+            kept = None if mask is None else mask[start : start + count]
+            if kept is not None and not kept.any():
+                continue
+            if least is not None and first.is_beyond(least, greatest):
+                continue
+            table = self._parts[part].read_row_group(group, columns=[by], use_threads=False)
+            values, places = table.column(0), np.arange(start, start + count, dtype=np.int64)
+            if kept is not None:
+                values, places = values.filter(pa.array(kept)), places[kept]
+            first.add(values, places)
+        return first.places()
+
+    def _groups_by(self, asked: Asked, by: str) -> list[tuple[int, int, int, Any, Any]]:
+        """Return part, number, first row, least and greatest value of each row group.
+
+        Those whose values come first in the order come first, where that is told; where it is not,
+        or some value is unknown, least and greatest are None.
+        """
+        found: list[tuple[int, int, int, Any, Any]] = []
+        start = 0
+        leaf = self._leaf(by)
+        for place, part in enumerate(self._parts):
+            for number in range(part.metadata.num_row_groups):
+                group = part.metadata.row_group(number)
+                bounds = (None, None) if leaf is None else _bounds(group.column(leaf))
+                found.append((place, number, start, *bounds))
+                start += group.num_rows
+        if all(one[3] is not None for one in found):
+            found.sort(key=lambda one: one[4 if asked.descending else 3], reverse=asked.descending)
+        return found
+
+    def _leaf(self, name: str) -> int | None:
+        """Return which column of the file one of the rows is; None if it is of several."""
+        paths = [self._parts[0].schema.column(n).path for n in range(len(self._parts[0].schema))]
+        return paths.index(name) if name in paths else None
+
+    def _wanted(self, asked: Asked) -> Mask:
+        """Return which rows of the set are asked for."""
+        path = self.lookup(None) if asked.q else None
+        texts = None if path is None else Texts.opened(path, self.made_of)
+        if texts is None or not texts.knows(asked.q):
+            return self._masked(asked, self._holders(asked), None)
+        return self._masked(asked, texts.beside(asked.q), texts.holding(asked.q))
+
+    def _holders(self, asked: Asked) -> list[str]:
+        """Return the columns that may hold the text that is looked for."""
+        return [one.name for one in self.schema if asked.q and may_hold(one.type, asked.q)]
+
+    def _masked(self, asked: Asked, sought: Sequence[str], held: Mask | None) -> Mask:
+        """Return which rows are asked for.
+
+        Args:
+            sought: columns that may hold the text.
+            held: rows that hold it in another one.
+        """
+        others = {REASON} if asked.reasons else set()
+        others |= {KEY} if asked.keys is not None or asked.without else set()
+        names = [name for name in self.schema.names if name in others or name in sought]
+        if held is not None and not names:
+            return held
+        mask = np.zeros(self.count, np.bool_)
+        start = 0
+        for part in self._searched(others) if sought else self._parts:
+            for group in range(part.metadata.num_row_groups):
+                end = start + part.metadata.row_group(group).num_rows
+                if not ruled_out(part, group, asked):
+                    table = part.read_row_group(group, columns=names, use_threads=False)
+                    kept = None if held is None else held[start:end]
+                    mask[start:end] = wanted(table, asked, sought, kept)
+                start = end
+        return mask
+
+    def _searched(self, plain: Collection[str]) -> list[pq.ParquetFile]:
+        """Return the files as they are looked through for a text: with few words as such."""
         return [
-            self._held.enter_context(opened(path, {*narrow(part.metadata)} - {sort, KEY}))
+            self._held.enter_context(opened(path, {*narrow(part.metadata)} - {*plain}))
             for path, part in zip(self._files, self._parts, strict=True)
         ]
 
-    def _needed(self, asked: Asked, sort: str | None) -> list[str]:
-        names = {sort} if sort is not None else set()
-        if asked.reasons:
-            names.add(REASON)
-        if asked.keys is not None or asked.without:
-            names.add(KEY)
-        if asked.q:
-            names |= {field.name for field in self.schema if may_hold(field.type, asked.q)}
-        return [name for name in self.schema.names if name in names]
+    def _column(self, name: str) -> pa.ChunkedArray:
+        return pa.chunked_array(
+            [
+                part.read_row_group(group, columns=[name], use_threads=False)
+                .column(0)
+                .combine_chunks()
+                for part in self._parts
+                for group in range(part.metadata.num_row_groups)
+            ],
+            self.schema.field(name).type,
+        )
 
-    def _until(self, part: int, group: int, end: int) -> pa.Table:
-        """Return the first rows of a row group, `end` or more: no more than it takes."""
-        file = self._parts[part]
+    def _of_groups(self, wanted_of: Sequence[tuple[_Group, Places]]) -> list[pa.Table]:
+        """Return rows of some row groups, through files of its own: threads cannot share them."""
+        with ExitStack() as held:
+            parts = [held.enter_context(opened(path)) for path in self._files]
+            return [self._of_group(parts, at, local) for at, local in wanted_of]
+
+    def _of_group(self, parts: Sequence[pq.ParquetFile], at: _Group, local: Places) -> pa.Table:
+        """Return some rows of a row group; no more of it is read than up to the last of them."""
+        file, group, end = parts[at[0]], at[1], int(local.max()) + 1
         if 2 * end >= file.metadata.row_group(group).num_rows:
-            return file.read_row_group(group)
-        found: list[pa.RecordBatch] = []
-        for batch in file.iter_batches(batch_size=end, row_groups=[group], use_threads=False):
-            found.append(batch)
-            if (end := end - batch.num_rows) <= 0:
-                break
-        return pa.Table.from_batches(found)
+            rows = file.read_row_group(group, use_threads=False)
+        else:
+            found: list[pa.RecordBatch] = []
+            for batch in file.iter_batches(batch_size=end, row_groups=[group], use_threads=False):
+                found.append(batch)
+                if (end := end - batch.num_rows) <= 0:
+                    break
+            rows = pa.Table.from_batches(found)
+        return rows.take(pa.array(local, pa.int64()))
 
-    def _row_group_of(self, place: int) -> tuple[int, int, int]:
+    def _row_group_of(self, place: int) -> _Group:
         """Return part and row group of a row, and the place of the group's first row."""
         start = 0
         for index, part in enumerate(self._parts):
@@ -222,47 +326,6 @@ class RowSet:
                     return index, group, start
                 start += rows
         raise EvidenceGone(f"There is no row {place}.")
-
-
-def identity(path: Path) -> tuple[int, int]:
-    """Return what a file does not share with another one that took its place.
-
-    Raises:
-        OSError: there is none.
-    """
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
-
-
-def opened(path: Path, repeated: Collection[str | None] = ()) -> pq.ParquetFile:
-    """Open a file; what its footer says is kept for the next time.
-
-    Args:
-        repeated: columns that are read as a dictionary.
-
-    Raises:
-        OSError, pa.ArrowInvalid: it cannot be read.
-    """
-    footer = _footer(path, identity(path))
-    return pq.ParquetFile(
-        path, metadata=footer, buffer_size=_BUFFER_BYTES, read_dictionary=list(repeated)
-    )
-
-
-@lru_cache(maxsize=128)
-def _footer(path: Path, _identity: tuple[int, int]) -> pq.FileMetaData:
-    return pq.read_metadata(path)
-
-
-@lru_cache(maxsize=1024)
-def _counted(path: Path, _identity: tuple[int, int]) -> Mapping[str, int]:
-    """Return how many rows of a file have each reason."""
-    counted: Counter[str] = Counter()
-    with opened(path) as file:
-        for batch in file.iter_batches(columns=[REASON]):
-            for one in pc.value_counts(batch.column(0)).to_pylist():
-                counted[str(one["values"])] += one["counts"]
-    return counted
 
 
 def texts(table: pa.Table) -> list[list[str | None]]:
@@ -282,61 +345,11 @@ def _text(value: Any) -> str:
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
-def _files(folder: Path, name: str) -> list[Path]:
-    """Return the files of a set, as the metadata of the run lists them."""
-    metadata = json.loads((folder / METADATA).read_bytes())
-    files = [str(file["name"]) for file in metadata["files"]]
-    sets = [one.partition(".parquet")[0] for one in files]
-    if name not in sets:
-        there = ", ".join(sorted({*sets}))
-        raise NotFound(f"The run has no rows {name}; it has {there}.", name=name)
-    return [folder / file for file, of in zip(files, sets, strict=True) if of == name]
-
-
-def _mask(table: pa.Table | pa.RecordBatch, asked: Asked) -> pa.Array:
-    """Return which rows are asked for."""
-    mask = pa.array(np.ones(table.num_rows, np.bool_))
-    if asked.reasons:
-        if REASON not in table.schema.names:
-            return pa.array(np.zeros(table.num_rows, np.bool_))
-        wanted = pa.array(asked.reasons, pa.string())
-        mask = pc.and_(mask, _one(pc.is_in(table.column(REASON), value_set=wanted)))
-    if asked.keys is not None:
-        mask = pc.and_(mask, _is_in(table, asked.keys))
-    if asked.without:
-        mask = pc.and_not(mask, _is_in(table, asked.without))
-    if asked.q:
-        mask = pc.and_(mask, holding(table, asked.q))
-    return mask
-
-
-def _is_in(table: pa.Table | pa.RecordBatch, keys: Sequence[str]) -> pa.Array:
-    if KEY not in table.schema.names:
-        return pa.array(np.zeros(table.num_rows, np.bool_))
-    return _one(pc.is_in(table.column(KEY), value_set=pa.array(keys, pa.string())))
-
-
-def _one(array: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-
-
-def _first(kept: pa.Table, most: int, sort: str | None) -> pa.Table:
-    """Return the first rows of an order, in that order; equal ones as they lie in the file."""
-    if sort is None:
-        return kept.slice(0, most)
-    order = "descending" if sort.startswith("-") else "ascending"
-    keys = [("by", order), ("place", "ascending")]
-    return kept.take(pc.sort_indices(kept, sort_keys=keys)[:most])  # nulls last
-
-
-def _ruled_out(part: pq.ParquetFile, group: int, asked: Asked) -> bool:
-    """Whether a row group's statistics say that none of its rows has a reason asked for."""
-    if not asked.reasons:
-        return False
-    row_group = part.metadata.row_group(group)
-    for index in range(row_group.num_columns):
-        column = row_group.column(index)
-        found = column.statistics
-        if column.path_in_schema == REASON and found is not None and found.has_min_max:
-            return all(not found.min <= code <= found.max for code in asked.reasons)
-    return False
+def _bounds(column: pq.ColumnChunkMetaData) -> tuple[Any, Any]:
+    """Return the least and the greatest value of a chunk, if all of its values are known."""
+    told = column.statistics
+    if told is None or not told.has_min_max or not told.has_null_count or told.null_count:
+        return None, None
+    if isinstance(told.min, str | bytes):  # these may be cut off
+        return None, None
+    return told.min, told.max

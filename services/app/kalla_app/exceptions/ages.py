@@ -9,14 +9,14 @@ when a run has ended, in the background, or else when somebody first asks.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import defaultdict
-from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
+from kalla_app.child import worked
 from kalla_app.evidence.place import EvidencePlace
+from kalla_app.exceptions import ages_file
 from kalla_app.exceptions.ages_file import request_of, write_ages
 from kalla_app.exceptions.policy import Policy
 from kalla_app.runs.life import RunStatus
@@ -107,24 +107,12 @@ class Ages:
         if rows < self._many:
             await asyncio.to_thread(write_ages, path, folder, run.run_id, at, before, policy)
             return
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "kalla_app.exceptions.ages_file",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            await process.communicate(request_of(path, folder, run.run_id, at, before, policy))
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-        if process.returncode != 0:
+        request = request_of(path, folder, run.run_id, at, before, policy)
+        code = await worked(ages_file.__name__, request)
+        if code != 0:
             raise EvidenceGone(
                 f"The ages of the rows of {run.run_id} cannot be written: the process that was to "
-                f"do it ended with {process.returncode}; the log says why."
+                f"do it ended with {code}; the log says why."
             )
 
     def _path(self, run: Run, policy: Policy) -> Path:

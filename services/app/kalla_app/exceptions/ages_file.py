@@ -21,7 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kalla_app.evidence.rows import KEY, RowSet, opened
+from kalla_app.evidence.files import opened
+from kalla_app.evidence.rows import RowSet
+from kalla_app.evidence.wanted import KEY
 from kalla_app.exceptions.age import ranks_of
 from kalla_app.exceptions.policy import SIDES, Policy
 from kalla_core.answers.selection import REASON

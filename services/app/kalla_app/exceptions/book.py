@@ -17,8 +17,11 @@ import pyarrow.compute as pc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.errors import NotFound
+from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
-from kalla_app.evidence.rows import KEY, Asked, RowSet
+from kalla_app.evidence.rows import RowSet
+from kalla_app.evidence.wanted import KEY
 from kalla_app.exceptions.life import Decision, Kind, Standing, State, checked, latest, standing
 from kalla_app.exceptions.policy import SIDES, Policy, policy_json, policy_of
 from kalla_app.store import audit, exceptions, policies
@@ -59,9 +62,10 @@ def eid_of(side: str, record_key: str) -> str:
 class ExceptionBook:
     """Asyncio."""
 
-    def __init__(self, database: Database, evidence: EvidencePlace) -> None:
+    def __init__(self, database: Database, evidence: EvidencePlace, rows: RowPages) -> None:
         self._database = database
         self._evidence = evidence
+        self._rows = rows
 
     async def page(
         self,
@@ -89,8 +93,8 @@ class ExceptionBook:
             if kept[0].subject.side == side
         }
         asked = _narrowed(replace(asked, set=f"unmatched_{side}"), found, state, owner)
-        folder = await self._evidence.folder(run)
-        page, keys = await asyncio.to_thread(_read, folder, asked, offset, limit)
+        page = await self._rows.page(run, asked, offset, limit)
+        keys = tuple(page.rows.column(KEY).to_pylist())
         standings = tuple(found.get(key, Standing()) for key in keys)
         return Overlaid(page.rows, keys, standings, page.total)
 
@@ -269,7 +273,7 @@ class ExceptionBook:
             keys = tuple(one.record_key for one in subjects if one.side == side)
             if keys:
                 asked = Asked(f"unmatched_{side}", keys=keys)
-                _, found = await asyncio.to_thread(_read, folder, asked, 0, len(keys))
+                found = await asyncio.to_thread(_keys, folder, asked, len(keys))
                 missing = sorted({*keys} - {*found})
                 if missing:
                     raise NotFound(f"The run has no open row {missing[0]} on the {side}.")
@@ -377,10 +381,9 @@ def _narrowed(
     return replace(asked, keys=tuple(kept))
 
 
-def _read(folder: Path, asked: Asked, offset: int, limit: int) -> Any:
+def _keys(folder: Path, asked: Asked, most: int) -> tuple[str, ...]:
     with RowSet(folder, asked.set) as rows:
-        page = rows.page(asked, offset, limit)
-        return page, tuple(page.rows.column(KEY).to_pylist())
+        return tuple(rows.page(asked, 0, most).rows.column(KEY).to_pylist())
 
 
 def _partners(folder: Path, subjects: Sequence[Subject]) -> list[list[str]]:

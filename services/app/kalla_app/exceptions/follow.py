@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.place import EvidencePlace
-from kalla_app.evidence.rows import KEY, Asked, RowSet
+from kalla_app.evidence.rows import RowSet
+from kalla_app.evidence.wanted import KEY
 from kalla_app.exceptions.life import Decision, observed, standing
 from kalla_app.exceptions.policy import SIDES
 from kalla_app.store import exceptions, policies, runs

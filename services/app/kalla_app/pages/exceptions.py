@@ -12,7 +12,8 @@ from fastapi.responses import Response
 from kalla_app.access.gate import who
 from kalla_app.api.bench_routes import by_run, recipes_of
 from kalla_app.context import App
-from kalla_app.evidence.rows import Asked, texts
+from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.rows import texts
 from kalla_app.exceptions.age import BUCKETS, Severity
 from kalla_app.exceptions.bench import Tray, Wanted
 from kalla_app.exceptions.book import eid_of

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from kalla_app.access.gate import who
-from kalla_app.api.evidence_routes import read_page, read_reasons
+from kalla_app.api.evidence_routes import columns_of, read_reasons
 from kalla_app.api.requests import Cursor
 from kalla_app.context import App
-from kalla_app.evidence.rows import Asked, texts
+from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.rows import texts
 from kalla_app.exceptions.book import Overlaid, eid_of
 from kalla_app.exceptions.life import REASON_CODES, State
 from kalla_app.pages.exceptions import decision_of
@@ -186,10 +187,10 @@ async def _rows(
             "eids": [eid_of(side, key) for key in overlaid.keys],
             "standings": overlaid.standings,
         }
-    found, columns = await asyncio.to_thread(read_page, folder, asked, offset, _ROWS)
+    found = await app.rows.page(run, asked, offset, _ROWS)
     reasons = await asyncio.to_thread(read_reasons, folder, asked.set)
     return {
-        "columns": columns,
+        "columns": columns_of(found),
         "rows": texts(found.rows),
         "total": found.total,
         "reasons": reasons,
