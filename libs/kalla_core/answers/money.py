@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from kalla_core.answers.selected import selected
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import UNMATCHED_FIELDS
@@ -46,28 +47,28 @@ def side_columns(evidence: Evidence) -> dict[Side, SideColumns]:
     """Return the columns of both sides."""
     schemas = {side: _source(evidence, side) for side in Side}
     amounts = _amounts(evidence.metadata.recipe, schemas)
-    matched = evidence.schema(MATCHED)
+    matched = _Matched(evidence, schemas)
     found = {}
     for side in Side:
-        own, other = schemas[side], schemas[side.other]
+        own = schemas[side]
         currency = _currency(evidence.metadata.recipe, side, own)
         moment = _moment(own)
         found[side] = SideColumns(
             amount=amounts[side],
             currency=currency,
             moment=moment,
-            matched_amount=_in_matched(amounts[side], side, own, other, matched),
-            matched_currency=_in_matched(currency, side, own, other, matched),
-            matched_moment=_in_matched(moment, side, own, other, matched),
+            matched_amount=matched.name_of(amounts[side], side),
+            matched_currency=matched.name_of(currency, side),
+            matched_moment=matched.name_of(moment, side),
         )
     return found
 
 
 def in_matched(evidence: Evidence, side: Side) -> dict[str, str]:
     """Return the columns of a side that `matched` has, and what they are called there."""
-    own, other = _source(evidence, side), _source(evidence, side.other)
-    matched = evidence.schema(MATCHED)
-    found = {name: _in_matched(name, side, own, other, matched) for name in own.names}
+    schemas = {side: _source(evidence, side) for side in Side}
+    matched = _Matched(evidence, schemas)
+    found = {name: matched.name_of(name, side) for name in schemas[side].names}
     return {name: there for name, there in found.items() if there is not None}
 
 
@@ -129,14 +130,39 @@ def _moment(schema: pa.Schema) -> str | None:
     return next(iter([*likely, *dated]), None)
 
 
-def _in_matched(
-    name: str | None, side: Side, own: pa.Schema, other: pa.Schema, matched: pa.Schema
-) -> str | None:
-    """Return the column of `matched` that a column of a side became, as far as names tell."""
-    if name is None:
-        return None
-    if f"{name}_{side.word}" in matched.names:
-        return f"{name}_{side.word}"
-    alone = name in matched.names and name not in other.names
-    same = alone and matched.field(name).type == own.field(name).type
-    return name if same else None
+class _Matched:
+    """Finds out what columns of the sources are called in `matched`, as far as can be told."""
+
+    def __init__(self, evidence: Evidence, sources: Mapping[Side, pa.Schema]) -> None:
+        self._there = evidence.schema(MATCHED)
+        self._sources = sources
+        recipe = evidence.metadata.recipe
+        passes = recipe.get("passes") or [recipe]
+        queries = [str(one["match_sql"]) for one in passes if one.get("match_sql")]
+        columns = {side: sources[side].names for side in Side}
+        self._called = {
+            column: name for name, column in selected(queries, _tables(recipe), columns).items()
+        }
+
+    def name_of(self, name: str | None, side: Side) -> str | None:
+        """Return what `matched` calls a column of a side; None where it has it not."""
+        if name is None:
+            return None
+        if f"{name}_{side.word}" in self._there.names:
+            return f"{name}_{side.word}"
+        if name not in self._sources[side.other].names and self._has(name, name, side):
+            return name
+        called = self._called.get((side, name))
+        return called if called is not None and self._has(called, name, side) else None
+
+    def _has(self, called: str, name: str, side: Side) -> bool:
+        kind = self._sources[side].field(name).type
+        return called in self._there.names and self._there.field(called).type == kind
+
+
+def _tables(recipe: Mapping[str, Any]) -> dict[str, Side]:
+    """Return the names that match SQL has for the tables of both sides."""
+    sources = recipe.get("sources", {})
+    names = {f"{side.word}_src": side for side in Side}
+    aliases = ((sources.get(side.word, {}).get("alias"), side) for side in Side)
+    return names | {str(alias): side for alias, side in aliases if alias is not None}
