@@ -99,7 +99,10 @@ def subsets_that_fit(amounts: Ints, target: int, tolerance: int, most_items: int
         sets = tuple(tuple(small[list(one)].tolist()) for one in fits.sets)
         return Fits(fits.size, fits.count, sets)
     half = len(amounts) // 2
-    first, second = _sums(amounts[:half], most_items), _sums(amounts[half:], most_items)
+    first, second = (
+        sums_by_size(amounts[:half], most_items),
+        sums_by_size(amounts[half:], most_items),
+    )
     for size in range(1, min(most_items, len(amounts)) + 1):
         found: list[tuple[int, ...]] = []
         count = 0
@@ -109,21 +112,22 @@ def subsets_that_fit(amounts: Ints, target: int, tolerance: int, most_items: int
                 continue
             pairs = _meeting(here, there, target - tolerance, target + tolerance)
             count += len(pairs)
-            found += [_positions(a, b, half) for a, b in pairs]
+            found += [positions(a, b, half) for a, b in pairs]
         if count:
             return Fits(size, min(count, MOST_SHOWN + 1), tuple(sorted(found)[:MOST_SHOWN]))
     return NONE_FITS
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
+class Sums:
     """Sums of sets of one size, ascending, and which amounts each is of, as bits."""
 
     sums: Ints
     masks: Ints
 
 
-def _sums(amounts: Ints, most_items: int) -> dict[int, _Sums]:
+def sums_by_size(amounts: Ints, most_items: int) -> dict[int, Sums]:
+    """Return the sums of all sets of some amounts by how many each has, from none on."""
     sums: Ints = np.zeros(1, dtype=np.int64)
     masks: Ints = np.zeros(1, dtype=np.int64)
     sizes: npt.NDArray[np.int8] = np.zeros(1, dtype=np.int8)
@@ -132,16 +136,16 @@ def _sums(amounts: Ints, most_items: int) -> dict[int, _Sums]:
         sums = np.concatenate([sums, sums[more] + amount])
         masks = np.concatenate([masks, masks[more] | (1 << place)])
         sizes = np.concatenate([sizes, sizes[more] + np.int8(1)])
-    by_size: dict[int, _Sums] = {}
+    by_size: dict[int, Sums] = {}
     for size in range(most_items + 1):
         at = np.flatnonzero(sizes == size)
         if len(at):
             order = at[np.argsort(sums[at], kind="stable")]
-            by_size[size] = _Sums(sums[order], masks[order])
+            by_size[size] = Sums(sums[order], masks[order])
     return by_size
 
 
-def _meeting(one: _Sums, other: _Sums, low: int, high: int) -> list[tuple[int, int]]:
+def _meeting(one: Sums, other: Sums, low: int, high: int) -> list[tuple[int, int]]:
     """Return sets of both halves whose sums together lie between `low` and `high`, of many some.
 
     As many come as are needed to see that there are several, and which of them come first.
@@ -182,7 +186,8 @@ def _first_sets(ones: Ints, others: Ints) -> Ints:
     return kept
 
 
-def _positions(one: int, other: int, half: int) -> tuple[int, ...]:
+def positions(one: int, other: int, half: int) -> tuple[int, ...]:
+    """Return where the amounts of two sets are, of which the second begin at `half`."""
     low = [place for place in range(half) if one >> place & 1]
     high = [half + place for place in range(MOST_AMOUNTS) if other >> place & 1]
     return tuple(low + high)

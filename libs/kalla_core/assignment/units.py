@@ -38,3 +38,8 @@ def minor_units(values: pa.Array, scale: int) -> Ints:
     if len(numbers) and np.abs(numbers).max() >= LARGEST:
         raise TooWide
     return numbers
+
+
+def amount_text(units: int, scale: int) -> str:
+    """Return an amount that is so many of a unit of `scale` decimals."""
+    return f"{Decimal(int(units)).scaleb(-scale):.{scale}f}"

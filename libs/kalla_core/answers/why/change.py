@@ -21,6 +21,9 @@ _ORDER = re.compile(rf"^{_COLUMN} [<>](?P<equal>=)? {_COLUMN}$")
 _NULL = re.compile(r"(?:^|, )([^=,]+) = null(?=, |$)")
 _APART = re.compile(r"left less right is -?([0-9.]*[0-9])")
 _NO_SET = "no set of rows of its block adds up"
+_MISSED = re.compile(
+    rf"{_NO_SET}; the nearest (?:with it )?makes -?[0-9.]+, which is ([0-9.]+) (?:less|more) than"
+)
 _SHARE_DIGITS = Decimal("0.0001")
 
 _BY_REASON = {
@@ -72,6 +75,12 @@ def _of_sums(reason: str, detail: str) -> str | None:
         return (
             f"a tolerance of the balance of {apart[1]}, or sums that are {apart[1]} nearer to each "
             "other."
+        )
+    missed = _MISSED.search(detail)
+    if reason == "predicate_failed" and missed is not None:
+        return (
+            f"a tolerance of {missed[1]}, amounts {missed[1]} nearer to each other, or other rows "
+            "in its block."
         )
     if reason == "predicate_failed" and _NO_SET in detail:
         return "rows of its block that add up to it, a larger tolerance, or more rows in a set."

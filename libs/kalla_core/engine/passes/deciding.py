@@ -28,6 +28,7 @@ from kalla_core.assignment.settle import (
 )
 from kalla_core.assignment.units import TooWide
 from kalla_core.engine.passes.found import Found, Looked
+from kalla_core.engine.passes.missed_sums import MissedSums
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.sums import Aside, balanced, by_sums
 from kalla_core.engine.rows import Bools, Ints
@@ -54,6 +55,7 @@ class Decision:
         aside: of each candidate why it is neither accepted nor a tie of ranks: `ASIDE`, and the
             words for it.
         notes: sentences on how it was decided, where that is not as the rule says.
+        missed: of a pass by sums, the sets that came nearest to rows of which none adds up.
     """
 
     codes: Codes
@@ -65,6 +67,7 @@ class Decision:
     ties: pa.Array
     aside: Aside | None = None
     notes: tuple[str, ...] = ()
+    missed: MissedSums | None = None
 
     @property
     def accepted(self) -> Ints:
@@ -102,7 +105,7 @@ def _by_sums(rule: SubsetSumPass, found: Found, looked: Looked) -> Decision:
     every: Bools = np.ones(found.count, dtype=np.bool_)
     ranks: Ints = np.zeros(found.count, dtype=np.int64)
     made = decision(found, summed.codes, every, ranks, summed.ties)
-    return replace(made, aside=summed.aside)
+    return replace(made, aside=summed.aside, missed=summed.missed)
 
 
 def decide(one: PlannedPass, found: Found, looked: Looked) -> Decision:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from kalla_core.columns import place_of
 from kalla_core.engine.passes.attempts import match_keys, tells_attempts
+from kalla_core.engine.passes.missed_sums import NearSums
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Gathered, Said
 from kalla_core.engine.passes.whole import Whole
@@ -109,11 +110,11 @@ class Explaining:
 
     def of(self, side: Side, start: int, count: int) -> Reasons:
         """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
-        told = [
-            self._told(side, one, telling(side, start, count))
-            for one, telling in zip(self.passes, self.tellings, strict=True)
-        ]
         places = self._places[side][start : start + count]
+        told = [
+            self._told(side, number, places, telling(side, start, count))
+            for number, telling in enumerate(self.tellings)
+        ]
         named = [self._named(*one) for one in zip(self.passes, told, strict=True)]
         reasons = self.remarks[side].over(places, nearest(named).reasons)
         if not self._attempts:
@@ -135,11 +136,13 @@ class Explaining:
         detail = pc.if_else(pa.array(alone.named), detail, named)
         return Told(replace(told.reasons, reason_detail=detail), told.short)
 
-    def _told(self, side: Side, one: PlannedPass, told: Told) -> _Alone:
+    def _told(self, side: Side, number: int, places: Ints, told: Told) -> _Alone:
         """Return what one pass tells; who fulfils it is taken, if another match has that one."""
+        one = self.passes[number]
         reasons, whole = told.reasons, fulfils(told)
         if isinstance(one.rule, SubsetSumPass):
-            return _Alone(Told(self._without_sum(one, reasons, whole), told.short), whole)
+            near = self.remarks[side].near(number)
+            return _Alone(Told(_without_sum(one, reasons, whole, near, places), told.short), whole)
         if not whole.any():
             return _Alone(told, whole)
         taken = whole & self.consumed.has(side.other, reasons.closest_candidate)
@@ -156,12 +159,21 @@ class Explaining:
         code = pc.if_else(mask, Said.TAKEN.code, reasons.rejection_reason)
         return _Alone(Told(Reasons(code, detail, reasons.closest_candidate), told.short), taken)
 
-    def _without_sum(self, one: PlannedPass, reasons: Reasons, whole: Bools) -> Reasons:
-        """Return reasons in which rows that have others in their block have none to add up to."""
-        mask = pa.array(whole)
-        said = f"In the pass `{one.rule.name}`: no set of rows of its block adds up."
-        return Reasons(
-            pc.if_else(mask, Reason.PREDICATE_FAILED.value, reasons.rejection_reason),
-            pc.if_else(mask, said, reasons.reason_detail),
-            pc.if_else(mask, pa.scalar(None, pa.string()), reasons.closest_candidate),
-        )
+
+def _without_sum(
+    one: PlannedPass, reasons: Reasons, whole: Bools, near: NearSums | None, places: Ints
+) -> Reasons:
+    """Return reasons in which rows that have others in their block have none to add up to."""
+    mask, none = pa.array(whole), pa.scalar(None, pa.string())
+    start, end = f"In the pass `{one.rule.name}`: no set of rows of its block adds up", "."
+    said, closest = pa.scalar(f"{start}{end}"), none
+    if near is not None:
+        known, words, keys = near.of(places)
+        if known.any():
+            said = pc.binary_join_element_wise(start, words.fill_null(end), "")
+            closest = keys
+    return Reasons(
+        pc.if_else(mask, Reason.PREDICATE_FAILED.value, reasons.rejection_reason),
+        pc.if_else(mask, said, reasons.reason_detail),
+        pc.if_else(mask, closest, reasons.closest_candidate),
+    )

@@ -15,6 +15,7 @@ from kalla_core.assignment.settle import ACCEPTED, LEFT
 from kalla_core.engine.passes.attempts import ByRow
 from kalla_core.engine.passes.deciding import Decision
 from kalla_core.engine.passes.found import Found
+from kalla_core.engine.passes.missed_sums import NearSums, near_sums
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.sums import Aside
 from kalla_core.engine.rows import Bools, Ints, one_chunk
@@ -67,10 +68,12 @@ class Remarks:
 
     Attributes:
         candidates: how many the rows had that it did not match.
+        near: of a pass by sums, what came nearest where nothing adds up.
     """
 
     said: Sequence[Remark]
     candidates: ByRow
+    near: NearSums | None = None
 
 
 class Gathered:
@@ -99,6 +102,7 @@ class Gathered:
         self._taken_by = _together([one.taken_by for one in remarks])
         self._ranks = pa.concat_arrays([pa.nulls(0, RANKS), *(one.ranks for one in remarks)])
         self._by_pass = [*_by_pass(passes)]
+        self._near = [one.near for one in passes]
 
     def known(self, rows: Ints) -> Bools:
         """Return of which rows there is a remark."""
@@ -108,6 +112,10 @@ class Gathered:
     def over(self, rows: Ints, reasons: Reasons) -> Reasons:
         """Return reasons of rows, with what passes said of them in the place of the others."""
         return self._over(self._best[rows], reasons)
+
+    def near(self, number: int) -> NearSums | None:
+        """Return what the sums of one pass came nearest to, where it is by sums."""
+        return self._near[number]
 
     def attempt(self, number: int, name: str, rows: Ints, keys: pa.Array, told: Reasons) -> Attempt:
         """Return what one pass made of rows.
@@ -168,9 +176,12 @@ def remarks_on(one: PlannedPass, found: Found, decision: Decision) -> dict[Side,
             remarks[side] += [speaker.aside(aside, n) for n in range(len(aside.said))]
         if one.rule.accept is Accept.SUGGEST:
             remarks[side].append(speaker.suggested())
+    missed = decision.missed
     return {
         side: Remarks(
-            [one for one in some if len(one.rows)], _candidates(one, decision, places[side])
+            [one for one in some if len(one.rows)],
+            _candidates(one, decision, places[side]),
+            None if missed is None else near_sums(missed, found, side),
         )
         for side, some in remarks.items()
     }

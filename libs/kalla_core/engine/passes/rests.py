@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from kalla_core.assignment.components import pair_components
 from kalla_core.assignment.settle import ACCEPTED, LEFT
+from kalla_core.assignment.units import amount_text
 from kalla_core.engine.passes.deciding import Decision
 from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.engine.passes.sums import (
@@ -25,7 +26,6 @@ from kalla_core.engine.passes.sums import (
     demand_room,
     in_units,
     scale_of,
-    units_text,
 )
 from kalla_core.engine.rows import Bools, Ints
 from kalla_core.evidence.keys import value_text
@@ -212,7 +212,7 @@ def _words(apart: int, scale: int, even: bool) -> str:
     if not even:
         return "amounts of its group are null, or of several currencies."
     return (
-        f"its group does not balance: left less right is {units_text(apart, scale)}, and no one "
+        f"its group does not balance: left less right is {amount_text(apart, scale)}, and no one "
         "row of it has that left."
     )
 

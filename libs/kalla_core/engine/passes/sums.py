@@ -21,8 +21,9 @@ from kalla_core.assignment.subsets import (
     subsets_that_fit,
     subsets_that_fit_each,
 )
-from kalla_core.assignment.units import LARGEST, TooWide, minor_units
+from kalla_core.assignment.units import LARGEST, TooWide, amount_text, minor_units
 from kalla_core.engine.passes.found import Found, Looked
+from kalla_core.engine.passes.missed_sums import MissedSums, missed_sums
 from kalla_core.engine.rows import Bools
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.sql.query import Side
@@ -45,11 +46,16 @@ class Aside:
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """What became of the candidates of a pass by sums; see `Decision`."""
+    """What became of the candidates of a pass by sums; see `Decision`.
+
+    Attributes:
+        missed: the sets that came nearest to rows of which none adds up.
+    """
 
     codes: Codes
     ties: Ints
     aside: Aside
+    missed: MissedSums
 
 
 AMBIGUOUS, EXCEEDED = "sum_ambiguous", "sum_budget_exceeded"
@@ -70,12 +76,15 @@ def by_sums(rule: SubsetSumPass, found: Found, looked: Looked, order: Ints) -> S
         InvalidSql: amounts have too many digits.
     """
     one = Side.RIGHT if rule.one is OneSide.RIGHT else Side.LEFT
-    amounts, tolerance, known = in_units(
-        found, looked, {side: rule.amount[n] for n, side in enumerate(Side)}, rule.tolerance
-    )
+    names = {side: rule.amount[n] for n, side in enumerate(Side)}
+    amounts, tolerance, known = in_units(found, looked, names, rule.tolerance)
     demand_room(amounts[one.other], rule.max_candidates + 1, rule.amount)
-    rounds = _Rounds(rule, amounts[one.other], amounts[one], tolerance, found.places(one.other))
-    return rounds.run(list(_groups(found.places(one), order, known)))
+    items, targets = amounts[one.other], amounts[one]
+    rounds = _Rounds(rule, items, targets, tolerance, found.places(one.other))
+    state, alone = rounds.run(list(_groups(found.places(one), order, known)))
+    scale = scale_of(found, looked, names, rule.tolerance) if found.count else 0
+    missed = MissedSums(one, tuple(missed_sums(items, targets, alone, rule.max_items)), scale)
+    return Summed(state.codes, state.ties, state.aside(), missed)
 
 
 class _Rounds:
@@ -95,8 +104,11 @@ class _Rounds:
         self._by_row = np.argsort(rows, kind="stable")
         self._sorted = rows[self._by_row]
 
-    def run(self, groups: Sequence[Ints]) -> Summed:
-        """Return what becomes of the candidates of each row, given in order."""
+    def run(self, groups: Sequence[Ints]) -> tuple[_State, list[Ints]]:
+        """Return what becomes of the candidates of each row, given in order.
+
+        Beside it those of each row that none of their sets makes, without what others took.
+        """
         state = _State(len(self._items))
         owner = self._owners(groups)
         fits = self._first_fits(groups, self._useful(owner, len(groups)))
@@ -114,7 +126,7 @@ class _Rounds:
                     alone.pop(number, None)
                     alone |= {number: fit.sets[0]} if fit.count == 1 else {}
         self._tell(state, fits)
-        return Summed(state.codes, state.ties, state.aside())
+        return state, [fit.at for fit in fits.values() if fit.count == 0]
 
     def _owners(self, groups: Sequence[Ints]) -> Ints:
         """Return of each candidate the group that it is in; -1 for none."""
@@ -297,7 +309,7 @@ def balanced(
     codes: Codes = np.where(holds[dense], ACCEPTED, LEFT).astype(np.int8)
     scale = scale_of(found, looked, names, tolerance)
     texts = [
-        f"its group does not balance: left less right is {units_text(n, scale)}." for n in apart
+        f"its group does not balance: left less right is {amount_text(n, scale)}." for n in apart
     ]
     words = pa.array(texts, pa.string()).take(pa.array(dense))
     return codes, Aside((UNBALANCED,), np.where(holds[dense], -1, 0), words)
@@ -344,11 +356,6 @@ def scale_of(found: Found, looked: Looked, names: Mapping[Side, str], tolerance:
     own = max(kind.scale if pa.types.is_decimal(kind) else 0 for kind in kinds)
     exponent = tolerance.normalize().as_tuple().exponent
     return max(own, -exponent if isinstance(exponent, int) else 0)
-
-
-def units_text(units: int, scale: int) -> str:
-    """Return an amount that is so many of a unit of `scale` decimals."""
-    return f"{Decimal(int(units)).scaleb(-scale):.{scale}f}"
 
 
 def _groups(

@@ -6,7 +6,7 @@ Pairs of a row with more rows than are tried decide nothing, so that a run need 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -71,7 +71,8 @@ class Wide:
             none,
             pa.nulls(len(mine.rows), RANKS),
         )
-        return Remarks([*remarks.said, said], remarks.candidates.plus(mine))
+        every = [*remarks.said, said]
+        return replace(remarks, said=every, candidates=remarks.candidates.plus(mine))
 
 
 @dataclass(frozen=True, slots=True)
