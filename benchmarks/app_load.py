@@ -6,8 +6,8 @@ while others watch a run that goes on (200/s and 20 watchers for 60 s; the 99th 
 100 ms, the app's memory flat).
 
 The rate is kept whether answers come or not, and an answer is measured from the moment that it was
-due. `cpu_ms_per_request` is what the app's process used in all, over the requests, which says on a
-busy machine more than the time it took. All of it stays on this machine.
+due. `cpu_ms_per_request` is what all of the app's processes used, over the requests, which says
+more on a busy machine than the time it took. All of it stays on this machine.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Load:
     watchers: int
     rows: int
     connections: int = 32
+    workers: int = 1
 
 
 @dataclass
@@ -104,6 +105,7 @@ class _Scene:
         self.process = psutil.Process(pid)
         self._folder = folder
         self._rows = rows
+        self._processes: list[psutil.Process] = []
 
     def fill(self) -> tuple[str, str]:
         """Make sources, recipes and runs; return the ids of a recipe and of a run of it."""
@@ -146,9 +148,18 @@ class _Scene:
             return "; ".join(f"{name}={value}" for name, value in http.cookies.items())
 
     def cpu_s(self) -> float:
-        """Return what the app's process has used since it began."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        """Return what the app's processes have used since they began."""
+        return sum(_busy_s(one.cpu_times()) for one in self.processes())
+
+    def memory(self) -> int:
+        """Return what the app's processes hold, in bytes."""
+        return sum(int(one.memory_info().rss) for one in self.processes())
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the app's processes, which stay the same while it is measured."""
+        if not self._processes:
+            self._processes = [self.process, *self.process.children()]
+        return self._processes
 
 
 def _recipe(number: int) -> dict[str, Any]:
@@ -258,9 +269,9 @@ async def _tell(scene: _Scene, run: str, measured: _Measured) -> None:
             await asyncio.sleep(1 / _TOLD_PER_S)
 
 
-async def _sample_memory(process: psutil.Process, samples: list[int]) -> None:
+async def _sample_memory(scene: _Scene, samples: list[int]) -> None:
     while True:
-        samples.append(process.memory_info().rss)
+        samples.append(scene.memory())
         await asyncio.sleep(_LOOK_S)
 
 
@@ -288,8 +299,8 @@ async def _loaded(scene: _Scene, paths: dict[str, str], load: Load) -> dict[str,
     tasks = [asyncio.create_task(_watch(scene, live, measured)) for _ in range(load.watchers)]
     tasks.append(asyncio.create_task(_tell(scene, live, measured)))
     await _read(pool, paths, Load(load.rate, 5, 0, 0), warm)
-    samples = [scene.process.memory_info().rss]
-    tasks.append(asyncio.create_task(_sample_memory(scene.process, samples)))
+    samples = [scene.memory()]
+    tasks.append(asyncio.create_task(_sample_memory(scene, samples)))
     cpu_s, began, idle = scene.cpu_s(), time.perf_counter(), psutil.cpu_times()
     await _read(pool, paths, load, measured)
     cpu_s, took_s = scene.cpu_s() - cpu_s, time.perf_counter() - began
@@ -302,6 +313,7 @@ async def _loaded(scene: _Scene, paths: dict[str, str], load: Load) -> dict[str,
         "rate_per_s": load.rate,
         "answered_per_s": round(len(every) / took_s, 1),
         "watchers": load.watchers,
+        "workers": load.workers,
         "wrong": dict(measured.wrong),
         "target_p99_ms": TARGET_P99_MS,
         "answer_ms": percentiles(every),
@@ -344,7 +356,7 @@ def measure(load: Load, folder: Path) -> dict[str, Any]:
                 started(
                     [
                         "app", f"--data-path={folder / 'data'}", "--port=0",
-                        f"--worker-url={worker}", signed,
+                        f"--worker-url={worker}", f"--workers={load.workers}", signed,
                     ],
                     "app_ready",
                 )
@@ -380,8 +392,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long they go on")
     parser.add_argument("--watchers", type=int, default=20, help="who watch a run meanwhile")
     parser.add_argument("--rows", type=int, default=100_000, help="of each side of the runs")
+    parser.add_argument("--workers", type=int, default=2, help="processes of the app")
     given = parser.parse_args(arguments)
-    load = Load(given.rate, given.seconds, given.watchers, given.rows)
+    load = Load(given.rate, given.seconds, given.watchers, given.rows, workers=given.workers)
     with tempfile.TemporaryDirectory(prefix="kalla-app-load-") as folder:
         print(json.dumps(measure(load, Path(folder)), indent=2))
 

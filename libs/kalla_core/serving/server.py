@@ -18,13 +18,16 @@ _BACKLOG = 1024
 
 
 @contextmanager
-def listening_at(host: str, port: int) -> Iterator[socket.socket]:
+def listening_at(host: str, port: int, *, shared: bool = False) -> Iterator[socket.socket]:
     """Listen; whoever comes before somebody serves has to wait.
+
+    Args:
+        shared: other processes that share it too may listen on the same port.
 
     Raises:
         InvalidSetting: the port is taken.
     """
-    listener = _listener(host, port)
+    listener = _listener(host, port, shared=shared)
     try:
         yield listener
     finally:
@@ -83,12 +86,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # TCP by name: asyncio sends small answers at once only on sockets that say so.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host.strip("[]"), port))
         listener.listen(_BACKLOG)
     except OSError as error:

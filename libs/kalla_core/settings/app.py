@@ -25,6 +25,16 @@ class AppSettings(Listening):
         ge=0,
         le=65535,
     )
+    workers: int = setting(
+        "KALLA_APP_WORKERS",
+        flag="--workers",
+        shown="1",
+        meaning="Processes that answer on this port, on one store: one for each core that people "
+        "keep busy.",
+        default=1,
+        ge=1,
+        le=64,
+    )
     token_file: Path | None = setting(
         "KALLA_APP_TOKEN_FILE",
         flag="--token-file",

@@ -35,7 +35,9 @@ from kalla_app.store.runs import Run
 from kalla_app.store.sessions import Sessions
 from kalla_app.store.vault import open_vault
 from kalla_app.uploads.dock import Dock
-from kalla_app.uploads.places import BucketPlace, FolderPlace, Place
+from kalla_app.uploads.places import BucketPlace, FolderPlace
+from kalla_app.uploads.places import Place as UploadsPlace
+from kalla_app.workers import Place, helped, places
 from kalla_core.client.client import Client
 from kalla_core.database import with_password
 from kalla_core.errors import InvalidSetting
@@ -79,8 +81,11 @@ async def _until_told(settings: AppSettings) -> None:
 
 
 @asynccontextmanager
-async def running(settings: AppSettings) -> AsyncIterator[str]:
+async def running(settings: AppSettings, place: Place | None = None) -> AsyncIterator[str]:
     """Run the app for a block; yields the address it is reached at.
+
+    Args:
+        place: of this process among several, where another one began it.
 
     Raises:
         KallaError: it cannot start.
@@ -100,7 +105,10 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
     certificate = read_certificate(settings)
     vault = open_vault(secret_or_file(settings.key, settings.key_file, "key"), folder)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(listening_at(settings.bind_host, settings.port))
+        place = place or await stack.enter_async_context(places(settings))
+        listener = stack.enter_context(
+            listening_at(settings.bind_host, settings.port, shared=place is not None)
+        )
         address = _address(settings, listener, secure=certificate is not None)
         called_at = (
             address
@@ -109,7 +117,7 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
         )
         database = await stack.enter_async_context(opened(database_url, folder))
         client = await stack.enter_async_context(_client(settings))
-        changes, metrics, closing = Changes(), AppMetrics(), asyncio.Event()
+        changes, metrics, closing = Changes(), AppMetrics(place), asyncio.Event()
         catalogue = Catalogue(database, vault, client)
         shelf = Shelf(database, vault, client, catalogue)
         evidence = EvidencePlace(client, Copies(folder / "evidence"))
@@ -180,10 +188,13 @@ async def running(settings: AppSettings) -> AsyncIterator[str]:
             evidence.keep_swept(settings.retention),
             ages.keep_made(),
             watch_loop(metrics.loop_lag.observe),
+            metrics.keep_told(),
         ):
             stack.callback(group.create_task(work).cancel)
         served, grace_s = application(app, hosts), settings.grace.total_seconds()
         await stack.enter_async_context(serving_http(served, listener, grace_s, certificate))
+        port = int(listener.getsockname()[1])
+        await stack.enter_async_context(helped(settings, port, address, place))
         stack.callback(app.closing.set)  # first of all: streams end, and so the server can
         yield address
 
@@ -242,7 +253,7 @@ def _checked(url: str, variable: str) -> str:
     return url.rstrip("/")
 
 
-def _uploads(settings: AppSettings, folder: Path) -> Place:
+def _uploads(settings: AppSettings, folder: Path) -> UploadsPlace:
     name = settings.uploads_bucket
     if name is None and settings.s3_endpoint is not None:
         name = UPLOADS_BUCKET

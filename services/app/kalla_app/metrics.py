@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+import asyncio
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from kalla_app.workers import Place
 from kalla_core.observe.loop_lag import LAG_SECONDS
 
+_TELL_S = 5.0
 _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 1, 5, 30)
 
 
 class AppMetrics:
-    """What is counted."""
+    """What is counted, by all processes of an app.
 
-    def __init__(self) -> None:
-        self.registry = own = CollectorRegistry()
+    Args:
+        place: of this one among several; each now and then writes down what it has counted.
+    """
+
+    def __init__(self, place: Place | None = None) -> None:
+        self._place = place
+        self._registry = own = CollectorRegistry()
         self.requests = Counter(
             "kalla_app_requests", "Requests that were answered.", ["status"], registry=own
         )
@@ -39,3 +54,50 @@ class AppMetrics:
             buckets=LAG_SECONDS,
             registry=own,
         )
+
+    async def keep_told(self) -> None:
+        """Let the other processes know what was counted, until cancelled."""
+        while self._place is not None:
+            path = self._place.folder / f"{self._place.number}.prom"
+            unfinished = path.with_suffix(".new")
+            with suppress(OSError):  # what is not told now is told next time
+                unfinished.write_bytes(generate_latest(self._registry))
+                os.replace(unfinished, path)
+            await asyncio.sleep(_TELL_S)
+
+    def shown(self) -> bytes:
+        """Return what all processes have counted, as Prometheus reads it."""
+        if self._place is None:
+            return generate_latest(self._registry)
+        texts = [generate_latest(self._registry).decode()]
+        for path in sorted(self._place.folder.glob("*.prom")):
+            if path.stem != str(self._place.number):
+                with suppress(OSError):
+                    texts.append(path.read_text())
+        both = CollectorRegistry()
+        both.register(_Together(texts))
+        return generate_latest(both)
+
+
+class _Together(Collector):
+    """What several processes have counted, added up."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = texts
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        sums: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+        for text in self._texts:
+            for family in text_string_to_metric_families(text):
+                is_first = families.setdefault(family.name, family) is family
+                if is_first or family.type in ("counter", "histogram"):
+                    summed = sums.setdefault(family.name, {})
+                    for sample in family.samples:
+                        key = sample.name, tuple(sorted(sample.labels.items()))
+                        summed[key] = summed.get(key, 0.0) + sample.value
+        for name, family in families.items():
+            made = Metric(name, family.documentation, family.type)
+            for (called, labels), value in sums[name].items():
+                made.add_sample(called, dict(labels), value)
+            yield made

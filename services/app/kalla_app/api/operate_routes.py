@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from kalla_app.api.requests import Cursor, Limit
 from kalla_app.context import App
@@ -44,7 +44,7 @@ def operate_routes(app: App) -> APIRouter:
             counted = await runs.by_status(connection)
         for status in RunStatus:
             app.metrics.runs.labels(status.value).set(counted.get(status.value, 0))
-        return Response(generate_latest(app.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(app.metrics.shown(), media_type=CONTENT_TYPE_LATEST)
 
     @routes.get("/api/audit")
     async def list_audit(
