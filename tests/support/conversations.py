@@ -20,12 +20,14 @@ Answer = tuple[str, Any]
 
 
 @contextmanager
-def builder_world(folder: Path, *flags: str, caller: str | None = None) -> Iterator[httpx.Client]:
+def builder_world(
+    folder: Path, *flags: str, caller: str | None = None, **variables: str
+) -> Iterator[httpx.Client]:
     """Start a coordinator and an app, with invoices and payments saved as sources."""
     left, right = make_remittances(folder)
     with (
         coordinator_process(folder / "staging") as coordinator,
-        app_process(folder / "data", coordinator.url, *flags) as app,
+        app_process(folder / "data", coordinator.url, *flags, **variables) as app,
         httpx.Client(base_url=app.url, timeout=PATIENCE_S, headers=bearer(caller)) as http,
     ):
         for path in (left, right):

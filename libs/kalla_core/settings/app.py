@@ -157,6 +157,67 @@ class AppSettings(Listening):
         meaning="The key itself.",
         default=None,
     )
+    model_key: SecretStr | None = setting(
+        "ANTHROPIC_API_KEY",
+        shown="none",
+        meaning="Key of a model that leads the recipe builder, which needs the extra `builder`; "
+        "without one its guide does.",
+        default=None,
+    )
+    model_key_file: Path | None = setting(
+        "ANTHROPIC_API_KEY_FILE",
+        flag="--model-key-file",
+        shown="none",
+        meaning="File with that key, in place of the variable.",
+        default=None,
+    )
+    model: str = setting(
+        "ANTHROPIC_MODEL",
+        flag="--model",
+        shown="`claude-sonnet-5-5`",
+        meaning="The model, as its provider calls it.",
+        default="claude-sonnet-5-5",
+        min_length=1,
+    )
+    model_url: str | None = setting(
+        "ANTHROPIC_BASE_URL",
+        flag="--model-url",
+        shown="its provider's",
+        meaning="Address of whoever provides the model and speaks the same protocol.",
+        default=None,
+    )
+    model_tokens: int = setting(
+        "KALLA_APP_MODEL_TOKENS",
+        flag="--model-tokens",
+        shown="200000",
+        meaning="Tokens that a model may read and write in a conversation.",
+        default=200_000,
+        ge=1,
+    )
+    model_day_tokens: int = setting(
+        "KALLA_APP_MODEL_DAY_TOKENS",
+        flag="--model-day-tokens",
+        shown="2000000",
+        meaning="Tokens that models may read and write in a day, UTC, in all conversations.",
+        default=2_000_000,
+        ge=1,
+    )
+    model_calls: int = setting(
+        "KALLA_APP_MODEL_CALLS",
+        flag="--model-calls",
+        shown="60",
+        meaning="How often a model is asked in a conversation.",
+        default=60,
+        ge=1,
+    )
+    model_time: Duration = setting(
+        "KALLA_APP_MODEL_TIME",
+        flag="--model-time",
+        shown="10m",
+        meaning="How long a conversation waits for a model, in all; a minute at most at a time.",
+        default=timedelta(minutes=10),
+        gt=timedelta(0),
+    )
     grace: Duration = setting(
         "KALLA_GRACE",
         flag="--grace",

@@ -11,7 +11,13 @@ from kalla_core.errors import InvalidSetting
 from kalla_core.settings.declare import Serving
 
 _SECRET_FIELDS = frozenset(
-    {"token_file", "tls_key_file", "callback_secret_file", "database_password_file"}
+    {
+        "token_file",
+        "tls_key_file",
+        "callback_secret_file",
+        "database_password_file",
+        "model_key_file",
+    }
 )
 _BY_VARIABLE = {
     "PGPASSFILE": "~/.pgpass",

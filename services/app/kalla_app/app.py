@@ -11,6 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kalla_app.access.people import Known, parse_people
+from kalla_app.builder.leading.budget import Limits
+from kalla_app.builder.leading.providers import Provided, model_of
+from kalla_app.builder.leading.turn import Leader
 from kalla_app.builder.service import Builder
 from kalla_app.builder.tools import Tools
 from kalla_app.changes import Changes
@@ -30,7 +33,7 @@ from kalla_app.runs.dispatch import Dispatcher
 from kalla_app.runs.service import RunService
 from kalla_app.runs.watch import Watches
 from kalla_app.sources.catalogue import Catalogue
-from kalla_app.store.database import opened
+from kalla_app.store.database import Database, opened
 from kalla_app.store.runs import Run
 from kalla_app.store.sessions import Sessions
 from kalla_app.store.vault import open_vault
@@ -154,7 +157,8 @@ async def running(settings: AppSettings, place: Place | None = None) -> AsyncIte
             address,
             settings.upload_limit_bytes,
         )
-        builder = Builder(database, Tools(catalogue, shelf, run_service, client), changes)
+        tools = Tools(catalogue, shelf, run_service, client)
+        builder = Builder(database, tools, changes, _leader(settings, database))
         stack.push_async_callback(builder.close)
         app = App(
             database=database,
@@ -197,6 +201,18 @@ async def running(settings: AppSettings, place: Place | None = None) -> AsyncIte
         await stack.enter_async_context(helped(settings, port, address, place))
         stack.callback(app.closing.set)  # first of all: streams end, and so the server can
         yield address
+
+
+def _leader(settings: AppSettings, database: Database) -> Leader:
+    key = secret_or_file(settings.model_key, settings.model_key_file, "model's key")
+    provided = None if key is None else Provided(settings.model, key, settings.model_url)
+    limits = Limits(
+        tokens=settings.model_tokens,
+        calls=settings.model_calls,
+        seconds=settings.model_time.total_seconds(),
+        day_tokens=settings.model_day_tokens,
+    )
+    return Leader(database, model_of(provided), limits)
 
 
 def _people(settings: AppSettings) -> tuple[Known, ...]:

@@ -176,6 +176,7 @@ async def test_tables_of_the_version_before_become_these_and_keep_what_they_hold
             "DROP TABLE followed",
             "DROP TABLE chats",
             "DROP TABLE chat_events",
+            "DROP TABLE model_use",
             "UPDATE app_schema SET version = 3",
         ):
             await connection.execute(text(statement))

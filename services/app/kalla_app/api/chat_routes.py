@@ -31,8 +31,9 @@ def chat_routes(app: App) -> APIRouter:
     async def chat(request: Request) -> Response:
         """Say or answer something in a conversation, a new one where none is named.
 
-        The body has `session_id`, and `message`, or `card_id` with its `value`, or `back_to`. The
-        answer is the conversation once it waits for a person again, with the events since.
+        The body has `session_id`, and `message`, or `card_id` with its `value`, or `back_to`; or
+        `values`, whether a model may see values, or `stop`, which ends its turn. The answer is the
+        conversation once it waits for a person again, with the events since.
         """
         asked = await fields_of(request)
         given = asked.get("session_id")
@@ -64,7 +65,10 @@ def chat_routes(app: App) -> APIRouter:
 
     @routes.get("/sessions/{session_id}/events", response_class=Response)
     async def watch_chat(session_id: str, behind: Behind = 0) -> Response:
-        """Watch a conversation: server-sent events, each of which is one of its own."""
+        """Watch a conversation: server-sent events, each of which is one of its own.
+
+        What a model is saying comes before that as events `words`, whose `text` grows.
+        """
         await app.builder.get(session_id)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamedResponse(_events(app, session_id, behind), "text/event-stream", headers)
@@ -87,7 +91,7 @@ def chat_routes(app: App) -> APIRouter:
 
 
 async def _events(app: App, session_id: str, behind: int) -> AsyncGenerator[bytes, None]:
-    still = 0
+    still, said = 0, None
     while not app.closing.is_set():
         found = await app.builder.get(session_id)
         fresh: list[Any] = [one for one in found.events if one.number > behind]
@@ -95,6 +99,13 @@ async def _events(app: App, session_id: str, behind: int) -> AsyncGenerator[byte
             behind, still = event.number, 0
             text = json.dumps(event_json(event))
             yield f"id: {event.number}\ndata: {text}\n\n".encode()
+        words = app.builder.words(session_id)
+        if words and words != said:
+            yield f"event: words\ndata: {json.dumps({'text': words})}\n\n".encode()
+        said = words
         if not fresh and (still := still + 1) % _SIGN_OF_LIFE == 0:
             yield b": still here\n\n"
-        await app.builder.wait(session_id)
+        if words is None:
+            await app.builder.wait(session_id)
+        else:
+            await app.builder.wait_for_words(session_id)

@@ -6,6 +6,8 @@ what it asks about: an answer to a card that is no longer there comes too late, 
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,8 +24,15 @@ JUDGEMENTS = ("yes", "no", "unsure", "enough")
 def cards(state: State) -> tuple[Json, ...]:
     """Return the cards that are open, the one to answer first first; none while Kalla works.
 
-    A card has `id`, `type`, and what it shows.
+    A card has `id`, `type`, and what it shows. What a model suggests comes first, and does nothing
+    until a person takes it over.
     """
+    plain = plain_cards(state)
+    return (*_offered(state), *_confirm(state, plain), *plain)
+
+
+def plain_cards(state: State) -> tuple[Json, ...]:
+    """Return the cards there are without a model."""
     broken = [tool for tool in state.failures if tool not in allowed(state)]
     if broken:
         return (_card("retry", f"retry-{state.number}", tools=broken, problem=state.problem),)
@@ -53,11 +62,39 @@ def answer(state: State, card_id: object, value: object) -> Json:
     if found is None:
         raise Conflict("This has been answered already, or the conversation is elsewhere by now.")
     kind = found["type"]
+    if kind == "confirm":
+        return {"card": found["of"], "type": found["kind"], "value": found["value"]}
     return {"card": card_id, "type": kind, "value": _CHECKS.get(kind, _nothing)(found, value)}
 
 
-def _card(kind: str, card_id: str, **shown: Any) -> Json:
+def _card(kind: str, card_id: str, /, **shown: Any) -> Json:
     return {"id": card_id, "type": kind, **shown}
+
+
+def _confirm(state: State, plain: Sequence[Json]) -> tuple[Json, ...]:
+    """Return the card of an answer that a model suggests, while what it answers is open."""
+    found = state.led.suggested
+    if found is None or found["card"] not in {one["id"] for one in plain}:
+        return ()
+    said = {"of": found["card"], "kind": found["type"], "value": found["value"]}
+    return (_card("confirm", f"confirm-{found['card']}-{_mark(found['value'])}", **said),)
+
+
+def _mark(value: object) -> str:
+    """Return what tells one value from another: whoever confirms confirms what was seen."""
+    return f"{zlib.crc32(json.dumps(value, sort_keys=True).encode()):08x}"
+
+
+def _offered(state: State) -> tuple[Json, ...]:
+    """Return the card of a rule that a model offers, while it holds for all that was judged."""
+    found = state.led.offered
+    if found is None or state.approved or found["judged"] != list(state.judged):
+        return ()
+    if found["recipe"] == state.recipe:
+        return ()
+    now = (state.sample or state.proposal or {}).get("tried")
+    shown = {"recipe": found["recipe"], "tried": found["tried"], "instead": now}
+    return (_card("rule_summary", f"rule-{_mark(found['recipe'])}", **shown),)
 
 
 def _sources(state: State) -> tuple[Json, ...]:
@@ -165,6 +202,10 @@ def _pair(card: Json, _value: object) -> Json:
     return {side: card["pair"][side] for side in SIDES}
 
 
+def _rule(card: Json, _value: object) -> Json:
+    return {"recipe": card["recipe"]}
+
+
 def _named(card: Json, value: object) -> Json:
     name = value.get("name") if isinstance(value, Mapping) else None
     name = card["name"] if name is None else name
@@ -179,5 +220,6 @@ _CHECKS = {
     "scope": _conditions,
     "match_proposal": _judgement,
     "set_aside": _pair,
+    "rule_summary": _rule,
     "approve": _named,
 }

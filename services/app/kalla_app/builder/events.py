@@ -24,6 +24,10 @@ class Kind(StrEnum):
     | `called`   | `tool`, `input`, `output` or `error`, and `seconds` it took |
     | `moved`    | `phase`, `from`, and whether it was `back`                  |
     | `ended`    | `run`, as it then is                                        |
+    | `thought`  | of a model: `text`, `calls`, what it took; or an `error`    |
+    | `refused`  | a `call` of a model, its `tool`, and the `message` it got   |
+
+    What begins a turn of a model has `turn`; what a model asked for has the id of its `call`.
     """
 
     SAID = "said"
@@ -32,10 +36,15 @@ class Kind(StrEnum):
     CALLED = "called"
     MOVED = "moved"
     ENDED = "ended"
+    THOUGHT = "thought"
+    REFUSED = "refused"
 
 
 KALLA = "kalla"
 """Who does what no person does."""
+
+MODEL = "kalla/model"
+"""Who thinks where a model leads; no name of a person has a slash."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""What is to be done next, where no model leads. Pure."""
+"""What is to be done next. Pure.
+
+What a phase needs comes first, whether a model leads or not; then what a model wants, as far as it
+may; then a model's next thought.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kalla_app.builder.cards import cards
+from kalla_app.builder.cards import plain_cards
+from kalla_app.builder.leading.doors import Refuse, through
 from kalla_app.builder.phases import allowed, following
 from kalla_app.builder.state import SIDES, Phase, State
 
@@ -15,10 +20,11 @@ SCOPED_ROWS = 20
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Call a tool."""
+    """Call a tool; `call` is the id of the call of a model that asked for it."""
 
     tool: str
     input: Mapping[str, Any] = field(default_factory=dict)
+    call: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,14 @@ class Rest:
     """Wait for a person."""
 
 
-Step = Call | Move | Follow | Rest
+@dataclass(frozen=True, slots=True)
+class Think:
+    """Let the model think, in the turn that began with this event."""
+
+    turn: int
+
+
+Step = Call | Move | Follow | Rest | Refuse | Think
 
 
 def next_step(state: State, session_id: str) -> Step:
@@ -49,13 +62,24 @@ def next_step(state: State, session_id: str) -> Step:
     if coming is not None:
         return Move(coming)
     wanted = _wanted(state, session_id)
-    if isinstance(wanted, Call) and wanted.tool not in allowed(state):
-        return Rest()
-    return wanted
+    if isinstance(wanted, Call):
+        if wanted.tool in allowed(state):
+            return wanted
+        wanted = Rest()
+    return _led(state) or wanted
+
+
+def _led(state: State) -> Step | None:
+    """Return what a model has to do, or what it wants."""
+    if state.led.pending:
+        first = state.led.pending[0]
+        let = through(state, first)
+        return let if isinstance(let, Refuse) else Call(let.tool, let.input, first["id"])
+    return Think(state.led.turn) if state.led.turn else None
 
 
 def _wanted(state: State, session_id: str) -> Step:
-    if cards(state):
+    if plain_cards(state):
         return Rest()
     match state.phase:
         case Phase.GREETING:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from kalla_app.builder.events import KALLA, Event, Kind
-from kalla_app.builder.guide import Call, Follow, Move, Step, next_step
+from kalla_app.builder.events import KALLA, MODEL, Event, Kind
+from kalla_app.builder.guide import Call, Follow, Move, Step, Think, next_step
+from kalla_app.builder.leading.doors import Refuse
 from kalla_app.builder.state import State, after
 
 _OWN = ("number", "kind", "who", "at")
@@ -37,7 +38,7 @@ def replayed(exported: Mapping[str, Any]) -> State:
     decided = [next_step(state, session_id)]
     for event in events_of(exported):
         # A person may have said something while a call was under way.
-        if event.who == KALLA and event.kind is not Kind.TOLD:
+        if event.who in (KALLA, MODEL) and event.kind is not Kind.TOLD:
             if not any(_is(step, event) for step in decided):
                 raise ValueError(f"event {event.number} does not follow from those before it")
             decided = []
@@ -50,8 +51,12 @@ def _is(step: Step, event: Event) -> bool:
     document = event.document
     match event.kind:
         case Kind.CALLED:
-            return step == Call(document["tool"], document["input"])
+            return step == Call(document["tool"], document["input"], document.get("call"))
         case Kind.MOVED:
             return isinstance(step, Move) and step.phase.word == document["phase"]
+        case Kind.THOUGHT:
+            return step == Think(document["turn"])
+        case Kind.REFUSED:
+            return step == Refuse(document["call"], document["tool"], document["message"])
         case _:
             return isinstance(step, Follow) and step.run_id == document["run"]["run_id"]

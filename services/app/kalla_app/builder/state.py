@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
-from kalla_app.builder.events import KALLA, Event, Kind
+from kalla_app.builder.events import KALLA, MODEL, Event, Kind
+from kalla_app.builder.led import OF_THE_MODEL, Led, led_after
 
 Json = dict[str, Any]
 SIDES = ("left", "right")
@@ -45,7 +46,8 @@ class State:
         judged: pairs that a person judged, as the coordinator takes them.
         proposal: what inference said last, and `judged_then` what it was told.
         settled: no further pair is to be judged.
-        recipe: that was built, None until then.
+        recipe: that was built, None until then; `taken` whether a person took it from a model,
+            after the engine had held it against every judgement.
         valid: what validation said of it.
         sample: the engine's run of it on samples.
         approved: whether a person has approved that run.
@@ -56,6 +58,7 @@ class State:
         run_id: of the full run; `run` how that ended.
         problem: what went wrong last, in words; None once something else happened.
         failures: how often each tool failed in this phase since a person was heard.
+        led: what a model has to do with it.
     """
 
     phase: Phase = Phase.GREETING
@@ -71,6 +74,7 @@ class State:
     judged_then: tuple[Json, ...] | None = None
     settled: bool = False
     recipe: Json | None = None
+    taken: bool = False
     valid: Json | None = None
     sample: Json | None = None
     approved: bool = False
@@ -82,6 +86,7 @@ class State:
     run: Json | None = None
     problem: str | None = None
     failures: Mapping[str, int] = field(default_factory=dict)
+    led: Led = field(default_factory=Led)
 
     @property
     def fresh(self) -> bool:
@@ -96,6 +101,8 @@ class State:
     @property
     def contradictions(self) -> tuple[Json, ...]:
         """Judged pairs that the engine, by the rule proposed last, has otherwise."""
+        if self.taken:
+            return ()
         trial = (self.proposal or {}).get("trial") if self.fresh else None
         return () if trial is None else tuple(one for one in trial["judged"] if not one["holds"])
 
@@ -110,14 +117,18 @@ def fold(events: Iterable[Event]) -> State:
 
 def after(state: State, event: Event) -> State:
     """Return what a conversation has come to after one more event."""
-    state = replace(state, number=event.number)
-    if event.who != KALLA:
+    state = replace(state, number=event.number, led=led_after(state.led, event))
+    if event.kind is Kind.ANSWERED and event.document["type"] in OF_THE_MODEL:
+        return state
+    if event.who not in (KALLA, MODEL):
         state = replace(state, person=event.who, failures={}, problem=None)
     match event.kind:
-        case Kind.SAID | Kind.TOLD:
+        case Kind.SAID | Kind.TOLD | Kind.THOUGHT | Kind.REFUSED:
             return state
         case Kind.ANSWERED:
             return _answered(state, event.document)
+        case Kind.CALLED if event.document.get("call"):
+            return _looked(state, event.document)
         case Kind.CALLED:
             return _called(state, event.document)
         case Kind.MOVED:
@@ -144,6 +155,8 @@ def _answered(state: State, document: Mapping[str, Any]) -> State:
             return replace(state, judged=_without(state.judged, value))
         case "approve":
             return replace(state, approved=True, name=value["name"])
+        case "rule_summary":
+            return replace(state, recipe=value["recipe"], taken=True, valid=None, sample=None)
         case "run":
             return replace(state, wanted=state.number)
         case _:
@@ -160,15 +173,25 @@ def _without(judged: Sequence[Json], value: Mapping[str, Any]) -> tuple[Json, ..
     )
 
 
+def _looked(state: State, document: Mapping[str, Any]) -> State:
+    """Return what a call of a model found out; it looks, and decides nothing."""
+    if document["error"] is None and document["tool"] in ("list_sources", "get_source_preview"):
+        return _found(state, document)
+    return state
+
+
 def _called(state: State, document: Mapping[str, Any]) -> State:
-    tool, asked = document["tool"], document["input"]
+    tool = document["tool"]
     if document["error"] is not None:
         counted = {**state.failures, tool: state.failures.get(tool, 0) + 1}
         state = replace(state, failures=counted, problem=document["error"]["message"])
         wrong = tool == "load_scoped" and not document["error"]["retryable"]
         return replace(state, filters=None, loaded={}) if wrong else state
-    output = document["output"]
-    state = replace(state, problem=None)
+    return _found(replace(state, problem=None), document)
+
+
+def _found(state: State, document: Mapping[str, Any]) -> State:
+    tool, asked, output = document["tool"], document["input"], document["output"]
     match tool:
         case "list_sources":
             return replace(state, listed=tuple(output["sources"]))
@@ -182,7 +205,7 @@ def _called(state: State, document: Mapping[str, Any]) -> State:
         case "propose_match" | "infer_rules" if _of_these(state, asked):
             return replace(state, proposal=output, judged_then=tuple(asked["judged"]))
         case "build_recipe" if state.phase >= Phase.INFERENCE:
-            return replace(state, recipe=output["recipe"], valid=None, sample=None)
+            return replace(state, recipe=output["recipe"], taken=False, valid=None, sample=None)
         case "validate_recipe" if asked["recipe"] == state.recipe:
             return replace(state, valid=output)
         case "run_sample" if asked["recipe"] == state.recipe:
@@ -221,7 +244,7 @@ def forgotten(state: State, phase: Phase) -> State:
     if phase <= Phase.DEMONSTRATION:
         names += ["judged", "proposal", "judged_then", "settled"]
     if phase <= Phase.INFERENCE:
-        names += ["recipe"]
+        names += ["recipe", "taken"]
     if phase <= Phase.VALIDATION:
         names += ["valid", "sample", "approved", "saved"]
     names += ["wanted", "run_id", "run"]

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kalla_app.builder.led import SUGGEST
 from kalla_app.builder.recipe import NUMBERS, built, id_of, without_places
 from kalla_app.builder.state import SIDES
 from kalla_app.errors import Conflict
@@ -108,8 +109,28 @@ async def _infer(tools: Tools, asked: Mapping[str, Any], _who: str) -> Json:
     return {**kept, "recipe": None if recipe is None else without_places(recipe)}
 
 
-async def _build_recipe(_tools: Tools, asked: Mapping[str, Any], _who: str) -> Json:
+async def _build_recipe(tools: Tools, asked: Mapping[str, Any], _who: str) -> Json:
+    if "judged" in asked:
+        return await _offered_recipe(tools, asked["recipe"], asked["judged"])
     return {"recipe": built(asked["recipe"], asked["passes"])}
+
+
+async def _offered_recipe(tools: Tools, recipe: Json, judged: Sequence[Json]) -> Json:
+    """Validate a recipe that a model wrote, run it on samples, and hold it against judgements."""
+    nothing: Json = {"tried": None, "sample": None, "trial": None, "against": [], "holds": False}
+    faults = [fault_json(one) for one in await tools.shelf.faults(recipe)]
+    if faults:
+        return {"recipe": recipe, "faults": faults, **nothing}
+    ready = await tools.shelf.ready(recipe)
+    found = await tools.client.try_recipe(ready, judged, _TRIAL_ROWS)
+    if found["faults"]:
+        return {"recipe": recipe, "faults": found["faults"], **nothing}
+    against = [one for one in found["trial"]["judged"] if not one["holds"]]
+    return {**found, "recipe": recipe, "against": against, "holds": not against}
+
+
+async def _suggest_answer(_tools: Tools, _asked: Mapping[str, Any], _who: str) -> Json:
+    return {"shown": True}
 
 
 async def _validate_recipe(tools: Tools, asked: Mapping[str, Any], _who: str) -> Json:
@@ -152,6 +173,7 @@ TOOLS: dict[str, Tool] = {
     "propose_match": _infer,
     "infer_rules": _infer,
     "build_recipe": _build_recipe,
+    SUGGEST: _suggest_answer,
     "validate_recipe": _validate_recipe,
     "run_sample": _run_sample,
     "save_recipe": _save_recipe,

@@ -21,6 +21,15 @@ HELP = (
 )
 
 
+MOST_PLAIN = 4
+"""Words that are taken as they stand where a model could be asked what they mean."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether words are few enough to mean just what they say."""
+    return len(_WORD.findall(text)) <= MOST_PLAIN
+
+
 def meaning(state: State, text: str) -> tuple[str, Any] | None:
     """Return the id of an open card and the value that words give it; None if they give none."""
     words = [word.lower() for word in _WORD.findall(text)]
@@ -38,7 +47,9 @@ def meaning(state: State, text: str) -> tuple[str, Any] | None:
                         return card["id"], {"judgement": word}
             case "scope" if said & _YES:
                 return card["id"], {side: [] for side in SIDES}
-            case "approve" | "run" | "retry" | "set_aside" if said & _YES and not said & _NO:
+            case "approve" | "run" | "retry" | "set_aside" | "confirm" | "rule_summary" if (
+                said & _YES and not said & _NO
+            ):
                 return card["id"], {}
     return None
 

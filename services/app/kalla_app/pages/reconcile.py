@@ -76,7 +76,9 @@ def reconcile_pages(app: App) -> APIRouter:
     ) -> Response:
         found = await app.builder.get(session_id)
         status = 200 if error is None else 422
-        return await page(app, request, template, status, **_values(found), error=error)
+        model = {"model": app.builder.model(), "words": app.builder.words(session_id)}
+        values = _values(found) | model
+        return await page(app, request, template, status, **values, error=error)
 
     @routes.get("/{session_id}")
     async def conversation(session_id: str, request: Request) -> Response:
@@ -88,6 +90,13 @@ def reconcile_pages(app: App) -> APIRouter:
         if seen == _mark(found):
             return Response(status_code=204)
         return await shown(request, session_id, "reconcile_panel.html")
+
+    @routes.get("/{session_id}/words")
+    async def words(session_id: str, request: Request) -> Response:
+        said = app.builder.words(session_id)
+        if not said:
+            return Response(status_code=204)
+        return await page(app, request, "reconcile_words.html", words=said)
 
     @routes.post("/{session_id}")
     async def take(session_id: str, request: Request) -> Response:
@@ -110,7 +119,7 @@ def _values(found: Conversation) -> dict[str, Any]:
         "state": state,
         "mark": _mark(found),
         "cards": cards(state),
-        "busy": found.busy,
+        "busy": found.busy and not state.led.turn,
         "doing": UNDER_WAY.get(step.tool) if isinstance(step, Call) else None,
         "steps": [(one, TITLES[one], may_go_back(state, one)) for one in Phase if one],
         "sides": _sides(state),
@@ -159,6 +168,10 @@ def _asked(fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     last = {name: values[-1] for name, values in fields.items()}
     if "back_to" in last:
         return {"back_to": last["back_to"]}
+    if "stop" in last:
+        return {"stop": True}
+    if "values" in last:
+        return {"values": last["values"] == "show"}
     if "card_id" not in last:
         return {"message": last.get("message", "")}
     value: dict[str, Any] = {

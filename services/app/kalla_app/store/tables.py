@@ -205,6 +205,13 @@ CHAT_EVENTS = Table(
     Column("document", Text, nullable=False),
 )
 
+MODEL_USE = Table(
+    "model_use",
+    METADATA,
+    Column("day", Text, primary_key=True),  # UTC
+    Column("tokens", BigInteger, nullable=False),  # read and written
+)
+
 
 class _AddColumn(ExecutableDDLElement):
     """Adds a column to a table that was made without it."""
@@ -251,6 +258,7 @@ _MIGRATIONS: tuple[tuple[ExecutableDDLElement, ...], ...] = (
         CreateTable(FOLLOWED),
     ),
     (CreateTable(CHATS), CreateTable(CHAT_EVENTS), CreateIndex(_CHATS_BY_TIME)),
+    (CreateTable(MODEL_USE),),
 )
 
 
