@@ -1,4 +1,10 @@
-"""The page at /docs: the OpenAPI description for people, without anything from elsewhere."""
+"""The page at /docs: the OpenAPI description for people, without anything from elsewhere.
+
+Why it is none of the known viewers, tried in Chromium under the policy of this page: Swagger UI
+5.35 (1.7 MB) shows nothing of a stream of events before its end, so a job cannot be watched, puts
+the token into the `curl` it shows, and wants `data:` images; Scalar 1.46 (3.6 MB) asks a server of
+its makers when it starts. This page shows events as they come, stops them, and keeps the token.
+"""
 
 from __future__ import annotations
 
