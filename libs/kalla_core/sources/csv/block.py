@@ -9,8 +9,10 @@ digits, which it cannot read itself, and what the source's `format` spells other
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -20,7 +22,7 @@ from kalla_core.sources.csv.dialect import BOM, TRAILING, UTF8, Dialect
 from kalla_core.sources.csv.quick import quick_values
 
 _MANY = 1000
-_LARGEST_DIGIT = ord("9")
+_SMALLEST_DIGIT, _LARGEST_DIGIT = b"09"
 _POWERS = [10**digits for digits in range(19)]
 
 
@@ -58,7 +60,7 @@ class BlockParser:
         self._parse = dialect.parse_options()
         self._convert = pyarrow.csv.ConvertOptions(
             column_types={
-                field.name: pa.string() if self._reads_as_text(field.type) else field.type
+                field.name: pa.binary() if self._reads_as_text(field.type) else field.type
                 for field in schema
             }
             | {TRAILING: pa.null()},
@@ -88,7 +90,7 @@ class BlockParser:
         )
         arrays = [_one_chunk(table.column(name)) for name in self.schema.names]
         for index, field in self._late:
-            arrays[index] = self._typed(arrays[index], field)
+            arrays[index] = self._typed(arrays[index].view(pa.string()), field)
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _prepared(self, block: pa.Buffer) -> pa.Buffer:
@@ -109,6 +111,9 @@ class BlockParser:
         return bool(rewritten or pa.types.is_integer(wanted) or pa.types.is_decimal256(wanted))
 
     def _typed(self, texts: pa.StringArray, field: pa.Field) -> pa.Array:
+        if pa.types.is_integer(field.type) and _are_digits(texts):
+            with suppress(pa.ArrowInvalid):  # which the patterns say better
+                return self._checked(texts, field)
         found = quick_values(
             texts,
             self._dialect.spelling,
@@ -125,6 +130,7 @@ class BlockParser:
         return pc.replace_with_mask(values, some, self._by_patterns(texts.filter(some), field))
 
     def _by_patterns(self, texts: pa.StringArray, field: pa.Field) -> pa.Array:
+        texts = texts.view(pa.binary()).cast(pa.string())  # which nobody has checked so far
         if _is_moment(field.type) and (some := _distinct(texts)) is not None:
             return self._by_patterns(some.dictionary, field).take(some.indices)
         if self._dialect.spelling.rewrites(field.type):
@@ -133,6 +139,9 @@ class BlockParser:
             texts = self._dialect.spelling.rewritten(texts, field.type, currency)
             if texts.null_count != nulls:
                 raise pa.ArrowInvalid("a value is not written as the format says")
+        return self._checked(texts, field)
+
+    def _checked(self, texts: pa.StringArray, field: pa.Field) -> pa.Array:
         values = pc.cast(texts, field.type)
         if pa.types.is_integer(field.type):
             check_digits(texts, values, canonical=field.name in self.canonical)
@@ -163,15 +172,29 @@ def check_digits(texts: pa.StringArray, values: pa.Int64Array, *, canonical: boo
     No canonical text is longer than another of the same number, so the texts are canonical if
     all of them together are as long as they would be.
     """
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    if len(ends) == 0 or ends[0] == ends[-1]:
+    written = _letters(texts)
+    if not len(written):
         return
-    written = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
     if written.max() > _LARGEST_DIGIT:  # Arrow reads 0x10, too
         raise pa.ArrowInvalid("integers are written in digits")
     if canonical and len(written) != _canonical_bytes(values):
         raise pa.ArrowInvalid("integers are written without leading zeros")
+
+
+def _are_digits(texts: pa.StringArray) -> bool:
+    """Whether nothing but digits is written; a sign would be somebody else's to judge."""
+    written = _letters(texts)
+    return bool(
+        len(written) and written.min() >= _SMALLEST_DIGIT and written.max() <= _LARGEST_DIGIT
+    )
+
+
+def _letters(texts: pa.StringArray) -> npt.NDArray[np.uint8]:
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    if len(ends) == 0 or ends[0] == ends[-1]:
+        return np.empty(0, np.uint8)
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
 
 
 def _canonical_bytes(values: pa.Int64Array) -> int:

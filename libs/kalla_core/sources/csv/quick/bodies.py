@@ -66,24 +66,25 @@ class Bodies:
     def _take_sign(self, *, before: bool = True, behind: bool = True) -> None:
         """Take one sign from each text that had none yet, at the ends where one may be."""
         if before:
-            lead = self._first(_MINUS) & ~self.signed
-            self.starts += lead
-            self._say(lead, minus=True)
+            self._say(self._first(_MINUS), starts=1, minus=True)
         if before and AmountForm.PLUS in self._forms:
-            plus = self._first(_PLUS) & ~self.signed
-            self.starts += plus
-            self._say(plus, minus=False)
+            self._say(self._first(_PLUS), starts=1)
         if behind and AmountForm.TRAILING_MINUS in self._forms:
-            last = self._last(_MINUS) & ~self.signed
-            self.ends -= last
-            self._say(last, minus=True)
+            self._say(self._last(_MINUS), ends=1, minus=True)
         if (before or behind) and AmountForm.PARENTHESES in self._forms:
-            around = self._first(_OPEN) & self._last(_CLOSE) & ~self.signed
-            self.starts += around
-            self.ends -= around
-            self._say(around, minus=True)
+            around = self._first(_OPEN)
+            if around.any():
+                self._say(around & self._last(_CLOSE), starts=1, ends=1, minus=True)
 
-    def _say(self, signed: Flags, *, minus: bool) -> None:
+    def _say(self, signed: Flags, *, starts: int = 0, ends: int = 0, minus: bool = False) -> None:
+        """Note that texts are signed, but for those that are already, and take the signs off."""
+        if not signed.any():
+            return
+        signed &= ~self.signed
+        if starts:
+            self.starts += signed
+        if ends:
+            self.ends -= signed
         self.signed |= signed
         if minus:
             self.minus |= signed
@@ -97,8 +98,11 @@ class Bodies:
         taken = np.zeros(len(self.starts), np.bool_)
         before = behind = False
         for affix in self._seen([blank + currency for blank in _NEAR]):
-            lengths = self.ends - self.starts
-            found = self._letters.ends_with(self.ends, affix) & (lengths > len(affix)) & ~taken
+            found = self._letters.ends_with(self.ends, affix)
+            if found.all():  # what is shorter than it has no digits then, and is left
+                self.ends -= len(affix)
+                return False, True
+            found &= (self.ends - self.starts > len(affix)) & ~taken
             self.ends -= found * len(affix)
             taken |= found
             behind = bool(taken.any())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -11,45 +13,76 @@ from kalla_core.sources.csv.quick.arrays import Flags
 Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
+Columns = npt.NDArray[np.uint8]
+"""One row for each place in texts of one length, of the bytes that stand there."""
+
 AHEAD = 40
 """Bytes that may be asked for before the first text and behind the last."""
 
 
 class Letters:
-    """Bytes of texts.
+    """Bytes of texts, of which there is at least one.
 
     Attributes:
         bytes: all of them, with `AHEAD` zeros at both ends.
-        starts: where each text begins in `bytes`; `ends` is behind its last byte. A null is empty.
         is_given: where there is a text; None where there are no nulls.
     """
 
     def __init__(self, texts: pa.StringArray) -> None:
         validity, offsets, data = texts.buffers()
         edges = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-        first, last = (int(edges[0]), int(edges[-1])) if len(edges) else (0, 0)
-        padded = np.zeros((last - first + 2 * AHEAD + 7) // 8 * 8, np.uint8)
+        first, last = int(edges[0]), int(edges[-1])
+        padded = np.empty(last - first + 2 * AHEAD, np.uint8)
+        padded[:AHEAD] = padded[AHEAD + last - first :] = 0
         if last > first:
             padded[AHEAD : AHEAD + last - first] = np.frombuffer(data, np.uint8)[first:last]
-        places = edges.astype(np.int64) + (AHEAD - first)
         self.bytes = padded
-        self.starts, self.ends = places[:-1], places[1:]
+        self._edges = edges
         has_nulls = validity is not None and texts.null_count
         self.is_given = texts.is_valid().to_numpy(zero_copy_only=False) if has_nulls else None
-        self._words: Words = padded.view("<u8")
+
+    @cached_property
+    def pitch(self) -> int | None:
+        """How long each text is, where all are as long."""
+        pitch, odd = divmod(int(self._edges[-1] - self._edges[0]), len(self._edges) - 1)
+        return None if odd or (self._edges[1:] - self._edges[:-1] != pitch).any() else pitch
+
+    @cached_property
+    def starts(self) -> Places:
+        """Where each text begins in `bytes`; a null is empty."""
+        return self._places[:-1]
+
+    @cached_property
+    def ends(self) -> Places:
+        """Behind the last byte of each text."""
+        return self._places[1:]
+
+    @cached_property
+    def _places(self) -> Places:
+        return np.add(self._edges, AHEAD - int(self._edges[0]), dtype=np.int64)
+
+    @cached_property
+    def _words(self) -> Words:
+        """The eight bytes from each place on: eight times as large as the texts."""
+        return np.ndarray((len(self.bytes) - 7,), "<u8", self.bytes, strides=(1,)).copy()
+
+    def columns(self) -> Columns:
+        """Return the bytes at each place of texts that are all of one length (`pitch`)."""
+        size = len(self._edges) - 1
+        body = self.bytes[AHEAD : len(self.bytes) - AHEAD]
+        return np.ascontiguousarray(body.reshape(size, -1).T)
+
+    def columns_after(self, starts: Places, size: int) -> Columns:
+        """Return so many bytes from each place on, those at the places first."""
+        words = self.words_after(starts, (size + 7) // 8)
+        pieces = [one.view(np.uint8).reshape(-1, 8).T for one in words]
+        return np.concatenate(pieces)[:size]
 
     def words_after(self, starts: Places, count: int) -> list[Words]:
         """Return so many times eight bytes from each place on, the first of them as the lowest."""
-        at = starts >> 3
-        right = ((starts & 7) << 3).view(np.uint64)
-        left = np.uint64(63) - right
-        low = self._words.take(at)
-        found = []
-        for number in range(1, count + 1):
-            high = self._words.take(at + number)
-            found.append((low >> right) | ((high << left) << np.uint64(1)))
-            low = high
-        return found
+        return [
+            self._words.take(starts + 8 * number if number else starts) for number in range(count)
+        ]
 
     def words_before(self, ends: Places, count: int) -> list[Words]:
         """Return so many times eight bytes before each place, those right before it first."""

@@ -1,26 +1,34 @@
-"""Dates and timestamps of a format of digits, from bytes to the values of a column."""
+"""Dates and timestamps of a format of digits, from bytes to the values of a column.
+
+Each place of texts of one length is an array of bytes, on which little has to be done at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.recipe.moment_formats import Piece, pieces_of
-from kalla_core.sources.csv.quick.arrays import Flags, Numbers, array_of
-from kalla_core.sources.csv.quick.expected import DIGIT, WHATEVER, Expected
-from kalla_core.sources.csv.quick.letters import Letters, Places, Words
+from kalla_core.sources.csv.quick.arrays import Flags, Numbers
+from kalla_core.sources.csv.quick.expected import DIGIT, WHATEVER
+from kalla_core.sources.csv.quick.letters import Columns, Letters
 
 _SIZES = {"d": (2, 1), "m": (2, 1), "H": (2, 1), "I": (2, 1), "M": (2, 1), "S": (2, 1)}
 _FIXED = {"Y": (4,), "y": (2,), "p": (2,)}
 _PIVOT = 69
-_A, _P, _M, _LOWER = (np.uint64(one) for one in b"apm ")
-_BYTE, _PAIR = np.uint64(0xFF), np.uint64(10 * 2**8 + 1)
+_A, _P, _M, _LOWER, _ZERO = (np.uint8(one) for one in b"apm 0")
+_NINE, _TEN = np.uint8(9), np.uint8(10)
 _MOST_SHAPES = 16
+
+Small = npt.NDArray[np.unsignedinteger[Any]]
+"""Numbers of few digits."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +60,6 @@ class _Shape:
                 at += piece[1]
         return found
 
-    @cached_property
-    def expected(self) -> Expected:
-        """What its texts are compared with."""
-        return Expected(self.letters)
-
     @property
     def size(self) -> int:
         return len(self.letters)
@@ -64,8 +67,8 @@ class _Shape:
 
 def quick_moments(
     texts: pa.StringArray, form: str, wanted: pa.DataType
-) -> tuple[pa.Array, Flags] | None:
-    """Return dates or timestamps, and where they were read; None for what is not read so.
+) -> tuple[Numbers, Flags] | None:
+    """Return days or microseconds, and where they were read; None for what is not read so.
 
     Args:
         texts: as they are written, null among them.
@@ -77,20 +80,17 @@ def quick_moments(
     if not len(texts) or not shapes or not (is_date or wanted == pa.timestamp("us")):
         return None
     letters = Letters(texts)
+    for shape in shapes:
+        if letters.pitch == shape.size:
+            return _read(letters.columns(), shape, is_date=is_date)
+    values, read = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.bool_)
     lengths = letters.ends - letters.starts
-    read = np.zeros(len(texts), np.bool_)
-    values = np.zeros(len(texts), np.int64)
     for shape in shapes:
         tried = np.flatnonzero((lengths == shape.size) & ~read)
-        if len(tried) == len(texts):
-            values, read = _read(letters, letters.starts, shape, is_date=is_date)
-        elif len(tried):
-            values[tried], read[tried] = _read(
-                letters, letters.starts[tried], shape, is_date=is_date
-            )
-        if read.all():
-            break
-    return array_of(values.astype(np.int32) if is_date else values, texts, wanted), read
+        if len(tried):
+            columns = letters.columns_after(letters.starts[tried], shape.size)
+            values[tried], read[tried] = _read(columns, shape, is_date=is_date)
+    return values, read
 
 
 @cache
@@ -131,15 +131,20 @@ def _touches(pieces: tuple[Piece, ...]) -> bool:
     )
 
 
-def _read(
-    letters: Letters, starts: Places, shape: _Shape, *, is_date: bool
-) -> tuple[Numbers, Flags]:
+def _read(letters: Columns, shape: _Shape, *, is_date: bool) -> tuple[Numbers, Flags]:
     """Return days or microseconds since 1970 of texts of a shape, and where they are such."""
-    words = letters.words_after(starts, shape.expected.words)
-    digits, good = shape.expected.compared(words)
+    digits = letters - _ZERO
+    worst = np.zeros(letters.shape[1], np.uint8)
+    for at, expected in enumerate(shape.letters):
+        if expected == DIGIT:
+            np.maximum(worst, digits[at], out=worst)
+    good = worst <= _NINE
+    for at, expected in enumerate(shape.letters):
+        if expected >= 0:
+            good &= letters[at] == expected
     part = {name: _number(digits, *span) for name, span in shape.spans.items() if name != "p"}
     if "p" in shape.spans:
-        part["p"], there = _afternoon(words, shape.spans["p"][0])
+        part["p"], there = _afternoon(letters, shape.spans["p"][0])
         good &= there
     days, there = _days(part)
     good &= there
@@ -150,40 +155,43 @@ def _read(
     return (days * 86_400 + seconds) * 1_000_000, good
 
 
-def _number(digits: Sequence[Words], at: int, size: int) -> Numbers:
-    """Return the number of some digits, two at a time where they are in one word."""
-    number, whole = digits[0], size
-    while size:
-        word, byte = divmod(at, 8)
-        step = 2 if size > 1 and byte < 7 else 1
-        some = digits[word] * _PAIR if step == 2 else digits[word]
-        found = (some >> np.uint64(8 * (byte + step - 1))) & _BYTE
-        number = found if size == whole else number * np.uint64(10**step) + found
-        at, size = at + step, size - step
-    return number.view(np.int64)
+def _number(digits: Columns, at: int, size: int) -> Small:
+    """Return the number of up to four digits."""
+    number: Small = digits[at]
+    if size == 2:
+        number = number * _TEN + digits[at + 1]
+    elif size == 4:
+        century, year = (_number(digits, at + step, 2).astype(np.uint16) for step in (0, 2))
+        number = century * np.uint16(100) + year
+    return number
 
 
-def _afternoon(words: Sequence[Words], at: int) -> tuple[Numbers, Flags]:
-    first, second = (
-        (words[one // 8] >> np.uint64(8 * (one % 8))) & _BYTE | _LOWER for one in (at, at + 1)
-    )
-    good = ((first == _A) | (first == _P)) & (second == _M)
-    return (first == _P).astype(np.int64), good
+def _afternoon(letters: Columns, at: int) -> tuple[Small, Flags]:
+    first, second = letters[at] | _LOWER, letters[at + 1] | _LOWER
+    afternoon = first == _P
+    return afternoon.view(np.uint8), (afternoon | (first == _A)) & (second == _M)
 
 
-def _days(part: Mapping[str, Numbers]) -> tuple[Numbers, Flags]:
-    year = part["Y"] if "Y" in part else part["y"] + np.where(part["y"] >= _PIVOT, 1900, 2000)
-    month, day = part["m"] - 1, part["d"] - 1
-    firsts = _firsts()
-    index = year * 12 + month
-    first = firsts.take(index, mode="clip")
-    good = (month.view(np.uint64) < 12) & (year > 0)
-    good &= day.view(np.uint64) < (firsts.take(index + 1, mode="clip") - first).view(np.uint64)
-    return first + day, good
+def _days(part: Mapping[str, Small]) -> tuple[Numbers, Flags]:
+    month, day = part["m"], part["d"]
+    if "Y" in part:
+        year = part["Y"].astype(np.int64)
+        good = part["Y"] > 0
+    else:
+        year = part["y"].astype(np.int64)
+        year += np.where(part["y"] >= _PIVOT, 1900, 2000)
+        good = np.ones(len(year), np.bool_)
+    months = year * 12
+    months += month
+    good &= (month >= 1) & (month <= 12) & (day >= 1)
+    good &= day <= _lengths().take(months, mode="clip")
+    days = _firsts().take(months, mode="clip")
+    days += day
+    return days, good
 
 
-def _seconds(part: Mapping[str, Numbers]) -> tuple[Numbers, Flags]:
-    none = np.zeros(len(part["d"]), np.int64)
+def _seconds(part: Mapping[str, Small]) -> tuple[npt.NDArray[np.int32], Flags]:
+    none = np.zeros(len(part["d"]), np.uint8)
     minute, second = part.get("M", none), part.get("S", none)
     good = (minute <= 59) & (second <= 59)
     if "H" in part:
@@ -192,12 +200,24 @@ def _seconds(part: Mapping[str, Numbers]) -> tuple[Numbers, Flags]:
     else:
         shown = part["I"]
         good &= (shown >= 1) & (shown <= 12)
-        hour = shown % 12 + 12 * part["p"]
-    return hour * 3600 + minute * 60 + second, good
+        hour = shown % np.uint8(12) + part["p"] * np.uint8(12)
+    seconds = hour * np.int32(3600)
+    seconds += minute * np.int16(60)
+    seconds += second
+    return seconds, good
 
 
 @cache
 def _firsts() -> Numbers:
-    """Return the days from 1970 to the first of each month from January of the year 0 on."""
-    months = np.arange("0000-01", "10000-02", dtype="datetime64[M]")
-    return months.astype("datetime64[D]").astype(np.int64)
+    """Return the days from 1970 to the day before each month, of which 13 is the next January.
+
+    They are numbered on from the month before January of the year 0.
+    """
+    months = np.arange("-001-12", "10000-02", dtype="datetime64[M]")
+    return months.astype("datetime64[D]").astype(np.int64) - 1
+
+
+@cache
+def _lengths() -> npt.NDArray[np.uint8]:
+    """Return how many days those months have."""
+    return np.diff(_firsts()).astype(np.uint8)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import pyarrow as pa
 
 from kalla_core.functions.written_numbers import NumberForm
-from kalla_core.sources.csv.quick.arrays import Flags, Numbers, array_of
+from kalla_core.sources.csv.quick.arrays import Flags, Numbers
 from kalla_core.sources.csv.quick.bodies import Bodies
 from kalla_core.sources.csv.quick.letters import Letters
 from kalla_core.sources.csv.quick.template import MOST_DIGITS, Template
@@ -24,8 +25,10 @@ def quick_numbers(
     wanted: pa.DataType,
     *,
     canonical: bool,
-) -> tuple[pa.Array, Flags] | None:
-    """Return numbers, and where they were read; None for types that are not read so.
+) -> tuple[Numbers, Flags] | None:
+    """Return numbers in units of their last decimal, and where they were read.
+
+    None for types that are not read so.
 
     Args:
         texts: as they are written, null among them.
@@ -40,24 +43,8 @@ def quick_numbers(
     scale = 0 if whole else wanted.scale
     letters = Letters(texts)
     bodies = Bodies(letters, form.forms, currency)
-    values = np.zeros(len(texts), np.int64)
-    read = np.zeros(len(texts), np.bool_)
-    left = np.arange(len(texts)) if letters.is_given is None else np.flatnonzero(letters.is_given)
-    for template in _templates(letters, form, scale):
-        everything = len(left) == len(texts)
-        starts = bodies.starts if everything else bodies.starts[left]
-        ends = bodies.ends if everything else bodies.ends[left]
-        found, good = template.read(letters, starts, ends)
-        found, good = _scaled(found, good, scale - template.scale)
-        if everything:
-            values, read = found, good
-        else:
-            values[left] = np.where(good, found, values[left])
-            read[left] = good
-        left = left[~good]
-        if not len(left):
-            break
-    values = np.where(bodies.minus, -values, values)
+    values, read = _read(letters, bodies, _templates(letters, form, scale), scale)
+    np.negative(values, out=values, where=bodies.minus)
     if whole:
         if canonical:
             zeros = letters.bytes.take(bodies.starts) == ord("0")
@@ -65,7 +52,27 @@ def quick_numbers(
         read &= ~(bodies.minus & (values == 0))
     elif wanted.precision < MOST_DIGITS:
         read &= np.abs(values) < 10**wanted.precision
-    return array_of(values, texts, wanted), read
+    return values, read
+
+
+def _read(
+    letters: Letters, bodies: Bodies, templates: Sequence[Template], scale: int
+) -> tuple[Numbers, Flags]:
+    """Return numbers with so many decimals, without their signs, and where they were read."""
+    first, *others = templates
+    values, read = first.read(letters, bodies.starts, bodies.ends)
+    values, read = _scaled(values, read, scale - first.scale)
+    for template in others:
+        left = ~read if letters.is_given is None else letters.is_given & ~read
+        if not left.any():
+            break
+        places = np.flatnonzero(left)
+        found, good = template.read(letters, bodies.starts[places], bodies.ends[places])
+        found, good = _scaled(found, good, scale - template.scale)
+        places = places[good]
+        values[places] = found[good]
+        read[places] = True
+    return values, read
 
 
 def digits_of(

@@ -7,6 +7,7 @@ be. Digits are then added up eight at a time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -52,18 +53,20 @@ class Template:
     def read(self, letters: Letters, starts: Places, ends: Places) -> tuple[Numbers, Flags]:
         """Return the digits between the places as one number each, and where they are as said."""
         lengths = ends - starts
-        good = self._allowed.take(lengths, mode="clip") & (lengths > 0)
-        longest = int(lengths.max(initial=0, where=good))
-        total = np.zeros(len(starts), np.int64)
-        power = 1
+        good = self._allowed.take(lengths, mode="clip")
+        longest = min(max(int(lengths.max(initial=1)), 1), self._longest)
         count = (longest + WORD - 1) // WORD
-        for number, words in enumerate(letters.words_before(ends, count) if count else ()):
+        first, *others = letters.words_before(ends, count)
+        total, fits = self._windows[0].read(first, lengths)
+        good &= fits
+        digits = self._windows[0].digits
+        for number, words in enumerate(others, 1):
             window = self._windows[number]
             found, fits = window.read(words, lengths - WORD * number)
             good &= fits
-            total += found.view(np.int64) * power
-            power *= 10**window.digits
-        return total, good
+            total += found * np.uint64(10**digits // window.unit)
+            digits += window.digits
+        return total.view(np.int64), good
 
     @cached_property
     def _allowed(self) -> Flags:
@@ -76,18 +79,26 @@ class Template:
         return allowed
 
     @cached_property
+    def _longest(self) -> int:
+        return max(np.flatnonzero(self._allowed).tolist(), default=1)
+
+    @cached_property
     def _windows(self) -> tuple[_Window, ...]:
         starts = range(0, _LONGEST, WORD)
         return tuple(_Window(self._letters[start : start + WORD][::-1]) for start in starts)
 
 
 class _Window:
-    """Eight letters of a template, in the order of the text."""
+    """Eight letters of a template, in the order of the text.
+
+    Digits are added up two at a time, with the sign between them for a zero if there is one; what
+    is found that way is as many times too large as `unit` says.
+    """
 
     def __init__(self, letters: tuple[int, ...]) -> None:
         self._expected, self._above = letters_and_limits(letters)
         self.digits = letters.count(DIGIT)
-        self._moves = list(_moves(letters))
+        self.unit, self._factors = _factors(letters)
         self._kept = np.array(
             [(2**64 - 1) ^ ((1 << 8 * (WORD - kept)) - 1) for kept in range(WORD + 1)],
             np.uint64,
@@ -96,32 +107,51 @@ class _Window:
     def read(self, words: Words, lengths: Places) -> tuple[Words, Flags]:
         """Return the number that digits make, where only the last `lengths` bytes count."""
         odd = (words ^ self._expected) & self._kept.take(lengths, mode="clip")
-        good = are_expected(odd, self._above)
-        for below, above, by in self._moves:
-            odd = ((odd & below) << by) | (odd & above)
-        return _added(odd), good
+        return self._added(odd), are_expected(odd, self._above)
+
+    def _added(self, digits: Words) -> Words:
+        """Return eight bytes, the lowest first, as the number whose digits they are."""
+        lower, higher, halves = self._factors
+        pairs = ((digits * _TENS) >> _BYTE) & _PAIRS
+        if lower == higher:
+            fours = ((pairs * lower) >> _TWO_BYTES) & _FOURS
+            return (fours * halves) >> _FOUR_BYTES
+        below = ((pairs & _LOWER) * lower) >> _TWO_BYTES
+        above = ((pairs >> _FOUR_BYTES) * higher) >> _TWO_BYTES
+        return (below & _LOW_FOUR) * (halves >> _FOUR_BYTES) + (above & _LOW_FOUR)
 
 
-_STEPS = (
-    (np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(10 * 2**8 + 1), np.uint64(8)),
-    (np.uint64(0x00FF00FF00FF00FF), np.uint64(100 * 2**16 + 1), np.uint64(16)),
-    (np.uint64(0x0000FFFF0000FFFF), np.uint64(10_000 * 2**32 + 1), np.uint64(32)),
-)
+_BYTE, _TWO_BYTES, _FOUR_BYTES = (np.uint64(8 * size) for size in (1, 2, 4))
+_TENS = np.uint64(10 * 2**8 + 1)
+_PAIRS = np.uint64(0x00FF00FF00FF00FF)
+_FOURS = np.uint64(0x0000FFFF0000FFFF)
+_LOWER, _LOW_FOUR = np.uint64(0xFFFFFFFF), np.uint64(0xFFFF)
 
 
-def _added(digits: Words) -> Words:
-    """Return eight bytes, the lowest first, as the number whose digits they are."""
-    for mask, factor, shift in _STEPS:
-        digits = ((digits & mask) * factor) >> shift
-    return digits
+def _factors(letters: tuple[int, ...]) -> tuple[int, tuple[np.uint64, np.uint64, np.uint64]]:
+    """Return how many times too much is added up, and what makes one number of four, of two.
+
+    A pair of a digit and a sign is ten times the digit, so it counts a tenth of what the digit
+    does; if that is the last, everything counts ten times as much. A pair of signs counts nothing,
+    so whatever suits the others.
+    """
+    weights = [_tenths(letters, at) for at in range(0, WORD, 2)]
+    least = next((one for one in reversed(weights) if one is not None), 10)
+    first, second, third, last = weights
+    higher = 1 if third is None else third // (last or least)
+    lower = higher if first is None else first // (second or first)
+    halves = (second or first or least) // least
+    return 10 // least, (
+        np.uint64(lower * 2**16 + 1),
+        np.uint64(higher * 2**16 + 1),
+        np.uint64(halves * 2**32 + 1),
+    )
 
 
-def _moves(letters: tuple[int, ...]) -> list[tuple[np.uint64, np.uint64, np.uint64]]:
-    """Return what closes the gaps at signs: bytes below one move up, the first sign first."""
-    moves = []
-    for at, letter in enumerate(letters):
-        if letter != DIGIT:
-            below = (1 << 8 * at) - 1
-            above = (2**64 - 1) ^ ((1 << 8 * (at + 1)) - 1)
-            moves.append((np.uint64(below), np.uint64(above), np.uint64(8)))
-    return moves
+def _tenths(letters: Sequence[int], at: int) -> int | None:
+    """Return how many tenths of what the last digit counts a pair does; None for signs."""
+    one, other = (letter == DIGIT for letter in letters[at : at + 2])
+    behind = int(10 ** letters[at + 2 :].count(DIGIT))
+    if other:
+        return 10 * behind
+    return behind if one else None

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from kalla_core.sources.csv.quick.arrays import Flags
+from kalla_core.sources.csv.quick.arrays import Column, Flags, Numbers
 from kalla_core.sources.csv.quick.moments import quick_moments
 from kalla_core.sources.csv.quick.numbers import quick_numbers
 from kalla_core.sources.csv.spelling import Spelling
 
-_ROWS = 16_384
+_ROWS = 8_192
 """Read at a time, so that what is made of them on the way stays in the cache of a core."""
 
 
@@ -31,18 +31,22 @@ def quick_values(
         currency: the only one that may stand beside numbers.
         canonical: whether integers have no leading zeros.
     """
-    found = []
+    column = None
+    left = np.ones(len(texts), np.bool_)
     for start in range(0, len(texts), _ROWS):
-        some = _quick(texts.slice(start, _ROWS), spelling, wanted, currency, canonical=canonical)
-        if some is None:
+        some = texts.slice(start, _ROWS)
+        found = _quick(some, spelling, wanted, currency, canonical=canonical)
+        if found is None:
             return None
-        found.append(some)
-    if not found:
+        column = column or Column(wanted, len(texts))
+        values, read = found
+        column.put(start, values)
+        np.logical_not(read, out=left[start : start + len(some)])
+    if column is None:
         return None
-    left = ~np.concatenate([read for _, read in found])
     if texts.null_count:
         left &= texts.is_valid().to_numpy(zero_copy_only=False)
-    return pa.concat_arrays([values for values, _ in found]), left
+    return column.array(texts), left
 
 
 def _quick(
@@ -52,7 +56,7 @@ def _quick(
     currency: str | None,
     *,
     canonical: bool,
-) -> tuple[pa.Array, Flags] | None:
+) -> tuple[Numbers, Flags] | None:
     if formats := spelling.formats(wanted):
         return quick_moments(texts, formats[0], wanted)
     if spelling.numbers is not None and spelling.rewrites(wanted):
