@@ -19,7 +19,8 @@ MOST_COLUMNS = 60
 MOST_FAULTS = 20
 _KEPT = frozenset(
     ["side", "source", "status", "rejection_reason", "attempted_rules", "condition", "unit",
-     "rule_name", "confidence", "pass", "candidates", "more", "asked"]
+     "rule_name", "confidence", "pass", "candidates", "more", "asked",
+     "part", "alike", "computed"]
 )  # fmt: skip
 _SENTENCES = frozenset(
     ["told", "reason_detail", "smallest_change", "values", "match_note", "match_id", "taken_by",

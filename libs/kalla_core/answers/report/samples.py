@@ -10,6 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.answers.money import SideColumns
+from kalla_core.answers.near_keys import (
+    NearKey,
+    near_change,
+    near_keys,
+    near_words,
+    parts_not_found,
+)
 from kalla_core.answers.report.figures import Cell, OpenRow, short
 from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.change import smallest_change
@@ -79,11 +86,17 @@ def open_rows(
 ) -> tuple[OpenRow, ...]:
     """Return rows of an unmatched output as they are shown, in their order."""
     rows = rows_of(table)
-    keys = sorted({str(row["closest_candidate"]) for row in rows if row["closest_candidate"]})
+    near = near_keys(evidence, side.other, [parts_not_found(row) for row in rows])
+    closest = [row["closest_candidate"] for row in rows]
+    closest += [one.key for one in near.values()]
+    keys = sorted({str(one) for one in closest if one})
     others = _others(evidence, side.other, keys)
     takers = _takers(evidence, side, keys)
     numbers = {side: _numbers(evidence, side) for side in Side}
-    return tuple(_open_row(side, row, others, takers, columns, numbers) for row in rows)
+    return tuple(
+        _open_row(side, row, near.get(parts_not_found(row)), others, takers, columns, numbers)
+        for row in rows
+    )
 
 
 def _others(evidence: Evidence, side: Side, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -113,6 +126,7 @@ def _numbers(evidence: Evidence, side: Side) -> frozenset[str]:
 def _open_row(
     side: Side,
     row: dict[str, Any],
+    near: NearKey | None,
     others: Mapping[str, dict[str, Any]],
     takers: Mapping[str, list[str]],
     columns: Mapping[Side, SideColumns],
@@ -121,7 +135,7 @@ def _open_row(
     own = columns[side]
     detail = str(row["reason_detail"] or "")
     failed = failed_conditions(detail)
-    closest = row["closest_candidate"]
+    closest = row["closest_candidate"] if near is None else near.key
     candidate = _source(others.get(str(closest), {}))
     source = _source(row)
     differing = _differing(source, candidate, side, columns)
@@ -131,13 +145,15 @@ def _open_row(
     return OpenRow(
         key=str(row["record_key"]),
         reason=str(row["rejection_reason"]),
-        said=short(_said(failed, detail) or detail, _LONGEST_SENTENCE),
+        said=short(_said(failed, detail, near), _LONGEST_SENTENCE),
         amount=_text(source, own.amount),
         currency=_text(source, own.currency),
         day=_text(source, own.moment),
         differ_by=None if by is None else f"{by:f}",
         apart=None if by is None else f"{by:,f}{unit}",
-        change=smallest_change(str(row["rejection_reason"]), failed, detail=detail),
+        change=near_change(near)
+        if near
+        else smallest_change(str(row["rejection_reason"]), failed, detail=detail),
         cells=_cells(source, {one for one, _ in differing}, numbers[side], own),
         candidate_key=None if closest is None else str(closest),
         candidate_cells=_cells(
@@ -147,10 +163,11 @@ def _open_row(
     )
 
 
-def _said(failed: Sequence[Failed], detail: str) -> str:
-    """Return what failed, and what scores that hold come to; empty where nothing failed."""
+def _said(failed: Sequence[Failed], detail: str, near: NearKey | None) -> str:
+    """Return what failed, what scores that hold come to, and what lacks one part of the key."""
     holding = [sentence(one, "holds") for one in scores_that_hold(detail)]
-    return "; ".join([*map(sentence, failed), *holding])
+    said = "; ".join([*map(sentence, failed), *holding]) or detail
+    return said if near is None else f"{said} {near_words(near)}."
 
 
 def _source(row: Mapping[str, Any]) -> dict[str, Any]:

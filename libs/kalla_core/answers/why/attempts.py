@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kalla_core.answers.near_keys import NearKey, Parts, near_change, parts_not_found
 from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.change import Rank, smallest_change
 from kalla_core.answers.why.partners import MOST_ROWS, Candidate, Partner, one_of_each
@@ -31,6 +32,7 @@ class Attempt:
         rivals: rows of the other side that the row is in a tie with by this pass.
         tie: its id, and `tied` all pairs of it, left key and right key.
         change: the end of a sentence; None where nothing is known.
+        near: a row that lacks one part of its key; it is the closest then.
     """
 
     number: int
@@ -47,6 +49,7 @@ class Attempt:
     tie: str | None
     tied: tuple[tuple[str, str], ...]
     change: str | None
+    near: NearKey | None = None
 
 
 def read_attempts(evidence: Evidence, side: Side, key: str) -> list[dict[str, Any]]:
@@ -70,6 +73,7 @@ def attempts(
     closest: Mapping[str, Candidate],
     rivals: Sequence[Partner],
     pairs: Sequence[Mapping[str, Any]],
+    near: Mapping[Parts, NearKey],
 ) -> tuple[Attempt, ...]:
     """Return what passes made of a row.
 
@@ -78,10 +82,18 @@ def attempts(
         closest: candidates by their key.
         rivals: pairs of ties that the row is in.
         pairs: all pairs of these ties, see `tied`.
+        near: rows that lack one part of a key that nobody has.
     """
     order = list(dict.fromkeys(str(row["rule_name"]) for row in rows))
     return tuple(
-        _attempt(order.index(str(row["rule_name"])) + 1, row, closest, rivals, pairs)
+        _attempt(
+            order.index(str(row["rule_name"])) + 1,
+            row,
+            closest,
+            rivals,
+            pairs,
+            near.get(parts_not_found(row)),
+        )
         for row in rows
     )
 
@@ -92,11 +104,12 @@ def _attempt(
     closest: Mapping[str, Candidate],
     rivals: Sequence[Partner],
     pairs: Sequence[Mapping[str, Any]],
+    near: NearKey | None,
 ) -> Attempt:
     name, reason = str(row["rule_name"]), str(row["rejection_reason"])
     detail = str(row["reason_detail"] or "")
     failed = failed_conditions(detail)
-    candidate = closest.get(row["closest_candidate"])
+    candidate = closest.get(row["closest_candidate"] if near is None else near.key)
     mine = tuple(one for one in rivals if one.rule == name)
     tie = mine[0].tie if mine else None
     ranks = tuple(Rank(**one) for one in row["ranks"] or ())
@@ -118,7 +131,10 @@ def _attempt(
             for one in pairs
             if (one["tie"], one["rule_name"]) == (tie, name)
         ),
-        change=_earlier(name, row, candidate) or smallest_change(reason, failed, ranks, detail),
+        change=near_change(near)
+        if near
+        else _earlier(name, row, candidate) or smallest_change(reason, failed, ranks, detail),
+        near=near,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from kalla_core.answers.groups import Group, groups_of
 from kalla_core.answers.money import side_columns
+from kalla_core.answers.near_keys import NearKey, Parts, near_change, near_keys, parts_not_found
 from kalla_core.answers.rows_json import rows_of
 from kalla_core.answers.why.asked import key_columns, key_texts
 from kalla_core.answers.why.attempts import Attempt, attempts, read_attempts
@@ -40,6 +41,7 @@ class Open:
 
     Attributes:
         change: a sentence; None where nothing is known.
+        near: a row that lacks one part of its key; it is the candidate then.
     """
 
     reason: str
@@ -49,6 +51,7 @@ class Open:
     failed: tuple[Failed, ...]
     candidate: Candidate | None
     change: str | None
+    near: NearKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +148,14 @@ class _Found:
 
     Attributes:
         closest: keys of the other side.
+        near: rows of it that lack one part of a key that nobody has.
     """
 
     side: Side
     key: str
     tried: list[dict[str, Any]]
     closest: frozenset[str]
+    near: Mapping[Parts, NearKey]
 
 
 def _found(rows: Whereabouts, texts: Mapping[Side, Sequence[str]]) -> list[_Found]:
@@ -171,8 +176,11 @@ def _found(rows: Whereabouts, texts: Mapping[Side, Sequence[str]]) -> list[_Foun
 def _told(rows: Whereabouts, side: Side, key: str) -> _Found:
     open_ = rows.open(side, key)
     tried = read_attempts(rows.evidence, side, key) if open_ else []
-    closest = (row["closest_candidate"] for row in (*open_, *tried))
-    return _Found(side, key, tried, frozenset(str(one) for one in closest if one is not None))
+    told = (*open_, *tried)
+    near = near_keys(rows.evidence, side.other, [parts_not_found(row) for row in told])
+    closest = [row["closest_candidate"] for row in told]
+    closest += [one.key for one in near.values()]
+    return _Found(side, key, tried, frozenset(str(one) for one in closest if one is not None), near)
 
 
 def _fate(rows: Whereabouts, found: _Found, alias: str) -> Fate:
@@ -189,11 +197,11 @@ def _fate(rows: Whereabouts, found: _Found, alias: str) -> Fate:
         alias=alias,
         key=key,
         matches=matches,
-        open=tuple(_open(row, closest) for row in open_),
+        open=tuple(_open(row, closest, found.near.get(parts_not_found(row))) for row in open_),
         rivals=rivals,
         suggested=suggested,
         partly=_partly(evidence, side, key),
-        attempts=attempts(found.tried, closest, rivals, tied(evidence, ties)),
+        attempts=attempts(found.tried, closest, rivals, tied(evidence, ties), found.near),
         groups=_groups(evidence, matches),
         more=most == MOST_ROWS,
     )
@@ -207,13 +215,13 @@ def _partly(evidence: Evidence, side: Side, key: str) -> tuple[Row, ...]:
     return tuple({name: str(row[name]) for name in _OF_PARTLY} for row in rows)
 
 
-def _open(row: Row, closest: Mapping[str, Candidate]) -> Open:
+def _open(row: Row, closest: Mapping[str, Candidate], near: NearKey | None) -> Open:
     reason, detail = str(row["rejection_reason"]), str(row["reason_detail"] or "")
     failed = failed_conditions(detail)
     rules = tuple(map(str, json.loads(row["attempted_rules"] or "[]")))
-    candidate = closest.get(row["closest_candidate"])
-    change = smallest_change(reason, failed, detail=detail)
-    return Open(reason, detail, rules, source_row(row), failed, candidate, change)
+    candidate = closest.get(row["closest_candidate"] if near is None else near.key)
+    change = near_change(near) if near else smallest_change(reason, failed, detail=detail)
+    return Open(reason, detail, rules, source_row(row), failed, candidate, change, near)
 
 
 def _groups(evidence: Evidence, matches: Sequence[Partner]) -> tuple[Group, ...]:

@@ -59,7 +59,7 @@ def scores_that_hold(detail: str) -> tuple[Failed, ...]:
 
 
 def _pieces(detail: str) -> list[str]:
-    return _apart(_NOTE.sub("", _CLOSEST.sub("", detail, count=1)), "; ")
+    return apart(_NOTE.sub("", _CLOSEST.sub("", detail, count=1)), "; ")
 
 
 def _failed(condition: str, values: str) -> Failed:
@@ -77,7 +77,7 @@ def _failed(condition: str, values: str) -> Failed:
     return Failed(condition, before, number, bool(found[2]))
 
 
-def _apart(text: str, separator: str) -> list[str]:
+def apart(text: str, separator: str) -> list[str]:
     """Cut a text where `separator` stands outside quotes; in these a quote is doubled."""
     pieces, start, inside = [], 0, False
     for place, sign in enumerate(text):

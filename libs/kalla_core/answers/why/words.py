@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kalla_core.answers.groups import Group
+from kalla_core.answers.near_keys import near_words
 from kalla_core.answers.why.attempts import Attempt
 from kalla_core.answers.why.fate import Answer, Fate, Open
 from kalla_core.answers.why.partners import Candidate, Partner
@@ -120,7 +121,9 @@ def _of_open(row: Open, *, told_by_passes: bool) -> Iterator[str]:
         yield from _of_conditions(row.failed, row.detail)
     elif row.detail:
         yield row.detail
-    if row.candidate is not None:
+    if row.near is not None:
+        yield f"{near_words(row.near)}."
+    elif row.candidate is not None:
         yield _where(row.candidate)
     if row.change is not None:
         yield f"What would have matched it: {row.change}"
@@ -139,7 +142,9 @@ def attempt_sentences(attempt: Attempt) -> Iterator[str]:
     if attempt.ranks and attempt.taken_by is None:
         ranks = (f"{one.column} {_value(one.value)}" for one in attempt.ranks)
         yield f"By rank: {', '.join(ranks)}."
-    if attempt.closest is not None:
+    if attempt.near is not None:
+        yield f"{near_words(attempt.near)}."
+    elif attempt.closest is not None:
         yield _where(attempt.closest)
     if attempt.change is not None:
         yield f"What would have matched it: {attempt.change}"
@@ -229,6 +234,7 @@ def _attempt_json(attempt: Attempt) -> dict[str, Any]:
         "tie": attempt.tie,
         "tied": [{"left_key": left, "right_key": right} for left, right in attempt.tied],
         "smallest_change": attempt.change,
+        "near_key": None if attempt.near is None else asdict(attempt.near),
     }
 
 
@@ -285,6 +291,7 @@ def _open_json(row: Open) -> dict[str, Any]:
         "failed_conditions": [_failed_json(one) for one in row.failed],
         "scores_that_hold": [_failed_json(one) for one in scores_that_hold(row.detail)],
         "smallest_change": row.change,
+        "near_key": None if row.near is None else asdict(row.near),
         "closest_candidate": _candidate_json(row.candidate),
         "row": dict(row.row),
     }
