@@ -1,5 +1,6 @@
 """A coordinator infers recipes and tries them on samples."""
 
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import pytest
 
 from kalla_core.client import Client
 from kalla_core.errors import InvalidUri
-from kalla_core.sources.protocol import SourceAccess
+from kalla_core.inference.sample import MAX_ROWS
+from kalla_core.inspection.proving import inferred_document
+from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from tests.support.api import Served, absolute_recipe, served
 from tests.support.books import make_books
 from tests.support.remittances import ROWS, make_remittances
@@ -80,6 +83,40 @@ async def test_a_recipe_is_tried_on_samples_and_a_wrong_one_says_what_is_wrong(
     assert len(good["trial"]["judged"]) == 1
     assert {fault["path"] for fault in wrong["faults"]} == {"match_sql"}
     assert wrong["trial"] is None
+
+
+@pytest.mark.full
+async def test_a_hundred_thousand_rows_a_side_are_inferred_from_within_ten_seconds_of_work(
+    client: Client, tmp_path: Path
+) -> None:
+    left, right = _sides(*make_remittances(tmp_path, 100_000))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    asked = {
+        "sources": {
+            side: {**one, "types": {}, "filters": [], "format": None}
+            for side, one in (("left", left), ("right", right))
+        },
+        "judged": [],
+        "rows": 3,
+    }
+
+    found = await client.infer(left, right, rows=3)
+    before = _worked_s()
+    inferred_document(asked, scratch, 2, EVERYTHING)
+    took_s = _worked_s() - before
+
+    assert found["sample"]["left"]["of"] == 100_000
+    assert found["sample"]["right"]["rows"] <= MAX_ROWS
+    assert all("norm_ref" in one["match_sql"] for one in found["recipe"]["passes"])
+    shown = found["trial"]["matched"]
+    assert all(one["right_row"]["pid"] == 5000 + one["left_row"]["id"] for one in shown)
+    assert took_s < 10  # of processors, by this process and its children: load does not count
+
+
+def _worked_s() -> float:
+    every = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in every)
 
 
 async def test_what_may_not_be_read_is_not_inferred_from(tmp_path: Path) -> None:
