@@ -29,6 +29,8 @@ PASSES = [
     },
 ]
 
+AMOUNTS = {"left": "amount", "right": "paid_amount"}
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -248,3 +250,36 @@ def test_the_pages_show_queues_and_one_exception_with_all_that_happened(world: W
     assert "&lt;script&gt;1" in one.text
     assert "70.00" in one.text
     assert not any(word in listed.text + one.text for word in ("<i>Pages", "<b>olaf", "<script>1"))
+
+
+def test_what_is_left_of_a_matched_row_is_open_until_it_is_settled(world: World) -> None:
+    by_reference = PASSES[0]["match_sql"].partition(" AND ")[0]
+    passes = [{**PASSES[0], "match_sql": by_reference, "rest": {}}]
+    save(world, "rests", passes=passes, amounts=AMOUNTS)
+    run_id = run(world, "rests")
+
+    rests = {
+        one["record_key"]: one
+        for one in bench(world, recipe_id="rests")["exceptions"]
+        if one["reason"] == "rest"
+    }
+    assert {key: (one["side"], one["amount"]) for key, one in rests.items()} == {
+        "3": ("left", "3.00"),
+        "P1": ("right", "0.02"),
+    }
+    listed = world.http.get(f"/api/runs/{run_id}/exceptions").json()["exceptions"]
+    assert [one["record_key"] for one in listed] == ["4", "5", "3"]
+    assert listed[-1]["row"]["open_amount"] == "3.00"
+
+    assert decide(world, "asks", rests["3"], **REASONED, owner="anna").status_code == 200
+    again = run(world, "rests")
+
+    assert keys(bench(world, recipe_id="rests", queue="closed")) == ["3"]
+    pages = ("/exceptions?recipe_id=rests", f"/runs/{again}?set=partly_matched_left",
+             f"/runs/{again}/match", f"/runs/{again}/exceptions/{rests['3']['eid']}")  # fmt: skip
+    seen = [world.http.get(path, headers={"Accept": "text/html"}) for path in pages]
+    assert [one.status_code for one in seen] == [200] * 4
+    assert "Written off" in seen[1].text
+    assert ">0.02<" in seen[2].text  # to be matched by what is left of it
+    assert "100.02" not in seen[2].text
+    assert "settled_amount" in seen[3].text

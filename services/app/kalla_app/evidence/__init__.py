@@ -4,6 +4,7 @@ place        the folder that a run's evidence lies in, fetched once where it is 
 copies       those that were fetched, until nobody looks at them any more
 asked        which rows somebody asks for; pure
 rows         a page of rows by filter and order, straight from Parquet; files opens it
+open_rows    what a run left open on a side, rests of matched rows as well
 wanted       which rows of a table are asked for; pure
 search       which rows hold a text; pure
 order        rows in the order of a column, all of them or the first

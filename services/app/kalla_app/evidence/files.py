@@ -18,15 +18,32 @@ from kalla_core.evidence.names import METADATA
 _BUFFER_BYTES = 1 << 18
 
 
-def files_of(folder: Path, name: str) -> list[Path]:
-    """Return the files of a set, as the metadata of the run lists them."""
+def sets_of(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of each set, as the metadata of the run lists them.
+
+    Raises:
+        OSError: there is none.
+    """
     metadata = json.loads((folder / METADATA).read_bytes())
-    files = [str(file["name"]) for file in metadata["files"]]
-    sets = [one.partition(".parquet")[0] for one in files]
+    found: dict[str, list[Path]] = {}
+    for file in metadata["files"]:
+        name = str(file["name"])
+        found.setdefault(name.partition(".parquet")[0], []).append(folder / name)
+    return found
+
+
+def files_of(folder: Path, name: str) -> list[Path]:
+    """Return the files of a set.
+
+    Raises:
+        NotFound: the run has no such set.
+        OSError: there is no evidence.
+    """
+    sets = sets_of(folder)
     if name not in sets:
-        there = ", ".join(sorted({*sets}))
+        there = ", ".join(sorted(sets))
         raise NotFound(f"The run has no rows {name}; it has {there}.", name=name)
-    return [folder / file for file, of in zip(files, sets, strict=True) if of == name]
+    return sets[name]
 
 
 def identity(path: Path) -> tuple[int, int]:

@@ -27,6 +27,9 @@ from kalla_core.errors import EvidenceGone, KallaError
 from kalla_core.observe.logs import get_logger
 
 _LONGEST_WAY_BACK = 60
+_FORM = 2
+"""Of what is written: a file of another form is made again."""
+
 _MANY_ROWS = 500_000
 """From here on a process of its own pays off: it starts in a second, and gives its memory back."""
 
@@ -116,5 +119,5 @@ class Ages:
             )
 
     def _path(self, run: Run, policy: Policy) -> Path:
-        aged_by = sha256(repr((policy.left, policy.right)).encode()).hexdigest()[:8]
+        aged_by = sha256(repr((_FORM, policy.left, policy.right)).encode()).hexdigest()[:8]
         return self._folder / f"{run.run_id}-{aged_by}.parquet"

@@ -22,11 +22,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kalla_app.evidence.files import opened
+from kalla_app.evidence.open_rows import open_sets
 from kalla_app.evidence.rows import RowSet
 from kalla_app.evidence.wanted import KEY
 from kalla_app.exceptions.age import ranks_of
 from kalla_app.exceptions.policy import SIDES, Policy
 from kalla_core.answers.selection import REASON
+from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
 _MOMENT = pa.timestamp("us", "UTC")
 _RUN = "first_seen_run"
@@ -42,7 +44,8 @@ SCHEMA = pa.schema(
         ("suggested", pa.bool_()),
     ]
 )
-"""Rows of the left side first, each side in the order of its evidence; no row group has both."""
+"""Rows of the left side first, each side in the order of its evidence, rests behind rows without a
+partner; no row group has both sides."""
 
 Codes = npt.NDArray[np.int32]
 
@@ -95,11 +98,12 @@ def write_ages(
     try:
         with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
             for side in SIDES:
-                with RowSet(folder, f"unmatched_{side}") as rows:
-                    seen = _Seen(run_id, at)
-                    codes = _codes(rows, seen, before, side)
-                    for table in _aged(rows, side, seen, codes, policy.aged_by(side)):
-                        writer.write_table(table)
+                for name in open_sets(folder, side):
+                    with RowSet(folder, name) as rows:
+                        seen = _Seen(run_id, at)
+                        codes = _codes(rows, seen, before, side)
+                        for table in _aged(rows, side, seen, codes, policy.aged_by(side)):
+                            writer.write_table(table)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -125,8 +129,9 @@ def places_of(path: Path, side: str, keys: list[str]) -> dict[str, int]:
 
 
 def amount_of(schema: pa.Schema) -> str | None:
-    """Return the column that amounts stand in: the first of decimals; None if there is none."""
-    return next((one.name for one in schema if pa.types.is_decimal(one.type)), None)
+    """Return the column of amounts: what is open, else the first of decimals; None without."""
+    money = [one.name for one in schema if pa.types.is_decimal(one.type)]
+    return OPEN_AMOUNT if OPEN_AMOUNT in money else next(iter(money), None)
 
 
 def _groups(path: Path, side: str, columns: list[str]) -> Iterator[pa.Table]:
@@ -175,7 +180,11 @@ def _aged(
     for found in rows.groups([name for name in rows.schema.names if name in wanted]):
         count = found.num_rows
         first_run, first_at = seen.columns(codes[start : start + count])
-        suggested = pc.fill_null(pc.equal(found.column(REASON), "suggested"), False)
+        suggested = (
+            pc.fill_null(pc.equal(found.column(REASON), "suggested"), False)
+            if REASON in found.column_names
+            else pa.repeat(pa.scalar(False), count)
+        )
         ranks = ranks_of(found.column(money)) if money is not None else np.zeros(count, np.int8)
         yield pa.table(
             [

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from kalla_app.evidence.open_rows import OURS, REST, is_rest, open_sets
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import RowSet, texts
 from kalla_app.exceptions.age import BUCKETS, Severity
@@ -25,10 +26,10 @@ from kalla_app.exceptions.laid import Laid, Layers
 from kalla_app.exceptions.life import Queue, Standing, standing
 from kalla_app.store.runs import Run
 from kalla_core.answers.selection import REASON
-from kalla_core.evidence.schema import UNMATCHED_FIELDS
 
-_OURS = frozenset(UNMATCHED_FIELDS.names)
 _SHOWN_VALUES = 4
+
+_Told = tuple[str, str, str | None, tuple[str, ...]]
 
 
 class Tray(StrEnum):
@@ -187,9 +188,8 @@ def _closed(laid: Sequence[Laid], owner: str | None) -> list[Item]:
     return sorted(found, key=lambda item: item.at or datetime.min, reverse=True)
 
 
-def _items(folder: Any, run: Run, side: str, heap: Heap, places: Sequence[int]) -> dict[int, Item]:
-    with RowSet(folder, f"unmatched_{side}") as rows:
-        table = rows.take(np.array(places, np.int64))
+def _items(folder: Path, run: Run, side: str, heap: Heap, places: Sequence[int]) -> dict[int, Item]:
+    told = _told_of(folder, side, places)
     return {
         place: Item(
             run,
@@ -202,20 +202,33 @@ def _items(folder: Any, run: Run, side: str, heap: Heap, places: Sequence[int]) 
             amount,
             values,
         )
-        for place, (key, reason, amount, values) in zip(places, _told(table), strict=True)
+        for place, (key, reason, amount, values) in told.items()
     }
 
 
-def _told(table: pa.Table) -> list[tuple[str, str, str | None, tuple[str, ...]]]:
+def _told_of(folder: Path, side: str, places: Sequence[int]) -> dict[int, _Told]:
+    """Return what is told of open rows, by their places; rests stand behind all other rows."""
+    found: dict[int, _Told] = {}
+    start = 0
+    for name in open_sets(folder, side):
+        with RowSet(folder, name) as rows:
+            here = [place for place in places if start <= place < start + rows.count]
+            table = rows.take(np.array(here, np.int64) - start)
+            found |= zip(here, _told(table, name), strict=True)
+            start += rows.count
+    return found
+
+
+def _told(table: pa.Table, set_name: str) -> list[_Told]:
     """Return of each row its key, reason, amount, and the first of what else it holds."""
     names = table.column_names
     money = amount_of(table.schema)
     amount = None if money is None else names.index(money)
-    own = [place for place, name in enumerate(names) if name not in _OURS and place != amount]
+    own = [place for place, name in enumerate(names) if name not in OURS and place != amount]
     return [
         (
             row[0] or "",
-            row[names.index(REASON)] or "",
+            REST if is_rest(set_name) else row[names.index(REASON)] or "",
             None if amount is None else row[amount],
             tuple(row[place] or "" for place in own[:_SHOWN_VALUES]),
         )

@@ -18,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.errors import NotFound
 from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.open_rows import is_rest, open_keys, open_sets
 from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
-from kalla_app.evidence.rows import RowSet
+from kalla_app.evidence.rows import RowPage, RowSet
 from kalla_app.evidence.wanted import KEY
 from kalla_app.exceptions.life import Decision, Kind, Standing, State, checked, latest, standing
 from kalla_app.exceptions.policy import SIDES, Policy, policy_json, policy_of
@@ -28,7 +29,7 @@ from kalla_app.store import audit, exceptions, policies
 from kalla_app.store.database import Database
 from kalla_app.store.exceptions import Kept, Subject
 from kalla_app.store.runs import Run
-from kalla_core.errors import Fault, InvalidSetting, RecipeInvalid
+from kalla_core.errors import Fault, InvalidSetting, RecipeInvalid, UnknownColumn
 from kalla_core.jobs.document import time_text
 
 Json = dict[str, Any]
@@ -80,6 +81,10 @@ class ExceptionBook:
     ) -> Overlaid:
         """Return open rows of a side; with a state or owner, only those that it was decided of.
 
+        Args:
+            asked: of one set of the side; where it names none, of all: rows without a partner, and
+                behind them the rests of those that are matched in part.
+
         Raises:
             NotFound: there is no such side.
             KallaError: the run has no evidence.
@@ -92,11 +97,28 @@ class ExceptionBook:
             for kept in decided.values()
             if kept[0].subject.side == side
         }
-        asked = _narrowed(replace(asked, set=f"unmatched_{side}"), found, state, owner)
-        page = await self._rows.page(run, asked, offset, limit)
-        keys = tuple(page.rows.column(KEY).to_pylist())
+        asked = _narrowed(asked, found, state, owner)
+        folder = await self._evidence.folder(run)
+        sets = await asyncio.to_thread(open_sets, folder, side)
+        pages: list[RowPage] = []
+        before = 0
+        for name in sets if not asked.set else (asked.set,):
+            start, left = max(0, offset - before), limit - sum(len(one.places) for one in pages)
+            pages.append(await self._page(run, replace(asked, set=name), start, left))
+            before += pages[-1].total
+        rows = _together([one.rows for one in pages])
+        keys = tuple(rows.column(KEY).to_pylist())
         standings = tuple(found.get(key, Standing()) for key in keys)
-        return Overlaid(page.rows, keys, standings, page.total)
+        return Overlaid(rows, keys, standings, before)
+
+    async def _page(self, run: Run, asked: Asked, offset: int, limit: int) -> RowPage:
+        """Return rows of a set; of rests in the order of the file where they lack the column."""
+        try:
+            return await self._rows.page(run, asked, offset, limit)
+        except UnknownColumn:
+            if not is_rest(asked.set):
+                raise
+            return await self._rows.page(run, replace(asked, sort=None), offset, limit)
 
     async def history(self, run: Run, eid: str) -> tuple[Subject, Standing, list[Kept]]:
         """Return an exception as it stands, and all that was decided about it.
@@ -272,9 +294,8 @@ class ExceptionBook:
         for side in SIDES:
             keys = tuple(one.record_key for one in subjects if one.side == side)
             if keys:
-                asked = Asked(f"unmatched_{side}", keys=keys)
-                found = await asyncio.to_thread(_keys, folder, asked, len(keys))
-                missing = sorted({*keys} - {*found})
+                found = await asyncio.to_thread(open_keys, folder, side, keys)
+                missing = sorted({*keys} - found)
                 if missing:
                     raise NotFound(f"The run has no open row {missing[0]} on the {side}.")
         return subjects
@@ -360,6 +381,12 @@ def _named(run: Run, eid: str) -> Subject:
     return Subject(run.recipe_id, side, key)
 
 
+def _together(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return rows of several sets: all columns of those that have rows, in the order they come."""
+    with_rows = [table for table in tables if table.num_rows] or tables[:1]
+    return pa.concat_tables(with_rows, promote_options="default")
+
+
 def _demand_side(side: str) -> None:
     if side not in SIDES:
         raise NotFound(f"There is no side {side}; there are left and right.")
@@ -379,11 +406,6 @@ def _narrowed(
         if state in (None, one.state) and owner in (None, one.owner)
     )
     return replace(asked, keys=tuple(kept))
-
-
-def _keys(folder: Path, asked: Asked, most: int) -> tuple[str, ...]:
-    with RowSet(folder, asked.set) as rows:
-        return tuple(rows.page(asked, 0, most).rows.column(KEY).to_pylist())
 
 
 def _partners(folder: Path, subjects: Sequence[Subject]) -> list[list[str]]:

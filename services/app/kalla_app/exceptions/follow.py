@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.open_rows import open_keys
 from kalla_app.evidence.place import EvidencePlace
-from kalla_app.evidence.rows import RowSet
-from kalla_app.evidence.wanted import KEY
 from kalla_app.exceptions.life import Decision, observed, standing
 from kalla_app.exceptions.policy import SIDES
 from kalla_app.store import exceptions, policies, runs
@@ -91,7 +89,5 @@ def _left_open(folder: Path, subjects: Sequence[Subject]) -> dict[str, frozenset
     found: dict[str, frozenset[str]] = {}
     for side in SIDES:
         keys = tuple(one.record_key for one in subjects if one.side == side)
-        with RowSet(folder, f"unmatched_{side}") as rows:
-            page = rows.page(Asked(f"unmatched_{side}", keys=keys), 0, max(1, len(keys)))
-            found[side] = frozenset(page.rows.column(KEY).to_pylist())
+        found[side] = frozenset(open_keys(folder, side, keys))
     return found

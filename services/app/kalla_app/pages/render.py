@@ -40,6 +40,7 @@ REASONS = {
     "taken": "Its partner is taken",
     "suggested": "Suggested only",
     "unbalanced": "The group does not add up",
+    "rest": "Matched, but something is left",
 }
 STATES = {
     "open": "Open",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
@@ -15,6 +16,7 @@ from kalla_app.api.evidence_routes import columns_of, read_reasons
 from kalla_app.api.requests import Cursor
 from kalla_app.context import App
 from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.open_rows import OURS, rests_of, side_of
 from kalla_app.evidence.rows import texts
 from kalla_app.exceptions.book import Overlaid, eid_of
 from kalla_app.exceptions.life import REASON_CODES, State
@@ -25,12 +27,11 @@ from kalla_app.pages.today import rate_of
 from kalla_app.runs.life import RunStatus
 from kalla_app.store.runs import Run
 from kalla_core.errors import KallaError
-from kalla_core.evidence.schema import UNMATCHED_FIELDS
 from kalla_core.recipe.column_types import type_word
+from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
 _PAGE = 50
 _ROWS = 50
-_OURS = frozenset(UNMATCHED_FIELDS.names)
 
 Text = Annotated[str, Query(max_length=300)]
 
@@ -70,8 +71,11 @@ def run_pages(app: App) -> APIRouter:
         asked = Asked(set, q.strip(), (reason,) if reason else (), sort or None)
         rows: dict[str, Any] | None = None
         problem: KallaError | None = None
+        rests: dict[str, int] = {}
         if found.state.status is RunStatus.SUCCEEDED:
             try:
+                folder = await app.evidence.folder(found)
+                rests = await asyncio.to_thread(rests_of, folder)
                 rows = await _rows(app, found, asked, offset, _state(state))
             except KallaError as error:
                 problem = error
@@ -84,6 +88,7 @@ def run_pages(app: App) -> APIRouter:
             document=await app.runs.recipe(run_id),
             rows=rows,
             problem=problem,
+            rests=rests,
             asked=asked,
             reason=reason,
             offset=offset,
@@ -153,28 +158,42 @@ def _state(word: str) -> State | None:
 
 def _side(found: Overlaid, side: str) -> dict[str, Any]:
     """Return open rows of a side for matching by hand; `amount` is where their amounts stand."""
-    plain = [name for name in found.rows.column_names if name not in _OURS]
-    kinds = {one.name: one.type for one in found.rows.schema}
+    rows = _by_open_amount(found.rows)
+    plain = [name for name in rows.column_names if name not in OURS]
+    kinds = {one.name: one.type for one in rows.schema}
     money = [name for name in plain if pa.types.is_decimal(kinds[name])][:1]
     # Side by side there is little room: what names a row stands first, then its amount.
     first = [name for name in plain if name not in money][:1]
     plain = [*first, *money, *(name for name in plain if name not in (*first, *money))]
-    rows = found.rows.select(plain)
     return {
         "names": plain,
         "amount": plain.index(money[0]) if money else None,
-        "rows": texts(rows),
+        "rows": texts(rows.select(plain)),
         "eids": [eid_of(side, key) for key in found.keys],
         "total": found.total,
     }
+
+
+def _by_open_amount(rows: pa.Table) -> pa.Table:
+    """Return rows whose amount is what is open of it: of those matched in part, the rest."""
+    if OPEN_AMOUNT not in rows.column_names:
+        return rows
+    kind = rows.schema.field(OPEN_AMOUNT).type
+    amounts = [one.name for one in rows.schema if one.type == kind and one.name not in OURS]
+    amount = next((name for name in amounts if name != OPEN_AMOUNT), None)
+    if amount is None:
+        return rows
+    open_of = pc.coalesce(rows.column(OPEN_AMOUNT), rows.column(amount))
+    place = rows.column_names.index(amount)
+    return rows.set_column(place, amount, open_of).drop_columns([OPEN_AMOUNT])
 
 
 async def _rows(
     app: App, run: Run, asked: Asked, offset: int, state: State | None
 ) -> dict[str, Any]:
     folder = await app.evidence.folder(run)
-    side = asked.set.removeprefix("unmatched_")
-    if side != asked.set:
+    side = side_of(asked.set)
+    if side is not None:
         overlaid = await app.exceptions.page(run, side, asked, offset, _ROWS, state=state)
         reasons = await asyncio.to_thread(read_reasons, folder, asked.set)
         schema = overlaid.rows.schema
