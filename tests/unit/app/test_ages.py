@@ -9,9 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kalla_app.exceptions import ages_file
 from kalla_app.exceptions.ages_file import SCHEMA, aged, places_of, request_of, write_ages
@@ -114,3 +117,28 @@ def test_a_process_of_its_own_writes_the_same_file(tmp_path: Path) -> None:
     )
 
     assert pq.read_table(others).equals(pq.read_table(own))
+
+
+@given(st.lists(st.text(max_size=5) | st.none(), max_size=40), st.integers(0, 5), st.integers(1, 9))
+def test_equal_keys_are_of_one_class_wherever_they_stand(
+    keys: list[str | None], cut: int, count: int
+) -> None:
+    column = pa.array(keys, pa.string())
+    tables = [pa.table({"record_key": part}) for part in (column[:cut], column[cut:])]
+
+    classes = ages_file._classes(iter(tables), count)
+
+    assert len(classes) == len(keys)
+    assert all(0 <= one < count for one in classes)
+    first = dict(zip(keys, classes.tolist(), strict=True))
+    assert [first[key] for key in keys] == classes.tolist()
+
+
+def test_classes_have_about_as_many_keys_each() -> None:
+    keys = pa.array([f"INV-{number:07d}" for number in range(20_000)], pa.string())
+
+    classes = ages_file._classes([pa.table({"record_key": keys})], 13)
+
+    counts = np.bincount(classes, minlength=13)
+    assert counts.min() > 0.8 * 20_000 / 13
+    assert counts.max() < 1.2 * 20_000 / 13

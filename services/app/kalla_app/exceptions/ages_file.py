@@ -1,7 +1,7 @@
 """Writes and reads the file that says how long a run's open rows have been open. Blocking.
 
 What is written goes through memory a piece at a time, however many rows there are: a few hundred
-thousand rows of the run, as many keys of the run before, and four bytes a row. A file of many
+thousand rows of the run, as many keys of the run before, and six bytes a row. A file of many
 rows is written by a process of its own, `python -m kalla_app.exceptions.ages_file`.
 """
 
@@ -32,7 +32,9 @@ from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
 _MOMENT = pa.timestamp("us", "UTC")
 _RUN = "first_seen_run"
-_KEYS_AT_ONCE = 400_000
+_KEYS_AT_ONCE = 250_000
+_MOST_CLASSES = 256
+_FACTORS = np.random.default_rng(7).integers(1 << 40, 1 << 63, 1024, np.int64).astype(np.uint64)
 SCHEMA = pa.schema(
     [
         ("side", pa.string()),
@@ -48,6 +50,7 @@ SCHEMA = pa.schema(
 partner; no row group has both sides."""
 
 Codes = npt.NDArray[np.int32]
+Classes = npt.NDArray[np.uint8]
 
 
 class _Seen:
@@ -147,29 +150,57 @@ def _codes(rows: RowSet, seen: _Seen, before: Path | None, side: str) -> Codes:
     found = np.full(rows.count, -1, np.int32)
     if before is None:
         return found
-    wanted = [KEY, _RUN, "first_seen_at"]
-    for known in _gathered(_groups(before, side, wanted)):
-        codes, start = seen.codes(known), 0
-        keys = known.column(KEY).combine_chunks()
-        for table in _gathered(rows.groups([KEY])):
-            places = pc.index_in(table.column(KEY), value_set=keys).combine_chunks()
+    # Keys that are equal are of one class: only those of a class are ever looked up in each other.
+    earlier = sum(len(one) for one in _groups(before, side, [KEY]))
+    count = min(_MOST_CLASSES, 1 + max(earlier, rows.count) // _KEYS_AT_ONCE)
+    here = _classes(rows.groups([KEY]), count)
+    there = _classes(_groups(before, side, [KEY]), count)
+    for number in range(count):
+        known = _of_class(_groups(before, side, [KEY, _RUN, "first_seen_at"]), there, number)
+        asked = _of_class(rows.groups([KEY]), here, number)
+        if known.num_rows and asked.num_rows:
+            keys = known.column(KEY).combine_chunks()
+            places = pc.index_in(asked.column(KEY), value_set=keys).combine_chunks()
             mask = places.is_valid().to_numpy(zero_copy_only=False)
-            where = np.flatnonzero(mask) + start
-            found[where] = codes[places.drop_null().to_numpy()]
-            start += table.num_rows
+            codes = seen.codes(known)[places.drop_null().to_numpy()]
+            found[np.flatnonzero(here == number)[mask]] = codes
     return found
 
 
-def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield tables joined until they have many rows: what looks keys up prepares for each anew."""
-    held: list[pa.Table] = []
+def _of_class(tables: Iterable[pa.Table], classes: Classes, number: int) -> pa.Table:
+    """Return the rows of one class, in the order of the tables."""
+    found, start = [], 0
     for table in tables:
-        held.append(table)
-        if sum(one.num_rows for one in held) >= _KEYS_AT_ONCE:
-            yield pa.concat_tables(held)
-            held = []
-    if held:
-        yield pa.concat_tables(held)
+        mine = classes[start : start + table.num_rows] == number
+        found.append(table.filter(pa.array(mine)))
+        start += table.num_rows
+    return pa.concat_tables(found) if found else pa.table({KEY: pa.array([], pa.string())})
+
+
+def _classes(tables: Iterable[pa.Table], count: int) -> Classes:
+    """Return a class for each key, below `count`; equal keys have the same."""
+    sums = (_sums(chunk) for table in tables for chunk in table.column(KEY).chunks)
+    classes = ((one % np.uint64(count)).astype(np.uint8) for one in sums)
+    return np.concatenate([np.zeros(0, np.uint8), *classes])
+
+
+def _sums(keys: pa.StringArray) -> npt.NDArray[np.uint64]:
+    """Return a number for each text: its bytes, each times a number of its place, added up."""
+    keys = pc.fill_null(keys, "")
+    _, offsets, data = keys.buffers()
+    sums = np.zeros(len(keys), np.uint64)
+    ends = np.frombuffer(offsets, np.int32, len(keys) + 1, 4 * keys.offset)
+    lengths = np.diff(ends)
+    filled = np.flatnonzero(lengths)
+    if data is None or not len(filled):
+        return sums
+    first, last = int(ends[0]), int(ends[-1])
+    letters = np.frombuffer(data, np.uint8, last - first, first).astype(np.uint64)
+    places = np.arange(last - first, dtype=np.int64) - np.repeat(ends[:-1] - first, lengths)
+    letters *= _FACTORS[places % len(_FACTORS)]
+    sums[filled] = np.add.reduceat(letters, (ends[:-1] - first)[filled])
+    mixed: npt.NDArray[np.uint64] = sums ^ (sums >> np.uint64(32))
+    return mixed >> np.uint64(3)
 
 
 def _aged(

@@ -184,8 +184,9 @@ def _by_open_amount(rows: pa.Table) -> pa.Table:
     if amount is None:
         return rows
     open_of = pc.coalesce(rows.column(OPEN_AMOUNT), rows.column(amount))
-    place = rows.column_names.index(amount)
-    return rows.set_column(place, amount, open_of).drop_columns([OPEN_AMOUNT])
+    names = [name for name in rows.column_names if name != OPEN_AMOUNT]
+    columns = [open_of if name == amount else rows.column(name) for name in names]
+    return pa.table(columns, names=names)
 
 
 async def _rows(
