@@ -56,6 +56,19 @@ async def test_answers_change_the_recipe_and_the_engine_says_whether_they_hold(
     assert {one["name"] for one in first["profiles"]["right"]} == {"pid", "ref", "paid", "booked"}
 
 
+async def test_what_the_bytes_of_a_file_do_not_tell_is_told(client: Client, tmp_path: Path) -> None:
+    left, right = _sides(*make_remittances(tmp_path, 60))
+    days = [f"{n};INV-{10000 + n};0{1 + n % 9}/0{1 + n % 9}/2026" for n in range(1, 61)]
+    Path(left["uri"]).write_text("\n".join(["id;reference;day", *days]) + "\n")
+
+    found = await client.infer(left, right)
+
+    (sentence,) = found["sample"]["left"]["undecidable"]
+    assert "`day`" in sentence
+    assert found["sample"]["right"]["undecidable"] == []
+    assert found["undecidable"] == [f"in-voices: {sentence}"]
+
+
 async def test_a_filter_of_a_source_is_part_of_the_recipe_and_of_its_samples(
     client: Client, tmp_path: Path
 ) -> None:

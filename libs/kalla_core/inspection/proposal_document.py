@@ -18,7 +18,11 @@ def proposal_document(found: Proposed) -> Json:
         "primary_keys": {"left": list(proposal.left_key), "right": list(proposal.right_key)},
         "passes": [_pass(one) for one in proposal.passes],
         "sample": {
-            side: {"rows": len(one.table), "of": one.rows}
+            side: {
+                "rows": len(one.table),
+                "of": one.rows,
+                "undecidable": list(one.undecidable),
+            }
             for side, one in (("left", found.left), ("right", found.right))
         },
         "next_question": _question(proposal.next_question),

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kalla_core.error_json import fault_json
 from kalla_core.errors import RecipeInvalid
 from kalla_core.evidence.metadata import RunMetadata
-from kalla_core.inference import Judged, Judgement
 from kalla_core.inference.profiles import ColumnProfile
-from kalla_core.inspection.preview import demand_source
+from kalla_core.inspection.asked import SIDES, asked_pairs, asked_source
 from kalla_core.inspection.proposal_document import proposal_document
 from kalla_core.inspection.proposing import propose, with_keys
-from kalla_core.inspection.sampling import Sample, samples, source_for
+from kalla_core.inspection.sampling import Sample, samples
 from kalla_core.inspection.trial import trial_document, try_recipe
-from kalla_core.recipe.model import Recipe, SourceSpec
+from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import parse_recipe
-from kalla_core.sources.csv.guess.found import Guess
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.validate import validate_recipe
 
@@ -40,14 +37,15 @@ def inferred_document(
         scratch: an empty folder, for samples and evidence.
 
     Returns:
-        As `proposal_document`, with `profiles` of both samples, and as `trial` what
-        `trial_document` says; it is null where no rule is plausible.
+        As `proposal_document`, with `profiles` of both samples, what is `undecidable` of the files,
+        and as `trial` what `trial_document` says; it is null where no rule is plausible.
 
     Raises:
         KallaError: a source cannot be read, the run on the samples failed.
     """
-    judged = _judged(asked)
-    sides = [_source(asked["sources"][side], access) for side in ("left", "right")]
+    judged = asked_pairs(asked["judged"])
+    both = [asked["sources"][side] for side in SIDES]
+    sides = [asked_source(one, one["alias"], access) for one in both]
     left, right = with_keys(*samples(sides[0], sides[1], access=access), access)
     found = propose(left, right, judged, access)
     tried = trial = None
@@ -56,13 +54,16 @@ def inferred_document(
         tried = try_recipe(recipe, (left, right), scratch, _MEMORY, threads, access)
         trial = trial_document(scratch, recipe, (left, right), judged, asked["rows"])
     looked = zip(
-        ("left", "right"),
+        SIDES,
         (found.proposal.left_profiles, found.proposal.right_profiles),
         strict=True,
     )
     return {
         **proposal_document(found),
         "tried": None if tried is None else _counted(tried),
+        "undecidable": [
+            f"{one.spec.alias}: {sentence}" for one in (left, right) for sentence in one.undecidable
+        ],
         "profiles": {side: [_profile(one) for one in each] for side, each in looked},
         "trial": trial,
     }
@@ -84,7 +85,7 @@ def tried_recipe_document(
     Raises:
         KallaError: a source cannot be read, the run on the samples failed.
     """
-    judged = _judged(asked)
+    judged = asked_pairs(asked["judged"])
     try:
         recipe = parse_recipe(asked["recipe"])
         faults = validate_recipe(recipe, access=access).faults
@@ -99,18 +100,11 @@ def tried_recipe_document(
         "faults": [],
         "sample": {
             side: {"rows": len(one.table), "of": one.rows}
-            for side, one in zip(("left", "right"), taken, strict=True)
+            for side, one in zip(SIDES, taken, strict=True)
         },
         "tried": _counted(tried),
         "trial": trial_document(scratch, recipe, taken, judged, asked["rows"]),
     }
-
-
-def _judged(asked: Mapping[str, Any]) -> list[Judged]:
-    return [
-        Judged(tuple(one["left"]), tuple(one["right"]), Judgement(one["judgement"]))
-        for one in asked["judged"]
-    ]
 
 
 def _counted(tried: RunMetadata) -> dict[str, int]:
@@ -137,12 +131,3 @@ def _profile(profile: ColumnProfile) -> Json:
 
 def _samples_of(recipe: Recipe, access: SourceAccess) -> tuple[Sample, Sample]:
     return samples((recipe.left, None), (recipe.right, None), access=access)
-
-
-def _source(asked: Mapping[str, Any], access: SourceAccess) -> tuple[SourceSpec, Guess | None]:
-    """Return a source, with the format that it seems to be written in where none is given."""
-    given = demand_source(asked["uri"], asked["types"], asked["filters"], asked["format"])
-    if asked["types"] or asked["format"]:
-        return replace(given, alias=asked["alias"]), None
-    spec, guess = source_for(asked["uri"], asked["alias"], access)
-    return replace(spec, filters=given.filters), guess

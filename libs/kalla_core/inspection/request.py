@@ -20,7 +20,7 @@ class Kind(StrEnum):
     PROPOSE = "propose"
     TRY = "try"
     SAMPLE = "sample"
-    INFER = "infer"
+    MAP = "map"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Inspection:
 
     Attributes:
         document: the recipe; for a preview `uri`, `types`, `filters`, `format`, `rows` and `guess`;
-            for what proposes or tries as `proving` says; for samples, and inference from them, as
-            `inferring` does.
+            for what proposes or tries as `proving` says; for samples, and what goes together in
+            them, as `pairing` does.
         memory_limit_bytes, threads: of the run that is explained, not of the inspection.
         access: what sources may be reached.
         scratch: an empty folder for what proposes or tries; empty for all else.

@@ -38,6 +38,11 @@ class Sample:
     whole: bool
     guess: Guess | None = None
 
+    @property
+    def undecidable(self) -> tuple[str, ...]:
+        """What the bytes of a file do not tell, in sentences."""
+        return () if self.guess is None else tuple(self.guess.undecidable)
+
 
 def source_for(
     uri: str, alias: str, access: SourceAccess = EVERYTHING

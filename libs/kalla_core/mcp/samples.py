@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from kalla_core.client import Client
 from kalla_core.errors import InvalidType, NotAllowed
-from kalla_core.inspection.inferring import SIDES, named
+from kalla_core.inspection.asked import SIDES, named
 from kalla_core.inspection.request import Kind
 from kalla_core.mcp.apart import Apart
 from kalla_core.recipe.column_types import parse_type
@@ -92,33 +92,34 @@ class Reach:
 
 
 async def sampled(
-    reach: Reach, apart: Apart, kalla: Client, sides: Sequence[Json], folder: Path, *, keys: bool
+    reach: Reach, apart: Apart, kalla: Client, sides: Sequence[Json], folder: Path
 ) -> Json:
     """Write samples of a left and a right source, and return where they lie.
 
     Args:
         sides: sources as in a recipe.
-        keys: whether rows that no columns tell apart are numbered, which only files here can be.
 
     Returns:
-        What `kalla_core.inspection.inferring.sampled` does, with `how` for each side.
+        What `kalla_core.inspection.pairing.sampled` does, with `how` for each side.
 
     Raises:
         KallaError: a source cannot be read.
     """
     if reach.roots is not None:
-        asked = {**dict(zip(SIDES, sides, strict=True)), "folder": str(folder), "keys": keys}
+        asked = {**dict(zip(SIDES, sides, strict=True)), "folder": str(folder)}
         found = await apart.look(Kind.SAMPLE, asked, reach.access)
         for side in SIDES:
-            whole = found[side]["taken"] == found[side]["rows"]
-            found[side]["how"] = (
-                "all rows" if whole else "rows chosen so that partners stay together"
-            )
+            found[side]["how"] = how(found[side]["taken"], found[side]["rows"])
         return found
     aliases = named(list(sides))
     looks = [_first_rows(kalla, one, folder / f"{side}.parquet", alias)
              for side, one, alias in zip(SIDES, sides, aliases, strict=True)]  # fmt: skip
     return dict(zip(SIDES, await asyncio.gather(*looks), strict=True))
+
+
+def how(taken: int, rows: int) -> str:
+    """Return how rows were chosen where all of a source was read."""
+    return "all rows" if taken == rows else "rows chosen so that partners stay together"
 
 
 async def _first_rows(kalla: Client, source: Json, path: Path, alias: str) -> Json:

@@ -17,11 +17,11 @@ from kalla_core.client import Client
 from kalla_core.error_json import fault_of
 from kalla_core.errors import InvalidFilter, InvalidSetting, RecipeInvalid
 from kalla_core.ids import RunId, parse_run_id
-from kalla_core.inspection.inferring import SIDES, named
+from kalla_core.inspection.asked import SIDES, named
 from kalla_core.inspection.request import Kind
 from kalla_core.mcp import documents as d
 from kalla_core.mcp.apart import Apart
-from kalla_core.mcp.samples import Reach, sampled
+from kalla_core.mcp.samples import Reach, how, sampled
 from kalla_core.mcp.showing import Showing, looked, recipe_shown
 from kalla_core.mcp.trial import on_samples, try_recipe
 from kalla_core.recipe.spoken.filters import said_filters
@@ -32,6 +32,8 @@ from kalla_core.sources.protocol import SourceAccess
 Json = dict[str, Any]
 _MOST_QUESTIONS = 1000
 _CANCEL_PATIENCE_S = 5.0
+_INFERRED = ("uri", "types", "filters", "format")
+"""What inference takes of a source."""
 
 
 @dataclass(slots=True)
@@ -53,9 +55,10 @@ class Toolbox:
 
     async def detect_field_mappings(self, left: d.Source, right: d.Source) -> d.FieldMappings:
         """Return the columns of two sources that go together."""
-        async with self._sampled(left, right, keys=False) as found:
-            asked = {side: found[side] for side in SIDES} | {"judged": [], "mappings": True}
-            answer = await self._infer(asked)
+        async with self._sampled(left, right) as found:
+            folder = Path(found["left"]["path"]).parent
+            access = SourceAccess(allowed_roots=(folder,), allowed_env=frozenset())
+            answer = await self.apart.look(Kind.MAP, {one: found[one] for one in SIDES}, access)
         return d.FieldMappings(
             mappings=[d.Mapping(**one) for one in answer["mappings"][:200]],
             left=looked(found["left"]), right=looked(found["right"]),
@@ -78,7 +81,7 @@ class Toolbox:
     async def nl_to_sql(self, text: str, left: d.Source, right: d.Source) -> d.Rule:
         """Return the match SQL that a sentence says."""
         columns = await asyncio.gather(self._columns(left), self._columns(right))
-        aliases = named([left.model_dump(), right.model_dump()])
+        aliases = self._named(left, right)
         first, second = (Table(a, c) for a, c in zip(aliases, columns, strict=True))
         found = said_rule(text, first, second)
         return d.Rule(match_sql=found.sql, says=list(found.says))
@@ -88,9 +91,13 @@ class Toolbox:
     ) -> d.Rules:
         """Infer a recipe of two sources, and what to ask next."""
         answers = [self._judged(one) for one in judged]
-        async with self._sampled(left, right, keys=True) as found:
-            asked = {side: found[side] for side in SIDES} | {"judged": answers, "mappings": False}
-            answer = await self._infer(asked)
+        answer = await self._inferred(left, right, answers)
+        seen = {
+            side: {"source": {"alias": alias}, "rows": one["of"], "taken": one["rows"],
+                   "undecidable": one["undecidable"], "how": how(one["rows"], one["of"])}
+            for alias, (side, one) in zip(self._named(left, right), answer["sample"].items(),
+                                          strict=True)
+        }  # fmt: skip
         recipe, checked = answer["recipe"], None
         if recipe is not None:
             checked = await self.kalla.validate(recipe)
@@ -102,7 +109,7 @@ class Toolbox:
             passes=[d.Pass(**{n: one[n] for n in d.Pass.model_fields}) for one in answer["passes"]],
             next_question=self._question(answer["next_question"]),
             near_misses=answer["near_misses"], left_out=answer["left_out"],
-            left=looked(found["left"]), right=looked(found["right"]),
+            left=looked(seen["left"]), right=looked(seen["right"]),
         )  # fmt: skip
 
     async def build_recipe(
@@ -112,7 +119,7 @@ class Toolbox:
         """Put a recipe together, and hold it against its sources."""
         if (match_sql is None) == (passes is None):
             raise InvalidSetting("Give either `match_sql` or `passes`.")
-        aliases = named([left.model_dump(), right.model_dump()])
+        aliases = self._named(left, right)
         sources = {
             side: self._document(one) | {"alias": alias}
             for side, one, alias in zip(SIDES, (left, right), aliases, strict=True)
@@ -147,9 +154,7 @@ class Toolbox:
         sides = [dict(whole["sources"][side]) for side in SIDES]
         with tempfile.TemporaryDirectory(dir=self.scratch) as name:
             folder = Path(name)
-            found = await sampled(
-                self.reach, self.apart, self.kalla, sides, folder, keys=False
-            )  # fmt: skip
+            found = await sampled(self.reach, self.apart, self.kalla, sides, folder)
             plain = on_samples(whole, found, self.reach)
             tried = await self.apart.work(
                 lambda stop: try_recipe(plain, folder, self.reach, rows, self.apart.timeout, stop)
@@ -205,18 +210,24 @@ class Toolbox:
             await self.kalla.cancel(run_id)
 
     @asynccontextmanager
-    async def _sampled(
-        self, left: d.Source, right: d.Source, *, keys: bool
-    ) -> AsyncIterator[Json]:  # fmt: skip
+    async def _sampled(self, left: d.Source, right: d.Source) -> AsyncIterator[Json]:
         sides = [self._document(one) for one in (left, right)]
         with tempfile.TemporaryDirectory(dir=self.scratch) as name:
-            yield await sampled(self.reach, self.apart, self.kalla, sides, Path(name), keys=keys)
+            yield await sampled(self.reach, self.apart, self.kalla, sides, Path(name))
 
-    async def _infer(self, asked: Json) -> Json:
-        folder = Path(asked["left"]["path"]).parent
-        return await self.apart.look(
-            Kind.INFER, asked, SourceAccess(allowed_roots=(folder,), allowed_env=frozenset())
-        )
+    async def _inferred(
+        self, left: d.Source, right: d.Source, judged: Sequence[Json]
+    ) -> Json:  # fmt: skip
+        """Return what the coordinator infers, from samples of all rows of both sources."""
+        sides = [
+            {name: value for name, value in self._document(one).items() if name in _INFERRED}
+            | {"alias": alias}
+            for one, alias in zip((left, right), self._named(left, right), strict=True)
+        ]
+        return await self.kalla.infer(sides[0], sides[1], judged, rows=1)
+
+    def _named(self, left: d.Source, right: d.Source) -> tuple[str, str]:
+        return named([left.model_dump(), right.model_dump()])
 
     async def _columns(self, source: d.Source) -> dict[str, str]:
         document = self._document(source)
@@ -226,10 +237,7 @@ class Toolbox:
         return {one["name"]: one["type"] for one in found["columns"]}
 
     async def _primary_keys(self, left: d.Source, right: d.Source) -> dict[str, list[str]]:
-        async with self._sampled(left, right, keys=False) as found:
-            asked = {side: found[side] for side in SIDES} | {"judged": [], "mappings": False}
-            answer = await self._infer(asked)
-        return dict(answer["primary_keys"])
+        return dict((await self._inferred(left, right, []))["primary_keys"])
 
     def _document(self, source: d.Source) -> Json:
         uri = self.reach.uri(source.uri)

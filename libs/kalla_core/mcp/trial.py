@@ -16,7 +16,7 @@ from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import Evidence, open_evidence
 from kalla_core.ids import new_run_id
-from kalla_core.inspection.inferring import SIDES
+from kalla_core.inspection.asked import SIDES
 from kalla_core.jobs.passes import pass_document
 from kalla_core.matching.sql.query import Side
 from kalla_core.mcp.samples import Reach
