@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from kalla_core.cli.harmless import harmless, harmless_json
 
 LOG_WIDTH = 110
 """Columns of tables and paragraphs where there is no terminal to ask."""
@@ -30,6 +33,13 @@ class PipeConsole(Console):
             super().print(*objects, **options)
         lines = captured.get().split("\n")
         write(self.file, "\n".join(line.rstrip() for line in lines))
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render as rich does; what stands in data is no command to the terminal."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
 
     def on_broken_pipe(self) -> None:
         """Point the stream at nothing; also the interpreter's last flush must not fail."""
@@ -49,12 +59,13 @@ def standard_error() -> Console:
 
 def print_json(document: Mapping[str, object]) -> None:
     """Write one JSON object to standard output and nothing else."""
-    write_line(sys.stdout, json.dumps(document, ensure_ascii=False, indent=2, default=str))
+    text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+    write_line(sys.stdout, harmless_json(text))
 
 
 def write_line(stream: IO[str], text: str) -> None:
-    """Write a line at once; a reader that has gone is ignored."""
-    write(stream, text + "\n")
+    """Write a line at once, as a terminal may have it; a reader that has gone is ignored."""
+    write(stream, harmless(text) + "\n")
 
 
 def write(stream: IO[str], text: str) -> None:

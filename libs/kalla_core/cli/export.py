@@ -11,6 +11,7 @@ from kalla_core.answers.encode import Format, csv_for_spreadsheets, encoded, she
 from kalla_core.answers.selection import REASON, Selected, Selection, select, sets_of
 from kalla_core.cli.console import discard
 from kalla_core.cli.failures import ExitCode
+from kalla_core.cli.harmless import harmless_lines
 from kalla_core.cli.name_lists import listed
 from kalla_core.cli.written_file import refuse_evidence, write_file
 from kalla_core.errors import InvalidSetting
@@ -99,7 +100,12 @@ def _pieces(chosen: Format, rows: list[Selected], *, raw: bool) -> Iterator[byte
 
 
 def _to_standard_output(pieces: Iterator[bytes]) -> None:
-    """Write until everything is there, or nobody reads any more, which is no fault."""
+    """Write until everything is there, or nobody reads any more, which is no fault.
+
+    A terminal gets text whose control characters are visible; all else the bytes as they are.
+    """
+    if sys.stdout.isatty():
+        pieces = harmless_lines(pieces)
     try:
         for piece in pieces:
             sys.stdout.buffer.write(piece)

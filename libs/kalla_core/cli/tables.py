@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from kalla_core.cli.harmless import harmless
 from kalla_core.recipe.column_types import type_word
 
 _WIDEST_CELL = 32
@@ -53,5 +54,5 @@ def _side(data_type: pa.DataType) -> Literal["left", "right"]:
 def _cell(value: object) -> Text:
     if value is None:
         return Text("null", style="dim italic")
-    text = str(value).replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
+    text = harmless(str(value).replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t"))
     return Text(text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…")

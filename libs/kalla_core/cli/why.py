@@ -20,6 +20,7 @@ from kalla_core.answers.why.words import (
 )
 from kalla_core.cli.console import print_json, standard_output
 from kalla_core.cli.failures import ExitCode
+from kalla_core.cli.harmless import harmless
 from kalla_core.evidence.reader import open_evidence
 
 _MOST_COLUMNS = 40
@@ -87,5 +88,5 @@ def _columns(named: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _short(value: object) -> str:
-    text = str(value).replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
+    text = harmless(str(value).replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t"))
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
