@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import threading
 
 from moto.server import ThreadedMotoServer
 
@@ -12,11 +11,7 @@ def main() -> None:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print(server.get_host_and_port()[1], flush=True)
-    threading.Thread(target=_until_input_ends, args=(server,)).start()
-
-
-def _until_input_ends(server: ThreadedMotoServer) -> None:
-    sys.stdin.read()
+    sys.stdin.read()  # here: once the main thread has ended, Python 3.12 starts no others
     server.stop()
 
 
