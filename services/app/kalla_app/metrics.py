@@ -28,7 +28,7 @@ class AppMetrics:
 
     def __init__(self, place: Place | None = None) -> None:
         self._place = place
-        self._registry = own = CollectorRegistry()
+        self.registry = own = CollectorRegistry()
         self.requests = Counter(
             "kalla_app_requests", "Requests that were answered.", ["status"], registry=own
         )
@@ -61,15 +61,15 @@ class AppMetrics:
             path = self._place.folder / f"{self._place.number}.prom"
             unfinished = path.with_suffix(".new")
             with suppress(OSError):  # what is not told now is told next time
-                unfinished.write_bytes(generate_latest(self._registry))
+                unfinished.write_bytes(generate_latest(self.registry))
                 os.replace(unfinished, path)
             await asyncio.sleep(_TELL_S)
 
     def shown(self) -> bytes:
         """Return what all processes have counted, as Prometheus reads it."""
         if self._place is None:
-            return generate_latest(self._registry)
-        texts = [generate_latest(self._registry).decode()]
+            return generate_latest(self.registry)
+        texts = [generate_latest(self.registry).decode()]
         for path in sorted(self._place.folder.glob("*.prom")):
             if path.stem != str(self._place.number):
                 with suppress(OSError):
