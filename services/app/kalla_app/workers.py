@@ -26,6 +26,7 @@ from kalla_core.settings import AppSettings
 
 _AGAIN_S = 1.0
 _PATIENCE_S = 10.0
+_BEGIN_S = 120.0  # it loads the app and reaches its store, perhaps on a busy machine
 _LENGTH = struct.Struct(">Q")
 
 
@@ -93,12 +94,20 @@ async def _begun(request: bytes) -> asyncio.subprocess.Process:
         with suppress(ConnectionError):
             process.stdin.write(_LENGTH.pack(len(request)) + request)
             await process.stdin.drain()
-        if not await process.stdout.readline():
-            code = await process.wait()
-            raise InvalidSetting(
-                f"A worker ended with {code} as it began; the log says why.",
-                settings=["--workers"],
-            )
+        async with asyncio.timeout(_BEGIN_S):
+            if not await process.stdout.readline():
+                code = await process.wait()
+                raise InvalidSetting(
+                    f"A worker ended with {code} as it began; the log says why.",
+                    settings=["--workers"],
+                )
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise InvalidSetting(
+            f"A worker was not ready within {_BEGIN_S:g} seconds; the log may say why.",
+            settings=["--workers"],
+        ) from None
     except BaseException:
         with suppress(ProcessLookupError):
             process.kill()
