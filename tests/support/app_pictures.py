@@ -1,4 +1,6 @@
-"""Makes the pictures of the app for the manual: `kalla ui` with its samples, in a real Chromium.
+"""Makes the pictures of the app and of a report, as a real Chromium shows them.
+
+The app is `kalla ui` with its samples, the report that of the demonstration.
 
 python -m tests.support.app_pictures
 
@@ -8,10 +10,13 @@ It needs Playwright and a Chromium.
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from tests.support.browsing import PATIENCE_MS, chromium, kalla_ui
+from tests.support.command import clean_environment
 from tests.support.pictures import FOLDER
 
 _SIZE = {"width": 1180, "height": 760}
@@ -34,6 +39,7 @@ def main() -> None:
         chromium() as browser,
     ):
         blank = browser.new_page()
+        report = _report(Path(folder) / "demo")
         page = browser.new_context(viewport=_SIZE, color_scheme="light").new_page()
         page.set_default_timeout(PATIENCE_MS)
 
@@ -41,23 +47,39 @@ def main() -> None:
             taken = base64.b64encode(page.screenshot()).decode()
             packed = blank.evaluate(_PACK, f"data:image/png;base64,{taken}")
             content = base64.b64decode(packed.partition(",")[2])
-            (FOLDER / f"app-{name}.webp").write_bytes(content)
+            (FOLDER / f"{name}.webp").write_bytes(content)
 
+        page.goto(report.as_uri())
+        draw("report")
         page.goto(f"{address}/recipes")
         page.click(".rows a, .card h2 a")
         page.wait_for_selector(".cm-content")
-        draw("recipe")
+        draw("app-recipe")
         page.goto(f"{address}/runs")
         page.click("td a[href^='/runs/']")
         page.wait_for_selector("text=have a partner")
-        draw("run")
+        draw("app-run")
         page.goto(f"{page.url.partition('?')[0]}/match")
         page.locator("input[data-side=left]").first.check()
         page.locator("input[data-side=right]").first.check()
-        draw("match")
+        draw("app-match")
         page.goto(f"{address}/exceptions")
         page.wait_for_selector("input[name=eid]")
-        draw("exceptions")
+        draw("app-exceptions")
+
+
+def _report(folder: Path) -> Path:
+    """Write the report of the demonstration, and return its file."""
+    kalla, written = [sys.executable, "-m", "kalla_core.cli"], folder / "report.html"
+    for command in (["demo", folder], ["report", folder / "evidence", "--html", written]):
+        subprocess.run(
+            [*kalla, *command],
+            env=clean_environment(),
+            capture_output=True,
+            check=True,
+            timeout=300,
+        )
+    return written
 
 
 if __name__ == "__main__":
