@@ -99,5 +99,6 @@ def test_why_and_reports_tell_the_nearest_sum_and_the_tolerance_it_would_take(
     assert attempt["smallest_change"].startswith("a tolerance of 1.00, amounts 1.00 nearer")
     (shown,) = report.right.shown
     assert "1.00 less than its 78.00" in shown.said
+    assert (shown.apart, shown.differ_by) == ("1.00", "1.00")
     assert shown.change is not None
     assert "a tolerance of 1.00" in shown.change

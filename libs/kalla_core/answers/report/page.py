@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -89,8 +89,16 @@ def share(part: int, whole: int) -> str:
 
 
 def code_json(value: Any) -> str:
-    """Return a value of metadata as short text."""
-    return short(str(value), _LONGEST)
+    """Return a value of metadata as short text: of lists and documents what is in them."""
+    return short(_listed(value), _LONGEST)
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_listed(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_listed, value))
+    return str(value)
 
 
 def _hash(text: str) -> str:

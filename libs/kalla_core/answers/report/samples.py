@@ -19,7 +19,7 @@ from kalla_core.answers.near_keys import (
 )
 from kalla_core.answers.report.figures import Cell, OpenRow, short
 from kalla_core.answers.rows_json import rows_of
-from kalla_core.answers.why.change import smallest_change
+from kalla_core.answers.why.change import missed_by, smallest_change
 from kalla_core.answers.why.told import Failed, failed_conditions, scores_that_hold
 from kalla_core.answers.why.words import sentence
 from kalla_core.evidence.names import MATCHED, UNMATCHED
@@ -140,7 +140,7 @@ def _open_row(
     source = _source(row)
     differing = _differing(source, candidate, side, columns)
     first = failed[0] if failed else None
-    by = None if first is None else first.differ_by
+    by = missed_by(detail) if first is None else first.differ_by
     unit = " days" if first is not None and first.in_days else ""
     return OpenRow(
         key=str(row["record_key"]),

@@ -91,7 +91,8 @@ def _summary(evidence: Evidence, report: Report, most_rows: int) -> list[Line]:
 
 
 def _side_line(side: SideReport) -> Line:
-    share = side.matched / side.records if side.records else None
+    # Cut as the page cuts it: what is shown as all of them is all of them.
+    share = 1000 * side.matched // side.records / 1000 if side.records else None
     return [
         (side.side.word, Style.PLAIN),
         (side.alias, Style.PLAIN),

@@ -68,6 +68,12 @@ def smallest_change(
     return "; and ".join(_loosened(one) for one in failed) + "."
 
 
+def missed_by(detail: str) -> Decimal | None:
+    """Return by how much the nearest sum misses, where a sentence says so."""
+    missed = _MISSED.search(detail)
+    return None if missed is None else Decimal(missed[1])
+
+
 def _of_sums(reason: str, detail: str) -> str | None:
     """Return it for rows of groups whose amounts do not add up."""
     apart = _APART.search(detail)
@@ -76,11 +82,11 @@ def _of_sums(reason: str, detail: str) -> str | None:
             f"a tolerance of the balance of {apart[1]}, or sums that are {apart[1]} nearer to each "
             "other."
         )
-    missed = _MISSED.search(detail)
+    missed = missed_by(detail)
     if reason == "predicate_failed" and missed is not None:
         return (
-            f"a tolerance of {missed[1]}, amounts {missed[1]} nearer to each other, or other rows "
-            "in its block."
+            f"a tolerance of {missed}, amounts {missed} nearer to each other, or other rows in "
+            "its block."
         )
     if reason == "predicate_failed" and _NO_SET in detail:
         return "rows of its block that add up to it, a larger tolerance, or more rows in a set."
