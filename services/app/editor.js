@@ -67,6 +67,18 @@ function diagnosticsOf(text) {
   }));
 }
 
+// What is typed over several lines is put in here: a browser would join the lines with styles of its
+// own, which the policy refuses.
+function overLines(event, view) {
+  const { from, to } = view.state.selection.main;
+  const plain = event.inputType === "insertText" && event.data && !/^[([{'"]$/.test(event.data);
+  if (!plain || event.isComposing || view.state.readOnly) return false;
+  if (view.state.doc.lineAt(from).to >= to) return false;
+  event.preventDefault();
+  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  return true;
+}
+
 function replace(area) {
   const columns = JSON.parse(area.dataset.schema || "{}");
   const functions = (area.dataset.functions || "").split(" ").filter(Boolean);
@@ -120,8 +132,10 @@ function replace(area) {
         EditorView.contentAttributes.of({
           "aria-label": area.labels[0]?.textContent.trim() || "Match SQL",
           "aria-multiline": "true",
+          tabindex: "0", // what scrolls has to be reached by keyboard, and some browsers ask for this
           spellcheck: "false",
         }),
+        EditorView.domEventHandlers({ beforeinput: overLines }),
         keymap.of([
           { key: "Mod-Enter", run: submit },
           ...closeBracketsKeymap,
