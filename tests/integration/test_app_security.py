@@ -31,6 +31,7 @@ from kalla_app.pages.sources import source_pages
 from kalla_app.pages.static import static_files
 from kalla_app.pages.today import today_pages
 from tests.support.apps import World, app_process, app_world, bearer
+from tests.support.conversations import begun, say
 
 NOBODY = "http://127.0.0.1:9"
 PEOPLE = "viewer vera sees\noperator olaf does\nadmin ada rules\n"
@@ -68,6 +69,7 @@ NEEDED = {
         GET /reconcile
         GET /reconcile/{session_id}
         GET /reconcile/{session_id}/panel
+        GET /reconcile/{session_id}/words
         POST /logout
         GET /api/sources
         GET /api/sources/{alias}
@@ -285,6 +287,10 @@ def test_no_name_value_or_error_becomes_markup_on_any_page(world: World) -> None
     decided = world.http.patch(f"/api/runs/{run}/exceptions/{eid}", json=decision)
     assert decided.status_code == 200, decided.text
 
+    talk = begun(world.http)
+    say(world.http, talk, message=f"hostile and payments {MARK}")
+    chat = f"/reconcile/{talk['session_id']}"
+
     pages = [
         page(world, path)
         for path in (
@@ -306,11 +312,14 @@ def test_no_name_value_or_error_becomes_markup_on_any_page(world: World) -> None
             f"/runs/{MARK}",
             f"/{MARK}",
             f"/api/runs/{run}/report.html",
+            "/reconcile",
+            chat,
+            f"{chat}/panel",
         )
     ]
 
     assert not [one.url for one in pages if "<img src=x" in one.text]
-    assert sum("img src=x" in one.text for one in pages) >= 10
+    assert sum("img src=x" in one.text for one in pages) >= 12
     for one in pages:
         policy = one.headers["content-security-policy"]
         assert "unsafe" not in policy.replace("unsafe-hashes", "")

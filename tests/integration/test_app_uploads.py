@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.apps import World, app_world
+from tests.support.workbooks import sheet_xml, write_xlsx
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,19 @@ def test_a_file_is_signed_for_put_and_looked_into(world: World, packed: bool) ->
     assert confirmed["s3_uri"] == upload["s3_uri"]
     assert confirmed["rows"][0] == {"id": 1, "amount": "10.50"}
     assert source.status_code == 201
+
+
+def test_a_workbook_is_a_source_like_any_other_file(world: World, tmp_path: Path) -> None:
+    sheet = sheet_xml([["id", "amount"], [1, Decimal("10.5")], [2, 3]])
+    upload = signed(world, "Bank März.xlsx")
+    put(world, upload, write_xlsx(tmp_path / "bank.xlsx", {"May": sheet}).read_bytes())
+
+    confirmed = world.http.post(f"/api/uploads/{upload['upload_id']}/confirm").json()
+    source = {"alias": "workbook", "uri": upload["s3_uri"]}
+
+    assert [one["name"] for one in confirmed["columns"]] == ["id", "amount"]
+    assert [str(one["id"]) for one in confirmed["rows"]] == ["1", "2"]
+    assert world.http.post("/api/sources", json=source).status_code == 201
 
 
 def test_a_file_that_cannot_be_read_says_where_and_why(world: World) -> None:

@@ -13,12 +13,12 @@ from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.parse import checked, extra_specs
 from kalla_core.recipe.uris import type_of
 from kalla_core.sources.csv.guess.found import Guess
+from kalla_core.sources.naming import NAMELESS
 from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 
 MAX_ROWS = 10_000
 DEFAULT_ROWS = 10
-ALIAS = "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def source_of(
         written: the document of its `format`, as in a recipe; None for none.
     """
     document = {
-        "alias": ALIAS,
+        "alias": NAMELESS,
         "type": type_of(uri).value,
         "uri": uri,
         "types": dict(types),
