@@ -167,24 +167,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def test_the_table_of_roles_names_every_route() -> None:
     nothing: Any = None
     made = (
-        *(
-            bench_routes,
-            chat_routes,
-            evidence_routes,
-            exception_routes,
-            operate_routes,
-            recipe_routes,
-        ),
-        *(run_routes, worker_routes, source_routes, upload_routes),
-        *(
-            entry_pages,
-            exception_pages,
-            reconcile_pages,
-            recipe_pages,
-            run_pages,
-            source_pages,
-            today_pages,
-        ),
+        *(bench_routes, chat_routes, evidence_routes, exception_routes, operate_routes),
+        *(recipe_routes, run_routes, worker_routes, source_routes, upload_routes),
+        *(entry_pages, exception_pages, reconcile_pages, recipe_pages, run_pages),
+        *(source_pages, today_pages),
     )
     routers: list[APIRouter] = [static_files(), *(make(nothing) for make in made)]
 
