@@ -58,9 +58,9 @@ class Calls:
             raise InvalidSetting(
                 f"A coordinator has an address like http://localhost:8080, not {coordinator!r}."
             )
-        self._address = coordinator.rstrip("/")
+        self.address = coordinator.rstrip("/")
         self._http = httpx.AsyncClient(
-            base_url=self._address,
+            base_url=self.address,
             headers={} if token is None else {"Authorization": f"Bearer {token}"},
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_PATIENCE_S),
             transport=transport,
@@ -145,7 +145,7 @@ class Calls:
     def _unreachable(self, error: Exception | None) -> CoordinatorUnavailable:
         why = f": {str(error) or type(error).__name__}" if error is not None else ""
         return CoordinatorUnavailable(
-            f"The coordinator at {self._address} does not answer{why}.", coordinator=self._address
+            f"The coordinator at {self.address} does not answer{why}.", coordinator=self.address
         )
 
 

@@ -180,7 +180,9 @@ class Client:
                 problem = error
             if time.monotonic() - heard_at > patience_s:
                 raise problem or CoordinatorUnavailable(
-                    f"The coordinator has told nothing of the job {run_id} for {patience_s:g} s."
+                    f"The coordinator at {self._calls.address} has told nothing of the job "
+                    f"{run_id} for {patience_s:g} s.",
+                    coordinator=self._calls.address,
                 )
             await asyncio.sleep(pause_s(failures))
             failures += 1
