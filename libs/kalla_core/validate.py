@@ -29,7 +29,7 @@ from kalla_core.matching.strategy.planned import Planned
 from kalla_core.recipe.checks import missing_uri
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.paths import Location, path_text
-from kalla_core.sources.carry.evidence import dated
+from kalla_core.sources.pins import dated
 from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
 

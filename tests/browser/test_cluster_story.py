@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support.apps import app_process
-from tests.support.browsing import CHROMIUM, EDITOR, PATIENCE_MS, Mouse, chromium, violations
+from tests.support.browsing import EDITOR, PATIENCE_MS, Mouse, violations
 from tests.support.postgres import Database, fresh_server
 from tests.support.real_cluster import Cluster, real_cluster
 
@@ -23,14 +23,6 @@ pytestmark = pytest.mark.full
 
 ROWS = 3000
 SQL = "SELECT l.id, r.id FROM left_src l JOIN right_src r ON l.id = r.id AND l.amount = r.amount"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.browser.test_reconcile import _judge, _look, _page, browser
 from tests.support.apps import app_process
+from tests.support.browsing import judge_pair, look_at, page_of
 from tests.support.coordinators import coordinator_process
 from tests.support.remittances import make_remittances
 from tests.support.scripted_model import Answer, fails, now, provider, results, says
@@ -20,7 +20,6 @@ from tests.support.scripted_model import Answer, fails, now, provider, results, 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 pytestmark = pytest.mark.full
-__all__ = ["browser"]
 
 WORDS = "our invoices against the payments, please"
 WIDER = "could amounts be up to one apart, please"
@@ -68,7 +67,7 @@ def test_a_model_suggests_a_person_takes_it_and_without_it_all_goes_on(
                 source = {"alias": path.stem, "uri": str(path)}
                 httpx.post(f"{app.url}/api/sources", json=source, timeout=60).raise_for_status()
             port = int(app.url.rpartition(":")[2])
-            page, other = (_page(browser, width, scheme, problems) for _ in range(2))
+            page, other = (page_of(browser, width, scheme, problems) for _ in range(2))
             page.goto(f"{app.url}/reconcile")
             page.click("form[action='/reconcile'] button")
             page.wait_for_selector("text=Welcome.")
@@ -76,7 +75,7 @@ def test_a_model_suggests_a_person_takes_it_and_without_it_all_goes_on(
             _say(page, WORDS)
             page.wait_for_selector("text=The model suggests")
             other.wait_for_selector("text=invoices at the left, payments at the right")
-            _look(page, "suggested", problems)
+            look_at(page, "suggested", problems)
             page.click("button:has-text('Take this')")
             page.wait_for_selector("button[value=all]")
             page.click("button[value=show]")
@@ -90,17 +89,17 @@ def test_a_model_suggests_a_person_takes_it_and_without_it_all_goes_on(
             page.reload()
             page.wait_for_selector("form.proposal, input[name=name]")
             while page.locator("form.proposal").count():
-                _judge(page)
+                judge_pair(page)
                 page.wait_for_selector("form.proposal, input[name=name]")
             _say(page, WIDER)
             page.wait_for_selector("text=A rule by the model")
             other.wait_for_selector("text=A rule by the model")
-            _look(page, "offered", problems)
+            look_at(page, "offered", problems)
             page.click("button:has-text('Take this rule')")
             page.wait_for_selector(".chips, input[name=name]")
             _say(page, BROKEN)
             page.wait_for_selector("text=is overloaded (529)")
-            _look(page, "broken", problems)
+            look_at(page, "broken", problems)
             other.wait_for_selector("text=Everything else goes on without it.")
             page.fill("input[name=name]", "Led there")
             page.click("text=Approve and save")

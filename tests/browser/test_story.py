@@ -5,18 +5,15 @@ Skipped, and says so, where Playwright or a Chromium is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.browsing import (
-    CHROMIUM,
     PATIENCE_MS,
     Keys,
     Mouse,
-    chromium,
     kalla_ui,
     tell,
     violations,
@@ -25,14 +22,6 @@ from tests.support.browsing import (
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 pytestmark = pytest.mark.full
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(

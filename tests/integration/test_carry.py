@@ -12,7 +12,7 @@ from kalla_core.errors import InvalidUri, KallaError, RecipeInvalid, SourceChang
 from kalla_core.evidence.reader import open_evidence
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.recipe.write import to_document
-from kalla_core.sources.carry.evidence import dated
+from kalla_core.sources.pins import dated
 from kalla_core.sources.protocol import SourceAccess
 from kalla_core.sources.registry import connector_for
 from kalla_core.validate import validate_recipe

@@ -229,3 +229,29 @@ def tell(address: str, hand: Mouse, folder: Path, look: Look) -> dict[str, Any]:
         page.goto(path if path.startswith("http") else f"{address}{path}")
         look(name)
     return seen
+
+
+def page_of(browser: Any, width: int, scheme: str, problems: list[str]) -> Any:
+    """Open a page of a width in a context of its own; its errors go to `problems`."""
+    viewport = {"width": width, "height": 900}
+    page = browser.new_context(viewport=viewport, color_scheme=scheme).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    return page
+
+
+def look_at(page: Any, name: str, problems: list[str]) -> None:
+    """Note what axe finds on a page, and whether it is wider than its window."""
+    problems.extend(f"{name}: {one}" for one in violations(page))
+    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    problems.extend([f"{name}: it does not fit its width"] if wide else [])
+
+
+def judge_pair(page: Any) -> None:
+    """Answer the pair that is asked about, by the key of the answer."""
+    form = page.locator("form.proposal")
+    cells = form.locator("td").all_text_contents()
+    number, payment = int(cells[0]), int(cells[5])
+    card = form.locator("input[name=card_id]").get_attribute("value")
+    page.keyboard.press("y" if payment == 5000 + number else "n")
+    page.locator(f"input[name=card_id][value='{card}']").wait_for(state="detached")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
 from kalla_core.recipe.model import SourceSpec
@@ -76,3 +77,14 @@ def pinned_together(
 def _new(spec: SourceSpec) -> SourceSpec:
     """Return the source of the new rows alone."""
     return replace(spec, carry=None)
+
+
+def dated(specs: Sequence[SourceSpec], started_at: datetime) -> tuple[SourceSpec, ...]:
+    """Return sources whose ages count to the day of the run where no other day is said."""
+    day = started_at.astimezone(UTC).date()
+    return tuple(
+        replace(spec, carry=replace(spec.carry, as_of=spec.carry.as_of or day))
+        if spec.carry is not None
+        else spec
+        for spec in specs
+    )

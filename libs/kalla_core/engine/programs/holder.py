@@ -32,8 +32,7 @@ from kalla_core.fragments.cut import part_count
 from kalla_core.fragments.remote import Extra, ScanWork
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Identification
-from kalla_core.sources.carry.evidence import dated
-from kalla_core.sources.pins import pinned_together
+from kalla_core.sources.pins import dated, pinned_together
 from kalla_core.sources.registry import load_connectors
 
 

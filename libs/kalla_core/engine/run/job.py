@@ -59,8 +59,7 @@ from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_R
 from kalla_core.matching.sql.query import Side, TableShape
 from kalla_core.matching.strategy.planned import Identification, Planned, Strategy
 from kalla_core.recipe.model import Recipe, SourceSpec
-from kalla_core.sources.carry.evidence import dated
-from kalla_core.sources.pins import pinned_together
+from kalla_core.sources.pins import dated, pinned_together
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 PART_BYTES = 64 << 20

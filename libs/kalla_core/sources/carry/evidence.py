@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -108,17 +108,6 @@ def original_schema(earlier: Earlier, schema: pa.Schema) -> pa.Schema:
     """Return the columns of the source that the rows came from, by their own names."""
     return pa.schema(
         [schema.field(name).with_name(original) for original, name in earlier.columns.items()]
-    )
-
-
-def dated(specs: Sequence[SourceSpec], started_at: datetime) -> tuple[SourceSpec, ...]:
-    """Return sources whose ages count to the day of the run where no other day is said."""
-    day = started_at.astimezone(UTC).date()
-    return tuple(
-        replace(spec, carry=replace(spec.carry, as_of=spec.carry.as_of or day))
-        if spec.carry is not None
-        else spec
-        for spec in specs
     )
 
 
