@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from kalla_core.cli import INTERRUPTED
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.leaving import leaving
-from kalla_core.engine.processes.forked import die_with, heed_as_before, requests_held
+from kalla_core.engine.processes.forked import die_with, heed_by_default, requests_held
 from kalla_core.engine.processes.spawned import is_over
 from kalla_core.engine.processes.vitals import MOST_STILL_S, Standstill, private_bytes
 from kalla_core.errors import Crashed, OutOfMemory, SourceUnreadable
@@ -42,10 +42,9 @@ def apart(action: Callable[[], ExitCode]) -> ExitCode:
             child = os.fork()
             if child == 0:
                 die_with(parent)
-                heed_as_before()
-                signal.signal(
-                    signal.SIGINT, signal.SIG_IGN
-                )  # the one that waits is told, and tells
+                heed_by_default()
+                # The one that waits is told, and tells.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
                 leaving(lambda: sys.exit(action()), INTERRUPTED)
             ending.callback(_end, child)
         return _watched(child, min(MOST_BYTES, memory_bytes()))

@@ -98,7 +98,7 @@ def fork(command: Sequence[str], environment: Mapping[str, str]) -> Forked | Spa
             for pipe in ours:
                 os.close(pipe)
             die_with(parent)
-            heed_as_before()
+            heed_by_default()
             live(module, {}, theirs)
         child = Forked(pid, ours)
     for pipe in theirs:
@@ -120,7 +120,7 @@ def requests_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def heed_as_before() -> None:
+def heed_by_default() -> None:
     """In a child: let requests to end do what they do to any program, and hold none back."""
     for number in _TOLD:
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -212,3 +212,11 @@ def test_values_that_differ_from_most_are_read_at_their_place() -> None:
     assert found.column("day").to_pylist() == days
     amounts = [Decimal("1234.5"), Decimal("-7.1234"), None, Decimal(5)]
     assert found.column("amount").to_pylist() == amounts
+
+
+def test_texts_that_are_too_long_for_any_number_are_left_to_the_patterns() -> None:
+    spelling = Spelling.of(SourceFormat(decimal=","))
+    wanted = pa.decimal128(18, 2)
+
+    assert quick_values(pa.array(["1,5", "2,5"]), spelling, wanted) is not None
+    assert quick_values(pa.array(["1,5", "9" * (2 << 20)]), spelling, wanted) is None

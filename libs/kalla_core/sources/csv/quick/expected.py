@@ -13,7 +13,6 @@ DIGIT, WHATEVER = -1, -2
 HIGHEST = np.uint64(0x8080808080808080)
 """The highest bit of each byte."""
 WORD = 8
-_ALL = np.uint64(2**64 - 1)
 _ZERO = ord("0")
 # Added to what differs from what is expected, these set the highest bit of what is no digit, or of
 # what differs at all.
@@ -31,17 +30,11 @@ def are_expected(odd: Words, above: np.uint64) -> Flags:
 
 def letters_and_limits(letters: Sequence[int]) -> tuple[np.uint64, np.uint64]:
     """Return what differs from eight letters if XORed, and what `are_expected` takes."""
-    expected, above, _ = map(packed, _compared(letters))
-    return expected, above
+    expected = [_ZERO if one == DIGIT else one for one in letters]
+    above = [_TO_DIGITS if one == DIGIT else _TO_LETTERS for one in letters]
+    return _packed(expected), _packed(above)
 
 
-def packed(letters: Sequence[int]) -> np.uint64:
+def _packed(letters: Sequence[int]) -> np.uint64:
     """Return eight bytes as a word, the first as the lowest."""
     return np.uint64(int.from_bytes(bytes(letters), "little"))
-
-
-def _compared(letters: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
-    expected = [_ZERO if one == DIGIT else max(one, 0) for one in letters]
-    above = [_TO_DIGITS if one == DIGIT else _TO_LETTERS for one in letters]
-    kept = [0 if one == WHATEVER else 0xFF for one in letters]
-    return expected, above, kept

@@ -12,6 +12,8 @@ from kalla_core.sources.csv.spelling import Spelling
 
 _ROWS = 8_192
 """Read at a time, so that what is made of them on the way stays in the cache of a core."""
+_MOST_BYTES = 128 * _ROWS
+"""Of texts looked at; longer ones are no numbers and no moments, and would take much memory."""
 
 
 def quick_values(
@@ -35,6 +37,8 @@ def quick_values(
     left = np.ones(len(texts), np.bool_)
     for start in range(0, len(texts), _ROWS):
         some = texts.slice(start, _ROWS)
+        if some.nbytes > _MOST_BYTES:
+            return None
         found = _quick(some, spelling, wanted, currency, canonical=canonical)
         if found is None:
             return None
