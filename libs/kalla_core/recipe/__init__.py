@@ -4,7 +4,8 @@ A document comes in as JSON and leaves as the frozen `model`, or as everything t
 it, all at once, each fault with the place it stands at (`sources.left.primary_key[0]`).
 
     model         the recipe as the rest of Kalla sees it
-    source_format how a source's text is written; format_document is its JSON
+    source_format how a source's text is written; format_document is its JSON, and
+                  format_written writes it
     moment_formats `%d/%m/%Y` as a regular expression
     passes        cardinality, passes, amounts and compared columns; passes_document is their JSON,
                   pass_checks what fits together, sql_files the SQL that lies in files
@@ -17,7 +18,7 @@ it, all at once, each fault with the place it stands at (`sources.left.primary_k
     write         recipe in, document out; canonical JSON and its SHA-256
     override      `--set PATH=VALUE`
     job           a recipe as a job request, and back
-    column_types  the type words of `types` and the Arrow types they stand for
+    type_words    what `types` may say; column_types the Arrow types that it stands for
     uris          schemes, and where relative paths lead; the rest of a URI is the connectors'
     paths, shape  places in a document, and which fields it may have there
     nearest       what somebody may have meant by a name that is not there

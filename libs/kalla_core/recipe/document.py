@@ -14,7 +14,6 @@ from pydantic_core import PydanticCustomError
 
 from kalla_core.errors import InvalidType
 from kalla_core.recipe.carry_document import CarryDocument
-from kalla_core.recipe.column_types import parse_type
 from kalla_core.recipe.fields import (
     MAX_EXTRAS,
     MAX_FILTERS,
@@ -29,12 +28,12 @@ from kalla_core.recipe.fields import (
     at_most,
 )
 from kalla_core.recipe.format_document import AmountDocument, FormatDocument
-from kalla_core.recipe.model import EngineChoice, FilterOp, GroupForm, SourceType
+from kalla_core.recipe.model import MAX_BUCKETS, EngineChoice, FilterOp, GroupForm, SourceType
 from kalla_core.recipe.passes_document import ReconcilingDocument
+from kalla_core.recipe.type_words import read_type
 
 MAX_PAIRS_PER_ROW = 1_000_000_000
 MAX_PARTITIONS = 1024
-MAX_BUCKETS = 4096
 MAX_TIMEOUT_S = 366 * 86400
 MIN_TIMEOUT_S = 0.001
 
@@ -45,7 +44,7 @@ def _automatic(value: object) -> object:
 
 def _column_type(text: str) -> str:
     try:
-        parse_type(text)
+        read_type(text)
     except InvalidType as error:
         raise PydanticCustomError("invalid_type", "{reason}", {"reason": str(error)}) from error
     return text

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -111,6 +108,9 @@ def _sheet(value: object) -> object:
 
 
 def _expression(text: str) -> str:
+    import pyarrow as pa  # takes long to load, and few formats have an expression
+    import pyarrow.compute as pc
+
     try:
         pc.match_substring_regex(pa.array([""]), text)
     except pa.ArrowInvalid as error:
@@ -277,16 +277,6 @@ def format_of(
     return SourceFormat(**said | {name: tuple(said[name] or ()) for name in lists})
 
 
-def format_document(found: SourceFormat) -> Mapping[str, Any]:
-    """Return a format as a document; empty if it says nothing."""
-    document: dict[str, Any] = {}
-    for name, field in FormatDocument.model_fields.items():
-        value = getattr(found, name)
-        if value != getattr(AS_USUAL, name):
-            document[field.alias or name] = _plain(value)
-    return document
-
-
 def fixed_columns(columns: Sequence[ColumnDocument]) -> tuple[FixedColumn, ...]:
     """Return where columns lie; a width counts from where the column before it ended.
 
@@ -308,11 +298,3 @@ def fixed_columns(columns: Sequence[ColumnDocument]) -> tuple[FixedColumn, ...]:
     if columns and not found:
         raise ValueError("No column has a name.")
     return tuple(found)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, tuple) and value and isinstance(value[0], FixedColumn):
-        return [{"name": one.name, "start": one.start + 1, "end": one.end} for one in value]
-    if isinstance(value, SignedAmount):
-        return {name: said for name, said in asdict(value).items() if said is not None}
-    return list(value) if isinstance(value, tuple) else value

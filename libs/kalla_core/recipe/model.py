@@ -15,6 +15,9 @@ from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
 
 Scalar = str | int | float | bool
 
+MAX_BUCKETS = 4096
+"""Of one run."""
+
 
 class SourceType(StrEnum):
     """What a recipe may call a source; the URI decides the connector."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from kalla_core.observe.secrets import mask_text
 from kalla_core.recipe.carry_document import carry_document
-from kalla_core.recipe.format_document import format_document
+from kalla_core.recipe.format_written import format_document
 from kalla_core.recipe.model import EngineChoice, Filter, GroupForm, Options, Recipe, SourceSpec
 from kalla_core.recipe.passes_document import reconciling_document
 from kalla_core.recipe.uris import LOCAL, scheme_of

@@ -11,20 +11,23 @@ from dataclasses import fields, replace
 from typing import Any
 
 from kalla_core.errors import InvalidFormat
-from kalla_core.recipe.format_document import FormatDocument, format_of
-from kalla_core.recipe.parse import checked
+from kalla_core.recipe.format_written import NAMES
 from kalla_core.recipe.source_format import AS_USUAL, SourceFormat
 
-_NAMES = {name: field.alias or name for name, field in FormatDocument.model_fields.items()}
 _OBJECTS = ("amount", "columns")
-FIELDS = tuple(name for name in _NAMES.values() if name not in _OBJECTS)
-LISTED = frozenset(_NAMES[name] for name in _NAMES if isinstance(getattr(AS_USUAL, name), tuple))
+FIELDS = tuple(name for name in NAMES.values() if name not in _OBJECTS)
+LISTED = frozenset(NAMES[name] for name in NAMES if isinstance(getattr(AS_USUAL, name), tuple))
 _COUNTS = ("skip_first", "skip_last")
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def formatted(options: Mapping[str, Sequence[str]]) -> tuple[SourceFormat, str]:
     """Return the format that options say, and what is wrong with them, empty for nothing."""
+    if not options:
+        return AS_USUAL, ""
+    from kalla_core.recipe.format_document import FormatDocument, format_of  # few URIs need it
+    from kalla_core.recipe.parse import checked
+
     said = {name: _value(name, given) for name, given in options.items()}
     document, faults = checked(said, FormatDocument)
     wrong = " ".join(f"`{fault.path}`: {fault.message}" for fault in faults)
@@ -44,7 +47,7 @@ def merged(uri: SourceFormat, recipe: SourceFormat) -> SourceFormat:
         if field.name == "nulls":
             found[field.name] = (*one, *other)
         elif usual not in (one, other) and one != other:
-            name = _NAMES[field.name]
+            name = NAMES[field.name]
             raise InvalidFormat(
                 f"The URI says one `{name}` and `format` another; say it once.", field=name
             )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kalla_core.recipe.format_document import FormatDocument, format_of
+from kalla_core.recipe.format_written import NAMES
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.recipe.source_format import AS_USUAL
 from kalla_core.recipe.write import to_document
@@ -146,3 +147,9 @@ def test_a_signed_amount_is_said_in_one_place() -> None:
 
     assert path == f"{PLACE.removesuffix('.format')}.amount"
     assert message == "Is said in `format` as well."
+
+
+def test_fields_are_written_as_they_are_read() -> None:
+    read = {name: field.alias or name for name, field in FormatDocument.model_fields.items()}
+
+    assert read == NAMES

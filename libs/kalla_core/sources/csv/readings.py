@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.functions.written_numbers import NumberForm
-from kalla_core.recipe.format_document import format_document
+from kalla_core.functions.written_numbers import CURRENCY, NumberForm
+from kalla_core.recipe.format_written import format_document
 from kalla_core.recipe.source_format import AS_USUAL, AmountForm, SourceFormat
 from kalla_core.sources.csv.faults import short
 from kalla_core.sources.csv.spelling import Spelling
@@ -31,6 +31,8 @@ LONG = r"\A-?[0-9]{19,}\z"
 """Whole numbers that are taken for numbers where the recipe says so only."""
 _FLOAT = r"\A-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?\z"
 _WITH_A_WORD = r"\A[-+(]?[0-9][0-9.,' ]*(?:%|[A-Za-z]{1,3}\.?)\z"
+_PERHAPS_A_NUMBER = rf"\A(?:[^\pL]|{CURRENCY})*(?:[eE][-+]?[0-9]+|[A-Za-z]{{1,3}}\.?)?\z"
+"""What all readings of numbers read, and more: its letters are a currency, or one last word."""
 _PLACEHOLDER = (
     r"(?i)\A(?:n\.?/?a\.?n?|#.*|<.*>|null|nil|none|nan|void|missing|unknown|tb[acd]|[^\pL\pN]+|"
     r"0{2,4}([-./])0{2}[-./]0{2,4}(?:[T ]00:00(?::00(?:\.0+)?)?)?)\z"
@@ -85,6 +87,17 @@ class Reading:
 def ranked(glance: pa.Array) -> list[Reading]:
     """Return the ways to read values, the one that reads most first."""
     return sorted(_readings(glance), key=lambda one: -one.read)
+
+
+def may_be_read(glance: pa.Array) -> bool:
+    """Whether there may be a way that reads half of the values; `ranked` takes long to find out."""
+    numbers = pc.sum(pc.match_substring_regex(glance, _PERHAPS_A_NUMBER)).as_py()
+    return bool(numbers * 2 >= len(glance)) or _may_be_moments(glance)
+
+
+def are_numbers(glance: pa.Array) -> bool:
+    """Whether all values are written as numbers are, which is then the first of `ranked`."""
+    return bool(pc.all(pc.match_substring_regex(glance, _NUMBER)).as_py())
 
 
 def proposal(

@@ -26,8 +26,10 @@ from kalla_core.sources.csv.readings import (
     CANONICAL,
     DENSE_DAY,
     LONG,
+    are_numbers,
     casts,
     formats,
+    may_be_read,
     ranked,
     remedy,
     types,
@@ -62,8 +64,10 @@ def _reason(source: CsvSource, sample: Sample, column: str) -> str | None:
         where = _place(source, sample, _first_present(values))
         shown = f"{types(column, 'date')} and {formats([{'date': DENSE_DAY}])}"
         return f"if `{glance[0]}` {where} is a day in `{column}`, {shown} would read it."
-    if not _worth_a_look(glance):
+    if not _worth_a_look(glance) or not may_be_read(glance):
         return None
+    if are_numbers(glance) and _first_odd(values, A_NUMBER) is None:
+        return None  # as nearly all columns of integers
     best, *_ = readings = ranked(glance)
     if best.read * 2 < len(glance):
         return None

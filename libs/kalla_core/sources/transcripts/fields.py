@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kalla_core.errors import InvalidFormat
-from kalla_core.recipe.format_document import format_document
+from kalla_core.recipe.format_written import format_document
 from kalla_core.recipe.source_format import SourceFormat
 
 

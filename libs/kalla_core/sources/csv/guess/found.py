@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kalla_core.recipe.format_document import format_document
+from kalla_core.recipe.format_written import format_document
 from kalla_core.recipe.source_format import (
     AS_USUAL,
     AmountForm,
