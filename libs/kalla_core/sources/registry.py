@@ -2,7 +2,7 @@
 
 Connectors are entry points of the group `kalla.connectors`, named after the URI scheme they
 read (`file` for paths). Each is a callable that takes a `SourceAccess` and returns a `Connector`;
-a package that brings one need only be installed.
+a package that brings one need only be installed. Schemes that Kalla reads itself stay its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distribution, entry_points
 from typing import cast
 
 from kalla_core.errors import ConnectorMissing, InvalidUri
@@ -48,10 +48,9 @@ def connector_for(spec: SourceSpec, access: SourceAccess = EVERYTHING) -> Connec
     """
     scheme = _scheme(spec)
     check_secrets(spec.uri or "", access.allowed_env)
-    try:
-        entry = _entries()[scheme]
-    except KeyError:
-        raise _missing(spec, scheme) from None
+    entry = _own().get(scheme) or _entries().get(scheme)  # to look at all packages takes longer
+    if entry is None:
+        raise _missing(spec, scheme)
     factory = cast("Callable[[SourceAccess], Connector]", entry.load())
     connector = factory(access)
     if spec.carry is None:
@@ -106,4 +105,10 @@ def _missing(spec: SourceSpec, kind: str) -> ConnectorMissing:
 
 @cache
 def _entries() -> Mapping[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {**{entry.name: entry for entry in entry_points(group=GROUP)}, **_own()}
+
+
+@cache
+def _own() -> Mapping[str, EntryPoint]:
+    entries = distribution("kalla").entry_points.select(group=GROUP)
+    return {entry.name: entry for entry in entries}
