@@ -13,7 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+SMALLEST_MEMORY_BYTES = 64 * 2**20
+"""A process tree cannot be asked to do with less."""
+
 _ROOT = Path("/")
+_MEMORY_SHARE = 0.7
 _V1_UNLIMITED_BYTES = 2**60  # v1 says "no limit" with the largest page-aligned number
 
 
@@ -34,6 +38,11 @@ def memory_bytes(root: Path = _ROOT) -> int:
     """
     limits = [*_v2_memory(root), *_v1_memory(root), _physical_bytes(root)]
     return min(limits)
+
+
+def default_memory_bytes() -> int:
+    """Return the memory a run may use when nobody says: 70 % of what this process may have."""
+    return max(SMALLEST_MEMORY_BYTES, int(memory_bytes() * _MEMORY_SHARE))
 
 
 def cores(root: Path = _ROOT, affinity: int | None = None) -> int:

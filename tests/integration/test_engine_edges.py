@@ -15,7 +15,8 @@ import pytest
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.joins.totals import Way
-from kalla_core.engine.run.job import JobSpec, run_job
+from kalla_core.engine.run.job import run_job
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.errors import DuplicateKeys, InvalidSql, OutOfMemory
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe

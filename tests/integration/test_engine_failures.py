@@ -15,7 +15,8 @@ import pytest
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.progress import Progress, Stage
-from kalla_core.engine.run.job import JobSpec, run_job
+from kalla_core.engine.run.job import run_job
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.errors import (
     DuplicateKeys,
     InvalidSql,

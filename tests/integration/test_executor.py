@@ -17,8 +17,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from kalla_core.fragments.cause import Cause
+from kalla_core.fragments.fetch_fault import FetchFault
 from kalla_core.fragments.outcome import (
-    FetchFault,
     FragmentFailed,
     JoinDone,
     Outcome,

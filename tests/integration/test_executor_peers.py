@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from kalla_core.fragments.cause import Cause
-from kalla_core.fragments.outcome import FetchFault, FragmentFailed
+from kalla_core.fragments.fetch_fault import FetchFault
+from kalla_core.fragments.outcome import FragmentFailed
 from kalla_core.fragments.presence import PeerGone
 from kalla_core.fragments.remote import SpoolPlace
 from tests.integration.test_executor import join_all, one_executor, scanned

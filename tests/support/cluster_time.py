@@ -19,13 +19,12 @@ from kalla_coordinator.cluster.run_state import RunState
 from kalla_coordinator.cluster.works import RunName
 from kalla_core.errors import Cancelled
 from kalla_core.fragments.attempt import AttemptId
+from kalla_core.fragments.fetch_fault import FetchFault, fetch_failed
 from kalla_core.fragments.outcome import (
-    FetchFault,
     FragmentEnded,
     FragmentFailed,
     Outcome,
     failed,
-    fetch_failed,
 )
 from kalla_core.fragments.presence import CancelFragment, ForgetJob, Heartbeat, Hello, PeerGone
 from kalla_core.fragments.remote import Launch

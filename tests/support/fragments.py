@@ -18,11 +18,11 @@ from kalla_core.errors import (
 )
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.crowd import KeyCount
+from kalla_core.fragments.fetch_fault import FetchFault, fetch_failed
 from kalla_core.fragments.outcome import (
     BucketSize,
     BucketSizes,
     EvidencePart,
-    FetchFault,
     FragmentEnded,
     FragmentProgress,
     JoinDone,
@@ -30,7 +30,6 @@ from kalla_core.fragments.outcome import (
     ScanDone,
     SettleDone,
     failed,
-    fetch_failed,
 )
 from kalla_core.fragments.presence import (
     CancelFragment,

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.passes.job import run_job
 from kalla_core.engine.progress import OnProgress
-from kalla_core.engine.run.job import JobSpec
 from kalla_core.engine.run.job_outcome import JobOutcome
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.reconciled import Reconciliation
 from kalla_core.matching.sql.query import Side

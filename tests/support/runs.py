@@ -10,7 +10,7 @@ from kalla_core.engine.budget import Budget, budget
 from kalla_core.engine.passes.job import run_job
 from kalla_core.engine.programs.local import RunRequest, run_metadata
 from kalla_core.engine.progress import OnProgress, Progress
-from kalla_core.engine.run.job import JobSpec
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.output import claim_output
 from kalla_core.recipe.model import Recipe

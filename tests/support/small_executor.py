@@ -26,7 +26,8 @@ from kalla_core.engine.spool.requests import Inputs, SpoolRequest, wants
 from kalla_core.engine.spool.spool_folder import SpoolFolder
 from kalla_core.errors import Cancelled, EngineFailure, KallaError
 from kalla_core.fragments.attempt import AttemptId
-from kalla_core.fragments.outcome import FragmentEnded, Outcome, failed, fetch_failed
+from kalla_core.fragments.fetch_fault import fetch_failed
+from kalla_core.fragments.outcome import FragmentEnded, Outcome, failed
 from kalla_core.fragments.presence import (
     CancelFragment,
     ForgetJob,

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.progress import OnProgress, Progress
-from kalla_core.engine.run.job import JobSpec, run_job
+from kalla_core.engine.run.job import run_job
 from kalla_core.engine.run.job_outcome import JobOutcome
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import GroupForm, Options, Recipe, SourceSpec, SourceType

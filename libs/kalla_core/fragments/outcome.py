@@ -13,9 +13,10 @@ from kalla_core.errors import FetchFailed, KallaError
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 from kalla_core.fragments.cause import Cause, cause_of
 from kalla_core.fragments.crowd import Crowd, KeyCount
+from kalla_core.fragments.fetch_fault import FetchFault
 from kalla_core.fragments.several import Several
 from kalla_core.matching.sql.query import Side
-from kalla_core.recipe.document import MAX_BUCKETS
+from kalla_core.recipe.model import MAX_BUCKETS
 
 SideCounts = Mapping[Side, int]
 SideSeveral = Mapping[Side, Several]
@@ -185,21 +186,6 @@ class ProveDone:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchFault:
-    """Inputs that could not be read: of which executor, and which of them.
-
-    An executor that does not answer is told with all attempts that were wanted of it.
-
-    Attributes:
-        unreachable: it does not answer, and may still have them.
-    """
-
-    executor_id: str
-    attempts: tuple[AttemptId, ...]
-    unreachable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class FragmentFailed:
     """It failed.
 
@@ -242,16 +228,6 @@ class FragmentProgress:
     matched_rows: int = 0
     fetched_bytes: int = 0
     rule: str = ""
-
-
-def fetch_failed(message: str, fault: FetchFault) -> FetchFailed:
-    """Return the error of inputs that could not be fetched."""
-    return FetchFailed(
-        message,
-        executor_id=fault.executor_id,
-        attempts=[str(attempt) for attempt in fault.attempts],
-        unreachable=fault.unreachable,
-    )
 
 
 def failed(error: KallaError) -> FragmentFailed:

@@ -23,7 +23,6 @@ from kalla_core.settings.declare import (
     Declared,
     LogFormat,
     LogLevel,
-    default_memory_bytes,
     load,
 )
 from kalla_core.settings.run import Settings, load_settings
@@ -49,7 +48,6 @@ __all__ = [
     "S3Settings",
     "Settings",
     "TogetherSettings",
-    "default_memory_bytes",
     "load",
     "load_s3_settings",
     "load_settings",

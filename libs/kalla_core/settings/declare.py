@@ -21,11 +21,6 @@ from kalla_core.errors import InvalidSetting
 
 T = TypeVar("T", bound="Declared")
 
-MEMORY_SHARE = 0.7
-"""Share of the machine's (or the container's) memory that a process tree takes by default."""
-
-_SMALLEST_MEMORY_BYTES = 64 * 2**20
-
 
 class LogLevel(StrEnum):
     """The least severe events that are logged."""
@@ -42,11 +37,6 @@ class LogFormat(StrEnum):
 
     JSON = "json"
     CONSOLE = "console"
-
-
-def default_memory_bytes() -> int:
-    """Return the memory a run may use when nobody says: 70 % of what this process may have."""
-    return max(_SMALLEST_MEMORY_BYTES, int(machine.memory_bytes() * MEMORY_SHARE))
 
 
 def _size(value: object) -> object:
@@ -191,8 +181,8 @@ class Working(Declared):
         shown="70 % of the memory of the cgroup, else of the machine",
         meaning="Memory for the whole process tree, like `1GiB`; data that does not fit is joined "
         "bucket by bucket through disk.",
-        default_factory=default_memory_bytes,
-        ge=_SMALLEST_MEMORY_BYTES,
+        default_factory=machine.default_memory_bytes,
+        ge=machine.SMALLEST_MEMORY_BYTES,
     )
     slots: int = setting(
         "KALLA_SLOTS",

@@ -11,10 +11,10 @@ import numpy as np
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.cause import Cause
 from kalla_core.fragments.crowd import Crowd, KeyCount
+from kalla_core.fragments.fetch_fault import FetchFault
 from kalla_core.fragments.outcome import (
     BucketSizes,
     EvidencePart,
-    FetchFault,
     FragmentEnded,
     FragmentFailed,
     FragmentProgress,

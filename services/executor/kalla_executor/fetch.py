@@ -24,7 +24,7 @@ from kalla_core.engine.spool.spool_folder import NotSpooled, SpoolFolder
 from kalla_core.errors import FetchFailed, KallaError
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.fragments.attempt import parse_attempt_id
-from kalla_core.fragments.outcome import FetchFault, fetch_failed
+from kalla_core.fragments.fetch_fault import FetchFault, fetch_failed
 from kalla_executor.exchange import PIECE_BYTES, index_of, payload
 from kalla_executor.flight import BUSY, missing_attempts
 

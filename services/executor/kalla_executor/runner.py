@@ -27,8 +27,8 @@ from kalla_core.errors import (
     OutOfDisk,
 )
 from kalla_core.fragments.attempt import AttemptId
+from kalla_core.fragments.fetch_fault import FetchFault, fetch_failed
 from kalla_core.fragments.outcome import (
-    FetchFault,
     FragmentEnded,
     FragmentFailed,
     FragmentProgress,
@@ -36,7 +36,6 @@ from kalla_core.fragments.outcome import (
     Outcome,
     SettleDone,
     failed,
-    fetch_failed,
 )
 from kalla_core.fragments.remote import Launch
 from kalla_core.fragments.work import work_done

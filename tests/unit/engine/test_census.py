@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.engine.keys.census import KeyCensus, KeyCounts
+from kalla_core.engine.keys.census import KeyCensus
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.errors import OutputNotWritable
 

@@ -12,7 +12,8 @@ from kalla_core.engine.spool.published import NotSpooled, open_published, publis
 from kalla_core.engine.spool.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.errors import FetchFailed
 from kalla_core.fragments.attempt import AttemptId
-from kalla_core.fragments.outcome import FetchFault, failed
+from kalla_core.fragments.fetch_fault import FetchFault
+from kalla_core.fragments.outcome import failed
 from tests.support.arrays import int64s
 
 SCHEMA = pa.schema([("id", pa.int64())])

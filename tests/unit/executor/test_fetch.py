@@ -17,7 +17,8 @@ import pytest
 
 from kalla_core.engine.spool.spool_folder import SpoolKind
 from kalla_core.errors import FetchFailed
-from kalla_core.fragments.outcome import FetchFault, failed
+from kalla_core.fragments.fetch_fault import FetchFault
+from kalla_core.fragments.outcome import failed
 from kalla_executor.exchange import PIECE_BYTES, chosen, extents, moved, pieces
 from kalla_executor.fetch import ByteBudget, Request, fetch_all, own_files
 from tests.support.machine import stretched

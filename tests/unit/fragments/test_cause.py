@@ -16,7 +16,8 @@ from kalla_core.errors import (
 )
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 from kalla_core.fragments.cause import Cause, cause_of
-from kalla_core.fragments.outcome import FetchFault, failed, fetch_failed
+from kalla_core.fragments.fetch_fault import FetchFault, fetch_failed
+from kalla_core.fragments.outcome import failed
 from tests.support.fragments import ATTEMPTS, FAULTS
 
 

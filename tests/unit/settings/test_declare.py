@@ -6,7 +6,6 @@ from kalla_core.settings import (
     LogFormat,
     LogLevel,
     Settings,
-    default_memory_bytes,
     load_settings,
 )
 from kalla_core.settings.declare import table
@@ -47,7 +46,7 @@ def test_a_flag_that_was_not_given_leaves_the_variable(monkeypatch):
 def test_a_variable_that_is_set_to_nothing_is_not_set(monkeypatch):
     monkeypatch.setenv("KALLA_MEMORY_LIMIT", "")
 
-    assert load_settings().memory_limit_bytes == default_memory_bytes()
+    assert load_settings().memory_limit_bytes == machine.default_memory_bytes()
 
 
 def test_the_preferred_variable_beats_the_older_one(monkeypatch):

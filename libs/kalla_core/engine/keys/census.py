@@ -13,24 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.evidence.disk import disk_errors
 
 Hashes = npt.NDArray[np.int64]
 
 _CLASSES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class KeyCounts:
-    """Rows of one side whose primary key is not good.
-
-    Attributes:
-        duplicates: rows beyond the first of each key; null keys are not compared.
-        nulls: rows with a null in any column of the key.
-    """
-
-    duplicates: int
-    nulls: int
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from kalla_core.engine.keys.census import KeyCounts
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.errors import DuplicateKeys
 from kalla_core.fragments.crowd import Crowd, KeyCount, foreseen, telling
 from kalla_core.fragments.several import Several

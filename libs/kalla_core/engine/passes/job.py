@@ -10,9 +10,10 @@ from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.engine.passes.reconciling import Means, Reconciling
 from kalla_core.engine.passes.writing import outputs_of
 from kalla_core.engine.progress import OnProgress
-from kalla_core.engine.run.job import Job, JobSpec
+from kalla_core.engine.run.job import Job
 from kalla_core.engine.run.job import run_job as run_join
 from kalla_core.engine.run.job_outcome import JobOutcome
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.engine.spool.disk_peak import DiskPeak
 from kalla_core.evidence.reconciled import with_excluded
 from kalla_core.matching.sql.query import Side

@@ -16,20 +16,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import pyarrow as pa
 
-from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import FailedOnValue
 from kalla_core.engine.joins.join import JoinContext
 from kalla_core.engine.joins.late import LateJoin, narrow_first
 from kalla_core.engine.joins.matching_stage import run_matching
 from kalla_core.engine.joins.sinks import EvidenceSinks, whole_outputs
 from kalla_core.engine.joins.totals import MatchingTotals
-from kalla_core.engine.keys.census import KeyCensus, KeyCounts
+from kalla_core.engine.keys.census import KeyCensus
 from kalla_core.engine.keys.key_checks import (
     check_keys,
     crowd_warnings,
@@ -37,6 +34,7 @@ from kalla_core.engine.keys.key_checks import (
     key_warnings,
     several_warnings,
 )
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.engine.keys.key_tally import KeyTally
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
@@ -44,6 +42,7 @@ from kalla_core.engine.keys.rising import RisingKeys
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.run.demands import planned_over, without_unseen
 from kalla_core.engine.run.job_outcome import Closing, JobOutcome, SideOutcome
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.engine.run.reread import FEWEST_HELD_BYTES, Reread
 from kalla_core.engine.spool.disk_peak import DiskPeak
 from kalla_core.engine.spool.scan import OpenSource, ScanContext, Scanned, scan_all
@@ -58,33 +57,14 @@ from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
 from kalla_core.matching.sql.query import Side, TableShape
 from kalla_core.matching.strategy.planned import Identification, Planned, Strategy
-from kalla_core.recipe.model import Recipe, SourceSpec
+from kalla_core.recipe.model import SourceSpec
 from kalla_core.sources.pins import dated, pinned_together
-from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 PART_BYTES = 64 << 20
 """A part is about this large where the recipe does not say how many there are."""
 
 _FEW_THREADS = 4
 """For so few, cutting both sides of a join costs more than building tables side by side gains."""
-
-
-@dataclass(frozen=True, slots=True)
-class JobSpec:
-    """What a run needs to know.
-
-    Attributes:
-        staging: existing, empty folder for the evidence.
-        spool: existing, empty folder for what is thrown away.
-        access: what sources may be.
-    """
-
-    recipe: Recipe
-    started_at: datetime
-    staging: Path
-    spool: Path
-    budget: Budget
-    access: SourceAccess = EVERYTHING
 
 
 def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kalla_core.engine.keys.census import KeyCounts
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.reconciled import Reconciliation
 from kalla_core.fragments.several import Several

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kalla_core.engine.spool.spool import SpoolFile
 from kalla_core.engine.spool.spool_folder import SpoolKind
-from kalla_core.fragments.outcome import FetchFault
+from kalla_core.fragments.fetch_fault import FetchFault
 from kalla_core.fragments.remote import (
     Extra,
     JoinWork,

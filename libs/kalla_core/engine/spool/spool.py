@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 
 from kalla_core.errors import EngineFailure, KallaError
 from kalla_core.evidence.disk import disk_errors
-from kalla_core.fragments.outcome import FetchFault, fetch_failed
+from kalla_core.fragments.fetch_fault import FetchFault, fetch_failed
 
 IntArray = npt.NDArray[np.int64]
 

@@ -31,8 +31,8 @@ from kalla_coordinator.cluster.works import RunName, try_of
 from kalla_coordinator.jobs.model import ExecutorInfo
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.cause import Cause
+from kalla_core.fragments.fetch_fault import FetchFault
 from kalla_core.fragments.outcome import (
-    FetchFault,
     FragmentEnded,
     FragmentFailed,
     FragmentProgress,

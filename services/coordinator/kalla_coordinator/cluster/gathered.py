@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from kalla_coordinator.cluster.attempts import StageName, Try
 from kalla_coordinator.cluster.run_state import RunState
-from kalla_core.engine.keys.census import KeyCounts
 from kalla_core.engine.keys.key_checks import (
     check_keys,
     crowd_warnings,
@@ -16,6 +15,7 @@ from kalla_core.engine.keys.key_checks import (
     key_warnings,
     several_warnings,
 )
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.engine.keys.pair_bound import most_pairs, too_many
 from kalla_core.engine.programs.held_plan import HeldPlan
 from kalla_core.engine.run.job_outcome import JobOutcome, SideOutcome

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kalla_coordinator.cluster.attempts import FragmentKey
 from kalla_coordinator.cluster.layout import Join, Settle
 from kalla_core.fragments.outcome import BucketSizes
-from kalla_core.recipe.document import MAX_BUCKETS
+from kalla_core.recipe.model import MAX_BUCKETS
 
 _FIRST_ROWS = 8
 

@@ -24,7 +24,7 @@ from kalla_coordinator.cluster.near import Near
 from kalla_core.fragments.outcome import JoinDone, Outcome, ScanDone
 from kalla_core.fragments.work import work_done
 from kalla_core.matching.sql.query import Side
-from kalla_core.recipe.document import MAX_BUCKETS
+from kalla_core.recipe.model import MAX_BUCKETS
 
 Turn = tuple[int, int, int]
 """Where a fragment stands among the idle ones of its stage: deep ones first, then heavy ones, then
