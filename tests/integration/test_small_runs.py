@@ -1,10 +1,12 @@
 """What a small run does not do, for that is what would make it slow."""
 
-import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from tests.support.books import Books
 from tests.support.command import PATIENCE_S, clean_environment
@@ -53,18 +55,33 @@ OURS = (
     "validate",
     "wire",
 )
-MOST_MODULES = 290
+MOST_MODULES = {"the command": 120, "the run": 262}
 """Of ours; each takes a millisecond, which is half of the work of a small run."""
+NOT_OF_RUNS = {"asyncio", "pydantic", "pydoc", "rich", "ssl", "structlog", "typer"}
 STARTS = ("os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "subprocess.Popen")
 
 PROGRAM = f"""
-import atexit, json, sys
-starts = []
-sys.addaudithook(lambda event, _: starts.append(event) if event in {STARTS} else None)
-atexit.register(lambda: json.dump([starts, sorted(sys.modules)], open("seen.json", "w")))
+import os, sys
+command = os.getpid()
+def note(event, about):
+    if event in ("import", *{STARTS}):
+        who = "the command" if os.getpid() == command else "the run"
+        told = f"{{who}}:{{event}}:{{about[0] if event == 'import' else ''}}\\n"
+        os.write(seen, told.encode())
+seen = os.open("seen", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+sys.addaudithook(note)
 from kalla_core.cli import main
 main()
 """
+RUN = ("run", "recipe.json", "--output", "out")
+
+
+@dataclass
+class Seen:
+    """What the two processes of a run did: who imported what, and who started which process."""
+
+    imports: dict[str, set[str]]
+    starts: list[tuple[str, str]]
 
 
 def test_a_small_run_loads_nothing_that_it_does_not_need(books: Books, tmp_path: Path) -> None:
@@ -76,24 +93,57 @@ def test_a_small_run_loads_nothing_that_it_does_not_need(books: Books, tmp_path:
 
     ended = _run(books, decoys)
 
-    _, modules = json.loads((books.folder / "seen.json").read_text())
+    seen = _seen(books)
     assert ended.returncode == 0, ended.stderr
     assert not (tmp_path / "loaded").exists(), (tmp_path / "loaded").read_text()
-    assert {f"kalla_core.{name}" for name in OURS}.isdisjoint(modules)
-    assert sum(name.startswith("kalla_core") for name in modules) <= MOST_MODULES
+    for who, modules in seen.imports.items():
+        assert {f"kalla_core.{name}" for name in OURS}.isdisjoint(modules), who
+        ours = [name for name in modules if name.startswith("kalla_core")]
+        assert len(ours) <= MOST_MODULES[who], (who, len(ours))
 
 
-def test_a_small_run_is_one_process_and_one_fork_of_it(books: Books) -> None:
+def test_the_command_holds_no_rows_and_the_run_reads_no_recipe(books: Books) -> None:
     ended = _run(books)
 
-    starts, _ = json.loads((books.folder / "seen.json").read_text())
+    imports = _seen(books).imports
     assert ended.returncode == 0, ended.stderr
-    assert starts == ["os.fork"]
+    assert imports["the command"].isdisjoint({"pyarrow", "numpy", "datafusion"})
+    assert imports["the run"].isdisjoint(NOT_OF_RUNS)
 
 
-def _run(books: Books, *path: Path) -> subprocess.CompletedProcess[str]:
+@pytest.mark.parametrize("flags", [(), ("--memory-limit=512MiB", "--evidence-mode", "0640")])
+def test_a_small_run_is_one_process_and_one_fork_of_it(
+    books: Books, flags: tuple[str, ...]
+) -> None:
+    ended = _run(books, arguments=(*RUN, *flags))
+
+    assert ended.returncode == 0, ended.stderr
+    assert _seen(books).starts == [("the command", "os.fork")]
+    mode = (books.folder / "out" / "matched.parquet").stat().st_mode
+    assert mode & 0o777 == (0o640 if flags else 0o600)
+
+
+@pytest.mark.parametrize("flag", ["--help", "--evidence-mode=rw", "--memory-limit=lots"])
+def test_a_command_that_runs_nothing_starts_nothing(books: Books, flag: str) -> None:
+    _run(books, arguments=(*RUN, flag))
+
+    assert _seen(books).starts == []
+
+
+def _seen(books: Books) -> Seen:
+    lines = [line.split(":") for line in (books.folder / "seen").read_text().splitlines()]
+    imports: dict[str, set[str]] = {who: set() for who in MOST_MODULES}
+    for who, event, name in lines:
+        if event == "import":
+            imports[who].add(name)
+    return Seen(imports, [(who, event) for who, event, _ in lines if event != "import"])
+
+
+def _run(
+    books: Books, *path: Path, arguments: tuple[str, ...] = RUN
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, "run", "recipe.json", "--output", "out"],
+        [sys.executable, "-c", PROGRAM, *arguments],
         cwd=books.folder,
         env=clean_environment({"PYTHONPATH": os.pathsep.join(map(str, path))}),
         capture_output=True,

@@ -7,17 +7,21 @@ progress and errors to standard error (`console`, `progress`, `failures`).
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from functools import partial
 from typing import NoReturn
 
 INTERRUPTED = 130
+_LESS_OFTEN = 10
 
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     from kalla_core.cli.interrupts import heed
 
+    _collect_seldom()
     _open_closed_streams()
     heed()
     from kalla_core.cli.leaving import leaving
@@ -27,10 +31,23 @@ def main() -> NoReturn:
 
 def _kalla() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for them takes long
+    from kalla_core.cli.ahead import start_ahead
+
+    start_ahead(sys.argv[1:])
     from kalla_core.cli import app
 
     app.may_fork = True
     app.app(prog_name="kalla")
+
+
+def _collect_seldom() -> None:
+    """Look for garbage less often: what is loaded is much to look through, and leaves nothing.
+
+    Forks, which hold rows, do as usual.
+    """
+    most, *others = gc.get_threshold()
+    os.register_at_fork(after_in_child=partial(gc.set_threshold, most, *others))
+    gc.set_threshold(_LESS_OFTEN * most, *others)
 
 
 def _open_closed_streams() -> None:

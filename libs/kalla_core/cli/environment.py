@@ -32,9 +32,9 @@ def keep_evidence_private(flag: str | None) -> None:
 
 
 def start_run_ahead(memory_limit: str | None, *, may_fork: bool) -> None:
-    """Start the process of a run before this one needs it: a fork, which has all that is loaded.
+    """Start the process of a run before this one needs it, unless `start_ahead` has.
 
-    Where this process may not fork, both load at the same time.
+    Both load at the same time what they need.
 
     Raises:
         InvalidSetting: the limit, or what the environment says of it, makes no sense.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,12 @@ from kalla_core.cli.progress import watching
 from kalla_core.cli.recipes import read_recipe
 from kalla_core.cli.refusals import all_faults
 from kalla_core.cli.written_file import refuse_evidence, report_files
-from kalla_core.engine.programs.local import RunRequest, run_local
+from kalla_core.engine.programs.local import RunRequest, Supervision, run_local
 from kalla_core.errors import InvalidSetting, KallaError
+from kalla_core.evidence.finding import Finding, Findings
 from kalla_core.evidence.metadata import RunMetadata, to_json
 from kalla_core.ids import RunId, new_run_id
+from kalla_core.matching.sql.query import Side
 from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.recipe.model import EngineChoice, Recipe
 from kalla_core.s3.location import is_s3
@@ -67,8 +70,10 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     for path in flags.reports:
         refuse_evidence(path, str(output))
     warned: set[str] = set()
+    found: dict[Side, tuple[Finding, ...]] | None = None
     if flags.coordinator is None:
         _refuse_cluster(recipe)
+        found = None if flags.quiet or flags.as_json else {}
         metadata = reconcile(
             recipe,
             run_id,
@@ -77,6 +82,7 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
             overwrite=overwrite,
             quiet=flags.quiet,
             warned=warned,
+            on_findings=None if found is None else found.update,
         )
     else:
         from kalla_core.cli.remote_run import reconcile_remotely
@@ -100,7 +106,7 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     elif not flags.quiet:
         from kalla_core.cli.summary import show_summary
 
-        show_summary(standard_output(), metadata, output, warned)
+        show_summary(standard_output(), metadata, output, warned, found)
     left_over = metadata.left.unmatched or metadata.right.unmatched
     return ExitCode.UNMATCHED if flags.fail_on_unmatched and left_over else ExitCode.SUCCEEDED
 
@@ -114,11 +120,13 @@ def reconcile(
     overwrite: bool,
     quiet: bool = False,
     warned: set[str] | None = None,
+    on_findings: Callable[[Findings], object] | None = None,
 ) -> RunMetadata:
     """Run a recipe on this machine and, unless `quiet`, show its progress on standard error.
 
     Args:
         warned: as of `watching`.
+        on_findings: as of `Supervision`.
 
     Raises:
         KallaError: what went wrong; no evidence was left.
@@ -135,7 +143,7 @@ def reconcile(
     log.info("run_started", recipe_id=recipe.recipe_id, output=str(output))
     try:
         with watching(standard_error(), run_id, quiet=quiet, warned=warned) as on_progress:
-            metadata = run_local(request, on_progress)
+            metadata = run_local(request, on_progress, Supervision(on_findings=on_findings))
     except KallaError as error:
         refused = all_faults(recipe, error)
         told = error if refused is None else refused

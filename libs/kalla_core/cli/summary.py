@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from kalla_core.cli.findings import findings
 from kalla_core.engine.keys.key_checks import same_key
+from kalla_core.evidence.finding import Findings
 from kalla_core.evidence.metadata import JsonObject, RunMetadata, SideSummary
 from kalla_core.evidence.names import METADATA
 from kalla_core.jobs.passes import PassFigures
@@ -24,12 +24,17 @@ _SHOWN_WARNINGS = 10
 
 
 def show_summary(
-    console: Console, metadata: RunMetadata, output: str | Path, warned: Collection[str] = ()
+    console: Console,
+    metadata: RunMetadata,
+    output: str | Path,
+    warned: Collection[str] = (),
+    found: Findings | None = None,
 ) -> None:
     """Print what `metadata` and the evidence in `output` say.
 
     Args:
         warned: warnings that the reader has read while it ran.
+        found: what the run has told of its reasons; read from the evidence where it has not.
     """
     aliases = _aliases(metadata)
     console.print(_headline(metadata))
@@ -44,7 +49,7 @@ def show_summary(
     if totals is not None:
         console.print("Amounts")
         console.print(_indented(_amounts(totals, aliases)))
-    reasons = _reasons(metadata, output, aliases)
+    reasons = _reasons(_findings(output, metadata) if found is None else found, aliases)
     if reasons.row_count:
         console.print("Why rows are unmatched")
         console.print(_indented(reasons))
@@ -126,10 +131,16 @@ def _amounts(totals: JsonObject, aliases: dict[Side, str]) -> Table:
     return table
 
 
-def _reasons(metadata: RunMetadata, output: str | Path, aliases: dict[Side, str]) -> Table:
+def _findings(output: str | Path, metadata: RunMetadata) -> Findings:
+    from kalla_core.cli.findings import findings  # loads Arrow, which a run on this machine has not
+
+    return {side: findings(output, metadata, side) for side in Side}
+
+
+def _reasons(found: Findings, aliases: dict[Side, str]) -> Table:
     table = _table("source", "reason", ">rows", "for example")
-    for side, _ in _sides(metadata):
-        for finding in findings(output, metadata, side):
+    for side in Side:
+        for finding in found[side]:
             example = Text.assemble((finding.key, "bold"), f"  {finding.detail}")
             table.add_row(aliases[side], finding.reason, f"{finding.rows:,}", example)
     return table

@@ -21,6 +21,7 @@ metadata    metadata.json
 collect     ... part files of other processes moved there, and checked
 reader      evidence read back and checked
 found       ... rows of it found by a key
+findings    ... the reasons in it, in brief
 held        ... from files that are opened once, behind no link
 places      ... from a folder or from S3
 """

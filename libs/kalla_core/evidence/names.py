@@ -33,3 +33,9 @@ def check_outputs(names: Iterable[str]) -> None:
     found = {name.partition("/")[0] for name in names}
     if not set(ALWAYS) <= found <= {*ALWAYS, *SOMETIMES}:
         raise ValueError(f"to be committed are {sorted(found)}, which is not what evidence has")
+
+
+def unmatched_names(side: Side, names: Iterable[str]) -> list[str]:
+    """Return the file of the unmatched rows of a side, or the parts in the folder of that name."""
+    name = UNMATCHED[side]
+    return [one for one in names if one == name or one.startswith(f"{name}/")]

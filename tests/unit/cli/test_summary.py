@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from kalla_core.cli.findings import Finding, findings
+from kalla_core.cli.findings import findings
 from kalla_core.cli.summary import percent, show_summary
+from kalla_core.evidence.finding import Finding
 from kalla_core.evidence.metadata import RunMetadata, SideSummary, WrittenFile
 from kalla_core.evidence.names import UNMATCHED
 from kalla_core.evidence.schema import UNMATCHED_FIELDS

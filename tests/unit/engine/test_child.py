@@ -15,7 +15,8 @@ import pytest
 
 from kalla_core.engine.budget import budget
 from kalla_core.engine.programs import messages
-from kalla_core.engine.run.job import JobSpec
+from kalla_core.engine.run.job_spec import JobSpec
+from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
 
@@ -84,14 +85,24 @@ def test_a_source_that_is_not_there_is_told_as_what_it_is(books: Books) -> None:
     assert (last["event"], last["code"]) == ("error", "source_not_found")
 
 
+def test_reasons_are_told_in_brief_where_somebody_wants_to_know(books: Books) -> None:
+    asked = {**messages.spec_json(spec_of(books)), "findings": True}
+
+    found = messages.findings(answers(asked)[-1]["findings"])
+
+    left = {one.reason: (one.rows, one.key) for one in found[Side.LEFT]}
+    assert left == {"key_not_found": (1, "5"), "key_null": (1, "4"), "predicate_failed": (1, "3")}
+    assert [one.key for one in found[Side.RIGHT]] == ["P5", "P4", "P3"]
+
+
 def test_an_internal_error_comes_with_its_traceback(books: Books) -> None:
     document = messages.spec_json(spec_of(books))
-    del document["threads"]
+    del document["run"]
 
     (last,) = answers(document)
 
     assert last["code"] == "engine_failure"
-    assert "KeyError: 'threads'" in last["message"]
+    assert "KeyError: 'run'" in last["message"]
     assert "Traceback" in last["traceback"]
 
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 import kalla_core.engine
 from kalla_core import errors
 from kalla_core.engine.budget import SMALLEST_LIMIT, budget
-from kalla_core.engine.keys.census import KeyCounts
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.engine.programs import messages
 from kalla_core.engine.progress import Progress, Stage
-from kalla_core.engine.run.job import JobSpec
 from kalla_core.engine.run.job_outcome import JobOutcome, SideOutcome
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.errors import EngineFailure, Fault, InvalidSql, KallaError, RecipeInvalid
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.matching.sql.query import Side

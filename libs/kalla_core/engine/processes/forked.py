@@ -1,7 +1,8 @@
-"""A child that is a fork of this process, which has everything loaded that the child needs.
+"""A child that is a fork of this process.
 
-A new interpreter would load all of it again, which is most of the work of a small run. Only a
-process of one thread may fork: what other threads hold locked would stay so in the child.
+It need not start an interpreter, and the earlier it is forked the more of its modules load while
+this process loads those of its own. Only a process of one thread may fork: what other threads hold
+locked would stay so in the child.
 """
 
 from __future__ import annotations
@@ -79,15 +80,13 @@ class Forked:
 def fork(command: Sequence[str], environment: Mapping[str, str]) -> Forked | Spawned:
     """Start a child for a command `(interpreter, "-m", MODULE)`; where forking will not do, spawn.
 
-    The module is imported here, with the variables of a child, and its `main` called in the fork.
+    This process gets the variables of the child as well, for what it loads after that.
     """
     _, _, module = command
-    if "pyarrow" in sys.modules:
-        return spawn(command, environment)  # it read its variables as it was loaded
-    os.environ.update({**ENVIRONMENT, **environment})
-    _load(module)
-    if not _is_single_threaded():
+    if "pyarrow" in sys.modules or not _is_single_threaded():  # it read variables as it was loaded
         return spawn(command, environment)
+    os.environ.update({**ENVIRONMENT, **environment})
+    hide_unneeded()
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
         stream.flush()
     ours, theirs = zip(*_pipes(), strict=True)
@@ -99,6 +98,7 @@ def fork(command: Sequence[str], environment: Mapping[str, str]) -> Forked | Spa
                 os.close(pipe)
             die_with(parent)
             heed_by_default()
+            gc.disable()  # there is nothing to collect while modules load, and much to look through
             live(module, {}, theirs)
         child = Forked(pid, ours)
     for pipe in theirs:
@@ -160,8 +160,10 @@ def live(module: str, environment: Mapping[str, str], pipes: Sequence[int]) -> N
             file.write(_OOM_SCORE)
         os.environ.update(environment)
         _limit_arenas()
+        program = importlib.import_module(module)
+        gc.freeze()  # what was loaded stays
         gc.enable()
-        importlib.import_module(module).main()
+        program.main()
         sys.stdout.flush()
         code = 0
     except BaseException:
@@ -190,15 +192,6 @@ def hide_unneeded() -> None:
     For processes that are ours alone.
     """
     sys.meta_path.insert(0, _Without())
-
-
-def _load(module: str) -> None:
-    """Import what a child needs."""
-    gc.disable()  # there is nothing to collect while modules are loaded, and much to look through
-    hide_unneeded()
-    importlib.import_module(module)
-    gc.freeze()  # a collection in the child would copy the pages that both share
-    gc.enable()
 
 
 def _limit_arenas() -> None:

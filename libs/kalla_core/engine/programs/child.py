@@ -21,17 +21,22 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
-
+from kalla_core.engine.processes.lean_arrow import pyarrow as pa
 from kalla_core.engine.processes.vitals import private_bytes
 from kalla_core.engine.programs import messages
 from kalla_core.engine.progress import OnProgress, Progress
-from kalla_core.engine.run.job import JobSpec, run_job
+from kalla_core.engine.run.job import run_job
 from kalla_core.engine.run.job_outcome import JobOutcome
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.errors import EngineFailure, KallaError, OutOfMemory
+from kalla_core.evidence.finding import Findings
+from kalla_core.evidence.findings import findings_below
+from kalla_core.evidence.names import unmatched_names
 from kalla_core.matching.plans.session import new_session
+from kalla_core.matching.sql.query import Side
 from kalla_core.sources.registry import load_connectors
 
 _FIRST_OF_ALL = "numpy.ma"
@@ -105,7 +110,9 @@ def _tidied(most_bytes: int | None) -> bool:
 
 def _outcome(spec: Mapping[str, Any], out: IO[str]) -> dict[str, Any]:
     try:
-        outcome = _run(messages.spec(spec), _Reporter(out))
+        job = messages.spec(spec)
+        outcome = _run(job, _Reporter(out))
+        found = _findings(job.staging, outcome) if spec.get("findings") else {}
     except KallaError as error:
         return _error(error)
     except MemoryError as error:
@@ -113,7 +120,8 @@ def _outcome(spec: Mapping[str, Any], out: IO[str]) -> dict[str, Any]:
     except BaseException as error:  # a panic of the query engine is no Exception
         failure = EngineFailure(f"An internal error: {type(error).__name__}: {error}")
         return _error(failure.with_traceback(error.__traceback__))
-    return {"event": "done", "outcome": messages.outcome_json(outcome)}
+    told = {"outcome": messages.outcome_json(outcome), "findings": messages.findings_json(found)}
+    return {"event": "done", **told}
 
 
 def _run(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
@@ -122,6 +130,11 @@ def _run(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
     from kalla_core.engine.passes.job import run_job as run_passes
 
     return run_passes(spec, on_progress)
+
+
+def _findings(staging: Path, outcome: JobOutcome) -> Findings:
+    names = [file.name for file in outcome.files]
+    return {side: findings_below(staging, unmatched_names(side, names)) for side in Side}
 
 
 def _error(error: KallaError) -> dict[str, Any]:

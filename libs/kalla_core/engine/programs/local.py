@@ -21,9 +21,10 @@ from kalla_core.engine.processes.spawned import Start, environment_within
 from kalla_core.engine.processes.vitals import private_bytes
 from kalla_core.engine.programs import messages
 from kalla_core.engine.progress import OnProgress
-from kalla_core.engine.run.job import JobSpec
 from kalla_core.engine.run.job_outcome import JobOutcome, SideOutcome
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.errors import Crashed, InvalidSetting, OutOfMemory
+from kalla_core.evidence.finding import Findings
 from kalla_core.evidence.metadata import RunMetadata, SideSummary
 from kalla_core.evidence.output import claim_output
 from kalla_core.matching.sql.held import with_windows
@@ -78,11 +79,14 @@ class Supervision:
         stop: once set, from any thread, the run ends with `Cancelled`; the commit is not stopped.
         before_commit: called when only the commit is left; raises to prevent it.
         start: how the process that does the work is started; see `children.running`.
+        on_findings: called with the reasons of unmatched rows before the commit; where it is None,
+            nobody looks for them.
     """
 
     stop: threading.Event | None = None
     before_commit: Callable[[], None] = _at_once
     start: Start | None = None
+    on_findings: Callable[[Findings], object] | None = None
 
 
 def run_local(
@@ -114,7 +118,7 @@ def run_local(
             stop=supervision.stop,
         )
         try:
-            outcome = _work(spec, limits, on_progress, supervision.start)
+            outcome = _work(spec, limits, on_progress, supervision)
         except OutOfMemory as error:
             raise with_windows(error, request.recipe.match_sql) from error
         metadata = run_metadata(request, started_at, outcome)
@@ -139,9 +143,14 @@ def _for_the_work(limit_bytes: int) -> int:
 
 
 def _work(
-    spec: JobSpec, limits: Limits, on_progress: OnProgress, start: Start | None
+    spec: JobSpec, limits: Limits, on_progress: OnProgress, supervision: Supervision
 ) -> JobOutcome:
-    message = {**messages.spec_json(spec), "stays": start is not None and _leaves_nothing(spec)}
+    start, on_findings = supervision.start, supervision.on_findings
+    message = {
+        **messages.spec_json(spec),
+        "stays": start is not None and _leaves_nothing(spec),
+        "findings": on_findings is not None,
+    }
     with running(RUN, limits, environment_within(spec.budget.limit_bytes), start) as child:
         for answer in child.ask(message):
             match answer["event"]:
@@ -150,6 +159,8 @@ def _work(
                 case "done":
                     if message["stays"]:
                         child.keep()
+                    if on_findings is not None:
+                        on_findings(messages.findings(answer["findings"]))
                     return messages.outcome(answer["outcome"])
                 case "error":
                     raise messages.error(answer)

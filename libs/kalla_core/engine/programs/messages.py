@@ -1,54 +1,43 @@
-"""What a run's process and its parent tell each other, as JSON; one place each way."""
+"""What a run's process and its parent tell each other, as JSON; one place each way.
+
+The run itself is pickled inside it: nobody else writes to the process, and to read a recipe as
+people write it takes longer than many runs. What comes back is plain: who says it has read data
+from anywhere.
+"""
 
 from __future__ import annotations
 
+import base64
+import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from kalla_core.engine.budget import budget
-from kalla_core.engine.keys.census import KeyCounts
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.engine.progress import Progress, Stage
-from kalla_core.engine.run.job import JobSpec
 from kalla_core.engine.run.job_outcome import JobOutcome, SideOutcome
+from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.error_json import error as error
 from kalla_core.error_json import error_json as error_json
+from kalla_core.evidence.finding import Finding, Findings
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.reconciled import Reconciliation, from_fields, to_fields
 from kalla_core.fragments.several import Several
 from kalla_core.matching.sql.query import Side
-from kalla_core.recipe.parse import parse_recipe
-from kalla_core.recipe.write import to_document
-from kalla_core.sources.access_json import access_json, access_of
 
 Json = dict[str, Any]
 
 
 def spec_json(spec: JobSpec) -> Json:
     """Return a run as JSON."""
-    return {
-        "recipe": to_document(spec.recipe),
-        "started_at": spec.started_at.isoformat(),
-        "staging": str(spec.staging),
-        "spool": str(spec.spool),
-        "memory_bytes": spec.budget.limit_bytes,
-        "threads": spec.budget.threads,
-        "access": access_json(spec.access),
-    }
+    return {"run": base64.b64encode(pickle.dumps(spec)).decode()}
 
 
 def spec(document: Mapping[str, Any]) -> JobSpec:
     """Return the run that `spec_json` described."""
-    return JobSpec(
-        recipe=parse_recipe(document["recipe"]),
-        started_at=datetime.fromisoformat(document["started_at"]),
-        staging=Path(document["staging"]),
-        spool=Path(document["spool"]),
-        budget=budget(document["memory_bytes"], document["threads"]),
-        access=access_of(document["access"]),
-    )
+    spec = pickle.loads(base64.b64decode(document["run"]))  # noqa: S301 - of who started us
+    assert isinstance(spec, JobSpec)  # noqa: S101 - so the types know
+    return spec
 
 
 def outcome_json(outcome: JobOutcome) -> Json:
@@ -84,6 +73,16 @@ def outcome(document: Mapping[str, Any]) -> JobOutcome:
 
 def _reconciliation(document: Mapping[str, Any] | None) -> Reconciliation | None:
     return None if document is None else from_fields(document)
+
+
+def findings_json(findings: Findings) -> Json:
+    """Return the reasons of a run as JSON."""
+    return {side.value: [asdict(one) for one in told] for side, told in findings.items()}
+
+
+def findings(document: Mapping[str, Any]) -> Findings:
+    """Return what `findings_json` described."""
+    return {Side(name): tuple(Finding(**one) for one in told) for name, told in document.items()}
 
 
 def progress_json(progress: Progress) -> Json:

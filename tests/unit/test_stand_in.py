@@ -1,0 +1,29 @@
+"""Modules that others ask for and that need not be loaded."""
+
+import importlib
+import json
+import sys
+
+import pytest
+
+from kalla_core.stand_in import stand_in
+
+
+def test_what_is_imported_meanwhile_finds_the_stand_in_and_later_the_module(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+
+    with stand_in("colorsys", rgb_to_hsv="nothing"):
+        meanwhile = importlib.import_module("colorsys")
+
+    assert vars(meanwhile)["rgb_to_hsv"] == "nothing"
+    assert callable(importlib.import_module("colorsys").rgb_to_hsv)
+
+
+def test_a_module_that_is_loaded_stays() -> None:
+    with stand_in("json", loads=None):
+        meanwhile = importlib.import_module("json")
+
+    assert meanwhile is json
+    assert meanwhile.loads is json.loads is not None
