@@ -7,6 +7,7 @@ process that was started does not read any; it says what became of the one that 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
@@ -24,6 +25,8 @@ from kalla_core.machine import memory_bytes
 
 MOST_BYTES = 1 << 30
 _LOOK_INTERVAL_S = 0.02
+_LAST_BREATH_S = 0.001
+"""From when a child lets go of all it holds to its end, and what a loop takes at least."""
 
 
 def apart(action: Callable[[], ExitCode]) -> ExitCode:
@@ -38,16 +41,20 @@ def apart(action: Callable[[], ExitCode]) -> ExitCode:
     sys.stderr.flush()
     parent = os.getpid()
     with ExitStack() as ending:
+        over, held = os.pipe()  # the child holds one end of it as long as it lives
+        ending.callback(os.close, over)
         with requests_held():
             child = os.fork()
             if child == 0:
+                os.close(over)
                 die_with(parent)
                 heed_by_default()
                 # The one that waits is told, and tells.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 leaving(lambda: sys.exit(action()), INTERRUPTED)
             ending.callback(_end, child)
-        return _watched(child, min(MOST_BYTES, memory_bytes()))
+        os.close(held)
+        return _watched(child, min(MOST_BYTES, memory_bytes()), over)
 
 
 def _end(child: int) -> None:
@@ -57,7 +64,7 @@ def _end(child: int) -> None:
         os.waitpid(child, 0)
 
 
-def _watched(child: int, most_bytes: int) -> ExitCode:
+def _watched(child: int, most_bytes: int, over: int) -> ExitCode:
     standstill = Standstill(child)
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -73,7 +80,8 @@ def _watched(child: int, most_bytes: int) -> ExitCode:
                 f"The process that looked at the source was stopped (SIGSTOP) for {MOST_STILL_S:g} "
                 "seconds, and did not go on."
             )
-        time.sleep(_LOOK_INTERVAL_S)
+        if select.select([over], [], [], _LOOK_INTERVAL_S)[0]:
+            time.sleep(_LAST_BREATH_S)
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return ExitCode(code)
