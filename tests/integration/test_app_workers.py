@@ -56,10 +56,12 @@ def test_runs_that_many_ask_for_at_once_are_each_run_once(world: World) -> None:
 
 def test_a_process_that_is_killed_is_replaced_and_all_end_with_the_first(world: World) -> None:
     first, *others = workers(world)
+    before = counted(world)
     os.kill(others[0].pid, signal.SIGKILL)
     others[0].wait(PATIENCE_S)
 
     eventually(lambda: len(workers(world)) == 2)
+    assert counted(world) >= before
     assert httpx.get(f"{world.app.url}/ready", timeout=60).status_code == 200
     all_of_them = workers(world)
     first.terminate()

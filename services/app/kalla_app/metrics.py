@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics_core import Metric
@@ -22,12 +23,17 @@ _SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 1, 5, 30)
 class AppMetrics:
     """What is counted, by all processes of an app.
 
+    Each process among several writes down what it has counted, now and then and before it shows
+    anything; it goes on from what one in its place has written before it. So what is shown is all
+    written down, by whichever process, and grows whoever ends and whoever is asked.
+
     Args:
-        place: of this one among several; each now and then writes down what it has counted.
+        place: of this one among several; None without others.
     """
 
     def __init__(self, place: Place | None = None) -> None:
-        self._place = place
+        self._own = None if place is None else place.folder / f"{place.number}.prom"
+        self._before = "" if self._own is None else _text_of(self._own)
         self.registry = own = CollectorRegistry()
         self.requests = Counter(
             "kalla_app_requests", "Requests that were answered.", ["status"], registry=own
@@ -57,30 +63,45 @@ class AppMetrics:
 
     async def keep_told(self) -> None:
         """Let the other processes know what was counted, until cancelled."""
-        while self._place is not None:
-            path = self._place.folder / f"{self._place.number}.prom"
-            unfinished = path.with_suffix(".new")
-            with suppress(OSError):  # what is not told now is told next time
-                unfinished.write_bytes(generate_latest(self.registry))
-                os.replace(unfinished, path)
+        while self._own is not None:
+            self._tell(self._own)
             await asyncio.sleep(_TELL_S)
 
     def shown(self) -> bytes:
         """Return what all processes have counted, as Prometheus reads it."""
-        if self._place is None:
+        if self._own is None:
             return generate_latest(self.registry)
-        texts = [generate_latest(self.registry).decode()]
-        for path in sorted(self._place.folder.glob("*.prom")):
-            if path.stem != str(self._place.number):
-                with suppress(OSError):
-                    texts.append(path.read_text())
-        both = CollectorRegistry()
-        both.register(_Together(texts))
-        return generate_latest(both)
+        told = self._tell(self._own)
+        others = sorted({*self._own.parent.glob("*.prom")} - {self._own})
+        return _added([told, *map(_text_of, others)]).encode()
+
+    def _tell(self, path: Path) -> str:
+        """Write down what this process has counted, and others in its place; return it."""
+        told = generate_latest(self.registry).decode()
+        if self._before:
+            told = _added([told, self._before])
+        unfinished = path.with_suffix(".new")
+        with suppress(OSError):  # what is not told now is told next time
+            unfinished.write_text(told)
+            os.replace(unfinished, path)
+        return told
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _added(texts: Sequence[str]) -> str:
+    both = CollectorRegistry()
+    both.register(_Together(texts))
+    return generate_latest(both).decode()
 
 
 class _Together(Collector):
-    """What several processes have counted, added up."""
+    """What several processes have counted, added up; what is no count is as the first has it."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = texts
