@@ -231,7 +231,8 @@ class AppSettings(Listening):
         flag="--retention",
         shown="30d",
         meaning="How long copies of evidence stay below the data path after somebody last looked "
-        "at them; later they are fetched again, for as long as the coordinator has them.",
+        "at them; later they are fetched again, for as long as the coordinator has them. Ages of "
+        "open rows stay as long, those of a recipe's newest run for good.",
         default=timedelta(days=30),
         ge=timedelta(0),
     )

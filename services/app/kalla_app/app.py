@@ -191,6 +191,7 @@ async def running(settings: AppSettings, place: Place | None = None) -> AsyncIte
             dock.keep_swept(),
             evidence.keep_swept(settings.retention),
             ages.keep_made(),
+            ages.keep_swept(settings.retention),
             watch_loop(metrics.loop_lag.observe),
             metrics.keep_told(),
         ):

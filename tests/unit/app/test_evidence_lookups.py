@@ -173,10 +173,13 @@ def test_what_was_used_longest_ago_makes_room_and_never_what_was_just_written(
     for number, path in enumerate(files):
         path.write_bytes(b"x" * 100)
         os.utime(path, (number, number))
+    unfinished = tmp_path / "r" / ".9.arrow.77aa"
+    unfinished.write_bytes(b"of one that was killed")
 
     make_room(tmp_path, 250, files[0])
 
     assert [path.exists() for path in files] == [True, False, False, True]
+    assert not unfinished.exists()
 
 
 class Place:

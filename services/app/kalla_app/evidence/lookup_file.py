@@ -47,7 +47,12 @@ def write_lookup(
 
 
 def make_room(folder: Path, most_bytes: int, kept: Path | None) -> None:
-    """Remove what was used longest ago, until the rest is no more than so much."""
+    """Remove what was used longest ago, until the rest is no more than so much.
+
+    So goes what one that was killed has left unfinished: nobody else writes at this time.
+    """
+    for path in folder.glob("*/.*.arrow.*"):
+        path.unlink(missing_ok=True)
     found = sorted(
         ((path.stat().st_atime, path.stat().st_size, path) for path in folder.glob("*/*.arrow")),
         reverse=True,

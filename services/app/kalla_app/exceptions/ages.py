@@ -2,15 +2,18 @@
 
 `since` is what a row is aged by: a date of its own where the recipe's policy names a column, else
 when the first of the runs that left it open without a break was made. A file follows from the
-evidence of the run and the file of the run before, so it can be made again at any time. It is made
-when a run has ended, in the background, or else when somebody first asks.
+evidence of the run and the file of the run before, so it can be made again while those are there.
+It is made when a run has ended, in the background, or else when somebody first asks. It goes when
+nobody has needed it for a while, and no file of a later run will ever be made from it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
-from datetime import datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,11 +28,13 @@ from kalla_app.store.database import Database
 from kalla_app.store.runs import Run
 from kalla_core.errors import EvidenceGone, KallaError
 from kalla_core.observe.logs import get_logger
+from kalla_core.serving.clock import SteadyClock, settled
 
 _LONGEST_WAY_BACK = 60
 _FORM = 2
 """Of what is written: a file of another form is made again."""
 
+_SWEEP_INTERVAL_S = 3600.0
 _MANY_ROWS = 500_000
 """From here on a process of its own pays off: it starts in a second, and gives its memory back."""
 
@@ -43,12 +48,18 @@ class Ages:
     """
 
     def __init__(
-        self, database: Database, evidence: EvidencePlace, folder: Path, many: int = _MANY_ROWS
+        self,
+        database: Database,
+        evidence: EvidencePlace,
+        folder: Path,
+        many: int = _MANY_ROWS,
+        clock: SteadyClock | None = None,
     ) -> None:
         self._database = database
         self._evidence = evidence
         self._folder = folder
         self._many = many
+        self._clock = clock or SteadyClock()
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._ended: asyncio.Queue[Run] = asyncio.Queue()
 
@@ -97,9 +108,58 @@ class Ages:
                         if one is run:
                             raise
                         continue  # what it left open is not known any more
+                    if before is not None:
+                        self._use(before)
                     await self._write(path, folder, one, before, policy)
                 before = path
-            return self._path(run, policy)
+            path = self._path(run, policy)
+            self._use(path)
+            return path
+
+    async def keep_swept(self, retention: timedelta) -> None:
+        """Remove files that nobody has needed for so long, every hour, until cancelled."""
+        clock = await settled()
+        while True:
+            count = await self.sweep(clock.now() - retention)
+            if count:
+                get_logger().info("ages_removed", count=count)
+            await asyncio.sleep(_SWEEP_INTERVAL_S)
+
+    async def sweep(self, before: datetime) -> int:
+        """Remove files that nobody has needed since a moment, and return how many.
+
+        Of a recipe the file of its newest run that has one stays: the next is made from it, also
+        when the evidence is gone. So goes what was left by a process that was killed, and what was
+        written of another form or policy.
+        """
+        count = 0
+        for path in await asyncio.to_thread(_older, self._folder, before):
+            if not await self._is_last(path):
+                with suppress(OSError):
+                    await asyncio.to_thread(path.unlink)
+                    count += 1
+        return count
+
+    def _use(self, path: Path) -> None:
+        """Note that a file is needed."""
+        at = self._clock.now().timestamp()
+        with suppress(OSError):  # on a disk that takes no more it ages, and can still be read
+            os.utime(path, (at, at))
+
+    async def _is_last(self, path: Path) -> bool:
+        """Whether a file is that of the newest run of a recipe that has one."""
+        run_id, _, _ = path.name.rpartition("-")
+        async with self._database.reading() as connection:
+            run = await runs.find(connection, run_id)
+            if run is None:
+                return False
+            policy = await policies.find(connection, run.recipe_id)
+            later = await runs.succeeded(
+                connection, run.recipe_id, after=run.created_at, limit=_LONGEST_WAY_BACK
+            )
+        if path != self._path(run, policy):
+            return False
+        return not any(self._path(one, policy).exists() for one in later)
 
     async def _write(
         self, path: Path, folder: Path, run: Run, before: Path | None, policy: Policy
@@ -121,3 +181,14 @@ class Ages:
     def _path(self, run: Run, policy: Policy) -> Path:
         aged_by = sha256(repr((_FORM, policy.left, policy.right)).encode()).hexdigest()[:8]
         return self._folder / f"{run.run_id}-{aged_by}.parquet"
+
+
+def _older(folder: Path, before: datetime) -> list[Path]:
+    """Return the files that nobody has needed since a moment."""
+    found = []
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            with suppress(OSError):
+                if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                    found.append(path)
+    return found
