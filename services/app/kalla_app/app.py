@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -201,7 +202,17 @@ async def running(settings: AppSettings, place: Place | None = None) -> AsyncIte
         port = int(listener.getsockname()[1])
         await stack.enter_async_context(helped(settings, port, address, place))
         stack.callback(app.closing.set)  # first of all: streams end, and so the server can
+        _set_aside()
         yield address
+
+
+def _set_aside() -> None:
+    """Keep all that is there by now from being looked through for what is needed no more.
+
+    That takes a tenth of a second again and again, in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _leader(settings: AppSettings, database: Database) -> Leader:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalla_app.exceptions.age import BUCKETS, Severity, buckets_of, days_of, ranks_of, severities_of
-from kalla_app.exceptions.heap import Heap
+from kalla_app.exceptions.heap import Heap, merged
 from kalla_app.exceptions.life import (
     Decision,
     Kind,
@@ -189,8 +189,39 @@ def test_the_first_of_a_heap_are_those_that_sorting_all_of_it_gives(
     for gravest in (False, True):
         places, count = heap.first(mask, most, gravest=gravest)
 
-        order = sorted(range(len(rows)), key=lambda at: (heap.rank(at, gravest=gravest), at))
+        graded = [(-grade if gravest else 0, -age) for age, grade in rows]
+        order = sorted(range(len(rows)), key=lambda at: (graded[at], at))
         assert (places.tolist(), count) == (order[:most], len(rows))
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=9), max_size=4),
+    st.integers(1, 12),
+    st.booleans(),
+)
+def test_the_first_of_several_heaps_are_those_that_sorting_all_of_them_gives(
+    piles: list[list[tuple[int, int]]], most: int, gravest: bool
+) -> None:
+    heaps = [
+        Heap(
+            np.array([one for one, _ in rows], np.int32),
+            np.array([one for _, one in rows], np.int8),
+            np.zeros(len(rows), np.bool_),
+            {},
+            {},
+        )
+        for rows in piles
+    ]
+    firsts = [heap.first(heap.mask("open", "anna"), most, gravest=gravest)[0] for heap in heaps]
+
+    found = merged(heaps, firsts, gravest=gravest)[:most]
+
+    graded = [
+        ((-grade if gravest else 0), -age, number, place)
+        for number, rows in enumerate(piles)
+        for place, (age, grade) in enumerate(rows)
+    ]
+    assert found == [(number, place) for _, _, number, place in sorted(graded)][:most]
 
 
 def test_a_policy_is_read_as_it_is_shown_and_says_all_that_is_wrong() -> None:

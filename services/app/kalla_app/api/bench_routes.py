@@ -99,7 +99,7 @@ async def recipes_of(app: App, recipe_id: str | None) -> list[str]:
     """Return the recipes whose exceptions are looked at: one, or all that are saved."""
     if recipe_id is not None:
         return [recipe_id]
-    return [one.recipe.recipe_id for one in await app.shelf.page(MOST_RECIPES, None)]
+    return await app.shelf.ids(MOST_RECIPES)
 
 
 async def by_run(app: App, named: list[tuple[str, str]]) -> list[tuple[Run, list[str]]]:

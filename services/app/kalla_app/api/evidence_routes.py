@@ -81,8 +81,8 @@ def evidence_routes(app: App) -> APIRouter:
     @routes.get("/reasons/{name}")
     async def get_reasons(run_id: str, name: str) -> Response:
         """Count the rows of each reason."""
-        folder = await folder_of(run_id)
-        return JSONResponse({"reasons": await asyncio.to_thread(read_reasons, folder, name)})
+        counted = await app.rows.reasons(await app.runs.get(run_id), name)
+        return JSONResponse({"reasons": dict(counted)})
 
     @routes.get("/report.{form}", response_class=Response)
     async def get_report(run_id: str, form: Literal["html", "xlsx"]) -> Response:
@@ -97,12 +97,6 @@ def evidence_routes(app: App) -> APIRouter:
 def columns_of(page: RowPage) -> list[dict[str, str]]:
     """Return name and type of each column."""
     return [{"name": one.name, "data_type": type_word(one.type)} for one in page.rows.schema]
-
-
-def read_reasons(folder: Path, name: str) -> dict[str, int]:
-    """Return how many rows have each reason; blocking."""
-    with RowSet(folder, name) as rows:
-        return rows.reasons()
 
 
 async def _download(folder: Path, asked: Asked, ending: str, run_id: str) -> Response:

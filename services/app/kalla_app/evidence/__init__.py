@@ -9,6 +9,7 @@ wanted       which rows of a table are asked for; pure
 search       which rows hold a text; pure
 order        rows in the order of a column, all of them or the first
 texts_file   a file with the texts of all rows, to be looked through
+kept         what was read of it, in memory
 beside       files that are made of evidence and lie beside it
 lookup_file  writes them, in a process of its own
 pages        pages for whoever is served meanwhile; has those files made

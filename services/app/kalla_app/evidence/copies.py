@@ -29,6 +29,10 @@ class Copies:
         self.folder = folder
         self._clock = clock or SteadyClock()
 
+    def now(self) -> datetime:
+        """Return the time that copies age by."""
+        return self._clock.now()
+
     def of(self, run_id: str) -> Path:
         """Return where the copy of a run's evidence lies, or would."""
         return self.folder / run_id
@@ -36,7 +40,7 @@ class Copies:
     def use(self, place: Path) -> None:
         """Note that somebody looks into a folder, if it is a copy."""
         if place.parent == self.folder:
-            at = self._clock.now().timestamp()
+            at = self.now().timestamp()
             with suppress(OSError):  # on a disk that takes no more it ages, and can still be read
                 os.utime(place, (at, at))
 

@@ -4,19 +4,24 @@ Beside the copies of evidence lie, for sets of many rows, a file with their text
 order by each column that somebody asked for. They are made in the background: of rows without a
 partner when a run has ended, of others when somebody first looks through them. Until then a page
 takes longer; only a page far down in an order waits for that order.
+
+Evidence never changes, so what was read of it is kept for whoever asks for the same.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar, cast
 
 from kalla_app.child import worked
 from kalla_app.evidence import lookup_file
 from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.kept import Kept
 from kalla_app.evidence.lookup_file import request_of
+from kalla_app.evidence.open_rows import open_sets, rests_of
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import MOST_FIRST, RowPage, RowSet
 from kalla_app.store.runs import Run
@@ -26,6 +31,12 @@ from kalla_core.observe.logs import get_logger
 _MANY_ROWS = 1_000_000
 _MOST_BYTES = 8 << 30
 _AT_END = ("unmatched_left", "unmatched_right")
+_KEPT_BYTES = 48 << 20
+_TOLD_BYTES = 4 << 20
+_EACH_BYTES = 1000
+"""What something small takes, about."""
+
+T = TypeVar("T")
 
 
 class RowPages:
@@ -50,7 +61,34 @@ class RowPages:
         self._most_bytes = most_bytes
         self._turn = asyncio.Semaphore(1)
         self._made: dict[Path, asyncio.Task[bool]] = {}
-        self._kept: set[asyncio.Task[None]] = set()
+        self._noted: set[asyncio.Task[None]] = set()
+        self._pages = Kept[RowPage](_KEPT_BYTES)
+        self._told = Kept[object](_TOLD_BYTES)
+
+    async def open_sets(self, run: Run, side: str) -> tuple[str, ...]:
+        """Return the sets that have open rows of a side, in their order.
+
+        Raises:
+            KallaError: the run has no evidence.
+        """
+        return await self._telling(run, open_sets, side)
+
+    async def rests(self, run: Run) -> Mapping[str, int]:
+        """Return how many rows each set of rests has.
+
+        Raises:
+            KallaError: the run has no evidence.
+        """
+        return await self._telling(run, _rests, "")
+
+    async def reasons(self, run: Run, name: str) -> Mapping[str, int]:
+        """Return how many rows of a set have each reason, the most first.
+
+        Raises:
+            NotFound: the run has no such set.
+            KallaError: the run has no evidence.
+        """
+        return await self._telling(run, _reasons, name)
 
     async def page(self, run: Run, asked: Asked, offset: int, limit: int) -> RowPage:
         """Return the rows of a selection from `offset` on.
@@ -62,6 +100,14 @@ class RowPages:
             KallaError: the run has no evidence.
         """
         folder = await self._evidence.folder(run)
+        key = folder, asked, offset, limit
+        found = self._pages.find(key)
+        if found is None:
+            found = await self._read(run, folder, asked, offset, limit)
+            self._pages.keep(key, found, _size(found, asked))
+        return found
+
+    async def _read(self, run: Run, folder: Path, asked: Asked, offset: int, limit: int) -> RowPage:
         beside = self._folder / run.run_id
         deep = asked.by is not None and offset + limit > MOST_FIRST
         if asked.q or asked.by is not None:
@@ -80,15 +126,24 @@ class RowPages:
         counts = run.state.counts
         if max(counts.unmatched_left or 0, counts.unmatched_right or 0) >= self._many:
             task = asyncio.create_task(self._make_all(run), name="lookups")
-            self._kept.add(task)
-            task.add_done_callback(self._kept.discard)
+            self._noted.add(task)
+            task.add_done_callback(self._noted.discard)
 
     async def close(self) -> None:
         """End what is being made."""
-        tasks = [*self._made.values(), *self._kept]
+        tasks = [*self._made.values(), *self._noted]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _telling(self, run: Run, read: Callable[[Path, str], T], word: str) -> T:
+        folder = await self._evidence.folder(run)
+        key = read, folder, word
+        found = cast("T | None", self._told.find(key))
+        if found is None:
+            found = await asyncio.to_thread(read, folder, word)
+            self._told.keep(key, found, _EACH_BYTES)
+        return found
 
     async def _make_all(self, run: Run) -> None:
         with suppress(KallaError):  # whoever looks at it is told
@@ -141,6 +196,21 @@ class RowPages:
             return False
         del self._made[path]
         return True
+
+
+def _rests(folder: Path, _word: str) -> Mapping[str, int]:
+    return rests_of(folder)
+
+
+def _reasons(folder: Path, name: str) -> Mapping[str, int]:
+    with RowSet(folder, name) as rows:
+        return rows.reasons()
+
+
+def _size(page: RowPage, asked: Asked) -> int:
+    """Return the bytes that a page takes, with what it was asked for by."""
+    texts = len(asked.keys or ()) + len(asked.without)
+    return int(page.rows.get_total_buffer_size()) + _EACH_BYTES + 100 * (len(page.places) + texts)
 
 
 def _page(folder: Path, beside: Path, asked: Asked, offset: int, limit: int) -> RowPage:

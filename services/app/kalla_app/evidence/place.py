@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from kalla_app.evidence.copies import Copies
@@ -24,6 +24,8 @@ from kalla_core.serving.clock import settled
 
 _MOST_KNOWN = 4096
 _SWEEP_INTERVAL_S = 3600.0
+_BELIEVED = timedelta(seconds=1)
+"""How long a folder that was there is taken to be there."""
 
 
 class EvidencePlace:
@@ -32,7 +34,7 @@ class EvidencePlace:
     def __init__(self, client: Client, copies: Copies) -> None:
         self._client = client
         self._copies = copies
-        self._known: dict[str, Path] = {}
+        self._known: dict[str, tuple[Path, datetime]] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def folder(self, run: Run) -> Path:
@@ -45,16 +47,16 @@ class EvidencePlace:
         """
         if run.state.status is not RunStatus.SUCCEEDED:
             raise JobEnded(f"The run is {run.state.status.value}: it has no evidence.")
-        known = self._known.get(run.run_id)
-        if known is not None and await asyncio.to_thread((known / METADATA).exists):
+        known, until = self._known.get(run.run_id, (None, None))
+        if known is not None and until is not None and self._copies.now() < until:
+            return known
+        if known is None or not await asyncio.to_thread(self._is_used, known):
+            known = await self._found(run)
             await asyncio.to_thread(self._copies.use, known)
-            return known  # what is complete never changes
-        found = await self._found(run)
-        await asyncio.to_thread(self._copies.use, found)
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[run.run_id] = found
-        return found
+        self._known[run.run_id] = known, self._copies.now() + _BELIEVED
+        return known  # what is complete never changes
 
     async def is_here(self, run: Run) -> bool:
         """Whether the evidence of a run is on this machine already."""
@@ -72,6 +74,13 @@ class EvidencePlace:
             if count:
                 get_logger().info("evidence_copies_removed", count=count)
             await asyncio.sleep(_SWEEP_INTERVAL_S)
+
+    def _is_used(self, folder: Path) -> bool:
+        """Note that somebody looks into a folder; False if it is not there any more."""
+        if not (folder / METADATA).exists():
+            return False
+        self._copies.use(folder)
+        return True
 
     async def _found(self, run: Run) -> Path:
         if run.state.output_path is not None:

@@ -330,11 +330,17 @@ class RowSet:
 
 def texts(table: pa.Table) -> list[list[str | None]]:
     """Return rows as texts: amounts with all their digits, times as ISO 8601."""
-    columns = [
-        [None if value is None else _text(value) for value in column.to_pylist()]
+    return [list(row) for row in zip(*text_columns(table), strict=True)]
+
+
+def text_columns(table: pa.Table) -> list[list[str | None]]:
+    """Return the same by column."""
+    return [
+        column.to_pylist()
+        if pa.types.is_string(column.type)
+        else [None if value is None else _text(value) for value in column.to_pylist()]
         for column in table.columns
     ]
-    return [list(row) for row in zip(*columns, strict=True)] if columns else []
 
 
 def _text(value: Any) -> str:

@@ -16,18 +16,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from kalla_app.evidence.kept import Kept
 from kalla_app.evidence.open_rows import OURS, REST, is_rest, open_sets
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import RowSet, texts
 from kalla_app.exceptions.age import BUCKETS, Severity
 from kalla_app.exceptions.ages_file import amount_of
-from kalla_app.exceptions.heap import Heap
+from kalla_app.exceptions.heap import Heap, Places, merged
 from kalla_app.exceptions.laid import Laid, Layers
 from kalla_app.exceptions.life import Queue, Standing, standing
 from kalla_app.store.runs import Run
 from kalla_core.answers.selection import REASON
 
 _SHOWN_VALUES = 4
+_KEPT_BYTES = 8 << 20
+_ITEM_BYTES = 2000
+"""What an exception takes that is kept, about."""
 
 _Told = tuple[str, str, str | None, tuple[str, ...]]
 
@@ -104,6 +108,7 @@ class Bench:
     def __init__(self, evidence: EvidencePlace, layers: Layers) -> None:
         self._evidence = evidence
         self._layers = layers
+        self._pages = Kept[tuple[Sequence[Item], int]](_KEPT_BYTES)
 
     async def page(
         self, wanted: Wanted, recipe_ids: Sequence[str], offset: int, limit: int
@@ -115,11 +120,12 @@ class Bench:
         """
         laid = await self._layers.of(recipe_ids)
         queues = {tray.value: sum(_count(one, tray, wanted.me) for one in laid) for tray in Tray}
+        found: Sequence[Item]
         if wanted.tray is Tray.CLOSED:
             items = _closed(laid, wanted.owner)
             found, total = items[offset : offset + limit], len(items)
         else:
-            found, total = await self._open(laid, wanted, offset, limit)
+            found, total = await self._kept(laid, wanted, offset, limit)
         return BenchPage(tuple(found), total, queues, _ageing(laid))
 
     async def ageing(self, recipe_ids: Sequence[str]) -> tuple[Ageing, ...]:
@@ -130,33 +136,43 @@ class Bench:
         """
         return _ageing(await self._layers.of(recipe_ids))
 
+    async def _kept(
+        self, laid: Sequence[Laid], wanted: Wanted, offset: int, limit: int
+    ) -> tuple[Sequence[Item], int]:
+        """Return the same as `_open`, which stays so while what it is of does."""
+        if not all(one.heaps for one in laid):
+            return await self._open(laid, wanted, offset, limit)
+        key = tuple(one.mark for one in laid), wanted, offset, limit
+        page = self._pages.find(key)
+        if page is None:
+            page = await self._open(laid, wanted, offset, limit)
+            self._pages.keep(key, page, _ITEM_BYTES * (1 + len(page[0]) + len(laid)))
+        return page
+
     async def _open(
         self, laid: Sequence[Laid], wanted: Wanted, offset: int, limit: int
     ) -> tuple[list[Item], int]:
         """Return a page of what is not closed, over the heaps of all recipes."""
         most, total = offset + limit, 0
-        firsts: list[tuple[tuple[int, ...], int, str, int]] = []
+        heaps = [(one.run, side, heap) for one in laid for side, heap in one.heaps.items()]
+        firsts: list[Places] = []
         bucket = None if wanted.bucket is None else BUCKETS.index(wanted.bucket)
-        for number, one in enumerate(laid):
-            for side, heap in one.heaps.items():
-                mask = heap.mask(wanted.tray.value, wanted.owner or wanted.me, wanted.owner)
-                mask = heap.narrowed(mask, bucket, wanted.severity)
-                places, count = heap.first(mask, most, gravest=wanted.gravest)
-                total += count
-                firsts += [
-                    (heap.rank(place, gravest=wanted.gravest), number, side, place)
-                    for place in places.tolist()
-                ]
-        chosen = sorted(firsts)[offset:most]
-        items: dict[tuple[int, str, int], Item] = {}
-        for number, one in enumerate(laid):
-            for side, heap in one.heaps.items():
-                here = [place for _, of, on, place in chosen if (of, on) == (number, side)]
-                if here:
-                    folder = await self._evidence.folder(one.run)
-                    made = await asyncio.to_thread(_items, folder, one.run, side, heap, here)
-                    items |= {(number, side, place): made[place] for place in here}
-        return [items[of, on, place] for _, of, on, place in chosen], total
+        for _, _, heap in heaps:
+            mask = heap.mask(wanted.tray.value, wanted.owner or wanted.me, wanted.owner)
+            mask = heap.narrowed(mask, bucket, wanted.severity)
+            places, count = heap.first(mask, most, gravest=wanted.gravest)
+            total += count
+            firsts.append(places)
+        chosen = merged([heap for _, _, heap in heaps], firsts, gravest=wanted.gravest)
+        chosen = chosen[offset:most]
+        items: dict[tuple[int, int], Item] = {}
+        for number, (run, side, heap) in enumerate(heaps):
+            here = [place for of, place in chosen if of == number]
+            if here:
+                folder = await self._evidence.folder(run)
+                made = await asyncio.to_thread(_items, folder, run, side, heap, here)
+                items |= {(number, place): made[place] for place in here}
+        return [items[one] for one in chosen], total
 
 
 def _ageing(laid: Sequence[Laid]) -> tuple[Ageing, ...]:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.errors import NotFound
 from kalla_app.evidence.asked import Asked
-from kalla_app.evidence.open_rows import is_rest, open_keys, open_sets
+from kalla_app.evidence.open_rows import is_rest, open_keys
 from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import RowPage, RowSet
@@ -98,8 +98,7 @@ class ExceptionBook:
             if kept[0].subject.side == side
         }
         asked = _narrowed(asked, found, state, owner)
-        folder = await self._evidence.folder(run)
-        sets = await asyncio.to_thread(open_sets, folder, side)
+        sets = await self._rows.open_sets(run, side)
         pages: list[RowPage] = []
         before = 0
         for name in sets if not asked.set else (asked.set,):

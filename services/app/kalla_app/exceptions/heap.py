@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -72,9 +72,7 @@ class Heap:
     def first(self, mask: Mask, most: int, *, gravest: bool) -> tuple[Places, int]:
         """Return the first rows of a selection in their order, and how many there are."""
         places = np.flatnonzero(mask).astype(np.int64)
-        order = -self.days[places].astype(np.int64)
-        if gravest:
-            order = order - self.severities[places].astype(np.int64) * (1 << 40)
+        order = self.ranks(places, gravest=gravest)
         if len(places) > most:
             # Of those as old as the last that is kept, the first in the file are kept.
             limit = np.partition(order, most - 1)[most - 1]
@@ -84,10 +82,12 @@ class Heap:
             count = len(places)
         return places[np.argsort(order, kind="stable")][:most], count
 
-    def rank(self, place: int, *, gravest: bool) -> tuple[int, ...]:
-        """Return what rows of several heaps are ordered by, the first the least."""
-        days = -int(self.days[place])
-        return (-int(self.severities[place]), days) if gravest else (days,)
+    def ranks(self, places: Places, *, gravest: bool) -> Places:
+        """Return what rows are ordered by, also those of several heaps; the first has the least."""
+        ranks = -self.days[places].astype(np.int64)
+        if gravest:
+            ranks = ranks - self.severities[places].astype(np.int64) * (1 << 40)
+        return ranks
 
     def by_bucket(self) -> npt.NDArray[np.int64]:
         """Return how many open rows are of each age."""
@@ -99,6 +99,21 @@ class Heap:
         mask = np.zeros(len(self.days), np.bool_)
         mask[list(places)] = True
         return mask
+
+
+def merged(
+    heaps: Sequence[Heap], firsts: Sequence[Places], *, gravest: bool
+) -> list[tuple[int, int]]:
+    """Return the first rows of some heaps in one order: the number of the heap, and the place."""
+    if not heaps:
+        return []
+    numbers = np.repeat(np.arange(len(heaps)), [len(places) for places in firsts])
+    ranks = np.concatenate(
+        [heap.ranks(places, gravest=gravest) for heap, places in zip(heaps, firsts, strict=True)]
+    )
+    order = np.argsort(ranks, kind="stable")  # equal ones stay as heaps and their rows come
+    places = np.concatenate(firsts)[order]
+    return list(zip(numbers[order].tolist(), places.tolist(), strict=True))
 
 
 def heap_of(path: Path, side: str, found: Mapping[str, Standing], now: datetime) -> Heap:

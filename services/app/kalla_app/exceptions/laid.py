@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -36,12 +36,14 @@ class Laid:
         heaps: by side; none where the rows are gone.
         decided: by exception, in order.
         at: when that was so, to the minute.
+        mark: what is laid anew when it changes.
     """
 
     run: Run
     heaps: Mapping[str, Heap]
     decided: Mapping[str, Sequence[Kept]]
     at: datetime
+    mark: Hashable
     _counted: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
@@ -114,12 +116,12 @@ class Layers:
         try:
             file = await self._ages.file(run, policy)
         except EvidenceGone:
-            return Laid(run, {}, decided, now)
+            return Laid(run, {}, decided, now, key)
         heaps = {
             side: await asyncio.to_thread(heap_of, file, side, _standings(decided, side), now)
             for side in SIDES
         }
-        laid = Laid(run, heaps, decided, now)
+        laid = Laid(run, heaps, decided, now, key)
         self._kept[run.recipe_id] = key, laid
         self._kept.move_to_end(run.recipe_id)
         while sum(one.rows for _, one in self._kept.values()) > _MOST_ROWS:

@@ -16,9 +16,9 @@ from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.rows import texts
 from kalla_app.exceptions.age import BUCKETS, Severity
 from kalla_app.exceptions.bench import Tray, Wanted
-from kalla_app.exceptions.book import eid_of
 from kalla_app.exceptions.life import REASON_CODES, Queue, State
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
+from kalla_app.pages.lines import bench_lines
 from kalla_app.pages.render import page
 
 _ROWS = 50
@@ -65,7 +65,7 @@ def exception_pages(app: App) -> APIRouter:
             grades=[one.word for one in reversed(Severity)],
             states=[one for one in State if one is not State.MATCHED],
             reason_codes=REASON_CODES,
-            eids=[eid_of(item.side, item.record_key) for item in found.items],
+            lines=bench_lines(found.items, closed=queue is Tray.CLOSED),
         )
 
     @routes.post("/exceptions/decide")

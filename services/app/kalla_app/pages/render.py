@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kalla_app.access.gate import COOKIE, visit
 from kalla_app.access.people import SOMEBODY, Role
 from kalla_app.context import App
+from kalla_app.pages.signs import icon, status, time
+from kalla_app.pages.words import REASONS, SETS, STAGES, STATES, TRAYS
 from kalla_app.store.sessions import LIFE
 from kalla_core.errors import KallaError
 from kalla_core.jobs.document import time_text
@@ -24,50 +28,6 @@ _UNKNOWN = "\N{EN DASH}"
 
 FOLDER = Path(__file__).parent.parent
 STATIC = FOLDER / "static"
-
-STAGES = {
-    "staging": "Reading the sources",
-    "matching": "Matching",
-    "writing_results": "Writing the results",
-}
-REASONS = {
-    "key_null": "No key to match by",
-    "key_not_found": "Nobody has this key",
-    "predicate_failed": "Same key, but it differs",
-    "no_match": "No partner",
-    "not_chosen": "Another was chosen",
-    "ambiguous": "More than one fits",
-    "taken": "Its partner is taken",
-    "suggested": "Suggested only",
-    "unbalanced": "The group does not add up",
-    "rest": "Matched, but something is left",
-}
-STATES = {
-    "open": "Open",
-    "explained": "Explained",
-    "matched_by_hand": "Matched by hand",
-    "written_off": "Written off",
-    "ignored": "Ignored",
-    "force_closed": "Closed for good",
-}
-TRAYS = {
-    "open": "Open",
-    "mine": "Mine",
-    "unassigned": "Unassigned",
-    "suggested": "Suggested",
-    "waiting": "To approve",
-    "suspended": "Suspended",
-    "closed": "Closed",
-}
-SETS = {
-    "matched": "Matched",
-    "unmatched_left": "Unmatched left",
-    "unmatched_right": "Unmatched right",
-    "ambiguous": "Ambiguous",
-    "suggested": "Suggested",
-    "partly_matched_left": "Partly matched left",
-    "partly_matched_right": "Partly matched right",
-}
 
 
 def number(value: int | None) -> str:
@@ -86,6 +46,16 @@ def share(part: int | None, whole: int | None) -> str:
     return f"{text.removesuffix('.0')} %"
 
 
+def query(values: Mapping[str, str | int]) -> str:
+    """Return what stands behind the question mark of an address."""
+    return _query(tuple(values.items()))
+
+
+@lru_cache(maxsize=4096)
+def _query(values: tuple[tuple[str, str | int], ...]) -> str:
+    return urlencode(values)  # a page has a hundred of them, and the next one the same
+
+
 def _fingerprint() -> str:
     """Return what changes when any static file does, for addresses that may be kept."""
     summed = hashlib.sha256()
@@ -101,17 +71,21 @@ _ENVIRONMENT = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    auto_reload=False,
 )
 _ENVIRONMENT.filters.update(number=number, moment=time_text)
 _ENVIRONMENT.globals.update(
     share=share,
+    icon=icon,
+    status=status,
+    time=time,
     STAGES=STAGES,
     REASONS=REASONS,
     STATES=STATES,
     SETS=SETS,
     TRAYS=TRAYS,
     V=_fingerprint(),
-    query=urlencode,
+    query=query,
 )
 
 

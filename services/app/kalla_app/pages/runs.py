@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -12,18 +12,20 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from kalla_app.access.gate import who
-from kalla_app.api.evidence_routes import columns_of, read_reasons
 from kalla_app.api.requests import Cursor
 from kalla_app.context import App
 from kalla_app.evidence.asked import Asked
-from kalla_app.evidence.open_rows import OURS, rests_of, side_of
-from kalla_app.evidence.rows import texts
+from kalla_app.evidence.open_rows import OURS, side_of
+from kalla_app.evidence.rows import RowPage, text_columns
 from kalla_app.exceptions.book import Overlaid, eid_of
-from kalla_app.exceptions.life import REASON_CODES, State
+from kalla_app.exceptions.life import REASON_CODES, Standing, State
 from kalla_app.pages.exceptions import decision_of
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
-from kalla_app.pages.render import SETS, page
+from kalla_app.pages.grid import lines
+from kalla_app.pages.lines import run_lines, side_lines
+from kalla_app.pages.render import page
 from kalla_app.pages.today import rate_of
+from kalla_app.pages.words import SETS
 from kalla_app.runs.life import RunStatus
 from kalla_app.store.runs import Run
 from kalla_core.errors import KallaError
@@ -32,6 +34,7 @@ from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
 _PAGE = 50
 _ROWS = 50
+_HIDDEN = frozenset({"attempted_rules"})
 
 Text = Annotated[str, Query(max_length=300)]
 
@@ -71,11 +74,10 @@ def run_pages(app: App) -> APIRouter:
         asked = Asked(set, q.strip(), (reason,) if reason else (), sort or None)
         rows: dict[str, Any] | None = None
         problem: KallaError | None = None
-        rests: dict[str, int] = {}
+        rests: Mapping[str, int] = {}
         if found.state.status is RunStatus.SUCCEEDED:
             try:
-                folder = await app.evidence.folder(found)
-                rests = await asyncio.to_thread(rests_of, folder)
+                rests = await app.rows.rests(found)
                 rows = await _rows(app, found, asked, offset, _state(state))
             except KallaError as error:
                 problem = error
@@ -165,11 +167,13 @@ def _side(found: Overlaid, side: str) -> dict[str, Any]:
     # Side by side there is little room: what names a row stands first, then its amount.
     first = [name for name in plain if name not in money][:1]
     plain = [*first, *money, *(name for name in plain if name not in (*first, *money))]
+    amounts = text_columns(rows.select(money))[0] if money else [None] * rows.num_rows
+    eids = [eid_of(side, key) for key in found.keys]
     return {
         "names": plain,
         "amount": plain.index(money[0]) if money else None,
-        "rows": texts(rows.select(plain)),
-        "eids": [eid_of(side, key) for key in found.keys],
+        "count": rows.num_rows,
+        "lines": side_lines(side, lines(rows.select(plain), numbers=money), eids, amounts),
         "total": found.total,
     }
 
@@ -192,29 +196,27 @@ def _by_open_amount(rows: pa.Table) -> pa.Table:
 async def _rows(
     app: App, run: Run, asked: Asked, offset: int, state: State | None
 ) -> dict[str, Any]:
-    folder = await app.evidence.folder(run)
     side = side_of(asked.set)
-    if side is not None:
-        overlaid = await app.exceptions.page(run, side, asked, offset, _ROWS, state=state)
-        reasons = await asyncio.to_thread(read_reasons, folder, asked.set)
-        schema = overlaid.rows.schema
-        return {
-            "columns": [{"name": one.name, "data_type": type_word(one.type)} for one in schema],
-            "rows": texts(overlaid.rows),
-            "total": overlaid.total,
-            "reasons": reasons,
-            "most": max(reasons.values(), default=0),
-            "eids": [eid_of(side, key) for key in overlaid.keys],
-            "standings": overlaid.standings,
-        }
-    found = await app.rows.page(run, asked, offset, _ROWS)
-    reasons = await asyncio.to_thread(read_reasons, folder, asked.set)
+    found: RowPage | Overlaid
+    eids: list[str] = []
+    standings: Sequence[Standing] = ()
+    if side is None:
+        found = await app.rows.page(run, asked, offset, _ROWS)
+    else:
+        found = await app.exceptions.page(run, side, asked, offset, _ROWS, state=state)
+        eids, standings = [eid_of(side, key) for key in found.keys], found.standings
+    reasons = await app.rows.reasons(run, asked.set)
     return {
-        "columns": columns_of(found),
-        "rows": texts(found.rows),
+        "columns": [
+            {"name": one.name, "data_type": type_word(one.type)}
+            for one in found.rows.schema
+            if one.name not in _HIDDEN
+        ],
+        "count": found.rows.num_rows,
+        "lines": run_lines(run.run_id, lines(found.rows, hidden=_HIDDEN), eids, standings),
         "total": found.total,
         "reasons": reasons,
         "most": max(reasons.values(), default=0),
-        "eids": [],
-        "standings": [],
+        "eids": eids,
+        "standings": standings,
     }

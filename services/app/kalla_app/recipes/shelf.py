@@ -49,6 +49,11 @@ class Shelf:
         async with self._database.reading() as connection:
             return [Saved(*one) for one in await recipes.page(connection, limit, after)]
 
+    async def ids(self, limit: int) -> list[str]:
+        """Return the first ids of recipes."""
+        async with self._database.reading() as connection:
+            return await recipes.ids(connection, limit)
+
     async def get(self, recipe_id: str, number: int | None = None) -> Saved:
         """Return a recipe and a version of it, the newest where none is named.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import bindparam, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.exceptions.life import Decision, Kind, State
@@ -17,6 +17,16 @@ from kalla_core.moments import micros, moment_of
 
 _AT_ONCE = 500
 """Names in one query; SQLite takes 32 766 at most."""
+
+# Made once: to make a query takes longer than to answer it.
+_OF = select(DECISIONS).order_by(DECISIONS.c.number)
+_OF_SOME = _OF.where(DECISIONS.c.exception_id.in_(bindparam("ids", expanding=True)))
+_OF_RECIPE = _OF.where(DECISIONS.c.recipe_id == bindparam("recipe_id"))
+_LASTS = (
+    select(DECISIONS.c.recipe_id, func.max(DECISIONS.c.number))
+    .where(DECISIONS.c.recipe_id.in_(bindparam("recipe_ids", expanding=True)))
+    .group_by(DECISIONS.c.recipe_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +92,7 @@ async def of(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, list[
     found: dict[str, list[Kept]] = {}
     for start in range(0, len(ids), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
-        query = select(DECISIONS).where(DECISIONS.c.exception_id.in_(some))
-        rows = await connection.execute(query.order_by(DECISIONS.c.number))
+        rows = await connection.execute(_OF_SOME, {"ids": some})
         for row in rows.mappings():
             found.setdefault(row["exception_id"], []).append(_kept_of(row))
     return found
@@ -91,21 +100,16 @@ async def of(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, list[
 
 async def touched(connection: AsyncConnection, recipe_id: str) -> dict[str, list[Kept]]:
     """Return all decisions about a recipe's exceptions, by exception, in order."""
-    query = select(DECISIONS).where(DECISIONS.c.recipe_id == recipe_id)
     found: dict[str, list[Kept]] = {}
-    for row in (await connection.execute(query.order_by(DECISIONS.c.number))).mappings():
+    for row in (await connection.execute(_OF_RECIPE, {"recipe_id": recipe_id})).mappings():
         found.setdefault(row["exception_id"], []).append(_kept_of(row))
     return found
 
 
 async def lasts(connection: AsyncConnection, recipe_ids: Sequence[str]) -> dict[str, int]:
     """Return the number of the latest decision about each of some recipes that has any."""
-    query = (
-        select(DECISIONS.c.recipe_id, func.max(DECISIONS.c.number))
-        .where(DECISIONS.c.recipe_id.in_(recipe_ids))
-        .group_by(DECISIONS.c.recipe_id)
-    )
-    return {str(name): int(last) for name, last in (await connection.execute(query)).all()}
+    rows = (await connection.execute(_LASTS, {"recipe_ids": recipe_ids})).all()
+    return {str(name): int(last) for name, last in rows}
 
 
 def _kept_of(row: Any) -> Kept:

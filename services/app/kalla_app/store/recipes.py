@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import Integer, Select, and_, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.store.tables import RECIPE_VERSIONS, RECIPES
@@ -41,10 +42,21 @@ class Version:
     saved_at: datetime
 
 
+# Made once: to make a query takes longer than to answer it.
+_FIND = select(RECIPES).where(RECIPES.c.recipe_id == bindparam("recipe_id"))
+_IDS = (
+    select(RECIPES.c.recipe_id)
+    .where(RECIPES.c.removed == 0)
+    .order_by(RECIPES.c.recipe_id)
+    .limit(bindparam("most", type_=Integer))
+)
+_VERSIONS = select(RECIPE_VERSIONS).where(RECIPE_VERSIONS.c.recipe_id == bindparam("recipe_id"))
+_VERSION = _VERSIONS.where(RECIPE_VERSIONS.c.version == bindparam("version"))
+
+
 async def find(connection: AsyncConnection, recipe_id: str) -> Recipe | None:
     """Return a recipe, also one that was removed; None if there never was one."""
-    query = select(RECIPES).where(RECIPES.c.recipe_id == recipe_id)
-    row = (await connection.execute(query)).mappings().first()
+    row = (await connection.execute(_FIND, {"recipe_id": recipe_id})).mappings().first()
     return None if row is None else _recipe_of(row)
 
 
@@ -52,27 +64,21 @@ async def page(
     connection: AsyncConnection, limit: int, after: str | None
 ) -> list[tuple[Recipe, Version]]:
     """Return recipes by id, those behind `after`, each with its newest version."""
-    own, other = RECIPES.c, RECIPE_VERSIONS.c
-    query = (
-        select(RECIPES, other.document, other.sha256, other.saved_by, other.saved_at)
-        .join(
-            RECIPE_VERSIONS,
-            and_(own.recipe_id == other.recipe_id, own.version == other.version),
-        )
-        .where(own.removed == 0)
-        .order_by(own.recipe_id)
-    )
-    if after is not None:
-        query = query.where(own.recipe_id > after)
-    rows = (await connection.execute(query.limit(limit))).mappings().all()
+    query = _page_of(behind=after is not None)
+    asked = {"most": limit, **({} if after is None else {"after": after})}
+    rows = (await connection.execute(query, asked)).mappings().all()
     return [(_recipe_of(row), _version_of(row)) for row in rows]
+
+
+async def ids(connection: AsyncConnection, limit: int) -> list[str]:
+    """Return the first ids of recipes."""
+    return list((await connection.execute(_IDS, {"most": limit})).scalars())
 
 
 async def version(connection: AsyncConnection, recipe_id: str, number: int) -> Version | None:
     """Return a version; None if there is none."""
-    table = RECIPE_VERSIONS.c
-    query = select(RECIPE_VERSIONS).where(table.recipe_id == recipe_id, table.version == number)
-    row = (await connection.execute(query)).mappings().first()
+    asked = {"recipe_id": recipe_id, "version": number}
+    row = (await connection.execute(_VERSION, asked)).mappings().first()
     return None if row is None else _version_of(row)
 
 
@@ -80,12 +86,11 @@ async def versions(
     connection: AsyncConnection, recipe_id: str, limit: int, before: int | None
 ) -> list[Version]:
     """Return versions, newest first, those of lesser numbers than `before`."""
-    table = RECIPE_VERSIONS.c
-    query = select(RECIPE_VERSIONS).where(table.recipe_id == recipe_id)
+    asked: Json = {"recipe_id": recipe_id, "most": limit}
     if before is not None:
-        query = query.where(table.version < before)
-    query = query.order_by(table.version.desc()).limit(limit)
-    return [_version_of(row) for row in (await connection.execute(query)).mappings().all()]
+        asked["before"] = before
+    query = _versions_of(before=before is not None)
+    return [_version_of(row) for row in (await connection.execute(query, asked)).mappings().all()]
 
 
 async def add_version(
@@ -139,6 +144,30 @@ async def remove(connection: AsyncConnection, recipe_id: str) -> None:
     await connection.execute(
         update(RECIPES).where(RECIPES.c.recipe_id == recipe_id).values(removed=1)
     )
+
+
+@lru_cache
+def _page_of(*, behind: bool) -> Select[Any]:
+    own, other = RECIPES.c, RECIPE_VERSIONS.c
+    query = (
+        select(RECIPES, other.document, other.sha256, other.saved_by, other.saved_at)
+        .join(
+            RECIPE_VERSIONS,
+            and_(own.recipe_id == other.recipe_id, own.version == other.version),
+        )
+        .where(own.removed == 0)
+        .order_by(own.recipe_id)
+    )
+    if behind:
+        query = query.where(own.recipe_id > bindparam("after"))
+    return query.limit(bindparam("most", type_=Integer))
+
+
+@lru_cache
+def _versions_of(*, before: bool) -> Select[Any]:
+    number = RECIPE_VERSIONS.c.version
+    query = _VERSIONS.where(number < bindparam("before")) if before else _VERSIONS
+    return query.order_by(number.desc()).limit(bindparam("most", type_=Integer))
 
 
 def _secret(recipe_id: str, number: int) -> str:

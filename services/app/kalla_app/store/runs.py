@@ -6,9 +6,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, union_all, update
+from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.runs.life import News, RunState, RunStatus, step
@@ -23,6 +38,10 @@ Json = dict[str, Any]
 SUBMIT, CANCEL = "submit", "cancel"
 _OPEN = tuple(status.value for status in RunStatus if not status.final)
 _COLUMNS = tuple(column for column in RUNS.columns if column is not RUNS.c.document)
+
+# Made once: to make a query takes longer than to answer it.
+_FIND = select(*_COLUMNS).where(RUNS.c.run_id == bindparam("run_id"))
+_DOCUMENT = select(RUNS.c.document).where(RUNS.c.run_id == bindparam("run_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +114,13 @@ async def add(connection: AsyncConnection, run: Run, request: Request, vault: Va
 
 async def find(connection: AsyncConnection, run_id: str) -> Run | None:
     """Return a run; None if there is none."""
-    query = select(*_COLUMNS).where(RUNS.c.run_id == run_id)
-    row = (await connection.execute(query)).mappings().first()
+    row = (await connection.execute(_FIND, {"run_id": run_id})).mappings().first()
     return None if row is None else _run_of(row)
 
 
 async def document(connection: AsyncConnection, run_id: str) -> Json | None:
     """Return the recipe that a run was started with, fit to be shown; None without such a run."""
-    query = select(RUNS.c.document).where(RUNS.c.run_id == run_id)
-    found = (await connection.execute(query)).scalar()
+    found = (await connection.execute(_DOCUMENT, {"run_id": run_id})).scalar()
     return None if found is None else dict(json.loads(found))
 
 
@@ -128,16 +145,12 @@ async def page(
     Raises:
         InvalidSetting: the cursor is none.
     """
-    query = select(*_COLUMNS).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id.desc())
-    if status is not None:
-        query = query.where(RUNS.c.status == status)
-    if recipe_id is not None:
-        query = query.where(RUNS.c.recipe_id == recipe_id)
+    asked: Json = {"status": status, "recipe_id": recipe_id}
     if after is not None:
-        at, run_id = place_of(after, (int, str))
-        same = and_(RUNS.c.created_at == at, RUNS.c.run_id < run_id)
-        query = query.where(or_(RUNS.c.created_at < at, same))
-    rows = (await connection.execute(query.limit(limit + 1))).mappings().all()
+        asked["at"], asked["run_id"] = place_of(after, (int, str))
+    asked = {name: value for name, value in asked.items() if value is not None}
+    query = _page_of(frozenset(asked))
+    rows = (await connection.execute(query, {**asked, "most": limit + 1})).mappings().all()
     runs = [_run_of(row) for row in rows[:limit]]
     more = len(rows) > limit
     return runs, cursor(micros(runs[-1].created_at), runs[-1].run_id) if more else None
@@ -178,12 +191,9 @@ async def newest(
     found: dict[str, list[Run]] = {recipe_id: [] for recipe_id in recipe_ids}
     if not found:
         return found
-    query = select(*_COLUMNS).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id.desc()).limit(each)
-    if succeeded:
-        query = query.where(RUNS.c.status == RunStatus.SUCCEEDED.value)
-    # Each recipe for itself: the index ends the search after so many, however many there are.
-    parts = [query.where(RUNS.c.recipe_id == one).subquery().select() for one in found]
-    for row in (await connection.execute(union_all(*parts))).mappings():
+    query = _newest_of(len(found), each, succeeded=succeeded)
+    asked = {f"recipe_{place}": recipe_id for place, recipe_id in enumerate(found)}
+    for row in (await connection.execute(query, asked)).mappings():
         found[row["recipe_id"]].append(_run_of(row))
     for runs in found.values():
         runs.sort(key=lambda run: (run.created_at, run.run_id), reverse=True)
@@ -303,22 +313,50 @@ def _text(state: RunState) -> str:
     return json.dumps(asdict(state))
 
 
-def _run_of(row: Any) -> Run:
-    written = json.loads(row["state"])
-    state = RunState(
+@lru_cache(maxsize=16)
+def _page_of(by: frozenset[str]) -> Select[Any]:
+    query = select(*_COLUMNS).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id.desc())
+    for name in ("status", "recipe_id"):
+        if name in by:
+            query = query.where(RUNS.c[name] == bindparam(name))
+    if "at" in by:
+        at: BindParameter[int] = bindparam("at")
+        same = and_(RUNS.c.created_at == at, RUNS.c.run_id < bindparam("run_id"))
+        query = query.where(or_(RUNS.c.created_at < at, same))
+    return query.limit(bindparam("most", type_=Integer))
+
+
+@lru_cache(maxsize=64)
+def _newest_of(recipes: int, each: int, *, succeeded: bool) -> CompoundSelect[Any]:
+    query = select(*_COLUMNS).order_by(RUNS.c.created_at.desc(), RUNS.c.run_id.desc()).limit(each)
+    if succeeded:
+        query = query.where(RUNS.c.status == RunStatus.SUCCEEDED.value)
+    # Each recipe for itself: the index ends the search after so many, however many there are.
+    names: list[BindParameter[str]] = [bindparam(f"recipe_{place}") for place in range(recipes)]
+    parts = [query.where(RUNS.c.recipe_id == name).subquery().select() for name in names]
+    return union_all(*parts)
+
+
+@lru_cache(maxsize=1024)
+def _state_of(text: str) -> RunState:
+    written = json.loads(text)
+    return RunState(
         **{
             **written,
             "status": RunStatus(written["status"]),
             "counts": Counts(**written["counts"]),
         }
     )
+
+
+def _run_of(row: Any) -> Run:
     ended = row["ended_at"]
     return Run(
         run_id=row["run_id"],
         recipe_id=row["recipe_id"],
         recipe_version=row["recipe_version"],
         recipe_name=row["recipe_name"],
-        state=state,
+        state=_state_of(row["state"]),
         created_by=row["created_by"],
         created_at=moment_of(row["created_at"]),
         updated_at=moment_of(row["updated_at"]),

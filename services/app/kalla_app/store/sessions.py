@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from kalla_app.access.people import Person, Role, digest
 from kalla_app.store.database import Database
@@ -33,6 +33,10 @@ _BELIEVED_S = 1.0
 """How long what was read of a session holds here; another app may have ended it meanwhile."""
 
 _MOST = 4096
+
+_FIND = select(SESSIONS).where(
+    SESSIONS.c.digest == bindparam("digest"), SESSIONS.c.expires_at > bindparam("now")
+)
 
 
 class Sessions:
@@ -66,11 +70,9 @@ class Sessions:
         if known is not None and now_s < until_s:
             return known
         self._read.pop(name, None)
-        query = select(SESSIONS).where(
-            SESSIONS.c.digest == name, SESSIONS.c.expires_at > micros(datetime.now(UTC))
-        )
+        asked = {"digest": name, "now": micros(datetime.now(UTC))}
         async with self._database.reading() as connection:
-            row = (await connection.execute(query)).mappings().first()
+            row = (await connection.execute(_FIND, asked)).mappings().first()
         if row is None:
             return None
         session = Session(Person(row["name"], Role[row["role"].upper()]), row["csrf"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Integer, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kalla_app.store.tables import SOURCES
@@ -41,19 +41,25 @@ class Source:
     checked_at: datetime | None = None
 
 
+# Made once: to make a query takes longer than to answer it.
+_FIND = select(SOURCES).where(SOURCES.c.alias == bindparam("alias"))
+_FIRST = select(SOURCES).order_by(SOURCES.c.alias).limit(bindparam("most", type_=Integer))
+_BEHIND = _FIRST.where(SOURCES.c.alias > bindparam("after"))
+
+
 async def find(connection: AsyncConnection, alias: str) -> Source | None:
     """Return a source; None if there is none."""
-    query = select(SOURCES).where(SOURCES.c.alias == alias)
-    row = (await connection.execute(query)).mappings().first()
+    row = (await connection.execute(_FIND, {"alias": alias})).mappings().first()
     return None if row is None else _source_of(row)
 
 
 async def page(connection: AsyncConnection, limit: int, after: str | None) -> list[Source]:
     """Return sources by alias, those behind `after`."""
-    query = select(SOURCES).order_by(SOURCES.c.alias).limit(limit)
-    if after is not None:
-        query = query.where(SOURCES.c.alias > after)
-    return [_source_of(row) for row in (await connection.execute(query)).mappings().all()]
+    if after is None:
+        found = await connection.execute(_FIRST, {"most": limit})
+    else:
+        found = await connection.execute(_BEHIND, {"most": limit, "after": after})
+    return [_source_of(row) for row in found.mappings().all()]
 
 
 async def put(connection: AsyncConnection, source: Source, uri: str, vault: Vault) -> None:
