@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +33,10 @@ CURRENCY = (
     "\u043b\u0432\\.?|\u0440\u0443\u0431\\.?|\u0440\\.|" + _CODES
 )
 _MINUS = "-\u2212"
+_AROUND = " \t\u00a0\u202f\u2009+()" + _MINUS
+"""What may be around digits and is no currency."""
+
+_DIGITS = re.compile("[0-9](?:.*[0-9])?", re.DOTALL)
 
 
 class NumberForm:
@@ -88,6 +92,26 @@ class NumberForm:
         written = pc.unique(_currency_of(part)).to_pylist()
         return tuple(sorted(one for one in written if one))
 
+    def currency_of(self, text: str) -> str | None:
+        """Return the currency beside the digits of a text, empty for none.
+
+        None where the text cannot be a number; whether it is one, with signs that belong together,
+        only `rewritten` knows.
+        """
+        digits = _DIGITS.search(text)
+        if digits is None or re.fullmatch(self._number(), digits[0]) is None:
+            return None
+        before, behind = (
+            one.strip(_AROUND) for one in (text[: digits.start()], text[digits.end() :])
+        )
+        if not self._may_stand(before):
+            before = before.removesuffix(self.decimal).strip(_AROUND)
+        both = before + behind
+        return both if self._may_stand(both) else None
+
+    def _may_stand(self, beside: str) -> bool:
+        return not beside or (AmountForm.CURRENCY in self.forms and _is_currency(beside))
+
     def _parts(self, texts: pa.Array) -> dict[str, pa.Array]:
         found = pc.extract_regex(texts, self._pattern)
         return dict(zip([f.name for f in found.type], found.flatten(), strict=True))
@@ -134,6 +158,11 @@ class NumberForm:
     def _minus(self, part: dict[str, pa.Array]) -> pa.Array:
         signs = [pc.is_in(part[name], pa.array(list(_MINUS))) for name in ("s1", "s2", "s3", "s4")]
         return reduce(pc.or_, [*signs, pc.equal(part["open"], "(")])
+
+
+@lru_cache(maxsize=256)
+def _is_currency(text: str) -> bool:
+    return bool(pc.match_substring_regex(pa.scalar(text), rf"\A(?:{CURRENCY})\z").as_py())
 
 
 def _currency_of(part: dict[str, pa.Array]) -> pa.Array:

@@ -62,6 +62,8 @@ def told_type(values: pa.ChunkedArray, spelling: Spelling = AS_DOCUMENTED) -> To
         return Told(pa.null())
     if _all_match(present, _any_of(spelling.true_words + spelling.false_words)):
         return Told(pa.bool_())
+    if not _all_match(present.slice(0, _GLANCE), "[0-9]"):  # as all that follows has them
+        return Told(pa.string())
     if spelling.numbers is not None:
         found = _formatted_number(pc.cast(present, pa.string()), spelling.numbers)
     else:
@@ -97,21 +99,29 @@ def _number(present: pa.Array) -> pa.DataType:
 
 def _formatted_number(present: pa.Array, form: NumberForm) -> Told:
     glance = present.slice(0, _GLANCE)
-    currencies = form.currencies(glance)
-    currency = currencies[0] if currencies else None
-    if form.rewritten(glance, currency).null_count:
+    beside = form.currency_of(glance[0].as_py())
+    if beside is None:
         return Told(pa.string())
+    currency = beside or None
+    if digits_of(glance, form, currency) is None:
+        currency = _first_currency(glance, form)
+        if form.rewritten(glance, currency).null_count:
+            return Told(pa.string())
     digits = digits_of(present, form, currency)
     if digits is not None:
         before, scale = digits
         return Told(_with_headroom(before + scale, scale) if scale else pa.int64(), currency)
-    if not currencies:
-        currencies = form.currencies(present)
-        currency = currencies[0] if currencies else None
+    if currency is None:
+        currency = _first_currency(present, form)
     rewritten = form.rewritten(present, currency)
     if rewritten.null_count:
         return Told(pa.string())
     return Told(_number(pc.cast(rewritten, pa.binary())), currency)
+
+
+def _first_currency(texts: pa.Array, form: NumberForm) -> str | None:
+    """Return the one that comes first in the alphabet: of several all but one are no numbers."""
+    return next(iter(form.currencies(texts)), None)
 
 
 def _moment(present: pa.Array, spelling: Spelling) -> pa.DataType:

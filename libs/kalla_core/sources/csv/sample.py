@@ -183,11 +183,14 @@ def readable(rows: bytes, dialect: Dialect) -> bytes:
     """Return records in UTF-8, without comments; what is not of the encoding is replaced."""
     if dialect.comment is not None:
         rows = without_comments(pa.py_buffer(rows), dialect)
+    if dialect.encoding == UTF8 and _is_utf8(rows):
+        return rows
+    return rows.decode(dialect.encoding, "replace").encode()
+
+
+def _is_utf8(rows: bytes) -> bool:
     try:
-        text = rows.decode(dialect.encoding)
-    except UnicodeDecodeError:
-        text = rows.decode(dialect.encoding, "replace")
-    else:
-        if dialect.encoding == UTF8:
-            return rows
-    return text.encode()
+        pa.array([rows], pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True

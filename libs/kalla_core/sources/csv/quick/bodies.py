@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -30,9 +30,8 @@ class Bodies:
     def __init__(
         self, letters: Letters, forms: Collection[AmountForm], currency: str | None
     ) -> None:
-        self.starts, self.ends = letters.starts.copy(), letters.ends.copy()
-        self.minus = np.zeros(len(self.starts), np.bool_)
-        self.signed = self.minus.copy()
+        self.starts, self.ends = letters.starts, letters.ends
+        self.minus = self.signed = np.zeros(len(self.starts), np.bool_)
         self._letters = letters
         self._forms = forms
         self._trim()
@@ -45,21 +44,21 @@ class Bodies:
             self._trim()
 
     def _first(self, letter: int) -> Flags:
-        found = np.equal(self._letters.bytes.take(self.starts), letter)
-        return np.logical_and(found, self.starts < self.ends)
+        found: Flags = self._letters.bytes.take(self.starts) == letter
+        return found & (self.starts < self.ends) if found.any() else found
 
     def _last(self, letter: int) -> Flags:
-        found = np.equal(self._letters.bytes.take(self.ends - 1), letter)
-        return np.logical_and(found, self.starts < self.ends)
+        found: Flags = self._letters.bytes.take(self.ends - 1) == letter
+        return found & (self.starts < self.ends) if found.any() else found
 
     def _trim(self) -> None:
         if AmountForm.BLANKS not in self._forms:
             return
         for _ in range(_MOST_BLANKS):
             first = self._first(_BLANK)
-            self.starts += first
+            self.starts = self.starts + first
             last = self._last(_BLANK)
-            self.ends -= last
+            self.ends = self.ends - last
             if not (first.any() or last.any()):
                 return
 
@@ -80,14 +79,14 @@ class Bodies:
         """Note that texts are signed, but for those that are already, and take the signs off."""
         if not signed.any():
             return
-        signed &= ~self.signed
+        signed = signed & ~self.signed
         if starts:
-            self.starts += signed
+            self.starts = self.starts + signed
         if ends:
-            self.ends -= signed
-        self.signed |= signed
+            self.ends = self.ends - signed
+        self.signed = self.signed | signed
         if minus:
-            self.minus |= signed
+            self.minus = self.minus | signed
 
     def _take_currency(self, currency: str) -> tuple[bool, bool]:
         """Take the currency from one end of each text, with a blank between it and the digits.
@@ -100,10 +99,10 @@ class Bodies:
         for affix in self._seen([blank + currency for blank in _NEAR]):
             found = self._letters.ends_with(self.ends, affix)
             if found.all():  # what is shorter than it has no digits then, and is left
-                self.ends -= len(affix)
+                self.ends = self.ends - len(affix)
                 return False, True
             found &= (self.ends - self.starts > len(affix)) & ~taken
-            self.ends -= found * len(affix)
+            self.ends = self.ends - found * len(affix)
             taken |= found
             behind = bool(taken.any())
             if taken.all():
@@ -111,13 +110,13 @@ class Bodies:
         for affix in self._seen([currency + blank for blank in _NEAR]):
             lengths = self.ends - self.starts
             found = self._letters.begins(self.starts, affix) & (lengths > len(affix)) & ~taken
-            self.starts += found * len(affix)
+            self.starts = self.starts + found * len(affix)
             taken |= found
             before = before or bool(found.any())
         return before, behind
 
-    def _seen(self, affixes: Sequence[str]) -> list[bytes]:
-        """Return those that are among the first bytes and fit into a word."""
+    def _seen(self, affixes: Sequence[str]) -> Iterator[bytes]:
+        """Yield those that are among the first bytes and fit into a word."""
         some = self._letters.bytes[: self._letters.starts[0] + _GLANCE_BYTES].tobytes()
-        written = [one.encode() for one in affixes]
-        return [one for one in written if len(one) <= _LONGEST_AFFIX and one in some]
+        written = (one.encode() for one in affixes)
+        return (one for one in written if len(one) <= _LONGEST_AFFIX and one in some)

@@ -19,12 +19,14 @@ Columns = npt.NDArray[np.uint8]
 AHEAD = 40
 """Bytes that may be asked for before the first text and behind the last."""
 
+_ONE, _LAST_BIT = np.uint64(1), np.uint64(63)
+
 
 class Letters:
     """Bytes of texts, of which there is at least one.
 
     Attributes:
-        bytes: all of them, with `AHEAD` zeros at both ends.
+        bytes: all of them, with `AHEAD` zeros, or some more, at both ends.
         is_given: where there is a text; None where there are no nulls.
     """
 
@@ -32,7 +34,7 @@ class Letters:
         validity, offsets, data = texts.buffers()
         edges = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
         first, last = int(edges[0]), int(edges[-1])
-        padded = np.empty(last - first + 2 * AHEAD, np.uint8)
+        padded = np.empty((last - first + 2 * AHEAD + 7) // 8 * 8, np.uint8)
         padded[:AHEAD] = padded[AHEAD + last - first :] = 0
         if last > first:
             padded[AHEAD : AHEAD + last - first] = np.frombuffer(data, np.uint8)[first:last]
@@ -61,15 +63,10 @@ class Letters:
     def _places(self) -> Places:
         return np.add(self._edges, AHEAD - int(self._edges[0]), dtype=np.int64)
 
-    @cached_property
-    def _words(self) -> Words:
-        """The eight bytes from each place on: eight times as large as the texts."""
-        return np.ndarray((len(self.bytes) - 7,), "<u8", self.bytes, strides=(1,)).copy()
-
     def columns(self) -> Columns:
         """Return the bytes at each place of texts that are all of one length (`pitch`)."""
         size = len(self._edges) - 1
-        body = self.bytes[AHEAD : len(self.bytes) - AHEAD]
+        body = self.bytes[AHEAD : AHEAD + int(self._edges[-1] - self._edges[0])]
         return np.ascontiguousarray(body.reshape(size, -1).T)
 
     def columns_after(self, starts: Places, size: int) -> Columns:
@@ -80,9 +77,16 @@ class Letters:
 
     def words_after(self, starts: Places, count: int) -> list[Words]:
         """Return so many times eight bytes from each place on, the first of them as the lowest."""
-        return [
-            self._words.take(starts + 8 * number if number else starts) for number in range(count)
-        ]
+        aligned, cells = self.bytes.view("<u8"), starts >> 3
+        skipped = ((starts & 7) << 3).view(np.uint64)  # bits of the first word before the place
+        left = skipped ^ _LAST_BIT
+        found = []
+        below = aligned.take(cells)
+        for number in range(1, count + 1):
+            above = aligned[number:].take(cells)
+            found.append((below >> skipped) | (above << _ONE << left))
+            below = above
+        return found
 
     def words_before(self, ends: Places, count: int) -> list[Words]:
         """Return so many times eight bytes before each place, those right before it first."""

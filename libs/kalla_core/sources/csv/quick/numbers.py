@@ -17,6 +17,9 @@ from kalla_core.sources.csv.quick.template import MOST_DIGITS, Template
 _BLANKS = (" ", "\u00a0", "\u202f")
 _GLANCE_BYTES = 4096
 
+ROWS = 16_384
+"""Read at a time, so that what is made of them on the way stays in the cache of a core."""
+
 
 def quick_numbers(
     texts: pa.StringArray,
@@ -44,7 +47,7 @@ def quick_numbers(
     letters = Letters(texts)
     bodies = Bodies(letters, form.forms, currency)
     values, read = _read(letters, bodies, _templates(letters, form, scale), scale)
-    np.negative(values, out=values, where=bodies.minus)
+    _negate(values, bodies.minus)
     if whole:
         if canonical:
             zeros = letters.bytes.take(bodies.starts) == ord("0")
@@ -75,6 +78,15 @@ def _read(
     return values, read
 
 
+def _negate(values: Numbers, minus: Flags) -> None:
+    """Turn the sign of values where said, without a branch that nobody could foresee."""
+    if minus.any():
+        ones = minus.astype(np.int64)
+        np.negative(ones, out=ones)
+        values ^= ones
+        values -= ones
+
+
 def digits_of(
     texts: pa.StringArray, form: NumberForm, currency: str | None
 ) -> tuple[int, int] | None:
@@ -88,24 +100,38 @@ def digits_of(
         form: how.
         currency: the only one that may stand there.
     """
-    letters = Letters(texts)
-    bodies = Bodies(letters, form.forms, currency)
-    first = letters.bytes[bodies.starts[0] : bodies.ends[0]].tobytes()
-    _, point, behind = first.rpartition(form.decimal.encode())
+    letters = Letters(texts.slice(0, 1))
+    first = Bodies(letters, form.forms, currency)
+    digits = letters.bytes[first.starts[0] : first.ends[0]].tobytes()
+    _, point, behind = digits.rpartition(form.decimal.encode())
     scale = len(behind) if point else 0
-    largest = 0
-    left = np.arange(len(texts))
-    for group in _groups(letters, form):
-        starts, ends = bodies.starts[left], bodies.ends[left]
-        found, good = _template(form.decimal, scale, group).read(letters, starts, ends)
-        largest = max(largest, int(found.max(initial=0, where=good)))
-        left = left[~good]
-    lengths = bodies.ends - bodies.starts
-    led = np.equal(letters.bytes.take(bodies.starts), ord("0"))
+    before = 0
+    for start in range(0, len(texts), ROWS):
+        found = _digits_before(Letters(texts.slice(start, ROWS)), form, currency, scale)
+        if found is None:
+            return None
+        before = max(before, found)
+    return before, scale
+
+
+def _digits_before(
+    letters: Letters, form: NumberForm, currency: str | None, scale: int
+) -> int | None:
+    """Return how many digits stand at most before the point of numbers with so many behind it."""
+    bodies = Bodies(letters, form.forms, currency)
+    starts, ends = bodies.starts, bodies.ends
     least = scale + len(form.decimal.encode()) + 1 if scale else 1
-    if len(left) or (led & (lengths > least)).any() or (not scale and (led & bodies.minus).any()):
+    led = letters.bytes.take(starts) == ord("0")
+    if (led & (ends - starts > least)).any() or (not scale and (led & bodies.minus).any()):
         return None
-    return len(str(largest // 10**scale)), scale
+    largest = 0
+    for group in _groups(letters, form):
+        found, good = _template(form.decimal, scale, group).read(letters, starts, ends)
+        largest = max(largest, int((found * good).max(initial=0)))
+        if good.all():
+            return len(str(largest // 10**scale))
+        starts, ends = starts[~good], ends[~good]
+    return None
 
 
 def _templates(letters: Letters, form: NumberForm, scale: int) -> list[Template]:

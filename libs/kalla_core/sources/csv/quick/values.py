@@ -7,12 +7,10 @@ import pyarrow as pa
 
 from kalla_core.sources.csv.quick.arrays import Column, Flags, Numbers
 from kalla_core.sources.csv.quick.moments import quick_moments
-from kalla_core.sources.csv.quick.numbers import quick_numbers
+from kalla_core.sources.csv.quick.numbers import ROWS, quick_numbers
 from kalla_core.sources.csv.spelling import Spelling
 
-_ROWS = 8_192
-"""Read at a time, so that what is made of them on the way stays in the cache of a core."""
-_MOST_BYTES = 128 * _ROWS
+_MOST_BYTES = 128 * ROWS
 """Of texts looked at; longer ones are no numbers and no moments, and would take much memory."""
 
 
@@ -35,8 +33,8 @@ def quick_values(
     """
     column = None
     left = np.ones(len(texts), np.bool_)
-    for start in range(0, len(texts), _ROWS):
-        some = texts.slice(start, _ROWS)
+    for start in range(0, len(texts), ROWS):
+        some = texts.slice(start, ROWS)
         if some.nbytes > _MOST_BYTES:
             return None
         found = _quick(some, spelling, wanted, currency, canonical=canonical)
