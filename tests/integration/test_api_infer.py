@@ -11,10 +11,12 @@ from kalla_core.client import Client
 from kalla_core.errors import InvalidUri
 from kalla_core.inference.sample import MAX_ROWS
 from kalla_core.inspection.proving import inferred_document
+from kalla_core.recipe.parse import parse_recipe
 from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 from tests.support.api import Served, absolute_recipe, served
 from tests.support.books import make_books
 from tests.support.remittances import ROWS, make_remittances
+from tests.support.runs import run_in_process
 
 
 @pytest.fixture
@@ -54,6 +56,8 @@ async def test_answers_change_the_recipe_and_the_engine_says_whether_they_hold(
     told = second["trial"]["judged"]
     assert [(one["matched"], one["holds"]) for one in told] == [(False, True)]
     assert {one["name"] for one in first["profiles"]["right"]} == {"pid", "ref", "paid", "booked"}
+    together = {(*one["left"], *one["right"]): one["role"] for one in first["mappings"]}
+    assert together["reference", "ref"] in ("key", "equal")
 
 
 async def test_what_the_bytes_of_a_file_do_not_tell_is_told(client: Client, tmp_path: Path) -> None:
@@ -96,6 +100,37 @@ async def test_a_recipe_is_tried_on_samples_and_a_wrong_one_says_what_is_wrong(
     assert len(good["trial"]["judged"]) == 1
     assert {fault["path"] for fault in wrong["faults"]} == {"match_sql"}
     assert wrong["trial"] is None
+    assert sum(good["trial"]["reasons"]["left"].values()) == good["tried"]["unmatched_left"]
+
+
+async def test_open_items_that_a_recipe_carries_are_tried_once(
+    client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "i.csv").write_text("no,amount\n1,5\n2,6\n3,7\n")
+    (tmp_path / "p.csv").write_text("no,amount\n1,5\n")
+    (tmp_path / "june.csv").write_text("no,amount\n2,6\n4,8\n")
+    sides = {
+        side: {"alias": side[0], "type": "file", "uri": str(tmp_path / name), "primary_key": ["no"]}
+        for side, name in (("left", "i.csv"), ("right", "p.csv"))
+    }
+    recipe = {
+        "recipe_id": "close",
+        "name": "Close",
+        "passes": [{"name": "no", "match_sql": "SELECT 1 AS one FROM l JOIN r ON l.no = r.no"}],
+        "amounts": {"left": "amount", "right": "amount"},
+        "sources": sides,
+    }
+    run_in_process(parse_recipe(recipe), tmp_path / "may")
+    (tmp_path / "i.csv").write_text("no,amount\n5,9\n")
+    sides["left"]["carry"] = {"evidence": str(tmp_path / "may")}
+    sides["right"]["uri"] = str(tmp_path / "june.csv")
+
+    found = await client.try_recipe(recipe)
+
+    assert found["faults"] == []
+    assert (found["tried"]["matched_left"], found["tried"]["unmatched_left"]) == (1, 2)
+    assert [one["left_row"]["no"] for one in found["trial"]["matched"]] == [2]
+    assert [one["name"] for one in found["trial"]["passes"]] == ["no"]
 
 
 @pytest.mark.full

@@ -94,6 +94,9 @@ async def use_every_tool(client: Client, left: dict[str, Any], right: dict[str, 
     tried = await call(client, "preview_match", recipe=rules["recipe"], rows=3)
     assert (tried["left"]["matched"], tried["left"]["unmatched"]) == (59, 1)
     assert sum(tried["reasons"]["left"].values()) == 1
+    assert [one["how"] for one in tried["looked_at"]] == ["all rows", "all rows"]
+    assert len(tried["matched_rows"]) == 3
+    assert all({"rule_name", "left_row", "right_row"} <= set(one) for one in tried["matched_rows"])
     ran = await call(client, "run_recipe", recipe=rules["recipe"], wait_s=60)
     assert ran["status"] == "succeeded", ran["error"]
     assert ran["counts"]["matched_left_count"] == 59

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from kalla_core.settings.tls import read_authorities, read_certificate
 from kalla_core.settings.tokens import read_tokens
 
 if TYPE_CHECKING:
-    from kalla_core.mcp.samples import Reach
+    from kalla_core.mcp.reach import Reach
     from kalla_core.mcp.serve import Door
 
 _TOKEN_BYTES = 32
@@ -58,30 +57,23 @@ def serve_tools(flags: McpFlags) -> ExitCode:
     with tempfile.TemporaryDirectory(prefix="kalla-mcp-") as name:
         scratch = Path(name).resolve()
         with _reached(flags, scratch) as (client, reach):
-            asyncio.run(_serve(flags, client, reach, scratch, door))
+            asyncio.run(_serve(flags, client, reach, door))
     return ExitCode.SUCCEEDED
 
 
-async def _serve(
-    flags: McpFlags, client: Client, reach: Reach, scratch: Path, door: Door | None
-) -> None:
-    from kalla_core.mcp.apart import Apart
+async def _serve(flags: McpFlags, client: Client, reach: Reach, door: Door | None) -> None:
     from kalla_core.mcp.serve import over_http, over_stdio
     from kalla_core.mcp.server import server_of
     from kalla_core.mcp.showing import Showing
     from kalla_core.mcp.toolbox import Toolbox
 
-    apart = Apart(timedelta(seconds=flags.timeout_s))
-    try:
-        async with client:
-            box = Toolbox(client, reach, Showing(flags.show_values), apart, scratch)
-            server = server_of(box, flags.timeout_s)
-            if door is None:
-                await over_stdio(server)
-            else:
-                await over_http(server, door, _say)
-    finally:
-        apart.close()
+    async with client:
+        box = Toolbox(client, reach, Showing(flags.show_values))
+        server = server_of(box, flags.timeout_s)
+        if door is None:
+            await over_stdio(server)
+        else:
+            await over_http(server, door, _say)
 
 
 def _say(address: str) -> None:
@@ -91,7 +83,7 @@ def _say(address: str) -> None:
 @contextmanager
 def _reached(flags: McpFlags, scratch: Path) -> Iterator[tuple[Client, Reach]]:
     """Yield a coordinator and what may be read: one of somebody else, or one of our own."""
-    from kalla_core.mcp.samples import Reach
+    from kalla_core.mcp.reach import Reach
 
     settings = load(ClientSettings, coordinator=flags.coordinator)
     if "coordinator" in settings.model_fields_set:
@@ -118,7 +110,7 @@ def _reached(flags: McpFlags, scratch: Path) -> Iterator[tuple[Client, Reach]]:
     try:
         with started(arguments, "coordinator_ready") as coordinator:
             address = f"http://127.0.0.1:{coordinator.ready['http_port']}"
-            yield Client(address, token), Reach(roots, (token_file,))
+            yield Client(address, token), Reach(roots)
     except ServiceDidNotStart as error:
         raise EngineFailure(str(error)) from error
 

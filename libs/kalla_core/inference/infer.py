@@ -14,6 +14,7 @@ from kalla_core.inference.anchors import Anchor, Sides, anchors
 from kalla_core.inference.classes import Class, judged_in, weighed
 from kalla_core.inference.keyed import keyed
 from kalla_core.inference.listed import listed
+from kalla_core.inference.mappings import mappings
 from kalla_core.inference.model import (
     Evidence,
     InferredPass,
@@ -96,6 +97,7 @@ def infer(
     return Proposal(
         *found_keys, _passes(drafts, found_keys, (left, right), names, answers), amounts,
         *covered, *looked, question, tried,
+        mappings(sides, None if common is None else (good[0], common)),
     )  # fmt: skip
 
 

@@ -6,18 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-import pyarrow as pa
-
 from kalla_core.inference.agreement import AmountPair, DayPair
-from kalla_core.inference.anchors import Anchor, Sides, anchors
-from kalla_core.inference.infer import plausible
-from kalla_core.inference.overlaps import Overlap, overlaps, texts_in
-from kalla_core.inference.profiles import comparable
-from kalla_core.inference.sample import sampled
+from kalla_core.inference.anchors import Anchor, Sides
+from kalla_core.inference.overlaps import Overlap
 from kalla_core.inference.statements import day_lag, difference_sides, equality, likeness
-from kalla_core.inference.traits import traits
+from kalla_core.inference.traits import Traits
 from kalla_core.inference.transforms import unsealed
-from kalla_core.inference.values import amounts_of, days_of
 
 
 class Role(StrEnum):
@@ -51,26 +45,19 @@ class FieldMapping:
     share: float | None
 
 
-def mappings(left: pa.Table, right: pa.Table) -> tuple[FieldMapping, ...]:
+def mappings(sides: Sides, best: tuple[Anchor, Traits] | None) -> tuple[FieldMapping, ...]:
     """Return the columns that go together, those that bring rows together first.
 
     Args:
-        left: a sample, or all rows; text as `string`.
+        best: what brings rows together, and what else they have in common; None where nothing does.
     """
-    left, right = sampled(comparable(left), comparable(right))
-    texts = texts_in(left), texts_in(right)
-    sides = Sides(
-        (len(left), len(right)), overlaps(*texts), (amounts_of(left), amounts_of(right)),
-        (days_of(left), days_of(right)), texts,
-    )  # fmt: skip
-    good = [one for one in anchors(sides) if plausible(one, sides)]
-    found = list(_of_rows(good[0], sides)) if good else []
+    found = [] if best is None else list(_of_rows(*best))
     taken = {(one.left, one.right) for one in found}
     others = [_values(one) for one in sides.overlaps]
     return (*found, *(one for one in others if (one.left, one.right) not in taken))
 
 
-def _of_rows(anchor: Anchor, sides: Sides) -> Iterator[FieldMapping]:
+def _of_rows(anchor: Anchor, common: Traits) -> Iterator[FieldMapping]:
     for one in anchor.equalities:
         left, right = (tuple(sorted(columns)) for columns in one.columns)
         yield FieldMapping(left, right, Role.KEY, unsealed(equality(one)), one.says, None)
@@ -79,7 +66,6 @@ def _of_rows(anchor: Anchor, sides: Sides) -> Iterator[FieldMapping]:
         yield _amounts(anchor.amounts)
     if anchor.days is not None and not any(isinstance(one, DayPair) for one in whats):
         yield _days(anchor.days)
-    common = traits(anchor, *sides.texts)
     for equal in common.equal:
         names = (equal.overlap.left.texts.column,), (equal.overlap.right.texts.column,)
         sql, says = unsealed(equality(equal.overlap)), equal.overlap.says

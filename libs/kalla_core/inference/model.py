@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from kalla_core.inference.mappings import FieldMapping
 from kalla_core.inference.profiles import ColumnProfile
 
 Row = Mapping[str, Any]
@@ -110,6 +111,7 @@ class Proposal:
         left_coverage: share of the left rows of the sample that have a match.
         next_question: None where no answer would change anything.
         tried: sentences about what was tried and did not do, nearest misses first.
+        mappings: columns of both sides that go together.
     """
 
     left_key: tuple[str, ...]
@@ -122,3 +124,4 @@ class Proposal:
     right_profiles: tuple[ColumnProfile, ...]
     next_question: Question | None
     tried: tuple[str, ...] = ()
+    mappings: tuple[FieldMapping, ...] = ()

@@ -7,7 +7,6 @@
     trial       a recipe on samples, by the engine, and rows of what came of it
     proving     a recipe proposed or given, and its trial
     asked       sources and judged pairs, as whoever asks for inference names them
-    pairing     samples as files, and the columns that go together in such files
     guess       how a source seems to be written
     documents, proposal_document
                 what was found, as JSON, the same on the command line and over HTTP

@@ -24,7 +24,6 @@ from kalla_core.inspection.documents import (
 )
 from kalla_core.inspection.explain import explain_recipe
 from kalla_core.inspection.guess import forgiving_preview, guessed_preview
-from kalla_core.inspection.pairing import mapped, sampled
 from kalla_core.inspection.preview import demand_source
 from kalla_core.inspection.request import Inspection, Kind, from_json
 from kalla_core.recipe.parse import parse_recipe
@@ -72,10 +71,6 @@ def answer(inspection: Inspection) -> dict[str, Any]:
             return preview_document(look(spec, document["rows"], inspection.access))
         case Kind.PROPOSE | Kind.TRY:
             return _proven(inspection)
-        case Kind.SAMPLE:
-            return sampled(document, inspection.access)
-        case Kind.MAP:
-            return mapped(document)
 
 
 def _proven(inspection: Inspection) -> dict[str, Any]:

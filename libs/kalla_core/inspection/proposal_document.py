@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kalla_core.inference import InferredPass, Question
+from kalla_core.inference.mappings import FieldMapping
 from kalla_core.inspection.proposing import Proposed
 
 Json = dict[str, Any]
@@ -28,6 +29,7 @@ def proposal_document(found: Proposed) -> Json:
         "next_question": _question(proposal.next_question),
         "near_misses": list(proposal.tried),
         "left_out": list(found.refused),
+        "mappings": [_mapping(one) for one in proposal.mappings],
     }
 
 
@@ -45,6 +47,17 @@ def _pass(one: InferredPass) -> Json:
         "examples": [list(map(list, pair)) for pair in evidence.examples],
         "counter_examples": [list(map(list, pair)) for pair in evidence.counter_examples],
         "why": list(evidence.says),
+    }
+
+
+def _mapping(one: FieldMapping) -> Json:
+    return {
+        "left": list(one.left),
+        "right": list(one.right),
+        "role": one.role.value,
+        "sql": one.sql,
+        "says": one.says,
+        "share": None if one.share is None else round(one.share, 4),
     }
 
 

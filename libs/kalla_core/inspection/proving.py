@@ -52,7 +52,7 @@ def inferred_document(
     if found.document is not None:
         recipe = parse_recipe(found.document)
         tried = try_recipe(recipe, (left, right), scratch, _MEMORY, threads, access)
-        trial = trial_document(scratch, recipe, (left, right), judged, asked["rows"])
+        trial = trial_document(scratch, recipe, (left, right), judged, asked["rows"], tried)
     looked = zip(
         SIDES,
         (found.proposal.left_profiles, found.proposal.right_profiles),
@@ -103,7 +103,7 @@ def tried_recipe_document(
             for side, one in zip(SIDES, taken, strict=True)
         },
         "tried": _counted(tried),
-        "trial": trial_document(scratch, recipe, taken, judged, asked["rows"]),
+        "trial": trial_document(scratch, recipe, taken, judged, asked["rows"], tried),
     }
 
 

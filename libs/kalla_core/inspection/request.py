@@ -19,8 +19,6 @@ class Kind(StrEnum):
     PREVIEW = "preview"
     PROPOSE = "propose"
     TRY = "try"
-    SAMPLE = "sample"
-    MAP = "map"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,7 @@ class Inspection:
 
     Attributes:
         document: the recipe; for a preview `uri`, `types`, `filters`, `format`, `rows` and `guess`;
-            for what proposes or tries as `proving` says; for samples, and what goes together in
-            them, as `pairing` does.
+            for what proposes or tries as `proving` says.
         memory_limit_bytes, threads: of the run that is explained, not of the inspection.
         access: what sources may be reached.
         scratch: an empty folder for what proposes or tries; empty for all else.

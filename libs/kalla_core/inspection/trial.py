@@ -19,6 +19,7 @@ from kalla_core.evidence.reader import open_evidence
 from kalla_core.ids import new_run_id
 from kalla_core.inference import Judged, Judgement
 from kalla_core.inspection.sampling import Sample
+from kalla_core.jobs.passes import pass_document
 from kalla_core.recipe.model import Recipe, SourceType
 from kalla_core.sources.protocol import SourceAccess
 
@@ -45,6 +46,7 @@ def on_samples(recipe: Recipe, samples: tuple[Sample, Sample], folder: Path) -> 
             types={},
             filters=(),
             format=type(spec.format)(),
+            carry=None,  # whose rows are in the sample
         )
         specs.append(plain)
     return replace(recipe, left=specs[0], right=specs[1])
@@ -84,11 +86,17 @@ def trial_document(
     samples: tuple[Sample, Sample],
     judged: Sequence[Judged],
     rows: int,
+    tried: RunMetadata,
 ) -> Json:
     """Return rows of what `try_recipe` found, some of each set, and how judged pairs came out.
 
     Args:
         rows: of each set, at most.
+        tried: what `try_recipe` returned.
+
+    Returns:
+        `counts` of each set, the rows, `judged`, what each of the `passes` did, how many rows of a
+        side stayed open by the `reasons` of that, and `warnings`.
     """
     keys = tuple(spec.primary_key for spec in (recipe.left, recipe.right))
     with open_evidence(folder / OUTPUT) as evidence:
@@ -98,11 +106,31 @@ def trial_document(
             if evidence.has(file)
         }
         alone = {name: evidence.table(file).slice(0, rows).to_pylist() for name, file in _ALONE}
+        reasons = {
+            side.word: _counted(evidence.table(file), "rejection_reason")
+            for side, file in UNMATCHED.items()
+        }
         matched = evidence.table(MATCHED).select(["left_key", "right_key"])
         counts = {
             name: evidence.rows(file) for name, file in (*_PAIRS, *_ALONE) if evidence.has(file)
         }
-    return {"counts": counts, **pairs, **alone, "judged": _judged(matched, samples, keys, judged)}
+    figures = () if tried.reconciliation is None else tried.reconciliation.passes
+    return {
+        "counts": counts,
+        **pairs,
+        **alone,
+        "judged": _judged(matched, samples, keys, judged),
+        "passes": [pass_document(one) for one in figures],
+        "reasons": reasons,
+        "warnings": list(tried.warnings),
+    }
+
+
+def _counted(table: pa.Table, name: str) -> dict[str, int]:
+    """Return how often each value of a column is there, the most frequent first."""
+    found = pc.value_counts(table.column(name)).to_pylist()
+    found.sort(key=lambda one: -one["counts"])
+    return {str(one["values"]): one["counts"] for one in found}
 
 
 def _judged(

@@ -8,6 +8,7 @@ from typing import Any
 
 from kalla_core.answers.why.words import because
 from kalla_core.errors import KallaError, RecipeInvalid
+from kalla_core.inspection.asked import SIDES
 from kalla_core.jobs.document import job_document
 from kalla_core.jobs.model import Job
 from kalla_core.mcp.documents import Looked, Run
@@ -27,6 +28,7 @@ _SENTENCES = frozenset(
      "tied", "ranks", "match_group", "tie", "match_key"]
 )  # fmt: skip
 _OF_THE_ENGINE = frozenset(["rule_name", "rejection_reason", "confidence", "attempted_rules"])
+_CHOSEN = "rows chosen so that partners stay together"
 Json = dict[str, Any]
 
 
@@ -47,6 +49,11 @@ class Showing:
             name: cut(value) if self.values or name in _OF_THE_ENGINE else shape(value)
             for name, value in few.items()
         }
+
+    def pair(self, pair: Mapping[str, Any]) -> Json:
+        """Return a pair: the rows of both sides, and what the engine says of it."""
+        sides = {name: self.row(pair[name] or {}) for name in ("left_row", "right_row")}
+        return {**self.row({k: v for k, v in pair.items() if k not in sides}), **sides}
 
     def said(self, sentences: Sequence[str]) -> list[str]:
         """Return sentences that may quote values."""
@@ -99,12 +106,17 @@ class Showing:
         return found
 
 
-def looked(one: Mapping[str, Any]) -> Looked:
-    """Return how much of a source was looked at."""
-    return Looked(
-        alias=one["source"]["alias"], rows=one["rows"], looked_at=one["taken"], how=one["how"],
-        undecidable=one["undecidable"],
+def looked(sample: Mapping[str, Any], aliases: Sequence[str]) -> tuple[Looked, Looked]:
+    """Return how much of both sources was looked at."""
+    left, right = (
+        Looked(
+            alias=alias, rows=one["of"], looked_at=one["rows"],
+            how="all rows" if one["rows"] == one["of"] else _CHOSEN,
+            undecidable=one.get("undecidable", []),
+        )
+        for alias, one in zip(aliases, (sample[side] for side in SIDES), strict=True)
     )  # fmt: skip
+    return left, right
 
 
 def recipe_shown(recipe: Mapping[str, Any]) -> Json:

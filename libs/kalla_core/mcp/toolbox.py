@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from kalla_core.client import Client
@@ -18,16 +15,12 @@ from kalla_core.error_json import fault_of
 from kalla_core.errors import InvalidFilter, InvalidSetting, RecipeInvalid
 from kalla_core.ids import RunId, parse_run_id
 from kalla_core.inspection.asked import SIDES, named
-from kalla_core.inspection.request import Kind
 from kalla_core.mcp import documents as d
-from kalla_core.mcp.apart import Apart
-from kalla_core.mcp.samples import Reach, how, sampled
+from kalla_core.mcp.reach import Reach
 from kalla_core.mcp.showing import Showing, looked, recipe_shown
-from kalla_core.mcp.trial import on_samples, try_recipe
 from kalla_core.recipe.spoken.filters import said_filters
 from kalla_core.recipe.spoken.rules import Table, said_rule
 from kalla_core.recipe.uris import type_of
-from kalla_core.sources.protocol import SourceAccess
 
 Json = dict[str, Any]
 _MOST_QUESTIONS = 1000
@@ -43,25 +36,20 @@ class Toolbox:
     Attributes:
         reach: what sources may be named.
         showing: how values are shown.
-        scratch: where samples lie while a call goes on.
     """
 
     kalla: Client
     reach: Reach
     showing: Showing
-    apart: Apart
-    scratch: Path
     _questions: OrderedDict[str, Json] = field(default_factory=OrderedDict)
 
     async def detect_field_mappings(self, left: d.Source, right: d.Source) -> d.FieldMappings:
         """Return the columns of two sources that go together."""
-        async with self._sampled(left, right) as found:
-            folder = Path(found["left"]["path"]).parent
-            access = SourceAccess(allowed_roots=(folder,), allowed_env=frozenset())
-            answer = await self.apart.look(Kind.MAP, {one: found[one] for one in SIDES}, access)
+        answer = await self._inferred(left, right, [])
+        first, second = looked(answer["sample"], self._named(left, right))
         return d.FieldMappings(
             mappings=[d.Mapping(**one) for one in answer["mappings"][:200]],
-            left=looked(found["left"]), right=looked(found["right"]),
+            left=first, right=second,
         )  # fmt: skip
 
     async def parse_nl_filter(
@@ -92,12 +80,7 @@ class Toolbox:
         """Infer a recipe of two sources, and what to ask next."""
         answers = [self._judged(one) for one in judged]
         answer = await self._inferred(left, right, answers)
-        seen = {
-            side: {"source": {"alias": alias}, "rows": one["of"], "taken": one["rows"],
-                   "undecidable": one["undecidable"], "how": how(one["rows"], one["of"])}
-            for alias, (side, one) in zip(self._named(left, right), answer["sample"].items(),
-                                          strict=True)
-        }  # fmt: skip
+        first, second = looked(answer["sample"], self._named(left, right))
         recipe, checked = answer["recipe"], None
         if recipe is not None:
             checked = await self.kalla.validate(recipe)
@@ -109,7 +92,7 @@ class Toolbox:
             passes=[d.Pass(**{n: one[n] for n in d.Pass.model_fields}) for one in answer["passes"]],
             next_question=self._question(answer["next_question"]),
             near_misses=answer["near_misses"], left_out=answer["left_out"],
-            left=looked(seen["left"]), right=looked(seen["right"]),
+            left=first, right=second,
         )  # fmt: skip
 
     async def build_recipe(
@@ -148,31 +131,22 @@ class Toolbox:
     async def preview_match(self, recipe: Json, rows: int) -> d.Tried:
         """Let the engine run a recipe on samples of its sources."""
         whole = self.reach.recipe(recipe)
-        checked = await self.kalla.validate(whole)
-        if not checked["valid"]:
-            raise RecipeInvalid([fault_of(one) for one in checked["faults"]])
-        sides = [dict(whole["sources"][side]) for side in SIDES]
-        with tempfile.TemporaryDirectory(dir=self.scratch) as name:
-            folder = Path(name)
-            found = await sampled(self.reach, self.apart, self.kalla, sides, folder)
-            plain = on_samples(whole, found, self.reach)
-            tried = await self.apart.work(
-                lambda stop: try_recipe(plain, folder, self.reach, rows, self.apart.timeout, stop)
-            )
-        shown = {name: [self.showing.row(one) for one in rows] for name, rows in tried.rows.items()}
-        counted = tried.metadata.left, tried.metadata.right
+        found = await self.kalla.try_recipe(whole, rows=rows)
+        if found["faults"]:
+            raise RecipeInvalid([fault_of(one) for one in found["faults"]])
+        seen = looked(found["sample"], [whole["sources"][side]["alias"] for side in SIDES])
+        tried, trial = found["tried"], found["trial"]
         first, second = (
-            d.Side(alias=found[side]["source"]["alias"], rows=one.records, matched=one.matched,
-                   unmatched=one.unmatched)
-            for side, one in zip(SIDES, counted, strict=True)
+            d.Side(alias=one.alias, rows=one.looked_at, matched=tried[f"matched_{side}"],
+                   unmatched=tried[f"unmatched_{side}"])
+            for side, one in zip(SIDES, seen, strict=True)
         )  # fmt: skip
+        left, right = ([self.showing.row(one) for one in trial[f"unmatched_{s}"]] for s in SIDES)
         return d.Tried(
-            left=first, right=second, passes=[self.showing.figures(one) for one in tried.passes],
-            matched_rows=shown["matched"], unmatched_left_rows=shown["unmatched_left"],
-            unmatched_right_rows=shown["unmatched_right"],
-            reasons={side: dict(counts) for side, counts in tried.reasons.items()},
-            warnings=self.showing.said(tried.metadata.warnings),
-            looked_at=[looked(found[side]) for side in SIDES],
+            left=first, right=second, passes=[self.showing.figures(one) for one in trial["passes"]],
+            matched_rows=[self.showing.pair(one) for one in trial["matched"]],
+            unmatched_left_rows=left, unmatched_right_rows=right, reasons=trial["reasons"],
+            warnings=self.showing.said(trial["warnings"]), looked_at=list(seen),
         )  # fmt: skip
 
     async def run_recipe(self, recipe: Json, run_id: str | None, wait_s: float) -> d.Run:
@@ -208,12 +182,6 @@ class Toolbox:
     async def _cancel(self, run_id: RunId) -> None:
         async with asyncio.timeout(_CANCEL_PATIENCE_S):
             await self.kalla.cancel(run_id)
-
-    @asynccontextmanager
-    async def _sampled(self, left: d.Source, right: d.Source) -> AsyncIterator[Json]:
-        sides = [self._document(one) for one in (left, right)]
-        with tempfile.TemporaryDirectory(dir=self.scratch) as name:
-            yield await sampled(self.reach, self.apart, self.kalla, sides, Path(name))
 
     async def _inferred(
         self, left: d.Source, right: d.Source, judged: Sequence[Json]

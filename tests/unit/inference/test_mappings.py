@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from kalla_core.inference.mappings import Role, mappings
+from kalla_core.inference import infer
+from kalla_core.inference.mappings import Role
 
 
 def test_columns_are_told_by_what_they_are_to_each_other() -> None:
@@ -29,7 +30,7 @@ def test_columns_are_told_by_what_they_are_to_each_other() -> None:
         "ccy": left["cur"].take(pa.array(order)),
     })  # fmt: skip
 
-    found = {(one.left, one.right): one for one in mappings(left, right)}
+    found = {(one.left, one.right): one for one in infer(left, right).mappings}
 
     roles = {pair: one.role for pair, one in found.items()}
     assert roles[("ref",), ("text",)] in (Role.KEY, Role.EQUAL)

@@ -27,6 +27,8 @@ Tool = Callable[["Tools", Mapping[str, Any], str], Awaitable[Json]]
 _MOST_SOURCES = 500
 _PREVIEW_ROWS = 5
 _TRIAL_ROWS = 8
+_UNSHOWN = ("profiles", "mappings")
+"""What a conversation has no use for of what is inferred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ async def _infer(tools: Tools, asked: Mapping[str, Any], _who: str) -> Json:
     )
     found = await tools.client.infer(left, right, asked["judged"], _TRIAL_ROWS)
     recipe = found["recipe"]
-    kept = {name: value for name, value in found.items() if name != "profiles"}
+    kept = {name: value for name, value in found.items() if name not in _UNSHOWN}
     return {**kept, "recipe": None if recipe is None else without_places(recipe)}
 
 

@@ -76,7 +76,8 @@ class TriedDocument(BaseModel):
     )
     tried: dict[str, int] | None = Field(description="Rows that the engine matched, and left open.")
     trial: dict[str, Any] | None = Field(
-        description="`counts`, rows of each set, and `judged`: whether each pair came out as said."
+        description="`counts`, rows of each set, `judged`: whether each pair came out as said,"
+        " figures of the `passes`, `reasons` why rows are open, and `warnings`."
     )
 
 
@@ -93,6 +94,9 @@ class InferredDocument(BaseModel):
     )
     near_misses: list[str]
     left_out: list[str]
+    mappings: list[dict[str, Any]] = Field(
+        description="Columns of both sides that go together, each with its `role` and SQL."
+    )
     undecidable: list[str]
     profiles: dict[str, list[dict[str, Any]]] = Field(description="Of each side's columns.")
     trial: dict[str, Any] | None
