@@ -14,6 +14,7 @@ from tests.support.command import PATIENCE_S, clean_environment
 OTHERS = (
     *(
         "adbc_driver_postgresql",
+        "arro3",
         "asyncpg",
         "attr",
         "boto3",
@@ -24,6 +25,7 @@ OTHERS = (
     ),
     *(
         "httpx",
+        "nanoarrow",
         "pandas",
         "pydantic_settings",
         "pygments",

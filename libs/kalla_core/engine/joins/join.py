@@ -44,6 +44,10 @@ from kalla_core.recipe.model import GroupForm
 _ROOM_FOR_TWO_LISTS_BYTES = 192 << 20
 """Of the session's memory; a run that may have 1 GiB gives it as much."""
 
+_PAIR_BYTES = 1024
+"""Of what operators may hold, for a pair that is told in some 150: an eighth of it."""
+_UNBOUND_BYTES = 1 << 30
+
 _SHARED_PART = 4
 """Of the session's memory, for rows that are computed once; more than that goes to disk."""
 
@@ -81,6 +85,14 @@ class Explains(Protocol):
         """Find out why the rows of `side` that `unmatched` marks are so."""
         ...
 
+    def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
+        """Once both sides are judged: find out at once what is to be told of rows of both.
+
+        Args:
+            most_pairs: of rows and their candidates, of which what is told may be held.
+        """
+        ...
+
     def of(self, side: Side, start: int, count: int) -> Reasons:
         """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
         ...
@@ -107,6 +119,11 @@ class JoinContext:
     bound: PairBound
     groups: GroupForm = GroupForm.PAIRS
     stop: Stop = field(default_factory=Stop)
+
+    @property
+    def most_told_pairs(self) -> int:
+        """Of how many pairs of a row and its candidate may be held what is told of them."""
+        return (self.limits.memory_bytes or _UNBOUND_BYTES) // _PAIR_BYTES
 
     def one_thread(self, budget: Budget) -> JoinContext:
         """Return the context of joins that run side by side, with one thread each."""
@@ -263,11 +280,14 @@ def settle(
         matched: for each row of a side, whether it is in a pair anywhere.
     """
     explains.prepare()
-    tasks = [
-        partial(write_unmatched, context, rows, ~matched[rows.side], explains)
-        for rows in (left, right)
-    ]
-    run_all(tasks, min(context.limits.threads, 2), context.stop)
+    threads = min(context.limits.threads, 2)
+    some = [rows for rows in (left, right) if not matched[rows.side].all()]
+    judge = [partial(explains.judge, rows.side, ~matched[rows.side]) for rows in some]
+    run_all(judge, threads, context.stop)
+    if len(some) == len(Side):
+        explains.share(context.most_told_pairs, threads, context.stop)
+    tasks = [partial(_write_judged, context, r, ~matched[r.side], explains) for r in some]
+    run_all(tasks, threads, context.stop)
 
 
 def stream_pairs(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
@@ -381,9 +401,12 @@ def _session(
 
 def write_unmatched(context: JoinContext, rows: Rows, unmatched: Bools, explains: Explains) -> None:
     """Write the rows that `unmatched` marks, with their reasons."""
-    if not unmatched.any():
-        return
-    explains.judge(rows.side, unmatched)
+    if unmatched.any():
+        explains.judge(rows.side, unmatched)
+        _write_judged(context, rows, unmatched, explains)
+
+
+def _write_judged(context: JoinContext, rows: Rows, unmatched: Bools, explains: Explains) -> None:
     reasons = explains.of(rows.side, 0, int(unmatched.sum()))
     written = 0
     for batch, start in zip(rows.batches, rows.starts, strict=True):

@@ -36,9 +36,6 @@ from kalla_core.sources.marked import marked
 from kalla_core.sources.protocol import Part, PicksRows
 
 _VARIABLE_WIDTH_BYTES = 24
-_PAIR_BYTES = 1024
-"""Of what operators may hold, for a pair that is told in some 150: an eighth of it."""
-_UNBOUND_BYTES = 1 << 30
 _WORTH_TWO_READINGS_BYTES = 64 << 20
 """Of rows that would fit into memory; for fewer it is not worth opening files again."""
 
@@ -114,8 +111,7 @@ class LateJoin:
         explainer = Explainer(self.context.planned, left, right, threads, misses=misses)
         for side in Side:  # one after the other: both at once would need twice the memory
             explainer.judge(side, ~matched[side])
-        held_bytes = self.context.limits.memory_bytes
-        explainer.share((held_bytes or _UNBOUND_BYTES) // _PAIR_BYTES, threads, stop)
+        explainer.share(self.context.most_told_pairs, threads, stop)
         tasks = [
             partial(self._deliver, fragment, matched[fragment.side], explainer, stop)
             for fragment in self.fragments

@@ -28,7 +28,7 @@ from kalla_core.engine.spool.marks import GlobalMarks, dense, part_starts
 from kalla_core.engine.spool.pieces import Narrow, pieces_of
 from kalla_core.engine.spool.spool import Spool, SpoolFile, SpoolWriter
 from kalla_core.engine.spool.store import Store
-from kalla_core.engine.tasks import run_all
+from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.errors import EngineFailure
 from kalla_core.evidence.build import Reasons
 from kalla_core.fragments.cut import bucket_count, coalesce
@@ -90,6 +90,9 @@ class Recalled:
 
     def prepare(self) -> None:
         """Do nothing: all has been said."""
+
+    def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
+        """Do nothing, likewise."""
 
     def judge(self, side: Side, unmatched: Bools) -> None:
         """Look up why the rows of `side` that `unmatched` marks are so."""

@@ -23,6 +23,7 @@ from kalla_core.engine.passes.whole import Whole
 from kalla_core.engine.reasons.reasons import nearest
 from kalla_core.engine.reasons.verdicts import Reason, Told, fulfils
 from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.tasks import Stop
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.sql.query import Side
@@ -80,6 +81,7 @@ class Explaining:
         tellings: of each pass.
         judging: tells each pass which rows are asked for.
         ready: what is to be done once.
+        sharing: lets each pass do what it does at once for both sides.
     """
 
     passes: Sequence[PlannedPass]
@@ -90,6 +92,7 @@ class Explaining:
     tellings: Sequence[Telling]
     judging: Callable[[Side, Bools], None]
     ready: Callable[[], None]
+    sharing: Callable[[int, int, Stop], None]
 
     def __post_init__(self) -> None:
         self._places: dict[Side, Ints] = {}
@@ -107,6 +110,10 @@ class Explaining:
         if self._attempts:
             rows = self.rows[side]
             self._keys[side] = [match_keys(one.planned, rows, unmatched) for one in self.passes]
+
+    def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
+        """Let each pass find out at once what it is to tell of rows of both sides."""
+        self.sharing(most_pairs // len(self.passes), threads, stop)
 
     def of(self, side: Side, start: int, count: int) -> Reasons:
         """Return the reasons of `count` of the rows judged, from the one numbered `start`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from kalla_core.engine.reasons.reasons import Explainer
 from kalla_core.engine.reasons.verdicts import Told, no_key
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.marks import GlobalMarks
+from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.fragments.cut import coalesce
 from kalla_core.matching.sql.query import Side
 
@@ -67,9 +69,13 @@ class Settling:
             for recall in looking:
                 recall.judge(side, unmatched)
 
+        def share(most_pairs: int, threads: int, stop: Stop) -> None:
+            tasks = [partial(one.share, most_pairs, 1, stop) for one in explainers]
+            run_all(tasks, threads, stop)
+
         rows = {Side.LEFT: left, Side.RIGHT: right}
         explaining = Explaining(
-            self.passes, self.whole, rows, self.remarks, consumed, tellings, judge, ready
+            self.passes, self.whole, rows, self.remarks, consumed, tellings, judge, ready, share
         )
         matched = {
             side: ~self.whole.left_over(side)[self.whole.places(rows[side])] for side in Side

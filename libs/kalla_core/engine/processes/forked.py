@@ -174,7 +174,12 @@ def live(module: str, environment: Mapping[str, str], pipes: Sequence[int]) -> N
 
 
 _UNNEEDED = frozenset(
-    ("pandas", *(f"pyarrow._{store}fs" for store in ("azure", "gcs", "hdfs", "s3")))
+    (
+        "pandas",
+        "pyarrow.dataset",  # Acero loads it in case it is given one
+        *("arro3", "nanoarrow"),  # DataFusion looks for them on every path at every literal
+        *(f"pyarrow._{store}fs" for store in ("azure", "gcs", "hdfs", "s3")),
+    )
 )
 
 
@@ -187,7 +192,7 @@ class _Without(MetaPathFinder):
 
 
 def hide_unneeded() -> None:
-    """Keep Arrow from loading remote file systems, and pandas at the first value it converts.
+    """Keep Arrow and DataFusion from loading, and from looking for, what serves other programs.
 
     For processes that are ours alone.
     """

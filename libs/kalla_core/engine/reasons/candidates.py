@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.reasons import wording
 from kalla_core.engine.reasons.closest import NONE, comparable, nearest
+from kalla_core.engine.reasons.held import Held, PairsOfRows
 from kalla_core.engine.reasons.paired import in_row_order, numbered
-from kalla_core.engine.reasons.scores import nearness, score_texts
+from kalla_core.engine.reasons.scores import nearness, score_texts, scored
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.errors import InvalidSql
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.plans.session import new_session
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.sql.tables import register_side
-from kalla_core.matching.strategy.planned import Planned, Rule, condition_frame, measure_frame
+from kalla_core.matching.strategy.planned import Planned, Rule, measure_frame
 
 CAP = 100
 """Candidates tried, in the order of their primary keys, where nothing can be measured."""
@@ -123,10 +122,11 @@ def failures_of(
         return Failures(np.zeros(0, dtype=np.int64), pa.array([], pa.string()))
     ours = left.take(at_left, _compared(rule, Side.LEFT))
     theirs = right.take(at_right, _compared(rule, Side.RIGHT))
-    held = _hold(planned, rule, Side.LEFT, ours, theirs)
-    missed = len(held) - _how_many_hold(held, len(at_left))
-    scores = score_texts(planned, rule, ours, theirs)
-    return Failures(missed, wording.failures(planned, rule, ours, theirs, held, scores))
+    held = PairsOfRows(planned, rule, ours, theirs).held(scored(rule))
+    missed = len(held.conditions) - held.how_many(len(at_left))
+    scores = score_texts(rule, held)
+    why = wording.failures(planned, rule, ours, theirs, held.conditions, scores)
+    return Failures(missed, why)
 
 
 def describe_candidates(
@@ -225,11 +225,11 @@ class _Search:
     def _apart(self, pairs: _Pairs, choice: Ints) -> Ints:
         """Return the wanted rows that their choice does not go with, but another offer might."""
         chosen = pairs.offered.take(pa.array(choice))
-        held = _hold(self._planned, self._rule, self._side, pairs.wanted, chosen)
-        apart = _how_many_hold(held, len(choice)) < len(held)
+        held = self._held(pairs.wanted, chosen)
+        apart = held.how_many(len(choice)) < len(held.conditions)
         measured = next((n for n, one in enumerate(self._rule.conditions) if one.measurable), None)
         if measured is not None and self._rule.conditions[measured].nearest_holds_first:
-            apart &= held[measured]
+            apart &= held.conditions[measured]
         return np.flatnonzero(apart)
 
     def _fulfilling(self, pairs: _Pairs, rows: Ints) -> Iterator[tuple[Ints, Ints]]:
@@ -293,17 +293,17 @@ class _Search:
             pair_offers = np.repeat(start[low:high], counts) + offset
             wanted = pairs.wanted.take(pa.array(np.repeat(at, counts)))
             offered = pairs.offered.take(pa.array(pair_offers))
-            held = _hold(self._planned, self._rule, self._side, wanted, offered)
-            many = _how_many_hold(held, len(offset))
-            near = self._nearness(wanted, offered) if by_score else None
+            held = self._held(wanted, offered, scored(self._rule)[:1] if by_score else ())
+            many = held.how_many(len(offset))
+            near = nearness(self._rule, held)
             sort_by = (-many,) if near is None else (-near, -many)
             order = np.lexsort((*sort_by, np.repeat(np.arange(len(at)), counts)))
             best = order[first]
             yield _Tried(at, pair_offers[best], many[best], offers[low:high])
 
-    def _nearness(self, wanted: pa.Table, offered: pa.Table) -> npt.NDArray[np.float64] | None:
+    def _held(self, wanted: pa.Table, offered: pa.Table, scored: Sequence[int] = ()) -> Held:
         both = (wanted, offered) if self._side is Side.LEFT else (offered, wanted)
-        return nearness(self._planned, self._rule, *both)
+        return PairsOfRows(self._planned, self._rule, *both).held(scored)
 
 
 def by_primary_key(rows: Rows, coded: Coded) -> Coded:
@@ -334,64 +334,6 @@ def _compared(rule: Rule, side: Side) -> frozenset[str]:
     if side is Side.LEFT:
         return frozenset(name for c in rule.conditions for name in c.left_columns)
     return frozenset(name for c in rule.conditions for name in c.right_columns)
-
-
-def _hold(
-    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
-) -> list[Bools]:
-    """Tell for each condition which pairs of rows it holds for; null is no."""
-    if not rule.conditions:
-        return []
-    try:
-        return _evaluated(planned, rule, side, wanted, chosen)
-    except InvalidSql:
-        return _hold_one_by_one(planned, rule, side, wanted, chosen)
-
-
-def _how_many_hold(held: Sequence[Bools], count: int) -> Ints:
-    return sum((holds.astype(np.int64) for holds in held), np.zeros(count, dtype=np.int64))
-
-
-def _hold_one_by_one(
-    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
-) -> list[Bools]:
-    """Do the same where a condition fails, as `a / b < 2` does beside `b <> 0`.
-
-    Such a condition is only looked at where all others hold; where it fails even so, nothing is
-    held against it.
-    """
-    held: list[Bools] = []
-    fails: dict[int, Rule] = {}
-    for number, checked in enumerate(rule.checked):
-        one = replace(rule, checked=(checked,))
-        try:
-            held += _evaluated(planned, one, side, wanted, chosen)
-        except InvalidSql:
-            held.append(np.ones(len(wanted), dtype=np.bool_))
-            fails[number] = one
-    shown: Bools = np.logical_and.reduce(held)
-    for number, one in fails.items():
-        some = (table.filter(pa.array(shown)) for table in (wanted, chosen))
-        with suppress(InvalidSql):
-            (held[number][shown],) = _evaluated(planned, one, side, *some)
-    return held
-
-
-def _evaluated(
-    planned: Planned, rule: Rule, side: Side, wanted: pa.Table, chosen: pa.Table
-) -> list[Bools]:
-    session = new_session()
-    register_side(session, planned.query, side, numbered(wanted))
-    register_side(session, planned.query, side.other, numbered(chosen))
-    with query_errors():
-        table = in_row_order(condition_frame(planned, rule, session).to_arrow_table())
-    columns = [table.column(f"c{n}") for n in range(len(rule.conditions))]
-    return [_bools(column) for column in columns]
-
-
-def _bools(column: pa.ChunkedArray) -> Bools:
-    flags: Bools = np.asarray(column.combine_chunks().fill_null(False))
-    return flags
 
 
 def _chunks(sizes: Ints, most: int) -> Iterator[tuple[int, int]]:

@@ -7,14 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.engine.failures import query_errors
-from kalla_core.engine.reasons.paired import in_row_order, numbered
-from kalla_core.errors import InvalidSql
+from kalla_core.engine.reasons.held import Held
 from kalla_core.evidence.keys import value_text
-from kalla_core.matching.plans.session import new_session
-from kalla_core.matching.sql.query import Side
-from kalla_core.matching.sql.tables import register_side
-from kalla_core.matching.strategy.planned import Planned, Rule, score_frame
+from kalla_core.matching.strategy.planned import Rule
 
 _DIGITS = 10_000
 """Steps of one that a floating-point score is told in."""
@@ -22,9 +17,12 @@ _DIGITS = 10_000
 _WHOLE = float(1 << 53)
 
 
-def score_texts(
-    planned: Planned, rule: Rule, left: pa.Table, right: pa.Table
-) -> list[pa.Array | None]:
+def scored(rule: Rule) -> tuple[int, ...]:
+    """Return the numbers of the conditions that limit a score."""
+    return tuple(n for n, one in enumerate(rule.checked) if one.score is not None)
+
+
+def score_texts(rule: Rule, held: Held) -> list[pa.Array | None]:
     """Return for each condition its score of each pair, as text or null; None where it has none.
 
     Floating-point scores are told to four decimals, rounded away from what is asked for, so that
@@ -32,7 +30,7 @@ def score_texts(
     """
     found: list[pa.Array | None] = []
     for number, one in enumerate(rule.checked):
-        values = None if one.score is None else _scores(planned, rule, number, left, right)
+        values = held.scores.get(number)
         if values is None or one.score is None:
             found.append(None)
         elif pa.types.is_floating(values.type):
@@ -42,38 +40,20 @@ def score_texts(
     return found
 
 
-def nearness(
-    planned: Planned, rule: Rule, left: pa.Table, right: pa.Table
-) -> npt.NDArray[np.float64] | None:
+def nearness(rule: Rule, held: Held) -> npt.NDArray[np.float64] | None:
     """Return how near pairs come to what the first score is asked to be, more being nearer.
 
-    It is the least there is where that is null. None where no condition has a score.
+    It is the least there is where that is null. None where no condition has a score that is known.
     """
-    number = next((n for n, one in enumerate(rule.checked) if one.score is not None), None)
+    number = next(iter(scored(rule)), None)
     score = None if number is None else rule.checked[number].score
-    if number is None or score is None:
-        return None
-    values = _scores(planned, rule, number, left, right)
-    if values is None:
+    values = None if number is None else held.scores.get(number)
+    if score is None or values is None:
         return None
     floats: npt.NDArray[np.float64]
     floats = values.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
     turned = floats if score.rises else -floats
     return np.where(np.isnan(turned), -np.inf, turned)
-
-
-def _scores(
-    planned: Planned, rule: Rule, number: int, left: pa.Table, right: pa.Table
-) -> pa.Array | None:
-    session = new_session()
-    register_side(session, planned.query, Side.LEFT, numbered(left))
-    register_side(session, planned.query, Side.RIGHT, numbered(right))
-    try:
-        with query_errors():
-            table = score_frame(planned, rule, number, session).to_arrow_table()
-    except InvalidSql:  # it fails for rows of which the match SQL never asked
-        return None
-    return in_row_order(table).column("value").combine_chunks()
 
 
 def _rounded(values: pa.Array, *, rises: bool) -> pa.Array:

@@ -69,6 +69,8 @@ _REASONS = tuple(Reason)
 _CHOSEN_NOT, _FAILED, _ABSENT, _NULL, _KEYLESS = range(len(_REASONS))
 _STEP = 1 << 20
 """Between two reasons; within one, fewer conditions that fail are nearer, and a near key."""
+_FEW_PAIRS = 1 << 14
+"""To ask about so many takes longer to begin than to do, so that both sides are asked at once."""
 _PLACES = 1 << 10
 """More than rules: what they tell alike, the first tells."""
 
@@ -181,11 +183,12 @@ class RuleJudge:
         places = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
         again = known[places] == asked if len(known) else np.zeros(len(asked), dtype=np.bool_)
         count = len(known) + int(np.count_nonzero(~again))
-        if count > most_pairs or 2 * int(np.count_nonzero(again)) < len(asked):
+        alike = 2 * int(np.count_nonzero(again)) >= len(asked)
+        if count > most_pairs or not (alike or count <= _FEW_PAIRS):
             return
         places[~again] = np.arange(len(known), count)
         at = (np.append(left, also_left[~again]), np.append(right, also_right[~again]))
-        ends = np.linspace(0, count, threads + 1).astype(int)
+        ends = np.linspace(0, count, threads + 1 if count > _FEW_PAIRS else 2).astype(int)
         tasks = [
             partial(self._failures, at[0][start:end], at[1][start:end])
             for start, end in pairwise(ends)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -108,22 +108,26 @@ def checked_conditions(
     return Told(tuple(found.values()), tuple(untold))
 
 
-def condition_frame(checked: Sequence[Checked], pairwise: Pairwise) -> DataFrame:
+def condition_frame(
+    checked: Sequence[Checked], pairwise: Pairwise, scored: Collection[int] = ()
+) -> DataFrame:
     """Return ROW and, for each condition, a Boolean column `c0`, `c1`, ...; one row per pair.
 
     Args:
         checked: at least one.
         pairwise: over tables in which rows of a pair have the same ROW.
+        scored: numbers of conditions that have a score, which is to be told beside them, as `s0`.
     """
     groups: dict[int, list[int]] = {}
     for index, one in enumerate(checked):
         groups.setdefault(id(one.requirement.plans), []).append(index)
-    frames = [_evaluated(checked, indexes, pairwise) for indexes in groups.values()]
+    frames = [_evaluated(checked, indexes, pairwise, scored) for indexes in groups.values()]
     frame = frames[0].with_column_renamed(_number(0), ROW)
     for place, other in enumerate(frames[1:], start=1):
         frame = frame.join_on(other.with_column_renamed(_number(0), _number(place)),
                               col(ROW) == col(_number(place)), how="inner")  # fmt: skip
-    return frame.select(col(ROW), *(col(_name(i)) for i in range(len(checked))))
+    told = (*(_name(i) for i in range(len(checked))), *map(_score_name, scored))
+    return frame.select(col(ROW), *map(col, told))
 
 
 def measure_frame(checked: Sequence[Checked], pairwise: Pairwise, side: Side) -> DataFrame | None:
@@ -157,14 +161,25 @@ def _name(index: int) -> str:
     return f"c{index}"
 
 
+def _score_name(index: int) -> str:
+    return f"s{index}"
+
+
 def _number(place: int) -> str:
     return f"__kalla_n{place}"
 
 
-def _evaluated(checked: Sequence[Checked], indexes: Sequence[int], pairwise: Pairwise) -> DataFrame:
-    required = [checked[i].requirement for i in indexes]
-    paired = pairwise.values([one.expr for one in required], required[0].plans)
-    results = (one.expr.alias(_name(i)) for i, one in zip(indexes, required, strict=True))
+def _evaluated(
+    checked: Sequence[Checked], indexes: Sequence[int], pairwise: Pairwise, scored: Collection[int]
+) -> DataFrame:
+    wanted = {_name(i): checked[i].requirement.expr for i in indexes}
+    for i in indexes:
+        score = checked[i].score
+        if i in scored and score is not None:
+            wanted[_score_name(i)] = score.value
+    plans = checked[indexes[0]].requirement.plans
+    paired = pairwise.values(list(wanted.values()), plans)
+    results = (expr.alias(name) for name, expr in wanted.items())
     return paired.frame.select(paired.number.alias(_number(0)), *results)
 
 

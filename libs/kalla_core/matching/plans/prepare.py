@@ -8,7 +8,7 @@ makes of it over empty tables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pyarrow as pa
@@ -134,9 +134,16 @@ class _Statement:
     calls: tuple[CallSite, ...]
     session: SessionContext
     exact: tuple[Splice, ...]
+    _splices: dict[frozenset[Token], tuple[Splice, ...]] = field(init=False, default_factory=dict)
+    _written: dict[str, LogicalPlan] = field(init=False, default_factory=dict)
 
     def splices(self, doubles: frozenset[Token]) -> tuple[Splice, ...]:
         """Return what has to be put in, some numbers as doubles."""
+        if doubles not in self._splices:
+            self._splices[doubles] = self._found(doubles)
+        return self._splices[doubles]
+
+    def _found(self, doubles: frozenset[Token]) -> tuple[Splice, ...]:
         return (
             *self.exact,
             *same_splices(self.query.sql, self.tokens),
@@ -152,9 +159,20 @@ class _Statement:
         """Return the SQL with `splices` put in."""
         return spliced(self.query.sql, self.splices(doubles))
 
+    def written(self, doubles: frozenset[Token]) -> LogicalPlan:
+        """Return the plan as it is written, with nothing cast that nobody casts.
+
+        Raises:
+            PlanningFailed: there is none.
+        """
+        text = self.text(doubles)
+        if text not in self._written:
+            self._written[text] = raw(self.session, text)
+        return self._written[text]
+
     def casts(self, doubles: frozenset[Token]) -> tuple[ImplicitCast, ...]:
         """Return the casts that nobody wrote."""
-        written = raw(self.session, self.text(doubles))
+        written = self.written(doubles)
         checked = analysed(self.session, self.text(doubles))
         seen = tuple(implicit_casts(self.session, written, checked))
         return (*seen, *hidden_casts(self.query, written, checked, seen))
@@ -196,14 +214,14 @@ def _prepared(statement: _Statement) -> PreparedSql:
     query, tokens, session = statement.query, statement.tokens, statement.session
     none: frozenset[Token] = frozenset()
     try:
-        written = raw(session, statement.text(none))
+        written = statement.written(none)
     except PlanningFailed:  # a minus before an unsigned integer, unless it is the user's fault
         statement = statement.with_exact(none)
-        written = raw(session, statement.text(none))
+        written = statement.written(none)
     names = column_names(session, written)
     if statement.is_untyped() or statement.is_timed():  # what is cast then fits, as it is now
         statement = statement.with_exact(none)
-        written = raw(session, statement.text(none))
+        written = statement.written(none)
     check_tables_read(query, tokens, written)
     _check_sub_queries(statement)
     doubles = _doubles(statement)

@@ -10,7 +10,7 @@ Only the query travels between processes; each plans it anew and gets the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -289,18 +289,21 @@ def key_frame(planned: Planned, session: SessionContext, side: Side) -> DataFram
     return keys.key_frame(session, planned.reason_keys, side, row=row)
 
 
-def condition_frame(planned: Planned, rule: Rule, session: SessionContext) -> DataFrame:
+def condition_frame(
+    planned: Planned, rule: Rule, session: SessionContext, scored: Collection[int] = ()
+) -> DataFrame:
     """Return ROW and one Boolean column `c0`, `c1`, ... per condition, one row per pair.
 
     Args:
         session: has left_src and right_src, in which the rows of a pair have the same ROW.
+        scored: numbers of conditions that have a score, which follows as `s0`, `s1`, ...
 
     Raises:
         ValueError: the rule has no conditions.
     """
     if not rule.checked:
         raise ValueError("there are no conditions to evaluate")
-    return conditions.condition_frame(rule.checked, _pairwise(planned, session))
+    return conditions.condition_frame(rule.checked, _pairwise(planned, session), scored)
 
 
 def measure_frame(
