@@ -104,7 +104,7 @@ def sums_by_hand(
         for target in targets:
             mine = [item for item in free if item[1] == target[1]]
             if target[0] not in accepted and len(mine) <= most:
-                fitting[target[0]] = _smallest_sets(mine, target[2], tolerance, most_items)
+                fitting[target[0]] = smallest_sets(mine, target[2], tolerance, most_items)
         unique = {n: fits[0] for n, fits in fitting.items() if len(fits) == 1}
         alone = {
             n: some
@@ -118,7 +118,7 @@ def sums_by_hand(
     raise AssertionError
 
 
-def _smallest_sets(
+def smallest_sets(
     items: Sequence[Row], target: Any, tolerance: int, most_items: int
 ) -> list[frozenset[int]]:
     for size in range(1, most_items + 1):
