@@ -136,6 +136,7 @@ class _Statement:
     exact: tuple[Splice, ...]
     _splices: dict[frozenset[Token], tuple[Splice, ...]] = field(init=False, default_factory=dict)
     _written: dict[str, LogicalPlan] = field(init=False, default_factory=dict)
+    _checked: dict[str, LogicalPlan] = field(init=False, default_factory=dict)
 
     def splices(self, doubles: frozenset[Token]) -> tuple[Splice, ...]:
         """Return what has to be put in, some numbers as doubles."""
@@ -170,10 +171,20 @@ class _Statement:
             self._written[text] = raw(self.session, text)
         return self._written[text]
 
+    def checked(self, doubles: frozenset[Token]) -> LogicalPlan:
+        """Return the plan with what it casts of itself.
+
+        Raises:
+            PlanningFailed: there is none.
+        """
+        text = self.text(doubles)
+        if text not in self._checked:
+            self._checked[text] = analysed(self.session, text)
+        return self._checked[text]
+
     def casts(self, doubles: frozenset[Token]) -> tuple[ImplicitCast, ...]:
         """Return the casts that nobody wrote."""
-        written = self.written(doubles)
-        checked = analysed(self.session, self.text(doubles))
+        written, checked = self.written(doubles), self.checked(doubles)
         seen = tuple(implicit_casts(self.session, written, checked))
         return (*seen, *hidden_casts(self.query, written, checked, seen))
 
@@ -225,7 +236,7 @@ def _prepared(statement: _Statement) -> PreparedSql:
     check_tables_read(query, tokens, written)
     _check_sub_queries(statement)
     doubles = _doubles(statement)
-    checked = analysed(session, statement.text(doubles)).display_indent()
+    checked = statement.checked(doubles).display_indent()
     splices = statement.with_exact(doubles, checked).splices(doubles)
     renamed, calls = own.resolve(session, query.sql, tokens, statement.calls, splices)
     text = spliced(query.sql, (*splices, *renamed))
