@@ -69,6 +69,13 @@ class Rows:
             for batch, start in zip(self.batches, self.starts, strict=True)
         )
 
+    def marked(self, marks: Bools) -> list[pa.RecordBatch]:
+        """Return the rows that are marked, batch by batch."""
+        return [
+            batch.filter(pa.array(marks[start : start + batch.num_rows]))
+            for batch, start in zip(self.batches, self.starts, strict=True)
+        ]
+
     def column(self, name: str) -> pa.Array:
         """Return one column of all rows as one array; kept, for it may be asked for again.
 

@@ -409,8 +409,7 @@ def write_unmatched(context: JoinContext, rows: Rows, unmatched: Bools, explains
 def _write_judged(context: JoinContext, rows: Rows, unmatched: Bools, explains: Explains) -> None:
     reasons = explains.of(rows.side, 0, int(unmatched.sum()))
     written = 0
-    for batch, start in zip(rows.batches, rows.starts, strict=True):
-        kept = batch.filter(pa.array(unmatched[start : start + batch.num_rows]))
+    for kept in rows.marked(unmatched):
         context.sinks.unmatched(rows.side, kept, window(reasons, written, kept.num_rows))
         written += kept.num_rows
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.engine.keys.key_values import key_values
 from kalla_core.engine.reasons import wording
-from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
-from kalla_core.matching.strategy.planned import Planned
+from kalla_core.engine.rows import Ints, one_chunk
+from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Planned, Rule
 from kalla_core.recipe.passes import Accept, Choose, Pass, SqlPass
 
 
@@ -62,22 +62,20 @@ class ByRow:
         return found
 
 
-def match_keys(planned: Planned, rows: Rows, unmatched: Bools) -> pa.Array:
-    """Return what rows that `unmatched` marks have of what a pass joins by, as text.
+def match_keys(
+    planned: Planned, side: Side, count: int, keys: Callable[[Rule], pa.Table]
+) -> pa.Array:
+    """Return what some rows of a side have of what a pass joins by, as text.
 
     Several keys, of branches of the SQL, stand one after the other, with `or` between them. It is
     null where the SQL has no key.
+
+    Args:
+        count: of the rows.
+        keys: gives theirs by a rule, as `__k0`, `__k1`, ...
     """
     rules = {rule.asked: rule for rule in planned.rules if rule.keys}
-    batches = [
-        batch.filter(pa.array(unmatched[start : start + batch.num_rows]))
-        for batch, start in zip(rows.batches, rows.starts, strict=True)
-    ]
-    count = int(unmatched.sum())
     if not rules or not count:
         return pa.nulls(count, pa.string())
-    said = [
-        wording.key_of(rule, rows.side, key_values(planned.query, rule.keys, rows.side, batches))
-        for rule in rules.values()
-    ]
+    said = [wording.key_of(rule, side, keys(rule)) for rule in rules.values()]
     return one_chunk(pc.binary_join_element_wise(*said, " or "))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +28,7 @@ from kalla_core.engine.tasks import Stop
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Rule
 from kalla_core.recipe.passes import SubsetSumPass
 
 Telling = Callable[[Side, int, int], Told]
@@ -82,6 +84,7 @@ class Explaining:
         judging: tells each pass which rows are asked for.
         ready: what is to be done once.
         sharing: lets each pass do what it does at once for both sides.
+        keys: gives the keys of the rows that are marked, by a rule of the pass so numbered.
     """
 
     passes: Sequence[PlannedPass]
@@ -93,6 +96,7 @@ class Explaining:
     judging: Callable[[Side, Bools], None]
     ready: Callable[[], None]
     sharing: Callable[[int, int, Stop], None]
+    keys: Callable[[int, Side, Bools, Rule], pa.Table]
 
     def __post_init__(self) -> None:
         self._places: dict[Side, Ints] = {}
@@ -108,8 +112,15 @@ class Explaining:
         self._places[side] = self.whole.places(self.rows[side])[unmatched]
         self.judging(side, unmatched)
         if self._attempts:
-            rows = self.rows[side]
-            self._keys[side] = [match_keys(one.planned, rows, unmatched) for one in self.passes]
+            self._keys[side] = [
+                match_keys(
+                    one.planned,
+                    side,
+                    int(unmatched.sum()),
+                    partial(self.keys, number, side, unmatched),
+                )
+                for number, one in enumerate(self.passes)
+            ]
 
     def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
         """Let each pass find out at once what it is to tell of rows of both sides."""

@@ -8,22 +8,25 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.joins.join import JoinContext, settle, window
 from kalla_core.engine.joins.scattered import Said as Judged
 from kalla_core.engine.joins.scattered import Scattered
+from kalla_core.engine.keys.key_values import key_values
 from kalla_core.engine.passes.explaining import Consumed, Explaining, Telling
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Gathered
 from kalla_core.engine.passes.whole import Whole
-from kalla_core.engine.reasons.reasons import Explainer
+from kalla_core.engine.reasons.reasons import Explainer, Keyed
 from kalla_core.engine.reasons.verdicts import Told, no_key
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.marks import GlobalMarks
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.fragments.cut import coalesce
 from kalla_core.matching.sql.query import Side
+from kalla_core.matching.strategy.planned import Rule
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Settling:
         consumed = Consumed(self.whole)
         if self.whole.in_memory:
             left, right = (self.whole.rows(side) for side in Side)
-            explainers = [Explainer(one.planned, left, right) for one in self.passes]
+            keyed: Keyed = {}
+            explainers = [Explainer(one.planned, left, right, keyed=keyed) for one in self.passes]
             self._settle(left, right, _asking(explainers), consumed, explainers)
             return {rows.side: rows.count for rows in (left, right)}
         return self._by_bucket(consumed)
@@ -73,9 +77,24 @@ class Settling:
             tasks = [partial(one.share, most_pairs, 1, stop) for one in explainers]
             run_all(tasks, threads, stop)
 
+        def keys(number: int, side: Side, unmatched: Bools, rule: Rule) -> pa.Table:
+            if explainers:
+                return explainers[number].keys(rule, side).filter(pa.array(unmatched))
+            query = self.passes[number].planned.query
+            return key_values(query, rule.keys, side, rows[side].marked(unmatched))
+
         rows = {Side.LEFT: left, Side.RIGHT: right}
         explaining = Explaining(
-            self.passes, self.whole, rows, self.remarks, consumed, tellings, judge, ready, share
+            self.passes,
+            self.whole,
+            rows,
+            self.remarks,
+            consumed,
+            tellings,
+            judge,
+            ready,
+            share,
+            keys,
         )
         matched = {
             side: ~self.whole.left_over(side)[self.whole.places(rows[side])] for side in Side

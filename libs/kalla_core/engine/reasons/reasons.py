@@ -21,6 +21,8 @@ from kalla_core.evidence.build import Reasons
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned, Rule
 
+Keyed = dict[tuple[object, ...], KeyedSides]
+
 
 class Explainer:
     """Explains the unmatched rows of both sides of one set of buckets.
@@ -32,6 +34,7 @@ class Explainer:
         rules: by which rows are judged; those of the match SQL unless told otherwise. All rows
             with one of their keys are at hand.
         misses: of the rule that the match SQL is, if its join has told them.
+        keyed: keys of these rows by what they ask for, shared with other match SQL over them.
     """
 
     def __init__(
@@ -42,9 +45,10 @@ class Explainer:
         threads: int = 1,
         rules: Sequence[Rule] | None = None,
         misses: Misses | None = None,
+        keyed: Keyed | None = None,
     ) -> None:
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
-        self._keyed: dict[tuple[object, ...], KeyedSides] = {}
+        self._keyed: Keyed = {} if keyed is None else keyed
         asked = planned.rules if rules is None else rules
         self._planned = planned
         self._judges = [
@@ -62,6 +66,10 @@ class Explainer:
         for keyed in self._keyed.values():
             for side in Side:
                 keyed.table(side)
+
+    def keys(self, rule: Rule, side: Side) -> pa.Table:
+        """Return the keys of all rows of a side by a rule that has any, as `__k0`, `__k1`, ..."""
+        return self._keyed[rule.asked].table(side)
 
     def judge(self, side: Side, unmatched: Bools) -> None:
         """Find out why the rows of `side` that `unmatched` marks are so."""
