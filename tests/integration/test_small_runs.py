@@ -125,6 +125,13 @@ def test_a_small_run_is_one_process_and_one_fork_of_it(
     assert mode & 0o777 == (0o640 if flags else 0o600)
 
 
+def test_a_command_that_is_to_be_quiet_loads_nothing_that_draws_tables(books: Books) -> None:
+    ended = _run(books, arguments=(*RUN, "--quiet"))
+
+    assert ended.returncode == 0, ended.stderr
+    assert "rich.console" not in _seen(books).imports["the command"]
+
+
 @pytest.mark.parametrize("flag", ["--help", "--evidence-mode=rw", "--memory-limit=lots"])
 def test_a_command_that_runs_nothing_starts_nothing(books: Books, flag: str) -> None:
     _run(books, arguments=(*RUN, flag))

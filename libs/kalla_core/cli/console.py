@@ -9,52 +9,27 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
-from typing import IO, Any, TextIO
-
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING
 
 from kalla_core.cli.harmless import harmless, harmless_json
 
-LOG_WIDTH = 110
-"""Columns of tables and paragraphs where there is no terminal to ask."""
-
-
-class PipeConsole(Console):
-    """A console that falls silent, without ending the process, when nobody reads any more."""
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        """Print as rich does; off a terminal, lines do not end in blanks."""
-        if self.is_terminal:
-            super().print(*objects, **options)
-            return
-        with self.capture() as captured:
-            super().print(*objects, **options)
-        lines = captured.get().split("\n")
-        write(self.file, "\n".join(line.rstrip() for line in lines))
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        """Render as rich does; what stands in data is no command to the terminal."""
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=harmless(segment.text))
-
-    def on_broken_pipe(self) -> None:
-        """Point the stream at nothing; also the interpreter's last flush must not fail."""
-        self.quiet = True
-        discard(self.file)
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def standard_output() -> Console:
     """Return the console for what was asked for."""
-    return _console(sys.stdout, stderr=False)
+    from kalla_core.cli.pipe_console import console_of  # programs ask for JSON, and need no rich
+
+    return console_of(sys.stdout, stderr=False)
 
 
 def standard_error() -> Console:
     """Return the console for progress and errors."""
-    return _console(sys.stderr, stderr=True)
+    from kalla_core.cli.pipe_console import console_of
+
+    return console_of(sys.stderr, stderr=True)
 
 
 def print_json(document: Mapping[str, object]) -> None:
@@ -92,8 +67,3 @@ def discard(stream: object) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
-
-
-def _console(stream: TextIO, *, stderr: bool) -> Console:
-    width = None if stream.isatty() else LOG_WIDTH
-    return PipeConsole(stderr=stderr, width=width, highlight=False, emoji=False)

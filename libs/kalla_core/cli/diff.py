@@ -14,7 +14,6 @@ from typing import Any
 import pyarrow as pa
 
 from kalla_core.cli.console import print_json, standard_output
-from kalla_core.cli.diff_report import show_differences
 from kalla_core.cli.failures import ExitCode
 from kalla_core.cli.name_lists import listed
 from kalla_core.cli.run import reconcile, start_logs
@@ -85,6 +84,8 @@ def diff(left: str, right: str, flags: DiffFlags) -> ExitCode:
     if flags.as_json:
         print_json(found_json(found, flags.output))
     elif not flags.quiet:
+        from kalla_core.cli.diff_report import show_differences  # tables for people
+
         show_differences(standard_output(), found, flags.output)
     return ExitCode.SUCCEEDED if found.equal else ExitCode.UNMATCHED
 

@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from kalla_core.cli.console import write_line
 from kalla_core.engine.progress import OnProgress, Progress, Stage
 from kalla_core.ids import RunId
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _SECONDS_BETWEEN_LINES = 1.0
 
@@ -36,19 +38,15 @@ def fraction(progress: Progress) -> float | None:
 
 @contextmanager
 def watching(
-    console: Console, run_id: RunId, *, quiet: bool = False, warned: set[str] | None = None
+    console: Console, run_id: RunId, *, warned: set[str] | None = None
 ) -> Iterator[OnProgress]:
     """Show what is reported until the context ends; reports may come from any thread.
 
     A warning is shown once, as soon as a report has it.
 
     Args:
-        quiet: show nothing.
         warned: gets the warnings that a person has read, on a terminal.
     """
-    if quiet:
-        yield lambda _: None
-        return
     if console.is_terminal:
         from kalla_core.cli.bars import BarsView  # it takes long to load, and a program needs none
 

@@ -142,8 +142,12 @@ def reconcile(
     log = get_logger(run_id=run_id)
     log.info("run_started", recipe_id=recipe.recipe_id, output=str(output))
     try:
-        with watching(standard_error(), run_id, quiet=quiet, warned=warned) as on_progress:
-            metadata = run_local(request, on_progress, Supervision(on_findings=on_findings))
+        supervision = Supervision(on_findings=on_findings)
+        if quiet:
+            metadata = run_local(request, lambda _: None, supervision)
+        else:
+            with watching(standard_error(), run_id, warned=warned) as on_progress:
+                metadata = run_local(request, on_progress, supervision)
     except KallaError as error:
         refused = all_faults(recipe, error)
         told = error if refused is None else refused

@@ -10,7 +10,7 @@ import sys
 
 from kalla_core.stand_in import stand_in
 
-_UNUSED = {"rich.pretty", "rich.traceback"} - sys.modules.keys()
+_UNUSED = {"rich", "rich.pretty", "rich.traceback"} - sys.modules.keys()
 
 for _name in _UNUSED:
     sys.modules[_name] = None  # type: ignore[assignment] # as Python marks what is not there

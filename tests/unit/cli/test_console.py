@@ -5,7 +5,8 @@ import os
 import pytest
 from rich.padding import Padding
 
-from kalla_core.cli.console import PipeConsole, write_line
+from kalla_core.cli.console import write_line
+from kalla_core.cli.pipe_console import PipeConsole
 
 
 def _pipe_without_reader() -> int:

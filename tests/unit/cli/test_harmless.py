@@ -10,8 +10,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from kalla_core.cli.console import PipeConsole, print_json, write_line
+from kalla_core.cli.console import print_json, write_line
 from kalla_core.cli.harmless import harmless, harmless_lines
+from kalla_core.cli.pipe_console import PipeConsole
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\x9b31m\u202eb\rc\x7f"
 SHOWN = "a␛[2J␛]0;title␇<U+009B>31m<U+202E>b␍c␡"
