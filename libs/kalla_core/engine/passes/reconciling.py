@@ -107,7 +107,10 @@ class Reconciling:
 
     def sinks(self, outputs: Outputs, started_at: datetime) -> PassSinks:
         """Open the outputs; whoever does closes or abandons them."""
-        return PassSinks(outputs, self._plan, started_at, self._totals, self._comparing)
+        alone = self._whole.in_memory and self._means.budget.threads > 1
+        return PassSinks(
+            outputs, self._plan, started_at, self._totals, self._comparing, encoders=int(alone)
+        )
 
     def match(self, sinks: PassSinks) -> MatchingTotals:
         """Write the pairs of all passes, and the rows that none of them consumed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 
@@ -67,6 +68,7 @@ class PassSinks:
         outputs: those of `outputs_of`.
         totals: adds up the rows that are written as unmatched.
         comparing: looks at the compared columns of matched pairs.
+        encoders: threads that help to encode what is left at the end.
     """
 
     def __init__(
@@ -76,10 +78,11 @@ class PassSinks:
         matched_at: datetime,
         totals: Totals,
         comparing: Comparing,
+        encoders: int = 0,
     ) -> None:
         query = plan.passes[0].planned.query
         self._plan, self._matched_at = plan, matched_at
-        self._totals, self._comparing = totals, comparing
+        self._totals, self._comparing, self._encoders = totals, comparing, encoders
         self._key = {side: query.side(side).primary_key for side in Side}
         self._layouts = {side: unmatched_layout(query.side(side).schema) for side in Side}
         self._partly = {side: _partly(plan, side) for side in Side if PARTLY[side] in outputs}
@@ -186,8 +189,8 @@ class PassSinks:
 
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""
-        with self._opened:
-            return tuple(writer.close() for writer in self._writers.values())
+        with self._opened, ThreadPoolExecutor(self._encoders + 1, "close") as pool:
+            return tuple(pool.map(TableWriter.close, self._writers.values()))
 
     def abandon(self) -> None:
         """Close what is open; the files are removed with their folder."""
