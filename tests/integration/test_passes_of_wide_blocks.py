@@ -1,4 +1,4 @@
-"""Passes by sums whose blocks, or amounts, are beyond what can be tried."""
+"""Passes whose blocks, amounts or candidates are beyond what can be tried or held."""
 
 import random
 import re
@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from kalla_core.engine.budget import BASE_BYTES, MIB
 from kalla_core.engine.keys import pair_bound
-from kalla_core.errors import InvalidSql, TooManyPairs
+from kalla_core.errors import InvalidSql, OutOfMemory, TooManyPairs
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import parse_recipe
 from tests.support.reconciled import TwoTables, table
@@ -144,3 +145,17 @@ def test_amounts_whose_sum_may_have_no_room_are_refused(tmp_path, sign):
         two.run({"passes": [SUMS]})
 
     assert refused.value.details["column_name"] == "amount"
+
+
+def test_more_candidates_than_memory_can_decide_over_end_the_run_and_name_the_pass(tmp_path):
+    ids = range(40)
+    one = table([(n, "x") for n in ids], id=pa.int64(), ref=pa.string())
+    two = TwoTables(tmp_path).put(one, one)
+    sql = "SELECT l.id - r.id AS gap FROM l JOIN r ON l.ref = r.ref"
+    rule = {"name": "near", "match_sql": sql, "cardinality": "1:1", "rank": ["gap"]}
+    small = replace(AMPLE, limit_bytes=BASE_BYTES + MIB // 8)
+
+    with pytest.raises(OutOfMemory, match=r"`near` has 1,600 candidates") as refused:
+        two.run({"passes": [rule]}, small)
+
+    assert refused.value.details == {"rule": "near", "candidates": 1600}

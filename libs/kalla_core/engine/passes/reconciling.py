@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from kalla_core.engine.budget import Budget
+from kalla_core.engine.budget import BASE_BYTES, MIB, Budget
 from kalla_core.engine.joins.join import JoinContext
 from kalla_core.engine.joins.sinks import Outputs
 from kalla_core.engine.joins.totals import MatchingTotals
@@ -32,7 +32,7 @@ from kalla_core.engine.passes.writing import PassSinks
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.rows import Ints
 from kalla_core.engine.spool.store import Store
-from kalla_core.errors import TooManyPairs
+from kalla_core.errors import OutOfMemory, TooManyPairs
 from kalla_core.evidence.reconciled import Reconciliation
 from kalla_core.fragments.model import Hold
 from kalla_core.fragments.several import Several
@@ -43,6 +43,9 @@ from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.passes import Accept, Amounts, PassKind, SqlPass, SubsetSumPass
 
 _HELD_SHARE = 8
+
+_DECIDED_BYTES = 160
+"""That a candidate takes while it is decided over, at the very least; some 220 were measured."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,13 @@ class Reconciling:
         return Reconciliation(figures, document, self._comparing.documents())
 
     def _decided(self, one: PlannedPass, found: Found) -> Decision:
-        """Decide over the candidates of a pass, and keep what its matches leave open."""
+        """Decide over the candidates of a pass, and keep what its matches leave open.
+
+        Raises:
+            OutOfMemory: there are more than can be decided over.
+            KallaError: as `decide` and `leave_rests` do.
+        """
+        _demand_room(one, found, self._means.budget)
         decision, amounts = decide(one, found, self._looked), self._plan.recipe.amounts
         if one.rule.rest is None or amounts is None:
             return decision
@@ -272,4 +281,23 @@ class Reconciling:
                 left_over={side.word: int(whole.left_over(side).sum()) for side in Side},
                 notes=decision.notes,
             )
+        )
+
+
+def _demand_room(one: PlannedPass, found: Found, budget: Budget) -> None:
+    """Refuse to begin to decide over so many candidates that the memory limit cannot do.
+
+    Candidates lie on disk where they are many, but what they compete for is looked at as a whole.
+
+    Raises:
+        OutOfMemory: there are too many.
+    """
+    needed, most = found.count * _DECIDED_BYTES, budget.limit_bytes - BASE_BYTES
+    if needed > most:
+        raise OutOfMemory(
+            f"The pass `{one.rule.name}` has {found.count:,} candidates, and to decide over them "
+            f"takes {needed // MIB:,} MiB at least, more than the {most // MIB:,} MiB that the "
+            "memory limit leaves for rows. Let its match SQL bring out fewer, or raise the limit.",
+            rule=one.rule.name,
+            candidates=found.count,
         )
