@@ -73,7 +73,10 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     found: dict[Side, tuple[Finding, ...]] | None = None
     if flags.coordinator is None:
         _refuse_cluster(recipe)
-        found = None if flags.quiet or flags.as_json else {}
+        if not flags.quiet and not flags.as_json:
+            import kalla_core.cli.summary  # noqa: F401 - while the process of the run still loads
+
+            found = {}
         metadata = reconcile(
             recipe,
             run_id,

@@ -102,6 +102,7 @@ def run_local(
     """
     started_at = request.started_at or datetime.now(UTC)
     share = budget(request.memory_limit_bytes, request.threads)
+    _versions()  # looked up while a child that was started ahead still loads
     claim = claim_output(request.output, request.run_id, request.overwrite, request.run_attempt)
     with claim as claimed:
         spec = JobSpec(
