@@ -181,6 +181,7 @@ def paths_of(recipe: str, run: str) -> dict[str, str]:
         "run": f"/runs/{run}",
         "run matched": f"/runs/{run}?set=matched",
         "run filtered": f"/runs/{run}?set=unmatched_right&q=77",
+        "window": f"/runs/{run}/window?set=unmatched_left&offset=150",
         "recipes": "/recipes",
         "recipe": f"/recipes/{recipe}",
         "sources": "/sources",

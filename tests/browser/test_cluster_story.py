@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support.apps import app_process
-from tests.support.browsing import EDITOR, PATIENCE_MS, Mouse, violations
+from tests.support.browsing import EDITOR, PATIENCE_MS, POINTED, Keys, Mouse, violations
 from tests.support.postgres import Database, fresh_server
 from tests.support.real_cluster import Cluster, real_cluster
 
@@ -42,8 +42,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
+@pytest.mark.parametrize("hand_of", [Mouse, Keys])
 def test_a_table_and_a_file_are_reconciled_by_a_cluster(
-    browser: Any, ledger: Database, cluster: Cluster, tmp_path: Path
+    browser: Any, ledger: Database, cluster: Cluster, hand_of: type[Mouse], tmp_path: Path
 ) -> None:
     file = tmp_path / "bank.csv"
     lines = (f"{n},{n}.25" if n % 100 else f"{n},{n}.26" for n in range(1, ROWS + 1))
@@ -52,7 +53,8 @@ def test_a_table_and_a_file_are_reconciled_by_a_cluster(
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    hand = Mouse(page)
+    page.add_init_script(POINTED)
+    hand = hand_of(page)
 
     with app_process(tmp_path / "app", cluster.url) as app:
         page.goto(f"{app.url}/sources")
@@ -85,9 +87,11 @@ def test_a_table_and_a_file_are_reconciled_by_a_cluster(
         hand.click("button[value=decide]")
         page.wait_for_selector(".tag.state-explained")
         shown = page.content()
+        pointed = page.evaluate("sessionStorage.pointed ?? null")
         page.close()
 
     assert problems == []
+    assert (pointed is None) is (hand_of is Keys)
     assert all(text.startswith("3\N{NARROW NO-BREAK SPACE}000 rows") for text in counts)
     assert all("30 open" in text for text in counts)
     assert "a cent of rounding" in shown

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.browsing import (
     PATIENCE_MS,
+    POINTED,
     Keys,
     Mouse,
     kalla_ui,
@@ -51,11 +52,14 @@ def test_two_files_become_a_recipe_a_run_decisions_and_a_report(
         if wide > width:
             problems.append(f"{name} is {wide} wide")
 
+    page.add_init_script(POINTED)
     with kalla_ui(tmp_path / "ui", "--no-samples") as address:
         seen = tell(address, hand(page), tmp_path, look)
+        pointed = page.evaluate("sessionStorage.pointed ?? null")
         page.close()
 
     assert problems == []
+    assert (pointed is None) is (hand is Keys)
     assert "bank_m_rz" in seen["guessed"]
     assert "delimiter “;”" in seen["guessed"]
     assert (seen["marked"], seen["focused"]) == ("r.idd", True)

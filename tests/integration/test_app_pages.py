@@ -199,6 +199,67 @@ def test_rows_are_paged_and_fetched_as_they_are_shown(world: World) -> None:
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "not_found")
 
 
+def test_windows_of_rows_are_the_rows_that_the_page_has(world: World) -> None:
+    address, asked = "/runs/first/window", {"set": "unmatched_left", "sort": "-record_key"}
+    page = world.http.get("/runs/first", params=asked)
+    windows = [world.http.get(address, params=asked | {"offset": n, "limit": 2}) for n in (0, 2)]
+    beyond = world.http.get(address, params=asked | {"offset": 3})
+    found = world.http.get(address, params={"set": "unmatched_left", "q": "R-3"})
+
+    rows = re.findall(r"<tr aria-rowindex.*?</tr>", page.text, re.DOTALL)
+    assert len(rows) == 1 + 3  # the head counts as well
+    lines = [re.findall(r"<tr.*?</tr>", window.text, re.DOTALL) for window in windows]
+    assert lines == [rows[1:3], rows[3:]]
+    assert re.findall(r'name="eid"', page.text + beyond.text) == ['name="eid"'] * 3
+    totals = [one.headers["kalla-total"] for one in (*windows, beyond, found)]
+    assert totals == ["3", "3", "3", "1"]
+    assert 'aria-rowcount="4"' in page.text
+
+
+def test_a_window_that_cannot_be_says_so_as_the_api_does(world: World) -> None:
+    address, plain = "/runs/first/window", {"Accept": "application/json"}
+
+    wrong = [
+        world.http.get(address, params=params, headers=plain)
+        for params in ({"set": "everything"}, {"sort": "amuont"}, {"limit": 10_000})
+    ]
+
+    assert [answer.status_code for answer in wrong] == [404, 422, 422]
+    assert [answer.json()["error"]["code"] for answer in wrong] == [
+        "not_found",
+        "unknown_column",
+        "invalid_request",
+    ]
+
+
+def test_a_page_of_rows_begins_at_a_row_and_never_beyond_the_last(world: World) -> None:
+    asked = {"set": "unmatched_left", "sort": "record_key"}
+
+    second = world.http.get("/runs/first", params=asked | {"row": "2"})
+    beyond = world.http.get("/runs/first", params=asked | {"row": "1000"})
+
+    assert "2 to 3 of 3" in unescape(second.text)
+    assert "1 to 3 of 3" in unescape(beyond.text)
+
+
+def test_both_sides_of_a_match_have_windows_of_the_rows_that_their_page_has(world: World) -> None:
+    line = re.compile(r"<tr aria-rowindex.*?</tr>", re.DOTALL)
+    page = world.http.get("/runs/first/match", params={"ql": "R-3"})
+    whole = world.http.get("/runs/first/match")
+    address = "/runs/first/match/window"
+
+    found = world.http.get(address, params={"side": "left", "q": "R-3"})
+    second = world.http.get(address, params={"side": "left", "offset": 1, "limit": 1})
+    neither = world.http.get(address, params={"side": "middle"})
+
+    left, _, right = page.text.partition('aria-label="Open on the right"')
+    assert line.findall(left)[1:] == line.findall(found.text)
+    assert line.findall(whole.text)[2:3] == line.findall(second.text)
+    assert 'data-side="right"' in right
+    assert [one.headers["kalla-total"] for one in (found, second)] == ["1", "3"]
+    assert neither.status_code == 400
+
+
 def test_people_come_in_by_their_token_and_go_out(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("viewer vera sees\nadmin anna decides\n")

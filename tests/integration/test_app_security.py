@@ -24,8 +24,10 @@ from kalla_app.api.source_routes import source_routes
 from kalla_app.api.upload_routes import upload_routes
 from kalla_app.pages.entry import entry_pages
 from kalla_app.pages.exceptions import exception_pages
+from kalla_app.pages.match import match_pages
 from kalla_app.pages.recipes import recipe_pages
 from kalla_app.pages.reconcile import reconcile_pages
+from kalla_app.pages.rows import row_pages
 from kalla_app.pages.runs import run_pages
 from kalla_app.pages.sources import source_pages
 from kalla_app.pages.static import static_files
@@ -63,7 +65,9 @@ NEEDED = {
         GET /runs
         GET /runs/{run_id}
         GET /runs/{run_id}/panel
+        GET /runs/{run_id}/window
         GET /runs/{run_id}/match
+        GET /runs/{run_id}/match/window
         GET /runs/{run_id}/exceptions/{eid}
         GET /exceptions
         GET /reconcile
@@ -170,7 +174,7 @@ def test_the_table_of_roles_names_every_route() -> None:
         *(bench_routes, chat_routes, evidence_routes, exception_routes, operate_routes),
         *(recipe_routes, run_routes, worker_routes, source_routes, upload_routes),
         *(entry_pages, exception_pages, reconcile_pages, recipe_pages, run_pages),
-        *(source_pages, today_pages),
+        *(row_pages, match_pages, source_pages, today_pages),
     )
     routers: list[APIRouter] = [static_files(), *(make(nothing) for make in made)]
 
@@ -290,6 +294,8 @@ def test_no_name_value_or_error_becomes_markup_on_any_page(world: World) -> None
             f"/runs/{run}?set=matched&q={MARK}",
             f"/runs/{run}?sort={MARK}",
             f"/runs/{run}?set={MARK}",
+            f"/runs/{run}/window?q={MARK}",
+            f"/runs/{run}/match/window?side=left&q={MARK}",
             f"/runs/{run}/match?ql={MARK}",
             f"/runs/{run}/exceptions/{eid}",
             "/exceptions",

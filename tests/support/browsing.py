@@ -30,6 +30,9 @@ LEDGER = "id,amount,memo\n1,1234.50,rent\n2,10.01,fee\n4,5.00,other\n"
 WRONG = 'SELECT l."Nr", r.id\nFROM left_src l\nJOIN right_src r ON l."Nr" = r.idd'
 RIGHT = f'{WRONG[:-1]} AND l."Betrag" = r.amount'
 
+POINTED = "addEventListener('pointerdown', () => { sessionStorage.pointed = 1 }, true)"
+"""A script by which a tab knows that somebody has used a mouse in it."""
+
 Look = Callable[[str], None]
 
 
@@ -101,6 +104,11 @@ class Keys(Mouse):
     """Uses a page as somebody without a mouse does: Tab, Space, Enter, arrows, and letters."""
 
     def click(self, selector: str) -> None:
+        self.page.wait_for_load_state()
+        wanted = self.page.locator(selector).first
+        if wanted.evaluate("one => one.closest('[role=grid] tbody') !== null"):
+            self._click_in_grid(wanted)
+            return
         kind = self._reach(selector)
         self.page.keyboard.press("Space" if kind == "checkbox" else "Enter")
 
@@ -122,15 +130,32 @@ class Keys(Mouse):
             self.page.keyboard.press("Enter")
         chooser.value.set_files([str(file) for file in files])
 
+    def _click_in_grid(self, wanted: Any) -> None:
+        """Go to the row of a box or link with arrows, and tick or open it."""
+        grid = wanted.locator("xpath=ancestor::table")
+        self._tab_to(grid)
+        named = "one => one.getAttribute('aria-activedescendant')"
+        for _ in range(_MOST_TABS):
+            if wanted.evaluate("one => one.closest('tr').id") == grid.evaluate(named):
+                is_box = wanted.evaluate("one => one.matches('input')")
+                self.page.keyboard.press("Space" if is_box else "Enter")
+                return
+            self.page.keyboard.press("ArrowDown")
+        raise AssertionError("arrows do not lead to the row")
+
     def _reach(self, selector: str) -> str:
         """Go on with Tab until something has the focus; return what kind of input it is."""
         wanted = self.page.locator(selector).first
         wanted.wait_for(state="attached")
+        self._tab_to(wanted)
+        return str(wanted.evaluate("one => one.type || ''"))
+
+    def _tab_to(self, wanted: Any) -> None:
         for _ in range(_MOST_TABS):
             if wanted.evaluate("one => one === one.getRootNode().activeElement"):
-                return str(wanted.evaluate("one => one.type || ''"))
+                return
             self.page.keyboard.press("Tab")
-        raise AssertionError(f"Tab does not lead to {selector}")
+        raise AssertionError(f"Tab does not lead to {wanted}")
 
 
 def tell(address: str, hand: Mouse, folder: Path, look: Look) -> dict[str, Any]:

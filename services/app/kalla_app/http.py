@@ -28,9 +28,11 @@ from kalla_app.errors import NotFound
 from kalla_app.metrics import AppMetrics
 from kalla_app.pages.entry import entry_pages
 from kalla_app.pages.exceptions import exception_pages
+from kalla_app.pages.match import match_pages
 from kalla_app.pages.recipes import recipe_pages
 from kalla_app.pages.reconcile import reconcile_pages
 from kalla_app.pages.render import error_page, wants_page
+from kalla_app.pages.rows import row_pages
 from kalla_app.pages.runs import run_pages
 from kalla_app.pages.sources import source_pages
 from kalla_app.pages.static import static_files
@@ -81,6 +83,8 @@ def application(app: App, hosts: frozenset[str]) -> ASGIApp:
         reconcile_pages,
         recipe_pages,
         run_pages,
+        row_pages,
+        match_pages,
         exception_pages,
         entry_pages,
     ):

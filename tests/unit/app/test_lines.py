@@ -93,15 +93,17 @@ def test_an_open_row_says_what_was_decided_about_it() -> None:
     assert found.tags == {"tr", "td", "i", "span", "a", "input", "small"}
     assert f"Row {NASTY}" in found.values
     assert f"/runs/r/1/exceptions/{eids[0]}" in found.values
-    assert NASTY * 3 in found.values
+    assert any(NASTY * 3 in value for value in found.values)
 
 
 def test_a_side_has_names_and_amounts_for_who_ticks_its_rows() -> None:
-    found = Cells(str(side_lines("left", lines(ROWS, numbers=["amount"]), ["1", "2"], ["9", None])))
+    cells = lines(ROWS, numbers=["amount"])
 
-    ticked = found.values[: found.values.index("2")]
-    assert [value for value in ticked if value in ("1", "left", "9", NASTY)] == [
-        "1", "left", "9", NASTY,
+    found = Cells(str(side_lines("left", cells, ["e1", "e2"], ["9", None], 40)))
+
+    ticked = found.values[: found.values.index("e2")]
+    assert [value for value in ticked if value in ("42", "e1", "left", "9", NASTY)] == [
+        "42", "e1", "left", "9", NASTY,
     ]  # fmt: skip
 
 

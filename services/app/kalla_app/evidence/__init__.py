@@ -7,6 +7,7 @@ rows         a page of rows by filter and order, straight from Parquet; files op
 open_rows    what a run left open on a side, rests of matched rows as well
 wanted       which rows of a table are asked for; pure
 search       which rows hold a text; pure
+selections   which rows were asked for lately, so that they are found once
 order        rows in the order of a column, all of them or the first
 texts_file   a file with the texts of all rows, to be looked through
 kept         what was read of it, in memory

@@ -24,6 +24,7 @@ from kalla_app.evidence.lookup_file import request_of
 from kalla_app.evidence.open_rows import open_sets, rests_of
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import MOST_FIRST, RowPage, RowSet
+from kalla_app.evidence.selections import Selections
 from kalla_app.store.runs import Run
 from kalla_core.errors import KallaError, RequestRefused
 from kalla_core.observe.logs import get_logger
@@ -60,6 +61,7 @@ class RowPages:
         self._many = many
         self._most_bytes = most_bytes
         self._turn = asyncio.Semaphore(1)
+        self._selections = Selections()
         self._made: dict[Path, asyncio.Task[bool]] = {}
         self._noted: set[asyncio.Task[None]] = set()
         self._pages = Kept[RowPage](_KEPT_BYTES)
@@ -119,7 +121,11 @@ class RowPages:
                         f"The order by {column} could not be made, and without it nobody knows "
                         "what stands so far down. Narrow the rows down first."
                     )
-        return await asyncio.to_thread(_page, folder, beside, asked, offset, limit)
+        return await asyncio.to_thread(self._page, folder, beside, asked, offset, limit)
+
+    def _page(self, folder: Path, beside: Path, asked: Asked, offset: int, limit: int) -> RowPage:
+        with RowSet(folder, asked.set, beside, self._selections) as rows:
+            return rows.page(asked, offset, limit)
 
     def note(self, run: Run) -> None:
         """Make what the rows without a partner of a run that has ended will need."""
@@ -211,8 +217,3 @@ def _size(page: RowPage, asked: Asked) -> int:
     """Return the bytes that a page takes, with what it was asked for by."""
     texts = len(asked.keys or ()) + len(asked.without)
     return int(page.rows.get_total_buffer_size()) + _EACH_BYTES + 100 * (len(page.places) + texts)
-
-
-def _page(folder: Path, beside: Path, asked: Asked, offset: int, limit: int) -> RowPage:
-    with RowSet(folder, asked.set, beside) as rows:
-        return rows.page(asked, offset, limit)

@@ -25,6 +25,7 @@ from kalla_app.evidence.beside import made_of, read
 from kalla_app.evidence.files import counted, files_of, identity, opened
 from kalla_app.evidence.order import First, Mask, Places, order_of, read_order, write_order
 from kalla_app.evidence.search import may_hold, narrow
+from kalla_app.evidence.selections import Selections
 from kalla_app.evidence.texts_file import Texts, write_texts
 from kalla_app.evidence.wanted import KEY, ruled_out, wanted
 from kalla_core.answers.selection import REASON
@@ -61,14 +62,23 @@ class RowSet:
     Args:
         folder: with the run's evidence.
         beside: where orders and texts of it may lie, which make looking through many rows quick.
+        selections: where what was asked for lately is kept.
 
     Raises:
         NotFound: the run has no such set.
         EvidenceGone: a file of it cannot be read.
     """
 
-    def __init__(self, folder: Path, name: str, beside: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        beside: Path | None = None,
+        selections: Selections | None = None,
+    ) -> None:
         self._held = ExitStack()
+        self._folder = folder
+        self._selections = selections
         self._name = name
         self._beside = beside
         try:
@@ -186,7 +196,7 @@ class RowSet:
 
     def _selected(self, asked: Asked, offset: int, limit: int) -> tuple[Places, int]:
         self.check(asked)
-        mask = None if asked.is_all else self._wanted(asked)
+        mask = None if asked.is_all else self._mask(asked)
         total, most = self.count if mask is None else int(np.count_nonzero(mask)), offset + limit
         if asked.by is None:
             assert mask is not None  # noqa: S101 - else the page needs nothing of this
@@ -240,6 +250,12 @@ class RowSet:
         """Return which column of the file one of the rows is; None if it is of several."""
         paths = [self._parts[0].schema.column(n).path for n in range(len(self._parts[0].schema))]
         return paths.index(name) if name in paths else None
+
+    def _mask(self, asked: Asked) -> Mask:
+        if self._selections is None:
+            return self._wanted(asked)
+        of = f"{self._folder} {self.made_of}"
+        return self._selections.mask(of, asked, self.count, lambda: self._wanted(asked))
 
     def _wanted(self, asked: Asked) -> Mask:
         """Return which rows of the set are asked for."""

@@ -15,7 +15,7 @@ from kalla_core.recipe.column_types import type_word
 
 _DETAIL = "reason_detail"
 _NULL = '<i class="null">\N{EN DASH}</i>'
-_NUMBERS = ("integer", "decimal", "float")
+_NUMBERS = ("integer", "decimal", "double")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,30 +20,44 @@ _NOTE = 40
 
 
 def run_lines(
-    run_id: str, lines: Sequence[Line], eids: Sequence[str], standings: Sequence[Standing]
+    run_id: str,
+    lines: Sequence[Line],
+    eids: Sequence[str],
+    standings: Sequence[Standing],
+    offset: int = 0,
 ) -> Markup:
-    """Return the lines of open rows of a run; where there are no names, of any rows."""
+    """Return the lines of open rows of a run; where there are no names, of any rows.
+
+    Args:
+        offset: rows of the selection that stand before these.
+    """
     if not eids:
-        return _together(f"{line.first}{line.rest}" for line in lines)
+        return _numbered((f"{line.first}{line.rest}" for line in lines), offset)
     base = f"/runs/{quote(run_id)}/exceptions"
-    return _together(
+    made = (
         f"{_pick(eid, f'Row {line.name}')}{line.first}"
         f"<td>{_link(f'{base}/{eid}', _state(now), f'tag state-{now.state.value}')}"
         f"{_notes(now)}</td>{line.rest}"
         for line, eid, now in zip(lines, eids, standings, strict=True)
     )
+    return _numbered(made, offset)
 
 
 def side_lines(
-    side: str, lines: Sequence[Line], eids: Sequence[str], amounts: Sequence[str | None]
+    side: str,
+    lines: Sequence[Line],
+    eids: Sequence[str],
+    amounts: Sequence[str | None],
+    offset: int = 0,
 ) -> Markup:
-    """Return the lines of open rows of a side, to be matched by hand."""
-    return _together(
+    """Return the lines of open rows of a side, to be matched by hand; `offset` stand before."""
+    made = (
         f'<td class="pick"><input type="checkbox" name="eid" value="{escape(eid)}" '
         f'data-side="{escape(side)}" data-amount="{escape(amount or "")}" '
         f'aria-label="{escape(line.name)}"></td>{line.first}{line.rest}'
         for line, eid, amount in zip(lines, eids, amounts, strict=True)
     )
+    return _numbered(made, offset)
 
 
 def bench_lines(items: Sequence[Item], *, closed: bool) -> Markup:
@@ -53,6 +67,14 @@ def bench_lines(items: Sequence[Item], *, closed: bool) -> Markup:
 
 def _together(lines: Iterable[str]) -> Markup:
     return Markup("\n".join(f"<tr>{line}</tr>" for line in lines))  # noqa: S704 - escaped in parts
+
+
+def _numbered(lines: Iterable[str], offset: int) -> Markup:
+    """Return lines that say where in the whole table they stand; its head is the first of all."""
+    made = (
+        f'<tr aria-rowindex="{number}">{line}</tr>' for number, line in enumerate(lines, offset + 2)
+    )
+    return Markup("\n".join(made))  # noqa: S704 - escaped in parts
 
 
 def _open(item: Item) -> str:
@@ -87,7 +109,7 @@ def _decided(now: Standing) -> str:
     """Return the cells of how an exception stands and of whose it is; most are the same."""
     parts = [_tag("state-matched_by_hand", "Gone with a later run")] if now.gone else []
     parts.append(_tag(f"state-{now.state.value}", _state(now)))
-    parts += _asks(now)
+    parts += [_small(text) for text in _asks(now)]
     if now.reason_code:
         parts.append(_small(now.reason_code.replace("_", " ")))
     return f"<td>{' '.join(parts)}</td><td>{escape(now.owner or UNKNOWN)}</td>"
@@ -95,21 +117,23 @@ def _decided(now: Standing) -> str:
 
 @lru_cache(maxsize=1024)
 def _notes(now: Standing) -> str:
-    """Return what stands behind the state of an open row of a run."""
-    parts = _asks(now)
-    told = [word for word in (now.reason_code.replace("_", " "), now.owner) if word]
-    if told:
-        parts.append(_small(" · ".join(told)))
-    if now.note:
-        shown = now.note if len(now.note) <= _NOTE else f"{now.note[:_NOTE].rsplit(' ', 1)[0]}..."
-        parts.append(f'<small class="line" title="{escape(now.note)}">“{escape(shown)}”</small>')
-    return "".join(f" {part}" for part in parts)
+    """Return what stands below the state of an open row of a run: one line, as rows are alike."""
+    parts = [
+        *_asks(now),
+        *(word for word in (now.reason_code.replace("_", " "), now.owner) if word),
+    ]
+    if not parts and not now.note:
+        return ""
+    note = now.note
+    shown = note if len(note) <= _NOTE else f"{note[:_NOTE].rsplit(' ', 1)[0]}..."
+    said, whole = (" · ".join([*parts, *([f"“{text}”"] if text else [])]) for text in (shown, note))
+    return f' <small class="line" title="{escape(whole)}">{escape(said)}</small>'
 
 
 def _asks(now: Standing) -> list[str]:
     wanted = None if now.wanted is None else STATES[now.wanted.value].lower()
-    asks = [] if wanted is None else [_small(f"{now.asked_by} asks: {wanted}")]
-    return [*asks, _small(f"until {now.until}")] if now.until else asks
+    asks = [] if wanted is None else [f"{now.asked_by} asks: {wanted}"]
+    return [*asks, f"until {now.until}"] if now.until else asks
 
 
 def _state(now: Standing) -> str:
