@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kalla_core.assignment.components import Ints
-from kalla_core.assignment.subsets import FEW_AMOUNTS, Sums, positions, sums_by_size
+from kalla_core.assignment.subsets import FEW_AMOUNTS, Sums, places_of, positions, sums_by_size
 
 MOST_SUMS = 1 << 25
 """That are made for all targets of a pass together."""
@@ -69,7 +69,7 @@ def nearest_sums(amounts: Ints, targets: Ints, most_items: int) -> Iterator[Near
     width = amounts.shape[1]
     masks = sorted(
         (mask for mask in range(1, 1 << width) if mask.bit_count() <= most_items),
-        key=lambda mask: (mask.bit_count(), _places(mask)),
+        key=lambda mask: (mask.bit_count(), places_of(mask)),
     )
     tried = np.array(masks, dtype=np.int64)
     step = max(_AT_ONCE >> width, 1)
@@ -81,11 +81,7 @@ def nearest_sums(amounts: Ints, targets: Ints, most_items: int) -> Iterator[Near
         above = sums[:, tried] - targets[some, None]
         best = np.abs(above).argmin(axis=1)
         for row, at in enumerate(best.tolist()):
-            yield Nearest(_places(masks[at]), int(above[row, at]))
-
-
-def _places(mask: int) -> tuple[int, ...]:
-    return tuple(place for place in range(mask.bit_length()) if mask >> place & 1)
+            yield Nearest(places_of(masks[at]), int(above[row, at]))
 
 
 def _met_in_the_middle(amounts: Ints, target: int, most_items: int) -> Nearest:

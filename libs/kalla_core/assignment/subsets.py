@@ -7,6 +7,7 @@ those of the other. That is some two to the power of half their number, instead 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -71,11 +72,13 @@ def subsets_that_fit_each(
 
 
 def _of_masks(masks: Ints, size: int) -> Fits:
-    sets = sorted(_places(mask) for mask in masks.tolist())
+    sets = sorted(map(places_of, masks.tolist()))
     return Fits(size, min(len(sets), MOST_SHOWN + 1), tuple(sets[:MOST_SHOWN]))
 
 
-def _places(mask: int) -> tuple[int, ...]:
+@lru_cache(1 << FEW_AMOUNTS)
+def places_of(mask: int) -> tuple[int, ...]:
+    """Return the places of a set of few amounts, ascending, whose bits they are."""
     return tuple(place for place in range(mask.bit_length()) if mask >> place & 1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -251,7 +252,9 @@ class _State:
 
     def ambiguous(self, sets: Sequence[Ints], count: int) -> None:
         """Hold the sets that fit, of which there are several."""
-        every = np.unique(np.concatenate(sets))
+        every: Ints = np.array(
+            sorted({row for one in sets for row in one.tolist()}), dtype=np.int64
+        )
         fit = f"More than {MOST_SHOWN}" if count > MOST_SHOWN else str(count)
         self.hold(every, f"{fit} sets of {len(sets[0])} rows add up equally well.")
 
@@ -366,8 +369,9 @@ def _groups(
     at = at[np.lexsort((order[at], rows[at]))]
     if not len(at):
         return
-    starts = np.flatnonzero(np.diff(rows[at], prepend=rows[at[0]] - 1))
-    yield from np.split(at, starts[1:])
+    starts = np.flatnonzero(np.diff(rows[at], prepend=rows[at[0]] - 1)).tolist()
+    for start, end in pairwise([*starts, len(at)]):
+        yield at[start:end]
 
 
 def _reachable(items: Ints, target: int, tolerance: int) -> bool:
