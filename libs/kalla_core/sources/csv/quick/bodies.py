@@ -97,9 +97,10 @@ class Bodies:
         taken = np.zeros(len(self.starts), np.bool_)
         before = behind = False
         for affix in self._seen([blank + currency for blank in _NEAR]):
-            found = self._letters.ends_with(self.ends, affix)
+            begun = self.ends - len(affix)
+            found = self._letters.stand(affix, begun)
             if found.all():  # what is shorter than it has no digits then, and is left
-                self.ends = self.ends - len(affix)
+                self.ends = begun
                 return False, True
             found &= (self.ends - self.starts > len(affix)) & ~taken
             self.ends = self.ends - found * len(affix)
@@ -109,14 +110,14 @@ class Bodies:
                 return before, behind
         for affix in self._seen([currency + blank for blank in _NEAR]):
             lengths = self.ends - self.starts
-            found = self._letters.begins(self.starts, affix) & (lengths > len(affix)) & ~taken
+            found = self._letters.stand(affix, self.starts) & (lengths > len(affix)) & ~taken
             self.starts = self.starts + found * len(affix)
             taken |= found
             before = before or bool(found.any())
         return before, behind
 
     def _seen(self, affixes: Sequence[str]) -> Iterator[bytes]:
-        """Yield those that are among the first bytes and fit into a word."""
+        """Yield those that are among the first bytes and are short."""
         some = self._letters.bytes[: self._letters.starts[0] + _GLANCE_BYTES].tobytes()
         written = (one.encode() for one in affixes)
         return (one for one in written if len(one) <= _LONGEST_AFFIX and one in some)

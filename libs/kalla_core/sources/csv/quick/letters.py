@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -26,7 +27,6 @@ class Letters:
     """Bytes of texts, of which there is at least one.
 
     Attributes:
-        bytes: all of them, with `AHEAD` zeros, or some more, at both ends.
         is_given: where there is a text; None where there are no nulls.
     """
 
@@ -34,14 +34,20 @@ class Letters:
         validity, offsets, data = texts.buffers()
         edges = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
         first, last = int(edges[0]), int(edges[-1])
-        padded = np.empty((last - first + 2 * AHEAD + 7) // 8 * 8, np.uint8)
-        padded[:AHEAD] = padded[AHEAD + last - first :] = 0
-        if last > first:
-            padded[AHEAD : AHEAD + last - first] = np.frombuffer(data, np.uint8)[first:last]
-        self.bytes = padded
         self._edges = edges
+        none = np.empty(0, np.uint8)
+        self._body = np.frombuffer(data, np.uint8)[first:last] if last > first else none
         has_nulls = validity is not None and texts.null_count
         self.is_given = texts.is_valid().to_numpy(zero_copy_only=False) if has_nulls else None
+
+    @cached_property
+    def bytes(self) -> npt.NDArray[np.uint8]:
+        """All of them, with `AHEAD` zeros, or some more, at both ends."""
+        size = len(self._body)
+        padded = np.empty((size + 2 * AHEAD + 7) // 8 * 8, np.uint8)
+        padded[:AHEAD] = padded[AHEAD + size :] = 0
+        padded[AHEAD : AHEAD + size] = self._body
+        return padded
 
     @cached_property
     def pitch(self) -> int | None:
@@ -65,9 +71,7 @@ class Letters:
 
     def columns(self) -> Columns:
         """Return the bytes at each place of texts that are all of one length (`pitch`)."""
-        size = len(self._edges) - 1
-        body = self.bytes[AHEAD : AHEAD + int(self._edges[-1] - self._edges[0])]
-        return np.ascontiguousarray(body.reshape(size, -1).T)
+        return np.ascontiguousarray(self._body.reshape(len(self._edges) - 1, -1).T)
 
     def columns_after(self, starts: Places, size: int) -> Columns:
         """Return so many bytes from each place on, those at the places first."""
@@ -92,19 +96,9 @@ class Letters:
         """Return so many times eight bytes before each place, those right before it first."""
         return self.words_after(ends - 8 * count, count)[::-1]
 
-    def begins(self, starts: Places, letters: bytes) -> Flags:
-        """Return where at most eight letters begin."""
-        shift = np.uint64(8 * (8 - len(letters)))
-        (words,) = self.words_after(starts, 1)
-        found: Flags = words << shift == _word(letters) << shift
+    def stand(self, letters: Sequence[int], places: Places) -> Flags:
+        """Return at which places a few letters stand."""
+        found: Flags = self.bytes.take(places) == letters[0]
+        for number, letter in enumerate(letters[1:], 1):
+            found &= self.bytes[number:].take(places) == letter
         return found
-
-    def ends_with(self, ends: Places, letters: bytes) -> Flags:
-        """Return where at most eight letters end."""
-        (words,) = self.words_before(ends, 1)
-        found: Flags = words >> np.uint64(8 * (8 - len(letters))) == _word(letters)
-        return found
-
-
-def _word(letters: bytes) -> np.uint64:
-    return np.uint64(int.from_bytes(letters, "little"))

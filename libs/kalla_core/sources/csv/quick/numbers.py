@@ -137,11 +137,9 @@ def _digits_before(
 def _templates(letters: Letters, form: NumberForm, scale: int) -> list[Template]:
     """Return how numbers are likely to be written, the likeliest first."""
     scales = dict.fromkeys((scale, 0, 1) if scale else (0,))
+    groups = _groups(letters, form)
     return [
-        _template(form.decimal, one, group)
-        for one in scales
-        for group in _groups(letters, form)
-        if one <= scale
+        _template(form.decimal, one, group) for one in scales for group in groups if one <= scale
     ]
 
 
