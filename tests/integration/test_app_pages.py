@@ -176,6 +176,7 @@ def test_rows_are_paged_and_fetched_as_they_are_shown(world: World) -> None:
     address = "/api/runs/first/rows/unmatched_left"
     first = world.http.get(address, params={"limit": 2}).json()
     rest = world.http.get(address, params={"cursor": first["cursor"]}).json()
+    hasty = world.http.get(address, params={"q": "R-", "within": 60}).json()
     asked = {"q": "R-3", "reason": "predicate_failed"}
     csv = world.http.get(f"{address}.csv", params=asked)
     parquet = world.http.get(f"{address}.parquet", params=asked)
@@ -190,6 +191,7 @@ def test_rows_are_paged_and_fetched_as_they_are_shown(world: World) -> None:
         "5",
     ]
     assert (first["total"], rest["cursor"]) == (3, None)
+    assert (hasty["total"], hasty["so_far"], "so_far" in first) == (2, None, False)
     assert len(csv.text.splitlines()) == 2
     assert pq.read_table(io.BytesIO(parquet.content)).column("record_key").to_pylist() == ["3"]
     assert book.content[:2] == b"PK"

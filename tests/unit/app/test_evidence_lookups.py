@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -23,9 +25,10 @@ from kalla_app.evidence import rows as rows_module
 from kalla_app.evidence import texts_file
 from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.lookup_file import make_room, write_lookup
-from kalla_app.evidence.order import First, order_of
+from kalla_app.evidence.order import First, Mask, order_of
 from kalla_app.evidence.pages import RowPages
-from kalla_app.evidence.rows import RowSet
+from kalla_app.evidence.rows import RowPage, RowSet, SoFar
+from kalla_app.evidence.seek import Seek
 from kalla_app.runs.life import RunState, RunStatus
 from kalla_app.store.runs import Run
 from kalla_core.errors import KallaError, RequestRefused
@@ -76,8 +79,9 @@ class Ready:
     beside: Path
 
     def page(self, asked: Asked, offset: int, limit: int, *, quick: bool) -> list[object]:
+        mask = Seek(self.folder, asked, self.beside).run() if quick else None
         with RowSet(self.folder, SET, self.beside if quick else None) as rows:
-            found = rows.page(asked, offset, limit)
+            found = rows.page(asked, offset, limit, mask)
             return [found.total, found.places, str(found.rows.to_pylist())]
 
 
@@ -96,7 +100,8 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Ready:
         ["", "inv-7", "MÜLL", "ü", "5", "1.00", "05-1", "meyer", "zahlung 1", "x\x1f"]
     ),
     sort=st.sampled_from([None, "amount", "-amount", "rate", "-rate", "-memo", "day", "count"]),
-    reasons=st.sampled_from([(), ("no_match",)]),
+    reasons=st.sampled_from([(), ("no_match",), ("no_match", "key_not_found"), ("other",)]),
+    keys=st.sampled_from([None, None, ("INV-0000", "INV-7919", "nobody")]),
     without=st.sampled_from([(), ("INV-0000", "INV-7919")]),
     offset=st.integers(0, ROWS),
     limit=st.integers(1, 200),
@@ -106,11 +111,12 @@ def test_a_page_is_the_same_with_what_lies_beside_evidence_and_without(
     q: str,
     sort: str | None,
     reasons: tuple[str, ...],
+    keys: tuple[str, ...] | None,
     without: tuple[str, ...],
     offset: int,
     limit: int,
 ) -> None:
-    asked = Asked(SET, q, reasons, sort, without=without)
+    asked = Asked(SET, q, reasons, sort, keys, without)
 
     slow = ready.page(asked, offset, limit, quick=False)
     quick = ready.page(asked, offset, limit, quick=True)
@@ -260,4 +266,111 @@ async def test_what_is_not_there_is_told_as_ever(tmp_path: Path) -> None:
         await pages.page(RUN, Asked("ambiguous", sort="amount"), 0, 10)
     with pytest.raises(KallaError, match="amount"):
         await pages.page(RUN, Asked(SET, sort="amout"), 0, 10)
+    await pages.close()
+
+
+class Held:
+    """Holds whoever looks through rows from some row group on, until `go` is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, first: int) -> None:
+        self.go = threading.Event()
+        look = RowSet.look
+
+        def held(rows: RowSet, asked: Asked) -> Callable[[int], Mask]:
+            looked = look(rows, asked)
+
+            def wait(number: int) -> Mask:
+                if number >= first:
+                    assert self.go.wait(PATIENCE_S)
+                return looked(number)
+
+            return wait
+
+        monkeypatch.setattr(RowSet, "look", held)
+
+
+async def until_searched(pages: RowPages, asked: Asked, rows: int) -> RowPage:
+    """Ask again and again, as a browser does, until so many rows were looked through."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            page = await pages.page(RUN, asked, 0, 50, within_s=0.01)
+            if page.so_far is None or page.so_far.searched >= rows:
+                return page
+
+
+@pytest.mark.parametrize("sort", [None, "-count"])
+async def test_a_page_of_what_was_found_so_far_says_so_and_the_next_has_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sort: str | None
+) -> None:
+    held = Held(monkeypatch, first=2)
+    pages = pages_over(written(tmp_path / "run"), tmp_path / "beside")
+    asked = Asked(SET, "zahlung", sort=sort)
+
+    early = await until_searched(pages, asked, 140)
+    held.go.set()
+    late = await until_searched(pages, asked, ROWS)
+    async with asyncio.timeout(PATIENCE_S):
+        while late.so_far is not None:
+            late = await pages.page(RUN, asked, 0, 50, within_s=PATIENCE_S)
+
+    with RowSet(tmp_path / "run", SET) as rows:
+        whole = rows.page(asked, 0, 50)
+    found = [place for place in range(140) if place % 7]
+    assert early.so_far is not None
+    assert (early.so_far.searched, early.so_far.of, early.total) == (140, ROWS, len(found))
+    assert early.places == tuple((found if sort is None else found[::-1])[:50])
+    assert (late.places, late.total) == (whole.places, whole.total)
+    await pages.close()
+
+
+async def test_whoever_looks_through_the_same_rows_waits_for_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, looked = Held(monkeypatch, first=2), list[Asked]()
+    run = Seek.run
+    monkeypatch.setattr(Seek, "run", lambda seek: (looked.append(seek._asked), run(seek))[1])
+    pages = pages_over(written(tmp_path / "run"), tmp_path / "beside")
+    asked = [Asked(SET, "zahlung", sort=sort) for sort in (None, "count", "-count")]
+
+    async with asyncio.timeout(PATIENCE_S):
+        asking = [asyncio.create_task(pages.page(RUN, one, 0, 5)) for one in asked]
+        await until_searched(pages, asked[0], 140)
+        held.go.set()
+        found = [await one for one in asking]
+        again = await pages.page(RUN, asked[0], 5, 5)
+
+    assert [one.places[0] for one in found] == [1, 1, ROWS - 1]
+    assert again.places[0] == 6
+    assert len(looked) == 1
+    await pages.close()
+
+
+async def test_a_page_far_down_that_is_not_in_order_yet_comes_empty_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kalla_app.evidence.pages.MOST_FIRST", 100)
+    pages = pages_over(written(tmp_path / "run"), tmp_path / "beside")
+    asked = Asked(SET, sort="amount")
+
+    async with asyncio.timeout(PATIENCE_S):
+        early = await pages.page(RUN, asked, 500, 10, within_s=0)
+        late = await pages.page(RUN, asked, 500, 10)
+
+    assert early.so_far == SoFar(ROWS, ROWS)
+    assert (early.places, early.rows.schema) == ((), late.rows.schema)
+    assert late.so_far is None
+    assert len(late.places) == 10
+    await pages.close()
+
+
+async def test_what_cannot_be_read_is_told_to_whoever_waits(tmp_path: Path) -> None:
+    pages = pages_over(written(tmp_path / "run"), tmp_path / "beside")
+    part = tmp_path / "run" / f"{SET}.parquet" / "0.parquet"
+    whole = part.read_bytes()
+    with RowSet(tmp_path / "run", SET):
+        part.write_bytes(bytes(len(whole) // 2) + whole[len(whole) // 2 :])
+
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises((KallaError, OSError)):
+            await pages.page(RUN, Asked(SET, "zahlung"), 0, 10)
     await pages.close()

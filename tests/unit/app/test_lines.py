@@ -6,15 +6,20 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalla_app.evidence.rows import SoFar
 from kalla_app.exceptions.age import Severity
 from kalla_app.exceptions.bench import Item
 from kalla_app.exceptions.book import eid_of
 from kalla_app.exceptions.life import Standing, State
+from kalla_app.pages import render
 from kalla_app.pages.grid import lines
 from kalla_app.pages.lines import bench_lines, run_lines, side_lines
 from kalla_app.runs.life import RunState
@@ -136,3 +141,26 @@ def test_no_text_is_ever_a_tag(values: list[str | None]) -> None:
 
     assert found.tags <= {"tr", "td", "i"}
     assert len(found.rows) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("so_far", "said"),
+    [
+        (SoFar(131_072, 10_000_000), "131\N{NARROW NO-BREAK SPACE}072 of 10"),
+        (SoFar(10_000_000, 10_000_000), "being put in order"),
+    ],
+)
+def test_a_page_of_a_part_says_so_and_asks_for_itself_again_while_it_is_empty(
+    so_far: SoFar, said: str
+) -> None:
+    parts: Any = render._ENVIRONMENT.get_template("parts.html").module
+    address = f"/runs/r?q={quote(NASTY)}&offset=50"
+
+    empty = str(parts.going_on(so_far, address, "found", 0))
+    begun = str(parts.going_on(so_far, address, "found", 50))
+
+    assert said in empty
+    assert said in begun
+    assert Cells(empty).tags == {"p", "a"}
+    assert [Cells(one).values.count(address) for one in (empty, begun)] == [2, 1]
+    assert [Cells(one).values.count("#found") for one in (empty, begun)] == [2, 0]

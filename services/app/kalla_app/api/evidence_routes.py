@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -53,11 +54,14 @@ def evidence_routes(app: App) -> APIRouter:
         cursor: Cursor = None,
         offset: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        within: Annotated[float | None, Query(ge=0, le=60)] = None,
     ) -> Response:
         """Page through rows, or with `.csv`, `.xlsx`, `.parquet`, `.arrow` fetch all of them.
 
         `q` is text that some column holds; `reason` may be repeated; `sort` is a column, with a
-        minus before it from the greatest on. A page begins at a cursor, or at an offset.
+        minus before it from the greatest on. A page begins at a cursor, or at an offset. With
+        `within`, it comes after so many seconds: where a large set is not looked through by then,
+        `rows` and `total` are of what was found so far, and `so_far` says how far that is.
         """
         name, _, ending = name.partition(".")
         asked = Asked(name, q, tuple(reason or ()), sort)
@@ -65,9 +69,10 @@ def evidence_routes(app: App) -> APIRouter:
         if ending:
             return await _download(await app.evidence.folder(run), asked, ending, run_id)
         start: Any = offset if cursor is None else place_of(cursor, (int,))[0]
-        found = await app.rows.page(run, asked, start, limit)
+        found = await app.rows.page(run, asked, start, limit, within)
         following = start + found.rows.num_rows
-        more = following < found.total
+        more = following < found.total or found.so_far is not None
+        so_far = {} if within is None else {"so_far": found.so_far and asdict(found.so_far)}
         return JSONResponse(
             {
                 "columns": columns_of(found),
@@ -75,6 +80,7 @@ def evidence_routes(app: App) -> APIRouter:
                 "places": list(found.places),
                 "total": found.total,
                 "cursor": cursor_of(following) if more else None,
+                **so_far,
             }
         )
 

@@ -13,5 +13,7 @@ texts_file   a file with the texts of all rows, to be looked through
 kept         what was read of it, in memory
 beside       files that are made of evidence and lie beside it
 lookup_file  writes them, in a process of its own
-pages        pages for whoever is served meanwhile; has those files made
+lookups      has them made
+seek         which rows of a large set are asked for, on two threads
+pages        pages for whoever is served meanwhile
 """

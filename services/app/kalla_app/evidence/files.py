@@ -80,7 +80,7 @@ def _footer(path: Path, _identity: tuple[int, int]) -> pq.FileMetaData:
 def counted(path: Path, _identity: tuple[int, int]) -> Mapping[str, int]:
     """Return how many rows of a file have each reason."""
     counted: Counter[str] = Counter()
-    with opened(path) as file:
+    with opened(path, [REASON]) as file:
         for batch in file.iter_batches(columns=[REASON]):
             for one in pc.value_counts(batch.column(0)).to_pylist():
                 counted[str(one["values"])] += one["counts"]

@@ -81,6 +81,12 @@ class First:
             last = self._kept.column("by")[-1]
             self._last = last if _is_known(last) else None
 
+    def join(self, other: First) -> None:
+        """Take in what another has kept of other pieces."""
+        if other._kept is not None:
+            places = other._kept.column("place").to_numpy()
+            self.add(other._kept.column("by"), np.asarray(places, np.int64))
+
     def places(self) -> Places:
         """Return the places of the first, in order."""
         if self._kept is None:

@@ -1,41 +1,37 @@
-"""Pages of rows, for whoever is served meanwhile; large sets are given what makes them quick.
+"""Pages of rows, for whoever is served meanwhile.
 
-Beside the copies of evidence lie, for sets of many rows, a file with their texts, and one for the
-order by each column that somebody asked for. They are made in the background: of rows without a
-partner when a run has ended, of others when somebody first looks through them. Until then a page
-takes longer; only a page far down in an order waits for that order.
-
-Evidence never changes, so what was read of it is kept for whoever asks for the same.
+Evidence never changes, so what was read of it is kept for whoever asks for the same: pages, and
+which rows of a large set are asked for. Of a set of many rows, a page can come before all of them
+were looked through or put in order; it says how far that is, and whoever asks again sees more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
-from kalla_app.child import worked
-from kalla_app.evidence import lookup_file
 from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.kept import Kept
-from kalla_app.evidence.lookup_file import request_of
+from kalla_app.evidence.lookups import Lookups
 from kalla_app.evidence.open_rows import open_sets, rests_of
+from kalla_app.evidence.order import Mask
 from kalla_app.evidence.place import EvidencePlace
-from kalla_app.evidence.rows import MOST_FIRST, RowPage, RowSet
+from kalla_app.evidence.rows import MOST_FIRST, RowPage, RowSet, SoFar
+from kalla_app.evidence.seek import Seek
 from kalla_app.evidence.selections import Selections
 from kalla_app.store.runs import Run
-from kalla_core.errors import KallaError, RequestRefused
-from kalla_core.observe.logs import get_logger
+from kalla_core.errors import RequestRefused
 
 _MANY_ROWS = 1_000_000
-_MOST_BYTES = 8 << 30
-_AT_END = ("unmatched_left", "unmatched_right")
-_KEPT_BYTES = 48 << 20
+_PAGES_BYTES = 48 << 20
 _TOLD_BYTES = 4 << 20
 _EACH_BYTES = 1000
 """What something small takes, about."""
+
+_SEEKS_AT_ONCE = 2
 
 T = TypeVar("T")
 
@@ -45,27 +41,18 @@ class RowPages:
 
     Args:
         folder: for what is kept beside evidence; need not exist.
-        many: rows from which on a set is given it.
-        most_bytes: that it may take of the disk.
+        many: rows from which on a set is large.
     """
 
-    def __init__(
-        self,
-        evidence: EvidencePlace,
-        folder: Path,
-        many: int = _MANY_ROWS,
-        most_bytes: int = _MOST_BYTES,
-    ) -> None:
+    def __init__(self, evidence: EvidencePlace, folder: Path, many: int = _MANY_ROWS) -> None:
         self._evidence = evidence
-        self._folder = folder
+        self._lookups = Lookups(evidence, folder, many)
         self._many = many
-        self._most_bytes = most_bytes
-        self._turn = asyncio.Semaphore(1)
         self._selections = Selections()
-        self._made: dict[Path, asyncio.Task[bool]] = {}
-        self._noted: set[asyncio.Task[None]] = set()
-        self._pages = Kept[RowPage](_KEPT_BYTES)
         self._told = Kept[object](_TOLD_BYTES)
+        self._pages = Kept[RowPage](_PAGES_BYTES)
+        self._seeks: dict[Hashable, tuple[Seek, asyncio.Task[Mask]]] = {}
+        self._turn = asyncio.Semaphore(_SEEKS_AT_ONCE)
 
     async def open_sets(self, run: Run, side: str) -> tuple[str, ...]:
         """Return the sets that have open rows of a side, in their order.
@@ -92,8 +79,14 @@ class RowPages:
         """
         return await self._telling(run, _reasons, name)
 
-    async def page(self, run: Run, asked: Asked, offset: int, limit: int) -> RowPage:
+    async def page(
+        self, run: Run, asked: Asked, offset: int, limit: int, within_s: float | None = None
+    ) -> RowPage:
         """Return the rows of a selection from `offset` on.
+
+        Args:
+            within_s: how long looking through a large set and putting it in order are waited for;
+                then the page is of what was found so far. None to wait for all.
 
         Raises:
             NotFound: the run has no such set.
@@ -105,42 +98,23 @@ class RowPages:
         key = folder, asked, offset, limit
         found = self._pages.find(key)
         if found is None:
-            found = await self._read(run, folder, asked, offset, limit)
-            self._pages.keep(key, found, _size(found, asked))
+            found = await self._read(run, folder, asked, offset, limit, within_s)
+            if found.so_far is None:
+                self._pages.keep(key, found, _size(found, asked))
         return found
-
-    async def _read(self, run: Run, folder: Path, asked: Asked, offset: int, limit: int) -> RowPage:
-        beside = self._folder / run.run_id
-        deep = asked.by is not None and offset + limit > MOST_FIRST
-        if asked.q or asked.by is not None:
-            lacking = await asyncio.to_thread(self._lacking, folder, beside, asked)
-            for column, path in lacking.items():
-                making = self._making(folder, asked.set, beside, column, path)
-                if deep and column is not None and not await asyncio.shield(making):
-                    raise RequestRefused(
-                        f"The order by {column} could not be made, and without it nobody knows "
-                        "what stands so far down. Narrow the rows down first."
-                    )
-        return await asyncio.to_thread(self._page, folder, beside, asked, offset, limit)
-
-    def _page(self, folder: Path, beside: Path, asked: Asked, offset: int, limit: int) -> RowPage:
-        with RowSet(folder, asked.set, beside, self._selections) as rows:
-            return rows.page(asked, offset, limit)
 
     def note(self, run: Run) -> None:
         """Make what the rows without a partner of a run that has ended will need."""
-        counts = run.state.counts
-        if max(counts.unmatched_left or 0, counts.unmatched_right or 0) >= self._many:
-            task = asyncio.create_task(self._make_all(run), name="lookups")
-            self._noted.add(task)
-            task.add_done_callback(self._noted.discard)
+        self._lookups.note(run)
 
     async def close(self) -> None:
-        """End what is being made."""
-        tasks = [*self._made.values(), *self._noted]
-        for task in tasks:
+        """End what goes on."""
+        seeks = list(self._seeks.values())
+        for seek, task in seeks:
+            seek.stop()
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(task for _, task in seeks), return_exceptions=True)
+        await self._lookups.close()
 
     async def _telling(self, run: Run, read: Callable[[Path, str], T], word: str) -> T:
         folder = await self._evidence.folder(run)
@@ -151,57 +125,82 @@ class RowPages:
             self._told.keep(key, found, _EACH_BYTES)
         return found
 
-    async def _make_all(self, run: Run) -> None:
-        with suppress(KallaError):  # whoever looks at it is told
-            if await self._evidence.is_here(run):
-                folder, beside = await self._evidence.folder(run), self._folder / run.run_id
-                for name in _AT_END:
-                    lacking = await asyncio.to_thread(
-                        self._lacking, folder, beside, Asked(name, "any")
-                    )
-                    for column, path in lacking.items():
-                        await asyncio.shield(self._making(folder, name, beside, column, path))
+    async def _read(
+        self,
+        run: Run,
+        folder: Path,
+        asked: Asked,
+        offset: int,
+        limit: int,
+        within_s: float | None,
+    ) -> RowPage:
+        beside = self._lookups.beside(run)
+        is_plain = asked.is_all and asked.by is None
+        if is_plain or not await self._is_large(run, asked.set):
+            return await asyncio.to_thread(self._page, folder, beside, asked, offset, limit, None)
+        lacking = await self._lookups.begin(folder, beside, asked)
+        order = lacking.get(asked.by) if asked.by is not None else None
+        if order is not None and offset + limit > MOST_FIRST:
+            await asyncio.wait({order}, timeout=within_s)
+            if not order.done():
+                return await asyncio.to_thread(_empty, folder, asked)
+            if not order.result():
+                raise RequestRefused(
+                    f"The order by {asked.by} could not be made, and without it nobody knows "
+                    "what stands so far down. Narrow the rows down first."
+                )
+        mask, so_far = None, None
+        if not asked.is_all:
+            if within_s is not None and asked.by is not None:
+                within_s /= 2  # the other half is for their order
+            mask, so_far = await self._sought(run, folder, asked, within_s)
+        page = await asyncio.to_thread(self._page, folder, beside, asked, offset, limit, mask)
+        return page if so_far is None else replace(page, so_far=so_far)
 
-    def _lacking(self, folder: Path, beside: Path, asked: Asked) -> dict[str | None, Path]:
-        """Return what is not there yet: columns in order, None for the texts."""
-        wanted: Sequence[str | None] = [
-            *([None] if asked.q else []),
-            *([asked.by] if asked.by is not None else []),
-        ]
-        with RowSet(folder, asked.set, beside) as rows:
-            rows.check(asked)
-            if rows.count < self._many:
-                return {}
-            paths = {column: rows.lookup(column) for column in wanted}
-            return {
-                column: path
-                for column, path in paths.items()
-                if path is not None and not path.exists()
-            }
+    def _page(
+        self,
+        folder: Path,
+        beside: Path,
+        asked: Asked,
+        offset: int,
+        limit: int,
+        mask: Mask | None,
+    ) -> RowPage:
+        with RowSet(folder, asked.set, beside, self._selections) as rows:
+            return rows.page(asked, offset, limit, mask)
 
-    def _making(
-        self, folder: Path, name: str, beside: Path, column: str | None, path: Path
-    ) -> asyncio.Task[bool]:
-        making = self._made.get(path)
-        if making is None:
-            making = asyncio.create_task(
-                self._make(folder, name, beside, column, path), name="lookup"
-            )
-            self._made[path] = making
-        return making
+    async def _is_large(self, run: Run, name: str) -> bool:
+        return await self._telling(run, _count, name) >= self._many
 
-    async def _make(
-        self, folder: Path, name: str, beside: Path, column: str | None, path: Path
-    ) -> bool:
-        """Make a file; one that cannot be made is not tried again by this process."""
-        async with self._turn:
-            request = request_of(folder, name, beside, column, self._most_bytes)
-            code = await worked(lookup_file.__name__, request)
-        if code != 0:
-            get_logger().warning("lookup_failed", set=name, column=column, exit_code=code)
-            return False
-        del self._made[path]
-        return True
+    async def _sought(
+        self, run: Run, folder: Path, asked: Asked, within_s: float | None
+    ) -> tuple[Mask, SoFar | None]:
+        """Return which rows are asked for, or up to where that is known when time is up."""
+        key = folder, replace(asked, sort=None)
+        count = await self._telling(run, _count, asked.set)
+        known = await asyncio.to_thread(self._selections.find, str(folder), asked, count)
+        if known is not None:
+            return known, None
+        if key not in self._seeks:
+            beside = self._lookups.beside(run)
+            made = await asyncio.to_thread(Seek, folder, asked, beside)
+            if key not in self._seeks:  # nobody else has begun meanwhile
+                task = asyncio.create_task(self._seek(key, folder, asked, made), name="seek")
+                task.add_done_callback(_looked_at)
+                self._seeks[key] = made, task
+        seek, seeking = self._seeks[key]
+        await asyncio.wait({seeking}, timeout=within_s)
+        return (seeking.result(), None) if seeking.done() else seek.so_far()
+
+    async def _seek(self, key: Hashable, folder: Path, asked: Asked, seek: Seek) -> Mask:
+        """Look through a set, whoever waits for it, so that who asks again finds more."""
+        try:
+            async with self._turn:
+                mask = await asyncio.to_thread(seek.run)
+            self._selections.keep(str(folder), asked, mask)
+            return mask
+        finally:
+            self._seeks.pop(key, None)
 
 
 def _rests(folder: Path, _word: str) -> Mapping[str, int]:
@@ -217,3 +216,21 @@ def _size(page: RowPage, asked: Asked) -> int:
     """Return the bytes that a page takes, with what it was asked for by."""
     texts = len(asked.keys or ()) + len(asked.without)
     return int(page.rows.get_total_buffer_size()) + _EACH_BYTES + 100 * (len(page.places) + texts)
+
+
+def _empty(folder: Path, asked: Asked) -> RowPage:
+    """Return a page of what has yet to be put in order."""
+    with RowSet(folder, asked.set) as rows:
+        so_far = SoFar(rows.count, rows.count)
+        return RowPage(rows.schema.empty_table(), (), rows.count, so_far)
+
+
+def _count(folder: Path, name: str) -> int:
+    with RowSet(folder, name) as rows:
+        return rows.count
+
+
+def _looked_at(task: asyncio.Task[Mask]) -> None:
+    """Let what went wrong be told to whoever waits, and not be missed where nobody does."""
+    if not task.cancelled():
+        task.exception()

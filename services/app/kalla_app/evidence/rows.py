@@ -7,14 +7,15 @@ those left out whose statistics say that they hold nothing; then the rows of the
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -38,8 +39,25 @@ MOST_FIRST = 10_000
 _MANY_GROUPS = 8
 _AT_ONCE = 2
 
-_Group = tuple[int, int, int]
-"""Part, number of the row group in it, and the place of its first row in the set."""
+T = TypeVar("T")
+R = TypeVar("R")
+
+_Group = tuple[int, int, int, int]
+"""Part, number of the row group in it, and the half-open range of its rows in the set."""
+
+_Bounded = tuple[_Group, Any, Any]
+_Parts = Sequence[pq.ParquetFile]
+
+
+@dataclass(frozen=True, slots=True)
+class SoFar:
+    """How far a selection is that goes on: rows looked through, of so many.
+
+    All of them are where it is their order that is being made.
+    """
+
+    searched: int
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +66,14 @@ class RowPage:
 
     Attributes:
         places: of the rows in the set, from 0.
-        total: rows of the whole selection.
+        total: rows of the whole selection, or of what of it was found so far.
+        so_far: None where it is the whole one.
     """
 
     rows: pa.Table
     places: tuple[int, ...]
     total: int
+    so_far: SoFar | None = None
 
 
 class RowSet:
@@ -88,7 +108,8 @@ class RowSet:
             self._held.close()
             raise EvidenceGone(f"The rows of {name} cannot be read: {error}.") from error
         self.schema: pa.Schema = self._parts[0].schema_arrow
-        self.count = sum(part.metadata.num_rows for part in self._parts)
+        self.row_groups = _row_groups(self._parts)
+        self.count = self.row_groups[-1][3] if self.row_groups else 0
 
     def __enter__(self) -> RowSet:
         return self
@@ -96,8 +117,11 @@ class RowSet:
     def __exit__(self, *_error: object) -> None:
         self._held.close()
 
-    def page(self, asked: Asked, offset: int, limit: int) -> RowPage:
+    def page(self, asked: Asked, offset: int, limit: int, mask: Mask | None = None) -> RowPage:
         """Return the rows of a selection from `offset` on.
+
+        Args:
+            mask: the rows that are asked for, where somebody knows them.
 
         Raises:
             UnknownColumn: there is no column to order by.
@@ -106,7 +130,7 @@ class RowSet:
             end = min(self.count, offset + limit)
             places = np.arange(min(offset, end), end, dtype=np.int64)
             return RowPage(self.take(places), tuple(places.tolist()), self.count)
-        places, total = self._selected(asked, offset, limit)
+        places, total = self._selected(asked, offset, limit, mask)
         return RowPage(self.take(places), tuple(places.tolist()), total)
 
     def take(self, places: Places) -> pa.Table:
@@ -118,14 +142,11 @@ class RowSet:
             return self.schema.empty_table()
         order = [index for indices in groups.values() for index in indices]
         wanted_of = [(at, places[indices] - at[2]) for at, indices in groups.items()]
-        if len(wanted_of) < _MANY_GROUPS:
-            found = [self._of_group(self._parts, at, local) for at, local in wanted_of]
-        else:
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                halves = [wanted_of[number::_AT_ONCE] for number in range(_AT_ONCE)]
-                read_by = list(pool.map(self._of_groups, halves))
-            found = [read_by[n % _AT_ONCE][n // _AT_ONCE] for n in range(len(wanted_of))]
-        return pa.concat_tables(found).take(pa.array(np.argsort(order)))
+        few = [{*narrow(part.metadata)} & {*self.schema.names} for part in self._parts]
+        read_by = self._in_halves(_of_groups, wanted_of, few)
+        found = [read_by[n % len(read_by)][n // len(read_by)] for n in range(len(wanted_of))]
+        rows = pa.concat_tables([table.cast(self.schema) for table in found])
+        return rows.take(pa.array(np.argsort(order)))
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Return some columns of all rows, in the order of the file."""
@@ -194,13 +215,47 @@ class RowSet:
                 f"{asked.set} has no column {asked.by!r}. {hint}", column_name=asked.by
             )
 
-    def _selected(self, asked: Asked, offset: int, limit: int) -> tuple[Places, int]:
+    def look(self, asked: Asked) -> Callable[[int], Mask]:
+        """Return what tells which rows of a row group are asked for, by its number in the set."""
+        path = self.lookup(None) if asked.q else None
+        texts = None if path is None else Texts.opened(path, self.made_of)
+        if texts is not None and not texts.knows(asked.q):
+            texts = None
+        sought = self._holders(asked) if texts is None else texts.beside(asked.q)
+        others = {REASON} if asked.reasons else set()
+        others |= {KEY} if asked.keys is not None or asked.without else set()
+        names = [name for name in self.schema.names if name in others or name in sought]
+        parts = self._searched(names)
+
+        def looked(number: int) -> Mask:
+            part, group, start, end = self.row_groups[number]
+            if ruled_out(parts[part], group, asked):
+                return np.zeros(end - start, np.bool_)
+            held = None if texts is None else texts.holding(asked.q, number)
+            if held is not None and not names:
+                return held
+            table = parts[part].read_row_group(group, columns=names, use_threads=False)
+            return wanted(table, asked, sought, held)
+
+        return looked
+
+    def _wanted(self, asked: Asked) -> Mask:
+        """Return which rows of the set are asked for."""
+        masks = map(self.look(asked), range(len(self.row_groups)))
+        return np.concatenate([np.zeros(0, np.bool_), *masks])
+
+    def _selected(
+        self, asked: Asked, offset: int, limit: int, mask: Mask | None
+    ) -> tuple[Places, int]:
         self.check(asked)
-        mask = None if asked.is_all else self._mask(asked)
+        if mask is None and not asked.is_all:
+            mask = self._mask(asked)
         total, most = self.count if mask is None else int(np.count_nonzero(mask)), offset + limit
         if asked.by is None:
             assert mask is not None  # noqa: S101 - else the page needs nothing of this
             return np.flatnonzero(mask)[offset:most], total
+        if total <= offset:
+            return np.empty(0, np.int64), total
         path = self.lookup(asked.by)
         order = None if path is None else read_order(path, self.made_of)
         if order is None and most > MOST_FIRST:
@@ -212,38 +267,53 @@ class RowSet:
 
     def _first(self, asked: Asked, by: str, most: int, mask: Mask | None) -> Places:
         """Return the places of the first rows of an order."""
+        found = self._in_halves(
+            lambda parts, groups: _first_of(parts, groups, asked, by, most, mask),
+            self._groups_by(asked, by),
+            [() for _ in self._parts],
+        )
         first = First(most, descending=asked.descending)
-        for part, group, start, least, greatest in self._groups_by(asked, by):
-            count = self._parts[part].metadata.row_group(group).num_rows
-            kept = None if mask is None else mask[start : start + count]
-            if kept is not None and not kept.any():
-                continue
-            if least is not None and first.is_beyond(least, greatest):
-                continue
-            table = self._parts[part].read_row_group(group, columns=[by], use_threads=False)
-            values, places = table.column(0), np.arange(start, start + count, dtype=np.int64)
-            if kept is not None:
-                values, places = values.filter(pa.array(kept)), places[kept]
-            first.add(values, places)
+        for one in found:
+            first.join(one)
         return first.places()
 
-    def _groups_by(self, asked: Asked, by: str) -> list[tuple[int, int, int, Any, Any]]:
-        """Return part, number, first row, least and greatest value of each row group.
+    def _in_halves(
+        self,
+        work: Callable[[_Parts, Sequence[T]], R],
+        items: Sequence[T],
+        repeated: Sequence[Collection[str]],
+    ) -> list[R]:
+        """Return what becomes of every second of some things and of the others, on two threads.
+
+        Each has files of its own, since threads cannot share them.
+
+        Args:
+            repeated: columns of each file that may come as a dictionary.
+        """
+        if len(items) < _MANY_GROUPS:
+            return [work(self._parts, items)]
+
+        def worked(half: Sequence[T]) -> R:
+            with ExitStack() as held:
+                files = zip(self._files, repeated, strict=True)
+                return work([held.enter_context(opened(*one)) for one in files], half)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(worked, [items[n::_AT_ONCE] for n in range(_AT_ONCE)]))
+
+    def _groups_by(self, asked: Asked, by: str) -> list[_Bounded]:
+        """Return each row group with its least and its greatest value.
 
         Those whose values come first in the order come first, where that is told; where it is not,
         or some value is unknown, least and greatest are None.
         """
-        found: list[tuple[int, int, int, Any, Any]] = []
-        start = 0
         leaf = self._leaf(by)
-        for place, part in enumerate(self._parts):
-            for number in range(part.metadata.num_row_groups):
-                group = part.metadata.row_group(number)
-                bounds = (None, None) if leaf is None else _bounds(group.column(leaf))
-                found.append((place, number, start, *bounds))
-                start += group.num_rows
-        if all(one[3] is not None for one in found):
-            found.sort(key=lambda one: one[4 if asked.descending else 3], reverse=asked.descending)
+        found: list[_Bounded] = []
+        for at in self.row_groups:
+            group = self._parts[at[0]].metadata.row_group(at[1])
+            found.append((at, *((None, None) if leaf is None else _bounds(group.column(leaf)))))
+        if all(one[1] is not None for one in found):
+            found.sort(key=lambda one: one[2 if asked.descending else 1], reverse=asked.descending)
         return found
 
     def _leaf(self, name: str) -> int | None:
@@ -257,46 +327,14 @@ class RowSet:
         of = f"{self._folder} {self.made_of}"
         return self._selections.mask(of, asked, self.count, lambda: self._wanted(asked))
 
-    def _wanted(self, asked: Asked) -> Mask:
-        """Return which rows of the set are asked for."""
-        path = self.lookup(None) if asked.q else None
-        texts = None if path is None else Texts.opened(path, self.made_of)
-        if texts is None or not texts.knows(asked.q):
-            return self._masked(asked, self._holders(asked), None)
-        return self._masked(asked, texts.beside(asked.q), texts.holding(asked.q))
-
     def _holders(self, asked: Asked) -> list[str]:
         """Return the columns that may hold the text that is looked for."""
         return [one.name for one in self.schema if asked.q and may_hold(one.type, asked.q)]
 
-    def _masked(self, asked: Asked, sought: Sequence[str], held: Mask | None) -> Mask:
-        """Return which rows are asked for.
-
-        Args:
-            sought: columns that may hold the text.
-            held: rows that hold it in another one.
-        """
-        others = {REASON} if asked.reasons else set()
-        others |= {KEY} if asked.keys is not None or asked.without else set()
-        names = [name for name in self.schema.names if name in others or name in sought]
-        if held is not None and not names:
-            return held
-        mask = np.zeros(self.count, np.bool_)
-        start = 0
-        for part in self._searched(others) if sought else self._parts:
-            for group in range(part.metadata.num_row_groups):
-                end = start + part.metadata.row_group(group).num_rows
-                if not ruled_out(part, group, asked):
-                    table = part.read_row_group(group, columns=names, use_threads=False)
-                    kept = None if held is None else held[start:end]
-                    mask[start:end] = wanted(table, asked, sought, kept)
-                start = end
-        return mask
-
-    def _searched(self, plain: Collection[str]) -> list[pq.ParquetFile]:
-        """Return the files as they are looked through for a text: with few words as such."""
+    def _searched(self, names: Collection[str]) -> list[pq.ParquetFile]:
+        """Return the files as some columns are looked through: with few words as such."""
         return [
-            self._held.enter_context(opened(path, {*narrow(part.metadata)} - {*plain}))
+            self._held.enter_context(opened(path, {*narrow(part.metadata)} & {*names}))
             for path, part in zip(self._files, self._parts, strict=True)
         ]
 
@@ -312,36 +350,66 @@ class RowSet:
             self.schema.field(name).type,
         )
 
-    def _of_groups(self, wanted_of: Sequence[tuple[_Group, Places]]) -> list[pa.Table]:
-        """Return rows of some row groups, through files of its own: threads cannot share them."""
-        with ExitStack() as held:
-            parts = [held.enter_context(opened(path)) for path in self._files]
-            return [self._of_group(parts, at, local) for at, local in wanted_of]
-
-    def _of_group(self, parts: Sequence[pq.ParquetFile], at: _Group, local: Places) -> pa.Table:
-        """Return some rows of a row group; no more of it is read than up to the last of them."""
-        file, group, end = parts[at[0]], at[1], int(local.max()) + 1
-        if 2 * end >= file.metadata.row_group(group).num_rows:
-            rows = file.read_row_group(group, use_threads=False)
-        else:
-            found: list[pa.RecordBatch] = []
-            for batch in file.iter_batches(batch_size=end, row_groups=[group], use_threads=False):
-                found.append(batch)
-                if (end := end - batch.num_rows) <= 0:
-                    break
-            rows = pa.Table.from_batches(found)
-        return rows.take(pa.array(local, pa.int64()))
-
     def _row_group_of(self, place: int) -> _Group:
-        """Return part and row group of a row, and the place of the group's first row."""
-        start = 0
-        for index, part in enumerate(self._parts):
-            for group in range(part.metadata.num_row_groups):
-                rows = part.metadata.row_group(group).num_rows
-                if place < start + rows:
-                    return index, group, start
-                start += rows
-        raise EvidenceGone(f"There is no row {place}.")
+        """Return the row group of a row."""
+        number = bisect_right(self.row_groups, place, key=lambda group: group[2]) - 1
+        if not 0 <= place < self.count:
+            raise EvidenceGone(f"There is no row {place}.")
+        return self.row_groups[number]
+
+
+def _row_groups(parts: _Parts) -> list[_Group]:
+    found: list[_Group] = []
+    start = 0
+    for place, part in enumerate(parts):
+        for number in range(part.metadata.num_row_groups):
+            end = start + part.metadata.row_group(number).num_rows
+            found.append((place, number, start, end))
+            start = end
+    return found
+
+
+def _of_groups(parts: _Parts, wanted_of: Sequence[tuple[_Group, Places]]) -> list[pa.Table]:
+    return [_of_group(parts, at, local) for at, local in wanted_of]
+
+
+def _of_group(parts: _Parts, at: _Group, local: Places) -> pa.Table:
+    """Return some rows of a row group; no more of it is read than up to the last of them."""
+    file, group, end = parts[at[0]], at[1], int(local.max()) + 1
+    if 2 * end >= file.metadata.row_group(group).num_rows:
+        rows = file.read_row_group(group, use_threads=False)
+    else:
+        found: list[pa.RecordBatch] = []
+        for batch in file.iter_batches(batch_size=end, row_groups=[group], use_threads=False):
+            found.append(batch)
+            if (end := end - batch.num_rows) <= 0:
+                break
+        rows = pa.Table.from_batches(found)
+    return rows.take(pa.array(local, pa.int64()))
+
+
+def _first_of(
+    parts: _Parts,
+    groups: Sequence[_Bounded],
+    asked: Asked,
+    by: str,
+    most: int,
+    mask: Mask | None,
+) -> First:
+    """Return the first rows of an order of those in some row groups."""
+    first = First(most, descending=asked.descending)
+    for (part, group, start, end), least, greatest in groups:
+        kept = None if mask is None else mask[start:end]
+        if kept is not None and not kept.any():
+            continue
+        if least is not None and first.is_beyond(least, greatest):
+            continue
+        table = parts[part].read_row_group(group, columns=[by], use_threads=False)
+        values, places = table.column(0), np.arange(start, end, dtype=np.int64)
+        if kept is not None:
+            values, places = values.filter(pa.array(kept)), places[kept]
+        first.add(values, places)
+    return first
 
 
 def texts(table: pa.Table) -> list[list[str | None]]:

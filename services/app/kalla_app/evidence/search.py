@@ -67,14 +67,22 @@ def _signs(kind: pa.DataType) -> frozenset[str] | None:
 def _of(array: pa.Array, q: str) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         return pc.fill_null(_of(array.dictionary, q).take(array.indices), False)
-    if _signs(array.type) is not None and not pa.types.is_decimal(array.type):
-        # There are not many days, nor whole numbers as a rule; a text of each is made once.
+    if pa.types.is_boolean(array.type) or pa.types.is_date(array.type) or _are_close(array):
+        # There are not many of them; a text of each is made once.
         array = array.dictionary_encode()
         if 2 * len(array.dictionary) < len(array):
             texts = pc.cast(array.dictionary, pa.string())
             return pc.fill_null(_found(texts, q).take(array.indices), False)
         array = array.dictionary_decode()
     return pc.fill_null(_found(pc.cast(array, pa.string()), q), False)
+
+
+def _are_close(array: pa.Array) -> bool:
+    """Whether values are whole numbers so close to each other that many must be the same."""
+    if not pa.types.is_integer(array.type):
+        return False
+    found = pc.min_max(array).as_py()
+    return found["min"] is not None and found["max"] - found["min"] < len(array) // 2
 
 
 def _found(texts: pa.Array, q: str) -> pa.Array:

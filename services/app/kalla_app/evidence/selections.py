@@ -35,14 +35,22 @@ class Selections:
         Args:
             of: what tells the files of the set from any others.
         """
-        key = of, replace(asked, sort=None)
+        found = self.find(of, asked, count)
+        if found is None:
+            found = make()
+            self.keep(of, asked, found)
+        return found
+
+    def find(self, of: str, asked: Asked, count: int) -> Mask | None:
+        """Return which of `count` rows are asked for, if that is kept."""
         with self._lock:
-            packed = self._kept.find(key)
-        if packed is not None:
-            return np.unpackbits(packed, count=count).view(np.bool_)
-        mask = make()
+            packed = self._kept.find((of, replace(asked, sort=None)))
+        return None if packed is None else np.unpackbits(packed, count=count).view(np.bool_)
+
+    def keep(self, of: str, asked: Asked, mask: Mask) -> None:
+        """Keep which rows are asked for."""
         packed = np.packbits(mask)
         keys = len(asked.keys or ()) + len(asked.without)
+        size = packed.nbytes + _EACH_BYTES + _KEY_BYTES * keys
         with self._lock:
-            self._kept.keep(key, packed, packed.nbytes + _EACH_BYTES + _KEY_BYTES * keys)
-        return mask
+            self._kept.keep((of, replace(asked, sort=None)), packed, size)

@@ -8,10 +8,8 @@ of them holds the text.
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -59,22 +57,21 @@ def write_texts(path: Path, of: str, parts: Sequence[pq.ParquetFile]) -> None:
 
 
 class Texts:
-    """The texts of the rows of a set, as they were written.
+    """The texts of the rows of a set, as they were written; for one thread.
 
     Attributes:
         words: of the columns that are not in them; None where those are too many.
     """
 
-    def __init__(self, path: Path, of: str, reader: pa.ipc.RecordBatchFileReader) -> None:
-        self._path, self._of = path, of
-        self._batches = reader.num_record_batches
+    def __init__(self, reader: pa.ipc.RecordBatchFileReader) -> None:
+        self._reader = reader
         self.words = cast("dict[str, list[str] | None]", told_by(reader)[_WORDS])
 
     @classmethod
     def opened(cls, path: Path, of: str) -> Texts | None:
         """Open a file; None if there is none of these files."""
         reader = read(path, of)
-        return None if reader is None else cls(path, of, reader)
+        return None if reader is None else cls(reader)
 
     def knows(self, q: str) -> bool:
         """Whether a text can be looked for here."""
@@ -89,23 +86,9 @@ class Texts:
             if words is None or any(needle in word for word in words)
         ]
 
-    def holding(self, q: str) -> Mask:
-        """Return which rows hold a text in a column that is in here."""
-        needle = _lowered(q)
-        workers = max(1, min(2, os.cpu_count() or 1, self._batches))
-        cut = [self._batches * number // workers for number in range(workers + 1)]
-        with ThreadPoolExecutor(workers) as pool:
-            found = pool.map(lambda at: self._between(needle, cut[at], cut[at + 1]), range(workers))
-            return np.concatenate([np.zeros(0, np.bool_), *found])
-
-    def _between(self, needle: str, start: int, end: int) -> Mask:
-        reader = read(self._path, self._of)  # of its own: threads cannot share one
-        if reader is None:
-            raise OSError(f"{self._path.name} is gone")
-        masks = (
-            _rows_with(needle, reader.get_batch(number).column(0)) for number in range(start, end)
-        )
-        return np.concatenate([np.zeros(0, np.bool_), *masks])
+    def holding(self, q: str, group: int) -> Mask:
+        """Return which rows of a row group of the set hold a text in a column that is in here."""
+        return _rows_with(_lowered(q), self._reader.get_batch(group).column(0))
 
 
 def _rows_with(needle: str, texts: pa.StringArray) -> Mask:

@@ -58,7 +58,13 @@ def ruled_out(part: pq.ParquetFile, group: int, asked: Asked) -> bool:
 def _is_in(table: pa.Table | pa.RecordBatch, name: str, values: Sequence[str]) -> Mask:
     if name not in table.schema.names:
         return np.zeros(table.num_rows, np.bool_)
-    return _plain(pc.is_in(table.column(name), value_set=pa.array(values, pa.string())))
+    sought = pa.array(values, pa.string())
+    column = table.column(name)
+    if not pa.types.is_dictionary(column.type):
+        return _plain(pc.is_in(column, value_set=sought))
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    masks = [pc.is_in(one.dictionary, value_set=sought).take(one.indices) for one in chunks]
+    return np.concatenate([np.zeros(0, np.bool_), *(_plain(one.fill_null(False)) for one in masks)])
 
 
 def _plain(mask: pa.Array | pa.ChunkedArray) -> Mask:

@@ -21,7 +21,7 @@ from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.open_rows import is_rest, open_keys
 from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
-from kalla_app.evidence.rows import RowPage, RowSet
+from kalla_app.evidence.rows import RowPage, RowSet, SoFar
 from kalla_app.evidence.wanted import KEY
 from kalla_app.exceptions.life import Decision, Kind, Standing, State, checked, latest, standing
 from kalla_app.exceptions.policy import SIDES, Policy, policy_json, policy_of
@@ -45,13 +45,15 @@ class Overlaid:
 
     Attributes:
         keys: of the rows, in their order; as many as there are rows.
-        total: rows of the whole selection.
+        total: rows of the whole selection, or of what of it was found so far.
+        so_far: None where it is the whole one.
     """
 
     rows: pa.Table
     keys: tuple[str, ...]
     standings: tuple[Standing, ...]
     total: int
+    so_far: SoFar | None = None
 
 
 def eid_of(side: str, record_key: str) -> str:
@@ -78,12 +80,14 @@ class ExceptionBook:
         *,
         state: State | None = None,
         owner: str | None = None,
+        within_s: float | None = None,
     ) -> Overlaid:
         """Return open rows of a side; with a state or owner, only those that it was decided of.
 
         Args:
             asked: of one set of the side; where it names none, of all: rows without a partner, and
                 behind them the rests of those that are matched in part.
+            within_s: as of `RowPages.page`.
 
         Raises:
             NotFound: there is no such side.
@@ -103,21 +107,25 @@ class ExceptionBook:
         before = 0
         for name in sets if not asked.set else (asked.set,):
             start, left = max(0, offset - before), limit - sum(len(one.places) for one in pages)
-            pages.append(await self._page(run, replace(asked, set=name), start, left))
+            part = replace(asked, set=name)
+            pages.append(await self._page(run, part, start, left, within_s))
             before += pages[-1].total
         rows = _together([one.rows for one in pages])
         keys = tuple(rows.column(KEY).to_pylist())
         standings = tuple(found.get(key, Standing()) for key in keys)
-        return Overlaid(rows, keys, standings, before)
+        so_far = next((one.so_far for one in pages if one.so_far is not None), None)
+        return Overlaid(rows, keys, standings, before, so_far)
 
-    async def _page(self, run: Run, asked: Asked, offset: int, limit: int) -> RowPage:
+    async def _page(
+        self, run: Run, asked: Asked, offset: int, limit: int, within_s: float | None
+    ) -> RowPage:
         """Return rows of a set; of rests in the order of the file where they lack the column."""
         try:
-            return await self._rows.page(run, asked, offset, limit)
+            return await self._rows.page(run, asked, offset, limit, within_s)
         except UnknownColumn:
             if not is_rest(asked.set):
                 raise
-            return await self._rows.page(run, replace(asked, sort=None), offset, limit)
+            return await self._rows.page(run, replace(asked, sort=None), offset, limit, within_s)
 
     async def history(self, run: Run, eid: str) -> tuple[Subject, Standing, list[Kept]]:
         """Return an exception as it stands, and all that was decided about it.

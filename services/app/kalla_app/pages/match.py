@@ -23,7 +23,7 @@ from kalla_app.pages.forms import lists_of, seen
 from kalla_app.pages.grid import lines
 from kalla_app.pages.lines import side_lines
 from kalla_app.pages.render import page
-from kalla_app.pages.rows import ROWS, Limit, Offset, Text, window_of
+from kalla_app.pages.rows import PATIENCE_S, ROWS, Limit, Offset, Text, window_of
 from kalla_app.store.runs import Run
 from kalla_core.recipe.open_amounts import OPEN_AMOUNT
 
@@ -37,11 +37,12 @@ def match_pages(app: App) -> APIRouter:
         found = await app.runs.get(run_id)
         sides = []
         for side, q in (("left", ql), ("right", qr)):
-            overlaid = await _open(app, found, side, q, 0, ROWS)
+            overlaid = await _open(app, found, side, q, 0, ROWS, PATIENCE_S)
             layout = await _layout(app, found, side)
             shown = _shown(side, overlaid, layout, 0)
             counts = {"count": len(overlaid.keys), "total": overlaid.total}
-            sides.append({"side": side, "q": q, "layout": layout, "lines": shown, **counts})
+            told = {"side": side, "q": q, "layout": layout, "lines": shown, **counts}
+            sides.append({**told, "so_far": overlaid.so_far})
         return await page(
             app,
             request,
@@ -90,9 +91,19 @@ class Layout:
     amount: int | None
 
 
-async def _open(app: App, run: Run, side: str, q: str, offset: int, limit: int) -> Overlaid:
+async def _open(
+    app: App,
+    run: Run,
+    side: str,
+    q: str,
+    offset: int,
+    limit: int,
+    within_s: float | None = None,
+) -> Overlaid:
     asked = Asked("", q.strip())
-    return await app.exceptions.page(run, side, asked, offset, limit, state=State.OPEN)
+    return await app.exceptions.page(
+        run, side, asked, offset, limit, state=State.OPEN, within_s=within_s
+    )
 
 
 async def _layout(app: App, run: Run, side: str) -> Layout:

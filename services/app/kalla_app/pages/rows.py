@@ -23,6 +23,9 @@ from kalla_core.recipe.column_types import type_word
 ROWS = 50
 """Rows of a page."""
 
+PATIENCE_S = 0.6
+"""Then a page of a large set comes with what was found so far: a second is not over with it."""
+
 _TOTAL = "Kalla-Total"
 _HIDDEN = frozenset({"attempted_rules"})
 
@@ -73,26 +76,34 @@ async def first_page(
     Raises:
         KallaError: the run has no evidence, or no such rows.
     """
-    rows = await _rows(app, run, asked, offset, ROWS, state)
-    if offset and not rows["count"]:
+    rows = await _rows(app, run, asked, offset, ROWS, state, PATIENCE_S)
+    if offset and not rows["count"] and rows["so_far"] is None:
         offset = max(0, rows["total"] - ROWS)
-        rows = await _rows(app, run, asked, offset, ROWS, state)
+        rows = await _rows(app, run, asked, offset, ROWS, state, PATIENCE_S)
     reasons = await app.rows.reasons(run, asked.set)
     return {**rows, "reasons": reasons, "most": max(reasons.values(), default=0)}, offset
 
 
 async def _rows(
-    app: App, run: Run, asked: Asked, offset: int, limit: int, state: str
+    app: App,
+    run: Run,
+    asked: Asked,
+    offset: int,
+    limit: int,
+    state: str,
+    within_s: float | None = None,
 ) -> dict[str, Any]:
     side = side_of(asked.set)
     found: RowPage | Overlaid
     eids: list[str] = []
     standings: Sequence[Standing] = ()
     if side is None:
-        found = await app.rows.page(run, asked, offset, limit)
+        found = await app.rows.page(run, asked, offset, limit, within_s)
     else:
         decided = State(state) if state in {one.value for one in State} else None
-        found = await app.exceptions.page(run, side, asked, offset, limit, state=decided)
+        found = await app.exceptions.page(
+            run, side, asked, offset, limit, state=decided, within_s=within_s
+        )
         eids, standings = [eid_of(side, key) for key in found.keys], found.standings
     cells = lines(found.rows, hidden=_HIDDEN)
     return {
@@ -104,5 +115,6 @@ async def _rows(
         "count": found.rows.num_rows,
         "lines": run_lines(run.run_id, cells, eids, standings, offset),
         "total": found.total,
+        "so_far": found.so_far,
         "eids": eids,
     }

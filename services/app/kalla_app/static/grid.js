@@ -62,6 +62,8 @@ class Grid {
     this.measure();
     this.show(this.at);
     this.listen();
+    // What the page has is of a part of all rows; a window waits until all were looked through.
+    if ("soFar" in scroller.dataset) this.bring(Math.floor(this.at / BLOCK));
   }
 
   // Turn the page of rows into a grid; nothing of this is there without script.
@@ -363,6 +365,7 @@ class Grid {
   }
 
   arrived(block, html, total) {
+    this.section.querySelector("[data-going-on]")?.remove();
     if (total !== this.total) {
       // Somebody has decided something meanwhile, and this selection is about that.
       this.rows.clear();
