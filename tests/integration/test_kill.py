@@ -264,7 +264,7 @@ def test_a_storm_of_requests_to_end_is_answered_with_one_sentence_and_leaves_no_
         said = (bytes(run.said) + run.process.stderr.read()).decode()
 
     word = "Interrupted" if number == signal.SIGINT else "Terminated"
-    assert sent > 2
+    assert sent > 2 or moment == "with a child"  # which is there before anything is under way
     assert code == (130 if number == signal.SIGINT else 143)
     assert [line for line in said.splitlines() if not line.startswith("{")] == [
         f"{word}: nothing was left behind."
