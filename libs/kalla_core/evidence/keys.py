@@ -75,6 +75,15 @@ def text_hashes(texts: pa.Array) -> npt.NDArray[np.int64]:
     return _hashed(pa.record_batch([texts], names=["t"]), "coalesce(xxhash64(t), 0)")
 
 
+def are_among(hashes: npt.NDArray[np.int64], known: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return which hashes are among known ones, which ascend: `isin` would sort those each time."""
+    if not len(known):
+        return np.zeros(len(hashes), np.bool_)
+    at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+    found: npt.NDArray[np.bool_] = known[at] == hashes
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class GroupTexts:
     """Key texts of rows of one side.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalla_core.errors import TypesNotComparable
-from kalla_core.evidence.keys import GroupTexts, group_ids, key_text, match_ids
+from kalla_core.evidence.keys import GroupTexts, are_among, group_ids, key_text, match_ids
 from tests.support.xxh64 import xxh64
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=80)
@@ -222,3 +222,12 @@ def test_a_group_id_does_not_depend_on_the_order_of_the_rows() -> None:
 
     assert group_ids(there, one, 1) == group_ids(back, one, 1)
     assert group_ids(there, one, 1) != group_ids(one, there, 1)
+
+
+@given(st.lists(st.integers(-3, 9)), st.sets(st.integers(-3, 9)))
+def test_hashes_are_among_known_ones_as_in_a_set(hashes: list[int], known: set[int]) -> None:
+    ascending = np.array(sorted(known), dtype=np.int64)
+
+    found = are_among(np.array(hashes, dtype=np.int64), ascending)
+
+    assert found.tolist() == [one in known for one in hashes]

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from kalla_core.answers.money import SideColumns, in_matched
 from kalla_core.answers.report.figures import Bar, Bars, Sum
 from kalla_core.answers.report.tallies import EXACT, bars_of, decade_order, decades, wide
-from kalla_core.evidence.keys import text_hashes
+from kalla_core.evidence.keys import are_among, text_hashes
 from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.reader import Evidence
 from kalla_core.evidence.schema import GROUP_FIELD
@@ -146,7 +146,7 @@ class MatchTally:
         if not len(self._groups):
             return pa.repeat(True, batch.num_rows)
         hashes = text_hashes(batch.column(GROUP_FIELD.name))
-        return pa.array(~np.isin(hashes, self._groups))
+        return pa.array(~are_among(hashes, self._groups))
 
     def _count_rules(self, rules: pa.Array) -> None:
         for entry in pc.value_counts(rules).to_pylist():
@@ -224,7 +224,7 @@ def _first_times(keys: pa.Array, repeated: Ints, seen: set[int]) -> npt.NDArray[
     """Return which rows count: those whose key comes for the first time. Few keys repeat."""
     hashes = text_hashes(keys)
     counts = np.asarray(keys.is_valid())
-    for place in np.flatnonzero(np.isin(hashes, repeated)):
+    for place in np.flatnonzero(are_among(hashes, repeated)):
         value = int(hashes[place])
         counts[place] = counts[place] and value not in seen
         seen.add(value)
