@@ -483,9 +483,19 @@ function blank(place, columns) {
   return row;
 }
 
-const grids = [...document.querySelectorAll("[data-window]")].map(
-  (scroller, index) => new Grid(scroller, index ? `row-${"abc"[index]}` : "row"),
-);
+const grids = [];
+
+function begin() {
+  for (const scroller of document.querySelectorAll("[data-window]:not(.endless)")) {
+    grids.push(new Grid(scroller, grids.length ? `row-${"abc"[grids.length]}` : "row"));
+  }
+}
+
+begin();
+// Where no row has been found so far, a table comes in place of what says so.
+for (const word of document.querySelectorAll("[data-going-on][hx-get]")) {
+  new MutationObserver(begin).observe(word.closest("section"), { childList: true });
+}
 
 // Both sides of a match by hand are searched without forgetting what is ticked.
 const finding = document.getElementById("finding");
