@@ -125,8 +125,8 @@ class Keys(Mouse):
             self.page.keyboard.press("ArrowDown")
 
     def bring(self, selector: str, files: Sequence[Path]) -> None:
-        self._reach(selector)
-        with self.page.expect_file_chooser() as chooser:
+        with self.page.expect_file_chooser() as chooser:  # the browser needs a while to hand it on
+            self._reach(selector)
             self.page.keyboard.press("Enter")
         chooser.value.set_files([str(file) for file in files])
 

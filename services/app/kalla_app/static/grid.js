@@ -158,6 +158,7 @@ class Grid {
   }
 
   resized() {
+    if (this.isPrinted) return;
     if (this.width === this.scroller.offsetWidth) {
       this.show(this.isAtEnd ? this.last : this.at);
       return;
