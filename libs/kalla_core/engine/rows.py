@@ -152,6 +152,17 @@ def without_ids(side: Side, shape: TableShape, batches: Sequence[pa.RecordBatch]
     return Rows(side, shape, bare, ids)
 
 
+def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return each of some numbers once, ascending; there is no NaN among them.
+
+    By sorting: NumPy looks for them by hashing, which takes several times as long.
+    """
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
 def one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return a column as one array."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

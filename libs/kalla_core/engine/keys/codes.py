@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.engine.rows import distinct
 from kalla_core.matching.plans.session import SessionLimits, new_session
 from kalla_core.matching.sql.tables import register_table
 
@@ -106,7 +107,7 @@ def _combined(first: Ints, second: Ints, size: int) -> Ints:
 
 def _compacted(ours: Ints, theirs: Ints) -> tuple[Ints, Ints]:
     """Renumber from 0, so that numbers stay small however many columns there are."""
-    present = np.unique(ours[ours != NONE])
+    present = distinct(ours[ours != NONE])
     return _positions(present, ours), _positions(present, theirs)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from kalla_core.engine.passes.deciding import Decision
 from kalla_core.engine.passes.found import Found
+from kalla_core.engine.rows import distinct
 from kalla_core.errors import AccountingFailed
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.passes import OneSide, Pass, SqlPass
@@ -21,7 +20,7 @@ def prove_cardinality(rule: Pass, found: Found, decision: Decision) -> None:
         if not _one(rule, side):
             continue
         places = found.places(side)[decision.accepted]
-        if len(np.unique(places)) != len(places):
+        if len(distinct(places)) != len(places):
             raise AccountingFailed(
                 f"The result cannot be trusted: the pass `{rule.name}` matched a row of the "
                 f"{side.word} more often than it may.",

@@ -18,7 +18,7 @@ from kalla_core.engine.passes.found import Found
 from kalla_core.engine.passes.missed_sums import NearSums, near_sums
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.sums import Aside
-from kalla_core.engine.rows import Bools, Ints, one_chunk
+from kalla_core.engine.rows import Bools, Ints, distinct, one_chunk
 from kalla_core.evidence.attempts import RANK, RANKS, Attempt
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import value_text
@@ -364,7 +364,7 @@ class _Speaker:
 def accepted_rows(found: Found, decision: Decision) -> dict[Side, Ints]:
     """Return which rows of either side are in an accepted pair, each once."""
     kept = decision.codes == ACCEPTED
-    return {side: np.unique(found.places(side)[kept]) for side in Side}
+    return {side: distinct(found.places(side)[kept]) for side in Side}
 
 
 def _sizes(ids: pa.Array) -> Ints:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kalla_core.engine.rows import distinct
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Values = npt.NDArray[Any]
@@ -84,10 +86,10 @@ class _Places:
 
 
 def _places(codes: Ints, values: Values, want_codes: Ints, want_values: Values) -> _Places:
-    distinct = np.unique(values, sorted=True)
-    size = np.int64(len(distinct) + 1)
-    sorted_offers = codes * size + np.searchsorted(distinct, values)
-    wanted = want_codes * size + np.searchsorted(distinct, want_values)
+    known = distinct(values)
+    size = np.int64(len(known) + 1)
+    sorted_offers = codes * size + np.searchsorted(known, values)
+    wanted = want_codes * size + np.searchsorted(known, want_values)
     above = np.searchsorted(sorted_offers, wanted, side="left")
     before = above - 1
     below = np.where(
