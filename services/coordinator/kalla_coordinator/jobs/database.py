@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kalla_coordinator.jobs.allowed import LOCK, STORE
@@ -36,19 +36,30 @@ def open_engine(database_url: str | None, staging: Path) -> tuple[AsyncEngine, O
         StoreUnavailable: what lies in the place of the SQLite file is no such file.
     """
     if database_url is None:
-        engine = _sqlite(staging / STORE)
-        return engine, FileOwnership(engine, staging / LOCK)
+        reading, writing = _sqlite(staging / STORE)
+        return reading, FileOwnership(writing, staging / LOCK)
     engine = postgres_engine(database_url, POSTGRES_SCHEMA, _CONNECTIONS, _KEPT)
     return engine, DatabaseOwnership(engine)
 
 
-def _sqlite(path: Path) -> AsyncEngine:
+def _sqlite(path: Path) -> tuple[AsyncEngine, Engine]:
+    """Return an engine to read with from the event loop, and one to write with from a thread."""
     files = StoreFiles(path)
-    engine = create_async_engine(
+    reading = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)), pool_size=4, max_overflow=0
     )
+    writing = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)), pool_size=1, max_overflow=0
+    )
+    for engine in (reading.sync_engine, writing):
+        _watch(engine, files)
+    return reading, writing
 
-    @event.listens_for(engine.sync_engine, "connect")
+
+def _watch(engine: Engine, files: StoreFiles) -> None:
+    """Prepare each connection, and look before each transaction whether the files are there."""
+
+    @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         files.opened()
         with closing(connection.cursor()) as cursor:
@@ -61,11 +72,11 @@ def _sqlite(path: Path) -> AsyncEngine:
         # Looked at where statements run: on the event loop a disk that hangs would hold all up.
         connection.create_function(_MISSING, 0, files.missing)
 
-    @event.listens_for(engine.sync_engine.pool, "close")
+    @event.listens_for(engine.pool, "close")
     def _closed(_connection: Any, _record: Any) -> None:
         files.closed()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def _demand_files(connection: Connection) -> None:
         raw: Any = connection.connection.dbapi_connection
         with closing(raw.cursor()) as cursor:
@@ -76,5 +87,3 @@ def _sqlite(path: Path) -> AsyncEngine:
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 get_logger().error("store_file_replaced", path=missing)
                 raise OSError(errno.ESTALE, "the file was removed or replaced", missing)
-
-    return engine

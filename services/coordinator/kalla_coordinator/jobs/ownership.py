@@ -16,13 +16,15 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kalla_coordinator.jobs.one_thread import OneThread
 from kalla_coordinator.jobs.schema import OWNER
 from kalla_core.errors import ShuttingDown, StoreUnavailable
 from kalla_core.observe.logs import get_logger
@@ -30,7 +32,10 @@ from kalla_core.observe.logs import get_logger
 Waiting = Callable[[], AbstractAsyncContextManager[asyncio.Event]]
 """What is done while another owns the store; its event ends the wait."""
 
+T = TypeVar("T")
+
 _LOOK_INTERVAL_S = 0.5
+_CLOSE_PATIENCE_S = 5.0
 _KEY = 5207318
 # So that the server notices within half a minute that an owner's machine is gone.
 _KEEPALIVES = (
@@ -57,12 +62,12 @@ class Ownership(Protocol):
         """
         ...
 
-    async def sign(self, connection: AsyncConnection) -> None:
+    def sign(self, connection: Connection) -> None:
         """Write down who the owner is, in the transaction that brought the tables up to date."""
         ...
 
-    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction that only the owner gets.
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do some work in a transaction that only the owner gets; it may run in a thread.
 
         Raises:
             ShuttingDown: another has become the owner.
@@ -99,11 +104,16 @@ async def wait_for_turn(ownership: Ownership, waiting: Waiting | None) -> None:
 
 
 class FileOwnership:
-    """A lock on a file beside the SQLite database; see `Ownership`."""
+    """A lock on a file beside the SQLite database; see `Ownership`.
 
-    def __init__(self, engine: AsyncEngine, lock: Path) -> None:
+    A transaction is done as a whole in one thread, rather than step by step from the event loop:
+    it takes a fifth of the time.
+    """
+
+    def __init__(self, engine: Engine, lock: Path) -> None:
         self.lost = asyncio.Event()
         self._engine = engine
+        self._thread = OneThread("store-writes")
         self._lock = lock
         self._descriptor: int | None = None
 
@@ -128,15 +138,23 @@ class FileOwnership:
                 os.close(descriptor)
         return None
 
-    async def sign(self, connection: AsyncConnection) -> None:
+    def sign(self, connection: Connection) -> None:
         """Do nothing: a process has this lock until it ends."""
 
-    def begin(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A transaction; see `Ownership`."""
-        return self._engine.begin()
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do some work in a transaction; see `Ownership`."""
+        return await self._thread.do(partial(self._transact, work))
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return work(connection)
 
     async def close(self) -> None:
         """Let go of the lock."""
+        with suppress(TimeoutError):  # a disk that hangs holds nobody up
+            async with asyncio.timeout(_CLOSE_PATIENCE_S):
+                await self._thread.do(self._engine.dispose)
+        self._thread.end()
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -170,14 +188,18 @@ class DatabaseOwnership:
             await _drop(connection)
         return got
 
-    async def sign(self, connection: AsyncConnection) -> None:
+    def sign(self, connection: Connection) -> None:
         """Write our name down as the last owner's."""
-        await connection.execute(OWNER.delete())
-        await connection.execute(OWNER.insert().values(name=self._name))
+        connection.execute(OWNER.delete())
+        connection.execute(OWNER.insert().values(name=self._name))
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Do some work over the connection that holds the lock; see `Ownership`."""
+        async with self._begin() as connection:
+            return await connection.run_sync(work)
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction over the connection that holds the lock; see `Ownership`."""
+    async def _begin(self) -> AsyncIterator[AsyncConnection]:
         if self.lost.is_set():
             raise _lost()
         if self._connection is None:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    select,
+    text,
+)
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from kalla_coordinator.jobs.outputs import place_of
@@ -69,7 +79,7 @@ _OUTPUTS_KNOWN = 4
 _PAGE_ROWS = 500
 
 
-async def migrate(connection: AsyncConnection) -> None:
+def migrate(connection: Connection) -> None:
     """Bring the tables to this version, in one transaction of the caller.
 
     Raises:
@@ -77,35 +87,35 @@ async def migrate(connection: AsyncConnection) -> None:
     """
     if connection.dialect.name == "postgresql":
         # One coordinator at a time; the lock goes with the transaction.
-        await connection.execute(text("SELECT pg_advisory_xact_lock(5207317)"))
-        await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {POSTGRES_SCHEMA}"))
-    await connection.execute(CreateTable(VERSION, if_not_exists=True))
-    found = (await connection.execute(VERSION.select())).scalar()
+        connection.execute(text("SELECT pg_advisory_xact_lock(5207317)"))
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {POSTGRES_SCHEMA}"))
+    connection.execute(CreateTable(VERSION, if_not_exists=True))
+    found = connection.execute(VERSION.select()).scalar()
     version = found or 0
     if version > len(_MIGRATIONS):
         raise ValueError(f"the tables are of version {version}, newer than {len(_MIGRATIONS)}")
     for statements in _MIGRATIONS[version:]:
         for statement in statements:
-            await connection.execute(statement)
+            connection.execute(statement)
     if found is not None and version < _OUTPUTS_KNOWN:
-        await _know_outputs(connection)
+        _know_outputs(connection)
     if found is None:
-        await connection.execute(VERSION.insert().values(version=len(_MIGRATIONS)))
+        connection.execute(VERSION.insert().values(version=len(_MIGRATIONS)))
     elif version < len(_MIGRATIONS):
-        await connection.execute(VERSION.update().values(version=len(_MIGRATIONS)))
+        connection.execute(VERSION.update().values(version=len(_MIGRATIONS)))
 
 
-async def _know_outputs(connection: AsyncConnection) -> None:
+def _know_outputs(connection: Connection) -> None:
     """Keep whose the outputs of older versions' jobs are: nobody's, where that is not known."""
     pages = select(JOBS.c.run_id, JOBS.c.document).order_by(JOBS.c.run_id).limit(_PAGE_ROWS)
     last = ""
-    while rows := (await connection.execute(pages.where(JOBS.c.run_id > last))).all():
+    while rows := connection.execute(pages.where(JOBS.c.run_id > last)).all():
         last = rows[-1].run_id
         documents = [json.loads(row.document) for row in rows]
         made = {(place_of(one["output_path"]), one.get("submitter", "")) for one in documents}
         places = sorted({place for place, _ in made})
-        known = await connection.execute(select(OUTPUTS).where(OUTPUTS.c.place.in_(places)))
+        known = connection.execute(select(OUTPUTS).where(OUTPUTS.c.place.in_(places)))
         owned = {row.place for row in known}
         new = [{"place": at, "submitter": who} for at, who in sorted(made) if at not in owned]
         if new:
-            await connection.execute(OUTPUTS.insert(), new)
+            connection.execute(OUTPUTS.insert(), new)

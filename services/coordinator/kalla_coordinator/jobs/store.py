@@ -14,9 +14,10 @@ import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Connection, and_, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -216,14 +217,17 @@ async def _prepare(ownership: Ownership, waiting: Waiting | None) -> None:
     try:
         # First the lock: an older coordinator may work with the tables as they are.
         await wait_for_turn(ownership, waiting)
-        async with ownership.begin() as connection:
-            await migrate(connection)
-            await ownership.sign(connection)
+        await ownership.transact(partial(_brought_up_to_date, ownership))
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         cause = str(getattr(error, "orig", error)).splitlines()[0][:200] or type(error).__name__
         raise StoreUnavailable(f"The job store cannot be opened: {cause}") from error
     except ValueError as error:
         raise StoreUnavailable(f"The job store cannot be used: {error}.") from error
+
+
+def _brought_up_to_date(ownership: Ownership, connection: Connection) -> None:
+    migrate(connection)
+    ownership.sign(connection)
 
 
 def _cursor(job: Job) -> str:

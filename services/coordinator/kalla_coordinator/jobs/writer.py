@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from kalla_coordinator.jobs.ownership import Ownership
 from kalla_core.errors import ShuttingDown, StoreUnavailable
@@ -22,7 +23,7 @@ from kalla_core.observe.logs import get_logger
 T = TypeVar("T")
 R = TypeVar("R")
 
-Write = Callable[[AsyncConnection, Sequence[T]], Awaitable[Sequence[R]]]
+Write = Callable[[Connection, Sequence[T]], Sequence[R]]
 """Writes all of some things, which are about different rows; returns one result for each."""
 
 _MOST_AT_ONCE = 256
@@ -108,12 +109,17 @@ class GroupWriter:
         kinds: dict[Write[Any, Any], list[_Wanted]] = {}
         for one in batch:
             kinds.setdefault(one.write, []).append(one)
-        results: list[tuple[_Wanted, Any]] = []
-        async with asyncio.timeout(_PATIENCE_S), self._ownership.begin() as connection:
-            for write, alike in kinds.items():
-                written = await write(connection, [one.what for one in alike])
-                results += zip(alike, written, strict=True)
-        return results
+        async with asyncio.timeout(_PATIENCE_S):
+            return await self._ownership.transact(partial(_written, kinds))
+
+
+def _written(
+    kinds: dict[Write[Any, Any], list[_Wanted]], connection: Connection
+) -> list[tuple[_Wanted, Any]]:
+    results: list[tuple[_Wanted, Any]] = []
+    for write, alike in kinds.items():
+        results += zip(alike, write(connection, [one.what for one in alike]), strict=True)
+    return results
 
 
 def _fail(wanted: _Wanted, error: Exception) -> None:

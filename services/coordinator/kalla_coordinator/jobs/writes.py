@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, and_, bindparam, select
 
 from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.jobs.outputs import place_of
@@ -41,71 +40,63 @@ _DELETE_DELIVERIES = DELIVERIES.delete().where(_THIS)
 _COUNT_FAILURES = DELIVERIES.update().where(_THIS).values(failures=bindparam("failures"))
 
 
-async def add_jobs(
-    connection: AsyncConnection, records: Sequence[JobRecord]
-) -> list[JobRecord | None]:
+def add_jobs(connection: Connection, records: Sequence[JobRecord]) -> list[JobRecord | None]:
     """Insert jobs and whose their outputs are; return for each the one that had its run id before.
 
     Those keep it.
     """
     run_ids = [record.job.run_id for record in records]
-    found = (await connection.execute(_TAKEN, {"run_ids": run_ids})).mappings().all()
+    found = connection.execute(_TAKEN, {"run_ids": run_ids}).mappings().all()
     taken = {row["run_id"]: record_of(row) for row in found}
     new = [record for record in records if record.job.run_id not in taken]
     if new:
-        await connection.execute(_INSERT_JOBS, [row_of(record) for record in new])
-        await _add_outputs(connection, new)
+        connection.execute(_INSERT_JOBS, [row_of(record) for record in new])
+        _add_outputs(connection, new)
     return [taken.get(run_id) for run_id in run_ids]
 
 
-async def _add_outputs(connection: AsyncConnection, records: Sequence[JobRecord]) -> None:
+def _add_outputs(connection: Connection, records: Sequence[JobRecord]) -> None:
     wanted = {(place_of(one.job.output_path), one.submitter) for one in records}
     places = sorted({place for place, _ in wanted})
-    known = (await connection.execute(_OUTPUTS_AT, {"places": places})).mappings().all()
+    known = connection.execute(_OUTPUTS_AT, {"places": places}).mappings().all()
     missing = sorted(wanted - {(row["place"], row["submitter"]) for row in known})
     if missing:
-        await connection.execute(
+        connection.execute(
             _INSERT_OUTPUTS, [{"place": place, "submitter": name} for place, name in missing]
         )
 
 
-async def put_jobs(
-    connection: AsyncConnection, puts: Sequence[tuple[Row, Delivery | None]]
-) -> list[None]:
+def put_jobs(connection: Connection, puts: Sequence[tuple[Row, Delivery | None]]) -> list[None]:
     """Update jobs, and insert what is owed because of it."""
     changes = [
         {"which": row["run_id"], **{name: row[name] for name in _CHANGING}} for row, _ in puts
     ]
-    await connection.execute(_UPDATE_JOBS, changes)
+    connection.execute(_UPDATE_JOBS, changes)
     owed = [_delivery_row(delivery) for _, delivery in puts if delivery is not None]
     if owed:
-        await connection.execute(_INSERT_DELIVERIES, owed)
+        connection.execute(_INSERT_DELIVERIES, owed)
     return [None] * len(puts)
 
 
-async def forget_jobs(
-    connection: AsyncConnection, jobs: Sequence[tuple[RunId, str | None]]
-) -> list[None]:
+def forget_jobs(connection: Connection, jobs: Sequence[tuple[RunId, str | None]]) -> list[None]:
     """Delete jobs, and whose the outputs are that have gone with them."""
-    await connection.execute(_DELETE_JOBS, [{"which": run_id} for run_id, _ in jobs])
+    connection.execute(_DELETE_JOBS, [{"which": run_id} for run_id, _ in jobs])
     gone = [{"which": place_of(output)} for _, output in jobs if output is not None]
     if gone:
-        await connection.execute(_DELETE_OUTPUTS, gone)
+        connection.execute(_DELETE_OUTPUTS, gone)
     return [None] * len(jobs)
 
 
-async def settle_deliveries(
-    connection: AsyncConnection, deliveries: Sequence[Delivery]
-) -> list[None]:
+def settle_deliveries(connection: Connection, deliveries: Sequence[Delivery]) -> list[None]:
     """Delete what is owed no more."""
-    await connection.execute(_DELETE_DELIVERIES, [_which(one) for one in deliveries])
+    connection.execute(_DELETE_DELIVERIES, [_which(one) for one in deliveries])
     return [None] * len(deliveries)
 
 
-async def count_failures(connection: AsyncConnection, deliveries: Sequence[Delivery]) -> list[None]:
+def count_failures(connection: Connection, deliveries: Sequence[Delivery]) -> list[None]:
     """Update how often deliveries have failed."""
     changes = [{**_which(one), "failures": one.failures} for one in deliveries]
-    await connection.execute(_COUNT_FAILURES, changes)
+    connection.execute(_COUNT_FAILURES, changes)
     return [None] * len(deliveries)
 
 
@@ -124,13 +115,13 @@ def _delivery_row(delivery: Delivery) -> Row:
     }
 
 
-async def touch(connection: AsyncConnection, wanted: Sequence[None]) -> Sequence[None]:
+def touch(connection: Connection, wanted: Sequence[None]) -> Sequence[None]:
     """Write what is there already: that it goes to disk shows that other writes would."""
-    await connection.execute(VERSION.update().values(version=VERSION.c.version))
+    connection.execute(VERSION.update().values(version=VERSION.c.version))
     return wanted
 
 
-async def look(connection: AsyncConnection, wanted: Sequence[None]) -> Sequence[None]:
+def look(connection: Connection, wanted: Sequence[None]) -> Sequence[None]:
     """Write nothing: that there is a transaction shows whose the store is."""
-    await connection.execute(select(1))
+    connection.execute(select(1))
     return wanted
