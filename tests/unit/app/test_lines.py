@@ -21,7 +21,7 @@ from kalla_app.exceptions.book import eid_of
 from kalla_app.exceptions.life import Standing, State
 from kalla_app.pages import render
 from kalla_app.pages.grid import lines
-from kalla_app.pages.lines import bench_lines, run_lines, side_lines
+from kalla_app.pages.lines import bench_lines, plain_lines, run_lines, side_lines
 from kalla_app.runs.life import RunState
 from kalla_app.store.runs import Run
 
@@ -73,7 +73,7 @@ ROWS = pa.table(
 
 
 def test_each_value_stands_in_its_cell_as_it_is() -> None:
-    found = run_lines("r", lines(ROWS, hidden={"attempted_rules"}), [], [])
+    found = plain_lines(lines(ROWS, hidden={"attempted_rules"}), 0)
 
     assert cells(found) == [
         [NASTY, "No partner", DASH, "-1.50", "true", NASTY],
@@ -90,7 +90,9 @@ def test_an_open_row_says_what_was_decided_about_it() -> None:
     )  # fmt: skip
     eids = [eid_of("left", NASTY), eid_of("left", "b")]
 
-    found = Cells(str(run_lines(RUN.run_id, lines(ROWS), eids, [Standing(), asked])))
+    found = Cells(
+        str(run_lines(RUN.run_id, lines(ROWS), [(eids[0], Standing()), (eids[1], asked)], 0))
+    )
 
     assert found.rows[0][2] == "Open"
     for word in ("Open", "asks: written off", "until 2026-06-01", "bank fee · <i>", "..."):
@@ -104,7 +106,7 @@ def test_an_open_row_says_what_was_decided_about_it() -> None:
 def test_a_side_has_names_and_amounts_for_who_ticks_its_rows() -> None:
     cells = lines(ROWS, numbers=["amount"])
 
-    found = Cells(str(side_lines("left", cells, ["e1", "e2"], ["9", None], 40)))
+    found = Cells(str(side_lines("left", cells, [("e1", "9"), ("e2", None)], 40)))
 
     ticked = found.values[: found.values.index("e2")]
     assert [value for value in ticked if value in ("42", "e1", "left", "9", NASTY)] == [
@@ -137,7 +139,7 @@ def test_an_exception_tells_its_row_or_when_it_was_closed() -> None:
 def test_no_text_is_ever_a_tag(values: list[str | None]) -> None:
     table = pa.table({"key": ["k"] * len(values), "text": pa.array(values, pa.string())})
 
-    found = Cells(str(run_lines("r", lines(table), [], [])))
+    found = Cells(str(plain_lines(lines(table), 0)))
 
     assert found.tags <= {"tr", "td", "i"}
     assert len(found.rows) == len(values)

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
+import pyarrow as pa
+
 from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.kept import Kept
 from kalla_app.evidence.lookups import Lookups
@@ -69,6 +71,15 @@ class RowPages:
             KallaError: the run has no evidence.
         """
         return await self._telling(run, _rests, "")
+
+    async def schema(self, run: Run, name: str) -> pa.Schema:
+        """Return the columns of a set.
+
+        Raises:
+            NotFound: the run has no such set.
+            KallaError: the run has no evidence.
+        """
+        return await self._telling(run, _schema, name)
 
     async def reasons(self, run: Run, name: str) -> Mapping[str, int]:
         """Return how many rows of a set have each reason, the most first.
@@ -205,6 +216,11 @@ class RowPages:
 
 def _rests(folder: Path, _word: str) -> Mapping[str, int]:
     return rests_of(folder)
+
+
+def _schema(folder: Path, name: str) -> pa.Schema:
+    with RowSet(folder, name) as rows:
+        return rows.schema
 
 
 def _reasons(folder: Path, name: str) -> Mapping[str, int]:

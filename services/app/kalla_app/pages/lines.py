@@ -1,4 +1,7 @@
-"""Rows of exceptions as HTML: there are fifty on a page, of many parts each."""
+"""Rows of exceptions as HTML: there are fifty on a page, of many parts each.
+
+`offset` is how many rows of the selection stand before those that lines are of.
+"""
 
 from __future__ import annotations
 
@@ -19,43 +22,42 @@ _NOTE = 40
 """Letters of a note that are shown; all of it, where somebody points at it."""
 
 
+def plain_lines(lines: Sequence[Line], offset: int) -> Markup:
+    """Return the lines of rows that nothing is decided about."""
+    return _numbered((f"{line.first}{line.rest}" for line in lines), offset)
+
+
 def run_lines(
-    run_id: str,
-    lines: Sequence[Line],
-    eids: Sequence[str],
-    standings: Sequence[Standing],
-    offset: int = 0,
+    run_id: str, lines: Sequence[Line], standings: Sequence[tuple[str, Standing]], offset: int
 ) -> Markup:
-    """Return the lines of open rows of a run; where there are no names, of any rows.
+    """Return the lines of open rows of a run.
 
     Args:
-        offset: rows of the selection that stand before these.
+        standings: of each row, behind its name.
     """
-    if not eids:
-        return _numbered((f"{line.first}{line.rest}" for line in lines), offset)
     base = f"/runs/{quote(run_id)}/exceptions"
     made = (
         f"{_pick(eid, f'Row {line.name}')}{line.first}"
         f"<td>{_link(f'{base}/{eid}', _state(now), f'tag state-{now.state.value}')}"
         f"{_notes(now)}</td>{line.rest}"
-        for line, eid, now in zip(lines, eids, standings, strict=True)
+        for line, (eid, now) in zip(lines, standings, strict=True)
     )
     return _numbered(made, offset)
 
 
 def side_lines(
-    side: str,
-    lines: Sequence[Line],
-    eids: Sequence[str],
-    amounts: Sequence[str | None],
-    offset: int = 0,
+    side: str, lines: Sequence[Line], amounts: Sequence[tuple[str, str | None]], offset: int
 ) -> Markup:
-    """Return the lines of open rows of a side, to be matched by hand; `offset` stand before."""
+    """Return the lines of open rows of a side, to be matched by hand.
+
+    Args:
+        amounts: of each row, behind its name.
+    """
     made = (
         f'<td class="pick"><input type="checkbox" name="eid" value="{escape(eid)}" '
         f'data-side="{escape(side)}" data-amount="{escape(amount or "")}" '
         f'aria-label="{escape(line.name)}"></td>{line.first}{line.rest}'
-        for line, eid, amount in zip(lines, eids, amounts, strict=True)
+        for line, (eid, amount) in zip(lines, amounts, strict=True)
     )
     return _numbered(made, offset)
 

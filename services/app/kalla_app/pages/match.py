@@ -108,7 +108,8 @@ async def _open(
 
 async def _layout(app: App, run: Run, side: str) -> Layout:
     """Return how rows of a side are shown, whichever of them: what names one, then its amount."""
-    rows = _by_open_amount((await _open(app, run, side, "", 0, ROWS)).rows)
+    schemas = [await app.rows.schema(run, name) for name in await app.rows.open_sets(run, side)]
+    rows = _by_open_amount(pa.unify_schemas(schemas, promote_options="default").empty_table())
     plain = [one.name for one in rows.schema if one.name not in OURS]
     money = [one.name for one in rows.schema if one.name in plain and _is_amount(one.type)][:1]
     first = [name for name in plain if name not in money][:1]
@@ -124,8 +125,9 @@ def _shown(side: str, found: Overlaid, layout: Layout, offset: int) -> Markup:
     table = pa.table(columns, names=list(layout.names))
     money = [] if layout.amount is None else [layout.names[layout.amount]]
     amounts = text_columns(table.select(money))[0] if money else [None] * rows.num_rows
-    eids = [eid_of(side, key) for key in found.keys]
-    return side_lines(side, lines(table, numbers=money), eids, amounts, offset)
+    eids = (eid_of(side, key) for key in found.keys)
+    named = list(zip(eids, amounts, strict=True))
+    return side_lines(side, lines(table, numbers=money), named, offset)
 
 
 def _is_amount(kind: pa.DataType) -> bool:

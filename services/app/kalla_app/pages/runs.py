@@ -15,7 +15,7 @@ from kalla_app.exceptions.life import REASON_CODES, State
 from kalla_app.pages.exceptions import decision_of
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
 from kalla_app.pages.render import page
-from kalla_app.pages.rows import ROWS, Offset, Text, asked_for, first_page
+from kalla_app.pages.rows import ROWS, Named, Offset, first_page
 from kalla_app.pages.today import rate_of
 from kalla_app.runs.life import RunStatus
 from kalla_core.errors import KallaError
@@ -47,16 +47,11 @@ def run_pages(app: App) -> APIRouter:
     async def run(
         run_id: str,
         request: Request,
-        set: Text = "unmatched_left",
-        q: Text = "",
-        reason: Text = "",
-        sort: Text = "",
-        state: Text = "",
+        shown: Named,
         offset: Offset = 0,
         row: Annotated[int | None, Query(ge=1)] = None,
     ) -> Response:
         found = await app.runs.get(run_id)
-        asked = asked_for(set, q, reason, sort)
         offset = offset if row is None else row - 1
         rows: dict[str, Any] | None = None
         problem: KallaError | None = None
@@ -64,7 +59,7 @@ def run_pages(app: App) -> APIRouter:
         if found.state.status is RunStatus.SUCCEEDED:
             try:
                 rests = await app.rows.rests(found)
-                rows, offset = await first_page(app, found, asked, offset, state)
+                rows, offset = await first_page(app, found, shown, offset)
             except KallaError as error:
                 problem = error
         return await page(
@@ -77,10 +72,10 @@ def run_pages(app: App) -> APIRouter:
             rows=rows,
             problem=problem,
             rests=rests,
-            asked=asked,
-            reason=reason,
+            asked=shown.asked,
+            reason=shown.reason,
             offset=offset,
-            state=state,
+            state=shown.state,
             states=list(State),
             decidable=[one for one in State if one is not State.MATCHED],
             reason_codes=REASON_CODES,
