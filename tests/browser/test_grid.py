@@ -289,6 +289,54 @@ def test_rows_of_both_sides_are_ticked_wherever_they_are_and_matched(
     assert "nobody" in page.url
 
 
+def test_exceptions_of_all_recipes_are_scrolled_through_and_decided(
+    page: Any, large: Large, problems: list[str]
+) -> None:
+    def shown(offset: int) -> list[str]:
+        """Return the keys of the page of fifty that begins at a row."""
+        asked = {"offset": str(offset)}
+        text = httpx.get(f"{large.address}/exceptions", params=asked, timeout=60).text
+        return re.findall(r'<td><a href="/runs/[^"]+/exceptions/[^"]+">([KX]\d{6})</a></td>', text)
+
+    def seen(offset: int) -> list[str]:
+        """Wait for the row that a page begins with, and return the keys in view from there on."""
+        first = page.locator(f"tr[aria-rowindex='{offset + 2}']:not(.coming)").first
+        first.wait_for()
+        found: dict[str, Any] = page.evaluate(SEEN)
+        assert found["there"] <= MOST_IN_PAGE
+        return [key for at, key in found["rows"] if at >= offset]
+
+    queues = httpx.get(f"{large.address}/api/exceptions", timeout=60).json()["queues"]
+    total = int(queues["open"])
+    opened(page, f"{large.address}/exceptions")
+    look_at(page, "exceptions", problems)
+    top = seen(0)
+    page.fill("input[name=row]", "200001")
+    page.keyboard.press("Enter")
+    settled(page, 200_000)
+    middle = seen(200_000)
+    page.locator("table.grid").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("End")
+    last = seen(total - 1)
+    page.keyboard.press("Space")
+    ticked = page.locator("[data-shown]").text_content()
+    look_at(page, "exceptions-end", problems)
+    page.fill("input[name=owner]", "olga")
+    with page.expect_navigation():
+        page.click("button[value=decide]")
+    assert page.locator("[role=alert]").all_text_contents() == []
+    asked = {"owner": "olga"}
+    told = httpx.get(f"{large.address}/api/exceptions", params=asked, timeout=60).json()
+
+    assert top == shown(0)[: len(top)]
+    assert len(top) > 5
+    assert middle == shown(200_000)[: len(middle)]
+    assert last == shown(total - 1)
+    assert "2 ticked" in str(ticked)
+    assert [one["record_key"] for one in told["exceptions"]] == [middle[0], last[0]]
+
+
 def test_without_script_there_are_pages_of_fifty(browser: Any, large: Large) -> None:
     plain = browser.new_context(java_script_enabled=False).new_page()
     plain.goto(large.rows())

@@ -262,6 +262,28 @@ def test_both_sides_of_a_match_have_windows_of_the_rows_that_their_page_has(worl
     assert neither.status_code == 400
 
 
+def test_exceptions_have_windows_of_the_rows_that_their_page_has(world: World) -> None:
+    line = re.compile(r"<tr aria-rowindex.*?</tr>", re.DOTALL)
+    asked, address = {"recipe": "books", "order": "severity"}, "/exceptions/window"
+    page = world.http.get("/exceptions", params=asked)
+
+    windows = [world.http.get(address, params=asked | {"offset": n, "limit": 3}) for n in (0, 3, 6)]
+    other = world.http.get(address, params=asked | {"queue": "mine"})
+    wrong = world.http.get(address, params={"limit": 10_000})
+    third = world.http.get("/exceptions", params=asked | {"row": "3"})
+    beyond = world.http.get("/exceptions", params=asked | {"row": "1000"})
+
+    rows = line.findall(page.text)
+    assert len(rows) == 1 + 6  # the head counts as well
+    assert [line.findall(one.text) for one in windows] == [rows[1:4], rows[4:], []]
+    assert [one.headers["kalla-total"] for one in (*windows, other)] == ["6", "6", "6", "0"]
+    assert windows[0].headers["cache-control"] == "no-store"
+    assert line.findall(third.text)[1:] == rows[3:]
+    assert "1 to 6 of 6" in unescape(beyond.text)
+    assert 'aria-rowcount="7"' in page.text
+    assert wrong.status_code == 400
+
+
 def test_people_come_in_by_their_token_and_go_out(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("viewer vera sees\nadmin anna decides\n")

@@ -70,6 +70,7 @@ NEEDED = {
         GET /runs/{run_id}/match/window
         GET /runs/{run_id}/exceptions/{eid}
         GET /exceptions
+        GET /exceptions/window
         GET /reconcile
         GET /reconcile/{session_id}
         GET /reconcile/{session_id}/panel
@@ -300,6 +301,8 @@ def test_no_name_value_or_error_becomes_markup_on_any_page(world: World) -> None
             f"/runs/{run}/exceptions/{eid}",
             "/exceptions",
             "/exceptions?queue=closed",
+            "/exceptions/window",
+            "/exceptions/window?queue=closed",
             f"/exceptions?recipe={MARK}",
             f"/runs/{MARK}",
             f"/{MARK}",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalla_app.exceptions.age import BUCKETS, Severity, buckets_of, days_of, ranks_of, severities_of
-from kalla_app.exceptions.heap import Heap, merged
+from kalla_app.exceptions.heap import Heap, chosen
 from kalla_app.exceptions.life import (
     Decision,
     Kind,
@@ -177,30 +177,14 @@ def test_decimals_of_every_width_have_a_severity(kind: pa.DataType) -> None:
     assert ranks_of(pa.array([Decimal(1), None], kind)).tolist() == [0, 0]
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=30), st.integers(1, 8))
-def test_the_first_of_a_heap_are_those_that_sorting_all_of_it_gives(
-    rows: list[tuple[int, int]], most: int
-) -> None:
-    days = np.array([one for one, _ in rows], np.int64)
-    grades = np.array([one for _, one in rows], np.int8)
-    heap = Heap(days, grades, np.zeros(len(rows), np.bool_), {}, {})
-    mask = heap.mask("open", "anna")
-
-    for gravest in (False, True):
-        places, count = heap.first(mask, most, gravest=gravest)
-
-        graded = [(-grade if gravest else 0, -age) for age, grade in rows]
-        order = sorted(range(len(rows)), key=lambda at: (graded[at], at))
-        assert (places.tolist(), count) == (order[:most], len(rows))
-
-
 @given(
     st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=9), max_size=4),
+    st.integers(0, 30),
     st.integers(1, 12),
     st.booleans(),
 )
-def test_the_first_of_several_heaps_are_those_that_sorting_all_of_them_gives(
-    piles: list[list[tuple[int, int]]], most: int, gravest: bool
+def test_a_page_of_several_heaps_is_what_sorting_all_of_them_gives(
+    piles: list[list[tuple[int, int]]], offset: int, limit: int, gravest: bool
 ) -> None:
     heaps = [
         Heap(
@@ -212,16 +196,17 @@ def test_the_first_of_several_heaps_are_those_that_sorting_all_of_them_gives(
         )
         for rows in piles
     ]
-    firsts = [heap.first(heap.mask("open", "anna"), most, gravest=gravest)[0] for heap in heaps]
+    masks = [heap.mask("open", "anna") for heap in heaps]
 
-    found = merged(heaps, firsts, gravest=gravest)[:most]
+    found = chosen(heaps, masks, offset, limit, gravest=gravest)
 
     graded = [
         ((-grade if gravest else 0), -age, number, place)
         for number, rows in enumerate(piles)
         for place, (age, grade) in enumerate(rows)
     ]
-    assert found == [(number, place) for _, _, number, place in sorted(graded)][:most]
+    order = [(number, place) for _, _, number, place in sorted(graded)]
+    assert found == (order[offset : offset + limit], len(order))
 
 
 def test_a_policy_is_read_as_it_is_shown_and_says_all_that_is_wrong() -> None:

@@ -120,9 +120,9 @@ def item(**fields: object) -> Item:
 
 
 def test_an_exception_tells_its_row_or_when_it_was_closed() -> None:
-    is_open = bench_lines([item(standing=Standing(owner=NASTY))], closed=False)
+    is_open = bench_lines([item(standing=Standing(owner=NASTY))], 0, closed=False)
     gone = item(standing=Standing(State.WRITTEN_OFF, gone=True), by=NASTY, at=NOW)
-    closed = bench_lines([gone], closed=True)
+    closed = bench_lines([gone], 0, closed=True)
 
     assert cells(is_open) == [
         ["", NASTY, "<b>Books left", NASTY, "3 d", "high", "No partner", "Open", NASTY,

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from heapq import merge
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +24,9 @@ from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import RowSet, texts
 from kalla_app.exceptions.age import BUCKETS, Severity
 from kalla_app.exceptions.ages_file import amount_of
-from kalla_app.exceptions.heap import Heap, Places, merged
+from kalla_app.exceptions.heap import Heap, chosen
 from kalla_app.exceptions.laid import Laid, Layers
-from kalla_app.exceptions.life import Queue, Standing, standing
+from kalla_app.exceptions.life import Standing
 from kalla_app.store.runs import Run
 from kalla_core.answers.selection import REASON
 
@@ -119,11 +121,10 @@ class Bench:
             KallaError: the coordinator that has the evidence does not answer.
         """
         laid = await self._layers.of(recipe_ids)
-        queues = {tray.value: sum(_count(one, tray, wanted.me) for one in laid) for tray in Tray}
+        queues = await asyncio.to_thread(_queues, laid, wanted.me)
         found: Sequence[Item]
         if wanted.tray is Tray.CLOSED:
-            items = _closed(laid, wanted.owner)
-            found, total = items[offset : offset + limit], len(items)
+            found, total = _closed(laid, wanted.owner, offset, limit)
         else:
             found, total = await self._kept(laid, wanted, offset, limit)
         return BenchPage(tuple(found), total, queues, _ageing(laid))
@@ -153,55 +154,69 @@ class Bench:
         self, laid: Sequence[Laid], wanted: Wanted, offset: int, limit: int
     ) -> tuple[list[Item], int]:
         """Return a page of what is not closed, over the heaps of all recipes."""
-        most, total = offset + limit, 0
         heaps = [(one.run, side, heap) for one in laid for side, heap in one.heaps.items()]
-        firsts: list[Places] = []
-        bucket = None if wanted.bucket is None else BUCKETS.index(wanted.bucket)
-        for _, _, heap in heaps:
-            mask = heap.mask(wanted.tray.value, wanted.owner or wanted.me, wanted.owner)
-            mask = heap.narrowed(mask, bucket, wanted.severity)
-            places, count = heap.first(mask, most, gravest=wanted.gravest)
-            total += count
-            firsts.append(places)
-        chosen = merged([heap for _, _, heap in heaps], firsts, gravest=wanted.gravest)
-        chosen = chosen[offset:most]
+        piles = [heap for _, _, heap in heaps]
+        found, total = await asyncio.to_thread(_chosen, piles, wanted, offset, limit)
         items: dict[tuple[int, int], Item] = {}
         for number, (run, side, heap) in enumerate(heaps):
-            here = [place for of, place in chosen if of == number]
+            here = [place for of, place in found if of == number]
             if here:
                 folder = await self._evidence.folder(run)
                 made = await asyncio.to_thread(_items, folder, run, side, heap, here)
                 items |= {(number, place): made[place] for place in here}
-        return [items[one] for one in chosen], total
+        return [items[one] for one in found], total
 
 
 def _ageing(laid: Sequence[Laid]) -> tuple[Ageing, ...]:
     return tuple(Ageing(one.run, one.by_bucket()) for one in laid if one.heaps)
 
 
+def _queues(laid: Sequence[Laid], me: str) -> dict[str, int]:
+    """Return how many exceptions are in each queue. Blocking, where many have not been counted."""
+    return {tray.value: sum(_count(one, tray, me) for one in laid) for tray in Tray}
+
+
 def _count(one: Laid, tray: Tray, me: str) -> int:
-    return len(_closed([one], None)) if tray is Tray.CLOSED else one.count(tray.value, me)
+    return len(one.closed) if tray is Tray.CLOSED else one.count(tray.value, me)
 
 
-def _closed(laid: Sequence[Laid], owner: str | None) -> list[Item]:
-    """Return what is closed, the latest first."""
-    found = []
-    for one in laid:
-        for kept in one.decided.values():
-            is_now = standing([every.decision for every in kept])
-            if is_now.queue(one.at.date()) is Queue.CLOSED and owner in (None, is_now.owner):
-                subject, last = kept[0].subject, kept[-1].decision
-                found.append(
-                    Item(
-                        one.run,
-                        subject.side,
-                        subject.record_key,
-                        is_now,
-                        by=last.who,
-                        at=last.at,
-                    )
-                )
-    return sorted(found, key=lambda item: item.at or datetime.min, reverse=True)
+def _closed(
+    laid: Sequence[Laid], owner: str | None, offset: int, limit: int
+) -> tuple[list[Item], int]:
+    """Return a page of what is closed, the latest first."""
+    piles = [
+        [(one.run, kept, now) for kept, now in one.closed if owner in (None, now.owner)]
+        for one in laid
+    ]
+    total = sum(len(pile) for pile in piles)
+    latest_first = merge(*piles, key=lambda one: one[1].decision.at, reverse=True)
+    return [
+        Item(
+            run,
+            kept.subject.side,
+            kept.subject.record_key,
+            now,
+            by=kept.decision.who,
+            at=kept.decision.at,
+        )
+        for run, kept, now in islice(latest_first, offset, offset + limit)
+    ], total
+
+
+def _chosen(
+    heaps: Sequence[Heap], wanted: Wanted, offset: int, limit: int
+) -> tuple[list[tuple[int, int]], int]:
+    """Return where the rows of a page stand, as `chosen`. Blocking."""
+    bucket = None if wanted.bucket is None else BUCKETS.index(wanted.bucket)
+    masks = [
+        heap.narrowed(
+            heap.mask(wanted.tray.value, wanted.owner or wanted.me, wanted.owner),
+            bucket,
+            wanted.severity,
+        )
+        for heap in heaps
+    ]
+    return chosen(heaps, masks, offset, limit, gravest=wanted.gravest)
 
 
 def _items(folder: Path, run: Run, side: str, heap: Heap, places: Sequence[int]) -> dict[int, Item]:

@@ -69,19 +69,6 @@ class Heap:
             mask = mask & (self.severities == severity.value)
         return mask
 
-    def first(self, mask: Mask, most: int, *, gravest: bool) -> tuple[Places, int]:
-        """Return the first rows of a selection in their order, and how many there are."""
-        places = np.flatnonzero(mask).astype(np.int64)
-        order = self.ranks(places, gravest=gravest)
-        if len(places) > most:
-            # Of those as old as the last that is kept, the first in the file are kept.
-            limit = np.partition(order, most - 1)[most - 1]
-            near = np.flatnonzero(order <= limit)
-            places, order, count = places[near], order[near], len(places)
-        else:
-            count = len(places)
-        return places[np.argsort(order, kind="stable")][:most], count
-
     def ranks(self, places: Places, *, gravest: bool) -> Places:
         """Return what rows are ordered by, also those of several heaps; the first has the least."""
         ranks = -self.days[places].astype(np.int64)
@@ -101,19 +88,41 @@ class Heap:
         return mask
 
 
-def merged(
-    heaps: Sequence[Heap], firsts: Sequence[Places], *, gravest: bool
-) -> list[tuple[int, int]]:
-    """Return the first rows of some heaps in one order: the number of the heap, and the place."""
-    if not heaps:
-        return []
-    numbers = np.repeat(np.arange(len(heaps)), [len(places) for places in firsts])
+def chosen(
+    heaps: Sequence[Heap], masks: Sequence[Mask], offset: int, limit: int, *, gravest: bool
+) -> tuple[list[tuple[int, int]], int]:
+    """Return some rows of a selection over heaps, in one order, and how many all of it are.
+
+    Rows are told by the number of their heap and their place in it. Those that none comes before
+    stand as heaps and their rows do. It takes as long wherever in the order the rows stand.
+
+    Args:
+        masks: which rows of each heap are selected.
+        offset: rows that stand before the first.
+    """
+    places = [np.flatnonzero(mask) for mask in masks]
+    starts = np.cumsum([0, *map(len, places)])
+    total = int(starts[-1])
+    end = min(offset + limit, total)
+    if offset >= end:
+        return [], total
     ranks = np.concatenate(
-        [heap.ranks(places, gravest=gravest) for heap, places in zip(heaps, firsts, strict=True)]
+        [heap.ranks(here, gravest=gravest) for heap, here in zip(heaps, places, strict=True)]
     )
-    order = np.argsort(ranks, kind="stable")  # equal ones stay as heaps and their rows come
-    places = np.concatenate(firsts)[order]
-    return list(zip(numbers[order].tolist(), places.tolist(), strict=True))
+    bounds = np.partition(ranks, (offset, end - 1))
+    least, greatest = bounds[offset], bounds[end - 1]
+    before = int(np.count_nonzero(ranks < least))
+    found = np.flatnonzero(ranks == least)[offset - before :][: end - offset]
+    if greatest > least:
+        between = np.flatnonzero((ranks > least) & (ranks < greatest))
+        between = between[np.argsort(ranks[between], kind="stable")]
+        found = np.concatenate([found, between, np.flatnonzero(ranks == greatest)])
+    found = found[: end - offset]
+    numbers = np.searchsorted(starts, found, side="right") - 1
+    within = (found - starts[numbers]).tolist()
+    return [
+        (of, int(places[of][at])) for of, at in zip(numbers.tolist(), within, strict=True)
+    ], total
 
 
 def heap_of(path: Path, side: str, found: Mapping[str, Standing], now: datetime) -> Heap:

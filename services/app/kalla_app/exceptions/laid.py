@@ -12,7 +12,7 @@ from kalla_app.exceptions.age import BUCKETS
 from kalla_app.exceptions.ages import Ages
 from kalla_app.exceptions.follow import Follower
 from kalla_app.exceptions.heap import Heap, heap_of
-from kalla_app.exceptions.life import Standing, standing
+from kalla_app.exceptions.life import Queue, Standing, standing
 from kalla_app.exceptions.policy import SIDES, Policy
 from kalla_app.store import exceptions, policies, runs
 from kalla_app.store.database import Database
@@ -34,14 +34,15 @@ class Laid:
 
     Attributes:
         heaps: by side; none where the rows are gone.
-        decided: by exception, in order.
+        closed: the last decision about each exception that is closed, and how that leaves it; the
+            latest first.
         at: when that was so, to the minute.
         mark: what is laid anew when it changes.
     """
 
     run: Run
     heaps: Mapping[str, Heap]
-    decided: Mapping[str, Sequence[Kept]]
+    closed: Sequence[tuple[Kept, Standing]]
     at: datetime
     mark: Hashable
     _counted: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -116,17 +117,23 @@ class Layers:
         try:
             file = await self._ages.file(run, policy)
         except EvidenceGone:
-            return Laid(run, {}, decided, now, key)
+            return Laid(run, {}, _closed(decided, now), now, key)
         heaps = {
             side: await asyncio.to_thread(heap_of, file, side, _standings(decided, side), now)
             for side in SIDES
         }
-        laid = Laid(run, heaps, decided, now, key)
+        laid = Laid(run, heaps, _closed(decided, now), now, key)
         self._kept[run.recipe_id] = key, laid
         self._kept.move_to_end(run.recipe_id)
         while sum(one.rows for _, one in self._kept.values()) > _MOST_ROWS:
             self._kept.popitem(last=False)
         return laid
+
+
+def _closed(decided: Mapping[str, Sequence[Kept]], now: datetime) -> list[tuple[Kept, Standing]]:
+    found = [(kept[-1], standing([one.decision for one in kept])) for kept in decided.values()]
+    closed = [one for one in found if one[1].queue(now.date()) is Queue.CLOSED]
+    return sorted(closed, key=lambda one: one[0].decision.at, reverse=True)
 
 
 def _standings(decided: Mapping[str, Sequence[Kept]], side: str) -> dict[str, Standing]:

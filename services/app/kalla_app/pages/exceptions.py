@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from markupsafe import Markup
 
 from kalla_app.access.gate import who
 from kalla_app.api.bench_routes import by_run, recipes_of
@@ -15,14 +17,54 @@ from kalla_app.context import App
 from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.rows import texts
 from kalla_app.exceptions.age import BUCKETS, Severity
-from kalla_app.exceptions.bench import Tray, Wanted
+from kalla_app.exceptions.bench import BenchPage, Tray, Wanted
 from kalla_app.exceptions.life import REASON_CODES, Queue, State
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
 from kalla_app.pages.lines import bench_lines
 from kalla_app.pages.render import page
+from kalla_app.pages.rows import ROWS, Limit, Offset, Row, Text, window_of
 
-_ROWS = 50
-Text = Annotated[str, Query(max_length=300)]
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Exceptions that the address of a page names.
+
+    Attributes:
+        recipe, age, severity: as `Wanted`; empty for all.
+        order: `severity` where the gravest come first.
+    """
+
+    queue: Tray
+    recipe: str
+    age: str
+    severity: str
+    order: str
+
+    @property
+    def wanted(self) -> Wanted:
+        """The same for whoever asks; words that nothing has are left out."""
+        return Wanted(
+            self.queue,
+            who().name,
+            self.recipe or None,
+            bucket=self.age if self.age in BUCKETS else None,
+            severity=_severity(self.severity),
+            gravest=self.order == "severity",
+        )
+
+
+def _shown(
+    queue: Tray = Tray.OPEN,
+    recipe: Text = "",
+    age: Text = "",
+    severity: Text = "",
+    order: Text = "",
+) -> Shown:
+    return Shown(queue, recipe, age, severity, order)
+
+
+Named = Annotated[Shown, Depends(_shown)]
+"""What is taken from the address of a page."""
 
 
 def exception_pages(app: App) -> APIRouter:
@@ -31,42 +73,35 @@ def exception_pages(app: App) -> APIRouter:
 
     @routes.get("/exceptions")
     async def bench(
-        request: Request,
-        queue: Tray = Tray.OPEN,
-        recipe: Text = "",
-        age: Text = "",
-        severity: Text = "",
-        order: Text = "",
-        offset: Annotated[int, Query(ge=0)] = 0,
+        request: Request, shown: Named, offset: Offset = 0, row: Row = None
     ) -> Response:
-        wanted = Wanted(
-            queue,
-            who().name,
-            recipe or None,
-            bucket=age if age in BUCKETS else None,
-            severity=_severity(severity),
-            gravest=order == "severity",
-        )
-        found = await app.bench.page(wanted, await recipes_of(app, recipe or None), offset, _ROWS)
+        ids = await recipes_of(app, shown.recipe or None)
+        offset = offset if row is None else row - 1
+        found = await app.bench.page(shown.wanted, ids, offset, ROWS)
+        if offset and not found.items:
+            offset = max(0, found.total - ROWS)
+            found = await app.bench.page(shown.wanted, ids, offset, ROWS)
         return await page(
             app,
             request,
             "exceptions.html",
             found=found,
-            queue=queue,
+            shown=shown,
             trays=list(Tray),
-            recipe=recipe,
-            age=age,
-            severity=severity,
-            order=order,
             offset=offset,
-            size=_ROWS,
+            size=ROWS,
             buckets=BUCKETS,
             grades=[one.word for one in reversed(Severity)],
             states=[one for one in State if one is not State.MATCHED],
             reason_codes=REASON_CODES,
-            lines=bench_lines(found.items, closed=queue is Tray.CLOSED),
+            lines=_lines(shown, found, offset),
         )
+
+    @routes.get("/exceptions/window")
+    async def window(shown: Named, offset: Offset = 0, limit: Limit = ROWS) -> Response:
+        ids = await recipes_of(app, shown.recipe or None)
+        found = await app.bench.page(shown.wanted, ids, offset, limit)
+        return window_of(_lines(shown, found, offset), found.total)
 
     @routes.post("/exceptions/decide")
     async def decide(request: Request) -> Response:
@@ -130,6 +165,10 @@ def decision_of(fields: dict[str, str]) -> dict[str, Any]:
         case _:
             names = ("state", "owner", "note", "reason_code", "until")
             return {name: fields[name] for name in names if fields.get(name)}
+
+
+def _lines(shown: Shown, found: BenchPage, offset: int) -> Markup:
+    return bench_lines(found.items, offset, closed=shown.queue is Tray.CLOSED)
 
 
 def _split(text: str) -> tuple[str, str, str]:

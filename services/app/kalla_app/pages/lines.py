@@ -62,13 +62,9 @@ def side_lines(
     return _numbered(made, offset)
 
 
-def bench_lines(items: Sequence[Item], *, closed: bool) -> Markup:
+def bench_lines(items: Sequence[Item], offset: int, *, closed: bool) -> Markup:
     """Return the lines of exceptions; those of what is closed tell of no row."""
-    return _together((_closed if closed else _open)(item) for item in items)
-
-
-def _together(lines: Iterable[str]) -> Markup:
-    return Markup("\n".join(f"<tr>{line}</tr>" for line in lines))  # noqa: S704 - escaped in parts
+    return _numbered(((_closed if closed else _open)(item) for item in items), offset)
 
 
 def _numbered(lines: Iterable[str], offset: int) -> Markup:
@@ -111,9 +107,9 @@ def _decided(now: Standing) -> str:
     """Return the cells of how an exception stands and of whose it is; most are the same."""
     parts = [_tag("state-matched_by_hand", "Gone with a later run")] if now.gone else []
     parts.append(_tag(f"state-{now.state.value}", _state(now)))
-    parts += [_small(text) for text in _asks(now)]
-    if now.reason_code:
-        parts.append(_small(now.reason_code.replace("_", " ")))
+    words = [*_asks(now), *([now.reason_code.replace("_", " ")] if now.reason_code else [])]
+    if words:
+        parts.append(f'<small class="line">{escape(" · ".join(words))}</small>')
     return f"<td>{' '.join(parts)}</td><td>{escape(now.owner or UNKNOWN)}</td>"
 
 
@@ -156,7 +152,3 @@ def _link(address: str, text: str, kind: str = "") -> str:
 
 def _tag(kind: str, text: str) -> str:
     return f'<span class="tag {kind}">{escape(text)}</span>'
-
-
-def _small(text: str) -> str:
-    return f'<small class="line">{escape(text)}</small>'

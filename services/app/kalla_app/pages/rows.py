@@ -32,6 +32,8 @@ _HIDDEN = frozenset({"attempted_rules"})
 Text = Annotated[str, Query(max_length=300)]
 Offset = Annotated[int, Query(ge=0)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+Row = Annotated[int | None, Query(ge=1)]
+"""Of those of a selection, from 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from kalla_app.access.gate import who
@@ -15,7 +15,7 @@ from kalla_app.exceptions.life import REASON_CODES, State
 from kalla_app.pages.exceptions import decision_of
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
 from kalla_app.pages.render import page
-from kalla_app.pages.rows import ROWS, Named, Offset, first_page
+from kalla_app.pages.rows import ROWS, Named, Offset, Row, first_page
 from kalla_app.pages.today import rate_of
 from kalla_app.runs.life import RunStatus
 from kalla_core.errors import KallaError
@@ -49,7 +49,7 @@ def run_pages(app: App) -> APIRouter:
         request: Request,
         shown: Named,
         offset: Offset = 0,
-        row: Annotated[int | None, Query(ge=1)] = None,
+        row: Row = None,
     ) -> Response:
         found = await app.runs.get(run_id)
         offset = offset if row is None else row - 1
