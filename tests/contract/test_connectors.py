@@ -201,6 +201,26 @@ def test_rows_that_are_picked_are_those_of_the_whole_part(
             assert found.equals(whole.filter(pa.array(wanted)))
 
 
+@pytest.mark.parametrize("filters", [(), FILTERS[:1]], ids=["all", "filtered"])
+def test_of_rows_that_are_picked_some_columns_can_be_had(
+    kind: SourceKind, tmp_path: Path, filters: tuple[Filter, ...]
+) -> None:
+    spec = replace(kind.put(tmp_path, kind.table(ROWS)), filters=tuple(filters))
+    connector = connector_for(spec)
+    if not isinstance(connector, PicksRows):
+        pytest.skip("has no rows picked")
+
+    with connector.pin(spec) as pinned:
+        names = pinned.schema.names[1::2]
+        for part in connector.plan(pinned, 3):
+            whole = pa.Table.from_batches(list(connector.read(pinned, part)), pinned.schema)
+            wanted = np.arange(whole.num_rows) % 3 == 1
+            picked = list(connector.pick(pinned, part, wanted, names))
+
+            expected = whole.filter(pa.array(wanted)).select(names)
+            assert pa.Table.from_batches(picked, expected.schema).equals(expected)
+
+
 @pytest.mark.parametrize("each", FILTERS, ids=lambda each: f"{each.column}-{each.op.value}")
 def test_filters_keep_the_same_rows_and_count_the_others(
     kind: SourceKind, tmp_path: Path, each: Filter

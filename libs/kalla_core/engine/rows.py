@@ -90,9 +90,15 @@ class Rows:
     def keys(self, positions: Ints) -> list[pa.Array]:
         """Return the columns of the primary key for these rows."""
         indices = pa.array(positions)
-        return [self._taken(name, indices) for name in self.shape.primary_key]
+        return [self.values(name, indices) for name in self.shape.primary_key]
 
-    def _taken(self, name: str, indices: pa.Array) -> pa.Array:
+    @property
+    def at_hand(self) -> Collection[str]:
+        """The columns of which rows can be looked up without putting anything together."""
+        return self._columns.keys()
+
+    def values(self, name: str, indices: pa.Array) -> pa.Array:
+        """Return what these rows have in a column, of the type that the source has."""
         taken = pc.take(self.column(name), indices)
         return taken.cast(self.schema.field(name).type)
 
@@ -116,7 +122,7 @@ class Rows:
         """Return these rows with the values of `columns`; every other column is null."""
         indices = pa.array(positions)
         arrays = [
-            self._taken(field.name, indices)
+            self.values(field.name, indices)
             if field.name in columns
             else pa.nulls(len(positions), field.type)
             for field in self.schema

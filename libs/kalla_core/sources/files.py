@@ -153,10 +153,14 @@ class FileConnector:
         return FilePartReader(pinned.spec, pieces, row_filter, batch_rows, columns)
 
     def pick(
-        self, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Read some rows of one part (see `PicksRows.pick`)."""
-        pieces = self._picked(pinned, part, wanted)
+        pieces = self._picked(pinned, part, wanted, columns)
         while True:
             with naming(pinned.spec):
                 batch = next(pieces, None)
@@ -170,11 +174,15 @@ class FileConnector:
         return is_local and FileFormat(pinned.detail["format"]) is FileFormat.PARQUET
 
     def _picked(
-        self, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None,
     ) -> Iterator[pa.RecordBatch]:
         if pinned.spec.filters:
-            return marked(self.read(pinned, part), wanted)
-        return self._format(pinned).pick(self._source(pinned), pinned, part, wanted)
+            return marked(self.read(pinned, part, columns=columns), wanted)
+        return self._format(pinned).pick(self._source(pinned), pinned, part, wanted, columns)
 
     def preview(self, pinned: PinnedSource, rows: int) -> pa.Table:
         """Return the first rows that pass the filters (see `Connector.preview`)."""

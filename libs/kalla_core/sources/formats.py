@@ -92,7 +92,12 @@ class FormatReader(Protocol):
         ...
 
     def pick(
-        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Read some rows of a part (see `PicksRows.pick`); no filter is to be applied."""
         ...

@@ -92,12 +92,17 @@ class PartitionedFormat:
                 yield batch if isinstance(batch, Pruned) else _with(batch, wanted, constant)
 
     def pick(
-        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Read some rows of a part."""
         if _KEY not in pinned.detail:
-            return self.inner.pick(source, pinned, part, wanted)
-        batches = self.read(source, pinned, part, RowFilter(()))
+            return self.inner.pick(source, pinned, part, wanted, columns)
+        batches = self.read(source, pinned, part, RowFilter(()), columns)
         return marked((one for one in batches if isinstance(one, pa.RecordBatch)), wanted)
 
     def read_whole(

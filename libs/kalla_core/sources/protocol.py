@@ -189,14 +189,20 @@ class PicksRows(Protocol):
     """What a connector also is where leaving rows out is cheaper than reading them."""
 
     def pick(
-        self, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Yield some rows of a part that was read before, with all columns, in order.
+        """Yield some rows of a part that was read before, in order.
 
         What is in the other rows is not looked at.
 
         Args:
             wanted: for each row that `read` yields, whether it is.
+            columns: those that batches are to have, in the schema's order, at least one; None for
+                all.
 
         Raises:
             SourceChanged: the part has another number of rows.

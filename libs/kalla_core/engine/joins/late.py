@@ -10,7 +10,7 @@ what it was the first time fails the run, as does a source that changed in betwe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +22,7 @@ from kalla_core.engine.joins.totals import MatchingTotals, Way
 from kalla_core.engine.reasons.crowds import crowds_of
 from kalla_core.engine.reasons.misses import Misses
 from kalla_core.engine.reasons.reasons import Explainer
-from kalla_core.engine.rows import Bools
+from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.scan import OpenSource
 from kalla_core.engine.spool.store import Store
 from kalla_core.engine.spool.uses import several
@@ -33,7 +33,7 @@ from kalla_core.matching.sql.mentions import mentioned_columns
 from kalla_core.matching.sql.query import MatchQuery, Side, TableShape
 from kalla_core.matching.strategy.planned import Planned, plan_match
 from kalla_core.sources.marked import marked
-from kalla_core.sources.protocol import Part, PicksRows
+from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Part, PicksRows
 
 _VARIABLE_WIDTH_BYTES = 24
 _WORTH_TWO_READINGS_BYTES = 64 << 20
@@ -103,18 +103,20 @@ class LateJoin:
 
     def run(self) -> MatchingTotals:
         """Write all pairs, then all unmatched rows."""
-        left, right = self.store.rows(Side.LEFT), self.store.rows(Side.RIGHT)
+        threads, stop = self.context.limits.threads, self.context.stop
+        left, right = run_all([partial(self.store.rows, side) for side in Side], threads, stop)
         misses = Misses(left, right)
         uses = matched_uses(self.context, left, right, misses)
         matched = {side: one.matched for side, one in uses.items()}
-        threads, stop = self.context.limits.threads, self.context.stop
         explainer = Explainer(self.context.planned, left, right, threads, misses=misses)
-        for side in Side:  # one after the other: both at once would need twice the memory
-            explainer.judge(side, ~matched[side])
+        explainer.prepare()
+        run_all([partial(explainer.judge, s, ~matched[s]) for s in Side], threads, stop)
         explainer.share(self.context.most_told_pairs, threads, stop)
         tasks = [
-            partial(self._deliver, fragment, matched[fragment.side], explainer, stop)
+            partial(self._deliver, fragment, rows, matched[rows.side], explainer, stop)
             for fragment in self.fragments
+            for rows in (left, right)
+            if rows.side is fragment.side
         ]
         run_all(tasks, threads, stop)
         return MatchingTotals(
@@ -128,30 +130,64 @@ class LateJoin:
         )
 
     def _deliver(
-        self, fragment: ScanFragment, matched: Bools, explainer: Explainer, stop: Stop
+        self, fragment: ScanFragment, rows: Rows, matched: Bools, explainer: Explainer, stop: Stop
     ) -> None:
         side, index = fragment.side, fragment.part.index
-        rows = self.store.part_rows(side)
-        start = sum(rows[:index])
-        unmatched = ~matched[start : start + rows[index]]
+        counts = self.store.part_rows(side)
+        start = sum(counts[:index])
+        unmatched = ~matched[start : start + counts[index]]
         count = int(np.count_nonzero(unmatched))
-        self.context.progress.add(rows=rows[index], fragments=1)
+        self.context.progress.add(rows=counts[index], fragments=1)
         if count == 0:
             return
         before = start - int(np.count_nonzero(matched[:start]))
         reasons = explainer.of(side, before, count)
         written = 0
-        for kept in _rows(self.sources[side], fragment.part, unmatched):
+        for kept in _whole(self.sources[side], fragment.part, rows, start, unmatched):
             stop.check()
             self.context.sinks.unmatched(side, kept, window(reasons, written, kept.num_rows))
             written += kept.num_rows
 
 
-def _rows(source: OpenSource, part: Part, wanted: Bools) -> Iterator[pa.RecordBatch]:
+def _whole(
+    source: OpenSource, part: Part, rows: Rows, start: int, wanted: Bools
+) -> Iterator[pa.RecordBatch]:
+    """Yield some rows of a part whole: what is at hand of them, and the rest from the source.
+
+    Args:
+        rows: of the whole side, narrow.
+        start: how many of them are of parts before.
+        wanted: for each row of the part, whether it is.
+    """
+    names = source.pinned.schema.names
+    further = [name for name in names if name not in rows.at_hand]
+    places = np.flatnonzero(wanted) + start
+    if not further:
+        for low in range(0, len(places), DEFAULT_BATCH_ROWS):
+            yield _put_together(names, {}, rows, places[low : low + DEFAULT_BATCH_ROWS])
+        return
+    done = 0
+    for rest in _picked(source, part, further, wanted):
+        found = dict(zip(further, rest.columns, strict=True))
+        yield _put_together(names, found, rows, places[done : done + rest.num_rows])
+        done += rest.num_rows
+
+
+def _put_together(
+    names: Sequence[str], found: Mapping[str, pa.Array], rows: Rows, places: Ints
+) -> pa.RecordBatch:
+    indices = pa.array(places)
+    columns = [found[name] if name in found else rows.values(name, indices) for name in names]
+    return pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def _picked(
+    source: OpenSource, part: Part, columns: Collection[str], wanted: Bools
+) -> Iterator[pa.RecordBatch]:
     connector = source.connector
     if isinstance(connector, PicksRows):
-        return connector.pick(source.pinned, part, wanted)
-    return marked(connector.read(source.pinned, part), wanted)
+        return connector.pick(source.pinned, part, wanted, columns)
+    return marked(connector.read(source.pinned, part, columns=columns), wanted)
 
 
 def _is_read_by_column(source: OpenSource) -> bool:

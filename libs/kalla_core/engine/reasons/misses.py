@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,7 @@ class Misses:
         self._type: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if few else np.int64)
         self._found: list[tuple[_Places, _Places]] = []
         self._count = 0
+        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Note that a join begins that finds them all."""
@@ -54,7 +56,8 @@ class Misses:
 
     def of(self, side: Side, unmatched: Bools) -> tuple[_Places, _Places]:
         """Return those of the rows of `side` that `unmatched` marks: these, and the others."""
-        left, right = self._both
+        with self._lock:  # one thread a side
+            left, right = self._both
         own, other = (left, right) if side is Side.LEFT else (right, left)
         marked = unmatched[own]
         return own[marked], other[marked]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -178,15 +179,14 @@ class RuleJudge:
         """
         pairs = {side: self._chosen(side) for side in Side}
         (left, right), (also_left, also_right) = pairs[Side.LEFT], pairs[Side.RIGHT]
-        width = self._rows[Side.RIGHT].count
-        known, asked = left * width + right, also_left * width + also_right
-        places = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
-        again = known[places] == asked if len(known) else np.zeros(len(asked), dtype=np.bool_)
-        count = len(known) + int(np.count_nonzero(~again))
-        alike = 2 * int(np.count_nonzero(again)) >= len(asked)
+        places = _places_of(left, self._rows[Side.LEFT].count)[also_left].astype(np.int64)
+        again = places != NONE
+        again[again] = right[places[again]] == also_right[again]
+        count = len(left) + int(np.count_nonzero(~again))
+        alike = 2 * int(np.count_nonzero(again)) >= len(also_left)
         if count > most_pairs or not (alike or count <= _FEW_PAIRS):
             return
-        places[~again] = np.arange(len(known), count)
+        places[~again] = np.arange(len(left), count)
         at = (np.append(left, also_left[~again]), np.append(right, also_right[~again]))
         ends = np.linspace(0, count, threads + 1 if count > _FEW_PAIRS else 2).astype(int)
         tasks = [
@@ -198,7 +198,7 @@ class RuleJudge:
             np.concatenate([one.missed for one in found]),
             pa.concat_arrays([one.why for one in found]),
         )
-        self._shared = _Shared(failures, {Side.LEFT: np.arange(len(known)), Side.RIGHT: places})
+        self._shared = _Shared(failures, {Side.LEFT: np.arange(len(left)), Side.RIGHT: places})
 
     def told(self, side: Side, start: int, count: int) -> Told:
         """Return what is said of `count` of the rows judged, from the one numbered `start`."""
@@ -328,6 +328,15 @@ def _span(codes: npt.NDArray[np.int8], code: int, start: int, count: int) -> tup
 def _arranged(texts: Sequence[pa.Array], order: pa.Array) -> pa.Array:
     """Return texts in an order of all of them; putting them together first would copy them."""
     return one_chunk(pc.take(pa.chunked_array(texts, pa.string()), order))
+
+
+def _places_of(rows: Ints, count: int) -> npt.NDArray[np.signedinteger[Any]]:
+    """Return for each of `count` rows its place in `rows`, which has each once, or `NONE`."""
+    few = len(rows) < 1 << 31
+    kind: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if few else np.int64)
+    places = np.full(count, NONE, dtype=kind)
+    places[rows] = np.arange(len(rows))
+    return places
 
 
 def _interleave(codes: npt.NDArray[np.int8]) -> Ints:

@@ -112,11 +112,16 @@ class CsvFormat:
                 yield from reader.planned(file, offsets, before)
 
     def pick(
-        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Parse only the lines that are wanted, where lines are records."""
         csv_source = CsvSource.of(source, pinned.detail)
-        reader, flags = _Reader(csv_source, pinned), Marked(wanted)
+        reader, flags = _Reader(csv_source, pinned, columns), Marked(wanted)
         for piece in part.detail["pieces"]:
             file, offsets = csv_source.files[piece["file"]], piece.get("offsets")
             if offsets is not None:

@@ -96,17 +96,22 @@ class ParquetFormat:
             yield from self._read(source, pinned, piece["file"], groups, row_filter, columns)
 
     def pick(
-        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Take the wanted rows out before anything is converted."""
-        flags = Flags(wanted)
+        flags, schema = Flags(wanted), _selected(pinned.schema, columns)
         for piece in part.detail["pieces"]:
             groups = piece["row_groups"]
-            for batch in self._batches(source, piece["file"], groups, pinned.schema):
+            for batch in self._batches(source, piece["file"], groups, schema):
                 chosen = flags.take(batch.num_rows)
                 if chosen.any():
-                    for some in plain(kept(batch, pa.array(chosen))):
-                        yield conformed(some, pinned.schema)
+                    for some in plain(kept(batch, chosen), own=True):
+                        yield conformed(some, schema)
             source.check_unchanged(piece["file"])
         flags.finish()
 
@@ -126,7 +131,7 @@ class ParquetFormat:
         row_filter: RowFilter,
         columns: Collection[str] | None,
     ) -> Iterator[pa.RecordBatch | Pruned]:
-        schema = pinned.schema if columns is None else _selected(pinned.schema, columns)
+        schema = _selected(pinned.schema, columns)
         metadata = _footer(source, index)
         wanted = []
         for group in row_groups:
@@ -175,7 +180,9 @@ def _groups(pinned: PinnedSource) -> list[RowGroup]:
     ]
 
 
-def _selected(schema: pa.Schema, columns: Collection[str]) -> pa.Schema:
+def _selected(schema: pa.Schema, columns: Collection[str] | None) -> pa.Schema:
+    if columns is None:
+        return schema
     return pa.schema([field for field in schema if field.name in columns])
 
 

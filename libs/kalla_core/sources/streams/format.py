@@ -99,10 +99,15 @@ class StreamFormat:
         yield from self._read(source, pinned, part.detail["pieces"], columns)
 
     def pick(
-        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Read the pieces of a part, and keep what is wanted."""
-        return marked(self._read(source, pinned, part.detail["pieces"], None), wanted)
+        return marked(self._read(source, pinned, part.detail["pieces"], columns), wanted)
 
     def read_whole(
         self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter

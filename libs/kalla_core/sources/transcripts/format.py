@@ -105,10 +105,15 @@ class TranscribedFormat:
         return _CSV.read(self._as_csv(source), pinned, part, row_filter, columns)
 
     def pick(
-        self, source: FileSource, pinned: PinnedSource, part: Part, wanted: npt.NDArray[np.bool_]
+        self,
+        source: FileSource,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: npt.NDArray[np.bool_],
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Read the files of a part, and keep what is wanted."""
-        return _CSV.pick(self._as_csv(source), pinned, part, wanted)
+        return _CSV.pick(self._as_csv(source), pinned, part, wanted, columns)
 
     def read_whole(
         self, source: FileSource, pinned: PinnedSource, row_filter: RowFilter
