@@ -33,11 +33,15 @@ class Stop:
 def run_all(tasks: Iterable[Callable[[], T]], threads: int, stop: Stop) -> list[T]:
     """Run `tasks` on at most `threads` threads; return their results in order.
 
+    A single one, or all on one thread, are run by the caller's: another is not worth its start.
     When one fails, or this thread is interrupted, the others are told to stop, and the error is
     raised once they have, or after two seconds: a query that brings out no rows does not look up.
     """
+    asked = list(tasks)
+    if threads == 1 or len(asked) <= 1:
+        return [_unless_stopped(task, stop) for task in asked]
     pool = ThreadPoolExecutor(threads, thread_name_prefix="fragment")
-    futures = [pool.submit(_unless_stopped, task, stop) for task in tasks]
+    futures = [pool.submit(_unless_stopped, task, stop) for task in asked]
     try:
         wait(futures, return_when=FIRST_EXCEPTION)
     finally:

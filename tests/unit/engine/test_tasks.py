@@ -147,3 +147,13 @@ def _set() -> threading.Event:
     event = threading.Event()
     event.set()
     return event
+
+
+def test_a_task_that_is_alone_is_run_by_who_asks() -> None:
+    asking = threading.current_thread()
+
+    alone = run_all([threading.current_thread], 4, Stop())
+    one_by_one = run_all([threading.current_thread] * 2, 1, Stop())
+
+    assert alone == [asking]
+    assert one_by_one == [asking, asking]

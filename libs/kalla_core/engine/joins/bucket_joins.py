@@ -46,7 +46,7 @@ class BucketJoins:
     def whole(self) -> MatchingTotals:
         """Join everything in one piece, with all threads."""
         left, right = (self.store.rows(side) for side in Side)
-        return self._joined(self.context, left, right, Way.WHOLE)
+        return self._joined(replace(self.context, alone=True), left, right, Way.WHOLE)
 
     def by_bucket(self) -> MatchingTotals:
         """Join small groups side by side, then what is too large for that, one by one."""

@@ -48,6 +48,9 @@ _PAIR_BYTES = 1024
 """Of what operators may hold, for a pair that is told in some 150: an eighth of it."""
 _UNBOUND_BYTES = 1 << 30
 
+_WORTH_THREADS = 1 << 15
+"""Rows of both sides. For fewer, two threads that take turns cost more than they gain."""
+
 _SHARED_PART = 4
 """Of the session's memory, for rows that are computed once; more than that goes to disk."""
 
@@ -71,6 +74,10 @@ class Sinks(Protocol):
 
     def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
         """Write rows that are in no pair: all columns of the source, and the reasons."""
+        ...
+
+    def ended(self, side: Side | None) -> None:
+        """Hear that nothing more is written of the unmatched rows of a side, or of matches."""
         ...
 
 
@@ -108,6 +115,7 @@ class JoinContext:
         progress: of the matching stage.
         bound: of the pairs of the whole run.
         groups: how matched tells of a group that matches a group.
+        alone: the run has one join only.
         stop: set once any fragment of the run fails.
     """
 
@@ -118,6 +126,7 @@ class JoinContext:
     progress: ProgressCounter
     bound: PairBound
     groups: GroupForm = GroupForm.PAIRS
+    alone: bool = False
     stop: Stop = field(default_factory=Stop)
 
     @property
@@ -241,6 +250,8 @@ def join(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
     """
     misses = Misses(left, right)
     uses = matched_uses(context, left, right, misses)
+    if context.alone:
+        context.sinks.ended(None)
     matched = {side: one.matched for side, one in uses.items()}
     explainer = Explainer(context.planned, left, right, misses=misses)
     settle(context, explainer, left, right, matched)
@@ -281,6 +292,8 @@ def settle(
     """
     explains.prepare()
     threads = min(context.limits.threads, 2)
+    if left.count + right.count < _WORTH_THREADS:
+        threads = 1
     some = [rows for rows in (left, right) if not matched[rows.side].all()]
     judge = [partial(explains.judge, rows.side, ~matched[rows.side]) for rows in some]
     run_all(judge, threads, context.stop)
@@ -385,8 +398,13 @@ def _frame_within(
 def _sessions(
     context: JoinContext, limits: SessionLimits, left: Rows, right: Rows
 ) -> tuple[SessionContext, SessionContext]:
-    """Return sessions without and with row numbers."""
-    plain = _session(context, limits, left.batches, right.batches)
+    """Return sessions without and with row numbers.
+
+    Nothing is run in the one without: it has no share of the memory and no folder, which would
+    take longer to make than all the rest of it.
+    """
+    planning = replace(limits, memory_bytes=None, spill_path=None)
+    plain = _session(context, planning, left.batches, right.batches)
     return plain, _session(context, limits, left.numbered(), right.numbered())
 
 
@@ -412,6 +430,8 @@ def _write_judged(context: JoinContext, rows: Rows, unmatched: Bools, explains: 
     for kept in rows.marked(unmatched):
         context.sinks.unmatched(rows.side, kept, window(reasons, written, kept.num_rows))
         written += kept.num_rows
+    if context.alone:
+        context.sinks.ended(rows.side)
 
 
 def window(reasons: Reasons, start: int, count: int) -> Reasons:

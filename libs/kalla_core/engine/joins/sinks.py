@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -41,7 +41,7 @@ class EvidenceSinks:
         matched_at: the run's start, zoned.
         groups: how matched tells of a group that matches a group.
         encoders: threads that encode pairs, so that the one join that finds them need not, and
-            help at the end; none where several joins run side by side.
+            finish outputs; none where several joins run side by side.
     """
 
     def __init__(
@@ -72,6 +72,8 @@ class EvidenceSinks:
                 )
                 self._writers[name] = opened.enter_context(writer)
             self._opened = opened.pop_all()
+        self._closing = ThreadPoolExecutor(encoders + 1, "close")
+        self._closed: dict[str, Future[WrittenFile]] = {}
 
     def matched(
         self, output: pa.RecordBatch, left_key: list[pa.Array], right_key: list[pa.Array]
@@ -107,11 +109,25 @@ class EvidenceSinks:
         """Matches that these rows belong to; None if they do not say to which."""
         return self._groups
 
+    def ended(self, side: Side | None) -> None:
+        """Finish the unmatched rows of a side, or matched, beside what goes on, if threads do so.
+
+        Nothing more is written there.
+        """
+        if self._encoders:
+            self._finish(MATCHED if side is None else UNMATCHED[side])
+
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""
-        with self._opened, ThreadPoolExecutor(self._encoders + 1, "close") as pool:
-            return tuple(pool.map(TableWriter.close, self._writers.values()))
+        with self._opened, self._closing:
+            return tuple(one.result() for one in [self._finish(name) for name in self._writers])
 
     def abandon(self) -> None:
         """Close what is open; the files are removed with their folder."""
+        self._closing.shutdown(cancel_futures=True)
         self._opened.close()
+
+    def _finish(self, name: str) -> Future[WrittenFile]:
+        if name not in self._closed:
+            self._closed[name] = self._closing.submit(self._writers[name].close)
+        return self._closed[name]

@@ -3,12 +3,15 @@
 So that a crowd is told before its rows are joined. Of each few batches some rows are looked at,
 evenly spread; only where those have such a key, or one was seen before, are all rows counted. A
 crowd among few of many rows can be missed, or counted short: the joins count again, exactly.
+
+Of a side of few rows the keys are looked at in the end, and only if a key can make a crowd at all:
+mostly none is there often enough on both sides.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +22,7 @@ from kalla_core.engine.keys.placeholder import placeholders
 from kalla_core.engine.keys.visible import shown
 from kalla_core.engine.rows import Bools
 from kalla_core.errors import KallaError
-from kalla_core.fragments.crowd import FEWEST_ROWS, KeyCount
+from kalla_core.fragments.crowd import FEWEST_PAIRS_OF_A_PLACEHOLDER, FEWEST_ROWS, KeyCount
 from kalla_core.matching.keys.keys import key_name, key_words
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned
@@ -43,6 +46,8 @@ class KeyTally:
         self._keying = keying
         self._side = side
         self._found: pa.Table | None = None
+        self._few: list[pa.Table] = []
+        self._few_rows = 0
         self._lock = threading.Lock()
         pairs_only = not any(rule.chooses for rule in planned.rules)
         flat = not any(pa.types.is_nested(key.type) for key in planned.reason_keys)
@@ -59,8 +64,19 @@ class KeyTally:
         except (KallaError, pa.ArrowException):
             self._counts = False
 
+    def most(self) -> int | None:
+        """Return how many rows have the same key at most; None if these are not few rows."""
+        if self._found is not None:
+            return None
+        return sum(pc.max(keys.column(_COUNT)).as_py() or 0 for keys in self._few)
+
     def told(self) -> tuple[KeyCount, ...]:
         """Return the keys that most rows have, in words."""
+        if self._few:
+            try:
+                self._judge_few()
+            except (KallaError, pa.ArrowException):
+                self._counts = False
         table = self._found
         if not self._counts or table is None or len(table) == 0:
             return ()
@@ -81,7 +97,10 @@ class KeyTally:
         count = sum(batch.num_rows for batch in batches)
         step = 1 if count <= _ALL_ROWS else count // _SAMPLE_ROWS
         keys = self._keying.keys(self._side, _every(batches, step))
-        wanted = self._worth_counting(self._grouped(keys))
+        grouped = self._grouped(keys)
+        if step == 1 and self._waits(grouped, count):
+            return
+        wanted = self._worth_counting(grouped)
         with self._lock:
             known = self._found
         if known is not None:
@@ -92,6 +111,31 @@ class KeyTally:
             found = self._of(self._grouped(self._alike(keys, wanted)), wanted)
             with self._lock:
                 self._found = self._kept(found)
+
+    def _waits(self, grouped: pa.Table, count: int) -> bool:
+        """Keep the keys of some rows for later, if the side has few so far."""
+        with self._lock:
+            self._few_rows += count
+            waits = self._few_rows <= _ALL_ROWS
+            if waits:
+                self._few.append(grouped)
+        if not waits:
+            self._judge_few()
+        return waits
+
+    def _judge_few(self) -> None:
+        """Count those of the keys kept for later that are worth it."""
+        with self._lock:
+            few, self._few = self._few, []
+            known = self._found
+        for grouped in few:
+            wanted = self._worth_counting(grouped)
+            if known is not None:
+                wanted = pa.concat_tables([wanted, known.select(self._names)])
+            if len(wanted):
+                found = self._of(grouped, wanted)
+                with self._lock:
+                    known = self._found = self._kept(found)
 
     def _grouped(self, keys: pa.Table) -> pa.Table:
         """Return each key that can match anything once, with the number of its rows."""
@@ -140,6 +184,14 @@ class KeyTally:
     def _summed(self, table: pa.Table, *names: str) -> pa.Table:
         summed = table.group_by(self._names).aggregate([(name, "sum") for name in names])
         return summed.rename_columns([*self._names, *names])
+
+
+def told_of(tally: Mapping[Side, KeyTally]) -> Mapping[Side, tuple[KeyCount, ...]]:
+    """Return the keys of both sides that most rows have; none where no key can make a crowd."""
+    left, right = (tally[side].most() for side in Side)
+    if left is not None and right is not None and left * right < FEWEST_PAIRS_OF_A_PLACEHOLDER:
+        return dict.fromkeys(Side, ())
+    return {side: tally[side].told() for side in Side}
 
 
 def _with(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:

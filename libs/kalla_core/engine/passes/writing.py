@@ -180,6 +180,9 @@ class PassSinks:
             self._writers[ATTEMPTS].write(told)
         self._totals.unmatched(side, rows)
 
+    def ended(self, side: Side | None) -> None:
+        """Wait for `close`: there is more to be written than one join tells."""
+
     def partly(self, side: Side, rows: pa.RecordBatch, rests: Rests) -> None:
         """Write rows that are matched in part: what of them is settled, and what is open."""
         key = [rows.column(place_of(name, rows.schema.names)) for name in self._key[side]]

@@ -35,7 +35,7 @@ from kalla_core.engine.keys.key_checks import (
     several_warnings,
 )
 from kalla_core.engine.keys.key_counts import KeyCounts
-from kalla_core.engine.keys.key_tally import KeyTally
+from kalla_core.engine.keys.key_tally import KeyTally, told_of
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
 from kalla_core.engine.keys.rising import RisingKeys
@@ -62,6 +62,9 @@ from kalla_core.sources.pins import dated, pinned_together
 
 PART_BYTES = 64 << 20
 """A part is about this large where the recipe does not say how many there are."""
+
+_SMALL_BYTES = 4 << 20
+"""Less than that is read sooner than it is cut."""
 
 _FEW_THREADS = 4
 """For so few, cutting both sides of a join costs more than building tables side by side gains."""
@@ -260,8 +263,11 @@ class Job:
         wanted = self._spec.recipe.options.partitions
         if wanted is not None:
             return wanted
-        size = source.pinned.statistics.arrow_bytes or 0
-        return min(max(size // PART_BYTES, self._spec.budget.threads), 1024)
+        size = source.pinned.statistics.arrow_bytes
+        threads = self._spec.budget.threads
+        if size is not None and size < _SMALL_BYTES:
+            threads = 1  # the other side is read beside it
+        return min(max((size or 0) // PART_BYTES, threads), 1024)
 
     def _buckets(self, held_bytes: int) -> int:
         wanted = self._spec.recipe.options.buckets
@@ -289,8 +295,7 @@ class Job:
     ) -> MatchingTotals:
         budget, store = self._spec.budget, gathered.store
         rows = sum(store.row_count(side) for side in Side)
-        counted = {side: gathered.tally[side].told() for side in Side}
-        ahead = foreseen_warnings(self._shapes(), counted, rows)
+        ahead = foreseen_warnings(self._shapes(), told_of(gathered.tally), rows)
         first = Progress(Stage.MATCHING, rows_total=rows, warnings=ahead)
         in_memory = store.hold is Hold.MEMORY
         context = JoinContext(

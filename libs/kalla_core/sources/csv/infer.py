@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -135,7 +136,12 @@ def _moment(present: pa.Array, spelling: Spelling) -> pa.DataType:
             if _are_quick(present, candidate, spelling):
                 return candidate
             iso = _rewritten(present, candidate, spelling)
-        if iso is not None and _all_match(iso, pattern):
+        if iso is None or not _all_match(iso.slice(0, _GLANCE), pattern):
+            continue
+        # A date that Arrow reads is written like this, and it reads faster than a pattern does.
+        if pa.types.is_date(candidate) and _is_valid(iso, candidate):
+            return candidate
+        if _all_match(iso, pattern):
             return candidate if _is_valid(iso, candidate) else pa.string()
     return pa.string()
 
@@ -157,10 +163,18 @@ def _rewritten(present: pa.Array, candidate: pa.DataType, spelling: Spelling) ->
 
 
 def _all_match(values: pa.Array, pattern: str) -> bool:
+    """Whether all of some values match; mostly the first one says already that not."""
+    if not _compiled(pattern).search(values[0].as_py()):
+        return False
     return all(
         pc.all(pc.match_substring_regex(some, pattern)).as_py()
         for some in (values.slice(0, _GLANCE), values)
     )
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.replace(r"\z", r"\Z").encode())
 
 
 def _is_valid(values: pa.Array, candidate: pa.DataType) -> bool:
