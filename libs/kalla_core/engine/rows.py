@@ -72,7 +72,7 @@ class Rows:
     def marked(self, marks: Bools) -> list[pa.RecordBatch]:
         """Return the rows that are marked, batch by batch."""
         return [
-            batch.filter(pa.array(marks[start : start + batch.num_rows]))
+            batch.take(pa.array(np.flatnonzero(marks[start : start + batch.num_rows])))
             for batch, start in zip(self.batches, self.starts, strict=True)
         ]
 

@@ -53,5 +53,5 @@ def marked(batches: Iterable[pa.RecordBatch], flags: Bools) -> Iterator[pa.Recor
     for batch in batches:
         wanted = left.take(batch.num_rows)
         if wanted.any():
-            yield batch.filter(pa.array(wanted))
+            yield batch.take(pa.array(np.flatnonzero(wanted)))
     left.finish()

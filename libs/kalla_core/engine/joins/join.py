@@ -204,7 +204,8 @@ def _pairs_by_key(
         if holds.true_count < len(holds):
             held = holds.to_numpy(zero_copy_only=False)
             misses.add(*(at[~held] for at in places))
-            output, places = output.filter(holds), tuple(at[held] for at in places)
+            kept = np.flatnonzero(held)
+            output, places = output.take(pa.array(kept)), (places[0][kept], places[1][kept])
         if output.num_rows:
             _bounded(context, output.num_rows, left, right)
             yield output, *places

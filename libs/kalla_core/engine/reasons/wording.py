@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.keys.near import differences
-from kalla_core.engine.keys.visible import is_text, quoted, shown
+from kalla_core.engine.keys.visible import is_text, quoted, shown_pieces
 from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.keys.conditions import Condition
@@ -103,7 +103,7 @@ def _key(rule: Rule, side: Side, keys: pa.Table) -> list[pa.Array | str]:
     pieces: list[pa.Array | str] = []
     for number, key in enumerate(rule.keys):
         name = f"{', ' if number else ''}{key.text(side)} = "
-        pieces += [name, shown(keys.column(f"__k{number}"))]
+        pieces += [name, *shown_pieces(keys.column(f"__k{number}"))]
     return pieces
 
 
@@ -213,7 +213,8 @@ def _told_of(
     compared = [(query.left.alias, left, name) for name in condition.left_columns]
     compared += [(query.right.alias, right, name) for name in condition.right_columns]
     for number, (alias, table, name) in enumerate(compared):
-        pieces += [", " if number else ": ", f"{alias}.{name} = ", shown(table.column(name))]
+        pieces += [", " if number else ": ", f"{alias}.{name} = "]
+        pieces += shown_pieces(table.column(name))
     difference = _difference(condition, left, right)
     if difference is not None:
         pieces.append(difference)

@@ -48,7 +48,7 @@ from kalla_core.engine.spool.disk_peak import DiskPeak
 from kalla_core.engine.spool.scan import OpenSource, ScanContext, Scanned, scan_all
 from kalla_core.engine.spool.spool import Spool
 from kalla_core.engine.spool.store import HeldTooMuch, Plan, Store
-from kalla_core.engine.tasks import Stop
+from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.errors import EngineFailure, OutOfMemory
 from kalla_core.evidence.accounting import RowAccount, prove
 from kalla_core.evidence.metadata import WrittenFile
@@ -252,10 +252,13 @@ class Job:
 
     def _cut(self) -> list[ScanFragment]:
         """Cut both sides; their parts take turns, so that both are read at the same time."""
-        cut = {
-            side: source.connector.plan(source.pinned, self._parts(source))
-            for side, source in self._sources.items()
-        }
+        plans = [
+            partial(source.connector.plan, source.pinned, self._parts(source))
+            for source in self._sources.values()
+        ]
+        # Text is looked through for where its records begin.
+        found = run_all(plans, self._spec.budget.threads, Stop())
+        cut = dict(zip(self._sources, found, strict=True))
         both = [ScanFragment(side, part) for side, parts in cut.items() for part in parts]
         return sorted(both, key=lambda fragment: fragment.part.index)
 
