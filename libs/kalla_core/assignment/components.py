@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
+_ROOM = 32
+"""Places of a table for each value, so many that to fill it is less than to sort the values."""
+
 
 def components(nodes: int, one: Ints, other: Ints) -> Ints:
     """Return for each node the least node that it hangs together with.
@@ -33,12 +36,26 @@ def components(nodes: int, one: Ints, other: Ints) -> Ints:
     return labels
 
 
+def numbered(values: Ints) -> tuple[Ints, int]:
+    """Return of each value how many lesser ones there are, and how many there are in all.
+
+    Places of rows, of which about as many are used as there are, are looked up in a table.
+    """
+    if len(values) and values.min() >= 0 and values.max() < _ROOM * len(values):
+        there = np.zeros(int(values.max()) + 1, dtype=np.bool_)
+        there[values] = True
+        numbers = np.cumsum(there)
+        return numbers[values] - 1, int(numbers[-1])
+    distinct, at = np.unique(values, return_inverse=True)
+    return at.astype(np.int64), len(distinct)
+
+
 def pair_components(left: Ints, right: Ints) -> Ints:
     """Return for each pair of rows the number of the least pair that it hangs together with."""
-    lefts, at_left = np.unique(left, return_inverse=True)
-    _, at_right = np.unique(right, return_inverse=True)
-    nodes = len(lefts) + (int(at_right.max()) + 1 if len(right) else 0)
-    labels = components(nodes, at_left.astype(np.int64), at_right.astype(np.int64) + len(lefts))
+    at_left, lefts = numbered(left)
+    at_right, rights = numbered(right)
+    nodes = lefts + rights
+    labels = components(nodes, at_left, at_right + lefts)
     of_pair = labels[at_left]
     first: Ints = np.full(nodes, len(left), dtype=np.int64)
     np.minimum.at(first, of_pair, np.arange(len(left), dtype=np.int64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ class Nearest:
     above: int
 
 
-def widest_within(widths: Iterable[int], most_sums: int = MOST_SUMS) -> int:
+def widest_within(widths: Ints, most_sums: int = MOST_SUMS) -> int:
     """Return how many amounts a target may have to be looked at, for all of them to cost no more.
 
     So who is looked at depends on all targets and not on their order.
@@ -40,7 +40,7 @@ def widest_within(widths: Iterable[int], most_sums: int = MOST_SUMS) -> int:
     Args:
         widths: how many amounts each target has.
     """
-    counts = np.bincount(np.fromiter(widths, dtype=np.int64), minlength=1)
+    counts = np.bincount(widths, minlength=1)
     spent, widest = 0, 0
     for width in range(1, len(counts)):
         spent += int(counts[width]) * _cost(width)

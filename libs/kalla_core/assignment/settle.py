@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kalla_core.assignment.components import Ints, components
+from kalla_core.assignment.components import Ints, components, numbered
 from kalla_core.assignment.in_order import first_in_order, one_rank_at_a_time
 
 Bools = npt.NDArray[np.bool_]
@@ -103,12 +103,10 @@ class _Settling:
         self._all = candidates
         self._places = places
         self._hold = hold
-        lefts, left = np.unique(candidates.left, return_inverse=True)
-        rights, right = np.unique(candidates.right, return_inverse=True)
-        self._lefts = len(lefts)
-        self._nodes = len(lefts) + len(rights)
-        self._left = left.astype(np.int64)
-        self._right = right.astype(np.int64) + len(lefts)
+        self._left, lefts = numbered(candidates.left)
+        right, rights = numbered(candidates.right)
+        self._right = right + lefts
+        self._nodes = lefts + rights
         self._out: Ints = np.full(self._nodes, _NEVER, dtype=np.int64)
         self._codes: Codes = np.zeros(len(candidates), dtype=np.int8)
         self._ties: Ints = np.full(len(candidates), _NO_TIE, dtype=np.int64)

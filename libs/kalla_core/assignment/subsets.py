@@ -6,6 +6,7 @@ those of the other. That is some two to the power of half their number, instead 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -46,8 +47,10 @@ NONE_FITS = Fits(0, 0, ())
 
 def subsets_that_fit_each(
     amounts: Ints, targets: Ints, tolerance: int, most_items: int
-) -> list[Fits]:
-    """Return for each of many targets what `subsets_that_fit` returns, all sums made at once.
+) -> Iterator[tuple[int, Fits]]:
+    """Yield for those of many targets that a set fits what `subsets_that_fit` returns.
+
+    Beside it which target it is; all sums are made at once.
 
     Args:
         amounts: a row for each target, in minor units, `FEW_AMOUNTS` at most.
@@ -56,7 +59,6 @@ def subsets_that_fit_each(
     every = np.array([number.bit_count() for number in range(1 << width)], dtype=np.int8)
     tried = np.flatnonzero((every > 0) & (every <= most_items))
     sizes = every[tried]
-    found: list[Fits] = []
     step = max(_MOST_SUMS >> width, 1)
     for start in range(0, count, step):
         some = slice(start, start + step)
@@ -65,14 +67,17 @@ def subsets_that_fit_each(
             sums = np.concatenate([sums, sums + amounts[some, place, None]], axis=1)
         fits = np.abs(sums[:, tried] - targets[some, None]) <= tolerance
         smallest = np.where(fits, sizes, width + 1).min(axis=1, initial=width + 1)
-        best = fits & (sizes == smallest[:, None])
-        for row, size in enumerate(smallest.tolist()):
-            found.append(NONE_FITS if size > width else _of_masks(tried[best[row]], size))
-    return found
+        rows = np.flatnonzero(smallest <= width)
+        which, masks = np.nonzero(fits[rows] & (sizes == smallest[rows, None]))
+        ends = np.cumsum(np.bincount(which, minlength=len(rows))).tolist()
+        listed, begin = tried[masks].tolist(), 0
+        for row, size, end in zip(rows.tolist(), smallest[rows].tolist(), ends, strict=True):
+            yield start + row, _of_masks(listed[begin:end], size)
+            begin = end
 
 
-def _of_masks(masks: Ints, size: int) -> Fits:
-    sets = sorted(map(places_of, masks.tolist()))
+def _of_masks(masks: Sequence[int], size: int) -> Fits:
+    sets = sorted(map(places_of, masks))
     return Fits(size, min(len(sets), MOST_SHOWN + 1), tuple(sets[:MOST_SHOWN]))
 
 

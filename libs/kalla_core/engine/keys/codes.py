@@ -7,6 +7,7 @@ Only keys that the wanted rows have get a number, so the other table is merely l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ Ints = npt.NDArray[np.int64]
 Column = Any  # pa.Array or pa.ChunkedArray, which pyarrow gives no types
 
 NONE = -1
+_ROOM = 4
+"""Numbers that a table may have for each row, so that looking into it is no search."""
 
 
 def key_codes(
@@ -38,12 +41,35 @@ def key_codes(
         A number from 0 per row of each table; `NONE` for wanted rows with a null that equals
         nothing, and for offered rows whose key no wanted row has.
     """
-    ours, theirs, _ = _column_codes(wanted[0], offered[0], null_safe[0])
-    for a, b, safe in zip(wanted[1:], offered[1:], null_safe[1:], strict=True):
-        next_ours, next_theirs, next_size = _column_codes(a, b, safe)
-        ours = _combined(ours, next_ours, next_size)
-        theirs = _combined(theirs, next_theirs, next_size)
-        ours, theirs = _compacted(ours, theirs)
+    every = zip(wanted, offered, null_safe, strict=True)
+    return combined_codes([column_codes(*one) for one in every])
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnCodes:
+    """Numbers of one column of the key, from 0 and below `size`; `NONE` as `key_codes` has it."""
+
+    ours: Ints
+    theirs: Ints
+    size: int
+
+
+def column_codes(wanted: pa.Array, offered: Column, null_safe: bool) -> ColumnCodes:
+    """Number one column of a key; the arguments are as `key_codes` has them."""
+    wanted, offered = _comparable(wanted), _comparable(offered)
+    encoding = "encode" if null_safe else "mask"
+    encoded = wanted.dictionary_encode(null_encoding=encoding)
+    found = pc.index_in(offered, value_set=encoded.dictionary, skip_nulls=not null_safe)
+    return ColumnCodes(_plain(encoded.indices), _plain(found), len(encoded.dictionary))
+
+
+def combined_codes(columns: Sequence[ColumnCodes]) -> tuple[Ints, Ints]:
+    """Return the numbers of keys of some columns, as `key_codes` does."""
+    ours, theirs, size = columns[0].ours, columns[0].theirs, columns[0].size
+    for one in columns[1:]:
+        ours = _combined(ours, one.ours, one.size)
+        theirs = _combined(theirs, one.theirs, one.size)
+        ours, theirs, size = _compacted(ours, theirs, size * one.size)
     return ours, theirs
 
 
@@ -83,14 +109,6 @@ def _numbered(table: pa.Table, names: Sequence[str]) -> pa.Table:
     return table.select(names).append_column("row", rows)
 
 
-def _column_codes(wanted: pa.Array, offered: Column, null_safe: bool) -> tuple[Ints, Ints, int]:
-    wanted, offered = _comparable(wanted), _comparable(offered)
-    encoding = "encode" if null_safe else "mask"
-    encoded = wanted.dictionary_encode(null_encoding=encoding)
-    found = pc.index_in(offered, value_set=encoded.dictionary, skip_nulls=not null_safe)
-    return _plain(encoded.indices), _plain(found), len(encoded.dictionary)
-
-
 def _comparable(column: Column) -> Column:
     """Make -0.0 the same as 0.0, as the engine's joins do."""
     return pc.add(column, 0.0) if pa.types.is_floating(column.type) else column
@@ -105,10 +123,16 @@ def _combined(first: Ints, second: Ints, size: int) -> Ints:
     return np.where((first == NONE) | (second == NONE), NONE, first * size + second)
 
 
-def _compacted(ours: Ints, theirs: Ints) -> tuple[Ints, Ints]:
+def _compacted(ours: Ints, theirs: Ints, size: int) -> tuple[Ints, Ints, int]:
     """Renumber from 0, so that numbers stay small however many columns there are."""
+    if size <= _ROOM * (len(ours) + len(theirs)):
+        there = np.zeros(size + 1, dtype=np.bool_)
+        there[ours] = True
+        there[NONE] = False  # which is the last
+        numbers = np.where(there, np.cumsum(there) - 1, NONE)
+        return numbers[ours], numbers[theirs], int(there.sum())
     present = distinct(ours[ours != NONE])
-    return _positions(present, ours), _positions(present, theirs)
+    return _positions(present, ours), _positions(present, theirs), len(present)
 
 
 def _positions(present: Ints, codes: Ints) -> Ints:

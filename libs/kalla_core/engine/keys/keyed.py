@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from datafusion import col
 
-from kalla_core.engine.keys.codes import joined_codes, key_codes
+from kalla_core.engine.keys.codes import ColumnCodes, column_codes, combined_codes, joined_codes
 from kalla_core.engine.keys.hashing import digest
 from kalla_core.engine.keys.key_values import key_values
-from kalla_core.engine.rows import Ints, Rows, one_chunk
+from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
 from kalla_core.matching.keys.keys import KeyComponent
 from kalla_core.matching.plans.session import new_session
 from kalla_core.matching.sql.query import Side
@@ -22,8 +23,41 @@ _FEW_ROWS = 1 << 16
 """For so few rows a join is not worth its planning."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Some rows of a side, with the numbers that their keys and those of the other side have.
+
+    Attributes:
+        marks: which rows they are.
+        keys: theirs, as `__k0`, `__k1`, ...
+        codes: of these; `NONE` for a null that equals nothing.
+        offered: of all rows of the other side; `NONE` for keys that none of these has.
+    """
+
+    marks: Bools
+    keys: pa.Table
+    codes: Ints
+    offered: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """One column of the key of marked rows, and of all of the other side; see `column_codes`."""
+
+    marks: Bools
+    codes: ColumnCodes
+
+
+Columns = dict[tuple[object, ...], _Numbered]
+"""Columns of keys that were numbered last, by side and by what they ask for."""
+
+
 class KeyedSides:
-    """One key, evaluated over all rows of both sides when first asked for."""
+    """One key, evaluated over all rows of both sides when first asked for.
+
+    Args:
+        columns: shared with other keys of the same rows.
+    """
 
     def __init__(
         self,
@@ -31,12 +65,15 @@ class KeyedSides:
         components: Sequence[KeyComponent],
         rows: Mapping[Side, Rows],
         threads: int,
+        columns: Columns | None = None,
     ) -> None:
         self.components = components
         self._planned = planned
         self._rows = rows
         self._threads = threads
         self._tables: dict[Side, pa.Table] = {}
+        self._columns: Columns = {} if columns is None else columns
+        self._wanted: dict[Side, Wanted] = {}
 
     def table(self, side: Side) -> pa.Table:
         """Return the keys of all rows of a side, in their order, as `__k0`, `__k1`, ...
@@ -50,14 +87,48 @@ class KeyedSides:
             self._tables[side] = key_values(self._planned.query, self.components, side, batches)
         return self._tables[side]
 
+    def wanted(self, side: Side, marks: Bools) -> Wanted:
+        """Return the marked rows of a side, numbered; the last are kept, for who asks again."""
+        known = self._wanted.get(side)
+        if known is None or known.marks is not marks:
+            keys = self.table(side).filter(pa.array(marks)).combine_chunks()
+            codes, offered = self._codes(keys, self.table(side.other), (side, marks))
+            self._wanted[side] = known = Wanted(marks, keys, codes, offered)
+        return known
+
     def codes(self, wanted: pa.Table, offered: pa.Table) -> tuple[Ints, Ints]:
         """Number the keys of some rows of either side alike (see `key_codes`)."""
+        return self._codes(wanted, offered, None)
+
+    def _codes(
+        self, wanted: pa.Table, offered: pa.Table, of: tuple[Side, Bools] | None
+    ) -> tuple[Ints, Ints]:
         names = [f"__k{number}" for number in range(len(self.components))]
         null_safe = [key.null_safe for key in self.components]
         if len(wanted) > _FEW_ROWS and self._all_differ(wanted):
             return joined_codes(wanted, offered, names, null_safe, self._threads)
-        ours = [one_chunk(wanted.column(name)) for name in names]
-        return key_codes(ours, [offered.column(name) for name in names], null_safe)
+        return combined_codes(
+            [
+                self._column_codes(key, one_chunk(wanted.column(name)), offered.column(name), of)
+                for key, name in zip(self.components, names, strict=True)
+            ]
+        )
+
+    def _column_codes(
+        self,
+        key: KeyComponent,
+        wanted: pa.Array,
+        offered: pa.ChunkedArray,
+        of: tuple[Side, Bools] | None,
+    ) -> ColumnCodes:
+        if of is None:
+            return column_codes(wanted, offered, key.null_safe)
+        side, marks = of
+        known = self._columns.get((side, *key.asked))
+        if known is None or known.marks is not marks:
+            codes = column_codes(wanted, offered, key.null_safe)
+            self._columns[side, *key.asked] = known = _Numbered(marks, codes)
+        return known.codes
 
     def _all_differ(self, keys: pa.Table) -> bool:
         """Tell whether no two rows have the same key; now and then wrongly that some have."""

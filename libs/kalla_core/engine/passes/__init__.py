@@ -13,6 +13,7 @@
     remarks     what a pass has to say of rows that it does not match
     attempts    ... and what each pass made of them, row by row
     explaining  the reasons of rows that no pass consumed
+    behind      what is done of a pass while the next is carried out
     settling    these rows, written
     totals      control totals of both sides, and what each pass consumed
     reconciling all of these together, over rows that are read

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.assignment.assign import MOST_ROWS, assign
-from kalla_core.assignment.components import pair_components
+from kalla_core.assignment.components import numbered, pair_components
 from kalla_core.assignment.ranks import (
     RankColumn,
     dense_ranks,
@@ -31,7 +31,7 @@ from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.engine.passes.missed_sums import MissedSums
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.sums import Aside, balanced, by_sums
-from kalla_core.engine.rows import Bools, Ints
+from kalla_core.engine.rows import Bools, Ints, distinct
 from kalla_core.errors import CardinalityViolated, InvalidSql
 from kalla_core.evidence.keys import match_ids
 from kalla_core.matching.sql.query import Side
@@ -216,15 +216,18 @@ def _least(ids: pa.Array, labels: Ints) -> pa.Array:
     known = labels >= 0
     if not known.any():
         return pa.nulls(len(ids), pa.string())
-    text = np.array(ids.filter(pa.array(known)).to_numpy(zero_copy_only=False), dtype="S16")
-    order = np.argsort(text, kind="stable")
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    _, dense = np.unique(labels[known], return_inverse=True)
-    least: Ints = np.full(int(dense.max()) + 1, len(order), dtype=np.int64)
-    np.minimum.at(least, dense, place)
-    at: Ints = np.zeros(len(ids), dtype=np.int64)
-    at[known] = np.flatnonzero(known)[order[least[dense]]]
+    dense, _ = numbered(labels[known])
+    at: Ints = np.arange(len(ids), dtype=np.int64)
+    together = np.flatnonzero(known)[np.bincount(dense)[dense] > 1]
+    if len(together):
+        text = np.array(ids.take(pa.array(together)).to_numpy(zero_copy_only=False), dtype="S16")
+        order = np.argsort(text, kind="stable")
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        which, count = numbered(labels[together])
+        least: Ints = np.full(count, len(order), dtype=np.int64)
+        np.minimum.at(least, which, place)
+        at[together] = together[order[least[which]]]
     return ids.take(pa.array(at, mask=~known))
 
 
@@ -248,9 +251,8 @@ def _reach(rule: SqlPass, columns: list[RankColumn], ranks: Ints) -> Ints:
 
 def _distinct(one: PlannedPass, found: Found, left: Ints, right: Ints, ranks: Ints) -> Ints:
     """Return the candidates, each pair once: by its best rank, then by what the SQL says of it."""
-    order = np.lexsort((ranks, right, left))
-    again = _repeats(order, left, right)
-    if not again.any():
+    width = int(right.max(initial=0)) + 1
+    if len(distinct(left * width + right)) == len(left):
         return np.arange(len(left), dtype=np.int64)
     outputs = [n for n, kind in enumerate(one.planned.output.types) if is_ordered(kind)]
     content = dense_ranks([RankColumn(found.column(n)) for n in outputs], len(left))

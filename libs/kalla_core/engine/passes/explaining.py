@@ -48,7 +48,10 @@ class Consumed:
         with self._lock:
             if side not in self._keys:
                 self._keys[side] = self._of(side)
-        found = pc.is_in(keys, value_set=self._keys[side], skip_nulls=True)
+        among = self._keys[side]
+        if len(keys) < len(among):  # a table of the fewer is made faster than one of the others
+            among = among.filter(pc.is_in(among, value_set=keys))
+        found = pc.is_in(keys, value_set=among, skip_nulls=True)
         known: Bools = found.to_numpy(zero_copy_only=False)
         return known
 
@@ -163,7 +166,9 @@ class Explaining:
             return _Alone(Told(_without_sum(one, reasons, whole, near, places), told.short), whole)
         if not whole.any():
             return _Alone(told, whole)
-        taken = whole & self.consumed.has(side.other, reasons.closest_candidate)
+        taken = whole.copy()
+        asked = reasons.closest_candidate.filter(pa.array(whole))
+        taken[whole] = self.consumed.has(side.other, asked)
         if not taken.any():
             return _Alone(told, taken)
         mask = pa.array(taken)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,48 @@ from kalla_core.assignment.components import Ints
 from kalla_core.assignment.nearest_sums import nearest_sums, widest_within
 from kalla_core.assignment.units import amount_text
 from kalla_core.engine.passes.found import Found
-from kalla_core.engine.rows import Bools
+from kalla_core.engine.rows import Bools, distinct
 from kalla_core.matching.sql.query import Side
 
 _MOST_NAMED = 8
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Candidates of some rows, those of one row after those of the other.
+
+    Attributes:
+        at: the candidates.
+        sizes: of each row how many.
+    """
+
+    at: Ints
+    sizes: Ints
+
+    def __len__(self) -> int:
+        """How many rows they are of."""
+        return len(self.sizes)
+
+    @cached_property
+    def starts(self) -> Ints:
+        """Where the candidates of each row begin."""
+        found: Ints = np.cumsum(self.sizes) - self.sizes
+        return found
+
+    @cached_property
+    def numbers(self) -> Ints:
+        """Of each candidate the row, counted from 0."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+
+    def of(self, number: int) -> Ints:
+        """Return those of one row."""
+        start = self.starts[number]
+        return self.at[start : start + self.sizes[number]]
+
+    def some(self, kept: Bools) -> Candidates:
+        """Return those that are marked, of the same rows."""
+        counts = np.bincount(self.numbers[kept], minlength=len(self.sizes))
+        return Candidates(self.at[kept], counts.astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +112,7 @@ class NearSums:
 
 
 def missed_sums(
-    items: Ints, targets: Ints, groups: Sequence[Ints], most_items: int
+    items: Ints, targets: Ints, groups: Candidates, most_items: int
 ) -> Iterator[Missed]:
     """Yield the sets that come nearest, of rows that have none that adds up.
 
@@ -83,16 +122,13 @@ def missed_sums(
         items: of each candidate the amount that may be added up; `targets` of its row.
         groups: the candidates of each row.
     """
-    widest = widest_within(len(at) for at in groups)
-    by_width: dict[int, list[Ints]] = {}
-    for at in groups:
-        if 0 < len(at) <= widest:
-            by_width.setdefault(len(at), []).append(at)
-    for some in by_width.values():
-        every = np.stack(some)
+    starts, widest = groups.starts, widest_within(groups.sizes)
+    for width in distinct(groups.sizes[(groups.sizes > 0) & (groups.sizes <= widest)]).tolist():
+        first = starts[groups.sizes == width]
+        every = groups.at[first[:, None] + np.arange(width)]
         wanted = targets[every[:, 0]]
         for at, target, near in zip(
-            some, wanted.tolist(), nearest_sums(items[every], wanted, most_items), strict=True
+            every, wanted.tolist(), nearest_sums(items[every], wanted, most_items), strict=True
         ):
             yield Missed(at[list(near.places)], near.above, target)
 

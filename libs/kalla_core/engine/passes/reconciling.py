@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from kalla_core.engine.joins.join import JoinContext
 from kalla_core.engine.joins.sinks import Outputs
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
+from kalla_core.engine.passes.behind import Behind
 from kalla_core.engine.passes.comparing import Comparing
 from kalla_core.engine.passes.deciding import Decision, decide
 from kalla_core.engine.passes.finding import Finding
@@ -122,29 +124,30 @@ class Reconciling:
             KallaError: what went wrong; nothing that was written counts then.
         """
         whole = self._whole
-        remarks: dict[Side, list[Remarks]] = {side: [] for side in Side}
         contexts: list[JoinContext] = []
         uses = {side: np.zeros(len(whole.by[side]), dtype=np.int64) for side in Side}
-        for number, one in enumerate(self._plan.passes):
-            self.planned = one.planned
-            context, found, wide = self._candidates(number, one, sinks)
-            contexts.append(context)
-            decision = self._decided(one, found)
-            if wide is not None:
-                decision = replace(decision, notes=(*decision.notes, wide.note))
-            prove_cardinality(one.rule, found, decision)
-            sinks.decided(one, found, decision)
-            for side, some in remarks_on(one, found, decision).items():
-                remarks[side].append(some if wide is None else wide.over(side, some))
-            self._consume(number, one, found, decision, uses)
-            found.close()
-        self.planned = self._plan.passes[0].planned
-        self._write_rests(sinks)
-        gathered = {
-            side: GatheredRemarks(len(whole.by[side]), some) for side, some in remarks.items()
-        }
-        settling = Settling(self._plan.passes, contexts, whole, self._means.budget, gathered)
-        joined = settling.run()
+        with Behind(beside=whole.in_memory) as behind:
+            told = []
+            for number, one in enumerate(self._plan.passes):
+                self.planned = one.planned
+                context, found, wide = self._candidates(number, one, sinks)
+                contexts.append(context)
+                decision = self._decided(one, found)
+                if wide is not None:
+                    decision = replace(decision, notes=(*decision.notes, wide.note))
+                self._consume(number, one, found, decision, uses)
+                told.append(behind.do(partial(_tell, one, found, decision, wide, sinks)))
+            self.planned = self._plan.passes[0].planned
+            self._write_rests(sinks)
+            remarks = [one.result() for one in told]
+            behind.do(sinks.close_pairs)
+            behind.do(partial(self._totals.count, whole))
+            gathered = {
+                side: GatheredRemarks(len(whole.by[side]), [one[side] for one in remarks])
+                for side in Side
+            }
+            settling = Settling(self._plan.passes, contexts, whole, self._means.budget, gathered)
+            joined = settling.run()
         return MatchingTotals(
             joined=joined,
             matched={side: int((~whole.left_over(side)).sum()) for side in Side},
@@ -157,12 +160,12 @@ class Reconciling:
         Raises:
             AccountingFailed: what is matched and unmatched is not what there is.
         """
-        consumed = self._totals.consumed(self._whole)
+        consumed = self._totals.consumed()
         figures = tuple(
             replace(one, amounts=tuple(consumed.get(number, ())))
             for number, one in enumerate(self._figures)
         )
-        document = self._totals.document(self._whole)
+        document = self._totals.document()
         return Reconciliation(figures, document, self._comparing.documents())
 
     def _decided(self, one: PlannedPass, found: Found) -> Decision:
@@ -282,6 +285,23 @@ class Reconciling:
                 notes=decision.notes,
             )
         )
+
+
+def _tell(
+    one: PlannedPass, found: Found, decision: Decision, wide: Wide | None, sinks: PassSinks
+) -> dict[Side, Remarks]:
+    """Prove and write what a pass decided, let go of its candidates, return what it says of rows.
+
+    Raises:
+        KallaError: as `prove_cardinality` and the outputs do.
+    """
+    prove_cardinality(one.rule, found, decision)
+    sinks.decided(one, found, decision)
+    remarks = remarks_on(one, found, decision)
+    found.close()
+    if wide is None:
+        return remarks
+    return {side: wide.over(side, some) for side, some in remarks.items()}
 
 
 def _demand_room(one: PlannedPass, found: Found, budget: Budget) -> None:

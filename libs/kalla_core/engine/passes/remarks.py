@@ -113,6 +113,15 @@ class Gathered:
         """Return reasons of rows, with what passes said of them in the place of the others."""
         return self._over(self._best[rows], reasons)
 
+    def told(self, number: int, rows: Ints) -> Bools:
+        """Return of which rows one pass has a remark, so that nothing else is told of them by it.
+
+        Args:
+            number: of the pass.
+        """
+        told: Bools = self._by_pass[number][0].of(rows, -1) >= 0
+        return told
+
     def near(self, number: int) -> NearSums | None:
         """Return what the sums of one pass came nearest to, where it is by sums."""
         return self._near[number]

@@ -19,11 +19,12 @@ from kalla_core.engine.passes.explaining import Consumed, Explaining, Telling
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Gathered
 from kalla_core.engine.passes.whole import Whole
-from kalla_core.engine.reasons.reasons import Explainer, Keyed
+from kalla_core.engine.reasons.reasons import Explainer, Shared
 from kalla_core.engine.reasons.verdicts import Told, no_key
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.marks import GlobalMarks
 from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.evidence.build import Reasons
 from kalla_core.fragments.cut import coalesce
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Rule
@@ -48,9 +49,12 @@ class Settling:
         consumed = Consumed(self.whole)
         if self.whole.in_memory:
             left, right = (self.whole.rows(side) for side in Side)
-            keyed: Keyed = {}
-            explainers = [Explainer(one.planned, left, right, keyed=keyed) for one in self.passes]
-            self._settle(left, right, _asking(explainers), consumed, explainers)
+            shared = Shared()
+            asking = [
+                _Asking(number, Explainer(one.planned, left, right, shared=shared), self.remarks)
+                for number, one in enumerate(self.passes)
+            ]
+            self._settle(left, right, [one.told for one in asking], consumed, asking)
             return {rows.side: rows.count for rows in (left, right)}
         return self._by_bucket(consumed)
 
@@ -60,26 +64,26 @@ class Settling:
         right: Rows,
         tellings: Sequence[Telling],
         consumed: Consumed,
-        explainers: Sequence[Explainer] = (),
+        asking: Sequence[_Asking] = (),
         looking: Sequence[_Recall] = (),
     ) -> None:
         def ready() -> None:
-            for explainer in explainers:
-                explainer.prepare()
+            for one in asking:
+                one.explainer.prepare()
 
         def judge(side: Side, unmatched: Bools) -> None:
-            for explainer in explainers:
-                explainer.judge(side, unmatched)
+            for one in asking:
+                one.judge(side, unmatched)
             for recall in looking:
                 recall.judge(side, unmatched)
 
         def share(most_pairs: int, threads: int, stop: Stop) -> None:
-            tasks = [partial(one.share, most_pairs, 1, stop) for one in explainers]
+            tasks = [partial(one.explainer.share, most_pairs, 1, stop) for one in asking]
             run_all(tasks, threads, stop)
 
         def keys(number: int, side: Side, unmatched: Bools, rule: Rule) -> pa.Table:
-            if explainers:
-                return explainers[number].keys(rule, side).filter(pa.array(unmatched))
+            if asking:
+                return asking[number].explainer.keys(rule, side).filter(pa.array(unmatched))
             query = self.passes[number].planned.query
             return key_values(query, rule.keys, side, rows[side].marked(unmatched))
 
@@ -149,8 +153,40 @@ class Settling:
         return marks
 
 
-def _asking(explainers: Sequence[Explainer]) -> list[Telling]:
-    return [explainer.told for explainer in explainers]
+class _Asking:
+    """Asks one pass of the rows that it has no remark on, of rows that are all in memory.
+
+    Args:
+        number: of the pass.
+    """
+
+    def __init__(self, number: int, explainer: Explainer, remarks: Mapping[Side, Gathered]) -> None:
+        self.explainer = explainer
+        self._number, self._remarks = number, remarks
+        self._asked: dict[Side, Bools] = {}
+
+    def judge(self, side: Side, unmatched: Bools) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so."""
+        asked = ~self._remarks[side].told(self._number, np.flatnonzero(unmatched))
+        self._asked[side] = asked
+        self.explainer.judge(side, unmatched, asked)
+
+    def told(self, side: Side, start: int, count: int) -> Told:
+        """Return what is told of `count` of these rows, from the one numbered `start`.
+
+        It is null, and as far from a match as can be, for rows that the pass has a remark on.
+        """
+        asked = self._asked[side][start : start + count]
+        before = int(np.count_nonzero(self._asked[side][:start]))
+        told = self.explainer.told(side, before, int(np.count_nonzero(asked)))
+        if asked.all():
+            return told
+        short: Ints = np.full(count, np.iinfo(np.int64).max, dtype=np.int64)
+        short[asked] = told.short
+        at = pa.array(np.maximum(np.cumsum(asked) - 1, 0), mask=~asked)
+        some = told.reasons
+        columns = (some.rejection_reason, some.reason_detail, some.closest_candidate)
+        return Told(Reasons(*(column.take(at) for column in columns)), short)
 
 
 class _Recall:

@@ -6,10 +6,9 @@ What is decided for each single row here is decided by arrays of its candidates,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +23,8 @@ from kalla_core.assignment.subsets import (
 )
 from kalla_core.assignment.units import LARGEST, TooWide, amount_text, minor_units
 from kalla_core.engine.passes.found import Found, Looked
-from kalla_core.engine.passes.missed_sums import MissedSums, missed_sums
-from kalla_core.engine.rows import Bools
+from kalla_core.engine.passes.missed_sums import Candidates, MissedSums, missed_sums
+from kalla_core.engine.rows import Bools, distinct
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.passes import OneSide, SubsetSumPass
@@ -82,7 +81,7 @@ def by_sums(rule: SubsetSumPass, found: Found, looked: Looked, order: Ints) -> S
     demand_room(amounts[one.other], rule.max_candidates + 1, rule.amount)
     items, targets = amounts[one.other], amounts[one]
     rounds = _Rounds(rule, items, targets, tolerance, found.places(one.other))
-    state, alone = rounds.run(list(_groups(found.places(one), order, known)))
+    state, alone = rounds.run(_groups(found.places(one), order, known))
     scale = scale_of(found, looked, names, rule.tolerance) if found.count else 0
     missed = MissedSums(one, tuple(missed_sums(items, targets, alone, rule.max_items)), scale)
     return Summed(state.codes, state.ties, state.aside(), missed)
@@ -105,37 +104,35 @@ class _Rounds:
         self._by_row = np.argsort(rows, kind="stable")
         self._sorted = rows[self._by_row]
 
-    def run(self, groups: Sequence[Ints]) -> tuple[_State, list[Ints]]:
-        """Return what becomes of the candidates of each row, given in order.
+    def run(self, groups: Candidates) -> tuple[_State, Candidates]:
+        """Return what becomes of the candidates of each row.
 
-        Beside it those of each row that none of their sets makes, without what others took.
+        Beside it those of the rows that none of their sets makes, without what others took.
         """
         state = _State(len(self._items))
-        owner = self._owners(groups)
+        owner: Ints = np.full(len(self._rows), -1, dtype=np.int64)
+        owner[groups.at] = groups.numbers
         fits = self._first_fits(groups, self._useful(owner, len(groups)))
         alone = {number: fit.sets[0] for number, fit in fits.items() if fit.count == 1}
+        made: Bools = np.zeros(len(groups), dtype=np.bool_)
+        lost: Bools = np.zeros(len(self._rows), dtype=np.bool_)
         while accepted := self._apart(alone):
+            made[accepted] = True
             taken = np.concatenate([alone.pop(number) for number in accepted])
             state.accept(taken)
             for number in accepted:
                 del fits[number]
             gone = self._of_rows(self._rows[taken])
-            for number in np.unique(owner[gone]).tolist():
+            lost[gone] = True
+            for number in distinct(owner[gone]).tolist():
                 if number in fits:
                     at = fits[number].at
-                    fits[number] = fit = self._fit(at[~np.isin(at, gone)])
+                    fits[number] = fit = self._fit(at[~lost[at]])
                     alone.pop(number, None)
                     alone |= {number: fit.sets[0]} if fit.count == 1 else {}
         self._tell(state, fits)
-        return state, [fit.at for fit in fits.values() if fit.count == 0]
-
-    def _owners(self, groups: Sequence[Ints]) -> Ints:
-        """Return of each candidate the group that it is in; -1 for none."""
-        owner: Ints = np.full(len(self._rows), -1, dtype=np.int64)
-        if groups:
-            sizes = [len(at) for at in groups]
-            owner[np.concatenate(groups)] = np.repeat(np.arange(len(groups)), sizes)
-        return owner
+        made[[number for number, fit in fits.items() if fit.count]] = True
+        return state, groups.some(~made[groups.numbers] & ~lost[groups.at])
 
     def _of_rows(self, rows: Ints) -> Ints:
         """Return all candidates of some rows that may be added up."""
@@ -152,30 +149,29 @@ class _Rounds:
         useful: Bools = takes[owner] | (self._items <= self._targets + self._tolerance)
         return useful
 
-    def _first_fits(self, groups: Sequence[Ints], useful: Bools) -> dict[int, _Fit]:
-        """Return what makes each row: of many with few candidates at once, else of each alone."""
-        fits: dict[int, _Fit] = {}
-        by_size: dict[int, list[int]] = {}
-        tried: dict[int, Ints] = {}
-        for number, at in enumerate(groups):
-            tried[number] = some = at[useful[at]]
-            if len(some) > FEW_AMOUNTS or len(at) > self._rule.max_candidates:
-                fits[number] = self._fit(at)
-            elif len(some):
-                by_size.setdefault(len(some), []).append(number)
-            else:
-                fits[number] = _Fit(at, 0)
-        for numbers in by_size.values():
-            every = np.stack([tried[number] for number in numbers])
-            found = subsets_that_fit_each(
+    def _first_fits(self, groups: Candidates, useful: Bools) -> dict[int, _Fit]:
+        """Return what makes each row that something makes, or that has too many candidates.
+
+        It is found of many rows with few candidates at once, else of each alone.
+        """
+        tried = groups.some(useful[groups.at])
+        searched = (tried.sizes > FEW_AMOUNTS) | (groups.sizes > self._rule.max_candidates)
+        found = (
+            (number, self._fit(groups.of(number))) for number in np.flatnonzero(searched).tolist()
+        )
+        fits = {number: fit for number, fit in found if fit.count}
+        for width in distinct(tried.sizes[~searched & (tried.sizes > 0)]).tolist():
+            numbers = np.flatnonzero(~searched & (tried.sizes == width))
+            every = tried.at[tried.starts[numbers][:, None] + np.arange(width)]
+            for row, fit in subsets_that_fit_each(
                 self._items[every],
                 self._targets[every[:, 0]],
                 self._tolerance,
                 self._rule.max_items,
-            )
-            for number, some, fit in zip(numbers, every, found, strict=True):
+            ):
+                number, some = int(numbers[row]), every[row]
                 sets = tuple(some[list(one)] for one in fit.sets)
-                fits[number] = _Fit(groups[number], fit.count, sets)
+                fits[number] = _Fit(groups.of(number), fit.count, sets)
         return fits
 
     def _fit(self, at: Ints) -> _Fit:
@@ -363,15 +359,12 @@ def scale_of(found: Found, looked: Looked, names: Mapping[Side, str], tolerance:
 
 def _groups(
     rows: Ints, order: Ints, known: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> Iterator[Ints]:
-    """Yield the candidates of each row, in their order."""
+) -> Candidates:
+    """Return the candidates of each row, in their order."""
     at = np.flatnonzero(known)
     at = at[np.lexsort((order[at], rows[at]))]
-    if not len(at):
-        return
-    starts = np.flatnonzero(np.diff(rows[at], prepend=rows[at[0]] - 1)).tolist()
-    for start, end in pairwise([*starts, len(at)]):
-        yield at[start:end]
+    starts = np.flatnonzero(np.diff(rows[at], prepend=rows[at[:1]] - 1))
+    return Candidates(at, np.diff(starts, append=len(at)))
 
 
 def _reachable(items: Ints, target: int, tolerance: int) -> bool:

@@ -58,6 +58,10 @@ class Totals:
     amounts: Amounts | None
     schemas: Mapping[Side, pa.Schema]
     leaves_rests: bool = False
+    _every: dict[Side, Sums] = field(default_factory=lambda: {side: {} for side in Side})
+    _by_pass: dict[Side, dict[int, Sums]] = field(
+        default_factory=lambda: {side: {} for side in Side}
+    )
     _unmatched: dict[Side, Sums] = field(default_factory=lambda: {side: {} for side in Side})
     _rests: dict[Side, Sums] = field(default_factory=lambda: {side: {} for side in Side})
     _expected: dict[Side, tuple[int, Decimal]] = field(default_factory=dict)
@@ -82,12 +86,11 @@ class Totals:
         for (currency, _), one in counted.items():
             _add(self._rests[side], currency, one)
 
-    def found(self, whole: Whole) -> tuple[dict[Side, Sums], dict[Side, dict[int, Sums]]]:
-        """Return the totals of all rows by side, and of those that each pass consumed."""
-        every: dict[Side, Sums] = {side: {} for side in Side}
-        by_pass: dict[Side, dict[int, Sums]] = {side: {} for side in Side}
+    def count(self, whole: Whole) -> None:
+        """Count all rows by side, and those that each pass consumed; once, after all passes."""
         if self.amounts is None:
-            return every, by_pass
+            return
+        every, by_pass = self._every, self._by_pass
         for side in Side:
             for batch, places in whole.batches(side):
                 by = pa.array(whole.by[side][places])
@@ -97,7 +100,6 @@ class Totals:
                 alone = self._counted(side, batch, pa.repeat(0, batch.num_rows))
                 for (currency, _), one in alone.items():
                     _add(every[side], currency, one)
-        return every, by_pass
 
     def _counted(
         self, side: Side, rows: pa.RecordBatch, by: pa.Array, values: pa.Array | None = None
@@ -131,7 +133,7 @@ class Totals:
         name = amounts.currency[list(Side).index(side)]
         return value_text(rows.column(place_of(name, rows.schema.names)))
 
-    def document(self, whole: Whole) -> dict[str, Any] | None:
+    def document(self) -> dict[str, Any] | None:
         """Return the control totals, proved; of excluded rows nothing is known here.
 
         Raises:
@@ -139,7 +141,7 @@ class Totals:
         """
         if self.amounts is None:
             return None
-        every, by_pass = self.found(whole)
+        every, by_pass = self._every, self._by_pass
         matched = {side: _together(by_pass[side].values()) for side in Side}
         self._prove_rests()
         sides = {
@@ -150,9 +152,9 @@ class Totals:
         }
         return {**sides, "bridge": [self._bridge(c, every, matched) for c in _all(every)]}
 
-    def consumed(self, whole: Whole) -> dict[int, list[dict[str, Any]]]:
+    def consumed(self) -> dict[int, list[dict[str, Any]]]:
         """Return what each pass consumed, by currency."""
-        _, by_pass = self.found(whole)
+        by_pass = self._by_pass
         numbers = {number for side in Side for number in by_pass[side]}
         return {
             number: [

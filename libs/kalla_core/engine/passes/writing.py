@@ -90,6 +90,7 @@ class PassSinks:
         self._attempted = json.dumps(names, ensure_ascii=False)
         self.matched_rows = 0
         self._writers: dict[str, TableWriter] = {}
+        self._closed: dict[str, WrittenFile] = {}
         with ExitStack() as opened:
             for name, path in outputs.items():
                 writer = TableWriter(path, self._schema(name))
@@ -190,10 +191,19 @@ class PassSinks:
         self._writers[PARTLY[side]].write(batch)
         self._totals.partly(side, rows, batch.column(OPEN_AMOUNT))
 
+    def close_pairs(self) -> None:
+        """Finish the files of pairs, of which no more come."""
+        for name in (MATCHED, SUGGESTED, AMBIGUOUS):
+            if name in self._writers:
+                self._closed[name] = self._writers[name].close()
+
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""
+        open_ = [name for name in self._writers if name not in self._closed]
         with self._opened, ThreadPoolExecutor(self._encoders + 1, "close") as pool:
-            return tuple(pool.map(TableWriter.close, self._writers.values()))
+            closed = pool.map(TableWriter.close, (self._writers[name] for name in open_))
+            self._closed |= zip(open_, closed, strict=True)
+        return tuple(self._closed[name] for name in self._writers)
 
     def abandon(self) -> None:
         """Close what is open; the files are removed with their folder."""

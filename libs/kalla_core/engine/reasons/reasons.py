@@ -7,12 +7,13 @@ rule by which it came nearest to a match tells why it has none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalla_core.engine.keys.keyed import KeyedSides
+from kalla_core.engine.keys.keyed import Columns, KeyedSides
 from kalla_core.engine.reasons.misses import Misses
 from kalla_core.engine.reasons.verdicts import RuleJudge, Told, no_key
 from kalla_core.engine.rows import Bools, Rows
@@ -21,7 +22,13 @@ from kalla_core.evidence.build import Reasons
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned, Rule
 
-Keyed = dict[tuple[object, ...], KeyedSides]
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Keys of the rows of both sides, by what they ask for, and columns of them; filled in use."""
+
+    keyed: dict[tuple[object, ...], KeyedSides] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
 
 
 class Explainer:
@@ -34,7 +41,7 @@ class Explainer:
         rules: by which rows are judged; those of the match SQL unless told otherwise. All rows
             with one of their keys are at hand.
         misses: of the rule that the match SQL is, if its join has told them.
-        keyed: keys of these rows by what they ask for, shared with other match SQL over them.
+        shared: keys of these rows, shared with other match SQL over them.
     """
 
     def __init__(
@@ -45,10 +52,10 @@ class Explainer:
         threads: int = 1,
         rules: Sequence[Rule] | None = None,
         misses: Misses | None = None,
-        keyed: Keyed | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
-        self._keyed: Keyed = {} if keyed is None else keyed
+        self._shared = Shared() if shared is None else shared
         asked = planned.rules if rules is None else rules
         self._planned = planned
         self._judges = [
@@ -58,23 +65,29 @@ class Explainer:
         ]
 
     def _sides_by(self, planned: Planned, rule: Rule, threads: int) -> KeyedSides:
-        fresh = KeyedSides(planned, rule.keys, self._rows, threads)
-        return self._keyed.setdefault(rule.asked, fresh)
+        columns = self._shared.columns
+        fresh = KeyedSides(planned, rule.keys, self._rows, threads, columns)
+        return self._shared.keyed.setdefault(rule.asked, fresh)
 
     def prepare(self) -> None:
         """Evaluate the keys of both sides, so that these may then be judged in two threads."""
-        for keyed in self._keyed.values():
+        for keyed in self._shared.keyed.values():
             for side in Side:
                 keyed.table(side)
 
     def keys(self, rule: Rule, side: Side) -> pa.Table:
         """Return the keys of all rows of a side by a rule that has any, as `__k0`, `__k1`, ..."""
-        return self._keyed[rule.asked].table(side)
+        return self._shared.keyed[rule.asked].table(side)
 
-    def judge(self, side: Side, unmatched: Bools) -> None:
-        """Find out why the rows of `side` that `unmatched` marks are so."""
+    def judge(self, side: Side, unmatched: Bools, asked: Bools | None = None) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so.
+
+        Args:
+            asked: which of these alone are to be told of, all by default; where the join has told
+                misses, all are.
+        """
         for judge in self._judges:
-            judge.judge(side, unmatched)
+            judge.judge(side, unmatched, asked)
 
     def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
         """Once both sides are judged: say in words what is to be said alike of rows of both.

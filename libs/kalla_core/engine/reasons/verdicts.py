@@ -126,13 +126,17 @@ class RuleJudge:
         self._misses = misses
         self._shared: _Shared | None = None
 
-    def judge(self, side: Side, unmatched: Bools) -> None:
-        """Find out why the rows of `side` that `unmatched` marks are so."""
-        keys = self._keyed.table(side).filter(pa.array(unmatched)).combine_chunks()
+    def judge(self, side: Side, unmatched: Bools, asked: Bools | None = None) -> None:
+        """Find out why the rows of `side` that `unmatched` marks are so.
+
+        Args:
+            asked: which of these alone are to be told of; all by default.
+        """
         if self._misses is not None and self._misses.known:
+            keys = self._keyed.table(side).filter(pa.array(unmatched)).combine_chunks()
             null, found, choice = self._among_misses(self._misses, side, unmatched, keys)
         else:
-            null, found, choice = self._among_all(side, unmatched, keys)
+            keys, null, found, choice = self._among_all(side, unmatched, asked)
         codes = np.where(found, _FAILED, np.where(null, _NULL, _ABSENT)).astype(np.int8)
         near = self._near(side, keys.filter(pa.array(codes == _ABSENT)))
         self._verdicts[side] = _Verdicts(keys, codes, choice, near)
@@ -153,11 +157,17 @@ class RuleJudge:
         return null, there[unmatched], choice
 
     def _among_all(
-        self, side: Side, unmatched: Bools, keys: pa.Table
-    ) -> tuple[Bools, Bools, Choice]:
-        wanted, offered = self._keyed.codes(keys, self._keyed.table(side.other))
+        self, side: Side, unmatched: Bools, asked: Bools | None
+    ) -> tuple[pa.Table, Bools, Bools, Choice]:
+        """Return the keys of rows beside what `_among_misses` does."""
+        every = self._keyed.wanted(side, unmatched)
+        keys, wanted, offered = every.keys, every.codes, every.offered
+        at = np.flatnonzero(unmatched)
+        if asked is not None and not asked.all():
+            keys, wanted = keys.filter(pa.array(asked)).combine_chunks(), wanted[asked]
+            at = at[asked]
         null = wanted == NONE
-        there = np.zeros(int(wanted.max(initial=0)) + 1, dtype=np.bool_)
+        there = np.zeros(int(every.codes.max(initial=0)) + 1, dtype=np.bool_)
         there[offered[offered != NONE]] = True
         found = ~null & there[wanted]
         choice = choose_candidates(
@@ -166,10 +176,10 @@ class RuleJudge:
             side,
             self._rows[side],
             self._rows[side.other],
-            Coded(np.flatnonzero(unmatched)[found], wanted[found]),
+            Coded(at[found], wanted[found]),
             Coded(np.flatnonzero(offered != NONE), offered[offered != NONE]),
         )
-        return null, found, choice
+        return keys, null, found, choice
 
     def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
         """Say once what keeps a row and its candidate apart, for both sides, once they are judged.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -134,8 +135,10 @@ def failures(
     failed, holding = [], []
     for condition, holds, score in zip(conditions, held, scores, strict=True):
         if not holds.all():
-            said = _failure(planned, condition, left, right, score)
-            failed.append(pc.if_else(pa.array(~holds), said, none))
+            fails = pa.array(~holds)
+            some = None if score is None else score.filter(fails)
+            said = _failure(planned, condition, left.filter(fails), right.filter(fails), some)
+            failed.append(_spread(said, ~holds))
         if score is not None and holds.any():
             said = _told_of(planned, condition, "holds", left, right, score)
             known = pc.and_(pa.array(holds), pc.is_valid(score))
@@ -181,12 +184,33 @@ def _listed(sentences: Sequence[pa.Array], count: int, between: str) -> pa.Array
     """
     if not sentences or count == 0:
         return pa.repeat(pa.scalar(""), count)
-    said = pa.repeat(pa.scalar(""), count)
-    for sentence in sentences:
+    if len(sentences) == 1:
+        return sentences[0].fill_null("")
+    has = np.stack([np.asarray(sentence.is_valid()) for sentence in sentences])
+    several = has.sum(axis=0) > 1
+    alone = pc.coalesce(*sentences, "")
+    if not several.any():
+        return alone
+    mask = pa.array(several)
+    return pc.replace_with_mask(
+        alone, mask, _chained([sentence.filter(mask) for sentence in sentences], between)
+    )
+
+
+def _chained(sentences: Sequence[pa.Array], between: str) -> pa.Array:
+    said = sentences[0].fill_null("")
+    for sentence in sentences[1:]:
         separator = pc.if_else(pc.equal(said, ""), "", between)
         longer = pc.binary_join_element_wise(said, separator, sentence, "")
         said = pc.if_else(pc.is_valid(sentence), longer, said)
     return said
+
+
+def _spread(said: pa.Array, where: Bools) -> pa.Array:
+    """Return texts in the places that are marked, one for each of them; null in all others."""
+    if where.all():
+        return said
+    return said.take(pa.array(np.maximum(np.cumsum(where) - 1, 0), mask=~where))
 
 
 def _failure(
