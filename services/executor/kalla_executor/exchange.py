@@ -1,12 +1,14 @@
 """How the bytes of a spool file travel: its wanted messages, close together, in large pieces.
 
 Every file that is asked for begins with a record whose metadata is its index, offsets counted in
-what travels; its bytes follow in the same order, cut anywhere. What a reader puts down is a file
-that `kalla_core.engine.spool.spool` reads like any other, and checks message by message.
+what travels; its bytes follow in the same order, cut anywhere, packed by LZ4 if the reader asks for
+that. What a reader puts down is a file that `kalla_core.engine.spool.spool` reads like any other,
+and checks message by message.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -22,7 +24,13 @@ PIECE_BYTES = 4 << 20
 
 SCHEMA = pa.schema([pa.field("bytes", pa.large_binary(), nullable=False)])
 
+PACKED = ("kalla-packed", "lz4")
+"""The header by which a reader asks for packed pieces; who does not know it sends plain ones."""
+
+_CODEC = pa.Codec("lz4_raw")
 _INDEX = b"I"  # an empty index must not be empty metadata, which is none at all
+_LZ4 = struct.Struct("<cQ")
+_LZ4_MARK = b"Z"
 
 Piece = tuple[pa.RecordBatch, pa.Buffer | None]
 
@@ -42,7 +50,7 @@ def moved(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     return tuple(placed)
 
 
-def pieces(file: SpoolFile, segments: Sequence[Segment]) -> Iterator[Piece]:
+def pieces(file: SpoolFile, segments: Sequence[Segment], *, packed: bool) -> Iterator[Piece]:
     """Yield the records of a file: its index, then its bytes."""
     yield _record(pa.py_buffer(b"")), pa.py_buffer(_INDEX + pack(moved(segments)))
     if not segments:
@@ -51,20 +59,41 @@ def pieces(file: SpoolFile, segments: Sequence[Segment]) -> Iterator[Piece]:
         for start, end in extents(segments):
             for at in range(start, end, PIECE_BYTES):
                 mapped.seek(at)
-                yield _record(mapped.read_buffer(min(PIECE_BYTES, end - at))), None
+                yield _piece(mapped.read_buffer(min(PIECE_BYTES, end - at)), packed=packed)
 
 
-def index_of(metadata: pa.Buffer) -> tuple[Segment, ...]:
-    """Return the index that a file begins with."""
-    return unpack(metadata.to_pybytes()[len(_INDEX) :])
+def _piece(data: pa.Buffer, *, packed: bool) -> Piece:
+    if not packed:
+        return _record(data), None
+    return _record(_CODEC.compress(data)), pa.py_buffer(_LZ4.pack(_LZ4_MARK, data.size))
 
 
-def payload(batch: pa.RecordBatch) -> pa.Buffer:
-    """Return the bytes of a record, not copied."""
+def index_of(metadata: pa.Buffer | None) -> tuple[Segment, ...] | None:
+    """Return the index that a file begins with; None within a file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    told = b"" if metadata is None else metadata.to_pybytes()
+    return unpack(told[len(_INDEX) :]) if told.startswith(_INDEX) else None
+
+
+def payload(batch: pa.RecordBatch, metadata: pa.Buffer | None) -> pa.Buffer:
+    """Return the bytes of a record; those that travelled plain are not copied.
+
+    Raises:
+        ArrowException, ValueError: they are not what the metadata says.
+    """
     column = batch.column(0)
     _, offsets, data = column.buffers()
     start, end = np.frombuffer(offsets, np.int64)[column.offset : column.offset + 2].tolist()
-    return data.slice(start, end - start)  # a scalar's buffer would be a copy
+    sent = data.slice(start, end - start)  # a scalar's buffer would be a copy
+    told = b"" if metadata is None else metadata.to_pybytes()
+    if not told.startswith(_LZ4_MARK):
+        return sent
+    if len(told) != _LZ4.size or (size := _LZ4.unpack(told)[1]) > PIECE_BYTES:
+        raise ValueError("a packed piece is larger than any that is sent")
+    return _CODEC.decompress(sent, size)
 
 
 def extents(segments: Sequence[Segment]) -> Iterator[tuple[int, int]]:

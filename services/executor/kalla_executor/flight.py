@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -17,10 +17,11 @@ from kalla_core.observe.logs import get_logger
 from kalla_core.settings.tls import Certificate
 from kalla_core.wire.streams import begun
 from kalla_core.wire.tickets import Wanted, read_ticket
-from kalla_executor.exchange import SCHEMA, Piece, chosen, pieces
+from kalla_executor.exchange import PACKED, SCHEMA, Piece, chosen, pieces
 
 _STREAMS = 32
 _TURN_PATIENCE_S = 20.0
+_HEADERS = "headers"
 
 BUSY = "too many peers fetch from this executor"
 """What an executor says that is there, and serves others."""
@@ -55,6 +56,21 @@ class SpoolKeys:
             return dict(self._keys)
 
 
+class _Asked(flight.ServerMiddleware):  # type: ignore[misc]
+    """What the headers of a call say."""
+
+    def __init__(self, *, packed: bool) -> None:
+        self.packed = packed
+
+
+class _Headers(flight.ServerMiddlewareFactory):  # type: ignore[misc]
+    """Reads them."""
+
+    def start_call(self, info: flight.CallInfo, headers: Mapping[str, Sequence[str]]) -> _Asked:
+        name, value = PACKED
+        return _Asked(packed=value in headers.get(name, ()))
+
+
 class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
     """One request brings all that a reader wants of this executor.
 
@@ -79,7 +95,9 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
     ) -> None:
         scheme = "grpc" if certificate is None else "grpc+tls"
         shown = None if certificate is None else [(certificate.chain, certificate.key)]
-        super().__init__(f"{scheme}://{location}", tls_certificates=shown)
+        super().__init__(
+            f"{scheme}://{location}", tls_certificates=shown, middleware={_HEADERS: _Headers()}
+        )
         self._executor_id = executor_id
         self._folder = folder
         self._keys = keys
@@ -108,7 +126,8 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
         self._waited(time.monotonic() - start)
         if not had_turn:
             raise flight.FlightUnavailableError(BUSY)
-        return flight.GeneratorStream(SCHEMA, begun(self._stream(wanted, files)))
+        packed = context.get_middleware(_HEADERS).packed
+        return flight.GeneratorStream(SCHEMA, begun(self._stream(wanted, files, packed=packed)))
 
     def _open(self, wanted: tuple[Wanted, ...]) -> list[SpoolFile]:
         files, missing = [], []
@@ -123,12 +142,12 @@ class SpoolServer(flight.FlightServerBase):  # type: ignore[misc]
         return files
 
     def _stream(
-        self, wanted: tuple[Wanted, ...], files: list[SpoolFile]
+        self, wanted: tuple[Wanted, ...], files: list[SpoolFile], *, packed: bool
     ) -> Iterator[Piece | pa.RecordBatch | None]:
         try:
             yield None  # begun, see there
             for want, file in zip(wanted, files, strict=True):
-                for batch, metadata in pieces(file, chosen(file, want.buckets)):
+                for batch, metadata in pieces(file, chosen(file, want.buckets), packed=packed):
                     self._served(batch.nbytes)
                     yield batch if metadata is None else (batch, metadata)
         finally:

@@ -19,7 +19,15 @@ from kalla_core.engine.spool.spool_folder import SpoolKind
 from kalla_core.errors import FetchFailed
 from kalla_core.fragments.fetch_fault import FetchFault
 from kalla_core.fragments.outcome import failed
-from kalla_executor.exchange import PIECE_BYTES, chosen, extents, moved, pieces
+from kalla_executor.exchange import (
+    PIECE_BYTES,
+    chosen,
+    extents,
+    index_of,
+    moved,
+    payload,
+    pieces,
+)
 from kalla_executor.fetch import ByteBudget, Request, fetch_all, own_files
 from tests.support.machine import stretched
 from tests.support.spools import Peer, attempt, ids, peer, spooled
@@ -79,10 +87,51 @@ def test_large_files_travel_in_pieces(tmp_path: Path) -> None:
         spooled(one.folder, 7, rows=3000, run_bytes=1 << 30)
         file = one.folder.open(attempt(7), SpoolKind.ROWS)
 
-        sent = list(pieces(file, chosen(file, None)))
+        sent = list(pieces(file, chosen(file, None), packed=False))
 
         assert max(batch.nbytes for batch, _ in sent) <= PIECE_BYTES + 64
         assert [metadata is not None for _, metadata in sent][:2] == [True, False]
+
+
+def test_pieces_that_are_packed_are_fewer_bytes_of_the_same_file(tmp_path: Path) -> None:
+    with peer(tmp_path / "spool", fragments=()) as one:
+        spooled(one.folder, 7, rows=3000, run_bytes=1 << 30)
+        file = one.folder.open(attempt(7), SpoolKind.ROWS)
+
+        sent = list(pieces(file, chosen(file, None), packed=True))
+        lies = file.path.read_bytes()[: file.stored_bytes]
+
+    assert b"".join(payload(*piece).to_pybytes() for piece in sent) == lies
+    assert sum(batch.nbytes for batch, _ in sent) < file.stored_bytes / 2
+    assert [index_of(metadata) is not None for _, metadata in sent[:2]] == [True, False]
+
+
+def test_a_packed_piece_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
+    with peer(tmp_path / "spool") as one:
+        file = one.folder.open(attempt(0), SpoolKind.ROWS)
+        _, (batch, metadata) = pieces(file, chosen(file, None), packed=True)
+    assert metadata is not None
+    huge = pa.py_buffer(metadata.to_pybytes()[:1] + (1 << 40).to_bytes(8, "little"))
+
+    with pytest.raises(ValueError, match="larger than any"):
+        payload(batch, huge)
+
+
+def test_peers_elsewhere_send_packed_pieces_and_those_of_this_machine_plain_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sent(folder: str) -> int:
+        with peer(tmp_path / folder) as one:
+            (got,) = fetched_ids(one.request(one.want(0, None)), tmp_path / f"{folder}-got")
+            assert got == ids(one.folder.open(attempt(0), SpoolKind.ROWS))
+            return sum(one.served)
+
+    for name in ("here-got", "there-got"):
+        (tmp_path / name).mkdir()
+    here = sent("here")
+    monkeypatch.setattr("kalla_executor.fetch._is_here", lambda host: False)
+
+    assert sent("there") < here / 2
 
 
 def test_messages_that_lie_side_by_side_are_sent_as_one_range(tmp_path: Path) -> None:
@@ -196,7 +245,7 @@ def test_a_stream_that_ends_too_early_is_a_failed_fetch(tmp_path: Path) -> None:
         file = one.folder.open(attempt(0), SpoolKind.ROWS)
 
         def some() -> Iterator[Any]:
-            batch, metadata = next(iter(pieces(file, chosen(file, None))))
+            batch, metadata = next(iter(pieces(file, chosen(file, None), packed=False)))
             yield batch, metadata
 
         def none() -> Iterator[Any]:
@@ -215,7 +264,7 @@ def test_a_stream_that_sends_more_than_it_told_is_a_failed_fetch(tmp_path: Path)
         file = one.folder.open(attempt(0), SpoolKind.ROWS)
 
         def twice() -> Iterator[Any]:
-            first, *rest = pieces(file, chosen(file, None))
+            first, *rest = pieces(file, chosen(file, None), packed=False)
             yield first
             for batch, _ in (*rest, *rest):
                 yield batch
@@ -231,7 +280,7 @@ def test_a_peer_that_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
         file = one.folder.open(attempt(0), SpoolKind.ROWS)
 
         def hangs() -> Iterator[Any]:
-            yield next(iter(pieces(file, chosen(file, None))))
+            yield next(iter(pieces(file, chosen(file, None), packed=False)))
             release.wait(20)
 
         server = _Faulty(hangs)
@@ -313,4 +362,4 @@ def test_the_bytes_of_a_record_are_not_copied() -> None:
 
     data = pa.py_buffer(b"some bytes")
 
-    assert payload(_record(data)).address == data.address
+    assert payload(_record(data), None).address == data.address

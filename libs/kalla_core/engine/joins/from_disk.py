@@ -36,7 +36,6 @@ from kalla_core.matching.sql.tables import ArrowFile, register_file, register_ta
 from kalla_core.matching.strategy.planned import Shared, pair_frame, shared_rows
 from kalla_core.recipe.model import GroupForm
 
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 _BATCH_ROWS = 8192
 _FEWEST_BATCH_ROWS = 16
 _BATCHES_IN_POOL = 64
@@ -141,7 +140,7 @@ class _Disk:
         with (
             disk_errors(path),
             pa.OSFile(str(path), "wb") as sink,
-            pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer,
+            pa.ipc.new_file(sink, schema) as writer,
         ):
             rows, at_once = 0, self._context.limits.batch_rows
             for batch in batches:

@@ -21,8 +21,6 @@ from kalla_core.matching.plans.session import SessionLimits
 from kalla_core.matching.sql.tables import ArrowFile, register_file, register_table
 from kalla_core.matching.strategy.planned import Planned, Shared
 
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-
 
 @dataclass
 class SharedRows:
@@ -107,7 +105,7 @@ class SharedRows:
             with (
                 disk_errors(path),
                 pa.OSFile(str(path), "wb") as sink,
-                pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer,
+                pa.ipc.new_file(sink, schema) as writer,
             ):
                 for batch in _drained(held, more):
                     writer.write_batch(batch)

@@ -121,8 +121,7 @@ class Found:
 
     def _spill(self, batch: pa.RecordBatch) -> None:
         if self._writer is None:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._writer = pa.ipc.new_file(str(self._path), batch.schema, options=options)
+            self._writer = pa.ipc.new_file(str(self._path), batch.schema)
             for held in self._held:
                 self._writer.write_batch(held)
             self._held.clear()

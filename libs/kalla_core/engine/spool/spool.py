@@ -34,8 +34,6 @@ IntArray = npt.NDArray[np.int64]
 _MESSAGE_ROWS = 8192
 """Rows of a message that make it worth writing; more only cost memory."""
 
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -157,7 +155,7 @@ class SpoolWriter:
         self._held_rows = 0
 
     def _write(self, bucket: int, batch: pa.RecordBatch) -> None:
-        message = _message(batch)
+        message = batch.serialize()  # plain: to pack it takes as long as to read the source
         with disk_errors(self.path):
             _write_all(self._file, message)
         self._segments.append(
@@ -256,17 +254,6 @@ def damaged(file: SpoolFile) -> KallaError:
         return EngineFailure(f"The spool file {file.path} was damaged while the run went on.")
     which = ", ".join(str(attempt) for attempt in file.origin.attempts)
     return fetch_failed(f"The spool of {which} is damaged or gone.", file.origin)
-
-
-def _message(batch: pa.RecordBatch) -> pa.Buffer:
-    """Return the batch as one encapsulated IPC message, compressed, without its schema."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=_OPTIONS) as stream:
-        stream.write_batch(batch.slice(0, 0))  # the schema goes out with the first batch
-        start = sink.tell()
-        stream.write_batch(batch)
-        end = sink.tell()
-    return sink.getvalue()[start:end]
 
 
 def _write_all(file: int, data: pa.Buffer) -> None:
