@@ -142,6 +142,9 @@ class KeyTally:
         for key, name in zip(self._planned.reason_keys, self._names, strict=True):
             if not key.null_safe and keys.column(name).null_count:
                 keys = keys.filter(pc.is_valid(keys.column(name)))
+        if len(self._names) == 1 and pa.types.is_string(keys.schema.field(0).type):
+            counts = pc.value_counts(keys.column(0))  # which is faster than groups
+            return pa.table(dict(zip((self._names[0], _COUNT), counts.flatten(), strict=True)))
         counted = keys.group_by(self._names).aggregate([([], "count_all")])
         return counted.rename_columns([*self._names, _COUNT])
 

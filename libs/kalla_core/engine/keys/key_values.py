@@ -14,6 +14,7 @@ from itertools import chain
 import pyarrow as pa
 from datafusion import DataFrame, RecordBatchStream, SessionContext
 
+from kalla_core.columns import place_of
 from kalla_core.engine.failures import query_errors
 from kalla_core.errors import EngineFailure, InvalidSql
 from kalla_core.matching.keys.keys import KeyComponent, key_frame, key_name
@@ -42,6 +43,8 @@ def key_values(
     Raises:
         FailedOnValue: a key fails for a row for which the SQL asks for it.
     """
+    if (columns := column_values(query, components, side, batches)) is not None:
+        return columns
     session = new_session() if session is None else session
     register_side(session, query, side, batches)
     frame = key_frame(session, components, side, row=False)
@@ -53,6 +56,26 @@ def key_values(
             return frame.to_arrow_table()
     except (InvalidSql, EngineFailure):
         return _one_by_one(session, query, components, side, batches)
+
+
+def column_values(
+    query: MatchQuery,
+    components: Sequence[KeyComponent],
+    side: Side,
+    batches: Sequence[pa.RecordBatch],
+) -> pa.Table | None:
+    """Return the same where every key is a column of the side, as it is there; else None."""
+    schema, found = query.side(side).schema, {}
+    for number, component in enumerate(components):
+        name = component.side(side).column
+        if name is None or schema.names.count(name) != 1:
+            return None
+        place = place_of(name, schema.names)
+        if schema.field(place).type != component.type:
+            return None
+        columns = [batch.column(place) for batch in batches]
+        found[key_name(number)] = pa.chunked_array(columns, component.type)
+    return pa.table(found) if found else None
 
 
 def _one_by_one(

@@ -13,7 +13,7 @@ from datafusion import Expr, SessionContext, col
 from kalla_core.columns import place_of
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.keys.hashing import bucket, content_bucket, digest
-from kalla_core.engine.keys.key_values import key_values
+from kalla_core.engine.keys.key_values import column_values, key_values
 from kalla_core.engine.keys.near import loose
 from kalla_core.matching.plans.session import new_session
 from kalla_core.matching.sql.query import Side, TableShape
@@ -65,9 +65,10 @@ class Keying:
 
     def keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> pa.Table:
         """Return the `reason_keys` of each row of some batches; see `key_values`."""
-        session = self._fresh(side.value)
-        components = self._planned.reason_keys
-        return key_values(self._planned.query, components, side, batches, session)
+        query, components = self._planned.query, self._planned.reason_keys
+        if (columns := column_values(query, components, side, batches)) is not None:
+            return columns
+        return key_values(query, components, side, batches, self._fresh(side.value))
 
     def primary_keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> tuple[Ints, int]:
         """Return a 64-bit hash of each primary key without nulls, and how many have nulls."""

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from datafusion import DataFrame, Expr, SessionContext, col
 
 from kalla_core.matching.plans.expressions import quoted
-from kalla_core.matching.plans.lineage import Symbol
-from kalla_core.matching.plans.routes import Route, source
+from kalla_core.matching.plans.lineage import Column, Symbol
+from kalla_core.matching.plans.routes import Renamed, Route, source
 from kalla_core.matching.row_ids.origins import HIDDEN
 from kalla_core.matching.sql.query import ROW, Side
 
@@ -34,6 +34,15 @@ class SideKey:
     expr: Expr
     text: str
     forgiving: bool = False
+
+    @property
+    def column(self) -> str | None:
+        """The column of the source that this is; None if anything is done to it."""
+        if not isinstance(self.symbol, Column) or self.expr.variant_name() != "Column":
+            return None
+        moved = not all(isinstance(step, Renamed) for step in self.route.steps)
+        name = self.symbol.name
+        return None if moved or self.expr.to_variant().name() != name else name
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def identified(
     *,
     computed_keys: bool = False,
     shared: Mapping[str, Carried] | None = None,
+    tried: bool = True,
 ) -> Identified:
     """Return the match SQL with hidden columns that name the rows of both sides.
 
@@ -62,12 +63,13 @@ def identified(
         sides: table name to side.
         computed_keys: as `Rebuilder` has it.
         shared: likewise.
+        tried: whether it is to be found out here that what is planned can be run.
 
     Raises:
         SidesNotIdentified: neither row ids nor primary keys name a row of both sides.
     """
     try:
-        carried = _carried(plain, numbered, query, sides, computed_keys, shared or {})
+        carried = _carried(plain, numbered, query, sides, computed_keys, shared or {}, tried)
     except CannotCarry as obstacle:
         return _by_primary_keys(plain, numbered, query, sides, str(obstacle))
     _check_both_sides(carried, query)
@@ -83,12 +85,14 @@ def _carried(
     sides: Mapping[str, Side],
     computed_keys: bool,
     shared: Mapping[str, Carried],
+    tried: bool,
 ) -> Carried:
     keys = {side: query.side(side).primary_key for side in Side}
     with refusals_told():
         rebuilder = Rebuilder(numbered, sides, keys, computed_keys=computed_keys, shared=shared)
         carried = rebuilder.rebuild(plain.logical_plan())
-        carried.frame.execution_plan()  # what can be planned cannot always be run
+        if tried:
+            carried.frame.execution_plan()  # what can be planned cannot always be run
     return carried
 
 

@@ -239,6 +239,7 @@ def pair_frame(
         sides,
         computed_keys=computed_keys,
         shared=None if sharing is None else sharing.carried,
+        tried=False,  # as it was when it was planned
     )
     if found.by is not planned.identification:
         raise EngineFailure("The plan that runs names its source rows in another way.")
