@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Iterator
@@ -282,6 +283,23 @@ def test_exceptions_have_windows_of_the_rows_that_their_page_has(world: World) -
     assert "1 to 6 of 6" in unescape(beyond.text)
     assert 'aria-rowcount="7"' in page.text
     assert wrong.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["exceptions", "exceptions?queue=closed", "runs/first/exceptions", "runs/first/rows/matched"],
+)
+def test_a_cursor_that_no_page_gave_is_refused(world: World, path: str) -> None:
+    address, plain = httpx.URL(f"{world.app.url}/api/{path}"), {"Accept": "application/json"}
+    places = ["[null]", "[-1]", f"[{1 << 70}]", "[true]", '["1"]', "[1, 2]", "{}", "1", "none"]
+    words = [base64.urlsafe_b64encode(place.encode()).decode() for place in places]
+
+    answers = [
+        world.http.get(address.copy_set_param("cursor", word), headers=plain) for word in words
+    ]
+
+    told = {(one.status_code, one.json()["error"]["code"]) for one in answers}
+    assert told == {(422, "invalid_setting")}
 
 
 def test_people_come_in_by_their_token_and_go_out(tmp_path: Path) -> None:

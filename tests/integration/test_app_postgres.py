@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from kalla_app.store.cursors import cursor
 from tests.support.api import absolute_recipe
 from tests.support.apps import AppProcess, app_process
 from tests.support.books import make_books
@@ -105,3 +106,24 @@ def test_what_an_app_has_in_hand_when_it_dies_the_other_brings_to_its_end(pair: 
     pair.apps[0].kill()
 
     assert {pair.ended(1, name) for name in names} == {"succeeded"}
+
+
+def test_what_no_database_can_hold_is_refused_or_not_found(pair: Pair) -> None:
+    zero = "a%00b"
+    paths = [
+        f"/runs/{zero}", f"/api/runs/{zero}", f"/sources/{zero}", f"/api/sources/{zero}",
+        f"/recipes/{zero}", f"/api/recipes/{zero}", f"/exceptions?recipe={zero}",
+        f"/exceptions/window?recipe={zero}", f"/api/exceptions?recipe_id={zero}",
+        f"/api/runs?recipe_id={zero}", f"/reconcile/{zero}", f"/api/chat/sessions/{zero}",
+        f"/api/uploads/{zero}", "/runs?cursor=" + cursor(1 << 70, "a"),
+        "/api/runs?cursor=" + cursor(1, "a\0b"), "/api/audit?cursor=" + cursor(1 << 70),
+    ]  # fmt: skip
+
+    answers = [pair.clients[0].get(path) for path in paths]
+    named = pair.clients[0].post("/api/runs", json={"run_id": "a\0b", "recipe": pair.recipe})
+    owned = pair.clients[0].patch("/api/runs/a/exceptions/b", json={"owner": "a\0b"})
+
+    assert {named.status_code, owned.status_code} <= {400, 404, 422}
+    assert {one.status_code for one in answers} <= {200, 400, 404, 405, 422}, [
+        (path, one.status_code) for path, one in zip(paths, answers, strict=True)
+    ]

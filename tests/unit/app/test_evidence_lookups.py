@@ -31,7 +31,7 @@ from kalla_app.evidence.rows import RowPage, RowSet, SoFar
 from kalla_app.evidence.seek import Seek
 from kalla_app.runs.life import RunState, RunStatus
 from kalla_app.store.runs import Run
-from kalla_core.errors import KallaError, RequestRefused
+from kalla_core.errors import KallaError, RequestRefused, ResultsBusy
 from kalla_core.jobs.model import Counts
 
 ROWS = 900
@@ -342,6 +342,32 @@ async def test_whoever_looks_through_the_same_rows_waits_for_the_same(
     assert [one.places[0] for one in found] == [1, 1, ROWS - 1]
     assert again.places[0] == 6
     assert len(looked) == 1
+    await pages.close()
+
+
+async def test_of_many_searches_at_once_the_one_asked_about_longest_ago_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kalla_app.evidence.pages._MOST_SEEKS", 4)
+    held = Held(monkeypatch, first=0)
+    pages = pages_over(written(tmp_path / "run"), tmp_path / "beside")
+    asked = [Asked(SET, f"zahlung {number}") for number in range(7)]
+
+    async with asyncio.timeout(PATIENCE_S):
+        first = asyncio.create_task(pages.page(RUN, asked[0], 0, 5))
+        await until_searched(pages, asked[0], 0)
+        for one in asked[1:]:
+            await pages.page(RUN, one, 0, 5, within_s=0)
+        with pytest.raises(ResultsBusy):
+            await first
+        going_on = [one.q for _, one in pages._seeks]  # type: ignore[misc]
+        held.go.set()
+        found = [await pages.page(RUN, one, 0, 5) for one in asked]
+
+    with RowSet(tmp_path / "run", SET) as rows:
+        whole = [rows.page(one, 0, 5) for one in asked]
+    assert going_on == [one.q for one in asked[3:]]
+    assert [(one.places, one.total) for one in found] == [(one.places, one.total) for one in whole]
     await pages.close()
 
 

@@ -118,3 +118,11 @@ async def test_reasons_and_sets_are_told_of_each_run_for_itself(pages: RowPages)
         assert await pages.rests(RUN) == {}
         with pytest.raises(NotFound, match="suggested"):
             await pages.reasons(RUN, "suggested")
+
+
+def test_what_somebody_asks_for_counts_as_much_as_it_takes() -> None:
+    long = "\N{SNOWMAN}" * 5000
+
+    for asked in (Asked("s", q=long), Asked("s", reasons=(long,)), Asked("s", keys=("a", long)),
+                  Asked("s", without=(long,))):  # fmt: skip
+        assert asked.bytes >= len(long.encode())

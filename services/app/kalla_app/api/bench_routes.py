@@ -15,7 +15,7 @@ from kalla_app.exceptions.bench import Item, Tray, Wanted
 from kalla_app.exceptions.book import eid_of, standing_json
 from kalla_app.exceptions.policy import policy_json
 from kalla_app.store.cursors import cursor as cursor_of
-from kalla_app.store.cursors import place_of
+from kalla_app.store.cursors import offset_of
 from kalla_app.store.runs import Run
 from kalla_core.errors import Fault, RecipeInvalid
 
@@ -41,7 +41,7 @@ def bench_routes(app: App) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> Response:
         """List exceptions of the newest runs of all recipes, the oldest or the gravest first."""
-        start: Any = 0 if cursor is None else place_of(cursor, (int,))[0]
+        start = offset_of(cursor)
         wanted = Wanted(
             queue,
             who().name,

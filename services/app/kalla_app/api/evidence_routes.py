@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
@@ -16,8 +16,8 @@ from kalla_app.context import App
 from kalla_app.errors import NotFound
 from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.rows import RowPage, RowSet, texts
+from kalla_app.store.cursors import MOST, offset_of
 from kalla_app.store.cursors import cursor as cursor_of
-from kalla_app.store.cursors import place_of
 from kalla_core.answers.encode import Format, encoded
 from kalla_core.answers.report.gather import gather
 from kalla_core.answers.report.page import page
@@ -33,7 +33,7 @@ _FORMATS = {
     "arrow": Format.ARROW,
 }
 
-Reasons = Annotated[list[str] | None, Query(max_length=50)]
+Reasons = Annotated[list[Annotated[str, Query(max_length=300)]] | None, Query(max_length=50)]
 Wanted = Annotated[str, Query(max_length=200)]
 
 
@@ -52,7 +52,7 @@ def evidence_routes(app: App) -> APIRouter:
         reason: Reasons = None,
         sort: Annotated[str | None, Query(max_length=300)] = None,
         cursor: Cursor = None,
-        offset: Annotated[int, Query(ge=0)] = 0,
+        offset: Annotated[int, Query(ge=0, le=MOST)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         within: Annotated[float | None, Query(ge=0, le=60)] = None,
     ) -> Response:
@@ -68,7 +68,7 @@ def evidence_routes(app: App) -> APIRouter:
         run = await app.runs.get(run_id)
         if ending:
             return await _download(await app.evidence.folder(run), asked, ending, run_id)
-        start: Any = offset if cursor is None else place_of(cursor, (int,))[0]
+        start = offset if cursor is None else offset_of(cursor)
         found = await app.rows.page(run, asked, start, limit, within)
         following = start + found.rows.num_rows
         more = following < found.total or found.so_far is not None

@@ -16,7 +16,7 @@ from kalla_app.evidence.rows import texts
 from kalla_app.exceptions.book import Overlaid, eid_of, kept_json, standing_json
 from kalla_app.exceptions.life import State
 from kalla_app.store.cursors import cursor as cursor_of
-from kalla_app.store.cursors import place_of
+from kalla_app.store.cursors import offset_of
 from kalla_core.errors import Fault, RecipeInvalid
 
 
@@ -38,7 +38,7 @@ def exception_routes(app: App) -> APIRouter:
     ) -> Response:
         """List open rows of a side, each with what was decided about it in this run or before."""
         asked = Asked("", q, tuple(reason or ()), sort)
-        start: Any = 0 if cursor is None else place_of(cursor, (int,))[0]
+        start = offset_of(cursor)
         run = await app.runs.get(run_id)
         found = await app.exceptions.page(run, side, asked, start, limit, state=state, owner=owner)
         following = start + len(found.keys)

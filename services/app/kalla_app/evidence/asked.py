@@ -38,3 +38,9 @@ class Asked:
     def descending(self) -> bool:
         """Whether the greatest comes first."""
         return self.sort is not None and self.sort.startswith("-")
+
+    @property
+    def bytes(self) -> int:
+        """What it takes where it is kept, about."""
+        texts = (self.q, *self.reasons, *(self.keys or ()), *self.without)
+        return sum(60 + 4 * len(text) for text in texts)

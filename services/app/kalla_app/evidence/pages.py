@@ -8,6 +8,7 @@ were looked through or put in order; it says how far that is, and whoever asks a
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from kalla_app.evidence.rows import MOST_FIRST, RowPage, RowSet, SoFar
 from kalla_app.evidence.seek import Seek
 from kalla_app.evidence.selections import Selections
 from kalla_app.store.runs import Run
-from kalla_core.errors import RequestRefused
+from kalla_core.errors import RequestRefused, ResultsBusy
 
 _MANY_ROWS = 1_000_000
 _PAGES_BYTES = 48 << 20
@@ -34,6 +35,8 @@ _EACH_BYTES = 1000
 """What something small takes, about."""
 
 _SEEKS_AT_ONCE = 2
+_MOST_SEEKS = 32
+"""That go on or wait for their turn."""
 
 T = TypeVar("T")
 
@@ -53,7 +56,7 @@ class RowPages:
         self._selections = Selections()
         self._told = Kept[object](_TOLD_BYTES)
         self._pages = Kept[RowPage](_PAGES_BYTES)
-        self._seeks: dict[Hashable, tuple[Seek, asyncio.Task[Mask]]] = {}
+        self._seeks: OrderedDict[Hashable, tuple[Seek, asyncio.Task[Mask]]] = OrderedDict()
         self._turn = asyncio.Semaphore(_SEEKS_AT_ONCE)
 
     async def open_sets(self, run: Run, side: str) -> tuple[str, ...]:
@@ -103,6 +106,7 @@ class RowPages:
             NotFound: the run has no such set.
             UnknownColumn: there is no column to order by.
             RequestRefused: so far down in an order that could not be made.
+            ResultsBusy: too many others look through large sets.
             KallaError: the run has no evidence.
         """
         folder = await self._evidence.folder(run)
@@ -199,9 +203,20 @@ class RowPages:
                 task = asyncio.create_task(self._seek(key, folder, asked, made), name="seek")
                 task.add_done_callback(_looked_at)
                 self._seeks[key] = made, task
+                self._give_up_one()
+        self._seeks.move_to_end(key)
         seek, seeking = self._seeks[key]
         await asyncio.wait({seeking}, timeout=within_s)
+        if seeking.cancelled():
+            raise ResultsBusy("Too many others look through rows. Try again in a while.")
         return (seeking.result(), None) if seeking.done() else seek.so_far()
+
+    def _give_up_one(self) -> None:
+        """End the search that was asked about the longest ago, if there are more than can be."""
+        if len(self._seeks) > _MOST_SEEKS:
+            _, (seek, task) = self._seeks.popitem(last=False)
+            seek.stop()
+            task.cancel()
 
     async def _seek(self, key: Hashable, folder: Path, asked: Asked, seek: Seek) -> Mask:
         """Look through a set, whoever waits for it, so that who asks again finds more."""
@@ -211,7 +226,8 @@ class RowPages:
             self._selections.keep(str(folder), asked, mask)
             return mask
         finally:
-            self._seeks.pop(key, None)
+            if self._seeks.get(key, (None,))[0] is seek:  # and not another that came after it
+                del self._seeks[key]
 
 
 def _rests(folder: Path, _word: str) -> Mapping[str, int]:
@@ -230,8 +246,8 @@ def _reasons(folder: Path, name: str) -> Mapping[str, int]:
 
 def _size(page: RowPage, asked: Asked) -> int:
     """Return the bytes that a page takes, with what it was asked for by."""
-    texts = len(asked.keys or ()) + len(asked.without)
-    return int(page.rows.get_total_buffer_size()) + _EACH_BYTES + 100 * (len(page.places) + texts)
+    rows = int(page.rows.get_total_buffer_size()) + 100 * len(page.places)
+    return rows + _EACH_BYTES + asked.bytes
 
 
 def _empty(folder: Path, asked: Asked) -> RowPage:

@@ -34,7 +34,8 @@ class Seek:
         self._asked = asked
         with RowSet(*self._of) as rows:
             self._groups = rows.row_groups
-            self._mask = np.zeros(rows.count, np.bool_)
+            self._count = rows.count
+        self._mask: Mask = np.zeros(0, np.bool_)  # while it waits it takes no room
         self._known = [False] * len(self._groups)
         self._stopped = False
 
@@ -44,6 +45,7 @@ class Seek:
         Raises:
             KallaError: they cannot be read.
         """
+        self._mask = np.zeros(self._count, np.bool_)
         numbers = iter(range(len(self._groups)))  # each thread takes the next
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for looking in [pool.submit(self._look, numbers) for _ in range(_AT_ONCE)]:
@@ -57,10 +59,10 @@ class Seek:
     def so_far(self) -> tuple[Mask, SoFar]:
         """Return which rows are known to be asked for, up to where all are known."""
         first = self._known.index(False) if False in self._known else len(self._known)
-        end = self._groups[first][2] if first < len(self._groups) else len(self._mask)
-        mask = self._mask.copy()
-        mask[end:] = False
-        return mask, SoFar(end, len(mask))
+        end = self._groups[first][2] if first < len(self._groups) else self._count
+        mask = np.zeros(self._count, np.bool_)
+        mask[:end] = self._mask[:end]
+        return mask, SoFar(end, self._count)
 
     def _look(self, numbers: Iterator[int]) -> None:
         with RowSet(*self._of) as rows:

@@ -15,7 +15,6 @@ from kalla_app.evidence.order import Mask
 
 _MOST_BYTES = 32 << 20
 _EACH_BYTES = 500
-_KEY_BYTES = 100
 
 
 class Selections:
@@ -50,7 +49,6 @@ class Selections:
     def keep(self, of: str, asked: Asked, mask: Mask) -> None:
         """Keep which rows are asked for."""
         packed = np.packbits(mask)
-        keys = len(asked.keys or ()) + len(asked.without)
-        size = packed.nbytes + _EACH_BYTES + _KEY_BYTES * keys
+        size = packed.nbytes + _EACH_BYTES + asked.bytes
         with self._lock:
             self._kept.keep((of, replace(asked, sort=None)), packed, size)

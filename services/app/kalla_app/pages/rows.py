@@ -17,6 +17,7 @@ from kalla_app.exceptions.book import Overlaid, eid_of
 from kalla_app.exceptions.life import Standing, State
 from kalla_app.pages.grid import lines
 from kalla_app.pages.lines import plain_lines, run_lines
+from kalla_app.store.cursors import MOST
 from kalla_app.store.runs import Run
 from kalla_core.recipe.column_types import type_word
 
@@ -30,9 +31,9 @@ _TOTAL = "Kalla-Total"
 _HIDDEN = frozenset({"attempted_rules"})
 
 Text = Annotated[str, Query(max_length=300)]
-Offset = Annotated[int, Query(ge=0)]
+Offset = Annotated[int, Query(ge=0, le=MOST)]
 Limit = Annotated[int, Query(ge=1, le=200)]
-Row = Annotated[int | None, Query(ge=1)]
+Row = Annotated[int | None, Query(ge=1, le=MOST)]
 """Of those of a selection, from 1."""
 
 

@@ -20,12 +20,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from kalla_app.store.tables import POSTGRES_SCHEMA, migrate
 from kalla_core.database import postgres_engine
-from kalla_core.errors import StoreUnavailable
+from kalla_core.errors import InvalidSetting, KallaError, StoreUnavailable
 
 FILE = "app.sqlite"
 _BUSY_MS = 20_000
 _CONNECTIONS = 8
 _WRITES = "kalla_writes"
+_NO_TEXT = "22021"
+"""What PostgreSQL says of text with a character that it cannot hold."""
 
 
 class Database:
@@ -47,6 +49,7 @@ class Database:
         """Read; what is seen does not change within the block.
 
         Raises:
+            InvalidSetting: text that is asked for or written cannot be any text of the database.
             StoreUnavailable: the database does not answer.
         """
         try:
@@ -57,13 +60,14 @@ class Database:
             async with self._engine.connect() as connection:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+            raise _told(error) from error
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """Write; it is on disk when the block has ended, or nothing of it is.
 
         Raises:
+            InvalidSetting: text that is asked for or written cannot be any text of the database.
             StoreUnavailable: the database does not answer.
         """
         try:
@@ -72,7 +76,7 @@ class Database:
                 async with connection.begin():
                     yield connection
         except (SQLAlchemyError, OSError) as error:
-            raise _unavailable(error) from error
+            raise _told(error) from error
 
 
 class _AtOnce:
@@ -154,5 +158,8 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
+def _told(error: Exception) -> KallaError:
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if str(state) == _NO_TEXT:
+        return InvalidSetting("There is a character of the code zero in it, which no text has.")
     return StoreUnavailable(f"The app's database does not answer: {type(error).__name__}.")
