@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from kalla_core.errors import KallaError, OutOfDisk, OutputNotWritable
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Bytes = bytes | memoryview
+
+_SYNCED_AT_ONCE_BYTES = 32 << 20
+"""After so many more a file is synced while it grows, so that little is left to wait for."""
 
 
 def is_full(error: OSError) -> bool:
@@ -67,6 +71,9 @@ class HashedFile:
         self.path = path
         self.bytes = 0
         self._hash = hashlib.sha256()
+        self._synced = 0
+        self._syncing: Future[None] | None = None
+        self._pool: ThreadPoolExecutor | None = None
         with disk_errors(path):
             self._file = path.open("wb", buffering=0)
         try:
@@ -83,17 +90,36 @@ class HashedFile:
         with disk_errors(self.path):
             while rest:
                 rest = rest[self._file.write(rest) or 0 :]
+            if self.bytes - self._synced >= _SYNCED_AT_ONCE_BYTES:
+                self._sync_beside()
 
     def finish(self) -> str:
         """Make the file durable, close it, and return its SHA-256 in hexadecimal."""
         with disk_errors(self.path):
             try:
+                if self._syncing is not None:
+                    self._syncing.result()  # what went wrong is told once, to that thread
                 os.fsync(self._file.fileno())
             finally:
-                self._file.close()
+                self._close()
         return self._hash.hexdigest()
 
     def abandon(self) -> None:
         """Close the file as it is; a second time does nothing."""
         with disk_errors(self.path):
-            self._file.close()
+            self._close()
+
+    def _sync_beside(self) -> None:
+        if self._syncing is not None:
+            if not self._syncing.done():
+                return
+            self._syncing.result()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, "sync")
+        self._synced = self.bytes
+        self._syncing = self._pool.submit(os.fsync, self._file.fileno())
+
+    def _close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()  # it has the file's number
+        self._file.close()
