@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from kalla_core.assignment.components import Ints
 
 LARGEST = 1 << 62
+_DIGITS_OF_64_BITS = 18
 
 
 class TooWide(ValueError):
@@ -28,6 +29,11 @@ def minor_units(values: pa.Array, scale: int) -> Ints:
     """
     kind = values.type
     own = kind.scale if pa.types.is_decimal(kind) else 0
+    fits = pa.types.is_decimal128(kind) and kind.precision <= _DIGITS_OF_64_BITS
+    if fits and own == scale and len(values):
+        words = np.frombuffer(values.buffers()[1], dtype=np.int64)
+        low: Ints = words[2 * values.offset : 2 * (values.offset + len(values)) : 2]
+        return low.copy()
     try:
         wide = values.cast(pa.decimal128(38, own)).cast(pa.decimal256(56, own))
         shift = pa.scalar(Decimal(10) ** scale, pa.decimal256(19, 0))

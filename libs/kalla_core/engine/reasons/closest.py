@@ -47,13 +47,19 @@ def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
     `rank` orders offered rows of equal distance, lowest first; ranks are unique. `NONE` where
     the wanted value is unknown or no offered row of the key has a value.
     """
-    order = _sorted(offered, rank)
-    asked = np.flatnonzero(wanted.known)
+    usable, asked = np.flatnonzero(offered.known), np.flatnonzero(wanted.known)
     found = np.full(len(wanted.codes), NONE, dtype=np.int64)
-    if len(order) == 0 or len(asked) == 0:
+    if len(usable) == 0 or len(asked) == 0:
         return found
+    line = _line(wanted, asked, offered, usable)
+    ranks = rank[usable]
+    if bool((ranks[1:] > ranks[:-1]).all()):
+        ordered = np.argsort(line.offered, kind="stable")
+    else:
+        ordered = np.lexsort((ranks, line.offered))
+    order = usable[ordered]
     codes, values = offered.codes[order], offered.values[order]
-    places = _places(codes, values, wanted.codes[asked], wanted.values[asked])
+    places = _places(line.offered[ordered], line.wanted)
     above = _same_key(places.above, codes, wanted.codes[asked])
     below = _same_key(places.below, codes, wanted.codes[asked])
     distances = (
@@ -66,10 +72,31 @@ def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
     return found
 
 
-def _sorted(offered: Keyed, rank: Ints) -> Ints:
-    """Return the rows with a value, by code, value and rank."""
-    usable = np.flatnonzero(offered.known)
-    return usable[np.lexsort((rank[usable], offered.values[usable], offered.codes[usable]))]
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Numbers whose order is that of codes, and of values of one code."""
+
+    wanted: Ints
+    offered: Ints
+
+
+def _line(wanted: Keyed, asked: Ints, offered: Keyed, usable: Ints) -> _Line:
+    ours, theirs = wanted.values[asked], offered.values[usable]
+    most = int(max(wanted.codes[asked].max(), offered.codes[usable].max())) + 1
+    if ours.dtype == theirs.dtype == np.int64:
+        least = min(int(ours.min()), int(theirs.min()))
+        size = max(int(ours.max()), int(theirs.max())) - least + 1
+        if most * size <= np.iinfo(np.int64).max:  # which leaves room for each difference, too
+            return _Line(
+                wanted.codes[asked] * size + (ours - least),
+                offered.codes[usable] * size + (theirs - least),
+            )
+    known = distinct(theirs)
+    size = len(known) + 1
+    return _Line(
+        wanted.codes[asked] * size + np.searchsorted(known, ours),
+        offered.codes[usable] * size + np.searchsorted(known, theirs),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +112,7 @@ class _Places:
     above: Ints
 
 
-def _places(codes: Ints, values: Values, want_codes: Ints, want_values: Values) -> _Places:
-    known = distinct(values)
-    size = np.int64(len(known) + 1)
-    sorted_offers = codes * size + np.searchsorted(known, values)
-    wanted = want_codes * size + np.searchsorted(known, want_values)
+def _places(sorted_offers: Ints, wanted: Ints) -> _Places:
     above = np.searchsorted(sorted_offers, wanted, side="left")
     before = above - 1
     below = np.where(
@@ -227,7 +250,8 @@ def _integer_scale(left: pa.DataType, right: pa.DataType) -> pa.DataType | None:
 def _int64(array: pa.Array, common: pa.DataType) -> tuple[Values, Bools]:
     known = pc.is_valid(array).to_numpy(zero_copy_only=False)
     if pa.types.is_decimal(common):
-        exact = array.cast(common)
+        kept = pa.types.is_decimal128(array.type) and array.type.scale == common.scale
+        exact = array if kept else array.cast(common)
         narrow = exact.cast(pa.decimal128(18, common.scale))
         words = np.frombuffer(narrow.buffers()[1], dtype=np.int64)
         low = words[2 * narrow.offset : 2 * (narrow.offset + len(narrow)) : 2]
