@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+from datafusion import SessionContext
 
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.reasons.paired import in_row_order, numbered
@@ -60,10 +61,14 @@ class PairsOfRows:
         except InvalidSql:
             return self._apart(scored)
 
-    def _together(self, scored: Collection[int]) -> Held:
+    def _session(self) -> SessionContext:
         session = new_session()
         register_side(session, self.planned.query, Side.LEFT, numbered(self.left))
         register_side(session, self.planned.query, Side.RIGHT, numbered(self.right))
+        return session
+
+    def _together(self, scored: Collection[int]) -> Held:
+        session = self._session()
         with query_errors():
             frame = condition_frame(self.planned, self.rule, session, scored)
             table = in_row_order(frame.to_arrow_table())
@@ -83,9 +88,7 @@ class PairsOfRows:
         return Held(conditions, scores)
 
     def _score(self, number: int) -> pa.Array:
-        session = new_session()
-        register_side(session, self.planned.query, Side.LEFT, numbered(self.left))
-        register_side(session, self.planned.query, Side.RIGHT, numbered(self.right))
+        session = self._session()
         with query_errors():
             table = score_frame(self.planned, self.rule, number, session).to_arrow_table()
         return in_row_order(table).column("value").combine_chunks()
