@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from html import unescape
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -283,3 +289,44 @@ def test_what_is_left_of_a_matched_row_is_open_until_it_is_settled(world: World)
     assert ">0.02<" in seen[2].text  # to be matched by what is left of it
     assert "100.02" not in seen[2].text
     assert "settled_amount" in seen[3].text
+
+
+def test_the_page_of_a_run_tells_what_each_pass_did_and_what_all_comes_to(world: World) -> None:
+    by_reference = PASSES[0]["match_sql"].partition(" AND ")[0]
+    named = {**PASSES[0], "name": "<i>by</i>", "match_sql": by_reference, "rest": {}}
+    save(world, "figures", passes=[named, PASSES[1]], amounts=AMOUNTS)
+    save(world, "plain")
+    run_id, plain = run(world, "figures"), run(world, "plain")
+    output = world.http.get(f"/api/runs/{run_id}").json()["output_paths"]["matched"]
+    told = json.loads((Path(output).parent / "metadata.json").read_bytes())
+
+    page = world.http.get(f"/runs/{run_id}", headers={"Accept": "text/html"}).text
+    without = world.http.get(f"/runs/{plain}", headers={"Accept": "text/html"}).text
+
+    by_pass, amounts = (
+        _cells(part) for part in page.split('class="figures"')[1].split("<table>")[1:3]
+    )
+    counts = ("candidates", "accepted", "held", "suggested")
+    assert by_pass[1:] == [
+        [one["name"], *(str(one[name]) for name in counts), *map(str, one["left_over"].values())]
+        for one in told["passes"]
+    ]
+    bars = re.findall(r'aria-label="(\d+) of (\d+) rows of invoices by this pass"', page)
+    left = [told["left_record_count"], *(one["left_over"]["left"] for one in told["passes"])]
+    assert bars == [(str(a - b), str(left[0])) for a, b in pairwise(left)]
+    sums = ("matched", "rest", "unmatched", "total")
+    totals = told["control_totals"]
+    sides = [[totals[side][0]["amounts"][name] for name in sums] for side in ("left", "right")]
+    apart = [str(Decimal(one) - Decimal(other)) for one, other in zip(*sides, strict=True)]
+    assert [row[2:] for row in amounts[1:]] == [*sides, apart]
+    assert "<i>by" not in page
+    assert 'class="figures"' not in without
+
+
+def _cells(table: str) -> list[list[str]]:
+    """Return the texts of the cells of a table, up to its end."""
+    rows = table.partition("</table>")[0].split("<tr")[1:]
+    return [
+        [unescape(re.sub(r"<[^>]*>", "", cell)) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)]
+        for row in rows
+    ]

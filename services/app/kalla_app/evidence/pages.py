@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 import pyarrow as pa
 
 from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.figures import Figures, figures_of
 from kalla_app.evidence.kept import Kept
 from kalla_app.evidence.lookups import Lookups
 from kalla_app.evidence.open_rows import open_sets, rests_of
@@ -74,6 +75,14 @@ class RowPages:
             KallaError: the run has no evidence.
         """
         return await self._telling(run, _rests, "")
+
+    async def figures(self, run: Run) -> Figures:
+        """Return what the metadata of a run tells of its passes and amounts.
+
+        Raises:
+            KallaError: the run has no evidence, or its metadata is not as it should be.
+        """
+        return await self._telling(run, _figures, "")
 
     async def schema(self, run: Run, name: str) -> pa.Schema:
         """Return the columns of a set.
@@ -232,6 +241,10 @@ class RowPages:
 
 def _rests(folder: Path, _word: str) -> Mapping[str, int]:
     return rests_of(folder)
+
+
+def _figures(folder: Path, _word: str) -> Figures:
+    return figures_of(folder)
 
 
 def _schema(folder: Path, name: str) -> pa.Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kalla_app.access.gate import COOKIE, visit
 from kalla_app.access.people import SOMEBODY, Role
 from kalla_app.context import App
-from kalla_app.pages.signs import icon, status, time
+from kalla_app.pages.signs import bar, icon, status, time
 from kalla_app.pages.words import REASONS, SETS, STAGES, STATES, TRAYS
 from kalla_app.store.sessions import LIFE
 from kalla_core.errors import KallaError
@@ -33,6 +34,11 @@ STATIC = FOLDER / "static"
 def number(value: int | None) -> str:
     """Return a whole number as people read it; a dash where it is not known."""
     return _UNKNOWN if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def amount(value: Decimal) -> str:
+    """Return an amount as people read it, with all its digits."""
+    return f"{value:,f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def share(part: int | None, whole: int | None) -> str:
@@ -73,9 +79,10 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_ENVIRONMENT.filters.update(number=number, moment=time_text)
+_ENVIRONMENT.filters.update(amount=amount, number=number, moment=time_text)
 _ENVIRONMENT.globals.update(
     share=share,
+    bar=bar,
     icon=icon,
     status=status,
     time=time,

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from kalla_app.access.gate import who
 from kalla_app.api.requests import Cursor
 from kalla_app.context import App
+from kalla_app.evidence.figures import Figures
 from kalla_app.exceptions.life import REASON_CODES, State
 from kalla_app.pages.exceptions import decision_of
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
@@ -55,11 +56,13 @@ def run_pages(app: App) -> APIRouter:
         offset = offset if row is None else row - 1
         rows: dict[str, Any] | None = None
         problem: KallaError | None = None
+        figures: Figures | None = None
         rests: Mapping[str, int] = {}
         if found.state.status is RunStatus.SUCCEEDED:
             try:
                 rests = await app.rows.rests(found)
                 rows, offset = await first_page(app, found, shown, offset)
+                figures = await app.rows.figures(found)
             except KallaError as error:
                 problem = error
         return await page(
@@ -71,6 +74,7 @@ def run_pages(app: App) -> APIRouter:
             document=await app.runs.recipe(run_id),
             rows=rows,
             problem=problem,
+            figures=figures,
             rests=rests,
             asked=shown.asked,
             reason=shown.reason,
