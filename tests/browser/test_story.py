@@ -64,5 +64,6 @@ def test_two_files_become_a_recipe_a_run_decisions_and_a_report(
     assert "delimiter “;”" in seen["guessed"]
     assert (seen["marked"], seen["focused"]) == ("r.idd", True)
     assert seen["totals"] == "left 1 (10.00) · right 1 (10.01) · difference -0.01"
+    assert seen["closest"].startswith("Closest in ")
     assert seen["closed"] == ["Matched by hand"] * 2 + ["Written off"]
     assert "Bank and ledger" in seen["report"]

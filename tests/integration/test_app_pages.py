@@ -327,3 +327,80 @@ def test_people_come_in_by_their_token_and_go_out(tmp_path: Path) -> None:
     assert forged.status_code == 403
     assert out.status_code == 303
     assert gone.status_code == 303
+
+
+def exception(world: World, run_id: str, side: str, key: str) -> str:
+    asked = {"side": side, "limit": "50"}
+    found = world.http.get(f"/api/runs/{run_id}/exceptions", params=asked).json()["exceptions"]
+    eid = next(one["eid"] for one in found if one["record_key"] == key)
+    return f"/runs/{run_id}/exceptions/{eid}"
+
+
+def test_an_open_row_stands_beside_its_closest_and_is_matched_with_it(world: World) -> None:
+    said(world, "/api/recipes", without_uris(world.books.recipe, recipe_id="beside"))
+    said(world, "/api/runs", {"run_id": "beside", "recipe_id": "beside"})
+    world.ended("beside")
+    address = exception(world, "beside", "left", "3")
+    other = exception(world, "beside", "right", "P3")
+
+    page = world.http.get(address)
+    alone = world.http.get(exception(world, "beside", "left", "5"))
+    eids = [one.rpartition("/")[2] for one in (address, other)]
+    fields = {"csrf_token": word(page), "eid": eids, "back": address}
+    matched = world.http.post("/runs/beside/match", data=fields, follow_redirects=True)
+
+    text = unescape(page.text)
+    assert "Closest in payments" in text
+    assert re.search(r'<td class="differs fails">67.00 <small class="mark">✗ does not match', text)
+    assert "A tolerance of 3.00 in place of 0.02, or amounts 2.98 nearer" in text
+    assert f'href="{other}"' in text
+    assert [one for one in eids if f'name="eid" value="{one}"' not in text] == []
+    assert "Unmatched too" in text
+    assert "No row of payments came close" in alone.text
+    assert matched.url.path == address
+    assert 'state-matched_by_hand">Matched by hand' in matched.text
+    assert "Match these two" not in matched.text
+
+
+def test_no_field_of_a_row_or_of_its_closest_is_taken_for_markup(
+    world: World, tmp_path: Path
+) -> None:
+    column = f'"{SCRIPT}"'
+    for side in ("left", "right"):
+        path = tmp_path / f"{side}.csv"
+        rows = [f"{SCRIPT}{side},a{SCRIPT},{side}{SCRIPT},{SCRIPT}{side}"]
+        path.write_text("\n".join([f"id,ref,{SCRIPT},only{side}{SCRIPT}", *rows]) + "\n")
+        said(world, "/api/sources", {"alias": f"hostile_{side}", "uri": str(path)})
+    sql = (
+        f"SELECT l.id, r.id FROM left_src l JOIN right_src r ON l.ref = r.ref "
+        f"AND l.{column} = r.{column}"
+    )
+    sides = {
+        side: {"alias": f"hostile_{side}", "primary_key": ["id"]} for side in ("left", "right")
+    }
+    recipe = {"recipe_id": "hostile", "name": SCRIPT, "match_sql": sql, "sources": sides}
+    said(world, "/api/recipes", recipe)
+    said(world, "/api/runs", {"run_id": "hostile", "recipe_id": "hostile"})
+    assert world.ended("hostile")["status"] == "succeeded"
+
+    page = world.http.get(exception(world, "hostile", "left", f"{SCRIPT}left"))
+
+    assert page.status_code == 200
+    assert SCRIPT not in page.text
+    assert page.text.count(escape(SCRIPT)) > 15
+    assert f'<td class="differs fails">right{escape(SCRIPT)}' in page.text
+    assert 'scope="col"><a href' in page.text
+
+
+def test_where_the_closest_cannot_be_read_the_page_says_so(world: World) -> None:
+    said(world, "/api/runs", {"run_id": "cut", "recipe_id": "books"})
+    world.ended("cut")
+    matched = Path(world.http.get("/api/runs/cut").json()["output_paths"]["matched"])
+    address = exception(world, "cut", "left", "3")
+    matched.write_bytes(b"PAR1")
+
+    page = world.http.get(address)
+
+    assert page.status_code == 200
+    assert "What came closest cannot be told." in page.text
+    assert "70.00" in page.text

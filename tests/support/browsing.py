@@ -233,6 +233,7 @@ def tell(address: str, hand: Mouse, folder: Path, look: Look) -> dict[str, Any]:
     hand.fill("input[name=note]", "Asked the bank about it")
     hand.click("button[value=decide]")
     page.wait_for_selector(".timeline .said")
+    seen["closest"] = page.locator("#closest h2").text_content()
     look("exception")
     hand.click(".side a[href='/exceptions']")
     hand.click(".tabs a[href*='queue=closed']")

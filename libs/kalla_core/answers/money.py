@@ -45,7 +45,7 @@ class SideColumns:
 
 def side_columns(evidence: Evidence) -> dict[Side, SideColumns]:
     """Return the columns of both sides."""
-    schemas = {side: _source(evidence, side) for side in Side}
+    schemas = {side: source_columns(evidence, side) for side in Side}
     amounts = _amounts(evidence.metadata.recipe, schemas)
     matched = _Matched(evidence, schemas)
     found = {}
@@ -66,13 +66,14 @@ def side_columns(evidence: Evidence) -> dict[Side, SideColumns]:
 
 def in_matched(evidence: Evidence, side: Side) -> dict[str, str]:
     """Return the columns of a side that `matched` has, and what they are called there."""
-    schemas = {side: _source(evidence, side) for side in Side}
+    schemas = {side: source_columns(evidence, side) for side in Side}
     matched = _Matched(evidence, schemas)
     found = {name: matched.name_of(name, side) for name in schemas[side].names}
     return {name: there for name, there in found.items() if there is not None}
 
 
-def _source(evidence: Evidence, side: Side) -> pa.Schema:
+def source_columns(evidence: Evidence, side: Side) -> pa.Schema:
+    """Return the columns of a side, as its unmatched output has them."""
     return pa.schema(list(evidence.schema(UNMATCHED[side]))[len(UNMATCHED_FIELDS) :])
 
 
@@ -83,16 +84,17 @@ def _amounts(
     if isinstance(named, dict):
         return {side: _if_exact(named.get(side.word), schemas[side]) for side in Side}
     left, right = schemas[Side.LEFT], schemas[Side.RIGHT]
-    for a, b in _COMPARED.findall(_sql(recipe)):
+    for a, b in _COMPARED.findall("\n".join(queries_of(recipe))):
         for one, other in ((a, b), (b, a)):
             if _is_exact(one, left) and _is_exact(other, right):
                 return {Side.LEFT: one, Side.RIGHT: other}
     return {side: _only_decimal(schemas[side]) for side in Side}
 
 
-def _sql(recipe: Mapping[str, Any]) -> str:
+def queries_of(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the match SQL of a recipe as its document has it, or that of each pass."""
     passes = recipe.get("passes") or [recipe]
-    return "\n".join(str(one.get("match_sql", "")) for one in passes)
+    return [str(one["match_sql"]) for one in passes if one.get("match_sql")]
 
 
 def _is_exact(name: str, schema: pa.Schema) -> bool:
@@ -137,11 +139,10 @@ class _Matched:
         self._there = evidence.schema(MATCHED)
         self._sources = sources
         recipe = evidence.metadata.recipe
-        passes = recipe.get("passes") or [recipe]
-        queries = [str(one["match_sql"]) for one in passes if one.get("match_sql")]
         columns = {side: sources[side].names for side in Side}
         self._called = {
-            column: name for name, column in selected(queries, _tables(recipe), columns).items()
+            column: name
+            for name, column in selected(queries_of(recipe), table_names(recipe), columns).items()
         }
 
     def name_of(self, name: str | None, side: Side) -> str | None:
@@ -160,7 +161,7 @@ class _Matched:
         return called in self._there.names and self._there.field(called).type == kind
 
 
-def _tables(recipe: Mapping[str, Any]) -> dict[str, Side]:
+def table_names(recipe: Mapping[str, Any]) -> dict[str, Side]:
     """Return the names that match SQL has for the tables of both sides."""
     sources = recipe.get("sources", {})
     names = {f"{side.word}_src": side for side in Side}

@@ -61,7 +61,7 @@ def _items_of(
     ends = [at for at, token in enumerate(tokens) if token.word(*_AFTER_LIST)]
     if len(ends) != 1 or not tokens[ends[0]].word("from"):
         return None
-    sides = dict(_named(tokens[ends[0] :], tables))
+    sides = dict(called(tokens[ends[0] :], tables))
     listed = tokens[1 : ends[0]]
     if listed and listed[0].word("distinct"):
         listed = listed[1:]
@@ -82,7 +82,7 @@ def _outside_brackets(tokens: Sequence[Token]) -> list[Token]:
     return found
 
 
-def _named(tokens: Sequence[Token], tables: Mapping[str, Side]) -> Iterator[tuple[str, Side]]:
+def called(tokens: Sequence[Token], tables: Mapping[str, Side]) -> Iterator[tuple[str, Side]]:
     """Yield what the tables of both sides are called in a query."""
     for at, token in enumerate(tokens):
         table = tokens[at + 1] if at + 1 < len(tokens) else None

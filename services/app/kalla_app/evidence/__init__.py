@@ -5,6 +5,8 @@ copies       those that were fetched, until nobody looks at them any more
 asked        which rows somebody asks for; pure
 rows         a page of rows by filter and order, straight from Parquet; files opens it
 open_rows    what a run left open on a side, rests of matched rows as well
+abreast      a row and those that came close to it, field by field; pure
+closest      which these are, and what kept them apart
 wanted       which rows of a table are asked for; pure
 search       which rows hold a text; pure
 selections   which rows were asked for lately, so that they are found once

@@ -140,6 +140,16 @@ class ExceptionBook:
             )
         return subject, standing([one.decision for one in kept]), kept
 
+    async def standings(self, run: Run, side: str, keys: Sequence[str]) -> dict[str, Standing]:
+        """Return how rows of a side stand, whether the run has left them open or not."""
+        subjects = {key: Subject(run.recipe_id, side, key) for key in keys}
+        async with self._database.reading() as connection:
+            kept = await exceptions.of(connection, [one.exception_id for one in subjects.values()])
+        return {
+            key: standing([one.decision for one in kept.get(subject.exception_id, [])])
+            for key, subject in subjects.items()
+        }
+
     async def decide(
         self, run: Run, eids: Sequence[str], given: Mapping[str, Any], who: str
     ) -> int:

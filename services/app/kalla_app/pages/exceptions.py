@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
@@ -15,14 +16,18 @@ from kalla_app.access.gate import who
 from kalla_app.api.bench_routes import by_run, recipes_of
 from kalla_app.context import App
 from kalla_app.evidence.asked import Asked
+from kalla_app.evidence.closest import Closest, ClosestRows, Near
 from kalla_app.evidence.rows import texts
 from kalla_app.exceptions.age import BUCKETS, Severity
 from kalla_app.exceptions.bench import BenchPage, Tray, Wanted
-from kalla_app.exceptions.life import REASON_CODES, Queue, State
+from kalla_app.exceptions.book import eid_of
+from kalla_app.exceptions.life import REASON_CODES, Queue, Standing, State
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
 from kalla_app.pages.lines import bench_lines
 from kalla_app.pages.render import page
-from kalla_app.pages.rows import ROWS, Limit, Offset, Row, Text, window_of
+from kalla_app.pages.rows import PATIENCE_S, ROWS, Limit, Offset, Row, Text, window_of
+from kalla_app.store.exceptions import Subject
+from kalla_app.store.runs import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,21 @@ class Shown:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A row of the other side that came close to an exception.
+
+    Attributes:
+        eid: of its own exception; None where it is not open.
+        may_match: whether the two can be matched by hand.
+    """
+
+    row: Near
+    eid: str | None
+    standing: Standing
+    may_match: bool
+
+
 def _shown(
     queue: Tray = Tray.OPEN,
     recipe: Text = "",
@@ -70,6 +90,20 @@ Named = Annotated[Shown, Depends(_shown)]
 def exception_pages(app: App) -> APIRouter:
     """Return the pages of exceptions."""
     routes = APIRouter(include_in_schema=False)
+    closest = ClosestRows(app.evidence)
+
+    async def _beside(run: Run, subject: Subject, now: Standing, near: Closest) -> list[Beside]:
+        other = "right" if subject.side == "left" else "left"
+        known = await app.exceptions.standings(run, other, [one.key for one in near.near])
+        return [
+            Beside(
+                one,
+                eid_of(other, one.key) if one.is_open else None,
+                known[one.key],
+                one.is_open and not (now.state.closed or known[one.key].state.closed),
+            )
+            for one in near.near
+        ]
 
     @routes.get("/exceptions")
     async def bench(
@@ -121,8 +155,11 @@ def exception_pages(app: App) -> APIRouter:
         run = await app.runs.get(run_id)
         subject, now, kept = await app.exceptions.history(run, eid)
         asked = Asked("", keys=(subject.record_key,))
-        row = await app.exceptions.page(run, subject.side, asked, 0, 1)
-        partners = (await app.exceptions.suggested(run, [subject]))[0]
+        row, (partners,), near = await asyncio.gather(
+            app.exceptions.page(run, subject.side, asked, 0, 1),
+            app.exceptions.suggested(run, [subject]),
+            closest.find(run, subject.side, subject.record_key, PATIENCE_S),
+        )
         return await page(
             app,
             request,
@@ -136,6 +173,8 @@ def exception_pages(app: App) -> APIRouter:
             kept=kept,
             fields=list(zip(row.rows.column_names, texts(row.rows)[0], strict=True)),
             partners=partners,
+            closest=near,
+            beside=[] if near is None else await _beside(run, subject, now, near),
             states=[one for one in State if one is not State.MATCHED],
             reason_codes=REASON_CODES,
         )

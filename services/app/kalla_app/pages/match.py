@@ -19,7 +19,7 @@ from kalla_app.evidence.open_rows import OURS
 from kalla_app.evidence.rows import text_columns
 from kalla_app.exceptions.book import Overlaid, eid_of
 from kalla_app.exceptions.life import REASON_CODES, State
-from kalla_app.pages.forms import lists_of, seen
+from kalla_app.pages.forms import lists_of, own_path, seen
 from kalla_app.pages.grid import lines
 from kalla_app.pages.lines import side_lines
 from kalla_app.pages.render import page
@@ -72,6 +72,8 @@ def match_pages(app: App) -> APIRouter:
         fields = {name: values[-1] for name, values in given.items()}
         found = await app.runs.get(run_id)
         await app.exceptions.match(found, given.get("eid", []), fields, who().name)
+        if fields.get("back"):
+            return seen(own_path(fields["back"]))
         query = urlencode({"ql": fields.get("ql", ""), "qr": fields.get("qr", "")})
         return seen(f"/runs/{quote(run_id, safe='')}/match?{query}")
 
