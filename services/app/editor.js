@@ -67,15 +67,28 @@ function diagnosticsOf(text) {
   }));
 }
 
-// What is typed over several lines is put in here: a browser would join the lines with styles of its
-// own, which the policy refuses.
-function overLines(event, view) {
+// What the browser has selected: the editor learns of it only a moment after it was.
+function selected(view) {
   const { from, to } = view.state.selection.main;
-  const plain = event.inputType === "insertText" && event.data && !/^[([{'"]$/.test(event.data);
-  if (!plain || event.isComposing || view.state.readOnly) return false;
-  if (view.state.doc.lineAt(from).to >= to) return false;
+  const own = view.root.getSelection?.() ?? document.getSelection();
+  if (!own?.anchorNode || !view.contentDOM.contains(own.anchorNode)) return [from, to];
+  const ends = [view.posAtDOM(own.anchorNode, own.anchorOffset), view.posAtDOM(own.focusNode, own.focusOffset)];
+  return ends.sort((one, other) => one - other);
+}
+
+// What is typed in place of something, takes it away, or has several lines is put in here: a browser
+// would give what it joins or replaces the styles that were there, which the policy refuses.
+function replaced(event, view) {
+  const text = /^delete(?!By)/.test(event.inputType) ? "" : event.inputType === "insertText" ? event.data : null;
+  if (text === null || event.isComposing || view.state.readOnly) return false;
+  const [anchor, head] = selected(view);
+  if (anchor === head && !text.includes("\n")) return false;
   event.preventDefault();
-  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  view.dispatch({ selection: { anchor, head } });
+  const how = { userEvent: text ? "input.type" : "delete", scrollIntoView: true };
+  const change = () => view.state.update(view.state.replaceSelection(text), how);
+  const handlers = text ? view.state.facet(EditorView.inputHandler) : []; // a bracket goes around lines
+  if (!handlers.some((handle) => handle(view, anchor, head, text, change))) view.dispatch(change());
   return true;
 }
 
@@ -135,7 +148,7 @@ function replace(area) {
           tabindex: "0", // what scrolls has to be reached by keyboard, and some browsers ask for this
           spellcheck: "false",
         }),
-        EditorView.domEventHandlers({ beforeinput: overLines }),
+        EditorView.domEventHandlers({ beforeinput: replaced }),
         keymap.of([
           { key: "Mod-Enter", run: submit },
           ...closeBracketsKeymap,

@@ -16,6 +16,7 @@ from tests.support.browsing import (
     Keys,
     Mouse,
     kalla_ui,
+    keep_console,
     tell,
     violations,
 )
@@ -37,14 +38,7 @@ def test_two_files_become_a_recipe_a_run_decisions_and_a_report(
     page.set_default_timeout(PATIENCE_MS)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on(
-        "console",
-        lambda told: (
-            problems.append(told.text)
-            if told.type == "error" and "404" not in told.text and "422" not in told.text
-            else None
-        ),
-    )
+    keep_console(page, problems, ("404", "422"))
 
     def look(name: str) -> None:
         problems.extend(f"{name}: {one}" for one in violations(page))

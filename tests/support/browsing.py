@@ -68,6 +68,21 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+def keep_console(page: Any, problems: list[str], known: Sequence[str] = ()) -> None:
+    """Note each error that a page's console tells, and where it came from.
+
+    Args:
+        known: what errors say that are no problems.
+    """
+
+    def note(told: Any) -> None:
+        if told.type == "error" and not any(one in told.text for one in known):
+            at = told.location
+            problems.append(f"{at['url']}:{at['lineNumber']}: {told.text}")
+
+    page.on("console", note)
+
+
 def violations(page: Any) -> list[str]:
     """Return what axe finds on a page; nothing where there is no axe."""
     if AXE is None:
