@@ -14,7 +14,10 @@ from kalla_core.sources.csv.dialect import Dialect
 from kalla_core.sources.csv.quotes import Flags, QuoteScanner
 
 _CHUNK_BYTES = 64 << 10
+_NEAR_BYTES = 4 << 10
 _LONG_CHUNK_BYTES = 1 << 20
+_WRITTEN = np.isin(np.arange(256), np.frombuffer(b"\r\n \t", np.uint8), invert=True)
+"""Of each byte, whether a line that holds it is not blank."""
 
 
 def end_of_rows(
@@ -43,14 +46,27 @@ def end_of_rows(
 
 
 def _of_stream(stream: pa.NativeFile, start: int, terminator: int, lines: int) -> int:
+    """Each byte is looked at once, and none is kept: a line may be as long as the file."""
     stream.read(start)
-    tail, offset = b"", start
+    found = np.empty(0, np.int64)
+    line, written, offset = start, False, start
     while chunk := bytes(stream.read(_CHUNK_BYTES)):
-        tail += chunk
-        kept = _cut(tail, terminator, lines + 1)
-        if kept:
-            offset, tail = offset + kept, tail[kept:]
-    return offset + (_cut(tail, terminator, lines) or 0)
+        near = max(len(chunk) - _NEAR_BYTES, 0)
+        cut = _cut(chunk[near:], terminator, lines)
+        if cut is not None:  # nothing before it matters any more
+            found, written = found[:0], False
+            line = offset = offset + near + cut
+            chunk = chunk[near + cut :]
+        ends = _ends(chunk, terminator)
+        begins = np.concatenate([[line], ends + offset])
+        signs = np.append(_WRITTEN[np.frombuffer(chunk, np.uint8)], False)  # the last may be empty
+        filled = np.logical_or.reduceat(signs, np.concatenate([[0], ends]))
+        filled[0] |= written
+        found = np.concatenate([found, begins[:-1][filled[:-1]]])[-lines:]
+        line, written, offset = int(begins[-1]), bool(filled[-1]), offset + len(chunk)
+    if written:
+        found = np.append(found, line)[-lines:]
+    return int(found[0]) if len(found) == lines else start
 
 
 def _cut(tail: bytes, terminator: int, lines: int) -> int | None:
@@ -78,27 +94,25 @@ def stopping_record(read: Callable[[int], bytes], terminator: int, dialect: Dial
     """
     signs = dialect.signs(terminator)
     scanner, veil = QuoteScanner(signs), Veil(signs)
-    offset, rest, inside = 0, b"", np.empty(0, np.bool_)
+    offset, held, marks = 0, list[bytes](), list[Flags]()
     while chunk := read(_LONG_CHUNK_BYTES):
         view = veil.over(np.frombuffer(chunk, np.uint8))
         ends = _ends(chunk, terminator) - 1
         within = scanner.advance(view).is_inside(ends) | (view[ends] != terminator)
-        inside = np.concatenate([inside, within])
-        data = rest + chunk
+        held.append(chunk)
+        marks.append(within)
+        if within.all():
+            continue  # a record goes on, and is looked at when it ends
+        data, inside = b"".join(held), np.concatenate(marks)
         cut, found = _first_match(data, inside, terminator, dialect)
         if found is not None:
             return offset + found
-        if cut:
-            offset, rest, inside = (
-                offset + cut,
-                data[cut:],
-                inside[np.flatnonzero(~inside)[-1] + 1 :],
-            )
-        else:
-            rest = data
+        offset, held = offset + cut, [data[cut:]]
+        marks = [inside[np.flatnonzero(~inside)[-1] + 1 :]]
+    rest = b"".join(held)
     if not rest:
         return None
-    rest, inside = rest + bytes([terminator]), np.append(inside, False)
+    rest, inside = rest + bytes([terminator]), np.append(np.concatenate(marks), False)
     _, found = _first_match(rest, inside, terminator, dialect)
     return None if found is None else offset + found
 
