@@ -64,12 +64,14 @@ def _lines(raw: pa.NativeFile, path: str, encoding: str) -> Iterator[pa.Array]:
             raw.seek(0)
         with unpacked(raw, path) as stream:
             text = io.TextIOWrapper(stream, encoding, newline=None)
-            rest = text.read(_BLOCK_CHARACTERS).removeprefix("\ufeff")
+            held = [text.read(_BLOCK_CHARACTERS).removeprefix("\ufeff")]
             while more := text.read(_BLOCK_CHARACTERS):
-                whole, end, rest = (rest + more).rpartition("\n")
+                whole, end, rest = more.rpartition("\n")
                 if end:
-                    yield pa.array(whole.split("\n"), pa.string())
-            if rest:
+                    yield pa.array("".join([*held, whole]).split("\n"), pa.string())
+                    held.clear()
+                held.append(rest)
+            if rest := "".join(held):
                 yield pa.array(rest.removesuffix("\n").split("\n"), pa.string())
     except UnicodeError as cause:
         raise UntranscribedError(f"is not {encoding}: {cause}.") from cause

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from kalla_core.errors import InvalidFormat, KallaError, RecipeInvalid, SourceUnreadable
+from kalla_core.recipe.source_format import FixedColumn, SourceFormat
+from kalla_core.sources.transcripts.fixed import fixed_lines
 from tests.support.sources import format_rows, read_rows
 
 COLUMNS = [{"name": "id", "width": 4}, {"name": "name", "width": 8}, {"name": "amount", "width": 7}]
@@ -75,6 +80,26 @@ def test_more_than_a_block_of_lines_is_read_whole(tmp_path: Path) -> None:
     rows = format_rows(path, {"columns": columns})
 
     assert rows == [(n, n * 3) for n in range(200_000)]
+
+
+def test_a_line_is_looked_through_once_however_long_it_is() -> None:
+    line, looked_through = "7" * (12 << 20), 0
+    raw = pa.BufferReader(f"{line}\n8\n".encode())
+    found = SourceFormat(columns=(FixedColumn("n", 0, len(line)),))
+
+    def note(_: FrameType, event: str, called: Any) -> None:
+        nonlocal looked_through
+        if event == "c_call" and called.__name__ == "rpartition":
+            looked_through += len(called.__self__)
+
+    sys.setprofile(note)
+    try:
+        csv = b"".join(fixed_lines(raw, "in.txt", found))
+    finally:
+        sys.setprofile(None)
+
+    assert csv.split() == [b"n", line.encode(), b"8"]
+    assert len(line) // 2 < looked_through <= len(line) + 16
 
 
 def test_a_value_that_does_not_fit_is_named_with_its_line(tmp_path: Path) -> None:
