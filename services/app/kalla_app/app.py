@@ -32,6 +32,7 @@ from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
 from kalla_app.runs.dispatch import Dispatcher
 from kalla_app.runs.service import RunService
+from kalla_app.runs.shares import Shares
 from kalla_app.runs.watch import Watches
 from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import Database, opened
@@ -176,6 +177,7 @@ async def running(settings: AppSettings, place: Place | None = None) -> AsyncIte
             builder=builder,
             dispatcher=dispatcher,
             watches=Watches(run_service.get, changes, closing),
+            shares=Shares(client.get),
             metrics=metrics,
             people=people,
             callback_secret=read_secret(settings.callback_secret_file),

@@ -15,6 +15,7 @@ from kalla_app.metrics import AppMetrics
 from kalla_app.recipes.shelf import Shelf
 from kalla_app.runs.dispatch import Dispatcher
 from kalla_app.runs.service import RunService
+from kalla_app.runs.shares import Shares
 from kalla_app.runs.watch import Watches
 from kalla_app.sources.catalogue import Catalogue
 from kalla_app.store.database import Database
@@ -48,6 +49,7 @@ class App:
     builder: Builder
     dispatcher: Dispatcher
     watches: Watches
+    shares: Shares
     metrics: AppMetrics
     people: tuple[Known, ...]
     callback_secret: bytes | None

@@ -24,6 +24,7 @@ from kalla_app.store.sessions import LIFE
 from kalla_core.errors import KallaError
 from kalla_core.jobs.document import time_text
 from kalla_core.serving.answers import error_response
+from kalla_core.units import format_bytes
 
 _UNKNOWN = "\N{EN DASH}"
 
@@ -79,7 +80,7 @@ _ENVIRONMENT = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_ENVIRONMENT.filters.update(amount=amount, number=number, moment=time_text)
+_ENVIRONMENT.filters.update(amount=amount, number=number, moment=time_text, size=format_bytes)
 _ENVIRONMENT.globals.update(
     share=share,
     bar=bar,

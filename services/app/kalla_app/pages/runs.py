@@ -19,7 +19,9 @@ from kalla_app.pages.render import page
 from kalla_app.pages.rows import ROWS, Named, Offset, Row, first_page
 from kalla_app.pages.today import rate_of
 from kalla_app.runs.life import RunStatus
+from kalla_app.store.runs import Run
 from kalla_core.errors import KallaError
+from kalla_core.jobs.model import ExecutorShare
 
 _PAGE = 50
 
@@ -71,6 +73,7 @@ def run_pages(app: App) -> APIRouter:
             "run.html",
             run=found,
             rate=rate_of(found),
+            shares=await _shares(app, found),
             document=await app.runs.recipe(run_id),
             rows=rows,
             problem=problem,
@@ -89,7 +92,10 @@ def run_pages(app: App) -> APIRouter:
     @routes.get("/runs/{run_id}/panel")
     async def panel(run_id: str, request: Request) -> Response:
         found = await app.runs.get(run_id)
-        answer = await page(app, request, "run_panel.html", run=found, rate=rate_of(found))
+        shares = await _shares(app, found)
+        answer = await page(
+            app, request, "run_panel.html", run=found, rate=rate_of(found), shares=shares
+        )
         if found.state.status.final:
             answer.headers["HX-Refresh"] = "true"  # the rest of the page has changed as well
         return answer
@@ -109,3 +115,9 @@ def run_pages(app: App) -> APIRouter:
         return seen(own_path(fields.get("back", f"/runs/{run_id}")))
 
     return routes
+
+
+async def _shares(app: App, run: Run) -> tuple[ExecutorShare, ...]:
+    """Return what each executor has done so far; nothing of a run that does not go on."""
+    going_on = run.state.status is RunStatus.RUNNING
+    return await app.shares.of(run.run_id) if going_on else ()

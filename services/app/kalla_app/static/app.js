@@ -238,3 +238,9 @@ new MutationObserver(() => localise(document)).observe(document.body, {
   childList: true,
   subtree: true,
 });
+
+// What each executor does is replaced every second, and stays scrolled to where it was.
+let across = 0;
+const executors = () => document.getElementById("by-executor");
+document.addEventListener("htmx:before:swap", () => { across = executors()?.scrollLeft ?? 0; });
+document.addEventListener("htmx:after:swap", () => { if (executors()) executors().scrollLeft = across; });
