@@ -19,6 +19,7 @@ from kalla_app.builder.service import Builder
 from kalla_app.builder.tools import Tools
 from kalla_app.changes import Changes
 from kalla_app.context import App
+from kalla_app.evidence.closest import ClosestRows
 from kalla_app.evidence.copies import Copies
 from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
@@ -172,6 +173,7 @@ async def running(settings: AppSettings, place: Place | None = None) -> AsyncIte
             dock=dock,
             evidence=evidence,
             rows=rows,
+            closest=ClosestRows(evidence),
             exceptions=ExceptionBook(database, evidence, rows),
             bench=Bench(evidence, Layers(database, ages, Follower(database, evidence))),
             builder=builder,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kalla_app.access.people import Known
 from kalla_app.builder.service import Builder
+from kalla_app.evidence.closest import ClosestRows
 from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.exceptions.bench import Bench
@@ -43,6 +44,7 @@ class App:
     runs: RunService
     evidence: EvidencePlace
     rows: RowPages
+    closest: ClosestRows
     dock: Dock
     exceptions: ExceptionBook
     bench: Bench

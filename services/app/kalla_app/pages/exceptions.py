@@ -16,7 +16,7 @@ from kalla_app.access.gate import who
 from kalla_app.api.bench_routes import by_run, recipes_of
 from kalla_app.context import App
 from kalla_app.evidence.asked import Asked
-from kalla_app.evidence.closest import Closest, ClosestRows, Near
+from kalla_app.evidence.closest import Closest, Near
 from kalla_app.evidence.rows import texts
 from kalla_app.exceptions.age import BUCKETS, Severity
 from kalla_app.exceptions.bench import BenchPage, Tray, Wanted
@@ -90,7 +90,6 @@ Named = Annotated[Shown, Depends(_shown)]
 def exception_pages(app: App) -> APIRouter:
     """Return the pages of exceptions."""
     routes = APIRouter(include_in_schema=False)
-    closest = ClosestRows(app.evidence)
 
     async def _beside(run: Run, subject: Subject, now: Standing, near: Closest) -> list[Beside]:
         other = "right" if subject.side == "left" else "left"
@@ -158,7 +157,7 @@ def exception_pages(app: App) -> APIRouter:
         row, (partners,), near = await asyncio.gather(
             app.exceptions.page(run, subject.side, asked, 0, 1),
             app.exceptions.suggested(run, [subject]),
-            closest.find(run, subject.side, subject.record_key, PATIENCE_S),
+            app.closest.find(run, subject.side, subject.record_key, PATIENCE_S),
         )
         return await page(
             app,
