@@ -51,7 +51,7 @@ def moved(segments: Sequence[Segment]) -> tuple[Segment, ...]:
 
 
 def pieces(file: SpoolFile, segments: Sequence[Segment], *, packed: bool) -> Iterator[Piece]:
-    """Yield the records of a file: its index, then its bytes."""
+    """Yield the records of a file: its index, then its bytes, packed or as they are."""
     yield _record(pa.py_buffer(b"")), pa.py_buffer(_INDEX + pack(moved(segments)))
     if not segments:
         return
@@ -60,12 +60,6 @@ def pieces(file: SpoolFile, segments: Sequence[Segment], *, packed: bool) -> Ite
             for at in range(start, end, PIECE_BYTES):
                 mapped.seek(at)
                 yield _piece(mapped.read_buffer(min(PIECE_BYTES, end - at)), packed=packed)
-
-
-def _piece(data: pa.Buffer, *, packed: bool) -> Piece:
-    if not packed:
-        return _record(data), None
-    return _record(_CODEC.compress(data)), pa.py_buffer(_LZ4.pack(_LZ4_MARK, data.size))
 
 
 def index_of(metadata: pa.Buffer | None) -> tuple[Segment, ...] | None:
@@ -105,6 +99,12 @@ def extents(segments: Sequence[Segment]) -> Iterator[tuple[int, int]]:
     for _, group in groupby(numbered, key=lambda pair: pair[0]):
         run = [segment for _, segment in group]
         yield run[0].offset, run[-1].offset + run[-1].length
+
+
+def _piece(data: pa.Buffer, *, packed: bool) -> Piece:
+    if not packed:
+        return _record(data), None
+    return _record(_CODEC.compress(data)), pa.py_buffer(_LZ4.pack(_LZ4_MARK, data.size))
 
 
 def _record(data: pa.Buffer) -> pa.RecordBatch:
