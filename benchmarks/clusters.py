@@ -3,11 +3,12 @@
 Starts `kallad cluster` with executors of one slot each and, where `pysail` is installed
 (`pip install '.[bench]'`), Sail in its local-cluster mode with as many workers of one slot. Both
 stay for all rounds. In each round the same full job is done by Kalla's executors, by Sail, and by
-Kalla's local engine on the same coordinator; each result is compared with the truth. Medians,
-ratios (bar 2: no slower than Sail, at most 1.5 times Kalla's own local time) and the peak memory of
-the coordinator's process and of each executor with its slots are printed and added to
-`.bench/results/clusters.jsonl`. With `--executors 1` and then 2 it gives the figures of bar 6; with
-`--size 20m --no-sail --no-local`, what a large job leaves of the memory limit.
+Kalla's local engine on the same coordinator; each result is compared with the truth. Medians of
+wall and CPU time, ratios (bar 2: no slower than Sail at 5M, 1.2 times its time at 1M, at most 1.2
+times Kalla's own local time) and the peak memory of the coordinator's process and of each executor
+with its slots are printed and added to `.bench/results/clusters.jsonl`. With `--executors 1` and
+then 2 it gives the figures of bar 6; with `--size 20m --no-sail --no-local`, what a large job
+leaves of the memory limit.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Annotated, Any, cast
 
@@ -34,8 +36,8 @@ import typer
 
 from benchmarks.check import check, check_outputs
 from benchmarks.generate import DEFAULT_SEED, Dataset, Format, PatternName
-from benchmarks.processes import children, command_of, tree
-from benchmarks.run import data_for, parse_size
+from benchmarks.processes import children, command_of, tree, tree_cpu_s
+from benchmarks.run import add_result, data_for, parse_size
 from benchmarks.shapes import LEFT_KEY, RIGHT_KEY
 from kalla_core.engine.processes.vitals import private_bytes
 from kalla_core.recipe.parse import load_recipe
@@ -45,8 +47,26 @@ _START_S = 120.0
 _SAMPLE_S = 0.1
 _KALLAD = (sys.executable, "-c", "from kalla_core.cli.kallad import main; main()")
 
-Do = Callable[[Path], float]
-"""Does the job into a folder; returns the seconds that it took."""
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """One that does the job.
+
+    Attributes:
+        do: does it into a folder and returns the seconds that it took.
+        process: with all below it does the work.
+    """
+
+    do: Callable[[Path], float]
+    process: int
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds from start to end, and of CPU time."""
+
+    wall: float
+    cpu: float
 
 
 @dataclass(frozen=True)
@@ -123,9 +143,11 @@ def main(
     scratch.mkdir(parents=True)
     with ExitStack() as stack:
         kalla = stack.enter_context(_kalla(executors, memory, scratch))
-        contenders: dict[str, Do] = {"cluster": lambda out: kalla.job(dataset, "cluster", out)}
-        if local:
-            contenders["local"] = lambda out: kalla.job(dataset, "local", out)
+        engines = ("cluster", "local") if local else ("cluster",)
+        contenders = {
+            engine: Party(partial(kalla.job, dataset, engine), kalla.process.pid)
+            for engine in engines
+        }
         if not sail or find_spec("pysail") is None:
             typer.echo("Sail is not measured: it takes `pip install '.[bench]'`.")
         else:
@@ -144,17 +166,19 @@ def main(
 
 
 def _rounds(
-    contenders: Mapping[str, Do], rounds: int, dataset: Dataset, scratch: Path
-) -> dict[str, list[float]]:
+    contenders: Mapping[str, Party], rounds: int, dataset: Dataset, scratch: Path
+) -> dict[str, list[Took]]:
     """Take turns: a round to warm up, then those that count."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    times: dict[str, list[Took]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
-        for name, do in contenders.items():
+        for name, party in contenders.items():
             out = scratch / f"{name}-{number}"
-            took = do(out)
+            before = tree_cpu_s(party.process)
+            wall = party.do(out)
+            took = Took(wall, tree_cpu_s(party.process) - before)
             _check(name, out, dataset)
             shutil.rmtree(out)
-            typer.echo(f"{name} {number or 'warm-up'}: {took:.2f} s")
+            typer.echo(f"{name} {number or 'warm-up'}: {took.wall:.2f} s, {took.cpu:.2f} s of CPU")
             if number:
                 times[name].append(took)
     return times
@@ -171,28 +195,26 @@ def _check(name: str, out: Path, dataset: Dataset) -> None:
 
 
 def _report(
-    times: Mapping[str, list[float]], peaks: Mapping[str, int], what: Mapping[str, Any], work: Path
+    times: Mapping[str, list[Took]], peaks: Mapping[str, int], what: Mapping[str, Any], work: Path
 ) -> None:
-    medians = {name: statistics.median(taken) for name, taken in times.items()}
-    ratios = {
-        f"cluster / {name}": statistics.median(
-            ours / theirs for ours, theirs in zip(times["cluster"], times[name], strict=True)
-        )
-        for name in times
-        if name != "cluster"
-    }
+    peers = [name for name in times if name != "cluster"]
+
+    def of_peer(name: str, cost: Callable[[Took], float]) -> float:
+        rounds = zip(times["cluster"], times[name], strict=True)
+        return round(statistics.median(cost(ours) / cost(theirs) for ours, theirs in rounds), 3)
+
+    def medians(cost: Callable[[Took], float]) -> dict[str, float]:
+        return {name: round(statistics.median(map(cost, took)), 3) for name, took in times.items()}
+
     result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         **what,
-        "cores": os.cpu_count(),
-        "median_s": {name: round(median, 3) for name, median in medians.items()},
-        "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
+        "median_s": medians(attrgetter("wall")),
+        "median_cpu_s": medians(attrgetter("cpu")),
+        "ratios": {f"cluster / {name}": of_peer(name, attrgetter("wall")) for name in peers},
+        "cpu_ratios": {f"cluster / {name}": of_peer(name, attrgetter("cpu")) for name in peers},
         "peak_mib": {name: size >> 20 for name, size in peaks.items()},
     }
-    results = work / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    with (results / "clusters.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(result) + "\n")
+    add_result(work, "clusters", result)
     typer.echo(json.dumps(result, indent=2))
 
 
@@ -212,7 +234,7 @@ def _kalla(executors: int, memory: str, scratch: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def _sail(workers: int, dataset: Dataset) -> Iterator[Do]:
+def _sail(workers: int, dataset: Dataset) -> Iterator[Party]:
     command = [sys.executable, "-m", "benchmarks.peers.sail_peer", "--workers", str(workers)]
     with _process(command, {}, None) as process:
         stdin, stdout, _ = _pipes(process)
@@ -233,7 +255,7 @@ def _sail(workers: int, dataset: Dataset) -> Iterator[Do]:
                 raise RuntimeError(f"sail: {answer['error']}")
             return float(answer["seconds"])
 
-        yield do
+        yield Party(do, process.pid)
 
 
 @contextmanager

@@ -1,16 +1,19 @@
-"""Lines over sizes as an SVG, both axes logarithmic: enough for what the results page shows."""
+"""Lines over sizes, both axes logarithmic, and bars, as SVG: what the results page shows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import ceil, floor, log10
+from itertools import cycle
+from math import ceil, floor, inf, log10
+from operator import itemgetter
 
 Points = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 120, 36, 46
+_NAMES, _BAR, _LABEL = 170, 24, 13
 _COLOURS = ("#0b6e4f", "#c44536", "#2f5d9b", "#8a6d1b")
 
 
@@ -46,14 +49,40 @@ def plot(title: str, across: str, up: str, lines: Mapping[str, Points]) -> str:
         f'<text transform="translate(16 {(y.start + y.end) / 2}) rotate(-90)"'
         f' text-anchor="middle">{escape(up)}</text>',
     ]
-    for colour, (name, line) in zip(_COLOURS, lines.items(), strict=False):
-        body += _line(name, [(x.place(a), y.place(b)) for a, b in line], colour)
+    drawn = {
+        name: [(x.place(a), y.place(b)) for a, b in line] for name, line in lines.items() if line
+    }
+    labels = _apart({name: line[-1][1] for name, line in drawn.items()})
+    for colour, (name, line) in zip(cycle(_COLOURS), drawn.items(), strict=False):
+        body += _line(name, line, colour, labels[name])
+    return _picture(_HEIGHT, body)
+
+
+def bars(title: str, values: Mapping[str, float]) -> str:
+    """Return a bar for each value, with its name and its number, as an SVG.
+
+    Args:
+        values: at least one; none below zero.
+    """
+    longest = max(values.values()) or 1.0
+    body = [f'<text x="12" y="20" font-size="15">{escape(title)}</text>']
+    for number, (name, value) in enumerate(values.items()):
+        top = _TOP + number * _BAR
+        width = (_WIDTH - _NAMES - _RIGHT) * max(value, 0.0) / longest
+        body += [
+            _text(_NAMES - 8, top + 14, name, "end"),
+            f'<rect x="{_NAMES}" y="{top}" width="{width:.1f}" height="{_BAR - 6}"'
+            f' fill="{_COLOURS[0]}"/>',
+            _text(_NAMES + width + 6, top + 14, f"{value:.2f}", "start"),
+        ]
+    return _picture(_TOP + len(values) * _BAR + 12, body)
+
+
+def _picture(height: int, body: Sequence[str]) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}"'
         ' font-family="sans-serif" font-size="12" fill="#333">\n'
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>\n'
-        + "\n".join(body)
-        + "\n</svg>\n"
+        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>\n' + "\n".join(body) + "\n</svg>\n"
     )
 
 
@@ -75,13 +104,20 @@ def _grid(x: Axis, y: Axis) -> list[str]:
     return drawn
 
 
-def _line(name: str, points: Points, colour: str) -> list[str]:
-    if not points:
-        return []
+def _apart(heights: Mapping[str, float]) -> dict[str, float]:
+    """Return where labels stand that want these heights, none of them on another."""
+    placed: dict[str, float] = {}
+    lowest = -inf
+    for name, height in sorted(heights.items(), key=itemgetter(1)):
+        lowest = placed[name] = max(height, lowest + _LABEL)
+    return placed
+
+
+def _line(name: str, points: Points, colour: str, label_at: float) -> list[str]:
     path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
     dots = [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in points]
-    at, up = points[-1]
-    label = f'<text x="{at + 8:.1f}" y="{up + 4:.1f}" fill="{colour}">{escape(name)}</text>'
+    at = points[-1][0] + 8
+    label = f'<text x="{at:.1f}" y="{label_at + 4:.1f}" fill="{colour}">{escape(name)}</text>'
     line = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
     return [line, *dots, label]
 

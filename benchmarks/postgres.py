@@ -7,7 +7,7 @@ Two scenarios on an embedded server, on the same cores, each contender in turn:
               the same columns with nothing else done
 
 Seconds are medians; CPU seconds are those of the server and of its clients together, and tell more
-where others use the machine as well.
+where others use the machine as well. What is printed is added to `.bench/results/postgres.jsonl`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 import typer
 
 from benchmarks.generate import DEFAULT_SEED, Dataset, Format, PatternName
-from benchmarks.run import data_for, parse_size
+from benchmarks.run import add_result, data_for, parse_size
 from kalla_core.cli.embedded_postgres import EmbeddedServer, binaries, embedded_server
 from kalla_core.recipe.model import SourceSpec, SourceType
 from kalla_core.sources.registry import connector_for
@@ -71,12 +71,16 @@ def main(
         if only is not Scenario.JOB:
             data = _data(work, _READING_ROWS)
             load_table(server, "reading", data.left)
-            _take_turns("reading", _readers(server), server, rounds)
+            _note(work, _READING_ROWS, _take_turns("reading", _readers(server), server, rounds))
         if only is not Scenario.READING:
             data = _data(work, parse_size(size))
             load_table(server, "invoices", data.left)
             load_table(server, "payments", data.right)
-            _take_turns("job", _jobs(server, data, work), server, rounds)
+            _note(work, data.size, _take_turns("job", _jobs(server, data, work), server, rounds))
+
+
+def _note(work: Path, rows: int, taken: Mapping[str, Mapping[str, float]]) -> None:
+    add_result(work, "postgres", {"size": rows, "contenders": taken})
 
 
 def _data(work: Path, rows: int) -> Dataset:
@@ -168,7 +172,10 @@ def _copies(server: EmbeddedServer) -> None:
         raise AssertionError("a COPY failed")
 
 
-def _take_turns(name: str, contenders: Contenders, server: EmbeddedServer, rounds: int) -> None:
+def _take_turns(
+    name: str, contenders: Contenders, server: EmbeddedServer, rounds: int
+) -> Mapping[str, Mapping[str, float]]:
+    """Return of each contender what it takes, also as a multiple of the first one's."""
     seconds: dict[str, list[float]] = {each: [] for each in contenders}
     cpu: dict[str, list[float]] = {each: [] for each in contenders}
     for turn in range(rounds + 1):
@@ -181,6 +188,7 @@ def _take_turns(name: str, contenders: Contenders, server: EmbeddedServer, round
                 cpu[each].append(_cpu_seconds(server) - before)
             print(f"{name}: turn {turn}, {each}: {took:.2f} s", file=sys.stderr)
     first = next(iter(contenders))
+    taken = {}
     for each in contenders:
         wall, busy = median(seconds[each]), median(cpu[each])
         ratios = median(a / b for a, b in zip(seconds[each], seconds[first], strict=True))
@@ -189,6 +197,8 @@ def _take_turns(name: str, contenders: Contenders, server: EmbeddedServer, round
             f"{name:8} {each:24} {wall:7.2f} s  {busy:7.2f} s CPU"
             f"   {ratios:5.2f} x and {of_cpu:5.2f} x CPU of {first}"
         )
+        taken[each] = {"seconds": wall, "cpu_s": busy, "ratio": ratios, "cpu_ratio": of_cpu}
+    return taken
 
 
 def _cpu_seconds(server: EmbeddedServer) -> float:

@@ -19,6 +19,8 @@ from pathlib import Path
 from threading import Event, Thread
 from time import perf_counter
 
+import psutil
+
 _PROC = Path("/proc")
 
 
@@ -125,6 +127,18 @@ def tree_bytes(pid: int, memory: Memory) -> int | None:
         return None
     read = _pss_bytes if memory is Memory.PSS else _rss_bytes
     return sum(read(_PROC / str(member)) for member in tree(pid))
+
+
+def tree_cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process and all below it have used, ended ones included.
+
+    What ends is counted from when its parent has waited for it.
+    """
+    used = 0.0
+    for member in tree(pid):
+        with suppress(psutil.NoSuchProcess):
+            used += sum(psutil.Process(member).cpu_times()[:4])
+    return used
 
 
 def command_of(pid: int) -> str:

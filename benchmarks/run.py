@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -137,6 +138,20 @@ def confine(cores: int) -> int:
     usable = sorted(os.sched_getaffinity(0))[:cores]
     os.sched_setaffinity(0, usable)
     return len(usable)
+
+
+def add_result(work: Path, name: str, result: Mapping[str, Any]) -> None:
+    """Add what a benchmark found to its results: a line of JSON, with the time and the cores.
+
+    Args:
+        work: the folder for data and results.
+        name: of the benchmark, which has a file of its own.
+    """
+    file = work / "results" / f"{name}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    with file.open("a", encoding="utf-8") as results:
+        results.write(json.dumps({"at": at, "cores": os.cpu_count(), **result}) + "\n")
 
 
 def _profile(dataset: Dataset, limits: Limits, work: Path, console: Console) -> None:

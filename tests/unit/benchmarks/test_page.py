@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.page import MEASUREMENTS, Latency, Measurement, markdown, plots
-from benchmarks.plots import plot
+from benchmarks.plots import bars, plot
 from benchmarks.ratios import Outcome, Scenario, Trial, cpu_ratio
 from benchmarks.report import Setting
+from benchmarks.results import Bar, Latency, bar_of, markdown, plots
 
 SVG = "{http://www.w3.org/2000/svg}"
 SETTING = Setting(
@@ -40,27 +41,52 @@ def test_cpu_is_compared_round_by_round_as_time_is() -> None:
 
 
 def test_a_page_says_of_each_bar_what_was_measured() -> None:
-    measured = [
-        (Measurement(MEASUREMENTS[0].pattern, 1.0, MEASUREMENTS[0].format, 1.3), scenario(5))
-    ]
+    one = scenario(5)
     small = Latency("five rows", 0.4, 0.3, 0.45, "kalla run")
+    unknown = Bar("two executors, beside sail", None, None, 1.0, "python -m benchmarks.clusters")
 
-    page = markdown(measured, [small], {"matching": 1.25}, SETTING)
+    page = markdown([one], [bar_of(one, 1.3), unknown], [small], ["seconds.svg"], SETTING)
 
     assert "| one_to_one, 5 invoices, parquet | 2.00 x | 1.50 x | 1.3 x |" in page
-    assert "| five rows (`kalla run`) | 0.400 s | 0.300 s | 0.450 s |" in page
-    assert "| matching | 1.25 |" in page
+    assert "| two executors, beside sail | not measured | not measured | 1.0 x |" in page
+    assert "| five rows | 0.400 s | 0.300 s | 0.450 s | `kalla run` |" in page
+    assert "![seconds](seconds.svg)" in page
     assert page.startswith("# Benchmarks of 2026-11-28")
 
 
+@pytest.mark.parametrize(
+    ("wall", "cpu", "met"),
+    [(1.3, 1.3, True), (1.31, 1.0, False), (1.0, 1.31, False), (None, 1.0, False)],
+)
+def test_a_bar_is_met_in_wall_and_in_cpu_time(wall: float | None, cpu: float, met: bool) -> None:
+    assert Bar("b", wall, cpu, 1.3, "c").verdict.startswith("met" if met else "missed")
+
+
 def test_plots_have_a_point_for_each_size_and_engine() -> None:
-    drawn = plots([scenario(10_000), scenario(1_000_000), scenario(100_000)])
+    drawn = plots([scenario(10_000), scenario(1_000_000), scenario(100_000)], {})
 
     assert set(drawn) == {"seconds.svg", "peak.svg"}
     for svg in drawn.values():
         root = ElementTree.fromstring(svg)  # noqa: S314 - our own
         assert len(root.findall(f"{SVG}circle")) == 6
         assert [one.text for one in root.findall(f"{SVG}text")].count("duckdb") == 1
+
+
+def test_stages_are_drawn_as_long_as_they_took() -> None:
+    root = ElementTree.fromstring(bars("t", {"a & b": 2.0, "none": 0.0, "half": 1.0}))  # noqa: S314
+
+    widths = [float(one.attrib["width"]) for one in root.findall(f"{SVG}rect")[1:]]
+    assert widths == [widths[0], 0.0, pytest.approx(widths[0] / 2)]
+
+
+def test_labels_of_lines_that_end_together_stand_apart() -> None:
+    lines = {name: [(10.0, 1.0), (100.0, 5.0)] for name in ("one", "two", "three")}
+    root = ElementTree.fromstring(plot("t", "x", "y", lines))  # noqa: S314
+
+    heights = sorted(
+        float(one.attrib["y"]) for one in root.findall(f"{SVG}text") if one.text in lines
+    )
+    assert all(after - before > 12.8 for before, after in pairwise(heights))
 
 
 @pytest.mark.parametrize("points", [[(10.0, 1.0)], [(3.0, 0.02), (4e6, 500.0)]])
