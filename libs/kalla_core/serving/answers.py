@@ -11,10 +11,11 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from kalla_core.error_json import answer
-from kalla_core.errors import KallaError
+from kalla_core.errors import KallaError, RecipeInvalid
 from kalla_core.observe.logs import get_logger
 from kalla_core.observe.secrets import mask
 from kalla_core.recipe.paths import path_text
+from kalla_core.serving.bodies import aside
 from kalla_core.settings.tokens import CHALLENGE
 from kalla_core.wire.status import http_status, retry_after_s
 
@@ -55,6 +56,8 @@ def answer_errors(app: FastAPI, service: str) -> None:
 
 async def _kalla_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, KallaError)  # noqa: S101 - that is what it is registered for
+    if isinstance(error, RecipeInvalid):  # a hundred faults, each with texts to mask
+        return await aside(error_response, error)
     return error_response(error)
 
 

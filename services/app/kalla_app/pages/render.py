@@ -23,8 +23,8 @@ from kalla_app.pages.words import REASONS, SETS, STAGES, STATES, TRAYS
 from kalla_app.store.sessions import LIFE
 from kalla_core.errors import KallaError
 from kalla_core.jobs.document import time_text
-from kalla_core.serving.answers import error_response
 from kalla_core.units import format_bytes
+from kalla_core.wire.status import http_status
 
 _UNKNOWN = "\N{EN DASH}"
 
@@ -141,5 +141,4 @@ def wants_page(request: Request) -> bool:
 
 async def error_page(app: App, request: Request, error: KallaError) -> Response:
     """Return the page of an error, with the status that the API would answer."""
-    status = error_response(error).status_code
-    return await page(app, request, "error.html", status, error=error)
+    return await page(app, request, "error.html", http_status(error), error=error)

@@ -11,9 +11,17 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from kalla_coordinator.api.auth import Tokens, caller
-from kalla_core.errors import EngineFailure, KallaError, NotAllowed, RequestRefused, Unauthenticated
+from kalla_core.errors import (
+    EngineFailure,
+    KallaError,
+    NotAllowed,
+    RecipeInvalid,
+    RequestRefused,
+    Unauthenticated,
+)
 from kalla_core.observe.logs import get_logger
 from kalla_core.observe.tracing import HEADER, as_trace, incoming
+from kalla_core.serving.bodies import aside
 from kalla_core.serving.connections import STUCK_PATIENCE_S
 from kalla_core.settings.tokens import Role
 from kalla_core.wire.status import grpc_details, statuses
@@ -87,7 +95,9 @@ class ErrorGuard(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
 async def abort(context: Context, error: KallaError) -> NoReturn:
     """End a call with an error of ours."""
-    await context.abort(statuses(error).grpc, error.message, grpc_details(error))
+    many = isinstance(error, RecipeInvalid)  # a hundred faults, which fit only if they are cut
+    details = await aside(grpc_details, error) if many else grpc_details(error)
+    await context.abort(statuses(error).grpc, error.message, details)
 
 
 def _role(method: str) -> Role | None:
