@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kalla_core.recipe.model import Options, Recipe, SourceSpec, SourceType
+from tests.support.machine import stretched
 from tests.support.real_cluster import Cluster
 
 ROWS = 300_000
@@ -21,7 +22,7 @@ TIMES = 2.0
 SLACK_S = 2.0
 """What starting processes may add on a machine that others use as well."""
 
-TURNS = 3
+TURNS = 5
 
 Keys = npt.NDArray[np.int64]
 
@@ -72,8 +73,9 @@ def test_a_hot_key_and_a_bucket_ten_times_the_others_take_at_most_twice_as_long(
     for turn in range(TURNS):  # others of this machine make a run longer, never shorter
         for name, recipe in recipes.items():
             took[name] = min(took[name], seconds(cluster, recipe, tmp_path / f"{turn}-{name}"))
-        if max(took.values()) <= TIMES * took["even"] + SLACK_S:
+        bound_s = TIMES * took["even"] + stretched(SLACK_S)
+        if max(took.values()) <= bound_s:
             break
 
-    assert took["hot"] <= TIMES * took["even"] + SLACK_S, took
-    assert took["heavy"] <= TIMES * took["even"] + SLACK_S, took
+    assert took["hot"] <= bound_s, took
+    assert took["heavy"] <= bound_s, took

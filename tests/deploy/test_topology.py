@@ -156,7 +156,9 @@ def memory(limit: str) -> dict[str, str]:
 
 def test_the_cluster_of_the_compose_files_does_a_job_and_is_scraped(topology: Topology) -> None:
     headers = {"Authorization": f"Bearer {topology.secret('token')}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{topology.http[0]}", headers=headers) as api:
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{topology.http[0]}", headers=headers, timeout=60
+    ) as api:
         until(lambda: len(api.get("/api/executors").json()["executors"]) == EXECUTORS, PATIENCE_S)
 
         run_id = str(uuid.uuid4())
@@ -173,7 +175,7 @@ def test_the_cluster_of_the_compose_files_does_a_job_and_is_scraped(topology: To
     assert "run/metadata.json" in written
     read = {"Authorization": f"Bearer {topology.secret('read_token')}"}
     for port in topology.http:
-        scraped = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=read)
+        scraped = httpx.get(f"http://127.0.0.1:{port}/metrics", headers=read, timeout=60)
         assert scraped.status_code == 200
         assert "kalla_slots" in scraped.text or "kalla_app_runs" in scraped.text
         assert healthy(at_port(port)).returncode == 0

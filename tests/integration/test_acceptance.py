@@ -135,7 +135,7 @@ async def test_a_job_that_fails_says_why_everywhere(
     request = in_parts(books, "failing", receiver)
     request["sources"][0]["uri"] = "/nowhere/invoices.csv"
 
-    async with Client(coordinator.url) as client, httpx.AsyncClient() as http:
+    async with Client(coordinator.url) as client, httpx.AsyncClient(timeout=60) as http:
         await http.post(f"{coordinator.url}/api/jobs", json=request)
         job = await client.wait(RunId("failing"))
     told = await told_of(receiver, "failing")

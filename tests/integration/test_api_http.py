@@ -256,7 +256,7 @@ async def test_a_client_that_goes_away_leaves_no_watch(api: Served) -> None:
 
 
 async def test_streams_end_when_the_service_does(tmp_path: Path) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         async with served(tmp_path) as api:
             await api.submit("run-1")
             request = client.build_request("GET", f"{api.url}/api/jobs/run-1/events")

@@ -21,7 +21,10 @@ def survive(folder: Path, kills: int, seed: int) -> None:
     taken: list[str] = []
     with coordinator_process(folder / "staging", "--max-jobs", "2") as coordinator:
         for _ in range(kills):
-            with app_process(folder / "data", coordinator.url) as app, httpx.Client() as http:
+            with (
+                app_process(folder / "data", coordinator.url) as app,
+                httpx.Client(timeout=60) as http,
+            ):
                 for _ in range(chance.randrange(1, 5)):
                     run_id = f"run-{len(taken):03d}"
                     answer = http.post(
@@ -41,7 +44,9 @@ def survive(folder: Path, kills: int, seed: int) -> None:
                 assert (run["status"], run["matched_count"]) == ("succeeded", 2)
             trail = http.get("/api/audit", params={"limit": 500}).json()["entries"]
             whole = http.get("/api/audit/check").json()["whole"]
-        jobs = httpx.get(f"{coordinator.url}/api/jobs", params={"limit": 500}).json()["jobs"]
+        jobs = httpx.get(f"{coordinator.url}/api/jobs", params={"limit": 500}, timeout=60).json()[
+            "jobs"
+        ]
 
     assert sorted(job["run_id"] for job in jobs) == taken
     assert {job["attempt"] for job in jobs} == {1}

@@ -29,7 +29,9 @@ def test_all_processes_answer_and_are_counted_together(world: World) -> None:
     before = counted(world)
 
     for _ in range(ASKED):
-        assert httpx.get(f"{world.app.url}/health").status_code == 200  # a connection each
+        assert (
+            httpx.get(f"{world.app.url}/health", timeout=60).status_code == 200
+        )  # a connection each
     used = [one.cpu_times().user for one in workers(world)]
 
     assert len(used) == 2

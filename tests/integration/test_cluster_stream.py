@@ -29,7 +29,7 @@ from kalla_core.wire.generated import executors_pb2 as pb
 from kalla_core.wire.generated import executors_pb2_grpc as pb_grpc
 from tests.support.small_executor import TIMING
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 def hello(protocol: int = PROTOCOL) -> Hello:

@@ -16,7 +16,7 @@ from tests.support.metrics import Scrape, scrape
 from tests.support.receiver import receiving
 
 ROWS_PER_JOB = 10
-PATIENCE_S = 30
+PATIENCE_S = 60
 TAKEN = "kalla_callback_attempts_total{outcome=taken}"
 
 
@@ -37,7 +37,7 @@ async def test_metrics_tell_what_became_of_every_job(books: Books, tmp_path: Pat
     async with receiving() as receiver:
         with coordinator_process(tmp_path / "staging") as process:
             before = scrape(process.url)
-            async with httpx.AsyncClient(base_url=process.url) as client:
+            async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
                 for run_id, one in (("ok", recipe), ("spooled", spooled), ("broken", broken)):
                     body = {"run_id": run_id, "recipe": one, "callback_url": receiver.url}
                     assert (await client.post("/api/jobs", json=body)).status_code == 202

@@ -45,7 +45,7 @@ async def test_sigterm_lets_running_jobs_finish_and_leaves_no_process(
 ) -> None:
     recipe = to_document(load_recipe(books.write()))
     with coordinator_process(tmp_path / "staging") as process:
-        async with httpx.AsyncClient(base_url=process.url) as client:
+        async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
             for number in range(4):
                 answer = await client.post(
                     "/api/jobs", json={"run_id": f"r{number}", "recipe": recipe}
@@ -59,7 +59,7 @@ async def test_sigterm_lets_running_jobs_finish_and_leaves_no_process(
     assert children
     assert all(ends_soon(child) for child in children)
     with coordinator_process(tmp_path / "staging") as process:
-        async with httpx.AsyncClient(base_url=process.url) as client:
+        async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
             for number in range(4):
                 await until(client, f"r{number}", "succeeded")
 
@@ -70,7 +70,7 @@ async def test_a_cancelled_job_stops_within_two_seconds_and_leaves_nothing(
     recipe = slow(to_document(load_recipe(books.write())))
     async with receiving() as receiver:
         with coordinator_process(tmp_path / "staging") as process:
-            async with httpx.AsyncClient(base_url=process.url) as client:
+            async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
                 body = {"run_id": "r", "recipe": recipe, "callback_url": receiver.url}
                 answer = await client.post("/api/jobs", json=body)
                 assert answer.status_code == 202, answer.text
@@ -97,7 +97,7 @@ async def test_a_deadline_ends_a_job(books: Books, tmp_path: Path) -> None:
         "options": {"timeout_s": 1, "max_pairs_per_row": 10**9}
     }
     with coordinator_process(tmp_path / "staging") as process:
-        async with httpx.AsyncClient(base_url=process.url) as client:
+        async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
             await client.post("/api/jobs", json={"run_id": "r", "recipe": recipe})
             job = await until(client, "r", "failed")
 
@@ -149,7 +149,7 @@ async def test_a_job_whose_primary_key_is_no_column_fails_and_says_so(
     }
 
     with coordinator_process(tmp_path / "staging") as process:
-        async with httpx.AsyncClient(base_url=process.url) as client:
+        async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
             answer = await client.post("/api/jobs", json=parts)
             job = await until(client, "keyless", "succeeded", "failed")
 

@@ -109,7 +109,7 @@ async def _all_told(receiver: Receiver, runs: set[str]) -> None:
 
 
 async def _is_settled(process: Process, accepted: list[str]) -> None:
-    async with httpx.AsyncClient(base_url=process.url) as client:
+    async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
         async with asyncio.timeout(PATIENCE_S):
             while "kalla_callbacks_owed 0.0" not in (await client.get("/metrics")).text:
                 await asyncio.sleep(0.05)

@@ -140,7 +140,7 @@ async def test_it_registers_and_tells_how_it_is(tmp_path: Path) -> None:
     async with one_executor(tmp_path) as (_, line, executor):
         beat = await line.beat()
         http_port, grpc_port = await executor.port("http_port"), await executor.port("grpc_port")
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}") as http:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=60) as http:
             answers = {path: (await http.get(path)) for path in ("/health", "/ready", "/metrics")}
         async with grpc.aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
             health = await health_pb2_grpc.HealthStub(channel).Check(  # type: ignore[no-untyped-call]

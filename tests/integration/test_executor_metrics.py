@@ -20,7 +20,7 @@ async def test_its_metrics_are_for_those_with_a_token_of_its_file(tmp_path: Path
     ):
         await coordinator.line()
         url = f"http://127.0.0.1:{await executor.port('http_port')}"
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
             without = {path: await http.get(path) for path in paths}
             told = {
                 token: await http.get("/metrics", headers={"Authorization": f"Bearer {token}"})

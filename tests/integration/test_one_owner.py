@@ -65,17 +65,18 @@ def test_a_second_coordinator_leaves_running_jobs_alone_and_takes_over_when_the_
     recipe = slow(to_document(load_recipe(books.write())))
     staging = tmp_path / "staging"
     with coordinator_process(staging) as first, waiter(staging) as second:
-        assert httpx.post(
-            f"{first.url}/api/jobs", json={"run_id": "r", "recipe": recipe}
-        ).is_success
+        asked_for = {"run_id": "r", "recipe": recipe}
+        assert httpx.post(f"{first.url}/api/jobs", json=asked_for, timeout=60).is_success
         url = f"http://127.0.0.1:{second.told('coordinator_waiting')['http_port']}"
-        alive, ready = httpx.get(f"{url}/health"), httpx.get(f"{url}/ready")
-        asked = httpx.get(f"{url}/api/jobs/r")
-        while (job := httpx.get(f"{first.url}/api/jobs/r").json())["status"] == "queued":
+        alive, ready = httpx.get(f"{url}/health", timeout=60), httpx.get(f"{url}/ready", timeout=60)
+        asked = httpx.get(f"{url}/api/jobs/r", timeout=60)
+        while (job := httpx.get(f"{first.url}/api/jobs/r", timeout=60).json())[
+            "status"
+        ] == "queued":
             select_pause()
         first.kill()
         taken = second.told("coordinator_ready")
-        after = httpx.get(f"{url}/api/jobs/r").json()
+        after = httpx.get(f"{url}/api/jobs/r", timeout=60).json()
 
         assert alive.is_success
         assert ready.status_code == 503
@@ -85,7 +86,7 @@ def test_a_second_coordinator_leaves_running_jobs_alone_and_takes_over_when_the_
         assert (job["status"], job["attempt"]) == ("running", 1)
         assert url.endswith(f":{taken['http_port']}")
         assert after["status"] in ("queued", "running")
-        assert httpx.get(f"{url}/ready").json() == {"ready": True, "reason": None}
+        assert httpx.get(f"{url}/ready", timeout=60).json() == {"ready": True, "reason": None}
 
 
 def test_one_that_waits_ends_at_once_and_well_when_it_is_told(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from kalla_core.sources.registry import connector_for
 from tests.support.postgres import SPARSE, Database, new_database
 from tests.support.sources import file_spec, read_table
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 PARTED = (
     "CREATE TABLE parted (id int, owner text) PARTITION BY RANGE (id)",
     "CREATE TABLE low PARTITION OF parted FOR VALUES FROM (0) TO (100)",

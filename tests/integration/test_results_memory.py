@@ -66,9 +66,11 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wide]:
         "primary_keys": {"invoices": ["id"], "payments": ["id"]},
     }
     with coordinator_process(folder / "staging") as process:
-        httpx.post(f"{process.url}/api/jobs", json=body).raise_for_status()
+        httpx.post(f"{process.url}/api/jobs", json=body, timeout=60).raise_for_status()
         until = time.monotonic() + PATIENCE_S
-        while (job := httpx.get(f"{process.url}/api/jobs/wide").json())["ended_at"] is None:
+        while (job := httpx.get(f"{process.url}/api/jobs/wide", timeout=60).json())[
+            "ended_at"
+        ] is None:
             assert time.monotonic() < until
             select_pause()
         assert job["status"] == "succeeded", job
@@ -160,6 +162,6 @@ def test_of_eighty_streams_that_nobody_reads_those_beyond_the_bounds_are_told_so
 
 
 def _part(wide: Wide) -> str:
-    metadata = httpx.get(f"{wide.process.url}/api/jobs/wide/metadata").json()
+    metadata = httpx.get(f"{wide.process.url}/api/jobs/wide/metadata", timeout=60).json()
     names = [file["name"] for file in metadata["files"]]
     return next(name for name in names if name.startswith("unmatched_left"))

@@ -56,7 +56,7 @@ async def test_http_speaks_tls_and_asks_for_the_token(
     async with Client(address, GUEST, authorities=strangers.authority.read_bytes()) as kalla:
         with pytest.raises(CoordinatorUnavailable, match="certificate verify failed"):
             await kalla.list()
-    async with httpx.AsyncClient() as plain:
+    async with httpx.AsyncClient(timeout=60) as plain:
         with pytest.raises(httpx.TransportError):
             await plain.get(f"{api.url}/health")
 

@@ -48,7 +48,9 @@ class Callers:
     def ended(self, run_id: str) -> dict[str, Any]:
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
-            found = httpx.get(f"{self.process.url}/api/jobs/{run_id}", headers=bearer("BOSS"))
+            found = httpx.get(
+                f"{self.process.url}/api/jobs/{run_id}", headers=bearer("BOSS"), timeout=60
+            )
             job: dict[str, Any] = found.json()
             if job["ended_at"] is not None:
                 return job

@@ -30,7 +30,7 @@ from kalla_core.evidence.metadata import RunMetadata, SideSummary, WrittenFile
 from kalla_core.ids import RunId
 from kalla_core.recipe.job import JobRequest, parse_job_request
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 @dataclass

@@ -5,7 +5,7 @@ import select
 from contextlib import suppress
 from pathlib import Path
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 def has_ended(pid: int) -> bool:

@@ -25,7 +25,7 @@ from tests.support.processes import children_of
 KALLAD = (sys.executable, "-c", "from kalla_core.cli.kallad import main; main()")
 START_PATIENCE_S = 120.0
 RUN_PATIENCE_S = 180.0
-END_PATIENCE_S = 30.0
+END_PATIENCE_S = 60.0
 
 
 @dataclass

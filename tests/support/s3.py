@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 KEY_ID, SECRET = "AKIATESTTESTTESTTEST", "a-very-secret-access-key"
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 
 
 @dataclass(frozen=True)

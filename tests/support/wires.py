@@ -81,7 +81,7 @@ class Wire:
             self.held_up.set()
         self._there.wait()
         try:
-            far = socket.create_connection(self.target, timeout=10)
+            far = socket.create_connection(self.target, timeout=60)
         except OSError:
             near.close()
             return

@@ -14,7 +14,7 @@ from kalla_coordinator.fleet import Fleet, Restarts
 PATIENT = ("cat",)  # it ends when its standard input does
 FAILING = (sys.executable, "-S", "-c", "raise SystemExit(3)")
 AT_ONCE = Restarts(most=2, pause_s=0.0)
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 async def becomes(condition: Callable[[], bool]) -> bool:

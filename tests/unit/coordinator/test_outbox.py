@@ -20,7 +20,7 @@ from kalla_core.ids import RunId
 from tests.support.receiver import Receiver, receiving
 
 SOON = CallbackRetry(first=timedelta(milliseconds=10), longest=timedelta(milliseconds=20))
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 @dataclass

@@ -10,6 +10,7 @@ from kalla_core.matching.plans.prepare import PreparedSql, prepare
 from kalla_core.matching.plans.session import new_session
 from kalla_core.matching.sql.query import MatchQuery, TableShape
 from kalla_core.matching.sql.tables import register_tables
+from tests.support.machine import least
 from tests.support.queries import INVOICES, PAYMENTS, STARTED_AT, query, session_for
 
 AMOUNT, PAID, CENTS = pa.decimal128(12, 2), pa.decimal128(14, 3), pa.decimal128(2, 2)
@@ -353,12 +354,13 @@ def test_an_alias_of_two_tables_is_refused_before_anything_is_planned() -> None:
     ids=["brackets", "plus", "union", "join", "minus", "not", "long", "calls", "with"],
 )
 def test_what_would_choke_the_planner_is_refused_at_once(sql: str) -> None:
-    begun = time.process_time()
+    def spend() -> float:
+        begun = time.process_time()
+        with pytest.raises(InvalidSql):
+            prepared(sql)
+        return time.process_time() - begun
 
-    with pytest.raises(InvalidSql):
-        prepared(sql)
-
-    assert time.process_time() - begun < 2
+    assert least(spend, 2.0) < 2.0
 
 
 def test_a_statement_of_ordinary_size_is_not_refused_for_its_size() -> None:
@@ -375,14 +377,13 @@ def test_the_typical_recipe_is_prepared_in_a_few_milliseconds() -> None:
         "ON l.ref = r.reference AND tolerance_match(l.amount, r.paid, 0.02)"
     )
     prepared(sql)
-    spent = []
 
-    for _ in range(10):
+    def spend() -> float:
         begun = time.process_time()
         prepared(sql)
-        spent.append(time.process_time() - begun)
+        return time.process_time() - begun
 
-    assert min(spent) < 0.02
+    assert least(spend, 0.02) < 0.02
 
 
 def test_forbidden_sql_is_also_invalid_sql() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.support.machine import slowness
+
 JOINED = "FROM left_src l JOIN right_src r ON l.id = r.id"
 IN_TURN: Mapping[str, str] = {
     "intervals": "SELECT l.id, r.id rid, {INTERVAL } '1 day' x " + JOINED,
@@ -77,7 +79,8 @@ def said_of(texts: list[str]) -> list[tuple[str, float]]:
     )
     lines = [line.split() for line in child.stdout.splitlines()]
     assert child.returncode == 0, f"{texts[len(lines)][:200]}: {child.returncode}"
-    return [(word, float(seconds)) for word, seconds in lines]
+    slow = slowness()
+    return [(word, float(seconds) / slow) for word, seconds in lines]
 
 
 def repeated(form: str, count: int) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from kalla_core.observe.secrets import mask_text
 from kalla_core.sources.uri import mask
+from tests.support.machine import least
 
 MEGABYTE = 1 << 20
 
@@ -32,7 +33,7 @@ def test_a_megabyte_is_masked_in_some_milliseconds(piece: str) -> None:
     text = (piece * MEGABYTE)[:MEGABYTE]
     uri = f"postgres://{text}"
 
-    took = min(_seconds(text, uri) for _ in range(3))
+    took = least(lambda: _seconds(text, uri), 2.0)
 
     # A pattern that looked at the rest of the text from each place took minutes.
     assert took < 2

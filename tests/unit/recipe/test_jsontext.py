@@ -8,16 +8,21 @@ import pytest
 
 from kalla_core.errors import RecipeInvalid
 from kalla_core.recipe.jsontext import read_json
+from tests.support.machine import least
 
 
 def test_a_field_twice_among_very_many_is_found_in_no_time() -> None:
     text = "{" + ",".join(f'"a{number}":1' for number in range(9_000)) + ',"a7":2}'
 
-    began = time.process_time()
+    def spend() -> float:
+        began = time.process_time()
+        read_json(text)
+        return time.process_time() - began
+
     _, faults = read_json(text)
 
     assert [fault.path for fault in faults] == ["a7"]
-    assert time.process_time() - began < 5
+    assert least(spend, 0.2) < 0.2
 
 
 @pytest.mark.parametrize(
