@@ -19,6 +19,9 @@ _LESS_OFTEN = 10
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
+    from kalla_core.later import make_methods_later
+
+    make_methods_later()
     from kalla_core.cli.interrupts import heed
 
     _collect_seldom()

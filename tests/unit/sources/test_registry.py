@@ -1,3 +1,4 @@
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from kalla_core.errors import ConnectorMissing, InvalidUri, NotAllowed
 from kalla_core.recipe.model import SourceSpec, SourceType
 from kalla_core.sources.protocol import SourceAccess
-from kalla_core.sources.registry import connector_for, installed_schemes
+from kalla_core.sources.registry import GROUP, OWN, connector_for, installed_schemes
 
 
 def spec(kind: SourceType, uri: str | None) -> SourceSpec:
@@ -18,8 +19,11 @@ def test_paths_are_read_by_the_connector_for_files(kind: SourceType, uri: str) -
     assert connector_for(spec(kind, uri)).name == "file"
 
 
-def test_the_connector_for_files_is_an_installed_entry_point() -> None:
-    assert "file" in installed_schemes()
+def test_the_connectors_that_kalla_knows_are_those_that_it_declares() -> None:
+    declared = distribution("kalla").entry_points.select(group=GROUP)
+
+    assert {entry.name: entry.value for entry in declared} == OWN
+    assert set(OWN) <= set(installed_schemes())
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ class Behind:
     """
 
     def __init__(self, *, beside: bool) -> None:
+        self.beside = beside
         self._pool = ThreadPoolExecutor(1, "behind") if beside else None
         self._last: Future[Any] | None = None
 

@@ -6,17 +6,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from kalla_core.engine.keys.key_checks import check_keys
+from kalla_core.engine.passes.behind import Behind
 from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.engine.passes.reconciling import Means, Reconciling
 from kalla_core.engine.passes.writing import outputs_of
 from kalla_core.engine.progress import OnProgress
-from kalla_core.engine.run.job import Job
+from kalla_core.engine.run.job import Gathered, Job
 from kalla_core.engine.run.job import run_job as run_join
 from kalla_core.engine.run.job_outcome import JobOutcome
 from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.engine.spool.disk_peak import DiskPeak
 from kalla_core.evidence.reconciled import with_excluded
 from kalla_core.matching.sql.query import Side
+
+_SOON_BYTES = 64 << 20
+"""Of both sides; they are read while the passes are planned."""
 
 
 def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
@@ -39,12 +43,14 @@ class ReconcilingJob(Job):
 
     def _run(self) -> JobOutcome:
         spec, recipe = self._spec, self._spec.recipe
-        with self._clock.stage("planning"):
-            pinned = [source.pinned for source in (*self._sources.values(), *self._extras.values())]
-            plan = plan_passes(recipe, pinned, spec.started_at)
-        with self._clock.stage("staging"):
-            extras = self._read_extras()
-            gathered = self._scan(self._planned, late=False)
+        pinned = [source.pinned for source in (*self._sources.values(), *self._extras.values())]
+        with Behind(beside=self._is_read_soon()) as behind:
+            with self._clock.stage("planning"):
+                ahead = behind.do(self._read) if behind.beside else None
+                plan = plan_passes(recipe, pinned, spec.started_at)
+            with self._clock.stage("staging"):
+                gathered = self._read() if ahead is None else ahead.result()
+                extras = self._read_extras()
         with self._clock.stage("matching"):
             counts = {side: gathered.census[side].finish() for side in Side}
             if plan.by_primary_key:
@@ -68,3 +74,14 @@ class ReconcilingJob(Job):
         self._verify()
         outcome = self._outcome(gathered.scanned, counts, matching, files, None)
         return replace(outcome, reconciliation=found)
+
+    def _read(self) -> Gathered:
+        return self._scan(self._planned, late=False)
+
+    def _is_read_soon(self) -> bool:
+        """Whether both sides are read sooner than who waits would mind if a pass is at fault."""
+        sizes = [self._sources[side].pinned.statistics.arrow_bytes for side in Side]
+        known = [size for size in sizes if size is not None]
+        return (
+            len(known) == len(sizes) and sum(known) <= _SOON_BYTES and self._spec.budget.threads > 1
+        )

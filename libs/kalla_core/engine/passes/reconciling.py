@@ -140,8 +140,7 @@ class Reconciling:
             self.planned = self._plan.passes[0].planned
             self._write_rests(sinks)
             remarks = [one.result() for one in told]
-            behind.do(sinks.close_pairs)
-            behind.do(partial(self._totals.count, whole))
+            behind.do(partial(self._end_pairs, sinks))
             gathered = {
                 side: GatheredRemarks(len(whole.by[side]), [one[side] for one in remarks])
                 for side in Side
@@ -153,6 +152,11 @@ class Reconciling:
             matched={side: int((~whole.left_over(side)).sum()) for side in Side},
             several={side: Several(int((uses[side] > 1).sum())) for side in Side},
         )
+
+    def _end_pairs(self, sinks: PassSinks) -> None:
+        """Do what remains to be done of rows that passes consumed."""
+        sinks.close_pairs()
+        self._totals.count(self._whole)
 
     def found(self) -> Reconciliation:
         """Return what the passes did, once all of it is written; it knows of no excluded rows.

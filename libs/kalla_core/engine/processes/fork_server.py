@@ -32,6 +32,7 @@ from typing import Any
 
 from kalla_core.engine.processes.forked import hide_unneeded, live
 from kalla_core.engine.processes.spawned import end_group
+from kalla_core.later import make_methods_later
 
 PACKET_BYTES = 1 << 16
 """The longest request."""
@@ -107,6 +108,7 @@ class _ForkServer:
 def _load(modules: Sequence[str]) -> None:
     """Import modules and let them `prepare` what is the same for all their children."""
     hide_unneeded()
+    make_methods_later()
     for name in modules:
         prepare = getattr(importlib.import_module(name), "prepare", None)
         if prepare is not None:

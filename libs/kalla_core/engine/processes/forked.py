@@ -18,7 +18,6 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from importlib.abc import MetaPathFinder
 from typing import IO, NoReturn
 
 from kalla_core.engine.processes.spawned import (
@@ -178,12 +177,13 @@ _UNNEEDED = frozenset(
         "pandas",
         "pyarrow.dataset",  # Acero loads it in case it is given one
         *("arro3", "nanoarrow"),  # DataFusion looks for them on every path at every literal
+        "cloudpickle",  # Arrow takes it for pickle where it is there
         *(f"pyarrow._{store}fs" for store in ("azure", "gcs", "hdfs", "s3")),
     )
 )
 
 
-class _Without(MetaPathFinder):
+class _Without:
     """Says of what nothing here needs that it is not installed."""
 
     def find_spec(self, name: str, path: object, target: object = None) -> None:

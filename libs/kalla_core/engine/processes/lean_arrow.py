@@ -1,7 +1,8 @@
-"""Arrow without what takes long to load and no run needs; to be imported before all that has it.
+"""Arrow and DataFusion without what takes long to load and no run needs; to be imported first.
 
-Its kernels would get documentation made of that of their options, and its file systems the
-certificates of remote ones, which runs do not have (`forked.hide_unneeded`).
+NumPy and Arrow's kernels would get documentation made for them, Arrow's file systems the
+certificates of remote ones, which runs do not have (`forked.hide_unneeded`), and DataFusion what
+it has of Spark as functions of Python, and its own version out of what is installed.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ from types import SimpleNamespace
 from kalla_core.stand_in import stand_in
 
 with (
+    stand_in("numpy._core._add_newdocs"),
+    stand_in("numpy._core._add_newdocs_scalars"),
     stand_in("pyarrow.vendored.docscrape", NumpyDocString=lambda _: {"Parameters": []}),
     stand_in("ssl", get_default_verify_paths=lambda: SimpleNamespace(cafile=None, capath=None)),
+    stand_in("importlib.metadata", version=lambda _: ""),
+    stand_in("datafusion.functions.spark"),
 ):
+    import datafusion
     import pyarrow.compute
     import pyarrow.fs
 
-__all__ = ["pyarrow"]
+__all__ = ["datafusion", "pyarrow"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -104,7 +105,7 @@ def run_local(
     share = budget(request.memory_limit_bytes, request.threads)
     _versions()  # looked up while a child that was started ahead still loads
     claim = claim_output(request.output, request.run_id, request.overwrite, request.run_attempt)
-    with claim as claimed:
+    with claim as claimed, ExitStack() as ending:
         spec = JobSpec(
             recipe=request.recipe,
             started_at=started_at,
@@ -119,7 +120,7 @@ def run_local(
             stop=supervision.stop,
         )
         try:
-            outcome = _work(spec, limits, on_progress, supervision)
+            outcome = _work(spec, limits, on_progress, supervision, ending)
         except OutOfMemory as error:
             raise with_windows(error, request.recipe.match_sql) from error
         metadata = run_metadata(request, started_at, outcome)
@@ -144,29 +145,41 @@ def _for_the_work(limit_bytes: int) -> int:
 
 
 def _work(
-    spec: JobSpec, limits: Limits, on_progress: OnProgress, supervision: Supervision
+    spec: JobSpec,
+    limits: Limits,
+    on_progress: OnProgress,
+    supervision: Supervision,
+    ending: ExitStack,
 ) -> JobOutcome:
+    """Let a process carry out a run.
+
+    Args:
+        ending: is to end the process, which has nothing to do any more but to give its memory
+            back; what comes after the work need not wait for that.
+    """
     start, on_findings = supervision.start, supervision.on_findings
     message = {
         **messages.spec_json(spec),
         "stays": start is not None and _leaves_nothing(spec),
         "findings": on_findings is not None,
     }
-    with running(RUN, limits, environment_within(spec.budget.limit_bytes), start) as child:
-        for answer in child.ask(message):
-            match answer["event"]:
-                case "progress":
-                    on_progress(messages.progress(answer))
-                case "done":
-                    if message["stays"]:
-                        child.keep()
-                    if on_findings is not None:
-                        on_findings(messages.findings(answer["findings"]))
-                    return messages.outcome(answer["outcome"])
-                case "error":
-                    raise messages.error(answer)
-                case event:
-                    raise Crashed(f"The process of the run told of an unknown event: {event}.")
+    within = environment_within(spec.budget.limit_bytes)
+    child = ending.enter_context(running(RUN, limits, within, start))
+    for answer in child.ask(message):
+        match answer["event"]:
+            case "progress":
+                on_progress(messages.progress(answer))
+            case "done":
+                if message["stays"]:
+                    child.keep()
+                    ending.close()
+                if on_findings is not None:
+                    on_findings(messages.findings(answer["findings"]))
+                return messages.outcome(answer["outcome"])
+            case "error":
+                raise messages.error(answer)
+            case event:
+                raise Crashed(f"The process of the run told of an unknown event: {event}.")
     raise Crashed("The process of the run ended without saying how the run went.")
 
 
