@@ -41,7 +41,8 @@ def minor_units(values: pa.Array, scale: int) -> Ints:
         numbers: Ints = whole.cast(pa.decimal256(76, 0)).cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid as error:
         raise TooWide from error
-    if len(numbers) and np.abs(numbers).max() >= LARGEST:
+    # The least machine word has no absolute value.
+    if len(numbers) and (numbers.max() >= LARGEST or numbers.min() <= -LARGEST):
         raise TooWide
     return numbers
 

@@ -29,3 +29,5 @@ def test_amounts_are_so_many_of_the_unit_whatever_their_type(units, precision, s
 def test_amounts_of_more_digits_than_are_reckoned_with_are_refused():
     with pytest.raises(TooWide):
         minor_units(pa.array([Decimal(LARGEST)], pa.decimal128(38, 0)), 0)
+    with pytest.raises(TooWide):  # it has no absolute value among machine words
+        minor_units(pa.array([-(2**63)], pa.int64()), 0)
