@@ -65,6 +65,7 @@ NEEDED = {
         GET /runs
         GET /runs/{run_id}
         GET /runs/{run_id}/panel
+        GET /runs/{run_id}/spread
         GET /runs/{run_id}/window
         GET /runs/{run_id}/match
         GET /runs/{run_id}/match/window
@@ -295,6 +296,7 @@ def test_no_name_value_or_error_becomes_markup_on_any_page(world: World) -> None
             f"/runs/{run}?set=matched&q={MARK}",
             f"/runs/{run}?sort={MARK}",
             f"/runs/{run}?set={MARK}",
+            f"/runs/{run}/spread",
             f"/runs/{run}/window?q={MARK}",
             f"/runs/{run}/match/window?side=left&q={MARK}",
             f"/runs/{run}/match?ql={MARK}",

@@ -23,6 +23,7 @@ from kalla_app.evidence.closest import ClosestRows
 from kalla_app.evidence.copies import Copies
 from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
+from kalla_app.evidence.spreads import Spreads
 from kalla_app.exceptions.ages import Ages
 from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
@@ -130,10 +131,13 @@ async def running(settings: AppSettings, place: Place | None = None) -> AsyncIte
         ages = Ages(database, evidence, folder / "ages")
         rows = RowPages(evidence, folder / "lookups")
         stack.push_async_callback(rows.close)
+        spreads = Spreads(evidence, folder / "lookups")
+        stack.push_async_callback(spreads.close)
 
         def ended(run: Run) -> None:
             ages.note(run)
             rows.note(run)
+            spreads.note(run)
 
         dispatcher = Dispatcher(
             database,
@@ -174,6 +178,7 @@ async def running(settings: AppSettings, place: Place | None = None) -> AsyncIte
             evidence=evidence,
             rows=rows,
             closest=ClosestRows(evidence),
+            spreads=spreads,
             exceptions=ExceptionBook(database, evidence, rows),
             bench=Bench(evidence, Layers(database, ages, Follower(database, evidence))),
             builder=builder,

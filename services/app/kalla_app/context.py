@@ -10,6 +10,7 @@ from kalla_app.builder.service import Builder
 from kalla_app.evidence.closest import ClosestRows
 from kalla_app.evidence.pages import RowPages
 from kalla_app.evidence.place import EvidencePlace
+from kalla_app.evidence.spreads import Spreads
 from kalla_app.exceptions.bench import Bench
 from kalla_app.exceptions.book import ExceptionBook
 from kalla_app.metrics import AppMetrics
@@ -45,6 +46,7 @@ class App:
     evidence: EvidencePlace
     rows: RowPages
     closest: ClosestRows
+    spreads: Spreads
     dock: Dock
     exceptions: ExceptionBook
     bench: Bench

@@ -35,6 +35,7 @@ from kalla_app.pages.render import error_page, wants_page
 from kalla_app.pages.rows import row_pages
 from kalla_app.pages.runs import run_pages
 from kalla_app.pages.sources import source_pages
+from kalla_app.pages.spread import spread_pages
 from kalla_app.pages.static import static_files
 from kalla_app.pages.today import today_pages
 from kalla_core.errors import KallaError, RequestRefused
@@ -84,6 +85,7 @@ def application(app: App, hosts: frozenset[str]) -> ASGIApp:
         recipe_pages,
         run_pages,
         row_pages,
+        spread_pages,
         match_pages,
         exception_pages,
         entry_pages,

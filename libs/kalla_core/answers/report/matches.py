@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from kalla_core.answers.money import SideColumns, in_matched
 from kalla_core.answers.report.figures import Bar, Bars, Sum
 from kalla_core.answers.report.tallies import EXACT, bars_of, decade_order, decades, wide
+from kalla_core.answers.spread import days_between
 from kalla_core.evidence.keys import are_among, text_hashes
 from kalla_core.evidence.names import MATCHED
 from kalla_core.evidence.reader import Evidence
@@ -175,10 +176,8 @@ class MatchTally:
         self._furthest = candidates.take(order[: self._shown])
 
     def _count_lags(self, batch: pa.RecordBatch, names: Sequence[str]) -> None:
-        left, right = (
-            batch.column(name).cast(pa.date32(), safe=False).cast(pa.int32()) for name in names
-        )
-        days = pc.subtract(right, left).drop_null().to_numpy(zero_copy_only=False)
+        left, right = (batch.column(name) for name in names)
+        days = days_between(left, right)
         places = np.searchsorted([last for last, _ in _LAGS], days, side="left")
         words = pa.array([*(word for _, word in _LAGS), _LATER]).take(pa.array(places))
         _add(self._lags, words)

@@ -16,6 +16,8 @@ kept         what was read of it, in memory
 beside       files that are made of evidence and lie beside it
 lookup_file  writes them, in a process of its own
 lookups      has them made
+spread_file  writes how the rows of a large run are spread, likewise
+spreads      has it counted
 seek         which rows of a large set are asked for, on two threads
 pages        pages for whoever is served meanwhile
 """

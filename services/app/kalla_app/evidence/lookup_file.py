@@ -72,12 +72,17 @@ def request_of(
     return json.dumps([str(evidence), name, str(beside), column, most_bytes]).encode()
 
 
-def main() -> None:
-    """Do what standard input asks for."""
+def be_modest() -> None:
+    """Let this process give way to those that answer people, and take no more than it may."""
     os.nice(_POLITENESS)
     resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY_BYTES, _MOST_MEMORY_BYTES))
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
+
+
+def main() -> None:
+    """Do what standard input asks for."""
+    be_modest()
     evidence, name, beside, column, most_bytes = json.loads(sys.stdin.buffer.read())
     write_lookup(Path(evidence), name, Path(beside), column, most_bytes)
 

@@ -22,7 +22,9 @@ from kalla_app.store.runs import Run
 from kalla_core.errors import KallaError
 from kalla_core.observe.logs import get_logger
 
-_MOST_BYTES = 8 << 30
+MOST_BYTES = 8 << 30
+"""That files beside evidence may take of the disk."""
+
 _AT_END = ("unmatched_left", "unmatched_right")
 
 Making = asyncio.Task[bool]
@@ -39,7 +41,7 @@ class Lookups:
     """
 
     def __init__(
-        self, evidence: EvidencePlace, folder: Path, many: int, most_bytes: int = _MOST_BYTES
+        self, evidence: EvidencePlace, folder: Path, many: int, most_bytes: int = MOST_BYTES
     ) -> None:
         self._evidence = evidence
         self._folder = folder

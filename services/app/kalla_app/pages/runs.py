@@ -17,6 +17,7 @@ from kalla_app.pages.exceptions import decision_of
 from kalla_app.pages.forms import form_of, lists_of, own_path, seen
 from kalla_app.pages.render import page
 from kalla_app.pages.rows import ROWS, Named, Offset, Row, first_page
+from kalla_app.pages.spread import SpreadShown, spread_shown
 from kalla_app.pages.today import rate_of
 from kalla_app.runs.life import RunStatus
 from kalla_app.store.runs import Run
@@ -59,12 +60,14 @@ def run_pages(app: App) -> APIRouter:
         rows: dict[str, Any] | None = None
         problem: KallaError | None = None
         figures: Figures | None = None
+        spread: SpreadShown | None = None
         rests: Mapping[str, int] = {}
         if found.state.status is RunStatus.SUCCEEDED:
             try:
                 rests = await app.rows.rests(found)
                 rows, offset = await first_page(app, found, shown, offset)
                 figures = await app.rows.figures(found)
+                spread = await spread_shown(app, found)
             except KallaError as error:
                 problem = error
         return await page(
@@ -78,6 +81,7 @@ def run_pages(app: App) -> APIRouter:
             rows=rows,
             problem=problem,
             figures=figures,
+            spread=spread,
             rests=rests,
             asked=shown.asked,
             reason=shown.reason,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 
@@ -17,6 +18,10 @@ _ICON = Markup(
 _BAR = Markup(
     '<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" {}>'
     '<rect class="rest" width="100" height="6"/>{}</svg>'
+)
+_SWATCH = Markup(
+    '<svg class="swatch" width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">'
+    '<rect class="{}" width="10" height="10" rx="2"/></svg>'
 )
 _PART = Markup('<rect class="{}" x="{:.3f}" width="{:.3f}" height="6"/>')
 _STATUS = Markup('<span class="status {}">{}{}</span>')
@@ -43,13 +48,29 @@ def bar(part: int, whole: int, label: str = "", before: int = 0) -> Markup:
         label: what it says in words; empty where these stand beside it.
         before: what others have of the whole already; the part begins where that ends.
     """
-    parts = [(name, start, count) for name, start, count in (("before", 0, before),
-             ("full", before, part)) if count > 0 and whole > 0]  # fmt: skip
-    drawn = Markup("").join(
-        _PART.format(name, 100 * start / whole, 100 * count / whole) for name, start, count in parts
-    )
+    return parted_bar({"before": before, "full": part}, whole, label)
+
+
+def parted_bar(parts: Mapping[str, int], whole: int, label: str = "") -> Markup:
+    """Return a bar of several parts of a whole, one behind the other.
+
+    Args:
+        parts: by what they are: `full`, `before`, `open` or `ambiguous`.
+        label: as of `bar`.
+    """
+    drawn, start = [], 0
+    for name, count in parts.items():
+        if count > 0 and whole > 0:
+            drawn.append(_PART.format(name, 100 * start / whole, 100 * count / whole))
+        start += count
     said = Markup('role="img" aria-label="{}"').format(label) if label else 'aria-hidden="true"'
-    return _BAR.format(Markup(said), drawn)  # noqa: S704 - ours, what it quotes is escaped
+    return _BAR.format(Markup(said), Markup("").join(drawn))  # noqa: S704 - what it quotes is escaped
+
+
+@lru_cache(maxsize=16)
+def swatch(name: str) -> Markup:
+    """Return the colour of a part of a bar, to stand beside its name."""
+    return _SWATCH.format(name)
 
 
 @lru_cache(maxsize=64)
