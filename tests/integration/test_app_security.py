@@ -13,25 +13,8 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from kalla_app.api.bench_routes import bench_routes
-from kalla_app.api.chat_routes import chat_routes
-from kalla_app.api.evidence_routes import evidence_routes
-from kalla_app.api.exception_routes import exception_routes
-from kalla_app.api.operate_routes import operate_routes
-from kalla_app.api.recipe_routes import recipe_routes
-from kalla_app.api.run_routes import run_routes, worker_routes
-from kalla_app.api.source_routes import source_routes
-from kalla_app.api.upload_routes import upload_routes
-from kalla_app.pages.entry import entry_pages
-from kalla_app.pages.exceptions import exception_pages
-from kalla_app.pages.match import match_pages
-from kalla_app.pages.recipes import recipe_pages
-from kalla_app.pages.reconcile import reconcile_pages
-from kalla_app.pages.rows import row_pages
-from kalla_app.pages.runs import run_pages
-from kalla_app.pages.sources import source_pages
+from kalla_app.http import PAGES, ROUTES
 from kalla_app.pages.static import static_files
-from kalla_app.pages.today import today_pages
 from tests.support.apps import World, app_process, app_world, bearer
 from tests.support.conversations import begun, say
 
@@ -172,13 +155,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 def test_the_table_of_roles_names_every_route() -> None:
     nothing: Any = None
-    made = (
-        *(bench_routes, chat_routes, evidence_routes, exception_routes, operate_routes),
-        *(recipe_routes, run_routes, worker_routes, source_routes, upload_routes),
-        *(entry_pages, exception_pages, reconcile_pages, recipe_pages, run_pages),
-        *(row_pages, match_pages, source_pages, today_pages),
-    )
-    routers: list[APIRouter] = [static_files(), *(make(nothing) for make in made)]
+    routers: list[APIRouter] = [static_files(), *(make(nothing) for make in (*ROUTES, *PAGES))]
 
     there = {
         (method, route.path)

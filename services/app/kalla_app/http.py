@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -51,6 +51,32 @@ token file, send `Authorization: Bearer TOKEN`.
 """
 
 
+ROUTES: tuple[Callable[[App], APIRouter], ...] = (
+    source_routes,
+    recipe_routes,
+    run_routes,
+    evidence_routes,
+    upload_routes,
+    exception_routes,
+    bench_routes,
+    chat_routes,
+    worker_routes,
+    operate_routes,
+)
+PAGES: tuple[Callable[[App], APIRouter], ...] = (
+    today_pages,
+    source_pages,
+    reconcile_pages,
+    recipe_pages,
+    run_pages,
+    row_pages,
+    spread_pages,
+    match_pages,
+    exception_pages,
+    entry_pages,
+)
+
+
 def application(app: App, hosts: frozenset[str]) -> ASGIApp:
     """Return the application; nothing of it blocks the event loop.
 
@@ -65,32 +91,8 @@ def application(app: App, hosts: frozenset[str]) -> ASGIApp:
         redoc_url=None,
     )
     api.router.redirect_slashes = False
-    for routes in (
-        source_routes,
-        recipe_routes,
-        run_routes,
-        evidence_routes,
-        upload_routes,
-        exception_routes,
-        bench_routes,
-        chat_routes,
-        worker_routes,
-        operate_routes,
-    ):
+    for routes in (*ROUTES, *PAGES):
         api.include_router(routes(app))
-    for pages in (
-        today_pages,
-        source_pages,
-        reconcile_pages,
-        recipe_pages,
-        run_pages,
-        row_pages,
-        spread_pages,
-        match_pages,
-        exception_pages,
-        entry_pages,
-    ):
-        api.include_router(pages(app))
     api.include_router(static_files())
     answer_errors(api, "app")
     _show_errors(api, app)
