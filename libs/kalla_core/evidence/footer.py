@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO, Final
 
 MAGIC: Final = b"PAR1"
@@ -25,14 +25,20 @@ _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _ST
 Fields = dict[int, tuple[int, Any]]
 """A Thrift struct: field id to (type, value); a list is (type of its items, items)."""
 
+Columns = Sequence[tuple[str, int]]
+
 # FileMetaData
 _NUM_ROWS, _ROW_GROUPS = 3, 4
 # RowGroup
-_COLUMNS, _GROUP_ROWS, _GROUP_OFFSET, _ORDINAL = 1, 3, 5, 7
+_COLUMNS, _GROUP_BYTES, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_PACKED_BYTES, _ORDINAL = 1, 2, 3, 5, 6, 7
 # ColumnChunk
 _CHUNK_OFFSET, _CHUNK_META, _OFFSET_INDEX_OFFSET, _COLUMN_INDEX_OFFSET = 2, 3, 4, 6
-# ColumnMetaData: data page, index page, dictionary page, bloom filter
-_PAGE_OFFSETS = (9, 10, 11, 14)
+# ColumnMetaData
+_PATH, _BYTES, _PACKED_BYTES, _DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE, _BLOOM_FILTER = (
+    *(3, 6, 7, 9, 10, 11, 14),
+)
+_PAGE_OFFSETS = (_DATA_PAGE, _INDEX_PAGE, _DICTIONARY_PAGE, _BLOOM_FILTER)
+_SIZES = ((_GROUP_BYTES, _BYTES), (_GROUP_PACKED_BYTES, _PACKED_BYTES))
 
 _LAST_ORDINAL = 2**15 - 1
 
@@ -128,8 +134,40 @@ class MergedFooter:
         if common != self._common:
             raise FooterError("Parquet files of unlike schemas cannot become one")
         for group in groups:
-            self.rows += group[_GROUP_ROWS][1]
-            self._groups.append(self._moved(group, moved))
+            self._take(group, moved)
+
+    def add_with_twins(
+        self, footer: memoryview | bytes, moved: int, columns: Columns, end: int
+    ) -> list[tuple[int, int]]:
+        """Take over the row group of a file that has each of the columns that are alike once.
+
+        Args:
+            footer: of one row group.
+            columns: of this file, none of them nested, in order: its name, and which column of
+                the other file it is.
+            end: of the row group there.
+
+        Returns:
+            the ranges of that file's bytes that are to come after its row group, in their order.
+        """
+        _, (group,) = _read(footer)
+        once = group[_COLUMNS][1][1]
+        chunks: list[Fields] = []
+        ranges = []
+        for number, (name, place) in enumerate(columns):
+            chunk = once[place]
+            if any(place == before for _, before in columns[:number]):
+                start, size = _span(chunk)
+                chunk = _moved_chunk(chunk, end - start)
+                chunk[_CHUNK_META][1][_PATH] = (_LIST, (_BINARY, [name.encode()]))
+                for of_group, of_chunk in _SIZES:
+                    _shift(group, of_group, chunk[_CHUNK_META][1][of_chunk][1])
+                ranges.append((start, start + size))
+                end += size
+            chunks.append(chunk)
+        group[_COLUMNS] = (_LIST, (_STRUCT, chunks))
+        self._take(group, moved)
+        return ranges
 
     def finish(self) -> bytes:
         """Return the end of the file (see `ended`)."""
@@ -137,17 +175,33 @@ class MergedFooter:
         fields = self._common | {_NUM_ROWS: (_I64, self.rows), _ROW_GROUPS: (_LIST, groups)}
         return ended(_struct(fields))
 
-    def _moved(self, group: Fields, by: int) -> bytes:
-        _shift(group, _GROUP_OFFSET, by)
+    def _take(self, group: Fields, moved: int) -> None:
+        self.rows += group[_GROUP_ROWS][1]
+        _shift(group, _GROUP_OFFSET, moved)
         if group.pop(_ORDINAL, None) and len(self._groups) <= _LAST_ORDINAL:
             group[_ORDINAL] = (_I16, len(self._groups))
-        for chunk in group[_COLUMNS][1][1]:
-            _shift(chunk, _OFFSET_INDEX_OFFSET, by)
-            _shift(chunk, _COLUMN_INDEX_OFFSET, by)
-            _shift(chunk, _CHUNK_OFFSET, by)
-            for offset in _PAGE_OFFSETS:
-                _shift(chunk[_CHUNK_META][1], offset, by)
-        return _struct(group)
+        kind, (items, chunks) = group[_COLUMNS]
+        group[_COLUMNS] = (kind, (items, [_moved_chunk(chunk, moved) for chunk in chunks]))
+        self._groups.append(_struct(group))
+
+
+def _span(chunk: Fields) -> tuple[int, int]:
+    """Return where a column of a row group begins, and its bytes."""
+    meta = chunk[_CHUNK_META][1]
+    first = meta.get(_DICTIONARY_PAGE, (_I64, 0))[1] or meta[_DATA_PAGE][1]
+    return first, meta[_PACKED_BYTES][1]
+
+
+def _moved_chunk(chunk: Fields, by: int) -> Fields:
+    """Return a column of a row group that lies so many bytes further on."""
+    kind, meta = chunk[_CHUNK_META]
+    moved, meta = chunk.copy(), meta.copy()
+    for offset in (_OFFSET_INDEX_OFFSET, _COLUMN_INDEX_OFFSET, _CHUNK_OFFSET):
+        _shift(moved, offset, by)
+    for offset in _PAGE_OFFSETS:
+        _shift(meta, offset, by)
+    moved[_CHUNK_META] = (kind, meta)
+    return moved
 
 
 def _read(footer: memoryview | bytes) -> tuple[Fields, list[Fields]]:

@@ -9,7 +9,8 @@ time on columns that repeat and cost some on those that do not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,6 +23,13 @@ _SHRUNK = 0.8
 _CODEC = "lz4"
 _PAGE_BYTES = 1 << 20
 _MOST_AT_ONCE = 1024
+
+_WORTH_SCRATCH_ROWS = 8192
+_MOST_SCRATCH_BYTES = 48 << 20
+_VALUE_BYTES = 4
+"""For lengths and levels, and for integers that take more than in Arrow."""
+_COLUMN_BYTES = 1 << 17
+"""For heads of pages, statistics and dictionaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,49 @@ def suited_encoding(rows: pa.Table) -> Encoding:
 def encode(rows: pa.Table, encoding: Encoding) -> pa.Buffer:
     """Return a whole Parquet file that holds `rows`, which may be none, in one row group."""
     sink = pa.BufferOutputStream()
+    _encode(rows, encoding, sink)
+    return sink.getvalue()
+
+
+class Scratch:
+    """Memory that row groups are encoded into, one after the other, by several threads at once.
+
+    What grows is copied each time that it does, and memory that is fresh costs more than that.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[pa.Buffer] = []
+
+    @contextmanager
+    def encoded(self, rows: pa.Table, encoding: Encoding) -> Iterator[memoryview]:
+        """Give the same as `encode` does, until the block ends."""
+        most = _most_bytes(rows)
+        if rows.num_rows < _WORTH_SCRATCH_ROWS or most > _MOST_SCRATCH_BYTES:
+            yield memoryview(encode(rows, encoding))
+            return
+        try:
+            memory = self._idle.pop()
+        except IndexError:
+            memory = pa.allocate_buffer(0)
+        if memory.size < most:
+            memory = pa.allocate_buffer(most)
+        sink = pa.FixedSizeBufferWriter(memory)
+        try:
+            _encode(rows, encoding, sink)
+        except (pa.ArrowException, OSError):  # it takes more than it should
+            yield memoryview(encode(rows, encoding))
+            return
+        yield memoryview(memory)[: sink.tell()]
+        self._idle.append(memory)
+
+
+def _most_bytes(rows: pa.Table) -> int:
+    """Return about how much a table takes at most, once encoded."""
+    values, held = rows.num_rows * rows.num_columns, rows.nbytes
+    return int(held + held // 8 + values * _VALUE_BYTES + rows.num_columns * _COLUMN_BYTES)
+
+
+def _encode(rows: pa.Table, encoding: Encoding, sink: pa.NativeFile) -> None:
     with pq.ParquetWriter(
         sink,
         rows.schema,
@@ -63,7 +114,6 @@ def encode(rows: pa.Table, encoding: Encoding) -> pa.Buffer:
     ) as writer:
         if rows.num_rows:
             writer.write_table(rows, row_group_size=rows.num_rows)
-    return sink.getvalue()
 
 
 def _values_at_once(rows: pa.Table) -> int:

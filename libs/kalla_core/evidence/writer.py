@@ -20,7 +20,8 @@ import pyarrow as pa
 from kalla_core.evidence.disk import HashedFile, disk_errors
 from kalla_core.evidence.footer import MAGIC, MergedFooter, ended, read_footer, split
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.evidence.row_group import Encoding, encode, suited_encoding
+from kalla_core.evidence.row_group import Encoding, Scratch, encode, suited_encoding
+from kalla_core.evidence.twins import twins
 
 ROW_GROUP_ROWS = 131_072
 ROW_GROUP_BYTES = 64 * 2**20
@@ -34,7 +35,7 @@ class _RowGroup:
     """The first one of a file, as long as there is no other."""
 
     rows: int
-    footer: memoryview
+    footer: bytes
 
 
 class TableWriter:
@@ -85,6 +86,7 @@ class TableWriter:
         self._appending = threading.Lock()
         self._only: _RowGroup | None = None
         self._merged: MergedFooter | None = None
+        self._scratch = Scratch()
         self._file = HashedFile(path, MAGIC)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -117,7 +119,7 @@ class TableWriter:
         while self._under_way:
             self._under_way.popleft().result()
         if self._only is not None:
-            rows, end = self._only.rows, ended(bytes(self._only.footer))
+            rows, end = self._only.rows, ended(self._only.footer)
         else:
             rows, end = self._footer().rows, self._footer().finish()
         self._file.write(end)
@@ -170,14 +172,29 @@ class TableWriter:
         rows = pa.Table.from_batches(group)
         if self._finish is not None:
             rows = self._finish(rows)
-        file = memoryview(encode(rows, self._choose_encoding(rows)))
-        body, footer = split(file)
-        with self._appending:
+        same = twins(rows) if len(rows) >= _WORTH_A_CHOICE_ROWS else range(rows.num_columns)
+        once = sorted(set(same))
+        encoding = self._choose_encoding(rows)
+        with self._scratch.encoded(rows.select(once), encoding) as file, self._appending:
+            if len(once) < len(same):
+                self._append_with_twins(file, [once.index(place) for place in same])
+                return
+            body, footer = split(file)
             if self._merged is None and self._file.bytes == len(MAGIC):
-                self._only = _RowGroup(len(rows), footer)
+                self._only = _RowGroup(len(rows), footer.tobytes())
             else:
                 self._footer().add(footer, self._file.bytes - len(MAGIC))
             self._file.write(body)
+
+    def _append_with_twins(self, file: memoryview, places: Sequence[int]) -> None:
+        """Append a row group that lacks columns; `places` says for each which one it is there."""
+        body, footer = split(file)
+        columns = list(zip(self.schema.names, places, strict=True))
+        moved, end = self._file.bytes - len(MAGIC), len(MAGIC) + len(body)
+        ranges = self._footer().add_with_twins(footer, moved, columns, end)
+        self._file.write(body)
+        for start, end in ranges:
+            self._file.write(file[start:end])
 
     def _footer(self) -> MergedFooter:
         """Return the footer of several row groups; that of a single one needs no reading."""

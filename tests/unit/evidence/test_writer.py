@@ -3,13 +3,16 @@ import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from kalla_core.errors import OutOfDisk, OutputNotWritable
+from kalla_core.evidence import row_group
 from kalla_core.evidence.footer import FooterError
 from kalla_core.evidence.writer import TableWriter
 
@@ -124,6 +127,57 @@ def test_columns_that_do_not_shrink_are_not_compressed(tmp_path: Path) -> None:
 
     group = pq.read_metadata(tmp_path / "t.parquet").row_group(0)
     assert [group.column(i).compression for i in range(2)] == ["UNCOMPRESSED", "LZ4"]
+
+
+def test_columns_that_are_the_same_are_encoded_once_and_read_as_two(tmp_path: Path) -> None:
+    path, rows = tmp_path / "t.parquet", 100_000
+    keys = pa.array([f"INV-{i:09d}" for i in range(rows)])
+    kinds = pa.array(["paid", "open"] * (rows // 2))
+    names = ["record_key", "amount", "kind", "id", "kind_again", "other"]
+    other = pa.array([f"INV-{i:09d}" for i in range(rows)])
+    columns = [keys, pa.array(range(rows)), kinds, keys, kinds, other]
+    whole = pa.RecordBatch.from_arrays(columns, names)
+
+    with TableWriter(path, whole.schema, row_group_rows=40_000) as writer:
+        for start in range(0, rows, 20_000):
+            writer.write(whole.slice(start, 20_000))
+        written = writer.close()
+
+    metadata = pq.read_metadata(path)
+    assert written.rows == metadata.num_rows == rows
+    assert pq.read_table(path).equals(pa.Table.from_batches([whole]))
+    with duckdb.connect() as database:
+        found = database.execute(
+            "SELECT count(*) FROM read_parquet(?) WHERE record_key = id AND kind = kind_again"
+            " AND record_key = other AND amount = substring(id, 5)::BIGINT",
+            [str(path)],
+        )
+        assert found.fetchall() == [(rows,)]
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        chunks = [group.column(number) for number in range(6)]
+        spans = sorted((chunk_start(one), one.total_compressed_size) for one in chunks)
+        assert all(start + size <= after for (start, size), (after, _) in pairwise(spans))
+        assert chunks[0].total_compressed_size == chunks[3].total_compressed_size
+        assert sum(one.total_uncompressed_size for one in chunks) == group.total_byte_size
+
+
+def chunk_start(chunk: pq.ColumnChunkMetaData) -> int:
+    first = chunk.dictionary_page_offset if chunk.has_dictionary_page else None
+    return int(chunk.data_page_offset if first is None else first)
+
+
+def test_rows_that_take_more_than_was_thought_are_written_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(row_group, "_most_bytes", lambda _: 1000)
+
+    with TableWriter(tmp_path / "t.parquet", SCHEMA, row_group_rows=20_000) as writer:
+        writer.write(batch(0, 20_000))
+        writer.write(batch(20_000, 20_000))
+        writer.close()
+
+    read = pq.read_table(tmp_path / "t.parquet")
+    assert read.equals(pa.Table.from_batches([batch(0, 40_000)]))
 
 
 def test_files_of_others_are_taken_in_as_they_are(tmp_path: Path) -> None:
