@@ -1,23 +1,32 @@
 """Two hundred recipes over small tables, and a hash of what each of them writes.
 
-    python -m tests.support.corpus FOLDER
+    python -m tests.support.corpus --write FILE
+    python -m tests.support.corpus --against FILE
 
-prints a line for each: its number, the hash of all rows of its evidence whatever their order, and
-the SQL. Two versions of Kalla that print the same decide and explain alike. What makes a join go
-wrong is in the tables: nulls, repeats, blanks and case in keys, numbers on the boundary.
+Each recipe is run in several ways: as so few rows are; as many rows are, by one join that tells
+matches and candidates; in buckets; and with wide columns read late. A line has the number of the
+recipe, the hash of all rows of its evidence whatever their order, and the SQL; of ways that come to
+unlike evidence, which are named, it has all hashes. Two versions of Kalla with the same lines
+decide and explain alike: `--write` by the Python of another checkout, in this one. What makes a
+join go wrong is in the tables: nulls, repeats, blanks and case in keys, numbers on the boundary.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Annotated
 
 import pyarrow as pa
+import typer
 
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.joins import join, late
 from kalla_core.errors import KallaError
 from kalla_core.matching.sql.query import Side
 from tests.support.runs import AMPLE
@@ -115,10 +124,10 @@ def run(folder: Path, sql: str, share: Budget = AMPLE, buckets: int | None = Non
     return Reconciliation(folder, sql, extras=extras).run(share, buckets=buckets)
 
 
-def written_hash(folder: Path, sql: str) -> str:
+def written_hash(folder: Path, sql: str, buckets: int | None = None) -> str:
     """Return a hash of all that a run writes, or of the error that it ends with."""
     try:
-        ran = run(folder, sql)
+        ran = run(folder, sql, buckets=buckets)
     except KallaError as error:
         return f"{error.code} {hashlib.sha256(str(error).encode()).hexdigest()[:16]}"
     outputs = [ran.matched, *(ran.unmatched[side] for side in Side)]
@@ -134,13 +143,60 @@ def _rows(table: pa.Table) -> list[tuple[object, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def main() -> None:
-    """Print a line for each query."""
-    folder = Path(sys.argv[1])
-    put_tables(folder)
-    for number, sql in enumerate(corpus()):
-        print(number, written_hash(folder, sql), sql)
+@contextmanager
+def _set(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+def _one_join(folder: Path, sql: str) -> str:
+    with _set(join, "FEW_ROWS", 0):
+        return written_hash(folder, sql)
+
+
+def _buckets(folder: Path, sql: str) -> str:
+    return written_hash(folder, sql, buckets=3)
+
+
+def _late(folder: Path, sql: str) -> str:
+    with _set(join, "FEW_ROWS", 0), _set(late, "_WORTH_TWO_READINGS_BYTES", 0):
+        return written_hash(folder, sql)
+
+
+WAYS: Mapping[str, Callable[[Path, str], str]] = {
+    "few rows": written_hash,
+    "one join": _one_join,
+    "buckets": _buckets,
+    "late": _late,
+}
+
+
+def main(
+    write: Annotated[Path | None, typer.Option(help="File for the lines.")] = None,
+    against: Annotated[Path | None, typer.Option(help="File of another version.")] = None,
+) -> None:
+    """Write a line for each recipe, or compare them; exit code 1 if any differs."""
+    known = [] if against is None else against.read_text().splitlines()
+    lines, unlike = [], 0
+    with TemporaryDirectory() as made:
+        put_tables(Path(made))
+        for number, sql in enumerate(corpus()):
+            found = {name: way(Path(made), sql) for name, way in WAYS.items()}
+            lines.append(f"{number} {' '.join(dict.fromkeys(found.values()))} {sql}")
+            if len(set(found.values())) > 1:
+                print(f"{number}: not every way comes to the same: {found}")
+            if known and known[number] != lines[-1]:
+                unlike += 1
+                print(f"other evidence: {lines[-1]}\n        before: {known[number]}")
+    if write is not None:
+        write.write_text("".join(f"{line}\n" for line in lines))
+    print(f"{len(lines)} recipes, {unlike} of them with other evidence")
+    raise typer.Exit(1 if unlike else 0)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
