@@ -39,6 +39,7 @@ NEEDED = {
     VIEWER: """
         GET /
         GET /metrics
+        GET /jump
         GET /sources
         GET /sources/{alias}
         GET /recipes
@@ -264,6 +265,8 @@ def test_no_name_value_or_error_becomes_markup_on_any_page(world: World) -> None
         page(world, path)
         for path in (
             "/",
+            "/jump",
+            f"/jump?q={MARK}",
             "/sources",
             "/sources/hostile",
             "/recipes",

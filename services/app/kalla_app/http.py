@@ -28,6 +28,7 @@ from kalla_app.errors import NotFound
 from kalla_app.metrics import AppMetrics
 from kalla_app.pages.entry import entry_pages
 from kalla_app.pages.exceptions import exception_pages
+from kalla_app.pages.jump import jump_pages
 from kalla_app.pages.match import match_pages
 from kalla_app.pages.recipes import recipe_pages
 from kalla_app.pages.reconcile import reconcile_pages
@@ -65,6 +66,7 @@ ROUTES: tuple[Callable[[App], APIRouter], ...] = (
 )
 PAGES: tuple[Callable[[App], APIRouter], ...] = (
     today_pages,
+    jump_pages,
     source_pages,
     reconcile_pages,
     recipe_pages,

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kalla_app.access.gate import COOKIE, visit
 from kalla_app.access.people import SOMEBODY, Role
 from kalla_app.context import App
-from kalla_app.pages.signs import bar, icon, parted_bar, status, swatch, time
+from kalla_app.pages.signs import PAGES, bar, icon, parted_bar, status, swatch, time
 from kalla_app.pages.words import REASONS, SETS, STAGES, STATES, TRAYS
 from kalla_app.store.sessions import LIFE
 from kalla_core.errors import KallaError
@@ -89,6 +89,7 @@ _ENVIRONMENT.globals.update(
     swatch=swatch,
     status=status,
     time=time,
+    PAGES=PAGES,
     STAGES=STAGES,
     REASONS=REASONS,
     STATES=STATES,

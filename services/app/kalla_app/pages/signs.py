@@ -10,6 +10,16 @@ from markupsafe import Markup, escape
 
 from kalla_core.jobs.document import time_text
 
+PAGES = (
+    ("/", "Today", "house"),
+    ("/reconcile", "Reconcile", "arrow-right"),
+    ("/sources", "Sources", "database"),
+    ("/recipes", "Recipes", "scale"),
+    ("/runs", "Runs", "history"),
+    ("/exceptions", "Exceptions", "inbox"),
+)
+"""Address, name and icon of the pages that every page leads to."""
+
 UNKNOWN = "\N{EN DASH}"
 _ICON = Markup(
     '<svg class="icon" width="18" height="18" aria-hidden="true">'

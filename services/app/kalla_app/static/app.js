@@ -69,17 +69,6 @@ window.addEventListener("pageshow", () => {
 });
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select");
-  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
-    const search = document.querySelector("input[type=search]");
-    if (search) {
-      event.preventDefault();
-      search.focus();
-    }
-  }
-  if (!typing && !event.ctrlKey && !event.metaKey && !event.altKey && /^[a-z]$/i.test(event.key)) {
-    document.querySelector(`[data-key="${event.key.toLowerCase()}"]`)?.click();
-  }
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.id === "sql") {
     event.preventDefault();
     event.target.form.requestSubmit(event.target.form.querySelector("[value=check]"));

@@ -397,6 +397,7 @@ class Grid {
   pressed(event) {
     if (event.ctrlKey && !["Home", "End"].includes(event.key)) return;
     if (event.altKey || event.metaKey || event.shiftKey) return;
+    const key = keyOf(event);
     const row = this.current ?? Math.ceil(this.at);
     const page = Math.max(1, Math.floor(this.view) - 1);
     const places = {
@@ -408,12 +409,12 @@ class Grid {
       End: this.total - 1,
     };
     const inside = event.target !== this.table;
-    if (event.key in places) {
+    if (key in places) {
       if (inside) this.table.focus({ preventScroll: true });
-      this.go(places[event.key]);
-    } else if (event.key === " " && !inside) {
+      this.go(places[key]);
+    } else if (key === " " && !inside) {
       boxOf(this.rows.get(row))?.click();
-    } else if (event.key === "Enter" && !inside) {
+    } else if (key === "Enter" && !inside) {
       this.rows.get(row)?.querySelector("a")?.click();
     } else {
       return;
@@ -467,6 +468,14 @@ class Grid {
     if (this.problem) parts.push(this.problem);
     this.shown.textContent = parts.join(" · ");
   }
+}
+
+// Letters stand for keys that are farther away, unless they are switched off.
+const LETTERS = { j: "ArrowDown", k: "ArrowUp", x: " ", e: "Enter" };
+
+function keyOf(event) {
+  const hasLetters = document.documentElement.dataset.letters !== "off" && !event.ctrlKey;
+  return (hasLetters && LETTERS[event.key.toLowerCase()]) || event.key;
 }
 
 function boxOf(row) {
