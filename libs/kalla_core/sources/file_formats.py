@@ -1,4 +1,4 @@
-"""What every store's files can be. All but the usual formats are loaded when a source has them."""
+"""What every store's files can be. What reads a format is loaded when a source has it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from kalla_core.sources.csv.format import CsvFormat
 from kalla_core.sources.formats import FormatReader
 from kalla_core.sources.parquet.format import ParquetFormat
 from kalla_core.sources.uri import FileFormat
-
-_CSV = CsvFormat()
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class FileFormats(Mapping[FileFormat, FormatReader]):
         """Return the reader of a format."""
         match file_format:
             case FileFormat.CSV:
-                return _CSV
+                return _csv()
             case FileFormat.PARQUET:
                 return self.parquet
             case FileFormat.FIXED | FileFormat.ODS | FileFormat.XLSX:
@@ -39,6 +36,13 @@ class FileFormats(Mapping[FileFormat, FormatReader]):
     def __len__(self) -> int:
         """Return how many formats there are."""
         return len(FileFormat)
+
+
+@cache
+def _csv() -> FormatReader:
+    from kalla_core.sources.csv.format import CsvFormat
+
+    return CsvFormat()
 
 
 @cache

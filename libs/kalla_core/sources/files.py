@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,6 @@ from kalla_core.errors import (
 )
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.source_format import SourceFormat
-from kalla_core.sources.csv.glance import Glance, glance_at
 from kalla_core.sources.file_formats import FileFormats
 from kalla_core.sources.filters import RowFilter, compile_filters
 from kalla_core.sources.formats import FileSource, FormatReader, Pruned
@@ -43,6 +43,9 @@ from kalla_core.sources.recognised import recognised
 from kalla_core.sources.store import ByteStore, StoredFile
 from kalla_core.sources.uri import FileFormat, FileUri, absolute, parse_file_uri
 from kalla_core.sources.uri_format import merged
+
+if TYPE_CHECKING:
+    from kalla_core.sources.csv.glance import Glance
 
 _ENDINGS: Mapping[str, FileFormat] = {
     ".avro": FileFormat.AVRO,
@@ -198,6 +201,8 @@ class FileConnector:
         Raises:
             KallaError: as `pin` does where it lists and opens files.
         """
+        from kalla_core.sources.csv.glance import glance_at  # no run asks for it
+
         with naming(spec):
             uri = parse_file_uri(absolute(_uri(spec), Path.cwd()))
             listed = self._store.list(uri.location)

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from kalla_core.errors import InvalidType, SourceUnreadable
 from kalla_core.recipe.column_types import parse_type, type_word
-from kalla_core.sources.csv.infer import infer_type
 from kalla_core.sources.filters import RowFilter
 from kalla_core.sources.formats import FileSource, FormatReader, Pruned, Shape
 from kalla_core.sources.marked import marked
@@ -129,6 +128,8 @@ def _within(source: FileSource, pinned: PinnedSource) -> tuple[FileSource, Pinne
 def _type(name: str, values: list[str | None], types: Mapping[str, str]) -> pa.DataType:
     texts = pa.array(values, pa.string())
     if name not in types:
+        from kalla_core.sources.csv.infer import infer_type  # few sources have partitions
+
         return infer_type(pa.chunked_array([texts.cast(pa.binary())]))
     wanted = parse_type(types[name])
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +43,25 @@ _EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Labels:
+    """What candidates that are not left over are called, in their order.
+
+    Attributes:
+        ids: string, `match_id`.
+        groups: string, `match_group`; null of ties that are held.
+        ties: string, the id of the tie that a pair competed in, or null.
+    """
+
+    ids: pa.Array
+    groups: pa.Array
+    ties: pa.Array
+
+    def filter(self, kept: pa.Array) -> Labels:
+        """Return those of the candidates that are marked."""
+        return Labels(*(column.filter(kept) for column in (self.ids, self.groups, self.ties)))
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What became of the candidates of a pass, in their order.
 
@@ -48,10 +69,9 @@ class Decision:
         codes: LEFT, ACCEPTED or TIED.
         distinct: of pairs that came several times the one that counts, of each pair one.
         ranks: from 0, less is better.
-        picked: those that are not left over, ascending; what follows is of these.
-        ids: string, `match_id`.
-        groups: string, `match_group`; null of ties that are held.
-        ties: string, the id of the tie that a pair competed in, or null.
+        picked: those that are not left over, ascending.
+        label: tells what these are called, as long as the candidates are there. Whoever decides
+            what comes next need not know it.
         aside: of each candidate why it is neither accepted nor a tie of ranks: `ASIDE`, and the
             words for it.
         notes: sentences on how it was decided, where that is not as the rule says.
@@ -62,9 +82,7 @@ class Decision:
     distinct: Bools
     ranks: Ints
     picked: Ints
-    ids: pa.Array
-    groups: pa.Array
-    ties: pa.Array
+    label: Callable[[], Labels]
     aside: Aside | None = None
     notes: tuple[str, ...] = ()
     missed: MissedSums | None = None
@@ -189,26 +207,23 @@ def _too_wide(rule: SqlPass, what: str) -> InvalidSql:
 
 
 def decision(found: Found, codes: Codes, distinct: Bools, ranks: Ints, ties: Ints) -> Decision:
-    """Return what was decided, with the ids of pairs, groups and ties.
+    """Return what was decided.
 
     Args:
         ties: of each candidate the number of its tie, below 0 for none.
     """
     picked = np.flatnonzero(codes != LEFT)
+    label = cache(partial(_labels, found, codes, picked, ties))
+    return Decision(codes, distinct, ranks, picked, label)
+
+
+def _labels(found: Found, codes: Codes, picked: Ints, ties: Ints) -> Labels:
     ids = match_ids(found.keys(Side.LEFT, picked), found.keys(Side.RIGHT, picked))
     taken = codes[picked] == ACCEPTED
     left, right = (found.places(side)[picked][taken] for side in Side)
     groups = np.full(len(picked), -1, dtype=np.int64)
     groups[taken] = pair_components(left, right)
-    return Decision(
-        codes=codes,
-        distinct=distinct,
-        ranks=ranks,
-        picked=picked,
-        ids=ids,
-        groups=_least(ids, groups),
-        ties=_least(ids, ties[picked]),
-    )
+    return Labels(ids, _least(ids, groups), _least(ids, ties[picked]))
 
 
 def _least(ids: pa.Array, labels: Ints) -> pa.Array:

@@ -224,7 +224,7 @@ class _Speaker:
     def ambiguous(self) -> Remark:
         tied = self._decision.tied
         at = self._first_of_rows(tied)
-        ids = self._of_picked(self._decision.ties, tied)
+        ids = self._of_picked(self._decision.label().ties, tied)
         sizes = _sizes(ids)
         mine = np.searchsorted(tied, at)
         details = _joined(

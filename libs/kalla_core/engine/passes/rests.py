@@ -197,15 +197,8 @@ def replace_without(decision: Decision, rejected: Ints) -> Decision:
     codes = decision.codes.copy()
     codes[rejected] = LEFT
     kept = codes[decision.picked] != LEFT
-    mask = pa.array(kept)
-    return replace(
-        decision,
-        codes=codes,
-        picked=decision.picked[kept],
-        ids=decision.ids.filter(mask),
-        groups=decision.groups.filter(mask),
-        ties=decision.ties.filter(mask),
-    )
+    labels = decision.label().filter(pa.array(kept))
+    return replace(decision, codes=codes, picked=decision.picked[kept], label=lambda: labels)
 
 
 def _words(apart: int, scale: int, even: bool) -> str:
@@ -264,6 +257,6 @@ def _of_rows(
     return Rests(
         places,
         pc.multiply(whole, unit),
-        decision.groups.take(pa.array(at)),
+        decision.label().groups.take(pa.array(at)),
         pa.repeat(pa.scalar(name), len(places)),
     )

@@ -140,9 +140,10 @@ class PassSinks:
     ) -> None:
         start, end = span
         mask = pa.array(which)
+        labels = decision.label()
         ids, groups, ties = (
             column.slice(start, end - start).filter(mask)
-            for column in (decision.ids, decision.groups, decision.ties)
+            for column in (labels.ids, labels.groups, labels.ties)
         )
         left, right = key_text(piece.key(Side.LEFT)), key_text(piece.key(Side.RIGHT))
         if name == AMBIGUOUS:

@@ -29,7 +29,6 @@ from kalla_core.matching.strategy.planned import Planned, plan_match
 from kalla_core.recipe.model import Recipe, SourceSpec
 from kalla_core.recipe.nearest import nearest, suggestion
 from kalla_core.recipe.paths import Location, path_text
-from kalla_core.sources.csv.header import delimiter_remedy
 from kalla_core.sources.filters import filter_faults
 from kalla_core.sources.protocol import PinnedSource
 
@@ -187,6 +186,8 @@ def _unknown_columns(
 ) -> Iterator[Fault]:
     for index, column in enumerate(columns):
         if column not in schema.names:
+            from kalla_core.sources.csv.header import delimiter_remedy  # brings all that reads CSV
+
             close = nearest(column, schema.names)
             remedy = delimiter_remedy(schema.names)
             message = f"There is no column `{column}`. {suggestion(column, schema.names)}{remedy}"

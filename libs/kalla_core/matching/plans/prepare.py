@@ -91,13 +91,26 @@ def _prepare(query: MatchQuery) -> PreparedSql:
     grouped = bracketed(query.sql, tokens)
     session = planning_session(query)
     own.register_stand_ins(session)
-    statement = _Statement(query, tokens, grouped, sites, session, bracket_splices(grouped))
+    exact, fixed = bracket_splices(grouped), _fixed(query, tokens)
+    statement = _Statement(query, tokens, grouped, sites, session, exact, fixed)
     try:
         return _prepared(statement)
     except PlanningFailed as error:
         splices = statement.splices(frozenset())
         again = partial(_refusal, session, query)
         raise fault(str(error), query, tokens, splices, functions_of(session), again) from None
+
+
+def _fixed(query: MatchQuery, tokens: tuple[Token, ...]) -> tuple[Splice, ...]:
+    """Return what has to be put in whatever plans find out, but for brackets."""
+    return (
+        *same_splices(query.sql, tokens),
+        *first_splices(tokens),
+        *pattern_splices(query.sql, tokens),
+        *search_splices(query.sql, tokens),
+        *clock_splices(tokens, query.started_at),
+        *moment_splices(tokens),
+    )
 
 
 def _refusal(session: SessionContext, query: MatchQuery, text: str) -> str | None:
@@ -126,6 +139,7 @@ class _Statement:
         bracketed: the tokens with brackets where operators have to be grouped.
         calls: of Kalla's functions.
         exact: those brackets, and casts that the SQL may not even plan without.
+        fixed: what else has to be put in, but for numbers.
     """
 
     query: MatchQuery
@@ -134,6 +148,7 @@ class _Statement:
     calls: tuple[CallSite, ...]
     session: SessionContext
     exact: tuple[Splice, ...]
+    fixed: tuple[Splice, ...]
     _splices: dict[frozenset[Token], tuple[Splice, ...]] = field(init=False, default_factory=dict)
     _written: dict[str, LogicalPlan] = field(init=False, default_factory=dict)
     _checked: dict[str, LogicalPlan] = field(init=False, default_factory=dict)
@@ -145,16 +160,8 @@ class _Statement:
         return self._splices[doubles]
 
     def _found(self, doubles: frozenset[Token]) -> tuple[Splice, ...]:
-        return (
-            *self.exact,
-            *same_splices(self.query.sql, self.tokens),
-            *first_splices(self.tokens),
-            *pattern_splices(self.query.sql, self.tokens),
-            *search_splices(self.query.sql, self.tokens),
-            *clock_splices(self.tokens, self.query.started_at),
-            *moment_splices(self.tokens),
-            *number_splices(self.query.sql, self.tokens, doubles),
-        )
+        numbers = number_splices(self.query.sql, self.tokens, doubles)
+        return (*self.exact, *self.fixed, *numbers)
 
     def text(self, doubles: frozenset[Token]) -> str:
         """Return the SQL with `splices` put in."""
