@@ -27,6 +27,47 @@ def test_a_task_is_done_while_who_gave_it_goes_on() -> None:
     assert waits.result()
 
 
+def test_what_holds_little_is_given_while_another_is_under_way() -> None:
+    all_given = threading.Event()
+
+    with Behind(beside=True) as behind:
+        given = [behind.do(lambda: all_given.wait(timeout=60), held_bytes=8) for _ in range(3)]
+        all_given.set()
+
+    assert all(one.result() for one in given)
+
+
+def test_what_holds_much_is_given_once_nothing_else_is_under_way() -> None:
+    done: list[int] = []
+
+    with Behind(beside=True) as behind:
+        behind.do(lambda: done.append(1), held_bytes=8)
+        behind.do(lambda: done.append(2), held_bytes=1 << 40)
+        seen = list(done)
+
+    assert seen[:1] == [1]
+
+
+def test_what_waits_for_a_task_that_fails_is_not_done() -> None:
+    done: list[int] = []
+    given = threading.Event()
+
+    def fails() -> None:
+        given.wait(timeout=60)
+        raise ZeroDivisionError
+
+    def two() -> None:
+        with Behind(beside=True) as behind:
+            behind.do(fails, held_bytes=8)
+            behind.do(lambda: done.append(1), held_bytes=8)
+            given.set()
+
+    with pytest.raises(ZeroDivisionError):
+        two()
+
+    assert not done
+
+
 def tasks(beside: bool, *some: Callable[[], object]) -> None:
     with Behind(beside=beside) as behind:
         for one in some:

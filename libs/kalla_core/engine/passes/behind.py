@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_LITTLE_BYTES = 32 << 20
+"""What may be held by tasks that wait for others."""
+
 
 class Behind:
-    """Does tasks in a thread of its own, one at a time; who gives the next waits for the last.
+    """Does tasks in a thread of its own, one at a time; few that hold little wait for others.
 
-    A task that fails raises where the next is given, or at the end.
+    A task that fails raises where the next is given, or at the end; none is done after it.
 
     Args:
         beside: whether in a thread; otherwise each is done when it is given, because what it holds
@@ -23,18 +28,28 @@ class Behind:
     def __init__(self, *, beside: bool) -> None:
         self.beside = beside
         self._pool = ThreadPoolExecutor(1, "behind") if beside else None
-        self._last: Future[Any] | None = None
+        self._under_way: deque[tuple[Future[Any], int]] = deque()
 
-    def do(self, task: Callable[[], T]) -> Future[T]:
-        """Do a task, now or soon, once the one before it is done."""
-        if self._last is not None:
-            self._last.result()
+    def do(self, task: Callable[[], T], held_bytes: int = _LITTLE_BYTES) -> Future[T]:
+        """Do a task, now or soon, once the one before it is done.
+
+        Args:
+            held_bytes: what is held until it is done; where that is much, who gives it waits until
+                nothing else is under way.
+        """
         if self._pool is None:
             done: Future[T] = Future()
             done.set_result(task())
             return done
-        self._last = asked = self._pool.submit(task)
+        while self._under_way and (self._under_way[0][0].done() or self._hold_much(held_bytes)):
+            self._under_way.popleft()[0].result()
+        before = self._under_way[-1][0] if self._under_way else None
+        asked = self._pool.submit(partial(_after, before, task))
+        self._under_way.append((asked, held_bytes))
         return asked
+
+    def _hold_much(self, more_bytes: int) -> bool:
+        return sum(held for _, held in self._under_way) + more_bytes > _LITTLE_BYTES
 
     def __enter__(self) -> Behind:
         return self
@@ -47,5 +62,13 @@ class Behind:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=error is not None)
-        if self._last is not None and error is None:
-            self._last.result()
+        if error is None:
+            for asked, _ in self._under_way:
+                asked.result()
+
+
+def _after(before: Future[Any] | None, task: Callable[[], T]) -> T:
+    """Do a task unless the one before it, which has ended, has failed."""
+    if before is not None:
+        before.result()
+    return task()

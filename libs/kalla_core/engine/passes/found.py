@@ -99,6 +99,11 @@ class Found:
         self._lock = threading.Lock()
         self.count = 0
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory that the candidates take."""
+        return self._bytes if self._writer is None else 0
+
     def add(
         self,
         output: Sequence[pa.Array],

@@ -136,7 +136,8 @@ class Reconciling:
                 if wide is not None:
                     decision = replace(decision, notes=(*decision.notes, wide.note))
                 self._consume(number, one, found, decision, uses)
-                told.append(behind.do(partial(_tell, one, found, decision, wide, sinks)))
+                tell = partial(_tell, one, found, decision, wide, sinks)
+                told.append(behind.do(tell, found.held_bytes))
             self.planned = self._plan.passes[0].planned
             self._write_rests(sinks)
             remarks = [one.result() for one in told]

@@ -146,7 +146,7 @@ class RuleFinder:
         Raises:
             _TooMany: there are more than can be told apart.
         """
-        found: list[tuple[Chooser, Carried]] = []
+        found: list[tuple[Chooser, tuple[Carried, LogicalPlan]]] = []
         try:
             for way in ways(
                 lambda chooser: self._rebuilt(plan, chooser), alternatives=alternatives
@@ -159,19 +159,19 @@ class RuleFinder:
         tracer = Tracer(self.reader, self.sides)
         named = zip(names([chooser for chooser, _ in found]), found, strict=True)
         traced = [
-            (name, tracer.trace(carried.frame.optimized_logical_plan()))
-            for name, (_, carried) in named
+            (name, tracer.trace(optimised))
+            for name, (_, (carried, optimised)) in named
             if carried.meets
         ]
         able = tuple((name, branch) for name, branch in traced if self._reads_both(branch))
         return able if len(able) > 1 else tuple(("", branch) for _, branch in able)
 
-    def _rebuilt(self, plan: LogicalPlan, chooser: Chooser) -> Carried:
+    def _rebuilt(self, plan: LogicalPlan, chooser: Chooser) -> tuple[Carried, LogicalPlan]:
+        """Return the plan with row numbers, by the ways chosen, and what is made of it at last."""
         keys = {side: self.query.side(side).primary_key for side in Side}
         with refusals_told():
             carried = Rebuilder(self.numbered, self.sides, keys, chooser).rebuild(plan)
-            carried.frame.optimized_logical_plan()
-        return carried
+            return carried, carried.frame.optimized_logical_plan()
 
     def _reads_both(self, traced: Traced) -> bool:
         """Whether rows of both sides come out: a branch of a condition never true reads none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from datafusion import LogicalPlan, SessionContext, SQLOptions
+from datafusion import DataFrame, LogicalPlan, SessionContext, SQLOptions
 
 from kalla_core.matching.plans.session import new_session
 from kalla_core.matching.sql.forbidden import take_away
@@ -108,15 +108,22 @@ def check_runnable(session: SessionContext, sql: str) -> None:
     """
     try:
         frame = session.sql_with_options(sql, _QUERIES_ONLY)
-        frame.execution_plan()
     except BaseException as error:
         raise _failure(error) from None
     try:
         frame.collect()  # the tables are empty; many an aggregate only says now what it cannot do
     except BaseException as error:
+        _demand_execution_plan(frame)
         failure = _failure(error)
         if not isinstance(failure, PlanningFailed) or _SAYS_SO.search(str(failure)):
             raise failure from None
+
+
+def _demand_execution_plan(frame: DataFrame) -> None:
+    try:
+        frame.execution_plan()
+    except BaseException as error:
+        raise _failure(error) from None
 
 
 _SAYS_SO = re.compile("feature is not implemented|panicked|assertion")

@@ -180,7 +180,8 @@ def _planned(asked: _Asked) -> Planned:
         ]
     )
     reader = Reader(numbered, written_in(query.sql, numbered))
-    check_agreement(numbered, found.frame.optimized_logical_plan())
+    optimised = found.frame.optimized_logical_plan()
+    check_agreement(numbered, optimised)
     traced = Tracer(reader, sides).trace(found.analysed.optimized_logical_plan())
     possible = candidates(traced, reader, sides)
     choice = in_one_piece() if found.chance else choose(traced, possible, sides)
@@ -204,7 +205,7 @@ def _planned(asked: _Asked) -> Planned:
         reason_keys=rules.keys,
         rules=rules.rules,
         warnings=(*prepared.warnings, *found.warnings),
-        plan_text=found.frame.optimized_logical_plan().display_indent(),
+        plan_text=optimised.display_indent(),
         sharing=sharing,
     )
 
