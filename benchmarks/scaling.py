@@ -75,14 +75,19 @@ def _medians(cases: Sequence[Case], rounds: int, memory_limit: str, work: Path) 
     taken: list[list[float]] = [[] for _ in cases]
     for number in range(rounds + 1):
         for case, seconds in zip(cases, taken, strict=True):
-            took = _run(case, memory_limit, work)
+            took = seconds_of(case, memory_limit, work)
             typer.echo(f"{case.name}, {number or 'warm-up'}: {took:.2f} s")
             if number:
                 seconds.append(took)
     return [round(statistics.median(seconds), 3) for seconds in taken]
 
 
-def _run(case: Case, memory_limit: str, work: Path) -> float:
+def seconds_of(case: Case, memory_limit: str, work: Path) -> float:
+    """Run a case once, compare it with the truth, and return its seconds of wall.
+
+    Raises:
+        typer.BadParameter: it failed, or there are fewer cores.
+    """
     kalla = next(one for one in contenders() if one.name == KALLA)
     out = work / "out"
     out.mkdir(parents=True, exist_ok=True)

@@ -170,8 +170,10 @@ def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array."""
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    """Return a column as one array; combining the chunks of one that has one copies it."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def numbered_schema(schema: pa.Schema) -> pa.Schema:

@@ -15,7 +15,7 @@ from kalla_core.engine.reasons.closest import NONE, comparable, nearest
 from kalla_core.engine.reasons.held import Held, PairsOfRows
 from kalla_core.engine.reasons.paired import in_row_order, numbered
 from kalla_core.engine.reasons.scores import nearness, score_texts, scored
-from kalla_core.engine.rows import Bools, Ints, Rows
+from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
 from kalla_core.errors import InvalidSql
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.plans.session import new_session
@@ -272,7 +272,7 @@ class _Search:
                 values = frame.to_arrow_table()
         except InvalidSql:  # it fails for rows of which the match SQL never asked
             return None
-        return in_row_order(values).column("value").combine_chunks()
+        return one_chunk(in_row_order(values).column("value"))
 
     def _tried(
         self, pairs: _Pairs, rows: Ints, skip: int, most: int, *, by_score: bool = False

@@ -12,7 +12,7 @@ from datafusion import SessionContext
 
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.reasons.paired import in_row_order, numbered
-from kalla_core.engine.rows import Bools, Ints
+from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.plans.session import new_session
 from kalla_core.matching.sql.query import Side
@@ -73,7 +73,7 @@ class PairsOfRows:
             frame = condition_frame(self.planned, self.rule, session, scored)
             table = in_row_order(frame.to_arrow_table())
         columns = [table.column(f"c{n}") for n in range(len(self.rule.checked))]
-        scores = {n: table.column(f"s{n}").combine_chunks() for n in scored}
+        scores = {n: one_chunk(table.column(f"s{n}")) for n in scored}
         return Held([_bools(column) for column in columns], scores)
 
     def _apart(self, scored: Collection[int]) -> Held:
@@ -91,7 +91,7 @@ class PairsOfRows:
         session = self._session()
         with query_errors():
             table = score_frame(self.planned, self.rule, number, session).to_arrow_table()
-        return in_row_order(table).column("value").combine_chunks()
+        return one_chunk(in_row_order(table).column("value"))
 
     def _one_by_one(self) -> Sequence[Bools]:
         """Tell which conditions hold where one fails, as `a / b < 2` does beside `b <> 0`.
@@ -118,5 +118,5 @@ class PairsOfRows:
 
 
 def _bools(column: pa.ChunkedArray) -> Bools:
-    flags: Bools = np.asarray(column.combine_chunks().fill_null(False))
+    flags: Bools = np.asarray(one_chunk(column).fill_null(False))
     return flags

@@ -41,7 +41,7 @@ def key_null(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
     """Say which key is null; `keys` has `__k0`... of the rows in question."""
     sentence = pa.nulls(len(keys), pa.string())
     for number in reversed(range(len(rule.keys))):
-        is_null = keys.column(f"__k{number}").combine_chunks().is_null()
+        is_null = one_chunk(keys.column(f"__k{number}")).is_null()
         said = f"{_nothing(rule.keys[number].side(side))}, and null equals nothing."
         sentence = pc.if_else(is_null, said, sentence)
     return one_chunk(sentence)

@@ -271,6 +271,9 @@ class Job:
         threads = self._spec.budget.threads
         if size is not None and size < _SMALL_BYTES:
             threads = 1  # the other side is read beside it
+        elif size is not None and threads > _FEW_THREADS:
+            # Both sides together four for each, so that none waits long for another's last one.
+            threads = max(threads, min(2 * threads, size // _SMALL_BYTES))
         return min(max((size or 0) // PART_BYTES, threads), 1024)
 
     def _buckets(self, held_bytes: int) -> int:
