@@ -77,6 +77,8 @@ def subsets_that_fit_each(
 
 
 def _of_masks(masks: Sequence[int], size: int) -> Fits:
+    if len(masks) == 1:
+        return Fits(size, 1, (places_of(masks[0]),))
     sets = sorted(map(places_of, masks))
     return Fits(size, min(len(sets), MOST_SHOWN + 1), tuple(sets[:MOST_SHOWN]))
 

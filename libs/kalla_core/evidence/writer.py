@@ -89,6 +89,11 @@ class TableWriter:
         self._scratch = Scratch()
         self._file = HashedFile(path, MAGIC)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of batches that are still to be encoded."""
+        return self._gathered_bytes
+
     def write(self, batch: pa.RecordBatch) -> None:
         """Add rows; now and then this takes as long as encoding a row group."""
         if not batch.num_rows:

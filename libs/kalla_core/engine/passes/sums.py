@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -163,14 +164,15 @@ class _Rounds:
         for width in distinct(tried.sizes[~searched & (tried.sizes > 0)]).tolist():
             numbers = np.flatnonzero(~searched & (tried.sizes == width))
             every = tried.at[tried.starts[numbers][:, None] + np.arange(width)]
+            listed = numbers.tolist()
             for row, fit in subsets_that_fit_each(
                 self._items[every],
                 self._targets[every[:, 0]],
                 self._tolerance,
                 self._rule.max_items,
             ):
-                number, some = int(numbers[row]), every[row]
-                sets = tuple(some[list(one)] for one in fit.sets)
+                number, some = listed[row], every[row]
+                sets = tuple(some[_places(one)] for one in fit.sets)
                 fits[number] = _Fit(groups.of(number), fit.count, sets)
         return fits
 
@@ -212,6 +214,11 @@ class _Rounds:
             for first in np.unique(groups).tolist():
                 words = "Sets for several rows share a row; each adds up alone."
                 state.hold(every[groups == first], words)
+
+
+@lru_cache(1 << FEW_AMOUNTS)
+def _places(some: tuple[int, ...]) -> Ints:
+    return np.array(some, dtype=np.int64)
 
 
 _EXCEEDED = -1

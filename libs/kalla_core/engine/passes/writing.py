@@ -201,6 +201,8 @@ class PassSinks:
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""
         open_ = [name for name in self._writers if name not in self._closed]
+        # What takes longest is begun first, so that no thread is left alone with it at the end.
+        open_.sort(key=lambda name: -self._writers[name].waiting_bytes)
         with self._opened, ThreadPoolExecutor(self._encoders + 1, "close") as pool:
             closed = pool.map(TableWriter.close, (self._writers[name] for name in open_))
             self._closed |= zip(open_, closed, strict=True)

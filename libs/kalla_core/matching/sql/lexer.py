@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.sql.text import where
@@ -101,8 +102,14 @@ _KINDS = {
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
+_REMEMBERED = 8
+
+
+@lru_cache(_REMEMBERED)
 def tokenize(sql: str) -> tuple[Token, ...]:
     """Return the tokens of `sql` in order, without white space and comments.
+
+    Those of the last few statements are remembered: to plan one asks for them again and again.
 
     Raises:
         InvalidSql: a string, identifier or comment without end, or a literal of another dialect.
