@@ -13,7 +13,7 @@ SAMPLE = (
     "test_rows_that_are_picked_are_those_of_the_whole_part",
     "test_what_has_not_changed_is_verified_and_a_change_is_found",
 )
-"""What a kind of source is held to in the short run as well, where a server makes it slow."""
+"""What those kinds of source are held to in the short run as well."""
 
 
 @pytest.hookimpl(tryfirst=True)

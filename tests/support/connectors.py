@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -97,7 +98,9 @@ class SourceKind:
         in_s3: whether it lies in a bucket.
         table: a ledger with so many rows, as far as it can be kept so.
         missing: says what is not installed here of what it needs; empty if all is.
-        sampled: whether only a sample of the tests is run on it where time is short.
+        sampled: whether only a sample of the tests is run on it where time is short: it is slow,
+            or nothing in it is its own (a format that is read in a folder as well, a bucket that
+            others lie in as well).
     """
 
     name: str
@@ -333,6 +336,10 @@ def _change_object(spec: SourceSpec) -> None:
     bucket.put(key, bytes(content))
 
 
+def _stored(name: str, put: Callable[[Path, pa.Table], SourceSpec], **more: Any) -> SourceKind:
+    return SourceKind(name, _in_s3(put), in_s3=True, change=_change_object, **more)
+
+
 KINDS = (
     SourceKind("csv", _csv_file, typed=False),
     SourceKind("csv-quoted-crlf-bom", _quoted_csv_file, typed=False),
@@ -371,69 +378,17 @@ KINDS = (
         missing=mysql.missing,
         sampled=True,
     ),
-    SourceKind("s3-csv", _in_s3(_csv_file), typed=False, in_s3=True, change=_change_object),
-    SourceKind(
-        "s3-csv-formatted",
-        _in_s3(_formatted_csv_file),
-        typed=False,
-        in_s3=True,
-        change=_change_object,
-    ),
-    SourceKind(
-        "s3-csv-gz",
-        _in_s3(_csv_gz_file),
-        typed=False,
-        splits=False,
-        in_s3=True,
-        change=_change_object,
-    ),
-    SourceKind(
-        "s3-csv-folder",
-        _in_s3(_csv_folder),
-        typed=False,
-        splits=False,
-        in_s3=True,
-        change=_change_object,
-    ),
-    SourceKind(
-        "s3-xlsx", _in_s3(_workbook), typed=False, splits=False, in_s3=True, change=_change_object
-    ),
-    SourceKind(
-        "s3-fixed",
-        _in_s3(_fixed_file),
-        typed=False,
-        splits=False,
-        in_s3=True,
-        change=_change_object,
-        table=plain_ledger,
-    ),
-    SourceKind(
-        "s3-json-lines",
-        _in_s3(_json_lines),
-        typed=False,
-        named=False,
-        splits=False,
-        in_s3=True,
-        change=_change_object,
-    ),
-    SourceKind(
-        "s3-ods",
-        _in_s3(_ods_workbook),
-        typed=False,
-        splits=False,
-        in_s3=True,
-        change=_change_object,
-    ),
-    SourceKind("s3-avro", _in_s3(_avro_file), splits=False, in_s3=True, change=_change_object),
-    SourceKind("s3-duckdb", _in_s3(_duckdb_file), splits=False, in_s3=True, change=_change_object),
-    SourceKind(
-        "s3-sqlite",
-        _in_s3(_sqlite_file),
-        typed=False,
-        splits=False,
-        in_s3=True,
-        change=_change_object,
-    ),
-    SourceKind("s3-parquet", _in_s3(_parquet_file), in_s3=True, change=_change_object),
-    SourceKind("s3-parquet-folder", _in_s3(_parquet_folder), in_s3=True, change=_change_object),
+    _stored("s3-csv", _csv_file, typed=False),
+    _stored("s3-csv-formatted", _formatted_csv_file, typed=False, sampled=True),
+    _stored("s3-csv-gz", _csv_gz_file, typed=False, splits=False),
+    _stored("s3-csv-folder", _csv_folder, typed=False, splits=False, sampled=True),
+    _stored("s3-xlsx", _workbook, typed=False, splits=False, sampled=True),
+    _stored("s3-fixed", _fixed_file, typed=False, splits=False, table=plain_ledger, sampled=True),
+    _stored("s3-json-lines", _json_lines, typed=False, named=False, splits=False, sampled=True),
+    _stored("s3-ods", _ods_workbook, typed=False, splits=False, sampled=True),
+    _stored("s3-avro", _avro_file, splits=False, sampled=True),
+    _stored("s3-duckdb", _duckdb_file, splits=False, sampled=True),
+    _stored("s3-sqlite", _sqlite_file, typed=False, splits=False, sampled=True),
+    _stored("s3-parquet", _parquet_file),
+    _stored("s3-parquet-folder", _parquet_folder, sampled=True),
 )
