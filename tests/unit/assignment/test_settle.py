@@ -7,6 +7,7 @@ from kalla_core.assignment import settle as settling
 from kalla_core.assignment.components import pair_components
 from kalla_core.assignment.settle import ACCEPTED, LEFT, TIED, Candidates, Places, settle
 from tests.support.best_by_hand import ByHand, Pair
+from tests.support.chance import often
 
 CARDINALITIES = {
     "1:1": Places(True, True),
@@ -54,7 +55,7 @@ def as_arrays(pairs: list[Pair]) -> Candidates:
 @pytest.mark.parametrize("cardinality", CARDINALITIES)
 @pytest.mark.parametrize("hold", [True, False], ids=["hold", "first"])
 @pytest.mark.parametrize("rounds", [0, 1, 64])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=often(150), deadline=None)
 @given(pairs=candidates())
 @example(pairs=A_ROW_THAT_GOES_WITH_A_TIE_OF_A_BETTER_RANK)
 def test_what_is_accepted_and_held_is_what_the_definition_says(pairs, cardinality, hold, rounds):
@@ -124,7 +125,7 @@ def test_no_candidates_are_no_matches():
     assert len(settled.codes) == len(settled.ties) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=30))
 def test_pairs_hang_together_through_the_rows_they_share(pairs):
     left = np.array([one for one, _ in pairs], dtype=np.int64)

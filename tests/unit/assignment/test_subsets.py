@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_core.assignment.subsets import MOST_SHOWN, subsets_that_fit, subsets_that_fit_each
+from tests.support.chance import often
 
 
 def by_hand(amounts, target, tolerance, most_items):
@@ -20,7 +21,7 @@ def by_hand(amounts, target, tolerance, most_items):
     return 0, []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 @given(
     amounts=st.lists(st.integers(-50, 300), max_size=14),
     target=st.integers(-50, 1200),
@@ -38,7 +39,7 @@ def test_the_smallest_sets_that_fit_are_those_that_trying_all_of_them_finds(
     assert list(found.sets) == fitting[:MOST_SHOWN]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 @given(data=st.data(), width=st.integers(1, 8), tolerance=st.integers(0, 3))
 def test_many_targets_at_once_have_what_each_has_alone(data, width, tolerance):
     row = st.lists(st.integers(-9, 40), min_size=width, max_size=width)

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_core.assignment.units import LARGEST, TooWide, minor_units
+from tests.support.chance import often
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 @given(
     units=st.lists(st.integers(-(10**17), 10**17), max_size=9),
     precision=st.sampled_from([18, 19, 38]),

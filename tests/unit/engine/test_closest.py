@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_core.engine.reasons.closest import NONE, Ints, Keyed, comparable, nearest
+from tests.support.chance import often
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(-20, 20)), max_size=30)
 
@@ -37,7 +38,7 @@ def _searched(
 
 
 @given(rows, rows, st.randoms(use_true_random=False), st.sampled_from([np.int64, np.float64]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 def test_the_search_finds_what_a_look_at_all_of_them_finds(
     wanted: list[tuple[int, int | None]],
     offered: list[tuple[int, int | None]],
@@ -100,7 +101,7 @@ large = st.lists(
 
 
 @given(large, large)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_what_does_not_fit_64_bits_is_compared_to_the_last_digit(
     wanted: list[tuple[int, Decimal | None]], offered: list[tuple[int, Decimal | None]]
 ) -> None:

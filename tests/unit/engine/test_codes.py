@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalla_core.engine.keys.codes import NONE, Ints, joined_codes, key_codes
+from tests.support.chance import often
 
 texts = st.none() | st.sampled_from(["", "a", "b", "A", "ä"])
 numbers = st.none() | st.integers(-2, 2)
@@ -20,7 +21,7 @@ def _columns(rows: list[tuple[str | None, int | None, int | None]]) -> list[pa.A
 
 
 @given(rows, rows, st.tuples(st.booleans(), st.booleans(), st.booleans()))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 def test_rows_have_the_same_number_where_their_keys_are_equal(
     wanted: list[tuple[str | None, int | None, int | None]],
     offered: list[tuple[str | None, int | None, int | None]],
@@ -45,7 +46,7 @@ def test_rows_have_the_same_number_where_their_keys_are_equal(
     rows,
     st.tuples(st.booleans(), st.booleans(), st.booleans()),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=often(100), deadline=None)
 def test_a_join_tells_the_same_where_wanted_keys_differ(
     wanted: list[tuple[str | None, int | None, int | None]],
     offered: list[tuple[str | None, int | None, int | None]],

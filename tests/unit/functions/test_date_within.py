@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chance import often
 from tests.support.functions import call, column
 
 DAY = timedelta(days=1)
@@ -84,7 +85,7 @@ def expected(row: Row) -> bool | None:
 
 
 @given(tables())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 def test_date_within_is_python_datetime_arithmetic(
     table: tuple[list[pa.DataType], list[Row]],
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chance import often
 from tests.support.functions import call
 
 UNITS = {"s": timedelta(seconds=1), "ms": timedelta(milliseconds=1), "us": timedelta.resolution}
@@ -25,7 +26,7 @@ def instant(value: Any) -> datetime:
 
 
 @given(st.lists(st.tuples(st.datetimes(), st.datetimes()), min_size=1, max_size=9), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_days_between_is_python_datetime_arithmetic_cut_towards_nothing(
     pairs: list[tuple[datetime, datetime]], data: st.DataObject
 ) -> None:

@@ -7,6 +7,7 @@ from cleanco import basename
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chance import often
 from tests.support.functions import call
 
 FORMS = ["GmbH", "AG", "Ltd.", "Inc.", "LLC", "S.A.", "B.V.", "N.V.", "Oy", "AB", "S.p.A.", "PLC"]
@@ -45,7 +46,7 @@ def test_a_name_that_is_only_a_legal_form_keeps_it(name: str) -> None:
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=often(200), deadline=None)
 def test_a_normal_name_stays_as_it_is_however_its_letters_were_composed(names: list[str]) -> None:
     once = call("norm_name", pa.array(names))
 

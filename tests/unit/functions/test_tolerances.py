@@ -8,6 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chance import often
 from tests.support.functions import NUMPY, call, column
 
 EXACT = Context(prec=3000, Emax=10**6, Emin=-(10**6))
@@ -145,7 +146,7 @@ def columns_of(types: Sequence[pa.DataType], table: Sequence[Row]) -> list[pa.Ar
 
 
 @given(tables(share=False))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=often(250), deadline=None)
 def test_tolerance_match_is_python_decimal_arithmetic(
     table: tuple[list[pa.DataType], list[Row]],
 ) -> None:
@@ -157,7 +158,7 @@ def test_tolerance_match_is_python_decimal_arithmetic(
 
 
 @given(tables(share=True))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=often(250), deadline=None)
 def test_tolerance_pct_is_python_decimal_arithmetic(
     table: tuple[list[pa.DataType], list[Row]],
 ) -> None:

@@ -12,6 +12,7 @@ from kalla_core.matching.row_ids.members import Matches, matches
 from kalla_core.matching.row_ids.origins import Collected, Origin, RowId
 from kalla_core.matching.row_ids.pairs import PairFrame
 from kalla_core.matching.sql.query import Side
+from tests.support.chance import often
 from tests.support.grouped import groups_of
 from tests.unit.matching.derivations import hidden_columns, pairs_by_definition
 
@@ -115,7 +116,7 @@ def test_a_long_chain_of_pairs_is_one_match() -> None:
     assert set(found.match.tolist()) == {0}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(hidden_columns(), st.sampled_from([1, 2, 5, 1 << 16]))
 def test_matches_are_what_the_definition_says_however_many_come_at_a_time(
     hidden: tuple[tuple[Origin, ...], list[list[object]]], most: int

@@ -12,6 +12,7 @@ from kalla_core.matching.row_ids.origins import Collected, Origin, RowId, silenc
 from kalla_core.matching.row_ids.pair_numbers import Pairs
 from kalla_core.matching.row_ids.pairs import PairFrame, expand
 from kalla_core.matching.sql.query import Side
+from tests.support.chance import often
 from tests.unit.matching.derivations import hidden_columns, pairs_by_definition
 
 L, R = Side.LEFT, Side.RIGHT
@@ -142,7 +143,7 @@ def test_branches_that_tell_a_side_in_unlike_ways_do_not_hush_each_other() -> No
     assert listed(found) == [(0, 1, 7), (1, 2, 8), (1, 2, 9)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(hidden_columns(), st.sampled_from([1, 2, 5, 1 << 16]))
 def test_pairs_are_what_the_definition_says_however_many_come_at_a_time(
     hidden: tuple[tuple[Origin, ...], list[list[object]]], most: int

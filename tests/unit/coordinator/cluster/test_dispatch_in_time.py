@@ -22,6 +22,7 @@ from kalla_core.fragments.remote import ScanWork
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.sources.protocol import Part
+from tests.support.chance import often
 from tests.support.cluster_time import SILENCE_S, TIMING, ImaginedExecutor, Site, ended, torment
 from tests.support.virtual_time import in_virtual_time
 
@@ -174,7 +175,7 @@ def test_no_run_that_is_over_has_a_slot_whoever_died_and_was_born_and_the_next_c
 
 
 @pytest.mark.full
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=often(300), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     cancelled_after=st.lists(st.floats(0.0, 12.0), max_size=20),

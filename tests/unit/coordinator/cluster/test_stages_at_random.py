@@ -13,6 +13,7 @@ from kalla_core.fragments.remote import CENSUS_CLASSES, Extra, ScanWork
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.sources.protocol import Part
+from tests.support.chance import often
 from tests.support.cluster_world import World
 
 GIB = 1 << 30
@@ -35,7 +36,7 @@ def setups(draw: st.DrawFn, patient: bool = True) -> Setup:
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=often(100))
 @given(setup=setups(), seed=st.integers(0, 2**32), chaos=st.integers(0, 60))
 def test_whatever_goes_wrong_the_run_ends_written_from_one_attempt_of_each_fragment(
     setup: Setup, seed: int, chaos: int

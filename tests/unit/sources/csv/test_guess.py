@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kalla_core.inspection.guess import guess_source, guessed_preview
 from kalla_core.recipe.parse import parse_source
 from kalla_core.sources.csv.guess.found import guess
+from tests.support.chance import often
 from tests.support.sources import format_spec
 
 pieces = st.sampled_from(
@@ -22,7 +23,7 @@ encodings = st.sampled_from(["utf-8", "utf-16", "utf-16-be", "utf-32", "gb18030"
 
 
 @given(st.one_of(st.binary(max_size=200), st.builds(str.encode, texts, encodings)))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=often(300))
 @example(b"")
 @example(b"\xff\xfe")
 @example(b"a;b\n1" + b" " * 20_000 + b"x;2\n")

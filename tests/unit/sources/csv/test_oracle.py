@@ -14,6 +14,7 @@ import pyarrow as pa
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.chance import often
 from tests.support.sources import file_spec, read_rows, read_table
 
 BOM = "\ufeff"
@@ -95,7 +96,7 @@ def test_texts_of_any_written_file_are_those_of_pythons_reader(text: str, parts:
 
 
 @given(ragged_quotes(), st.integers(1, 16))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=often(300))
 def test_quotes_in_odd_places_are_read_as_pythons_reader_reads_them(text: str, parts: int) -> None:
     rows = oracle(text)
     assume(all(len(row) == 2 for row in rows))

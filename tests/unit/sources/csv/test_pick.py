@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kalla_core.errors import KallaError, SourceChanged, SourceUnreadable
 from kalla_core.sources.protocol import Connector, PicksRows, PinnedSource
 from kalla_core.sources.registry import connector_for
+from tests.support.chance import often
 from tests.support.sources import file_spec
 
 _PIECES = [
@@ -50,7 +51,7 @@ def _picked(
     st.lists(st.booleans(), min_size=1, max_size=7),
     st.integers(1, 6),
 )
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=often(200))
 def test_rows_picked_are_the_rows_read_whatever_lines_look_like(
     pieces: list[str], flags: list[bool], parts: int
 ) -> None:
