@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 from kalla_core.sources.formats import FormatReader
 from kalla_core.sources.parquet.format import ParquetFormat
@@ -21,13 +21,19 @@ class FileFormats(Mapping[FileFormat, FormatReader]):
         """Return the reader of a format."""
         match file_format:
             case FileFormat.CSV:
-                return _csv()
+                return self._csv
             case FileFormat.PARQUET:
                 return self.parquet
             case FileFormat.FIXED | FileFormat.ODS | FileFormat.XLSX:
                 return _transcribed(file_format)
             case _:
                 return _streamed(file_format)
+
+    @cached_property
+    def _csv(self) -> FormatReader:
+        from kalla_core.sources.csv.format import CsvFormat
+
+        return CsvFormat()  # it keeps what it has read of a small source
 
     def __iter__(self) -> Iterator[FileFormat]:
         """Yield all formats."""
@@ -36,13 +42,6 @@ class FileFormats(Mapping[FileFormat, FormatReader]):
     def __len__(self) -> int:
         """Return how many formats there are."""
         return len(FileFormat)
-
-
-@cache
-def _csv() -> FormatReader:
-    from kalla_core.sources.csv.format import CsvFormat
-
-    return CsvFormat()
 
 
 @cache

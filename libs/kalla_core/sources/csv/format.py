@@ -17,6 +17,7 @@ from kalla_core.sources.csv.block import BlockParser
 from kalla_core.sources.csv.body import CsvFile, CsvSource, open_csv_source
 from kalla_core.sources.csv.cut import BLOCK_BYTES, Block, Target, parts_of, targets
 from kalla_core.sources.csv.infer import Told, one_array, told_type
+from kalla_core.sources.csv.kept import KeptRows, kept_of
 from kalla_core.sources.csv.locate import explain_broken, explain_misfit
 from kalla_core.sources.csv.made import MadeColumns, debit_remedy
 from kalla_core.sources.csv.numbering import rows_between, rows_streamed
@@ -40,10 +41,14 @@ from kalla_core.sources.store import NO_PROMISE, Promise
 
 _PREVIEW_BLOCK_BYTES = 256 << 10
 _GLANCE_BYTES = 64 << 10
+_TEXT = Told(pa.string())
 
 
 class CsvFormat:
-    """Reads CSV files."""
+    """Reads CSV files; what it has read of a small one to tell its types, it reads once."""
+
+    def __init__(self) -> None:
+        self._kept: KeptRows | None = None
 
     def shape(self, source: FileSource) -> Shape:
         """Read headers and a sample; fix the types."""
@@ -53,8 +58,12 @@ class CsvFormat:
         _check_types(source.types, columns)
         sample = take_sample(csv_source, columns)
         spelling = csv_source.dialect.spelling
-        texts = {name: sample.rows.column(name) for name in columns}
-        told = {name: told_type(values, spelling) for name, values in texts.items()}
+        told = {
+            name: _TEXT
+            if _is_text_anyhow(source, name)
+            else told_type(sample.rows.column(name), spelling)
+            for name in columns
+        }
         written = pa.schema([(name, _type(source, sample, name, told[name])) for name in columns])
         looked_at = [
             name
@@ -64,6 +73,7 @@ class CsvFormat:
         reasons = text_reasons(csv_source, sample, looked_at)
         schema = made.schema(written, reasons)
         _check_debits(source, sample, told)
+        self._kept = kept_of(csv_source, sample, written, told)
         return Shape(
             schema=schema,
             statistics=_statistics(csv_source, sample),
@@ -87,8 +97,12 @@ class CsvFormat:
         """Scan the files for quotes and cut them at records."""
         csv_source = CsvSource.of(source, pinned.detail)
         blocks: list[Block] = []
+        kept = self._kept
         for file, wanted in zip(csv_source.files, targets(csv_source.files, parts), strict=True):
-            blocks.extend(_blocks(csv_source, file, wanted))
+            if len(wanted) == 1 and kept is not None and kept.needs_no_look(source, file):
+                blocks.append(kept.block(wanted[0].part))
+            else:
+                blocks.extend(_blocks(csv_source, file, wanted))
             source.check_unchanged(file.index)
         return parts_of(blocks)
 
@@ -108,8 +122,18 @@ class CsvFormat:
             before = piece["before"]
             if offsets is None:
                 yield from reader.streamed(file, before)
+            elif (kept := self._taken(source, file, offsets)) is not None:
+                yield from reader.kept(file, kept, before)
             else:
                 yield from reader.planned(file, offsets, before)
+
+    def _taken(self, source: FileSource, file: CsvFile, offsets: Sequence[int]) -> KeptRows | None:
+        """Return the rows between `offsets` if they are at hand, once."""
+        kept = self._kept
+        if kept is None or not kept.holds(source, file, offsets):
+            return None
+        self._kept = None
+        return kept
 
     def pick(
         self,
@@ -173,7 +197,12 @@ class _Reader:
         self, file: CsvFile, block: pa.Buffer, before: int, wanted: Flags | None = None
     ) -> pa.RecordBatch:
         """Return the rows of a block with `before` rows before it, of which it has the `wanted`."""
-        batch = self._parser(file).parse(block)
+        return self._whole(self._parser(file).parse(block), before, wanted)
+
+    def _whole(
+        self, batch: pa.RecordBatch, before: int, wanted: Flags | None = None
+    ) -> pa.RecordBatch:
+        """Return rows with the columns that are made of what is written."""
         numbers = np.arange(batch.num_rows) if wanted is None else np.flatnonzero(wanted)
         return united(self._made.added(batch, self._schema, numbers + before + 1), self._schema)
 
@@ -185,6 +214,17 @@ class _Reader:
             for batch in self._parsed(file, start, block, before):
                 before += batch.num_rows
                 yield batch
+
+    def kept(self, file: CsvFile, rows: KeptRows, before: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a file that are at hand as texts, see `planned`."""
+        try:
+            batch = self._parser(file).typed(rows.texts)
+        except pa.ArrowInvalid:  # the block knows in which line
+            yield from self.planned(file, (rows.start, rows.end), before)
+            return
+        if batch.num_rows:
+            yield self._whole(batch, before)
+        self._source.source.check_unchanged(file.index)
 
     def picked(
         self, file: CsvFile, offsets: Sequence[int], marks: Marked, before: int
@@ -315,6 +355,14 @@ def _type(source: FileSource, sample: Sample, column: str, told: Told) -> pa.Dat
     if column in source.types:
         return parse_type(source.types[column])
     return pa.string() if pa.types.is_null(told.type) and not sample.whole else told.type
+
+
+def _is_text_anyhow(source: FileSource, column: str) -> bool:
+    """Whether nobody asks what the texts of a column look like."""
+    amount = source.format.amount
+    if amount is not None and column in (amount.debit, amount.credit):
+        return False
+    return column in source.types and pa.types.is_string(parse_type(source.types[column]))
 
 
 def _check_debits(source: FileSource, sample: Sample, told: Mapping[str, Told]) -> None:

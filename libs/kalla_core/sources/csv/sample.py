@@ -18,7 +18,7 @@ import pyarrow.csv
 
 from kalla_core.sources.csv.body import CsvFile, CsvSource
 from kalla_core.sources.csv.comments import without_comments
-from kalla_core.sources.csv.dialect import UTF8, Dialect
+from kalla_core.sources.csv.dialect import BOM, UTF8, Dialect
 from kalla_core.sources.csv.records import record_ends
 
 HEAD_BYTES = 4 << 20
@@ -43,12 +43,14 @@ class Sample:
         rows: all columns as binary in UTF-8, null where the text means NULL.
         size_bytes: how many bytes of the source hold these rows.
         whole: whether these are all rows.
+        as_written: whether they are what reading finds: none left out, nothing replaced.
         pieces: where the rows are from, in order; `counts` are how many each has.
     """
 
     rows: pa.Table
     size_bytes: int
     whole: bool
+    as_written: bool
     pieces: tuple[Piece, ...]
     counts: tuple[int, ...]
 
@@ -62,11 +64,13 @@ def take_sample(source: CsvSource, columns: tuple[str, ...]) -> Sample:
         head, whole = _head(source, source.files[0])
         pieces = [head, *_windows(source, head)]
     schema = pa.schema([(name, pa.binary()) for name in columns])
-    tables = [_texts(piece, source) for piece in pieces]
+    read = [_texts(piece, source) for piece in pieces]
+    tables = [table for table, _ in read]
     rows = pa.concat_tables([schema.empty_table(), *tables], promote_options="default")
     size = sum(len(piece.data) for piece in pieces)
     counts = tuple(table.num_rows for table in tables)
-    return Sample(rows, size, whole, tuple(pieces), counts)
+    as_written = all(so for _, so in read)
+    return Sample(rows, size, whole, as_written, tuple(pieces), counts)
 
 
 def _fits(source: CsvSource) -> bool:
@@ -155,20 +159,26 @@ def _window(source: CsvSource, file: CsvFile, offset: int) -> tuple[int, bytes]:
     return offset + start, rows[: ends[-2]] if len(ends) > 1 else b""
 
 
-def _texts(piece: Piece, source: CsvSource) -> pa.Table:
-    """Parse rows without typing them; those with another number of columns are left out.
+def _texts(piece: Piece, source: CsvSource) -> tuple[pa.Table, bool]:
+    """Parse rows without typing them; also return whether that is all there is of them.
 
-    What is not of the encoding is replaced: it is no number either, and reading will say in which
-    line it is.
+    Rows with another number of columns are left out. What is not of the encoding is replaced: it
+    is no number either, and reading will say in which line it is.
     """
     dialect, columns = source.dialect, piece.file.columns
+    left_out: list[pyarrow.csv.InvalidRow] = []
+
+    def leave_out(row: pyarrow.csv.InvalidRow) -> str:
+        left_out.append(row)
+        return "skip"
+
     rows = readable(piece.data, dialect)
     table = pyarrow.csv.read_csv(
         pa.BufferReader(rows or b"\n"),
         read_options=pyarrow.csv.ReadOptions(
             use_threads=False, column_names=dialect.columns(columns), block_size=max(len(rows), 1)
         ),
-        parse_options=dialect.parse_options(lambda _: "skip"),
+        parse_options=dialect.parse_options(leave_out),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types={name: pa.binary() for name in dialect.columns(columns)},
             null_values=list(dialect.nulls),
@@ -176,7 +186,8 @@ def _texts(piece: Piece, source: CsvSource) -> pa.Table:
             quoted_strings_can_be_null=False,
         ),
     )
-    return table.select(list(columns))
+    as_written = rows is piece.data and not rows.startswith(BOM) and not left_out
+    return table.select(list(columns)), as_written
 
 
 def readable(rows: bytes, dialect: Dialect) -> bytes:
@@ -189,6 +200,8 @@ def readable(rows: bytes, dialect: Dialect) -> bytes:
 
 
 def _is_utf8(rows: bytes) -> bool:
+    if rows.isascii():
+        return True
     try:
         pa.array([rows], pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:
