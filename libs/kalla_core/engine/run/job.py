@@ -58,13 +58,17 @@ from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_R
 from kalla_core.matching.sql.query import Side, TableShape
 from kalla_core.matching.strategy.planned import Identification, Planned, Strategy
 from kalla_core.recipe.model import SourceSpec
+from kalla_core.recipe.uris import LOCAL, scheme_of
 from kalla_core.sources.pins import dated, pinned_together
 
 PART_BYTES = 64 << 20
 """A part is about this large where the recipe does not say how many there are."""
 
 _SMALL_BYTES = 4 << 20
-"""Less than that is read sooner than it is cut."""
+"""Less than that is read sooner than it is cut, and by one thread sooner than by two."""
+
+_WORTH_THREADS = 1 << 15
+"""Rows of both sides. For fewer, threads that take turns cost more than they gain."""
 
 _FEW_THREADS = 4
 """For so few, cutting both sides of a join costs more than building tables side by side gains."""
@@ -239,7 +243,7 @@ class Job:
             rising=rising,
         )
         try:
-            scanned = scan_all(context, self._fragments, budget.threads)
+            scanned = scan_all(context, self._fragments, self._readers())
             for keys in rising.values():
                 keys.finish()
             store.finish()
@@ -258,10 +262,17 @@ class Job:
             for source in self._sources.values()
         ]
         # Text is looked through for where its records begin.
-        found = run_all(plans, self._spec.budget.threads, Stop())
+        found = run_all(plans, self._readers(), Stop())
         cut = dict(zip(self._sources, found, strict=True))
         both = [ScanFragment(side, part) for side, parts in cut.items() for part in parts]
         return sorted(both, key=lambda fragment: fragment.part.index)
+
+    def _readers(self) -> int:
+        """Return how many threads read: of little that lies here, two would take turns."""
+        pinned = [source.pinned for source in self._sources.values()]
+        here = all(scheme_of(one.spec.uri or "") == LOCAL for one in pinned)
+        size = sum(one.statistics.arrow_bytes or _SMALL_BYTES for one in pinned)
+        return 1 if here and size < _SMALL_BYTES else self._spec.budget.threads
 
     def _parts(self, source: OpenSource) -> int:
         wanted = self._spec.recipe.options.partitions
@@ -309,7 +320,7 @@ class Job:
             planned=gathered.planned,
             extras=extras,
             limits=SessionLimits(
-                threads=budget.threads,
+                threads=budget.threads if rows >= _WORTH_THREADS else 1,
                 memory_bytes=budget.pool_bytes * budget.threads,
                 spill_path=str(self._spec.spool),
                 batch_rows=MEMORY_BATCH_ROWS if in_memory else SPILLED_BATCH_ROWS,
