@@ -23,14 +23,10 @@ CUTS: Mapping[str, Callable[[WiredCluster], object]] = {
     "on the way back": lambda cluster: cluster.workers[0].inward.cut(there=False),
 }
 """One way each but the first: the other one is reached, and does not reach."""
-SAMPLE = "from each other"
 
 
-def _every() -> list[object]:
-    return [pytest.param(how, marks=() if how == SAMPLE else pytest.mark.full) for how in CUTS]
-
-
-@pytest.mark.parametrize("how", _every())
+@pytest.mark.full  # half a minute of silence each; `test_dispatch_in_time` does the same at once
+@pytest.mark.parametrize("how", [*CUTS])
 def test_two_executors_that_are_cut_for_good_cost_one_silence(
     dataset: Dataset, tmp_path: Path, how: str
 ) -> None:

@@ -94,7 +94,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Served]:
 async def test_whatever_the_description_allows_or_forbids_is_answered_as_it_says(
     api: Served,
 ) -> None:
-    await besiege(api, examples=5)
+    await besiege(api, examples=3)
 
 
 @pytest.mark.full

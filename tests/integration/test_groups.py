@@ -202,13 +202,14 @@ def test_every_row_of_a_group_is_matched_and_every_other_unmatched(
         assert outcome.records == outcome.matched + outcome.unmatched
 
 
-@pytest.mark.parametrize("way", list(WAYS)[1:])
 @pytest.mark.parametrize("name", SHAPES)
-def test_groups_are_the_same_whatever_the_way(name: str, way: str, tmp_path: Path) -> None:
-    share, options, _ = WAYS[way]
+def test_groups_are_the_same_whatever_the_way(name: str, tmp_path: Path) -> None:
     books = given(tmp_path, SHAPES[name][0])
 
-    assert_same(books.run(share, **options), books.run())
+    first = books.run()
+
+    for share, options, _ in list(WAYS.values())[1:]:
+        assert_same(books.run(share, **options), first)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.support.command import clean_environment
 
-START_S = 60
+START_S = 240
 COMMAND = (sys.executable, "-c", "from kalla_core.cli.kallad import main; main()")
 
 

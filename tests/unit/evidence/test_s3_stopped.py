@@ -200,11 +200,11 @@ EVERY_WAY = (killed_at, refused_at, refused_twice_at, lost_at, left_alone_from)
 @pytest.mark.parametrize(
     ("meddled", "before", "step"),
     [
-        (killed_at, "old", 8),
-        (refused_at, None, 10),
-        (refused_twice_at, "old", 16),
-        (lost_at, "old", 14),
-        (left_alone_from, "old", 12),
+        (killed_at, "old", 13),
+        (refused_at, None, 17),
+        (refused_twice_at, "old", 24),
+        (lost_at, "old", 22),
+        (left_alone_from, "old", 19),
     ],
 )
 def test_a_run_that_is_stopped_leaves_all_or_nothing_and_the_next_claim_sweeps(
@@ -239,7 +239,7 @@ def test_a_claim_that_is_killed_while_it_sweeps_leaves_the_rest_to_the_next(
         begun = len(runs.proxy.requests)
         runs.run(bucket, killed_at(nth), commits=False)
         over = len(runs.proxy.requests) - begun < nth
-        nth += 3
+        nth += 5
         give_up(bucket, runs.workspace)
 
         assert bucket.keys() == set()
