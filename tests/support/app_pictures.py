@@ -20,6 +20,7 @@ from tests.support.command import clean_environment
 from tests.support.pictures import FOLDER
 
 _SIZE = {"width": 1180, "height": 760}
+_TALL = 1320
 _PACK = """async address => {
   const image = Object.assign(new Image(), { src: address });
   await image.decode();
@@ -58,7 +59,10 @@ def main() -> None:
         page.goto(f"{address}/runs")
         page.click("td a[href^='/runs/']")
         page.wait_for_selector("text=have a partner")
+        page.wait_for_selector("#spread table")
+        page.set_viewport_size({**_SIZE, "height": _TALL})  # all that stands above the rows
         draw("app-run")
+        page.set_viewport_size(_SIZE)
         page.goto(f"{page.url.partition('?')[0]}/match")
         page.locator("input[data-side=left]").first.check()
         page.locator("input[data-side=right]").first.check()

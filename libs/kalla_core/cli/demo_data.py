@@ -55,7 +55,8 @@ _NOTES = ("thank you", 'see "remittance"', "paid online, mobile app", "two lines
 _WORK = ("Maintenance", "Spare parts", "Consulting, two days", "Freight", "Licence, yearly")
 
 MATCH_SQL = """\
-SELECT i.invoice_id, p.payment_id, i.reference, i.amount, p.paid_amount, p.payment_date
+SELECT i.invoice_id, p.payment_id, i.reference, i.amount, p.paid_amount,
+  i.invoice_date, p.payment_date
 FROM invoices i
 JOIN payments p
   ON norm_ref(i.reference) = norm_ref(p.reference)

@@ -101,12 +101,12 @@ def test_every_match_has_a_bar_of_days_and_there_are_never_many(pairs: dict[int,
     lines = list(day_lines(pairs))
 
     assert sum(count for _, count in lines) == sum(pairs.values())
-    assert len(lines) <= 26
+    assert len(lines) <= 18
     assert len({label for label, _ in lines}) == len(lines)
     assert bool(lines) == bool(pairs)
 
 
-@given(st.dictionaries(st.integers(-12, 11), st.integers(1, 9), min_size=1))
+@given(st.dictionaries(st.integers(-8, 7), st.integers(1, 9), min_size=1))
 def test_few_days_have_a_bar_each(pairs: dict[int, int]) -> None:
     def words(day: int) -> str:
         days = "1 day" if abs(day) == 1 else f"{abs(day)} days"
@@ -123,7 +123,7 @@ def test_what_is_far_away_is_put_together_and_does_not_flatten_the_rest() -> Non
 
     late = list(day_lines({**usual, 900: 3, -2: 1}))
     early = list(day_lines({-day: count for day, count in {**usual, -900: 1, 900: 2}.items()}))
-    wide = list(day_lines(dict.fromkeys(range(-60, 61), 1)))
+    wide = list(day_lines(dict.fromkeys(range(-50, 51), 1)))
 
     assert late[0] == ("fewer than 28 days after, or earlier", 1)
     assert late[1] == ("28 days after", 1000)

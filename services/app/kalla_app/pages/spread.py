@@ -18,8 +18,8 @@ from kalla_core.errors import JobEnded, KallaError
 from kalla_core.matching.sql.query import Side
 
 _PATIENCE_S = 0.15
-_MOST_BARS = 24
-_DAYS_A_BAR = (1, 2, 7, 14, 30, 90)
+_MOST_BARS = 16
+_DAYS_A_BAR = (1, 2, 3, 7, 14, 30, 90, 180)
 _FAR = 0.01
 """Of the matches may be further apart, either way, than there are bars."""
 
