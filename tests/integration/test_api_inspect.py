@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kalla_coordinator.api.documents import PreviewDocument
@@ -142,6 +144,21 @@ async def test_a_source_is_previewed_with_its_filters(client: Client, tmp_path: 
 
     assert [row["invoice_id"] for row in found["rows"]] == ["1", "2"]
     assert {"name": "invoice_id", "type": "text"} in found["columns"]
+
+
+async def test_a_preview_has_words_for_numbers_that_json_has_none_for(
+    client: Client, tmp_path: Path
+) -> None:
+    numbers = [float("nan"), float("inf"), -float("inf"), -0.0, 1e300, None]
+    path = tmp_path / "rates.parquet"
+    pq.write_table(pa.table({"rate": numbers}), path)
+
+    found = await client.preview(str(path))
+    here = await asyncio.to_thread(kalla, "preview", path, "--json", cwd=tmp_path)
+
+    told = [{"rate": one} for one in ("nan", "inf", "-inf", -0.0, 1e300, None)]
+    assert found["rows"] == told
+    assert json.loads(here.out, parse_constant=pytest.fail)["rows"] == told
 
 
 async def test_a_preview_reads_a_source_with_the_format_it_is_given(

@@ -6,13 +6,13 @@ dropped, and the exit code stays what it would have been.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING
 
 from kalla_core.cli.harmless import harmless, harmless_json
+from kalla_core.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +34,7 @@ def standard_error() -> Console:
 
 def print_json(document: Mapping[str, object]) -> None:
     """Write one JSON object to standard output and nothing else."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+    text = json_text(document, indent=2, ascii_only=False)
     write_line(sys.stdout, harmless_json(text))
 
 

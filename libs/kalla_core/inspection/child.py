@@ -26,6 +26,7 @@ from kalla_core.inspection.explain import explain_recipe
 from kalla_core.inspection.guess import forgiving_preview, guessed_preview
 from kalla_core.inspection.preview import demand_source
 from kalla_core.inspection.request import Inspection, Kind, from_json
+from kalla_core.json_text import json_text
 from kalla_core.recipe.parse import parse_recipe
 from kalla_core.validate import Validation, validate_recipe
 
@@ -37,7 +38,7 @@ def main() -> None:
     if not asked:
         return  # started ahead of need, and not needed
     further_lines()
-    text = json.dumps(_outcome(json.loads(asked)), default=str)
+    text = json_text(_outcome(json.loads(asked)))
     try:
         out.write(text + "\n")
         out.flush()
