@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -96,10 +97,28 @@ PAIRS = st.dictionaries(
 )
 
 
+def days_of(words: str) -> range:
+    """Return the days that words of a bar are about, as far as any are counted."""
+    far = MOST_DAYS + 1
+    if words == "the same day":
+        return range(1)
+    numbers = [int(one) for one in re.findall(r"[0-9]+", words)]
+    near, last = numbers[0], numbers[-1]
+    if words.startswith("more than"):
+        return range(last + 1, far + 1) if words.endswith("after") else range(-far, -last)
+    if words.startswith("fewer than"):
+        return range(-far, last) if "after" in words else range(1 - last, far + 1)
+    return range(near, last + 1) if words.endswith("after") else range(-last, 1 - near)
+
+
 @given(PAIRS)
-def test_every_match_has_a_bar_of_days_and_there_are_never_many(pairs: dict[int, int]) -> None:
+def test_every_match_is_counted_by_the_bar_whose_words_are_true_of_it(
+    pairs: dict[int, int],
+) -> None:
     lines = list(day_lines(pairs))
 
+    for words, count in lines:
+        assert count == sum(pairs.get(day, 0) for day in days_of(words)), words
     assert sum(count for _, count in lines) == sum(pairs.values())
     assert len(lines) <= 18
     assert len({label for label, _ in lines}) == len(lines)
@@ -123,6 +142,7 @@ def test_what_is_far_away_is_put_together_and_does_not_flatten_the_rest() -> Non
 
     late = list(day_lines({**usual, 900: 3, -2: 1}))
     early = list(day_lines({-day: count for day, count in {**usual, -900: 1, 900: 2}.items()}))
+    vast = list(day_lines({-MOST_DAYS - 1: 2, MOST_DAYS + 1: 3, 999: 4}))
     wide = list(day_lines(dict.fromkeys(range(-50, 51), 1)))
 
     assert late[0] == ("fewer than 28 days after, or earlier", 1)
@@ -130,6 +150,8 @@ def test_what_is_far_away_is_put_together_and_does_not_flatten_the_rest() -> Non
     assert late[-1] == ("more than 35 days after", 3)
     assert early[0] == ("more than 35 days before", 2)
     assert early[-1] == ("fewer than 28 days before, or later", 1)
+    assert vast[0] == ("more than 1000 days before", 2)
+    assert vast[-2:] == [("900 to 1000 days after", 4), ("more than 1000 days after", 3)]
     assert ("1 to 7 days before", 7) in wide
     assert ("0 to 6 days after", 7) in wide
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -210,34 +210,36 @@ def day_lines(pairs: Mapping[int, int]) -> Iterator[tuple[str, int]]:
     """
     if not pairs:
         return
-    first, end, width = _bars(pairs)
+    edges = _edges(pairs)
+    first, end = edges[0], edges[-1]
     earlier = sum(count for day, count in pairs.items() if day < first)
     later = sum(count for day, count in pairs.items() if day >= end)
     if earlier:
         near = f"fewer than {first} days after, or earlier" if first > 0 else None
         yield near or f"more than {_days(-first)} before", earlier
-    for start in range(first, end, width):
-        days = range(start, start + width)
+    for start, stop in pairwise(edges):
+        days = range(start, stop)
         yield _words(days), sum(pairs.get(day, 0) for day in days)
     if later:
         near = f"fewer than {1 - end} days before, or later" if end <= 0 else None
         yield near or f"more than {_days(end - 1)} after", later
 
 
-def _bars(pairs: Mapping[int, int]) -> tuple[int, int, int]:
-    """Return the first day that has a bar, the one behind the last, and how many days a bar has."""
+def _edges(pairs: Mapping[int, int]) -> list[int]:
+    """Return the first day of each bar, and the one behind the last bar.
+
+    No bar has days of which it is known only that they are further apart than `MOST_DAYS`.
+    """
     low, high = min(pairs), max(pairs)
     if low < -MOST_DAYS or high > MOST_DAYS or high - low >= _MOST_BARS:
-        days = sorted(pairs)
-        few = _FAR * sum(pairs.values())
-        low = max(-MOST_DAYS, _beyond(days, pairs, few))
-        high = min(MOST_DAYS, _beyond(days[::-1], pairs, few))
-        low, high = min(low, MOST_DAYS), max(high, -MOST_DAYS)
+        days, few = sorted(pairs), _FAR * sum(pairs.values())
+        low, high = _beyond(days, pairs, few), _beyond(days[::-1], pairs, few)
+    low, high = (max(-MOST_DAYS, min(MOST_DAYS, day)) for day in (low, high))
     for width in _DAYS_A_BAR:
-        first, last = low // width, high // width
-        if last - first < _MOST_BARS:
+        if high // width - low // width < _MOST_BARS:
             break
-    return first * width, (last + 1) * width, width
+    edges = [width * number for number in range(low // width, high // width + 2)]
+    return [max(-MOST_DAYS, edges[0]), *edges[1:-1], min(MOST_DAYS + 1, edges[-1])]
 
 
 def _beyond(days: Sequence[int], pairs: Mapping[int, int], few: float) -> int:
