@@ -9,7 +9,8 @@ import pytest
 
 from kalla_app.errors import NotFound
 from kalla_app.evidence.asked import Asked
-from kalla_app.evidence.rows import RowSet, texts
+from kalla_app.evidence.row_texts import texts
+from kalla_app.evidence.rows import RowSet
 from kalla_core.errors import UnknownColumn
 
 ROWS = 1000

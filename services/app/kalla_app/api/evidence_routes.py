@@ -15,7 +15,8 @@ from kalla_app.api.requests import Cursor
 from kalla_app.context import App
 from kalla_app.errors import NotFound
 from kalla_app.evidence.asked import Asked
-from kalla_app.evidence.rows import RowPage, RowSet, texts
+from kalla_app.evidence.row_texts import texts
+from kalla_app.evidence.rows import RowPage, RowSet
 from kalla_app.store.cursors import MOST, offset_of
 from kalla_app.store.cursors import cursor as cursor_of
 from kalla_core.answers.encode import Format, encoded

@@ -12,7 +12,7 @@ from kalla_app.api.evidence_routes import Reasons, Wanted
 from kalla_app.api.requests import Cursor, fields_of
 from kalla_app.context import App
 from kalla_app.evidence.asked import Asked
-from kalla_app.evidence.rows import texts
+from kalla_app.evidence.row_texts import texts
 from kalla_app.exceptions.book import Overlaid, eid_of, kept_json, standing_json
 from kalla_app.exceptions.life import State
 from kalla_app.store.cursors import cursor as cursor_of

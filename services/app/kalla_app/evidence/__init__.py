@@ -4,6 +4,7 @@ place        the folder that a run's evidence lies in, fetched once where it is 
 copies       those that were fetched, until nobody looks at them any more
 asked        which rows somebody asks for; pure
 rows         a page of rows by filter and order, straight from Parquet; files opens it
+row_texts    their values as texts
 open_rows    what a run left open on a side, rests of matched rows as well
 abreast      a row and those that came close to it, field by field; pure
 closest      which these are, and what kept them apart

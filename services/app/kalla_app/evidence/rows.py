@@ -6,7 +6,6 @@ those left out whose statistics say that they hold nothing; then the rows of the
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -410,29 +409,6 @@ def _first_of(
             values, places = values.filter(pa.array(kept)), places[kept]
         first.add(values, places)
     return first
-
-
-def texts(table: pa.Table) -> list[list[str | None]]:
-    """Return rows as texts: amounts with all their digits, times as ISO 8601."""
-    return [list(row) for row in zip(*text_columns(table), strict=True)]
-
-
-def text_columns(table: pa.Table) -> list[list[str | None]]:
-    """Return the same by column."""
-    return [
-        column.to_pylist()
-        if pa.types.is_string(column.type)
-        else [None if value is None else _text(value) for value in column.to_pylist()]
-        for column in table.columns
-    ]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | list | dict):
-        return json.dumps(value, default=str)
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
 def _bounds(column: pq.ColumnChunkMetaData) -> tuple[Any, Any]:

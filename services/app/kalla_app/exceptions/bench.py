@@ -21,7 +21,8 @@ import pyarrow as pa
 from kalla_app.evidence.kept import Kept
 from kalla_app.evidence.open_rows import OURS, REST, is_rest, open_sets
 from kalla_app.evidence.place import EvidencePlace
-from kalla_app.evidence.rows import RowSet, texts
+from kalla_app.evidence.row_texts import texts
+from kalla_app.evidence.rows import RowSet
 from kalla_app.exceptions.age import BUCKETS, Severity
 from kalla_app.exceptions.ages_file import amount_of
 from kalla_app.exceptions.heap import Heap, chosen

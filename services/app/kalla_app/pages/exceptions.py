@@ -17,7 +17,7 @@ from kalla_app.api.bench_routes import by_run, recipes_of
 from kalla_app.context import App
 from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.closest import Closest, Near
-from kalla_app.evidence.rows import texts
+from kalla_app.evidence.row_texts import texts
 from kalla_app.exceptions.age import BUCKETS, Severity
 from kalla_app.exceptions.bench import BenchPage, Tray, Wanted
 from kalla_app.exceptions.book import eid_of

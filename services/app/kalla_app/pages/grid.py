@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from markupsafe import Markup, escape
 
-from kalla_app.evidence.rows import text_columns
+from kalla_app.evidence.row_texts import text_columns
 from kalla_app.pages.words import REASONS
 from kalla_core.answers.selection import REASON
 from kalla_core.recipe.column_types import type_word

@@ -16,7 +16,7 @@ from kalla_app.access.gate import who
 from kalla_app.context import App
 from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.open_rows import OURS
-from kalla_app.evidence.rows import text_columns
+from kalla_app.evidence.row_texts import text_columns
 from kalla_app.exceptions.book import Overlaid, eid_of
 from kalla_app.exceptions.life import REASON_CODES, State
 from kalla_app.pages.forms import lists_of, own_path, seen
