@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING
 
 from kalla_core.cli.harmless import harmless, harmless_json
-from kalla_core.json_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +33,8 @@ def standard_error() -> Console:
 
 def print_json(document: Mapping[str, object]) -> None:
     """Write one JSON object to standard output and nothing else."""
+    from kalla_core.json_text import json_text
+
     text = json_text(document, indent=2, ascii_only=False)
     write_line(sys.stdout, harmless_json(text))
 
