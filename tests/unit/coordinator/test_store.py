@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -274,27 +272,6 @@ async def test_a_store_that_lost_a_file_takes_no_job_and_loses_none(
     async with open_store(None, tmp_path) as store:
         assert await store.find(RunId("before")) == record("before")
         assert await store.find(RunId("after")) is None
-
-
-async def test_what_is_accepted_is_in_the_database_at_once_and_what_happens_to_it_soon(
-    tmp_path: Path,
-) -> None:
-    def without_log() -> str:
-        alone = tmp_path / "alone.sqlite"
-        alone.write_bytes((tmp_path / STORE).read_bytes())
-        with closing(sqlite3.connect(alone)) as connection:
-            ((status,),) = connection.execute("SELECT status FROM jobs").fetchall()
-        return str(status)
-
-    async with open_store(None, tmp_path) as store:
-        await store.add(record("a"))
-        at_once = without_log()
-        await store.put(record("a").after(Running(1)))
-        async with asyncio.timeout(30):
-            while (soon := without_log()) == at_once:
-                await asyncio.sleep(0.05)
-
-    assert (at_once, soon) == ("queued", "running")
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])

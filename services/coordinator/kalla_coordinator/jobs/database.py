@@ -66,8 +66,8 @@ def _watch(engine: Engine, files: StoreFiles) -> None:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-            # What is accepted goes on into the database at once: a log that somebody removes then
-            # takes no job with it. What happens to it follows soon, so that the log never grows.
+            # What is written goes on into the database at once: a log that somebody removes then
+            # takes nothing with it, and never grows.
             cursor.execute("PRAGMA wal_autocheckpoint=1")
         # Looked at where statements run: on the event loop a disk that hangs would hold all up.
         connection.create_function(_MISSING, 0, files.missing)

@@ -36,7 +36,6 @@ T = TypeVar("T")
 
 _LOOK_INTERVAL_S = 0.5
 _CLOSE_PATIENCE_S = 5.0
-_LONGEST_REST_S = 1.0
 _KEY = 5207318
 # So that the server notices within half a minute that an owner's machine is gone.
 _KEEPALIVES = (
@@ -67,12 +66,8 @@ class Ownership(Protocol):
         """Write down who the owner is, in the transaction that brought the tables up to date."""
         ...
 
-    async def transact(self, work: Callable[[Connection], T], *, may_rest: bool = False) -> T:
+    async def transact(self, work: Callable[[Connection], T]) -> T:
         """Do some work in a transaction that only the owner gets; it may run in a thread.
-
-        Args:
-            may_rest: what is written may lie in the log beside the database for a moment, durable
-                as it is, if that is sooner.
 
         Raises:
             ShuttingDown: another has become the owner.
@@ -121,8 +116,6 @@ class FileOwnership:
         self._thread = OneThread("store-writes")
         self._lock = lock
         self._descriptor: int | None = None
-        self._rests: asyncio.TimerHandle | None = None
-        self._bringing: asyncio.Task[None] | None = None
 
     async def take(self) -> bool:
         """Lock the file that is there now; one that was removed meanwhile is no lock."""
@@ -148,32 +141,16 @@ class FileOwnership:
     def sign(self, connection: Connection) -> None:
         """Do nothing: a process has this lock until it ends."""
 
-    async def transact(self, work: Callable[[Connection], T], *, may_rest: bool = False) -> T:
+    async def transact(self, work: Callable[[Connection], T]) -> T:
         """Do some work in a transaction; see `Ownership`."""
-        done = await self._thread.do(partial(self._transact, work, may_rest))
-        if may_rest and self._rests is None:
-            self._rests = asyncio.get_running_loop().call_later(_LONGEST_REST_S, self._bring_over)
-        return done
+        return await self._thread.do(partial(self._transact, work))
 
-    def _transact(self, work: Callable[[Connection], T], may_rest: bool) -> T:
+    def _transact(self, work: Callable[[Connection], T]) -> T:
         with self._engine.begin() as connection:
-            # After each transaction, or after none.
-            connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={0 if may_rest else 1}")
             return work(connection)
-
-    def _bring_over(self) -> None:
-        """Bring what rests in the log into the database, beside what else there is to do."""
-        self._rests = None
-        self._bringing = asyncio.create_task(self._thread.do(self._checkpoint))
-
-    def _checkpoint(self) -> None:
-        with suppress(SQLAlchemyError, OSError), self._engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def close(self) -> None:
         """Let go of the lock."""
-        if self._rests is not None:
-            self._rests.cancel()
         with suppress(TimeoutError):  # a disk that hangs holds nobody up
             async with asyncio.timeout(_CLOSE_PATIENCE_S):
                 await self._thread.do(self._engine.dispose)
@@ -216,7 +193,7 @@ class DatabaseOwnership:
         connection.execute(OWNER.delete())
         connection.execute(OWNER.insert().values(name=self._name))
 
-    async def transact(self, work: Callable[[Connection], T], *, may_rest: bool = False) -> T:
+    async def transact(self, work: Callable[[Connection], T]) -> T:
         """Do some work over the connection that holds the lock; see `Ownership`."""
         async with self._begin() as connection:
             return await connection.run_sync(work)

@@ -30,7 +30,6 @@ from kalla_coordinator.jobs.record import JobRecord, job_of, record_of, row_of
 from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, OUTPUTS, migrate
 from kalla_coordinator.jobs.writer import GroupWriter
 from kalla_coordinator.jobs.writes import (
-    WHAT_HAPPENED,
     add_jobs,
     count_failures,
     forget_jobs,
@@ -203,7 +202,7 @@ async def open_store(
     engine, ownership = open_engine(database_url, staging)
     try:
         await _prepare(ownership, waiting)
-        writer = GroupWriter(ownership, WHAT_HAPPENED)
+        writer = GroupWriter(ownership)
         writer.start()
         try:
             yield JobStore(engine, ownership, writer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,17 +40,10 @@ class _Wanted:
 
 
 class GroupWriter:
-    """The only writer of a store; to be started and closed on the event loop.
+    """The only writer of a store; to be started and closed on the event loop."""
 
-    Args:
-        resting: what writes that which may rest for a moment, see `Ownership.transact`.
-    """
-
-    def __init__(
-        self, ownership: Ownership, resting: Collection[Write[Any, Any]] = frozenset()
-    ) -> None:
+    def __init__(self, ownership: Ownership) -> None:
         self._ownership = ownership
-        self._resting = resting
         self._wanted: asyncio.Queue[_Wanted] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -117,8 +110,7 @@ class GroupWriter:
         for one in batch:
             kinds.setdefault(one.write, []).append(one)
         async with asyncio.timeout(_PATIENCE_S):
-            may_rest = all(write in self._resting for write in kinds)
-            return await self._ownership.transact(partial(_written, kinds), may_rest=may_rest)
+            return await self._ownership.transact(partial(_written, kinds))
 
 
 def _written(

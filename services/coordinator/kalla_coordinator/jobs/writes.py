@@ -11,7 +11,6 @@ from kalla_coordinator.callbacks.delivery import Delivery
 from kalla_coordinator.jobs.outputs import place_of
 from kalla_coordinator.jobs.record import JobRecord, record_of, row_of
 from kalla_coordinator.jobs.schema import DELIVERIES, JOBS, OUTPUTS, VERSION
-from kalla_coordinator.jobs.writer import Write
 from kalla_core.ids import RunId
 from kalla_core.moments import micros
 
@@ -114,10 +113,6 @@ def _delivery_row(delivery: Delivery) -> Row:
         "owed_since": micros(delivery.owed_since),
         "failures": delivery.failures,
     }
-
-
-WHAT_HAPPENED: frozenset[Write[Any, Any]] = frozenset({put_jobs, settle_deliveries, count_failures})
-"""Of jobs that are kept already: without it, the same would happen again."""
 
 
 def touch(connection: Connection, wanted: Sequence[None]) -> Sequence[None]:
