@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from kalla_app.builder.events import event_json
 from kalla_app.builder.leading.budget import MOST_THOUGHTS, Limits
@@ -313,18 +314,19 @@ async def test_a_model_that_is_too_slow_is_not_waited_for(tmp_path: Path) -> Non
 
 
 def test_without_its_sdk_a_model_is_left_out_and_the_log_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     provided = Provided("scripted", SecretStr("key"))
     monkeypatch.setattr("kalla_app.builder.leading.providers.find_spec", lambda _name: None)
 
-    found = model_of(provided)
+    with capture_logs() as logged:
+        found = model_of(provided)
+        assert model_of(None) is None
 
     assert found is None
-    assert model_of(None) is None
-    said = "".join(capsys.readouterr())
+    said = str(logged)
     assert "kalla[builder]" in said
-    assert "key'" not in said
+    assert "'key'" not in said
 
 
 async def test_a_turn_goes_on_after_a_restart(tmp_path: Path) -> None:
