@@ -88,17 +88,21 @@ def links(text: str) -> list[str]:
     return [unescape(one) for one in re.findall(r'href="([^"]+#rows)"', part)]
 
 
-def test_open_rows_have_bars_by_size_that_lead_to_them(world: World, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def sizes(world: World, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a run of amounts of many sizes; its recipe, sources and run have that name."""
     rows = {
         "left": ("amount,day", ["1,-250.00,2026-01-01", "2,0.00,2026-01-01", "3,12.50,2026-01-01",
                                 "4,99.99,2026-01-31", "5,100.00,2026-01-01", "6,,2026-01-01"]),
         "right": ("paid,day", ["2,0.00,2026-01-01", "4,100.00,2026-03-01", "7,1234.00,2026-01-01"]),
     }  # fmt: skip
+    select = "l.amount, r.paid, l.day AS a, r.day AS b"
+    return ran(world, tmp_path_factory.mktemp("sizes"), "sizes", rows, select)
 
-    text = ran(world, tmp_path, "sizes", rows, "l.amount, r.paid, l.day AS a, r.day AS b")
 
+def test_open_rows_have_bars_by_size_that_lead_to_them(world: World, sizes: str) -> None:
     thousand, more = f"1{SPACE}000", f"10{SPACE}000"
-    assert lines(text, "sizes-left") == [
+    assert lines(sizes, "sizes-left") == [
         ["amount", "Rows", "Open", "Matched"],
         [f"{MINUS}{thousand} to {MINUS}100", "1", "1 100 %", "0"],
         ["0", "1", "0", "1"],
@@ -106,17 +110,17 @@ def test_open_rows_have_bars_by_size_that_lead_to_them(world: World, tmp_path: P
         [f"100 to {thousand}", "1", "1 100 %", "0"],
         ["not told", "1", "1 100 %", "0"],
     ]
-    assert lines(text, "sizes-right")[1:] == [
+    assert lines(sizes, "sizes-right")[1:] == [
         ["0", "1", "0", "1"],
         [f"100 to {thousand}", "1", "0", "1"],
         [f"{thousand} to {more}", "1", "1 100 %", "0"],
     ]
-    assert lines(text, "days")[:2] == [
+    assert lines(sizes, "days")[:2] == [
         ["day of sizes_right", "", "Matches", "Share"],
         ["0 to 1 day after", "", "1", "50 %"],
     ]
-    assert lines(text, "days")[-1] == ["28 to 29 days after", "", "1", "50 %"]
-    first = [rows_of(shown(world, address))[0] for address in links(text)]
+    assert lines(sizes, "days")[-1] == ["28 to 29 days after", "", "1", "50 %"]
+    first = [rows_of(shown(world, address))[0] for address in links(sizes)]
     assert [one[-2:] for one in first] == [
         ["-250.00", "2026-01-01"],
         ["12.50", "2026-01-01"],
@@ -177,7 +181,9 @@ def test_a_run_without_a_match_and_without_rows_shows_what_there_is(
     assert 'id="days"' not in text
 
 
-def test_the_part_is_there_by_itself_and_only_of_a_run_that_has_evidence(world: World) -> None:
+def test_the_part_is_there_by_itself_and_only_of_a_run_that_has_evidence(
+    world: World, sizes: str
+) -> None:
     world.http.post("/api/recipes?check=false", json=_broken())
     world.http.post("/api/runs", json={"run_id": "broken", "recipe_id": "broken"})
     assert world.ended("broken")["status"] == "failed"
@@ -186,7 +192,7 @@ def test_the_part_is_there_by_itself_and_only_of_a_run_that_has_evidence(world: 
     answers = [world.http.get(f"/runs/{one}/spread") for one in ("broken", "nobody")]
 
     assert part.startswith('<div class="figures spread" id="spread">')
-    assert part.strip() in shown(world, "/runs/sizes")
+    assert part.strip() in sizes
     assert [(one.status_code, one.json()["error"]["code"]) for one in answers] == [
         (409, "job_ended"),
         (404, "job_not_found"),
@@ -204,6 +210,7 @@ def _broken() -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("sizes")
 def test_damaged_evidence_is_said_beside_what_can_be_shown(world: World) -> None:
     world.http.post("/api/runs", json={"run_id": "cut", "recipe_id": "sizes"})
     assert world.ended("cut")["status"] == "succeeded"
