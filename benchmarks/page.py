@@ -203,7 +203,8 @@ def _postgres(course: Course, work: Path, size: str) -> list[Bar]:
 
 def _other(name: str, course: Course, work: Path, size: str, *arguments: str) -> Mapping[str, Any]:
     """Run another benchmark; return the result that it added to its own, with its command."""
-    module = (f"benchmarks.{name}", "--size", size, *arguments)
+    rounds = ("--rounds", str(course.rounds))
+    module = (f"benchmarks.{name}", "--size", size, *rounds, *arguments)
     course.tell(f"{name}, {size}")
     folders = ("--work", str(work))
     subprocess.run((sys.executable, "-m", *module, *folders), check=True, stdout=sys.stderr)
