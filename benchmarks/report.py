@@ -152,7 +152,7 @@ def _markdown(scenario: Scenario) -> list[str]:
         line
         for name, outcome in scenario.outcomes.items()
         if outcome.failure is not None
-        for line in ("", f"{name} failed: {' '.join(outcome.failure.split())}")
+        for line in ("", f"{name} failed: {outcome.failure.splitlines()[-1].strip()}")
     ]
 
 
