@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,13 +15,13 @@ import pytest
 from kalla_app.evidence import closest as module
 from kalla_app.evidence.abreast import Facing, Line, lines
 from kalla_app.evidence.closest import Closest, ClosestRows, closest
-from kalla_app.evidence.place import EvidencePlace
 from kalla_app.runs.life import RunState
 from kalla_app.store.runs import Run
 from kalla_core.errors import SourceUnreadable
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.parse import load_recipe
 from tests.support.books import Books, make_books
+from tests.support.evidence import place_in
 from tests.support.runs import run_in_process
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -152,18 +152,8 @@ def test_where_none_came_close_one_sentence_says_why(tmp_path: Path, key: str, w
     assert "What would have matched it" in found.said
 
 
-class Place:
-    """Evidence in a folder, whatever the run."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def folder(self, _run: Run) -> Path:
-        return self._folder
-
-
 def looking(folder: Path) -> ClosestRows:
-    return ClosestRows(cast("EvidencePlace", Place(folder)))
+    return ClosestRows(place_in(folder))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from kalla_app.runs.life import RunState, RunStatus
 from kalla_app.store.runs import Run
 from kalla_core.errors import KallaError, RequestRefused, ResultsBusy
 from kalla_core.jobs.model import Counts
+from tests.support.evidence import place_in
 
 ROWS = 900
 SET = "unmatched_left"
@@ -188,21 +189,8 @@ def test_what_was_used_longest_ago_makes_room_and_never_what_was_just_written(
     assert not unfinished.exists()
 
 
-class Place:
-    """Where the evidence of any run is this folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def folder(self, _run: Run) -> Path:
-        return self._folder
-
-    async def is_here(self, _run: Run) -> bool:
-        return True
-
-
 def pages_over(folder: Path, beside: Path) -> RowPages:
-    return RowPages(Place(folder), beside, many=10)  # type: ignore[arg-type]
+    return RowPages(place_in(folder), beside, many=10)
 
 
 async def made(beside: Path, count: int) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from kalla_app.evidence import spread_file
 from kalla_app.evidence import spreads as module
 from kalla_app.evidence.asked import Asked
-from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import RowSet
 from kalla_app.evidence.spread_file import read_spread, spread_path, write_spread
 from kalla_app.evidence.spreads import Spreads
@@ -31,7 +30,7 @@ from kalla_core.errors import EvidenceGone, KallaError
 from kalla_core.evidence.reader import open_evidence
 from kalla_core.jobs.model import Counts
 from kalla_core.matching.sql.query import Side
-from tests.support.evidence import commit_evidence
+from tests.support.evidence import commit_evidence, place_in
 from tests.support.reports import ledger_of, ran
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -200,21 +199,8 @@ def test_what_is_written_is_read_again(
     assert read_spread(tmp_path / "out", tmp_path / "beside" / "r") is None
 
 
-class Place:
-    """Where the evidence of any run is this folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def folder(self, _run: Run) -> Path:
-        return self._folder
-
-    async def is_here(self, _run: Run) -> bool:
-        return True
-
-
 def counting(folder: Path, beside: Path, many: int = 1_000_000) -> Spreads:
-    return Spreads(cast("EvidencePlace", Place(folder)), beside, many)
+    return Spreads(place_in(folder), beside, many)
 
 
 async def until_counted(spreads: Spreads) -> Spread:

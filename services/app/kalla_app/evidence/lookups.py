@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from kalla_app.child import worked
 from kalla_app.evidence import lookup_file
+from kalla_app.evidence.ahead import Ahead, end
 from kalla_app.evidence.asked import Asked
 from kalla_app.evidence.lookup_file import request_of
 from kalla_app.evidence.place import EvidencePlace
 from kalla_app.evidence.rows import RowSet
 from kalla_app.store.runs import Run
-from kalla_core.errors import KallaError
 from kalla_core.observe.logs import get_logger
 
 MOST_BYTES = 8 << 30
@@ -43,13 +42,12 @@ class Lookups:
     def __init__(
         self, evidence: EvidencePlace, folder: Path, many: int, most_bytes: int = MOST_BYTES
     ) -> None:
-        self._evidence = evidence
+        self._ahead = Ahead(evidence, self._make_all)
         self._folder = folder
         self._many = many
         self._most_bytes = most_bytes
         self._turn = asyncio.Semaphore(1)
         self._made: dict[Path, Making] = {}
-        self._noted: set[asyncio.Task[None]] = set()
 
     def beside(self, run: Run) -> Path:
         """Return where the files of a run lie, or would."""
@@ -74,25 +72,18 @@ class Lookups:
         """Make what the rows without a partner of a run that has ended will need."""
         counts = run.state.counts
         if max(counts.unmatched_left or 0, counts.unmatched_right or 0) >= self._many:
-            task = asyncio.create_task(self._make_all(run), name="lookups")
-            self._noted.add(task)
-            task.add_done_callback(self._noted.discard)
+            self._ahead.note(run)
 
     async def close(self) -> None:
         """End what is being made."""
-        tasks = [*self._made.values(), *self._noted]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._ahead.close()
+        await end(self._made.values())
 
-    async def _make_all(self, run: Run) -> None:
-        with suppress(KallaError):  # whoever looks at it is told
-            if await self._evidence.is_here(run):
-                folder = await self._evidence.folder(run)
-                for name in _AT_END:
-                    begun = await self.begin(folder, self.beside(run), Asked(name, "any"))
-                    for making in begun.values():
-                        await asyncio.shield(making)
+    async def _make_all(self, run: Run, folder: Path) -> None:
+        for name in _AT_END:
+            begun = await self.begin(folder, self.beside(run), Asked(name, "any"))
+            for making in begun.values():
+                await asyncio.shield(making)
 
     def _lacking(self, folder: Path, beside: Path, asked: Asked) -> dict[str | None, Path]:
         """Return what is not there yet: columns in order, None for the texts."""

@@ -7,13 +7,13 @@ run has ended or somebody first looks, and leaves it beside the copy of the evid
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 
 from kalla_app.child import worked
 from kalla_app.evidence import spread_file
+from kalla_app.evidence.ahead import Ahead, end
 from kalla_app.evidence.kept import Kept
 from kalla_app.evidence.lookups import MOST_BYTES
 from kalla_app.evidence.place import EvidencePlace
@@ -46,11 +46,11 @@ class Spreads:
 
     def __init__(self, evidence: EvidencePlace, folder: Path, many: int = _MANY_ROWS) -> None:
         self._evidence = evidence
+        self._ahead = Ahead(evidence, self._count_ended)
         self._folder = folder
         self._many = many
         self._kept = Kept[Found](_KEPT_BYTES)
         self._going: dict[Path, asyncio.Task[Found]] = {}
-        self._noted: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(1)
 
     async def find(self, run: Run, within_s: float) -> Spread | None:
@@ -77,22 +77,15 @@ class Spreads:
         """Count the rows of a run that has ended, if they are many, before anybody asks."""
         counts = run.state.counts
         if (counts.total_left or 0) + (counts.total_right or 0) >= self._many:
-            task = asyncio.create_task(self._count_ended(run), name="spread of an ended run")
-            self._noted.add(task)
-            task.add_done_callback(self._noted.discard)
+            self._ahead.note(run)
 
     async def close(self) -> None:
         """End what is being counted."""
-        tasks = [*self._noted, *self._going.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._ahead.close()
+        await end(self._going.values())
 
-    async def _count_ended(self, run: Run) -> None:
-        with suppress(KallaError):  # whoever looks at it is told
-            if await self._evidence.is_here(run):
-                folder = await self._evidence.folder(run)
-                await asyncio.shield(self._counting(run, folder))
+    async def _count_ended(self, run: Run, folder: Path) -> None:
+        await asyncio.shield(self._counting(run, folder))
 
     def _counting(self, run: Run, folder: Path) -> asyncio.Task[Found]:
         if folder not in self._going:
