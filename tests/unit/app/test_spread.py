@@ -243,12 +243,13 @@ async def test_a_run_that_has_ended_is_counted_before_anybody_asks(
         for rows in (4, 5)
     )
 
+    before = asyncio.all_tasks()
     spreads.note(small)
-    assert not spreads._noted
+    assert asyncio.all_tasks() == before
     spreads.note(large)
 
     async with asyncio.timeout(BOUND_S):
-        await asyncio.gather(*spreads._noted)
+        await asyncio.gather(*asyncio.all_tasks() - before)
     assert spread_path(tmp_path / "r").exists()
     await spreads.close()
 
