@@ -152,8 +152,14 @@ def _markdown(scenario: Scenario) -> list[str]:
         line
         for name, outcome in scenario.outcomes.items()
         if outcome.failure is not None
-        for line in ("", f"{name} failed: {outcome.failure.splitlines()[-1].strip()}")
+        for line in ("", f"{name} failed: {_in_a_line(outcome.failure)}")
     ]
+
+
+def _in_a_line(failure: str) -> str:
+    """What failed and the last that was said of it: a trace of many lines has its cause there."""
+    what, *rest = failure.strip().splitlines()
+    return f"{what.partition(':')[0]}: {rest[-1].strip()}" if rest else what
 
 
 def _processor() -> str:
