@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
+
+
+class _StandIn(ModuleType):
+    """Has some attributes; what else is asked of it, once others have loaded, the module has."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or sys.modules.get(self.__name__) is self:
+            raise AttributeError(f"The stand-in for {self.__name__} has no {name}.", name=name)
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 @contextmanager
@@ -14,10 +25,21 @@ def stand_in(name: str, **attributes: object) -> Iterator[None]:
     if name in sys.modules:
         yield
         return
-    module = ModuleType(name)
+    with replaced(name, **attributes):
+        yield
+
+
+@contextmanager
+def replaced(name: str, **attributes: object) -> Iterator[None]:
+    """Let a module be one with these attributes, while others load, whether it is loaded or not."""
+    before = sys.modules.get(name)
+    module = _StandIn(name)
     vars(module).update(attributes)
     sys.modules[name] = module
     try:
         yield
     finally:
-        del sys.modules[name]
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kalla_core.stand_in import stand_in
+from kalla_core.stand_in import replaced, stand_in
 
 
 def test_what_is_imported_meanwhile_finds_the_stand_in_and_later_the_module(
@@ -27,3 +27,24 @@ def test_a_module_that_is_loaded_stays() -> None:
 
     assert meanwhile is json
     assert meanwhile.loads is json.loads is not None
+
+
+def test_what_the_stand_in_lacks_is_the_modules_own_once_others_have_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+
+    with stand_in("colorsys", rgb_to_hsv="nothing"):
+        meanwhile = importlib.import_module("colorsys")
+        with pytest.raises(AttributeError):
+            _ = meanwhile.hsv_to_rgb
+
+    assert meanwhile.rgb_to_hsv == "nothing"
+    assert meanwhile.hsv_to_rgb is importlib.import_module("colorsys").hsv_to_rgb
+
+
+def test_a_module_that_is_replaced_is_back_afterwards_even_if_loading_fails() -> None:
+    with pytest.raises(ModuleNotFoundError), replaced("json", loads=None):
+        importlib.import_module("json.nowhere")
+
+    assert importlib.import_module("json") is json

@@ -33,6 +33,22 @@ def start_ahead(arguments: Sequence[str]) -> None:
         return
     before_ending(end_children)
     warm_up(RUN, environment_within(limit_bytes), fork)
+    if os.environ.get("PYDANTIC_DISABLE_PLUGINS") == "__all__":
+        load_pydantic()
+
+
+def load_pydantic() -> None:
+    """Load pydantic without what looks for its plugins, compares secrets and knows time zones."""
+    from kalla_core.stand_in import stand_in
+
+    with (
+        stand_in("importlib.metadata", entry_points=lambda **_: ()),
+        stand_in("secrets"),
+        stand_in("zoneinfo", ZoneInfo=type("ZoneInfo", (), {}), ZoneInfoNotFoundError=KeyError),
+    ):
+        from pydantic import SecretStr, TypeAdapter
+
+        TypeAdapter(dict[str, SecretStr])  # to make the first loads the rest
 
 
 def _names(arguments: Sequence[str], *flags: str) -> bool:

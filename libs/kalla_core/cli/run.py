@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from kalla_core.cli.console import print_json, standard_error, standard_output
@@ -20,7 +21,6 @@ from kalla_core.evidence.finding import Finding, Findings
 from kalla_core.evidence.metadata import RunMetadata, to_json
 from kalla_core.ids import RunId, new_run_id
 from kalla_core.matching.sql.query import Side
-from kalla_core.observe.logs import configure_logs, get_logger
 from kalla_core.recipe.model import EngineChoice, Recipe
 from kalla_core.s3.location import is_s3
 from kalla_core.settings import LogLevel, Settings, load_settings
@@ -61,7 +61,9 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
         log_level=flags.log_level,
         log_format=flags.log_format,
     )
-    start_logs(settings, quiet=flags.quiet)
+    later = partial(_load_later, settings, flags)
+    if _tells_of_runs(settings, quiet=flags.quiet):
+        start_logs(settings, quiet=flags.quiet)
     recipe = read_recipe(path, _overrides(flags))
     run_id = new_run_id()
     output = flags.output or default_output(recipe, run_id, datetime.now(UTC))
@@ -73,9 +75,7 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
     found: dict[Side, tuple[Finding, ...]] | None = None
     if flags.coordinator is None:
         _refuse_cluster(recipe)
-        if not flags.quiet and not flags.as_json:
-            import kalla_core.cli.summary  # noqa: F401 - while the process of the run still loads
-
+        if _shows_summary(flags):
             found = {}
         metadata = reconcile(
             recipe,
@@ -86,10 +86,12 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
             quiet=flags.quiet,
             warned=warned,
             on_findings=None if found is None else found.update,
+            meanwhile=later,
         )
     else:
         from kalla_core.cli.remote_run import reconcile_remotely
 
+        later()
         _refuse_local(flags)
         metadata = reconcile_remotely(
             flags.coordinator,
@@ -106,7 +108,7 @@ def run_recipe(path: Path, flags: RunFlags) -> ExitCode:
         write_report(str(output), html, xlsx)
     if flags.as_json:
         print_json(to_json(metadata))
-    elif not flags.quiet:
+    elif _shows_summary(flags):
         from kalla_core.cli.summary import show_summary
 
         show_summary(standard_output(), metadata, output, warned, found)
@@ -124,12 +126,13 @@ def reconcile(
     quiet: bool = False,
     warned: set[str] | None = None,
     on_findings: Callable[[Findings], object] | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> RunMetadata:
     """Run a recipe on this machine and, unless `quiet`, show its progress on standard error.
 
     Args:
         warned: as of `watching`.
-        on_findings: as of `Supervision`.
+        on_findings: as of `Supervision`; likewise `meanwhile`.
 
     Raises:
         KallaError: what went wrong; no evidence was left.
@@ -142,10 +145,10 @@ def reconcile(
         threads=settings.slots,
         overwrite=overwrite,
     )
-    log = get_logger(run_id=run_id)
-    log.info("run_started", recipe_id=recipe.recipe_id, output=str(output))
+    log = _log_of_run(settings, run_id, quiet=quiet)
+    log("run_started", recipe_id=recipe.recipe_id, output=str(output))
     try:
-        supervision = Supervision(on_findings=on_findings)
+        supervision = Supervision(on_findings=on_findings, meanwhile=meanwhile)
         if quiet:
             metadata = run_local(request, lambda _: None, supervision)
         else:
@@ -154,17 +157,48 @@ def reconcile(
     except KallaError as error:
         refused = all_faults(recipe, error)
         told = error if refused is None else refused
-        log.info("run_failed", code=told.code)  # the paragraph says the rest
+        log("run_failed", code=told.code)  # the paragraph says the rest
         raise told from error.__cause__ if told is error else error
-    log.info("run_completed", strategy=metadata.strategy, matched_count=metadata.matched_count)
+    log("run_completed", strategy=metadata.strategy, matched_count=metadata.matched_count)
     return metadata
 
 
 def start_logs(settings: Settings, *, quiet: bool = False) -> None:
     """Set up logs; if `quiet` or beside the bars of a terminal only warnings, unless asked for."""
+    from kalla_core.observe.logs import configure_logs
+
+    configure_logs(_log_level(settings, quiet=quiet), settings.log_format)
+
+
+def _log_level(settings: Settings, *, quiet: bool) -> LogLevel:
     asked = "log_level" in settings.model_fields_set
     fewer = (quiet or standard_error().is_terminal) and not asked
-    configure_logs(LogLevel.WARNING if fewer else settings.log_level, settings.log_format)
+    return LogLevel.WARNING if fewer else settings.log_level
+
+
+def _tells_of_runs(settings: Settings, *, quiet: bool) -> bool:
+    """Whether the log tells that runs start and end; what tells it takes long to load."""
+    return _log_level(settings, quiet=quiet) in (LogLevel.DEBUG, LogLevel.INFO)
+
+
+def _log_of_run(settings: Settings, run_id: RunId, *, quiet: bool) -> Callable[..., object]:
+    """Return what takes an event and its fields."""
+    if not _tells_of_runs(settings, quiet=quiet):
+        return lambda _event, **_fields: None
+    from kalla_core.observe.logs import get_logger
+
+    return get_logger(run_id=run_id).info
+
+
+def _shows_summary(flags: RunFlags) -> bool:
+    return not flags.quiet and not flags.as_json
+
+
+def _load_later(settings: Settings, flags: RunFlags) -> None:
+    """Load what tells of a run, where that was not needed yet: its log, and its summary."""
+    start_logs(settings, quiet=flags.quiet)
+    if _shows_summary(flags):
+        import kalla_core.cli.summary  # noqa: F401
 
 
 def default_output(recipe: Recipe, run_id: RunId, now: datetime) -> Path:

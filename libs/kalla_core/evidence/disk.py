@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kalla_core.errors import KallaError, OutOfDisk, OutputNotWritable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -68,6 +70,8 @@ class HashedFile:
 
     def __init__(self, path: Path, head: bytes = b"") -> None:
         """Create or empty the file at `path`, and write `head`."""
+        import hashlib  # brings OpenSSL, and who only commits files has hashed none
+
         self.path = path
         self.bytes = 0
         self._hash = hashlib.sha256()
@@ -115,6 +119,8 @@ class HashedFile:
                 return
             self._syncing.result()
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._pool = ThreadPoolExecutor(1, "sync")
         self._synced = self.bytes
         self._syncing = self._pool.submit(os.fsync, self._file.fileno())

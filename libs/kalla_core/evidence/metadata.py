@@ -5,7 +5,6 @@ One place each turns it into JSON and back. The caller passes URIs masked; nothi
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,6 +98,8 @@ class RunMetadata:
     @property
     def recipe_sha256(self) -> str:
         """SHA-256 of the recipe's canonical JSON, in hexadecimal."""
+        import hashlib  # brings OpenSSL; who runs a recipe loads it while the run works
+
         return hashlib.sha256(canonical_json(self.recipe)).hexdigest()
 
 

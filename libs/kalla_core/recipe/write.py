@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -53,6 +52,8 @@ def recipe_sha256(recipe: Recipe) -> str:
     Masked, so that whoever holds the evidence can compute it again, and nobody can guess a
     password from it.
     """
+    import hashlib  # brings OpenSSL
+
     text = canonical_json(to_document(recipe, masked=True))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,6 +39,10 @@ _LONGEST_ANSWER_BYTES = 64 << 20
 
 Answer = dict[str, Any]
 _Wanted = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,13 @@ class Child:
         """Whether nobody had the process before."""
         return self._process.holders == 0
 
-    def ask(self, message: Mapping[str, Any]) -> Iterator[Answer]:
+    def ask(
+        self, message: Mapping[str, Any], meanwhile: Callable[[], object] = _nothing
+    ) -> Iterator[Answer]:
         """Send one message and yield the answers, each with its `event`, until the child ends.
+
+        Args:
+            meanwhile: done once the child has the message and works; it takes no long time.
 
         Raises:
             Crashed: it died (the message has the signal, or the exit code and what it said last),
@@ -97,7 +106,7 @@ class Child:
             Cancelled: it was to be stopped.
         """
         answers = _Answers()
-        for data in self._exchange(json.dumps(message).encode() + b"\n"):
+        for data in self._exchange(json.dumps(message).encode() + b"\n", meanwhile):
             yield from answers.take(data)
         code = self._process.wait()
         if code != 0:
@@ -114,7 +123,7 @@ class Child:
         else:
             self._process.end()
 
-    def _exchange(self, message: bytes) -> Iterator[bytes]:
+    def _exchange(self, message: bytes, meanwhile: Callable[[], object]) -> Iterator[bytes]:
         """Write the message as the child takes it; yield what it writes until it has ended."""
         process = self._process
         stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
@@ -134,6 +143,7 @@ class Child:
                     unsent = unsent[_sent(stdin, unsent) :]
                     if not unsent:
                         selector.unregister(stdin)
+                        meanwhile()
                 if stderr in ready:
                     self._note(_received(stderr, selector))
                 if stdout in ready:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from kalla_core.engine.processes.lean_arrow import numpy
 from kalla_core.engine.processes.lean_arrow import pyarrow as pa
 from kalla_core.engine.processes.vitals import private_bytes
 from kalla_core.engine.programs import messages
@@ -39,8 +40,7 @@ from kalla_core.matching.plans.session import new_session
 from kalla_core.matching.sql.query import Side
 from kalla_core.sources.registry import load_connectors
 
-_FIRST_OF_ALL = "numpy.ma"
-"""Arrow looks for it whenever it meets an array of numpy."""
+_NEARLY_ALWAYS_NEEDED = "kalla_core.sources.files"
 _SELDOM_NEEDED = (
     "kalla_core.engine.run.culprit",
     "kalla_core.engine.passes.job",
@@ -55,8 +55,9 @@ _LONGEST_REST_S = 120.0
 def prepare() -> None:
     """Load what every run needs; for a process that runs are forked from. Starts no thread."""
     load_connectors()
-    for name in (_FIRST_OF_ALL, *_SELDOM_NEEDED):
+    for name in (_NEARLY_ALWAYS_NEEDED, *_SELDOM_NEEDED):
         importlib.import_module(name)
+    pa.array(numpy.zeros(1))  # Arrow looks for much when it meets its first array of NumPy's
     new_session()
 
 
@@ -68,10 +69,9 @@ def main() -> None:
 
 def _get_ready() -> None:
     """Load what nearly every run needs, while whoever is about to ask still loads as well."""
-    if _FIRST_OF_ALL in sys.modules:
+    if _NEARLY_ALWAYS_NEEDED in sys.modules:
         return  # a fork of a process that is ready
-    for name in (_FIRST_OF_ALL, "kalla_core.sources.files"):
-        importlib.import_module(name)
+    importlib.import_module(_NEARLY_ALWAYS_NEEDED)
     new_session()
 
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.metadata import version
+from functools import cache, partial
 from pathlib import Path
 
 from kalla_core.engine.budget import MIB, budget
@@ -69,7 +68,7 @@ class RunRequest:
 
 
 def _at_once() -> None:
-    """Commit without asking anybody."""
+    """Do nothing more: commit without asking anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +81,14 @@ class Supervision:
         start: how the process that does the work is started; see `children.running`.
         on_findings: called with the reasons of unmatched rows before the commit; where it is None,
             nobody looks for them.
+        meanwhile: done as soon as the process works; what is loaded then holds nobody up.
     """
 
     stop: threading.Event | None = None
     before_commit: Callable[[], None] = _at_once
     start: Start | None = None
     on_findings: Callable[[Findings], object] | None = None
+    meanwhile: Callable[[], object] = _at_once
 
 
 def run_local(
@@ -103,7 +104,6 @@ def run_local(
     """
     started_at = request.started_at or datetime.now(UTC)
     share = budget(request.memory_limit_bytes, request.threads)
-    _versions()  # looked up while a child that was started ahead still loads
     claim = claim_output(request.output, request.run_id, request.overwrite, request.run_attempt)
     with claim as claimed, ExitStack() as ending:
         spec = JobSpec(
@@ -165,7 +165,7 @@ def _work(
     }
     within = environment_within(spec.budget.limit_bytes)
     child = ending.enter_context(running(RUN, limits, within, start))
-    for answer in child.ask(message):
+    for answer in child.ask(message, partial(_load_for_the_end, supervision.meanwhile)):
         match answer["event"]:
             case "progress":
                 on_progress(messages.progress(answer))
@@ -181,6 +181,14 @@ def _work(
             case event:
                 raise Crashed(f"The process of the run told of an unknown event: {event}.")
     raise Crashed("The process of the run ended without saying how the run went.")
+
+
+def _load_for_the_end(and_more: Callable[[], object]) -> None:
+    """Load and look up what is needed once the work is done."""
+    import hashlib  # noqa: F401
+
+    _versions()
+    and_more()
 
 
 def _leaves_nothing(spec: JobSpec) -> bool:
@@ -231,4 +239,6 @@ def _summary(spec: SourceSpec, side: SideOutcome) -> SideSummary:
 
 @cache
 def _versions() -> Mapping[str, str]:
+    from importlib.metadata import version  # brings what reads e-mails
+
     return {"kalla": version("kalla"), "datafusion": version("datafusion")}
