@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -25,7 +25,8 @@ class Later:
 
     def __init__(self, name: str, make: Callable[[], FunctionType]) -> None:
         self.__name__ = self.__qualname__ = name
-        self._make = cache(make)
+        self._make = make
+        self._function: FunctionType | None = None
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         return self._made(type(instance) if owner is None else owner).__get__(instance, owner)
@@ -35,7 +36,9 @@ class Later:
         return self._made(type(instance))(instance, *others)
 
     def _made(self, owner: type) -> FunctionType:
-        made = self._make()
+        made = self._function
+        if made is None:
+            made = self._function = self._make()
         for one in owner.__mro__:
             if vars(one).get(self.__name__) is self:
                 made.__qualname__ = f"{one.__qualname__}.{self.__name__}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 MOST_SUGGESTED = 20
 """Names of one document that are looked up, which takes time; there may be thousands."""
@@ -23,6 +22,8 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
     by_fold: dict[str, list[str]] = {}
     for candidate in names:
         by_fold.setdefault(candidate.casefold(), []).append(candidate)
+    from difflib import get_close_matches  # only faults ask for it
+
     folds = get_close_matches(name.casefold(), by_fold, n=_HOW_MANY, cutoff=0.5)
     return tuple(candidate for fold in folds for candidate in by_fold[fold])[:_HOW_MANY]
 

@@ -5,7 +5,6 @@ See `kalla_core.matching.strategy.sharing` for which queries these are.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -92,6 +91,8 @@ class SharedRows:
     def _on_disk(
         self, one: Shared, held: list[pa.RecordBatch], more: Iterator[pa.RecordBatch]
     ) -> ArrowFile:
+        import tempfile  # brings what packs and unpacks files
+
         schema, rows = held[0].schema, 0
         prefix = f"{one.table.strip('_')}-"
         with (

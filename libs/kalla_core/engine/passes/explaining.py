@@ -60,8 +60,8 @@ class Consumed:
         free = self._whole.left_over(side)
         texts = [pa.array([], pa.string())]
         for batch, places in self._whole.batches(side):
-            used = batch.filter(pa.array(~free[places]))
-            columns = [used.column(place_of(k, shape.schema.names)) for k in shape.primary_key]
+            keys = batch.select([place_of(k, shape.schema.names) for k in shape.primary_key])
+            columns = keys.filter(pa.array(~free[places])).columns
             texts.append(key_text(columns))
         return pa.concat_arrays(texts)
 
@@ -153,8 +153,8 @@ class Explaining:
         if len(self.passes) == 1:
             return told
         detail = told.reasons.reason_detail
-        named = pc.binary_join_element_wise(f"{one.rule.name}: ", detail, "")
-        detail = pc.if_else(pa.array(alone.named), detail, named)
+        name = pc.if_else(pa.array(alone.named), "", f"{one.rule.name}: ")
+        detail = pc.binary_join_element_wise(name, detail, "")
         return Told(replace(told.reasons, reason_detail=detail), told.short)
 
     def _told(self, side: Side, number: int, places: Ints, told: Told) -> _Alone:

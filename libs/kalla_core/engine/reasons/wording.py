@@ -186,24 +186,15 @@ def _listed(sentences: Sequence[pa.Array], count: int, between: str) -> pa.Array
         return pa.repeat(pa.scalar(""), count)
     if len(sentences) == 1:
         return sentences[0].fill_null("")
-    has = np.stack([np.asarray(sentence.is_valid()) for sentence in sentences])
-    several = has.sum(axis=0) > 1
-    alone = pc.coalesce(*sentences, "")
-    if not several.any():
-        return alone
-    mask = pa.array(several)
-    return pc.replace_with_mask(
-        alone, mask, _chained([sentence.filter(mask) for sentence in sentences], between)
-    )
-
-
-def _chained(sentences: Sequence[pa.Array], between: str) -> pa.Array:
-    said = sentences[0].fill_null("")
+    pieces, before = [sentences[0]], np.asarray(sentences[0].is_valid())
     for sentence in sentences[1:]:
-        separator = pc.if_else(pc.equal(said, ""), "", between)
-        longer = pc.binary_join_element_wise(said, separator, sentence, "")
-        said = pc.if_else(pc.is_valid(sentence), longer, said)
-    return said
+        has = np.asarray(sentence.is_valid())
+        follows = has & before
+        if follows.any():
+            pieces.append(pc.if_else(pa.array(follows), between, ""))
+        pieces.append(sentence)
+        before = before | has
+    return pc.binary_join_element_wise(*pieces, "", null_handling="replace", null_replacement="")
 
 
 def _spread(said: pa.Array, where: Bools) -> pa.Array:

@@ -11,7 +11,6 @@ Whoever opens a folder sweeps those beside it whose executors are gone.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -87,7 +86,7 @@ class SpoolFolder:
 
     def remove_scratch(self, attempt: AttemptId) -> None:
         """Remove what a fragment would have thrown away, had it not been killed."""
-        shutil.rmtree(self._scratch(attempt), ignore_errors=True)
+        _removed(self._scratch(attempt))
 
     def held(self) -> tuple[AttemptId, ...]:
         """Return the attempts that have a published file here, sorted."""
@@ -104,7 +103,7 @@ class SpoolFolder:
         folder = self._held() / run_id
         for number in _numbers(folder):
             if number <= run_attempt:
-                shutil.rmtree(folder / str(number), ignore_errors=True)
+                _removed(folder / str(number))
         with suppress(OSError):
             folder.rmdir()
 
@@ -155,7 +154,7 @@ class Unvisited:
             seen = before.get(folder)
             since = now if seen is None or seen[0] != changed else seen[1]
             if now - since > age.total_seconds():
-                shutil.rmtree(folder, ignore_errors=True)
+                _removed(folder)
                 removed.append(f"{folder.parent.name}/{folder.name}")
             else:
                 self._seen[folder] = (changed, since)
@@ -178,7 +177,7 @@ def own_folder(root: Path, executor_id: str) -> Iterator[SpoolFolder]:
     finally:
         for entry in list(lock.folder.iterdir()):
             if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
+                _removed(entry)
         with suppress(OSError):  # a slot that was killed a moment ago may still write
             lock.release()
 
@@ -193,7 +192,7 @@ def sweep(root: Path) -> tuple[Path, ...]:
             continue  # it lives, or is not ours to remove
         for entry in list(folder.iterdir()):
             if entry.is_dir():
-                shutil.rmtree(entry, ignore_errors=True)
+                _removed(entry)
         with suppress(OSError):
             lock.release()
         swept.append(folder)
@@ -217,3 +216,10 @@ def _numbers(folder: Path) -> list[int]:
 
 
 __all__ = ["NotSpooled", "SpoolFolder", "SpoolKind", "own_folder", "sweep", "tree_bytes"]
+
+
+def _removed(folder: Path) -> None:
+    """Remove a folder with what is in it, as far as that can be done."""
+    import shutil  # brings what packs and unpacks files; most runs spool nothing
+
+    shutil.rmtree(folder, ignore_errors=True)
