@@ -11,12 +11,18 @@ from typing import Any
 
 
 class _StandIn(ModuleType):
-    """Has some attributes; what else is asked of it, once others have loaded, the module has."""
+    """Has some attributes; where another one is asked for the module is loaded, and has it."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or sys.modules.get(self.__name__) is self:
+        if name.startswith("__"):
             raise AttributeError(f"The stand-in for {self.__name__} has no {name}.", name=name)
-        return getattr(importlib.import_module(self.__name__), name)
+        return getattr(self._own(), name)
+
+    def _own(self) -> ModuleType:
+        if sys.modules.get(self.__name__) is not self:
+            return importlib.import_module(self.__name__)
+        del sys.modules[self.__name__]
+        return importlib.import_module(self.__name__)
 
 
 @contextmanager
@@ -39,7 +45,7 @@ def replaced(name: str, **attributes: object) -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            del sys.modules[name]
-        else:
+        if before is not None:
             sys.modules[name] = before
+        elif sys.modules.get(name) is module:
+            del sys.modules[name]

@@ -20,8 +20,11 @@ _LESS_OFTEN = 10
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     from kalla_core.later import make_methods_later
+    from kalla_core.stand_in import stand_in
 
     make_methods_later()
+    with stand_in("ipaddress"):  # for addresses in brackets, which are written seldom
+        import urllib.parse  # noqa: F401
     from kalla_core.cli.interrupts import heed
 
     _collect_seldom()

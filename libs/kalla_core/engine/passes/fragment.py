@@ -7,7 +7,8 @@ from kalla_core.engine.fragments.evidence_parts import writing_parts
 from kalla_core.engine.fragments.join_fragment import duplicate_keys
 from kalla_core.engine.fragments.remote_run import RemoteRun
 from kalla_core.engine.passes.plan import plan_passes
-from kalla_core.engine.passes.reconciling import Means, Reconciling
+from kalla_core.engine.passes.reconciling import Reconciling
+from kalla_core.engine.passes.search import Means
 from kalla_core.engine.passes.writing import outputs_of
 from kalla_core.engine.run.culprit import raise_located
 from kalla_core.engine.spool.requests import Inputs

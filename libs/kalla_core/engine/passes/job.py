@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 from kalla_core.engine.keys.key_checks import check_keys
 from kalla_core.engine.passes.behind import Behind
-from kalla_core.engine.passes.plan import plan_passes
-from kalla_core.engine.passes.reconciling import Means, Reconciling
+from kalla_core.engine.passes.plan import first_pass, plan_passes
+from kalla_core.engine.passes.reconciling import Reconciling
+from kalla_core.engine.passes.search import Means, Search
 from kalla_core.engine.passes.writing import outputs_of
 from kalla_core.engine.progress import OnProgress
 from kalla_core.engine.run.job import Gathered, Job
@@ -16,6 +18,7 @@ from kalla_core.engine.run.job import run_job as run_join
 from kalla_core.engine.run.job_outcome import JobOutcome
 from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.engine.spool.disk_peak import DiskPeak
+from kalla_core.engine.tasks import Stop
 from kalla_core.evidence.reconciled import with_excluded
 from kalla_core.matching.sql.query import Side
 
@@ -44,19 +47,22 @@ class ReconcilingJob(Job):
     def _run(self) -> JobOutcome:
         spec, recipe = self._spec, self._spec.recipe
         pinned = [source.pinned for source in (*self._sources.values(), *self._extras.values())]
+        stop = Stop()
         with Behind(beside=self._is_read_soon()) as behind:
             with self._clock.stage("planning"):
-                ahead = behind.do(self._read) if behind.beside else None
-                plan = plan_passes(recipe, pinned, spec.started_at)
+                ahead = behind.do(partial(self._read_and_begin, stop)) if behind.beside else None
+                try:
+                    plan = plan_passes(recipe, pinned, spec.started_at)
+                except BaseException:
+                    stop.set()
+                    raise
             with self._clock.stage("staging"):
-                gathered = self._read() if ahead is None else ahead.result()
-                extras = self._read_extras()
+                gathered, means, search = self._read(stop) if ahead is None else ahead.result()
         with self._clock.stage("matching"):
             counts = {side: gathered.census[side].finish() for side in Side}
             if plan.by_primary_key:
                 check_keys(self._shapes(), counts)
-            means = Means(gathered.store, extras, spec.budget, spec.spool, self._on_progress)
-            reconciling = Reconciling(plan, means)
+            reconciling = Reconciling(plan, means, search)
             outputs = {name: spec.staging / name for name in outputs_of(recipe, plan)}
             sinks = reconciling.sinks(outputs, spec.started_at)
             try:
@@ -75,8 +81,20 @@ class ReconcilingJob(Job):
         outcome = self._outcome(gathered.scanned, counts, matching, files, None)
         return replace(outcome, reconciliation=found)
 
-    def _read(self) -> Gathered:
-        return self._scan(self._planned, late=False)
+    def _read(self, stop: Stop) -> tuple[Gathered, Means, Search]:
+        spec = self._spec
+        gathered = self._scan(self._planned, late=False)
+        extras = self._read_extras()
+        means = Means(gathered.store, extras, spec.budget, spec.spool, self._on_progress)
+        return gathered, means, Search(spec.recipe, means, stop)
+
+    def _read_and_begin(self, stop: Stop) -> tuple[Gathered, Means, Search]:
+        """Read both sides and find the candidates of the first pass, whose SQL is planned."""
+        read = _, _, search = self._read(stop)
+        first = first_pass(self._spec.recipe, self._planned)
+        if first is not None and search.whole.in_memory:
+            search.begin(first)
+        return read
 
     def _is_read_soon(self) -> bool:
         """Whether both sides are read sooner than who waits would mind if a pass is at fault."""

@@ -126,6 +126,16 @@ def plan_passes(
     raise RecipeInvalid(faults)
 
 
+def first_pass(recipe: Recipe, planned: Planned) -> PlannedPass | None:
+    """Return the first pass as `plan_passes` would, if nothing is wrong with it.
+
+    Args:
+        planned: the recipe's `match_sql`, which need not be that of the first pass; None then.
+    """
+    rule = rules_of(recipe)[0]
+    return _planned_pass(recipe, rule, planned) if rule.sql == recipe.match_sql else None
+
+
 def _united(recipe: Recipe, passes: Sequence[PlannedPass]) -> PlannedPasses:
     """Return the passes together; amounts that others have as another type are left out.
 

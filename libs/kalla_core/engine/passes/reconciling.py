@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,79 +14,30 @@ from kalla_core.engine.budget import BASE_BYTES, MIB, Budget
 from kalla_core.engine.joins.join import JoinContext
 from kalla_core.engine.joins.sinks import Outputs
 from kalla_core.engine.joins.totals import MatchingTotals
-from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
 from kalla_core.engine.passes.behind import Behind
 from kalla_core.engine.passes.comparing import Comparing
 from kalla_core.engine.passes.deciding import Decision, decide
-from kalla_core.engine.passes.finding import Finding
-from kalla_core.engine.passes.found import Found, Looked, Shape
+from kalla_core.engine.passes.found import Found
 from kalla_core.engine.passes.plan import PlannedPass, PlannedPasses
 from kalla_core.engine.passes.proof import prove_cardinality
 from kalla_core.engine.passes.remarks import Gathered as GatheredRemarks
 from kalla_core.engine.passes.remarks import Remarks, accepted_rows, remarks_on
 from kalla_core.engine.passes.rests import Rests, leave_rests, together
+from kalla_core.engine.passes.search import Means, Search
 from kalla_core.engine.passes.settling import Settling
 from kalla_core.engine.passes.totals import Totals
-from kalla_core.engine.passes.whole import Whole
-from kalla_core.engine.passes.wide import Wide, wide_rows
+from kalla_core.engine.passes.wide import Wide
 from kalla_core.engine.passes.writing import PassSinks
-from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.rows import Ints
-from kalla_core.engine.spool.store import Store
-from kalla_core.errors import OutOfMemory, TooManyPairs
+from kalla_core.errors import OutOfMemory
 from kalla_core.evidence.reconciled import Reconciliation
-from kalla_core.fragments.model import Hold
 from kalla_core.fragments.several import Several
 from kalla_core.jobs.passes import PassFigures
-from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
 from kalla_core.matching.sql.query import Side
-from kalla_core.recipe.model import Recipe
-from kalla_core.recipe.passes import Accept, Amounts, PassKind, SqlPass, SubsetSumPass
-
-_HELD_SHARE = 8
+from kalla_core.recipe.passes import Accept, PassKind, SqlPass
 
 _DECIDED_BYTES = 160
 """That a candidate takes while it is decided over, at the very least; some 220 were measured."""
-
-
-@dataclass(frozen=True)
-class Means:
-    """What passes work on and with.
-
-    Attributes:
-        store: both sides, whole; rows carry their numbers once they are spooled.
-        extras: the batches of each, by its alias.
-        scratch: existing folder for what is thrown away.
-    """
-
-    store: Store
-    extras: Mapping[str, list[pa.RecordBatch]]
-    budget: Budget
-    scratch: Path
-    on_progress: OnProgress
-
-
-def looked_of(recipe: Recipe) -> Looked:
-    """Return the columns of pairs that the rules of a recipe look at."""
-    columns: dict[tuple[Side, str], None] = {}
-    for one in recipe.compared:
-        columns |= {(Side.LEFT, one.left): None, (Side.RIGHT, one.right): None}
-    for rule in recipe.passes:
-        if isinstance(rule, SqlPass) and rule.balance is not None:
-            columns |= {
-                (Side.LEFT, rule.balance.left): None,
-                (Side.RIGHT, rule.balance.right): None,
-            }
-        if isinstance(rule, SubsetSumPass):
-            columns |= {(side, rule.amount[n]): None for n, side in enumerate(Side)}
-    if recipe.amounts is not None and any(rule.rest is not None for rule in recipe.passes):
-        columns |= _of_rests(recipe.amounts)
-    return Looked(tuple(columns))
-
-
-def _of_rests(amounts: Amounts) -> dict[tuple[Side, str], None]:
-    pairs = [(amounts.left, amounts.right), *([amounts.currency] if amounts.currency else [])]
-    return {(side, pair[n]): None for pair in pairs for n, side in enumerate(Side)}
 
 
 class Reconciling:
@@ -97,11 +47,17 @@ class Reconciling:
         planned: the SQL of the pass that is carried out, or was last.
     """
 
-    def __init__(self, plan: PlannedPasses, means: Means) -> None:
+    def __init__(self, plan: PlannedPasses, means: Means, search: Search | None = None) -> None:
+        """Begin with nothing done, or with what a search has found already.
+
+        Args:
+            search: over the rows of `means`.
+        """
         recipe = plan.recipe
         self.planned = plan.passes[0].planned
         self._plan, self._means = plan, means
-        self._whole, self._looked = Whole.of(means.store), looked_of(recipe)
+        self._search = Search(recipe, means) if search is None else search
+        self._whole, self._looked = self._search.whole, self._search.looked
         query = self.planned.query
         rests = any(rule.rest is not None for rule in recipe.passes)
         schemas = {side: query.side(side).schema for side in Side}
@@ -130,7 +86,7 @@ class Reconciling:
             told = []
             for number, one in enumerate(self._plan.passes):
                 self.planned = one.planned
-                context, found, wide = self._candidates(number, one, sinks)
+                context, found, wide = self._search.candidates(number, one, sinks)
                 contexts.append(context)
                 decision = self._decided(one, found)
                 if wide is not None:
@@ -201,58 +157,6 @@ class Reconciling:
                 there = rests.places[np.minimum(at, len(rests.places) - 1)] == places
                 if there.any():
                     sinks.partly(side, batch.filter(pa.array(there)), rests.some(at[there]))
-
-    def _candidates(
-        self, number: int, one: PlannedPass, sinks: PassSinks
-    ) -> tuple[JoinContext, Found, Wide | None]:
-        """Find the candidates of a pass; one by sums leaves out what is too wide.
-
-        Raises:
-            KallaError: as `Finding` does.
-        """
-        budget, looked = self._means.budget, self._looked
-        context, found = self._context(one, sinks), self._found(number, one)
-        try:
-            Finding(context, self._whole, budget, looked, found, f"pass-{number}").run()
-        except TooManyPairs:
-            found.close()
-            wide = wide_rows(one, self._whole, context.bound.most)
-            if wide is None:
-                raise
-        else:
-            return context, found, None
-        context, found = self._context(one, sinks), self._found(number, one)
-        left_out = {wide.one: wide.pairs[wide.one].rows}
-        name = f"pass-{number}-narrowed"
-        Finding(context, self._whole, budget, looked, found, name, left_out).run()
-        return context, found, wide
-
-    def _context(self, one: PlannedPass, sinks: PassSinks) -> JoinContext:
-        means, whole = self._means, self._whole
-        budget, store = means.budget, means.store
-        rows = sum(store.row_count(side) for side in Side)
-        left = sum(int(whole.left_over(side).sum()) for side in Side)
-        first = Progress(Stage.MATCHING, rows_total=left, source=one.rule.name)
-        return JoinContext(
-            planned=one.planned,
-            extras=means.extras,
-            limits=SessionLimits(
-                threads=budget.threads,
-                memory_bytes=budget.pool_bytes * budget.threads,
-                spill_path=str(means.scratch),
-                batch_rows=MEMORY_BATCH_ROWS if store.hold is Hold.MEMORY else SPILLED_BATCH_ROWS,
-            ),
-            sinks=sinks,
-            progress=ProgressCounter(first, means.on_progress),
-            bound=PairBound(most_pairs(self._plan.recipe.options, rows), rows),
-        )
-
-    def _found(self, number: int, one: PlannedPass) -> Found:
-        query = one.planned.query
-        left, right = (len(query.side(side).primary_key) for side in Side)
-        shape = Shape(len(one.planned.output), left, right, len(self._looked.columns))
-        most = self._means.budget.whole_bytes // _HELD_SHARE
-        return Found(shape, self._means.scratch / f"candidates-{number}.arrow", most)
 
     def _consume(
         self,

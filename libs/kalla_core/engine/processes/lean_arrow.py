@@ -66,6 +66,7 @@ with (
     stand_in("pyarrow.vendored.docscrape", NumpyDocString=lambda _: {"Parameters": []}),
     stand_in("ssl", get_default_verify_paths=lambda: SimpleNamespace(cafile=None, capath=None)),
     stand_in("importlib.metadata", version=lambda _: ""),
+    stand_in("platform"),
     stand_in("socket"),
     stand_in("typing_extensions", CapsuleType=object, deprecated=_as_it_is),
     stand_in("datafusion.functions.spark"),

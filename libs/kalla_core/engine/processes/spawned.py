@@ -8,10 +8,12 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import IO, Protocol, cast
+from typing import IO, TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    import subprocess
 
 ENVIRONMENT: Mapping[str, str] = {
     "OPENBLAS_NUM_THREADS": "1",  # numpy's linear algebra is not used; its threads cost memory
@@ -122,6 +124,8 @@ class Spawned:
 
 def spawn(command: Sequence[str], environment: Mapping[str, str]) -> Spawned:
     """Start a new program."""
+    import subprocess  # who forks needs none of it
+
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         stdin=subprocess.PIPE,
