@@ -78,4 +78,4 @@ def match_keys(
     if not rules or not count:
         return pa.nulls(count, pa.string())
     said = [wording.key_of(rule, side, keys(rule)) for rule in rules.values()]
-    return one_chunk(pc.binary_join_element_wise(*said, " or "))
+    return said[0] if len(said) == 1 else one_chunk(pc.binary_join_element_wise(*said, " or "))

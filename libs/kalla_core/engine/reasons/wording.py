@@ -132,6 +132,9 @@ def failures(
     conditions, none = rule.conditions, pa.scalar(None, pa.string())
     if len(held) == 1 and not held[0].any():
         return _failure(planned, conditions[0], left, right, scores[0])
+    apart = np.zeros(len(left), dtype=np.bool_)
+    for holds in held:
+        apart |= ~holds
     failed, holding = [], []
     for condition, holds, score in zip(conditions, held, scores, strict=True):
         if not holds.all():
@@ -141,12 +144,13 @@ def failures(
             failed.append(_spread(said, ~holds))
         if score is not None and holds.any():
             said = _told_of(planned, condition, "holds", left, right, score)
-            known = pc.and_(pa.array(holds), pc.is_valid(score))
+            known = pc.and_(pa.array(holds & apart), pc.is_valid(score))
             holding.append(pc.if_else(known, said, none))
-    why = _listed(failed, len(left), "; ")
-    both = _listed([why, *holding], len(left), "; ") if holding else why
-    left_out = _NOT_CHOSEN + (", ".join(rule.beyond) or _UNTOLD) + "."
-    return pc.if_else(pc.equal(why, ""), left_out, both)
+    sentences = [*failed, *holding]
+    if not apart.all():
+        left_out = _NOT_CHOSEN + (", ".join(rule.beyond) or _UNTOLD) + "."
+        sentences.append(pc.if_else(pa.array(apart), none, left_out))
+    return _listed(sentences, len(left), "; ")
 
 
 def closest(
