@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -192,33 +192,60 @@ def best_assignments(
     pairs: Sequence[tuple[int, int, Any]], one_left: bool, one_right: bool
 ) -> tuple[frozenset[int], frozenset[int]]:
     """Return which pairs (left, right, score) all best assignments have, and which some have."""
-    every = list(_assignments(pairs, one_left, one_right))
-    totals = [sum(pairs[n][2] for n in one) for one in every]
-    best = [one for one, total in zip(every, totals, strict=True) if total == max(totals)]
-    return frozenset.intersection(*best), frozenset.union(*best)
-
-
-def _assignments(
-    pairs: Sequence[tuple[int, int, Any]], one_left: bool, one_right: bool
-) -> Iterator[frozenset[int]]:
-    """Yield every set of pairs above zero that uses no row too often."""
     positive = [n for n, pair in enumerate(pairs) if pair[2] > 0]
-    chosen: list[int] = []
+    if one_left and one_right:
+        return _one_to_one([(*pairs[n], n) for n in positive])
+    if not (one_left or one_right):
+        return frozenset(positive), frozenset(positive)
+    # Each row of the side that has one pair at most chooses for itself.
+    by_row: dict[int, list[int]] = {}
+    for n in positive:
+        by_row.setdefault(pairs[n][0 if one_left else 1], []).append(n)
+    best = [
+        [n for n in of_row if pairs[n][2] == max(pairs[m][2] for m in of_row)]
+        for of_row in by_row.values()
+    ]
+    alone = frozenset(of_row[0] for of_row in best if len(of_row) == 1)
+    return alone, frozenset(n for of_row in best for n in of_row)
 
-    def rest(start: int) -> Iterator[frozenset[int]]:
-        yield frozenset(chosen)
-        for at in range(start, len(positive)):
-            left, right, _ = pairs[positive[at]]
-            taken = (
-                (one_left and pairs[n][0] == left) or (one_right and pairs[n][1] == right)
-                for n in chosen
-            )
-            if not any(taken):
-                chosen.append(positive[at])
-                yield from rest(at + 1)
-                chosen.pop()
 
-    yield from rest(0)
+def _one_to_one(
+    pairs: Sequence[tuple[int, int, Any, int]],
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the same of pairs (left, right, score, number) where no row may be used twice.
+
+    Lefts choose one after the other, each a right that is free or none: `before` has the best
+    total of those before a left by the rights they use, `after` that of the others by the same.
+    """
+    lefts = sorted({pair[0] for pair in pairs})
+    choices = [
+        [(0, 0, -1), *((1 << right, score, n) for at, right, score, n in pairs if at == left)]
+        for left in lefts
+    ]
+    before: list[dict[int, Any]] = [{0: 0}]
+    for of_left in choices:
+        totals: dict[int, Any] = {}
+        for used, total in before[-1].items():
+            for right, score, _ in of_left:
+                if not used & right:
+                    now = used | right
+                    totals[now] = max(totals.get(now, 0), total + score)
+        before.append(totals)
+    best = max(before[-1].values())
+    after = dict.fromkeys(before[-1], 0)
+    in_all, in_some = set(), set()
+    for of_left, so_far in zip(reversed(choices), reversed(before[:-1]), strict=True):
+        chosen, earlier = set(), {}
+        for used, total in so_far.items():
+            free = [
+                (score + after[used | right], n) for right, score, n in of_left if not used & right
+            ]
+            earlier[used] = max(free)[0]
+            chosen |= {n for rest, n in free if total + rest == best}
+        in_some |= chosen
+        in_all |= chosen if len(chosen) == 1 else set()
+        after = earlier
+    return frozenset(in_all - {-1}), frozenset(in_some - {-1})
 
 
 def _balanced(near: Sequence[tuple[Row, Row]]) -> set[Keys]:
