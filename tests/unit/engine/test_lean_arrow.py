@@ -51,3 +51,17 @@ def test_secrets_are_compared_in_a_process_that_loaded_pydantic_in_a_hurry() -> 
     """
 
     assert said(code) == "True UTC"
+
+
+def test_functions_of_numpy_that_look_for_masks_or_solve_equations_do_so() -> None:
+    code = """
+        import numpy as np
+        few = np.array([3, 1, 1])
+        print(
+            np.unique(few).tolist(), np.median(few), np.percentile(few, 50), np.union1d(few, [2]),
+            np.round(np.polyfit([0, 1], [1, 3], 1)), np.roots([1, -3, 2]),
+            (np.matrix([[1, 1], [0, 1]]) ** 4).tolist(), np.ma.masked_array([1, 2], [0, 1]).sum(),
+        )
+    """
+
+    assert said(code) == "[1, 3] 1.0 1.0 [1 2 3] [2. 1.] [2. 1.] [[1, 4], [0, 1]] 1"

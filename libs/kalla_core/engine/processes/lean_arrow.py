@@ -3,13 +3,15 @@
 NumPy and Arrow's kernels would get documentation and signatures made for them, Arrow's file systems
 the certificates of remote ones, which runs do not have (`forked.hide_unneeded`), and DataFusion
 what it has of Spark as functions of Python, and its own version out of what is installed. NumPy's
-linear algebra is not used, and of its types and masked arrays no more than is asked for at the
-start.
+linear algebra, types and masked arrays are loaded where one asks for more of them than is asked
+for at the start: all of NumPy works.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -37,6 +39,24 @@ class _NoMaskedArray:
     """What no array is."""
 
 
+class _Masked(ModuleType):
+    """`numpy.ma` while nobody has a masked array; what else is asked of it is NumPy's own."""
+
+    MaskedArray = _NoMaskedArray
+    nomask = None
+
+    @staticmethod
+    def is_masked(_: object) -> bool:
+        return False
+
+    isMaskedArray = is_masked  # noqa: N815
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module("numpy.ma"), name)
+
+
 class _Parameter:
     POSITIONAL_ONLY = VAR_POSITIONAL = KEYWORD_ONLY = None
 
@@ -56,8 +76,17 @@ def _as_it_is(*_: object, **__: object) -> Any:
     return lambda decorated: decorated
 
 
+def _of_algebra(name: str) -> Callable[..., Any]:
+    """Return what calls a function of NumPy's linear algebra, which is loaded by then."""
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        return getattr(importlib.import_module("numpy.linalg"), name)(*arguments, **named)
+
+    return called
+
+
 _first = "numpy" not in sys.modules
-_algebra = dict.fromkeys(("eigvals", "inv", "lstsq", "matrix_power"))
+_algebra = {name: _of_algebra(name) for name in ("eigvals", "inv", "lstsq", "matrix_power")}
 
 with (
     stand_in("numpy._core._add_newdocs"),
@@ -75,8 +104,7 @@ with (
 
     if _first:
         sys.modules["numpy.typing"] = _Typing("numpy.typing")
-        _masked = SimpleNamespace(MaskedArray=_NoMaskedArray, nomask=None)
-        vars(numpy).update(typing=sys.modules["numpy.typing"], ma=_masked)
+        vars(numpy).update(typing=sys.modules["numpy.typing"], ma=_Masked("numpy.ma"))
     import datafusion
     import pyarrow._compute
     import pyarrow.fs
