@@ -100,18 +100,15 @@ class Failures:
 
     Attributes:
         missed: how many conditions on the pair do not hold.
-        why: Utf8, none of them null.
+        why: a sentence for each.
     """
 
     missed: Ints
-    why: pa.Array
+    why: wording.Sentences
 
     def some(self, at: Ints) -> Failures:
         """Return that of the pairs at these places."""
-        if len(at) == 0 or (at[-1] - at[0] == len(at) - 1 and bool((at[1:] > at[:-1]).all())):
-            first = int(at[0]) if len(at) else 0
-            return Failures(self.missed[first : first + len(at)], self.why.slice(first, len(at)))
-        return Failures(self.missed[at], self.why.take(pa.array(at)))
+        return Failures(self.missed[at], self.why.some(at))
 
 
 def failures_of(
@@ -119,7 +116,7 @@ def failures_of(
 ) -> Failures:
     """Say what keeps the rows at these positions apart, pair by pair."""
     if len(at_left) == 0:
-        return Failures(np.zeros(0, dtype=np.int64), pa.array([], pa.string()))
+        return Failures(np.zeros(0, dtype=np.int64), wording.Sentences((), 0))
     ours = left.take(at_left, _compared(rule, Side.LEFT))
     theirs = right.take(at_right, _compared(rule, Side.RIGHT))
     held = PairsOfRows(planned, rule, ours, theirs).held(scored(rule))
@@ -138,7 +135,8 @@ def describe_candidates(
         failures: of the pairs of a row and its candidate.
     """
     if len(choice.wanted) == 0:
-        return Nearest(failures.missed, failures.why, failures.why)
+        none = pa.array([], pa.string())
+        return Nearest(failures.missed, none, none)
     keys = others.keys(choice.chosen)
     texts = key_text(keys)
     names = wording.row_names(keys, texts)

@@ -83,17 +83,19 @@ class MissJudge:
     def choose(self, side: Side, unmatched: Bools) -> Choice:
         """Return the closest candidate of each row of `side` that `unmatched` marks and has any."""
         own, other = self.misses.of(side, unmatched)
-        count = np.bincount(own, minlength=len(unmatched))
-        chosen = np.full(len(unmatched), NONE, dtype=np.int64)
-        chosen[own] = other
-        wanted = np.flatnonzero(count)
+        order = np.argsort(own)
+        own, other = own[order], other[order]
+        first = np.ones(len(own), dtype=np.bool_)
+        np.not_equal(own[1:], own[:-1], out=first[1:])
+        wanted, chosen = own[first].astype(np.int64), other[first].astype(np.int64)
         sizes = np.zeros(len(wanted), dtype=np.int64)
-        rivals = count[own] > 1
-        if rivals.any():
-            found = self._closest(side, own[rivals], other[rivals])
-            chosen[found.wanted] = found.chosen
-            sizes[np.searchsorted(wanted, found.wanted)] = found.sizes
-        return Choice(wanted, chosen[wanted], sizes)
+        if not first.all():
+            alone = first.copy()
+            alone[:-1] &= first[1:]
+            found = self._closest(side, own[~alone], other[~alone])
+            places = np.searchsorted(wanted, found.wanted)
+            chosen[places], sizes[places] = found.chosen, found.sizes
+        return Choice(wanted, chosen, sizes)
 
     def _closest(self, side: Side, own: _Places, other: _Places) -> Choice:
         ours, theirs = (_each_once(places) for places in (own, other))

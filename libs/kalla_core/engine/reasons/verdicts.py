@@ -206,7 +206,7 @@ class RuleJudge:
         found = run_all(tasks, threads, stop)
         failures = Failures(
             np.concatenate([one.missed for one in found]),
-            pa.concat_arrays([one.why for one in found]),
+            wording.one_after_another([one.why for one in found]),
         )
         self._shared = _Shared(failures, {Side.LEFT: np.arange(len(left)), Side.RIGHT: places})
 

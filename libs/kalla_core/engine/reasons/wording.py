@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,48 @@ _NOT_CHOSEN = (
     "beyond the pair, the match SQL asks for "
 )
 _UNTOLD = "what two rows alone cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """Sentences that are still in pieces: what is put together first is copied once more.
+
+    Attributes:
+        pieces: one after the other, the same text for all or one for each; none of them null.
+        count: how many sentences there are.
+    """
+
+    pieces: Sequence[pa.Array | str]
+    count: int
+
+    def some(self, at: Ints) -> Sentences:
+        """Return those at these places."""
+        if len(at) == 0 or (at[-1] - at[0] == len(at) - 1 and bool((at[1:] > at[:-1]).all())):
+            first = int(at[0]) if len(at) else 0
+            return self._each(lambda piece: piece.slice(first, len(at)), len(at))
+        places = pa.array(at)
+        return self._each(lambda piece: piece.take(places), len(at))
+
+    def whole(self) -> pa.Array:
+        """Return them as text."""
+        return _join(self.pieces, self.count)
+
+    def _each(self, change: Callable[[pa.Array], pa.Array], count: int) -> Sentences:
+        pieces = [piece if isinstance(piece, str) else change(piece) for piece in self.pieces]
+        return Sentences(pieces, count)
+
+
+def one_after_another(some: Sequence[Sentences]) -> Sentences:
+    """Return all of several lots of sentences, whose pieces need not be alike."""
+    count = sum(one.count for one in some)
+    forms = {tuple(p if isinstance(p, str) else None for p in one.pieces) for one in some}
+    if len(forms) > 1:
+        return Sentences([pa.concat_arrays([one.whole() for one in some])], count)
+    pieces = [
+        both[0] if isinstance(both[0], str) else pa.concat_arrays(both)
+        for both in zip(*(one.pieces for one in some), strict=True)
+    ]
+    return Sentences(pieces, count)
 
 
 def no_match(planned: Planned) -> str:
@@ -68,13 +111,13 @@ def key_near(
     side: Side,
     keys: pa.Table,
     others: pa.Table,
-    names: pa.Array,
+    names: Sequence[pa.Array | str],
 ) -> pa.Array:
     """Say, after that, who has the key but for its spelling.
 
     Args:
         keys: has `__k0`... of the rows in question; `others` of a row near each.
-        names: of these, as `row_names` gives them.
+        names: of these, as pieces of `row_names`.
     """
     count = len(rule.keys)
     found = differences(_columns(keys, count), _columns(others, count))
@@ -85,7 +128,7 @@ def key_near(
     but_for = _listed(words, len(keys), ", ")
     but_for = pc.if_else(pc.equal(but_for, ""), "how it is written", but_for)
     alias = planned.query.side(side.other).alias
-    pieces: list[pa.Array | str] = [f" Near in {alias}: ", names, ", which has "]
+    pieces: list[pa.Array | str] = [f" Near in {alias}: ", *names, ", which has "]
     pieces += _key(rule, side.other, others)
     return _join([*pieces, ", the same but for ", but_for, "."], len(keys))
 
@@ -119,7 +162,7 @@ def failures(
     right: pa.Table,
     held: Sequence[Bools],
     scores: Sequence[pa.Array | None],
-) -> pa.Array:
+) -> Sentences:
     """Say what keeps each pair of rows apart, and by how much; or what else left it out.
 
     Beside what fails it says of scores that hold how much they come to.
@@ -131,7 +174,7 @@ def failures(
     """
     conditions, none = rule.conditions, pa.scalar(None, pa.string())
     if len(held) == 1 and not held[0].any():
-        return _failure(planned, conditions[0], left, right, scores[0])
+        return Sentences(_failure(planned, conditions[0], left, right, scores[0]), len(left))
     apart = np.zeros(len(left), dtype=np.bool_)
     for holds in held:
         apart |= ~holds
@@ -141,44 +184,50 @@ def failures(
             fails = pa.array(~holds)
             some = None if score is None else score.filter(fails)
             said = _failure(planned, condition, left.filter(fails), right.filter(fails), some)
-            failed.append(_spread(said, ~holds))
+            failed.append(_spread(_join(said, len(holds) - int(holds.sum())), ~holds))
         if score is not None and holds.any():
             said = _told_of(planned, condition, "holds", left, right, score)
             known = pc.and_(pa.array(holds & apart), pc.is_valid(score))
-            holding.append(pc.if_else(known, said, none))
+            holding.append(pc.if_else(known, _join(said, len(left)), none))
     sentences = [*failed, *holding]
     if not apart.all():
         left_out = _NOT_CHOSEN + (", ".join(rule.beyond) or _UNTOLD) + "."
         sentences.append(pc.if_else(pa.array(apart), none, left_out))
-    return _listed(sentences, len(left), "; ")
+    return Sentences([_listed(sentences, len(left), "; ")], len(left))
 
 
 def closest(
-    planned: Planned, side: Side, names: pa.Array, why: pa.Array, sizes: Ints, cap: int
+    planned: Planned,
+    side: Side,
+    names: Sequence[pa.Array | str],
+    why: Sentences,
+    sizes: Ints,
+    cap: int,
 ) -> pa.Array:
     """Say which row came closest to each, and what keeps the two apart.
 
     Args:
-        names: the candidates' keys, as `row_names` gives them.
+        names: the candidates' keys, as pieces of `row_names`.
         why: as `failures` gives it.
         sizes: how many candidates a row had where none was nearest; 0 where one was.
     """
     other = planned.query.side(side.other).alias
-    said = _join([f"Closest in {other}: ", names, ". ", why], len(names))
-    if not (sizes > cap).any():
-        return said
-    note = f" (the best of the first {cap} by primary key)"
-    return _join([said, pc.if_else(pa.array(sizes > cap), note, "")], len(names))
+    pieces = [f"Closest in {other}: ", *names, ". ", *why.pieces]
+    if (sizes > cap).any():
+        note = f" (the best of the first {cap} by primary key)"
+        pieces.append(pc.if_else(pa.array(sizes > cap), note, ""))
+    return _join(pieces, why.count)
 
 
-def row_names(keys: Sequence[pa.Array], texts: pa.Array) -> pa.Array:
-    """Return how a sentence names rows: by their primary keys, never null.
+def row_names(keys: Sequence[pa.Array], texts: pa.Array) -> list[pa.Array | str]:
+    """Return in pieces how a sentence names rows: by their primary keys, never null.
 
     Args:
         texts: these, as `key_text` gives them.
     """
-    named = quoted(texts) if len(keys) == 1 and is_text(keys[0].type) else texts
-    return named.fill_null("null")
+    if len(keys) == 1 and is_text(keys[0].type):
+        return [quoted(texts).fill_null("null")] if texts.null_count else shown_pieces(texts)
+    return [texts.fill_null("null")]
 
 
 def _listed(sentences: Sequence[pa.Array], count: int, between: str) -> pa.Array:
@@ -214,7 +263,7 @@ def _failure(
     left: pa.Table,
     right: pa.Table,
     score: pa.Array | None,
-) -> pa.Array:
+) -> list[pa.Array | str]:
     return _told_of(planned, condition, "does not hold", left, right, score)
 
 
@@ -225,8 +274,8 @@ def _told_of(
     left: pa.Table,
     right: pa.Table,
     score: pa.Array | None,
-) -> pa.Array:
-    """Say that a condition holds or does not, for which values, and by how much."""
+) -> list[pa.Array | str]:
+    """Say, in pieces, that a condition holds or does not, for which values, and by how much."""
     query = planned.query
     pieces: list[pa.Array | str] = [f"{condition.text} {holds}"]
     compared = [(query.left.alias, left, name) for name in condition.left_columns]
@@ -236,19 +285,21 @@ def _told_of(
         pieces += shown_pieces(table.column(name))
     difference = _difference(condition, left, right)
     if difference is not None:
-        pieces.append(difference)
+        pieces += difference
     if score is not None:
         asked = f" ({condition.asks} is asked)"
         said = pc.binary_join_element_wise(", which come to ", score, asked, "")
         pieces.append(said.fill_null(""))
-    return _join(pieces, len(left))
+    return pieces
 
 
 _ANY_INTEGER = pa.decimal128(20, 0)
 _MOST_DIGITS_OF_128_BITS = 38
 
 
-def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Array | None:
+def _difference(
+    condition: Condition, left: pa.Table, right: pa.Table
+) -> list[pa.Array | str] | None:
     """Return `, which differ by 0.50` where the condition compares one number or date of each."""
     if (
         not condition.of_columns
@@ -263,8 +314,11 @@ def _difference(condition: Condition, left: pa.Table, right: pa.Table) -> pa.Arr
     unit: pa.Array | str = ""
     if pa.types.is_date(a.type):
         unit = pc.if_else(pc.equal(distance, 1), " day", " days")
-    words = pc.binary_join_element_wise(", which differ by ", key_text([distance]), unit, "")
-    return pc.if_else(pc.equal(distance, 0), "", words).fill_null("")
+    pieces = [", which differ by ", key_text([distance]), unit]
+    zero = pc.equal(distance, 0)
+    if not zero.null_count and not zero.true_count:
+        return pieces
+    return [pc.if_else(zero, "", pc.binary_join_element_wise(*pieces, "")).fill_null("")]
 
 
 def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:
