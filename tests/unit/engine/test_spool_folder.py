@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -107,6 +108,18 @@ def test_a_folder_whose_executor_lives_is_left_alone(tmp_path: Path) -> None:
         swept = sweep(tmp_path)
 
         assert (swept, living.held()) == ((), (attempt(),))
+
+
+def test_executors_that_start_at_once_do_not_take_each_other_for_gone(tmp_path: Path) -> None:
+    def lives(number: int) -> str:
+        with own_folder(tmp_path, str(number)) as mine:
+            return mine.path.name
+
+    with ThreadPoolExecutor(8) as executors:
+        names = set(executors.map(lives, range(200)))
+
+    assert len(names) == 200
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_not_held_cannot_be_opened(tmp_path: Path) -> None:

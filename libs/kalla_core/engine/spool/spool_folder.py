@@ -27,6 +27,8 @@ from kalla_core.evidence.lock import FolderLock
 from kalla_core.fragments.attempt import AttemptId, parse_attempt_id
 
 _PREFIX = "kalla-spool-"
+_LOOK_S = 30.0
+"""How long others may take to see that a folder is new, and to let it go."""
 
 
 class SpoolKind(StrEnum):
@@ -171,7 +173,7 @@ def own_folder(root: Path, executor_id: str) -> Iterator[SpoolFolder]:
     with disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         sweep(root)
-        lock = FolderLock.acquire(root / f"{_PREFIX}{executor_id}")
+        lock = _locked(root / f"{_PREFIX}{executor_id}")
     try:
         yield SpoolFolder(lock.folder)
     finally:
@@ -180,6 +182,22 @@ def own_folder(root: Path, executor_id: str) -> Iterator[SpoolFolder]:
                 _removed(entry)
         with suppress(OSError):  # a slot that was killed a moment ago may still write
             lock.release()
+
+
+def _locked(folder: Path) -> FolderLock:
+    """Lock a folder that is nobody else's, once those who look whether it lives are done with it.
+
+    Raises:
+        OutputInUse: it is held for longer than a look takes.
+    """
+    end = time.monotonic() + _LOOK_S
+    while True:
+        try:
+            return FolderLock.acquire(folder)
+        except OutputInUse:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 def sweep(root: Path) -> tuple[Path, ...]:
