@@ -15,7 +15,7 @@ from tests.chaos.stages import FETCHES, JOINS, SCANS, STAGES, Scene
 from tests.support.processes import ends_soon, has_ended
 from tests.support.real_cluster import until
 
-SPOOLS = ("*.spool", "*.keys", "*.marks")
+SPOOLS = ("*.spool", "*.keys", "*.marks", "*.told")
 PATIENCE_S = 60
 SUCCEEDED = "succeeded"
 

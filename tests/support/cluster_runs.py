@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from kalla_coordinator.cluster.dispatch import Dispatcher
 from kalla_coordinator.cluster.host import ClusterHost, HostSettings
 from kalla_coordinator.jobs.host import Host, RunOrder, Watch
 from kalla_coordinator.jobs.model import ExecutorShare
+from kalla_core.engine.processes.spawned import ChildProcess, Start, spawn
 from kalla_core.engine.progress import Progress
 from kalla_core.evidence.metadata import RunMetadata
 from kalla_core.evidence.names import MATCHED, UNMATCHED
@@ -54,10 +56,26 @@ def order(
 
 
 def host_of(
-    dispatcher: Dispatcher, patience_s: float = 5.0, local: Host | None = None
+    dispatcher: Dispatcher,
+    patience_s: float = 5.0,
+    local: Host | None = None,
+    start: Start | None = None,
 ) -> ClusterHost:
     """Return a host of cluster runs."""
-    return ClusterHost(dispatcher, HostSettings(timedelta(seconds=patience_s), local=local))
+    settings = HostSettings(timedelta(seconds=patience_s), start=start, local=local)
+    return ClusterHost(dispatcher, settings)
+
+
+def start_to_read_late(command: Sequence[str], environment: Mapping[str, str]) -> ChildProcess:
+    """Start a child to which no source is too small to be read late."""
+    module = command[-1]
+    lines = (
+        "from kalla_core.engine.joins import late",
+        "late._WORTH_TWO_READINGS_BYTES = 0",
+        f"import {module} as program",
+        "program.main()",
+    )
+    return spawn((sys.executable, "-c", "; ".join(lines)), environment)
 
 
 async def run_on(

@@ -138,6 +138,7 @@ class _Plan:
     right: Any = None
     extras: tuple[()] = ()
     strategy: Strategy = Strategy.COPARTITION
+    late: bool = False
 
     def side(self, side: Side) -> Any:
         return SimpleNamespace(spec=SimpleNamespace(alias=side.value), statistics=Statistics())

@@ -42,6 +42,8 @@ from kalla_core.fragments.presence import (
     Welcome,
 )
 from kalla_core.fragments.remote import (
+    DeliveredPart,
+    DeliverWork,
     Extra,
     JobContext,
     JoinWork,
@@ -81,6 +83,8 @@ ATTEMPTS = st.builds(
 TABLES = st.sampled_from(Side) | st.builds(Extra, st.integers(0, 5))
 PLACES = st.builds(SpoolPlace, ATTEMPTS, TEXTS, TEXTS, st.integers(1, 65535))
 INPUTS = st.builds(SpoolInput, TABLES, st.integers(0, 1024), PLACES, COUNTS)
+PARTS = st.builds(Part, st.integers(0, 1024), JSON, COUNTS)
+DELIVERED = st.builds(DeliveredPart, st.sampled_from(Side), PARTS, COUNTS, st.integers(0, 1 << 20))
 NUMBERS = st.lists(st.integers(0, 4095), max_size=4).map(tuple)
 
 
@@ -89,7 +93,7 @@ def _several(one: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
 
 
 WORKS = (
-    st.builds(ScanWork, TABLES, st.builds(Part, st.integers(0, 1024), JSON, COUNTS))
+    st.builds(ScanWork, TABLES, PARTS)
     | st.builds(
         JoinWork,
         NUMBERS,
@@ -99,6 +103,7 @@ WORKS = (
         NUMBERS,
     )
     | st.builds(SettleWork, NUMBERS, _several(INPUTS), _several(PLACES))
+    | st.builds(DeliverWork, _several(DELIVERED), _several(PLACES))
     | st.builds(ProveWork, TEXTS, TEXTS)
 )
 
@@ -119,6 +124,7 @@ CONTEXTS = st.builds(
     buckets=st.integers(1, 4096),
     numbered=st.booleans(),
     staging=TEXTS,
+    late=st.booleans(),
 )
 TIMES_LEFT = st.none() | st.integers(1, 10**9).map(lambda ms: timedelta(milliseconds=ms))
 LAUNCHES = st.builds(Launch, ATTEMPTS, CONTEXTS, WORKS, TIMES_LEFT, st.binary(max_size=32))

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.fragments.fragment import Done, run_fragment
+from kalla_core.engine.fragments.numbered import numbered_plan
 from kalla_core.engine.fragments.remote_run import RemoteRun, query_of
 from kalla_core.engine.spool.requests import Inputs, wants
 from kalla_core.engine.spool.spool_folder import SpoolFolder
@@ -25,6 +26,8 @@ from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentProgress, JoinDone, ScanDone, SettleDone
 from kalla_core.fragments.remote import (
     CENSUS_CLASSES,
+    DeliveredPart,
+    DeliverWork,
     Extra,
     JobContext,
     JoinWork,
@@ -35,6 +38,7 @@ from kalla_core.fragments.remote import (
     Table,
     Work,
 )
+from kalla_core.fragments.windows import window_starts
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned, Strategy, plan_match
 from kalla_core.recipe.model import Recipe
@@ -53,7 +57,9 @@ class Layout:
         joins: join fragments that the buckets are dealt to.
         split: a bucket whose parts are dealt to two joins that are settled later, if the plan
             allows it.
-        settles: settle fragments.
+        settles: settle fragments, or those that deliver.
+        late: scans read what the match SQL names, where its plan stays the same and each join
+            decides for itself.
     """
 
     executors: int = 2
@@ -62,6 +68,7 @@ class Layout:
     joins: int = 3
     split: int | None = None
     settles: int = 2
+    late: bool = False
 
 
 @dataclass
@@ -69,6 +76,7 @@ class Spread:
     """What a spread run came to, as `tests.support.tables.Ran` has it of a local one."""
 
     planned: Planned
+    late: bool = False
     joins: dict[str, int] = field(default_factory=dict)
     duplicates: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
     null_keys: dict[Side, int] = field(default_factory=lambda: dict.fromkeys(Side, 0))
@@ -130,7 +138,9 @@ class _Cluster:
         cut = self.planned.strategy is Strategy.COPARTITION and layout.split is None
         if cut and not recipe.reconciles:
             self.job = replace(self.job, numbered=False)
-        self.done = Spread(self.planned)
+            if layout.late and numbered_plan(self.planned) is not None:
+                self.job = replace(self.job, late=True)
+        self.done = Spread(self.planned, self.job.late)
         self.files: list[str] = []
         self.rows = dict.fromkeys(Side, 0)
         self.excluded = {side.word: 0 for side in Side}
@@ -184,7 +194,9 @@ class _Cluster:
         split = self.layout.split if self.planned.replicable else None
         buckets = [bucket for bucket in range(self.layout.buckets) if bucket != split]
         deals = _dealt(buckets, self.layout.joins)
-        self._join_all([JoinWork(deal, frozenset(), False, inputs) for deal in deals])
+        told = self._join_all([JoinWork(deal, frozenset(), False, inputs) for deal in deals])
+        if self.job.late:
+            self._deliver_all(inputs, told)
         if split is not None:
             whole = min(self.planned.replicable)
             halves = [
@@ -236,6 +248,19 @@ class _Cluster:
             for side in Side:
                 self.joined[side] += done.settled[side]
                 self.matched[side] += done.matched[side]
+
+    def _deliver_all(self, inputs: tuple[SpoolInput, ...], told: Sequence[SpoolPlace]) -> None:
+        sides = [(one, one.table) for one in inputs if isinstance(one.table, Side)]
+        starts = window_starts(one.rows for one, _ in sides)
+        parts = [
+            DeliveredPart(side, self.parts[side][one.part], one.rows, start)
+            for (one, side), start in zip(sides, starts, strict=False)
+        ]
+        for number in range(self.layout.settles):
+            work = DeliverWork(tuple(parts[number :: self.layout.settles]), tuple(told))
+            _, done = self._run("settle", number, work)
+            assert isinstance(done, SettleDone)
+            self.files += [file.name for file in done.files]
 
     def _run(self, stage: str, number: int, work: Work) -> tuple[SpoolPlace, Done]:
         executor = number % self.layout.executors

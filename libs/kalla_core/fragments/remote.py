@@ -2,6 +2,7 @@
 
 scan     read one part, spool it by bucket; and the hashes of its primary keys by class
 join     fetch some buckets of both sides, run the match SQL, write evidence
+deliver  write the unmatched rows of some parts, read again, given what the joins told of them
 settle   write the unmatched rows of some buckets, given which rows the joins matched
 prove    show that this executor sees the folders that the run needs
 """
@@ -43,6 +44,8 @@ class JobContext:
             join of the run decides for itself, and by passes.
         staging: folder that all share, or `s3://bucket/prefix`, for parts of the evidence.
         trace: that the fragments are part of; empty for none.
+        late: scans read what the match SQL names and number the rows, joins write pairs and tell
+            why which rows are in none, and these are read whole from their parts once more.
     """
 
     recipe: Recipe
@@ -54,6 +57,7 @@ class JobContext:
     numbered: bool
     staging: str
     trace: str = ""
+    late: bool = False
 
     def source(self, table: Table) -> PinnedSource:
         """Return what a table is read from."""
@@ -131,6 +135,33 @@ class SettleWork:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveredPart:
+    """A part whose unmatched rows are delivered.
+
+    Attributes:
+        rows: that a scan found in it.
+        window: number of its first window, see `kalla_core.fragments.windows`.
+    """
+
+    side: Side
+    part: Part
+    rows: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverWork:
+    """Read the unmatched rows of some parts whole, and write them with their reasons.
+
+    Attributes:
+        told: places of what all joins told of rows that are in no pair.
+    """
+
+    parts: tuple[DeliveredPart, ...]
+    told: tuple[SpoolPlace, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProveWork:
     """Show that sources and staging are what the coordinator sees.
 
@@ -143,7 +174,7 @@ class ProveWork:
     nonce: str
 
 
-Work = ScanWork | JoinWork | SettleWork | ProveWork
+Work = ScanWork | JoinWork | SettleWork | DeliverWork | ProveWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.remote import (
+    DeliveredPart,
+    DeliverWork,
     Extra,
     JobContext,
     JoinWork,
@@ -75,6 +77,7 @@ def context_message(job: JobContext) -> pb.JobContext:
         staging=job.staging,
         numbered=job.numbered,
         trace=job.trace,
+        late=job.late,
     )
 
 
@@ -94,6 +97,7 @@ def context_of(message: pb.JobContext) -> JobContext:
         staging=message.staging,
         numbered=message.numbered,
         trace=message.trace,
+        late=message.late,
     )
 
 
@@ -136,6 +140,9 @@ def _set_work(message: pb.Launch, work: Work) -> None:
             message.settle.MergeFrom(_SETTLE_INPUTS.of(work.inputs))
             message.settle.MergeFrom(_MARKS.of(work.marks))
             message.settle.buckets.extend(work.buckets)
+        case DeliverWork():
+            message.deliver.MergeFrom(_TOLD.of(work.told))
+            message.deliver.parts.extend(_delivered(one) for one in work.parts)
         case ProveWork():
             message.prove.CopyFrom(pb.ProveWork(nonce_name=work.nonce_name, nonce=work.nonce))
         case _:
@@ -154,6 +161,11 @@ def _work_of(message: pb.Launch) -> Work:
                 buckets=tuple(settle.buckets),
                 inputs=tuple(_input_of(one) for one in settle.inputs),
                 marks=tuple(_place_of(one) for one in settle.marks),
+            )
+        case "deliver":
+            return DeliverWork(
+                parts=tuple(_delivered_of(one) for one in message.deliver.parts),
+                told=tuple(_place_of(one) for one in message.deliver.told),
             )
         case "prove":
             return ProveWork(message.prove.nonce_name, message.prove.nonce)
@@ -195,6 +207,19 @@ def _input_of(message: pb.SpoolInput) -> SpoolInput:
     return SpoolInput(
         _table_of(message.table), message.part, _place_of(message.place), message.rows
     )
+
+
+def _delivered(one: DeliveredPart) -> pb.DeliveredPart:
+    return pb.DeliveredPart(
+        table=_table(one.side), part=_part(one.part), rows=one.rows, window=one.window
+    )
+
+
+def _delivered_of(message: pb.DeliveredPart) -> DeliveredPart:
+    side = _table_of(message.table)
+    if isinstance(side, Extra):
+        raise EngineFailure("A fragment is to deliver rows of an extra.")
+    return DeliveredPart(side, _part_of(message.part), message.rows, message.window)
 
 
 def _place(place: SpoolPlace) -> pb.SpoolPlace:
@@ -260,7 +285,12 @@ def _marks(marks: tuple[SpoolPlace, ...]) -> pb.SettleWork:
     return pb.SettleWork(marks=[_place(one) for one in marks])
 
 
+def _told(told: tuple[SpoolPlace, ...]) -> pb.DeliverWork:
+    return pb.DeliverWork(told=[_place(one) for one in told])
+
+
 _CONTEXTS = Same(context_message)
 _JOIN_INPUTS = Same(_join_inputs)
 _SETTLE_INPUTS = Same(_settle_inputs)
 _MARKS = Same(_marks)
+_TOLD = Same(_told)

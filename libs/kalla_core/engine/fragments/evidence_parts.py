@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from kalla_core.engine.fragments.remote_run import RemoteRun
+from kalla_core.engine.fragments.remote_run import RemoteRun, query_of
 from kalla_core.engine.joins.sinks import EvidenceSinks, Outputs
 from kalla_core.evidence.disk import disk_errors
 from kalla_core.evidence.metadata import WrittenFile
@@ -77,10 +77,15 @@ class PartFiles(Generic[S]):
         return False
 
 
-def sinks_of(run: RemoteRun) -> Callable[[Outputs], EvidenceSinks]:
-    """Return what opens the outputs of a fragment that joins, or settles what was joined."""
+def sinks_of(run: RemoteRun, *, whole: bool = False) -> Callable[[Outputs], EvidenceSinks]:
+    """Return what opens the outputs of a fragment that joins, or settles what was joined.
+
+    Args:
+        whole: unmatched rows come with all columns of their source, whatever the joins read.
+    """
     job = run.job
-    return lambda files: EvidenceSinks(files, run.planned, job.started_at, job.recipe.groups)
+    planned = replace(run.planned, query=query_of(job)) if whole else run.planned
+    return lambda files: EvidenceSinks(files, planned, job.started_at, job.recipe.groups)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kalla_core.engine.failures import FailedOnValue
+from kalla_core.engine.fragments.deliver_fragment import run_deliver
 from kalla_core.engine.fragments.join_fragment import run_join
 from kalla_core.engine.fragments.prove_fragment import run_prove
 from kalla_core.engine.fragments.remote_run import RemoteRun
@@ -13,7 +14,14 @@ from kalla_core.engine.run.culprit import raise_located
 from kalla_core.engine.spool.requests import Inputs
 from kalla_core.errors import EngineFailure
 from kalla_core.fragments.outcome import JoinDone, ProveDone, ScanDone, SettleDone
-from kalla_core.fragments.remote import JoinWork, ProveWork, ScanWork, SettleWork, Work
+from kalla_core.fragments.remote import (
+    DeliverWork,
+    JoinWork,
+    ProveWork,
+    ScanWork,
+    SettleWork,
+    Work,
+)
 
 Done = ScanDone | JoinDone | SettleDone | ProveDone
 
@@ -32,7 +40,7 @@ def run_fragment(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
     try:
         return _run(run, work, inputs)
     except (FailedOnValue, EngineFailure) as error:
-        raise_located(error, run.planned, run.reread())
+        raise_located(error, run.planned_whole, run.reread())
 
 
 def _run(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
@@ -43,5 +51,7 @@ def _run(run: RemoteRun, work: Work, inputs: Inputs) -> Done:
             return run_join(run, work, inputs)
         case SettleWork():
             return run_settle(run, work, inputs)
+        case DeliverWork():
+            return run_deliver(run, work, inputs)
         case ProveWork():
             return run_prove(run.job, work, run.access)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.fragments.evidence_parts import ALL, PAIRS, sinks_of, writing_parts
 from kalla_core.engine.fragments.remote_run import RemoteRun, parts_of
+from kalla_core.engine.fragments.told import TellingWriter, ToldSinks, Windows
 from kalla_core.engine.joins.matching_stage import run_matching
 from kalla_core.engine.joins.settled_joins import SettledJoins
+from kalla_core.engine.joins.sinks import Outputs
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.spool.key_spool import count_repeats
 from kalla_core.engine.spool.marks import GlobalMarks
@@ -20,7 +22,7 @@ from kalla_core.engine.spool.spool import SpoolFile, SpoolWriter
 from kalla_core.engine.spool.spool_folder import SpoolKind
 from kalla_core.engine.spool.store import Store
 from kalla_core.fragments.outcome import JoinDone
-from kalla_core.fragments.remote import JoinWork
+from kalla_core.fragments.remote import Extra, JoinWork
 from kalla_core.fragments.several import Several
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Strategy
@@ -36,6 +38,8 @@ MARKS_BUCKETS = {Side.LEFT: 0, Side.RIGHT: 1}
 def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
     """Join some buckets; write all of their evidence, or the pairs and the marks of their rows.
 
+    In a late run: the pairs, and what is told of rows that are in none.
+
     Raises:
         KallaError: as `run_matching` does; nothing that was written counts then.
         FetchFailed: an input is damaged.
@@ -44,8 +48,10 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
     extras = run.extras(work, inputs)
     decides = run.planned.strategy is Strategy.COPARTITION and not work.settle_later
     store = run.store(work, inputs, numbers=not decides)
-    names = PAIRS if work.settle_later else ALL
-    with writing_parts(run, names, sinks_of(run)) as parts:
+    late = run.job.late
+    names = PAIRS if work.settle_later or late else ALL
+    opened = _told_sinks(run, work) if late else sinks_of(run)
+    with writing_parts(run, names, opened) as parts:
         context = run.join_context(parts.sinks, extras, work.inputs)
         held_bytes = 0
         if work.settle_later:
@@ -58,6 +64,8 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
             held_bytes = _hold(run, marks).stored_bytes
         else:
             totals = run_matching(context, store, run.keying, run.budget)
+        if isinstance(parts.sinks, ToldSinks):
+            held_bytes = _published(run, parts.sinks.finish(), SpoolKind.TOLD).stored_bytes
         files = parts.finish()
     return JoinDone(
         files=files,
@@ -91,7 +99,6 @@ def _counted(store: Store) -> Mapping[Side, int]:
 
 def _hold(run: RemoteRun, marks: Mapping[Side, GlobalMarks]) -> SpoolFile:
     """Publish which rows are in a pair, for fragments that settle them."""
-    run.folder.prepare(run.id)
     writer = SpoolWriter(run.scratch / "marks", MARKS_SCHEMA, len(MARKS_BUCKETS), 1).open()
     try:
         for side, bucket in MARKS_BUCKETS.items():
@@ -102,4 +109,18 @@ def _hold(run: RemoteRun, marks: Mapping[Side, GlobalMarks]) -> SpoolFile:
     except BaseException:
         writer.discard()
         raise
-    return publish(spooled, run.folder.file(run.id, SpoolKind.MARKS))
+    return _published(run, spooled, SpoolKind.MARKS)
+
+
+def _told_sinks(run: RemoteRun, work: JoinWork) -> Callable[[Outputs], ToldSinks]:
+    sides = [one for one in work.inputs if not isinstance(one.table, Extra)]
+    windows = Windows(sides)
+    path, most, job = run.scratch / "told", run.budget.run_bytes, run.job
+    return lambda files: ToldSinks(
+        files, run.planned, job.started_at, job.recipe.groups, TellingWriter(path, windows, most)
+    )
+
+
+def _published(run: RemoteRun, file: SpoolFile, kind: SpoolKind) -> SpoolFile:
+    run.folder.prepare(run.id)
+    return publish(file, run.folder.file(run.id, kind))

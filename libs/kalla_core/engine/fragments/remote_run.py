@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.fragments.numbered import numbered_query
 from kalla_core.engine.joins.join import JoinContext, Sinks
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
@@ -57,7 +58,13 @@ class RemoteRun:
 
     @cached_property
     def planned(self) -> Planned:
-        """The match SQL, planned as on every machine."""
+        """The match SQL, planned as on every machine, over what its scans read."""
+        query = query_of(self.job)
+        return plan_match(numbered_query(query) if self.job.late else query)
+
+    @property
+    def planned_whole(self) -> Planned:
+        """The match SQL, planned over all columns of its sources."""
         return plan_match(query_of(self.job))
 
     @cached_property

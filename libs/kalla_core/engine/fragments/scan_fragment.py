@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kalla_core.engine.fragments.numbered import number_field
 from kalla_core.engine.fragments.remote_run import RemoteRun, extras_too_large
 from kalla_core.engine.keys.key_tally import KeyTally
 from kalla_core.engine.keys.keying import one_bucket
@@ -52,6 +53,7 @@ def _scan_side(run: RemoteRun, side: Side, part: Part) -> ScanDone:
         tally={side: tally},
         progress={side: run.counter(Stage.STAGING)},
         stop=Stop(),
+        numbers={side: number_field(side)} if run.job.late else {},
     )
     try:
         scanned = scan(context, ScanFragment(side, part))

@@ -53,20 +53,20 @@ def narrow_first(
 
     That is if they, and only they, fit into memory; and if all would, but it costs less.
     """
-    query = planned.query
-    sizes = {side: source.pinned.statistics.arrow_bytes or 0 for side, source in sources.items()}
-    narrow = narrowed(query)
-    expected = sum(
-        size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
-        for side, size in sizes.items()
-    )
-    everything = sum(sizes.values())
-    costs_less = _WORTH_TWO_READINGS_BYTES <= everything >= 2 * expected and all(
-        map(_is_read_by_column, sources.values())
-    )
-    if expected > most_bytes or (everything <= most_bytes and not costs_less):
+    everything, expected = _sizes(planned.query, sources)
+    if expected > most_bytes:
+        return None
+    if everything <= most_bytes and not costs_less(planned.query, sources):
         return None
     return narrow_plan(planned)
+
+
+def costs_less(query: MatchQuery, sources: Mapping[Side, OpenSource]) -> bool:
+    """Whether it costs less to read narrow tables first, and unmatched rows once more."""
+    everything, expected = _sizes(query, sources)
+    return _WORTH_TWO_READINGS_BYTES <= everything >= 2 * expected and all(
+        map(_is_read_by_column, sources.values())
+    )
 
 
 def narrow_plan(wide: Planned) -> Planned | None:
@@ -75,8 +75,13 @@ def narrow_plan(wide: Planned) -> Planned | None:
     A column can be meant without being named: `FROM left_src AS a(x, y, z)` gives new names to all
     columns there are, by position.
     """
+    return same_over(narrowed(wide.query), wide)
+
+
+def same_over(narrow: MatchQuery, wide: Planned) -> Planned | None:
+    """Return the plan over other tables, or None if it is not that over the wide ones."""
     try:
-        planned = plan_match(narrowed(wide.query))
+        planned = plan_match(narrow)
     except KallaError:
         return None
     same = planned.output == wide.output and planned.identification is wide.identification
@@ -167,7 +172,7 @@ def _whole(
             yield _put_together(names, {}, rows, places[low : low + DEFAULT_BATCH_ROWS])
         return
     done = 0
-    for rest in _picked(source, part, further, wanted):
+    for rest in picked(source, part, further, wanted):
         found = dict(zip(further, rest.columns, strict=True))
         yield _put_together(names, found, rows, places[done : done + rest.num_rows])
         done += rest.num_rows
@@ -181,13 +186,30 @@ def _put_together(
     return pa.RecordBatch.from_arrays(columns, names=names)
 
 
-def _picked(
+def picked(
     source: OpenSource, part: Part, columns: Collection[str], wanted: Bools
 ) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a part that `wanted` marks, with some columns, in their order.
+
+    Raises:
+        SourceChanged: the part has another number of rows.
+        KallaError: as the connector does.
+    """
     connector = source.connector
     if isinstance(connector, PicksRows):
         return connector.pick(source.pinned, part, wanted, columns)
     return marked(connector.read(source.pinned, part, columns=columns), wanted)
+
+
+def _sizes(query: MatchQuery, sources: Mapping[Side, OpenSource]) -> tuple[int, int]:
+    """Return about how many bytes both tables have, and with narrow rows."""
+    sizes = {side: source.pinned.statistics.arrow_bytes or 0 for side, source in sources.items()}
+    narrow = narrowed(query)
+    expected = sum(
+        size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
+        for side, size in sizes.items()
+    )
+    return sum(sizes.values()), expected
 
 
 def _is_read_by_column(source: OpenSource) -> bool:

@@ -47,6 +47,7 @@ class HeldPlan:
         scattered: unmatched rows can only be explained with all rows at hand.
         by_primary_key: rows are told apart by it, so it has to be unique.
         warnings: of the match SQL and its plan.
+        late: executors move narrow rows and read unmatched ones whole once more.
     """
 
     left: PinnedSource
@@ -59,6 +60,7 @@ class HeldPlan:
     scattered: bool
     by_primary_key: bool
     warnings: tuple[str, ...]
+    late: bool = False
 
     def side(self, side: Side) -> PinnedSource:
         """Return what a side is read from."""
@@ -105,6 +107,7 @@ def plan_json(plan: HeldPlan) -> Json:
         "scattered": plan.scattered,
         "by_primary_key": plan.by_primary_key,
         "warnings": list(plan.warnings),
+        "late": plan.late,
     }
 
 
@@ -121,6 +124,7 @@ def plan_of(document: Mapping[str, Any]) -> HeldPlan:
         scattered=document["scattered"],
         by_primary_key=document["by_primary_key"],
         warnings=tuple(document["warnings"]),
+        late=document["late"],
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from kalla_core.engine.spool.spool import SpoolFile
 from kalla_core.engine.spool.spool_folder import SpoolKind
 from kalla_core.fragments.fetch_fault import FetchFault
 from kalla_core.fragments.remote import (
+    DeliverWork,
     Extra,
     JoinWork,
     ProveWork,
@@ -18,6 +20,7 @@ from kalla_core.fragments.remote import (
     SpoolPlace,
     Work,
 )
+from kalla_core.fragments.windows import window_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ def wants(work: Work) -> tuple[SpoolRequest, ...]:
         case SettleWork():
             rows = [rows_of(work, one) for one in work.inputs]
             return (*rows, *(marks_of(place) for place in work.marks))
+        case DeliverWork():
+            return tuple(told_of(work, place) for place in work.told)
 
 
 def rows_of(work: JoinWork | SettleWork, one: SpoolInput) -> SpoolRequest:
@@ -67,6 +72,12 @@ def keys_of(work: JoinWork, one: SpoolInput) -> SpoolRequest:
 def marks_of(place: SpoolPlace) -> SpoolRequest:
     """Return what a fragment wants of the marks of a join."""
     return SpoolRequest(place, SpoolKind.MARKS, None)
+
+
+def told_of(work: DeliverWork, place: SpoolPlace) -> SpoolRequest:
+    """Return what a fragment wants of what a join told."""
+    windows = [range(one.window, one.window + window_count(one.rows)) for one in work.parts]
+    return SpoolRequest(place, SpoolKind.TOLD, tuple(chain.from_iterable(windows)))
 
 
 def counted(work: JoinWork) -> tuple[SpoolInput, ...]:

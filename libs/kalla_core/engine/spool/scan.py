@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.keys.keying import Ints, Keying
 from kalla_core.engine.keys.rising import RisingKeys
 from kalla_core.engine.progress import ProgressCounter
-from kalla_core.engine.spool.store import Store
+from kalla_core.engine.spool.store import PART_SHIFT, Store
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.matching.sql.query import Side
-from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Connector, PartReader, PinnedSource
+from kalla_core.sources.protocol import DEFAULT_BATCH_ROWS, Connector, PinnedSource
 
 
 class Census(Protocol):
@@ -58,6 +59,8 @@ class ScanContext:
 
     Attributes:
         rising: of the sides whose keys the census need not know as long as they rise.
+        numbers: of the sides whose shape ends with a column of numbers, that column: of the part,
+            shifted, plus the place in it.
     """
 
     sources: Mapping[Side, OpenSource]
@@ -68,6 +71,7 @@ class ScanContext:
     progress: Mapping[Side, ProgressCounter]
     stop: Stop
     rising: Mapping[Side, RisingKeys] = field(default_factory=dict)
+    numbers: Mapping[Side, pa.Field] = field(default_factory=dict)
 
 
 def scan_all(
@@ -91,11 +95,13 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
     """
     side = fragment.side
     source = context.sources[side]
-    columns = context.store.shapes[side].schema.names
+    number = context.numbers.get(side)
+    columns = context.store.shapes[side].schema.names[: None if number is None else -1]
     reader = source.connector.read(source.pinned, fragment.part, DEFAULT_BATCH_ROWS, columns)
+    read = reader if number is None else _numbered(reader, fragment.part.index, number)
     held = context.store.part(side, fragment.part.index)
     run = context.rising[side].part() if side in context.rising else None
-    for batches in grouped(reader):
+    for batches in grouped(read):
         context.stop.check()
         if run is not None:
             run.add(batches, in_memory=context.store.hold is Hold.MEMORY)
@@ -112,7 +118,17 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
     return Scanned(side, held.rows, reader.excluded_rows)
 
 
-def grouped(reader: PartReader) -> Iterator[list[pa.RecordBatch]]:
+def _numbered(
+    batches: Iterable[pa.RecordBatch], part: int, number: pa.Field
+) -> Iterator[pa.RecordBatch]:
+    start = part << PART_SHIFT
+    for batch in batches:
+        numbers = pa.array(np.arange(start, start + batch.num_rows, dtype=np.uint64))
+        yield batch.append_column(number, numbers)
+        start += batch.num_rows
+
+
+def grouped(reader: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
     """Yield batches together until they are worth a query."""
     group: list[pa.RecordBatch] = []
     rows = 0

@@ -32,11 +32,12 @@ _LOOK_S = 30.0
 
 
 class SpoolKind(StrEnum):
-    """What a spool file holds: rows by bucket, key hashes by class, or marks by side."""
+    """What a spool file holds: rows by bucket, key hashes by class, marks by side, what is told."""
 
     ROWS = "rows"
     KEYS = "keys"
     MARKS = "marks"
+    TOLD = "told"
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,6 +316,7 @@ class Launch(_message.Message):
     JOIN_FIELD_NUMBER: _builtins.int
     SETTLE_FIELD_NUMBER: _builtins.int
     PROVE_FIELD_NUMBER: _builtins.int
+    DELIVER_FIELD_NUMBER: _builtins.int
     time_left_ms: _builtins.int
     """From when it is received, by no clock that two machines would have to share; 0 for no bound."""
     spool_key: _builtins.bytes
@@ -332,6 +333,8 @@ class Launch(_message.Message):
     def settle(self) -> Global___SettleWork: ...
     @_builtins.property
     def prove(self) -> Global___ProveWork: ...
+    @_builtins.property
+    def deliver(self) -> Global___DeliverWork: ...
     def __init__(
         self,
         *,
@@ -343,12 +346,13 @@ class Launch(_message.Message):
         join: Global___JoinWork | None = ...,
         settle: Global___SettleWork | None = ...,
         prove: Global___ProveWork | None = ...,
+        deliver: Global___DeliverWork | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deliver", b"deliver", "id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "spool_key", b"spool_key", "time_left_ms", b"time_left_ms", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliver", b"deliver", "id", b"id", "job", b"job", "join", b"join", "prove", b"prove", "scan", b"scan", "settle", b"settle", "spool_key", b"spool_key", "time_left_ms", b"time_left_ms", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["scan", "join", "settle", "prove"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["scan", "join", "settle", "prove", "deliver"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -369,6 +373,7 @@ class JobContext(_message.Message):
     STAGING_FIELD_NUMBER: _builtins.int
     NUMBERED_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     recipe_json: _builtins.str
     """the recipe's document, secrets unexpanded"""
     started_at: _builtins.str
@@ -380,6 +385,10 @@ class JobContext(_message.Message):
     """rows of both sides carry their number in the whole source"""
     trace: _builtins.str
     """W3C traceparent that the fragments are part of; empty for none"""
+    late: _builtins.bool
+    """Scans read what the match SQL names, joins tell which rows are unmatched and why, and these are
+    read whole once more.
+    """
     @_builtins.property
     def left(self) -> Global___PinnedSource: ...
     @_builtins.property
@@ -398,10 +407,11 @@ class JobContext(_message.Message):
         staging: _builtins.str = ...,
         numbered: _builtins.bool = ...,
         trace: _builtins.str = ...,
+        late: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "extras", b"extras", "left", b"left", "numbered", b"numbered", "recipe_json", b"recipe_json", "right", b"right", "staging", b"staging", "started_at", b"started_at", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "extras", b"extras", "late", b"late", "left", b"left", "numbered", b"numbered", "recipe_json", b"recipe_json", "right", b"right", "staging", b"staging", "started_at", b"started_at", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -675,6 +685,68 @@ class SettleWork(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SettleWork: _TypeAlias = SettleWork  # noqa: Y015
+
+@_typing.final
+class DeliveredPart(_message.Message):
+    """A part whose unmatched rows are delivered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    rows: _builtins.int
+    """that a scan found in it"""
+    window: _builtins.int
+    """number of its first window: joins tell of rows by windows of a part's rows"""
+    @_builtins.property
+    def table(self) -> Global___Table:
+        """a side"""
+
+    @_builtins.property
+    def part(self) -> Global___Part: ...
+    def __init__(
+        self,
+        *,
+        table: Global___Table | None = ...,
+        part: Global___Part | None = ...,
+        rows: _builtins.int = ...,
+        window: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "table", b"table"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "rows", b"rows", "table", b"table", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveredPart: _TypeAlias = DeliveredPart  # noqa: Y015
+
+@_typing.final
+class DeliverWork(_message.Message):
+    """Read the unmatched rows of some parts whole, and write them with what the joins told of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveredPart]: ...
+    @_builtins.property
+    def told(self) -> _containers.RepeatedCompositeFieldContainer[Global___SpoolPlace]: ...
+    def __init__(
+        self,
+        *,
+        parts: _abc.Iterable[Global___DeliveredPart] | None = ...,
+        told: _abc.Iterable[Global___SpoolPlace] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "told", b"told"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverWork: _TypeAlias = DeliverWork  # noqa: Y015
 
 @_typing.final
 class ProveWork(_message.Message):

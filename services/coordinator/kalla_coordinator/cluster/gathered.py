@@ -48,11 +48,13 @@ class Gathered:
 
     Attributes:
         scans: per side, in the order of its parts.
+        late: joins decided which rows are unmatched, and others only wrote these.
     """
 
     scans: Mapping[Side, Sequence[ScanDone]]
     joins: Sequence[JoinDone]
     settles: Sequence[SettleDone]
+    late: bool = False
 
     @property
     def parts(self) -> tuple[EvidencePart, ...]:
@@ -91,6 +93,7 @@ def gather(state: RunState) -> Gathered:
         scans=scans,
         joins=tuple(_accepted(state, StageName.JOIN, JoinDone)),
         settles=tuple(_accepted(state, StageName.SETTLE, SettleDone)),
+        late=state.setup.shape.parts is not None,
     )
 
 
@@ -224,7 +227,7 @@ def _keys(gathered: Gathered, side: Side) -> KeyCounts:
 
 def _ledger(gathered: Gathered, files: Sequence[WrittenFile], side: Side) -> RowAccount:
     """Rows that were settled later were joined many times over, and are counted there."""
-    later = bool(gathered.settles)
+    later = bool(gathered.settles) and not gathered.late
     return RowAccount(
         side=side,
         scanned=sum(scan.rows for scan in gathered.scans[side]),

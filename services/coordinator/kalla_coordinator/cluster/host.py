@@ -227,6 +227,7 @@ class _Attempt:
                 wanted is not None,
                 plan.scattered,
                 in_passes=recipe.reconciles,
+                parts=tuple(one.part.weight_bytes for one in plan.scans) if plan.late else None,
             ),
             room=room,
             buckets=wanted or first_buckets(plan.known_bytes, room),

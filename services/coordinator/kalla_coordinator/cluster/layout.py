@@ -75,11 +75,14 @@ class Settle:
 
     Attributes:
         divisible: its buckets may as well be settled in two fragments.
+        delivers: numbers of the scans whose unmatched rows it reads and writes, in a late run;
+            it has no buckets then.
     """
 
     buckets: tuple[int, ...]
     weight_bytes: int
     divisible: bool = True
+    delivers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class Shape:
         spread: the recipe says how many buckets it wants, so small runs are spread too.
         scattered: unmatched rows can only be explained with all rows at hand.
         in_passes: what later passes look at hangs on what earlier ones decided over all rows.
+        parts: of a late run, the bytes of each part that is scanned; None of any other.
     """
 
     strategy: Strategy
@@ -105,6 +109,7 @@ class Shape:
     spread: bool = False
     scattered: bool = False
     in_passes: bool = False
+    parts: tuple[int, ...] | None = None
 
 
 def first_buckets(known_bytes: int | None, room: Room) -> int:
@@ -126,6 +131,11 @@ def lay_out(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> La
     Args:
         sizes: bytes of each bucket of each side, as Arrow batches.
     """
+    joins = _joined(sizes, shape, room)
+    return joins if shape.parts is None else replace(joins, settles=_delivering(shape.parts, room))
+
+
+def _joined(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> Layout:
     every = tuple(range(len(sizes[Side.LEFT])))
     total = sum(sum(sizes[side]) for side in Side)
     alone = Join(every, total, divisible=shape.strategy is Strategy.COPARTITION)
@@ -141,6 +151,20 @@ def lay_out(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> La
     if whole is None:
         return Layout(_counting((replace(alone, divisible=False),)))
     return _against_whole(sizes, whole, shape, room)
+
+
+def _delivering(parts: Sequence[int], room: Room) -> tuple[Settle, ...]:
+    """Deal parts to fragments: every slot gets several, unless they are too small for that.
+
+    They pass through memory, so it does not matter how much a fragment has.
+    """
+    total = sum(parts)
+    worth = max(-(-total // (_WAVES * room.slots)), min(-(-total // room.slots), _WORTH_BYTES), 1)
+    groups = evenly(parts, max(-(-total // worth), 1)) or ((),)
+    return tuple(
+        Settle((), sum(parts[one] for one in group), divisible=False, delivers=group)
+        for group in groups
+    )
 
 
 def divided(join: Join, count: int) -> tuple[Join, ...]:

@@ -188,12 +188,12 @@ def _counts(fragment: Fragment, which: Try) -> bool:
 
 
 def _is_read(state: RunState, fragment: Fragment) -> bool:
-    """Whether others read what the fragment leaves: spools, and marks that are settled later."""
+    """Whether others read what the fragment leaves: spools, and what joins left to settle."""
     match fragment.key.stage:
         case StageName.EXTRAS | StageName.SCAN:
             return True
         case StageName.JOIN:
-            return state.layout.joins[fragment.key.number].settle_later
+            return bool(state.layout.settles)
         case _:
             return False
 

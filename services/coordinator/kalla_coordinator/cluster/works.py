@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +14,8 @@ from kalla_core.engine.programs.held_plan import HeldPlan
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import ScanDone
 from kalla_core.fragments.remote import (
+    DeliveredPart,
+    DeliverWork,
     JobContext,
     JoinWork,
     Launch,
@@ -24,6 +26,7 @@ from kalla_core.fragments.remote import (
     SpoolPlace,
     Work,
 )
+from kalla_core.fragments.windows import window_starts
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.strategy import Strategy
 from kalla_core.recipe.model import Recipe
@@ -118,9 +121,11 @@ class Launches:
                     join.buckets, join.whole, join.settle_later, inputs, join.census_classes
                 )
             case StageName.SETTLE:
-                inputs = self._inputs(works, StageName.SCAN)
-                marks = self._same("marks", works.token(StageName.JOIN), works.marks)
-                return SettleWork(state.layout.settles[number].buckets, inputs, marks)
+                left = self._same("joins", works.token(StageName.JOIN), works.joins)
+                settle = state.layout.settles[number]
+                if state.setup.shape.parts is not None:
+                    return DeliverWork(works.delivered(settle.delivers), left)
+                return SettleWork(settle.buckets, self._inputs(works, StageName.SCAN), left)
 
     def _inputs(self, works: _Works, *stages: StageName) -> tuple[SpoolInput, ...]:
         return self._same(stages, works.token(*stages), partial(works.inputs, *stages))
@@ -154,6 +159,7 @@ class _Works:
             ),
             staging=terms.staging,
             trace=terms.trace,
+            late=terms.plan.late,
         )
 
     def token(self, *stages: StageName) -> object:
@@ -169,7 +175,19 @@ class _Works:
             )
         )
 
-    def marks(self) -> tuple[SpoolPlace, ...]:
+    def delivered(self, scans: Sequence[int]) -> tuple[DeliveredPart, ...]:
+        """Return the parts of some scans, as they are delivered."""
+        state = self.state
+        rows = [_rows(fragment) for fragment in state.of(StageName.SCAN)]
+        starts = window_starts(rows)
+        works = [(number, state.setup.scans[number]) for number in scans]
+        return tuple(
+            DeliveredPart(work.table, work.part, rows[number], starts[number])
+            for number, work in works
+            if isinstance(work.table, Side)
+        )
+
+    def joins(self) -> tuple[SpoolPlace, ...]:
         return tuple(self._place(one) for one in self.state.of(StageName.JOIN))
 
     def _place(self, fragment: Fragment) -> SpoolPlace:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -153,3 +155,19 @@ def test_every_bucket_is_in_one_join_and_every_class_of_keys_is_counted_once(
     classes = sorted(c for join in layout.joins for c in join.census_classes)
     assert classes == list(range(CENSUS_CLASSES))
     assert sorted(b for one in layout.settles for b in one.buckets) in ([], buckets)
+
+
+def test_parts_that_are_read_late_are_delivered_once_by_as_many_as_there_are_slots_for() -> None:
+    shape = replace(BY_BUCKET, parts=(100 * MIB,) * 20)
+
+    layout = lay_out(even(240, MIB), shape, ROOM)
+
+    assert [settle.buckets for settle in layout.settles] == [()] * 6
+    assert [n for settle in layout.settles for n in settle.delivers] == list(range(20))
+    assert sum(settle.weight_bytes for settle in layout.settles) == 2000 * MIB
+
+
+def test_somebody_delivers_the_rows_of_no_part_so_that_each_output_is_there() -> None:
+    layout = lay_out(even(1, 0), replace(BY_BUCKET, parts=()), ROOM)
+
+    assert [settle.delivers for settle in layout.settles] == [()]
