@@ -26,11 +26,14 @@ from kalla_core.errors import OutOfMemory
 from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentProgress
 from kalla_core.fragments.remote import Extra, JobContext, JoinWork, SettleWork, SpoolInput, Table
-from kalla_core.matching.plans.session import SessionLimits
+from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
 from kalla_core.matching.sql.query import MatchQuery, Side
-from kalla_core.matching.strategy.planned import Planned, plan_match
+from kalla_core.matching.strategy.planned import Planned, Strategy, plan_match
 from kalla_core.sources.protocol import EVERYTHING, PinnedSource, SourceAccess
 from kalla_core.sources.registry import connector_for
+
+_ROOM_FOR_LARGE_BATCHES_BYTES = 256 << 20
+"""Of the pool of a join's operators: those that spill hold many batches."""
 
 OnFragment = Callable[[FragmentProgress], None]
 
@@ -137,12 +140,20 @@ class RemoteRun:
                 threads=budget.threads,
                 memory_bytes=budget.pool_bytes * budget.threads,
                 spill_path=str(self.scratch),
+                batch_rows=self._batch_rows,
             ),
             sinks=sinks,
             progress=self.counter(Stage.MATCHING),
             bound=PairBound(most_pairs(self.job.recipe.options, rows), rows),
             groups=self.job.recipe.groups,
         )
+
+    @property
+    def _batch_rows(self) -> int:
+        """Return the rows of batches of joins: many where what decides for itself has room."""
+        in_memory = self.planned.strategy is Strategy.COPARTITION
+        roomy = self.budget.pool_bytes >= _ROOM_FOR_LARGE_BATCHES_BYTES
+        return MEMORY_BATCH_ROWS if in_memory and roomy else SPILLED_BATCH_ROWS
 
     def reread(self) -> Reread:
         """Return what reads the sources again to look for a value that made the SQL fail."""

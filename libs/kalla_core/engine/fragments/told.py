@@ -162,10 +162,12 @@ class ToldOfPart:
         batches, self._windows[window] = self._windows[window], []
         if not batches:
             return _TOLD.empty_table()
-        places = np.concatenate([_places(batch) for batch in batches]) - window * WINDOW_ROWS
-        at = np.full(WINDOW_ROWS, -1, dtype=np.int32)
+        start = window * WINDOW_ROWS
+        marked = self.unmatched[start : start + WINDOW_ROWS]
+        places = np.concatenate([_places(batch) for batch in batches]) - start
+        at = np.empty(len(marked), dtype=np.int32)
         at[places] = np.arange(len(places), dtype=np.int32)
-        told = pa.concat_batches(batches).take(pa.array(at[at >= 0]))
+        told = pa.concat_batches(batches).take(pa.array(at[marked]))
         return pa.Table.from_batches([told])
 
 
