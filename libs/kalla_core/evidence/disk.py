@@ -18,7 +18,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Bytes = bytes | memoryview
 
-_SYNCED_AT_ONCE_BYTES = 32 << 20
+_SYNCED_AT_ONCE_BYTES = 8 << 20
 """After so many more a file is synced while it grows, so that little is left to wait for."""
 
 

@@ -112,6 +112,7 @@ class LateJoin:
         left, right = run_all([partial(self.store.rows, side) for side in Side], threads, stop)
         misses = Misses(left, right)
         uses = matched_uses(self.context, left, right, misses)
+        self.context.sinks.ended(None)
         matched = {side: one.matched for side, one in uses.items()}
         explainer = Explainer(self.context.planned, left, right, threads, misses=misses)
         explainer.prepare()
