@@ -23,7 +23,12 @@ from kalla_core.engine.spool.store import Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.errors import TooManyPairs
 from kalla_core.fragments.model import Hold
-from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
+from kalla_core.matching.plans.session import (
+    FEW_THREADS,
+    MEMORY_BATCH_ROWS,
+    SPILLED_BATCH_ROWS,
+    SessionLimits,
+)
 from kalla_core.matching.sql.query import Side
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.passes import Amounts, SqlPass, SubsetSumPass
@@ -138,6 +143,7 @@ class Search:
         budget, store = means.budget, means.store
         rows = sum(store.row_count(side) for side in Side)
         left = sum(int(whole.left_over(side).sum()) for side in Side)
+        in_memory = store.hold is Hold.MEMORY
         first = Progress(Stage.MATCHING, rows_total=left, source=one.rule.name)
         return JoinContext(
             planned=one.planned,
@@ -146,7 +152,8 @@ class Search:
                 threads=budget.threads,
                 memory_bytes=budget.pool_bytes * budget.threads,
                 spill_path=str(means.scratch),
-                batch_rows=MEMORY_BATCH_ROWS if store.hold is Hold.MEMORY else SPILLED_BATCH_ROWS,
+                batch_rows=MEMORY_BATCH_ROWS if in_memory else SPILLED_BATCH_ROWS,
+                build_once=in_memory and budget.threads <= FEW_THREADS,
             ),
             sinks=_NOT_OPEN,
             progress=ProgressCounter(first, means.on_progress),

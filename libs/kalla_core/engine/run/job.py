@@ -54,7 +54,12 @@ from kalla_core.evidence.accounting import RowAccount, prove
 from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.fragments.cut import bucket_count
 from kalla_core.fragments.model import Hold, ScanFragment
-from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SPILLED_BATCH_ROWS, SessionLimits
+from kalla_core.matching.plans.session import (
+    FEW_THREADS,
+    MEMORY_BATCH_ROWS,
+    SPILLED_BATCH_ROWS,
+    SessionLimits,
+)
 from kalla_core.matching.sql.query import Side, TableShape
 from kalla_core.matching.strategy.planned import Identification, Planned, Strategy
 from kalla_core.recipe.model import SourceSpec
@@ -69,9 +74,6 @@ _SMALL_BYTES = 4 << 20
 
 _WORTH_THREADS = 1 << 15
 """Rows of both sides. For fewer, threads that take turns cost more than they gain."""
-
-_FEW_THREADS = 4
-"""For so few, cutting both sides of a join costs more than building tables side by side gains."""
 
 
 def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
@@ -282,7 +284,7 @@ class Job:
         threads = self._spec.budget.threads
         if size is not None and size < _SMALL_BYTES:
             threads = 1  # the other side is read beside it
-        elif size is not None and threads > _FEW_THREADS:
+        elif size is not None and threads > FEW_THREADS:
             # Both sides together four for each, so that none waits long for another's last one.
             threads = max(threads, min(2 * threads, size // _SMALL_BYTES))
         return min(max((size or 0) // PART_BYTES, threads), 1024)
@@ -324,7 +326,7 @@ class Job:
                 memory_bytes=budget.pool_bytes * budget.threads,
                 spill_path=str(self._spec.spool),
                 batch_rows=MEMORY_BATCH_ROWS if in_memory else SPILLED_BATCH_ROWS,
-                build_once=in_memory and budget.threads <= _FEW_THREADS,
+                build_once=in_memory and budget.threads <= FEW_THREADS,
             ),
             sinks=sinks,
             progress=ProgressCounter(first, self._on_progress),

@@ -21,6 +21,8 @@ SPILLED_BATCH_ROWS = 8192
 """Of the batches of operators that spill, which have to hold many of them."""
 MEMORY_BATCH_ROWS = 32_768
 """Of those of a join in memory: fewer batches are less to do for each."""
+FEW_THREADS = 4
+"""For so few, cutting both sides of a join costs more than building tables side by side gains."""
 
 
 @dataclass(frozen=True, slots=True)
