@@ -7,7 +7,7 @@ right row is computed here for the rows of equal number.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from datafusion import DataFrame, Expr, LogicalPlan, SessionContext, col
 
@@ -53,6 +53,7 @@ class Pairwise:
 
     session: SessionContext
     sides: Mapping[str, Side]
+    _sources: dict[Side, DataFrame] = field(init=False, default_factory=dict)
 
     def values(self, exprs: Sequence[Expr], plans: Sequence[LogicalPlan]) -> Paired:
         """Return rows that have all columns `exprs` read from `plans`, one plan or two joined.
@@ -80,14 +81,19 @@ class Pairwise:
         return self._followed(found[0])
 
     def _followed(self, route: Route) -> Paired:
-        number = _NUMBER[route.side]
-        table = source(self.session, route.side)
-        names = [name for name in table.schema().names if name != ROW]
-        start = table.select(
-            *(col(f"{route.side.value}.{quoted(name)}") for name in names),
-            col(f"{route.side.value}.{quoted(ROW)}").alias(number),
-        )
+        start, number = self._source(route.side), _NUMBER[route.side]
         return Paired(route.follow(start, [number]), {route.side: route.columns})
+
+    def _source(self, side: Side) -> DataFrame:
+        """Return the rows of a side with their numbers."""
+        if side not in self._sources:
+            table = source(self.session, side)
+            names = [name for name in table.schema().names if name != ROW]
+            self._sources[side] = table.select(
+                *(col(f"{side.value}.{quoted(name)}") for name in names),
+                col(f"{side.value}.{quoted(ROW)}").alias(_NUMBER[side]),
+            )
+        return self._sources[side]
 
     def _straddling(self, plan: LogicalPlan, wanted: Sequence[int]) -> Paired:
         """Return columns of a plan that are computed from both sides."""
