@@ -36,6 +36,8 @@ from kalla_core.sources.protocol import EVERYTHING, SourceAccess
 
 _LEAST_BYTES = 224 * MIB
 """Measured: a process of a run with everything imported, and room for its first rows."""
+_LATER_BYTES = 4 * MIB
+"""Measured: what this process loads once the work is given away, and a little more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _for_the_work(limit_bytes: int) -> int:
     Raises:
         InvalidSetting: less than the work needs before it holds any row.
     """
-    own = private_bytes(os.getpid())
+    own = private_bytes(os.getpid()) + _LATER_BYTES
     if limit_bytes - own < _LEAST_BYTES:
         raise InvalidSetting(
             f"The memory limit of {limit_bytes // MIB} MiB is for this process as well, which has "
