@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -128,7 +129,15 @@ def _widest(column: pa.ChunkedArray) -> int:
     """Return the bytes of the widest value of a column of text; 0 of others."""
     if not _is_text(column.type):
         return 0
-    return pc.max(pc.binary_length(column)).as_py() or 0
+    return max(map(_longest, column.chunks), default=0)
+
+
+def _longest(text: pa.Array) -> int:
+    offsets = text.buffers()[1]
+    if offsets is None or not len(text):
+        return 0
+    ends = np.frombuffer(offsets, np.int32)[text.offset : text.offset + len(text) + 1]
+    return int(np.diff(ends).max())
 
 
 def _codecs_that_pay(file: pa.Buffer) -> dict[str, str]:

@@ -10,7 +10,7 @@ what it was the first time fails the run, as does a source that changed in betwe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,7 +25,7 @@ from kalla_core.engine.reasons.reasons import Explainer
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.scan import OpenSource
 from kalla_core.engine.spool.store import Store
-from kalla_core.engine.spool.uses import several
+from kalla_core.engine.spool.uses import Uses, several
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.errors import KallaError
 from kalla_core.fragments.model import ScanFragment
@@ -118,21 +118,24 @@ class LateJoin:
         explainer.prepare()
         run_all([partial(explainer.judge, s, ~matched[s]) for s in Side], threads, stop)
         explainer.share(self.context.most_told_pairs, threads, stop)
-        tasks = [
+        tasks: list[Callable[[], MatchingTotals | None]] = [
             partial(self._deliver, fragment, rows, matched[rows.side], explainer, stop)
             for fragment in self.fragments
             for rows in (left, right)
             if rows.side is fragment.side
         ]
-        run_all(tasks, threads, stop)
+        tasks.insert(1, partial(self._totals, left, right, uses))  # not alone, at the end
+        (totals,) = [found for found in run_all(tasks, threads, stop) if found is not None]
+        return totals
+
+    def _totals(self, left: Rows, right: Rows, uses: Mapping[Side, Uses]) -> MatchingTotals:
+        again = [(rows, uses[rows.side].again) for rows in (left, right)]
         return MatchingTotals(
             {Side.LEFT: left.count, Side.RIGHT: right.count},
-            {side: int(np.count_nonzero(flags)) for side, flags in matched.items()},
-            {rows.side: several(rows, uses[rows.side].again) for rows in (left, right)},
+            {side: int(np.count_nonzero(one.matched)) for side, one in uses.items()},
+            {rows.side: several(rows, marks) for rows, marks in again},
             {Way.LATE: 1},
-            crowds_of(
-                self.context.planned, [(rows, uses[rows.side].again) for rows in (left, right)]
-            ),
+            crowds_of(self.context.planned, again),
         )
 
     def _deliver(
