@@ -103,12 +103,13 @@ def join_all(inputs: tuple[SpoolInput, ...]) -> JoinWork:
     return JoinWork((0, 1, 2, 3), frozenset(), False, inputs, (0, 1))
 
 
-async def test_two_executors_scan_shuffle_and_join(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beside", [False, True], ids=["through both", "where it lies"])
+async def test_two_executors_scan_shuffle_and_join(tmp_path: Path, beside: bool) -> None:
     given = job(tmp_path)
     async with (
         coordinating() as coordinator,
         executing(coordinator.port, tmp_path / "spool"),
-        executing(coordinator.port, tmp_path / "spool"),
+        executing(coordinator.port, tmp_path / ("spool" if beside else "other")),
     ):
         lines = [await coordinator.line(0), await coordinator.line(1)]
         inputs = await scanned(lines, given)
@@ -120,7 +121,8 @@ async def test_two_executors_scan_shuffle_and_join(tmp_path: Path) -> None:
         for line, launch in zip(lines, joins, strict=True):
             line.say(launch)
         done = [await line.end_of(launch.id) for line, launch in zip(lines, joins, strict=True)]
-        beats = [await line.beat(lambda beat: beat.served_bytes > 0) for line in lines]
+        served = 0 if beside else 1
+        beats = [await line.beat(lambda beat: beat.served_bytes >= served) for line in lines]
 
     staging = Path(given.context.staging)
     files = [file for one in done if isinstance(one, JoinDone) for file in one.files]
@@ -132,8 +134,9 @@ async def test_two_executors_scan_shuffle_and_join(tmp_path: Path) -> None:
     assert [pq.read_metadata(staging / file.name).num_rows for file in files] == [
         file.rows for file in files
     ]
-    assert all(isinstance(one, JoinDone) and one.fetched_bytes > 0 for one in done)
-    assert all(beat.served_bytes > 0 for beat in beats)
+    fetched = [one.fetched_bytes > 0 for one in done if isinstance(one, JoinDone)]
+    assert fetched == [not beside] * 2
+    assert [beat.served_bytes > 0 for beat in beats] == [not beside] * 2
 
 
 async def test_it_registers_and_tells_how_it_is(tmp_path: Path) -> None:

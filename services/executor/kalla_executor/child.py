@@ -29,7 +29,7 @@ from kalla_core.fragments.outcome import (
     FragmentProgress,
     failed,
 )
-from kalla_executor.fetch import BUDGET_BYTES, ByteBudget, fetch_all, own_files
+from kalla_executor.fetch import BUDGET_BYTES, ByteBudget, fetch_all, files_beside, own_files
 from kalla_executor.tasks import Task, ended_json, progress_json, task_of
 
 _PROGRESS_INTERVAL_S = 0.2
@@ -92,7 +92,12 @@ def _inputs(task: Task, scratch: Path, reporter: _Reporter) -> Inputs:
     wanted = wants(task.launch.work)
     mine = [want for want in wanted if want.place.executor_id == task.executor_id]
     files = own_files(task.folder, mine)
-    requests = task.requests()
+    requests = []
+    for request in task.requests():
+        beside = files_beside(task.folder, request)
+        files |= beside
+        if not beside:
+            requests.append(request)
     if requests:
         folder = scratch / "fetched"
         with disk_errors(folder):

@@ -129,6 +129,23 @@ def own_files(folder: SpoolFolder, wants: Sequence[SpoolRequest]) -> dict[SpoolR
     return files
 
 
+def files_beside(folder: SpoolFolder, request: Request) -> dict[SpoolRequest, SpoolFile]:
+    """Return what a peer on this machine has, read where it lies; nothing if some cannot be.
+
+    What two executors spool below one folder need not go through both of them.
+    """
+    if not _is_here(request.host):
+        return {}
+    theirs = folder.beside(request.executor_id)
+    files = {}
+    with suppress(NotSpooled):
+        for want in request.wants:
+            file = theirs.open(want.place.attempt, want.kind)
+            files[want] = SpoolFile(file.path, file.segments, want.fault)
+        return files
+    return {}
+
+
 def fetch_all(
     requests: Sequence[Request],
     folder: Path,

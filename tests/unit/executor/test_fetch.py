@@ -28,7 +28,7 @@ from kalla_executor.exchange import (
     payload,
     pieces,
 )
-from kalla_executor.fetch import ByteBudget, Request, fetch_all, own_files
+from kalla_executor.fetch import ByteBudget, Request, fetch_all, files_beside, own_files
 from tests.support.machine import stretched
 from tests.support.spools import Peer, attempt, ids, peer, spooled
 
@@ -334,6 +334,40 @@ def test_own_spools_are_read_where_they_lie(tmp_path: Path) -> None:
         with pytest.raises(FetchFailed) as caught:
             own_files(one.folder, [*wants, one.want(9, None)])
         assert failed(caught.value).fetch == FetchFault("peer", (attempt(9),))
+
+
+def test_spools_of_a_peer_beside_are_read_where_they_lie_and_are_its_fault(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    with peer(root, "one") as mine, peer(root, "other", fragments=(0, 1)) as other:
+        request = other.request(other.want(0, (1,)), other.want(1, None))
+
+        files = files_beside(mine.folder, request)
+
+        assert [ids(files[want], [1]) for want in request.wants] == [
+            ids(other.folder.open(attempt(n), SpoolKind.ROWS), [1]) for n in range(2)
+        ]
+        assert [files[want].origin for want in request.wants] == [
+            FetchFault("other", (attempt(n),)) for n in range(2)
+        ]
+
+
+def test_a_peer_is_asked_for_all_that_cannot_be_read_beside(tmp_path: Path) -> None:
+    root = tmp_path / "spool"
+    with (
+        peer(root, "one") as mine,
+        peer(root, "other") as other,
+        peer(tmp_path / "elsewhere", "third") as third,
+    ):
+        request = other.request(other.want(0, None))
+
+        some_missing = files_beside(
+            mine.folder, other.request(other.want(0, None), other.want(9, None))
+        )
+        elsewhere = files_beside(mine.folder, third.request(third.want(0, None)))
+        afar = files_beside(mine.folder, replace(request, host="192.0.2.1"))
+
+        assert (some_missing, elsewhere, afar) == ({}, {}, {})
+        assert files_beside(mine.folder, request)
 
 
 def test_the_budget_lets_one_in_however_large_and_the_others_wait() -> None:

@@ -58,6 +58,10 @@ class SpoolFolder:
         """
         return open_published(self.file(attempt, kind))
 
+    def beside(self, executor_id: str) -> SpoolFolder:
+        """Return the folder of another executor, if it lies where this one does."""
+        return SpoolFolder(self.path.with_name(f"{_PREFIX}{executor_id}"))
+
     def prepare(self, attempt: AttemptId) -> None:
         """Make the folder that files of an attempt are published in.
 
