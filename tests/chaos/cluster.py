@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.check import check
 from benchmarks.generate.dataset import Dataset
+from kalla_core.evidence.lock import LOCK
 from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.parse import load_recipe
 from tests.support.real_cluster import until
@@ -65,7 +66,7 @@ def left_over(cluster: WiredCluster) -> list[str]:
         for worker in cluster.workers
         if worker.runs and worker.spool.exists()
         for path in worker.spool.rglob("*")
-        if path.is_file() and path.suffix in (".spool", ".keys", ".marks")
+        if path.is_file() and path.name != LOCK
     ]
     return found + [f"{one['executor_id']} is busy" for one in cluster.executors() if _busy(one)]
 

@@ -8,17 +8,20 @@ from pathlib import Path
 from benchmarks.generate import generate
 from kalla_core.recipe.parse import load_recipe
 from tests.support.metrics import Scrape, scrape
-from tests.support.real_cluster import Cluster
+from tests.support.real_cluster import END_PATIENCE_S, Cluster, Service, executor_apart, until
 
 BUCKETS = 4
 PARTS = 2
 
 
-def executors(cluster: Cluster) -> Scrape:
+def executors(cluster: Cluster, apart: Service) -> Scrape:
     """The sums over all executors that live."""
     known = {one["executor_id"] for one in cluster.executors()}
     sums = Scrape()
-    for started in cluster.service.events("executor_started"):
+    for started in (
+        *cluster.service.events("executor_started"),
+        apart.event("executor_started"),
+    ):
         if started["executor_id"] in known:
             for key, value in scrape(f"http://127.0.0.1:{started['http_port']}").items():
                 sums[key] += value
@@ -29,11 +32,15 @@ def test_coordinator_and_executors_count_the_same_work(cluster: Cluster, tmp_pat
     dataset = generate("one_to_one", 3000, 7, tmp_path / "data", "parquet")
     recipe = load_recipe(dataset.recipe_path)
     options = replace(recipe.options, buckets=BUCKETS, partitions=PARTS)
-    before, of_executors = scrape(cluster.url), executors(cluster)
+    with executor_apart(cluster, tmp_path / "spools") as apart:
+        before, of_executors = scrape(cluster.url), executors(cluster, apart)
 
-    job = cluster.run(replace(recipe, options=options), tmp_path / "out")
+        job = cluster.run(replace(recipe, options=options), tmp_path / "out")
 
-    value, done = scrape(cluster.url).since(before), executors(cluster).since(of_executors)
+        value = scrape(cluster.url).since(before)
+        done = executors(cluster, apart).since(of_executors)
+        now, known = scrape(cluster.url), cluster.executors()
+    assert until(lambda: len(cluster.executors()) < len(known), END_PATIENCE_S)
     rows = job["counts"]["total_left"] + job["counts"]["total_right"]
     scans = "kalla_fragments_total{outcome=done,stage=scan}"
     joins = "kalla_fragments_total{outcome=done,stage=join}"
@@ -50,6 +57,5 @@ def test_coordinator_and_executors_count_the_same_work(cluster: Cluster, tmp_pat
     assert done["kalla_fetch_wait_seconds_total"] > 0
     assert done["kalla_permit_wait_seconds_total{permit=stream}"] > 0
     assert done["kalla_served_bytes_total"] > 0
-    now = scrape(cluster.url)
-    assert now["kalla_executors{state=registered}"] == len(cluster.executors())
-    assert now["kalla_slots"] == sum(one["slots"] for one in cluster.executors())
+    assert now["kalla_executors{state=registered}"] == len(known)
+    assert now["kalla_slots"] == sum(one["slots"] for one in known)

@@ -15,7 +15,7 @@ from kalla_core.recipe.parse import load_recipe
 from tests.support.certificates import make_certificates
 from tests.support.metrics import scrape
 from tests.support.modes import modes_below
-from tests.support.real_cluster import real_cluster
+from tests.support.real_cluster import executor_apart, real_cluster
 
 GUEST = "cluster-token"
 
@@ -28,7 +28,10 @@ def test_executors_register_shuffle_and_write_over_tls(tmp_path: Path) -> None:
     options = replace(recipe.options, engine=EngineChoice.CLUSTER, partitions=2, buckets=4)
     flags = (*certificates.flags, f"--token-file={tmp_path / 'tokens'}")
 
-    with real_cluster(tmp_path, flags=flags) as cluster:
+    with (
+        real_cluster(tmp_path, executors=1, flags=(*flags, "--slots=1")) as cluster,
+        executor_apart(cluster, tmp_path / "apart", flags) as apart,
+    ):
         address = cluster.url.replace("http://", "https://")
 
         async def run() -> dict[str, object]:
@@ -44,7 +47,10 @@ def test_executors_register_shuffle_and_write_over_tls(tmp_path: Path) -> None:
                 }
 
         job = asyncio.run(run())
-        executors = cluster.service.events("executor_started")
+        executors = [
+            *cluster.service.events("executor_started"),
+            apart.event("executor_started"),
+        ]
         counted = [
             scrape(f"https://localhost:{one['http_port']}", GUEST, certificates.authority)
             for one in executors

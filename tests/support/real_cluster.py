@@ -192,3 +192,22 @@ def real_cluster(
     with Service.started(*command, environment=environment) as service:
         ready = service.event("cluster_ready")
         yield Cluster(service, f"http://127.0.0.1:{ready['http_port']}")
+
+
+@contextmanager
+def executor_apart(cluster: Cluster, spools: Path, flags: Sequence[str] = ()) -> Iterator[Service]:
+    """Let one more executor join that spools elsewhere, so that rows go over Flight to and from it.
+
+    Those of `real_cluster` read each other's spools where they lie.
+    """
+    command = (
+        "executor",
+        "--coordinator-host=127.0.0.1",
+        f"--coordinator-port={cluster.service.event('cluster_ready')['grpc_port']}",
+        *("--bind-host=127.0.0.1", "--flight-port=0", "--http-port=0", "--grpc-port=0"),
+        *("--slots=1", "--memory-limit=1GiB", f"--spool-path={spools}"),
+        *flags,
+    )
+    with Service.started(*command) as service:
+        service.event("registered")
+        yield service
