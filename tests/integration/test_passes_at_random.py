@@ -27,6 +27,8 @@ COLUMNS = {
     "day": pa.int64(),
 }
 TIGHT = replace(AMPLE, whole_bytes=500, join_bytes=400, run_bytes=300)
+SNUG = replace(AMPLE, whole_bytes=640)
+"""Few rows take less than half of it, more take most of it, and many are spooled."""
 RULE = st.builds(
     Rule,
     name=st.just(""),
@@ -81,6 +83,7 @@ def is_what_the_model_says(
         two = TwoTables(Path(folder)).put(as_table(left), as_table(right))
         wrote = two.run(document)
         otherwise = two.run(document, **way)
+        snug = two.run(document, share=SNUG)
         recipe = parse_recipe(two.document(document))
         layout = Layout(parts=way.get("partitions", 2), buckets=way.get("buckets", 3))
         on_executors = spread(recipe, two.folder, layout, TIGHT)
@@ -104,6 +107,7 @@ def is_what_the_model_says(
             assert all(row["open_amount"] + row["settled_amount"] == row["amount"] for row in told)
         totals_are_exact(wrote, open_, rests, every, side)
     assert wrote.same_as(otherwise)
+    assert wrote.same_as(snug)
     assert wrote.same_as(on_executors)
 
 

@@ -102,6 +102,7 @@ class Reconciling:
                 side: GatheredRemarks(len(whole.by[side]), [one[side] for one in remarks])
                 for side in Side
             }
+            del told, remarks, found, decision, tell  # so that their memory can be given back
             settling = Settling(self._plan.passes, contexts, whole, self._means.budget, gathered)
             joined = settling.run()
         return MatchingTotals(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from kalla_core.engine.passes.explaining import Consumed, Explaining, Telling
 from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Gathered
 from kalla_core.engine.passes.whole import Whole
+from kalla_core.engine.processes.vitals import give_back
 from kalla_core.engine.reasons.reasons import Explainer, Shared
 from kalla_core.engine.reasons.verdicts import Told, no_key
 from kalla_core.engine.rows import Bools, Ints, Rows
@@ -28,6 +29,9 @@ from kalla_core.evidence.build import Reasons
 from kalla_core.fragments.cut import coalesce
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Rule
+
+_MUCH = 2
+"""Of what may be held in memory, the part beyond which little is done at the same time."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,18 @@ class Settling:
         matched = {
             side: ~self.whole.left_over(side)[self.whole.places(rows[side])] for side in Side
         }
-        settle(self.contexts[0], explaining, left, right, matched)
+        settle(self._context(), explaining, left, right, matched)
+
+    def _context(self) -> JoinContext:
+        """Return what is settled with: one side after the other where rows take much of memory.
+
+        What is asked of the rows of a side takes about as much as all rows of both.
+        """
+        context = self.contexts[0]
+        if self.whole.store.held_bytes <= self.budget.whole_bytes // _MUCH:
+            return context
+        give_back()
+        return replace(context, limits=replace(context.limits, threads=1))
 
     def _by_bucket(self, consumed: Consumed) -> Mapping[Side, int]:
         store, counts = self.whole.store, dict.fromkeys(Side, 0)

@@ -1,9 +1,10 @@
-"""What the kernel says of a process that is waited for: its memory, and whether it moves."""
+"""What the kernel says of a process: its memory, and whether it moves; and what it gets back."""
 
 from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 MOST_STILL_S = 30.0
 """How long a process that somebody stopped (SIGSTOP, a debugger) is waited for."""
@@ -24,6 +25,17 @@ def private_bytes(pid: int) -> int:
             return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return 0
+
+
+def give_back() -> None:
+    """Give the kernel what Arrow and the C library keep of memory that nobody holds any more."""
+    import ctypes
+
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError):  # a C library that has no such function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Standstill:

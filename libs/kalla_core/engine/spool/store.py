@@ -99,6 +99,11 @@ class Store:
         for part in idle:
             part.settle()
 
+    @property
+    def held_bytes(self) -> int:
+        """What the rows in memory take, both sides together."""
+        return self._held_bytes if self.hold is Hold.MEMORY else 0
+
     def finish(self) -> None:
         """Bring every part to where the rows are held in the end; all scans have ended."""
         for part in self._parts:
