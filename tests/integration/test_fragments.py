@@ -14,8 +14,8 @@ from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Strategy
 from tests.integration.test_engine_shapes import RUN, given
 from tests.support.runs import AMPLE
-from tests.support.spread import Layout, Spread, spread
-from tests.support.tables import Ran, Reconciliation
+from tests.support.spread import Layout, spread
+from tests.support.tables import Reconciliation
 from tests.support.ways import CASES
 from tests.support.ways import given as given_ways
 from tests.unit.matching.shapes import Shape
@@ -29,12 +29,6 @@ LAYOUTS: dict[str, tuple[Layout, Budget]] = {
 }
 
 
-def have_the_same_rows(got: Spread, whole: Ran) -> bool:
-    return got.matched.equals(whole.matched) and all(
-        got.unmatched[side].equals(whole.unmatched[side]) for side in Side
-    )
-
-
 def is_the_same_wherever_it_runs(folder: Path, shape: Shape) -> None:
     books = given(folder, shape)
     whole = books.run()
@@ -44,7 +38,7 @@ def is_the_same_wherever_it_runs(folder: Path, shape: Shape) -> None:
         for name, (layout, share) in LAYOUTS.items()
     }
 
-    same = {name: have_the_same_rows(ran, whole) for name, ran in got.items()}
+    same = {name: ran.has_the_rows_of(whole) for name, ran in got.items()}
     assert same == dict.fromkeys(LAYOUTS, True)
 
 
@@ -68,7 +62,7 @@ def test_a_fragment_joins_within_its_budget_in_every_way(tmp_path: Path, name: s
 
     got = spread(books.recipe(), tmp_path, Layout(buckets=buckets), case.share)
 
-    assert have_the_same_rows(got, whole)
+    assert got.has_the_rows_of(whole)
     assert got.joins
 
 
@@ -82,7 +76,7 @@ def test_a_hot_bucket_is_shared_by_two_joins_and_settled_once(tmp_path: Path) ->
         for split in range(4)
     ]
 
-    assert [have_the_same_rows(ran, whole) for ran in got] == [True] * 4
+    assert [ran.has_the_rows_of(whole) for ran in got] == [True] * 4
     assert all(ran.joins[Way.AGAINST_WHOLE] == 2 for ran in got)
 
 

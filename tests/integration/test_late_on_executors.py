@@ -11,8 +11,8 @@ import pytest
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.sql.query import Side
 from tests.support.corpus import corpus, put_tables
-from tests.support.spread import Layout, Spread, spread
-from tests.support.tables import Ran, Reconciliation
+from tests.support.spread import Layout, spread
+from tests.support.tables import Reconciliation
 from tests.support.ways import CASES
 from tests.support.ways import given as given_ways
 from tests.unit.matching.nasty import tables
@@ -26,12 +26,6 @@ def given(folder: Path, sql: str) -> Reconciliation:
     return Reconciliation(folder, sql, extras=("fx",) if "fx f" in sql else ())
 
 
-def have_the_same_rows(got: Spread, whole: Ran) -> bool:
-    return got.matched.equals(whole.matched) and all(
-        got.unmatched[side].equals(whole.unmatched[side]) for side in Side
-    )
-
-
 def is_the_same_read_late(folder: Path, sql: str) -> bool:
     """Whether a run was late at all; its evidence is compared anyway."""
     books = given(folder, sql)
@@ -39,7 +33,7 @@ def is_the_same_read_late(folder: Path, sql: str) -> bool:
 
     got = spread(books.recipe(), folder, LATE)
 
-    assert have_the_same_rows(got, whole)
+    assert got.has_the_rows_of(whole)
     counts = {side: whole.outcome.sides[side].keys for side in Side}
     assert got.duplicates == {side: counts[side].duplicates for side in Side}
     return got.late
@@ -80,7 +74,7 @@ def test_a_bucket_that_is_cut_up_keeps_the_numbers_of_its_rows(tmp_path: Path, n
 
     assert got.late
     assert {"divided", CUT_UP[name]} <= set(got.joins)
-    assert have_the_same_rows(got, whole)
+    assert got.has_the_rows_of(whole)
 
 
 def test_rows_of_several_windows_are_told_in_their_order(
@@ -94,7 +88,7 @@ def test_rows_of_several_windows_are_told_in_their_order(
     got = spread(books.recipe(), tmp_path, replace(LATE, parts=2))
 
     assert got.late
-    assert have_the_same_rows(got, whole)
+    assert got.has_the_rows_of(whole)
 
 
 def test_sides_without_rows_leave_outputs_without_rows(tmp_path: Path) -> None:

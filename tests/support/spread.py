@@ -44,7 +44,7 @@ from kalla_core.matching.strategy.planned import Planned, Strategy, plan_match
 from kalla_core.recipe.model import Recipe
 from kalla_core.sources.registry import connector_for
 from tests.support.runs import AMPLE
-from tests.support.tables import sorted_rows
+from tests.support.tables import Ran, sorted_rows
 
 STARTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -85,6 +85,12 @@ class Spread:
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     told: Reconciliation | None = None
     reports: list[FragmentProgress] = field(default_factory=list)
+
+    def has_the_rows_of(self, whole: Ran) -> bool:
+        """Whether pairs and unmatched rows are those of a local run."""
+        return self.matched.equals(whole.matched) and all(
+            self.unmatched[side].equals(whole.unmatched[side]) for side in Side
+        )
 
 
 def spread(

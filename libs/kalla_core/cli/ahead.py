@@ -38,13 +38,12 @@ def start_ahead(arguments: Sequence[str]) -> None:
 
 
 def load_pydantic() -> None:
-    """Load pydantic without what looks for its plugins, compares secrets and knows time zones."""
+    """Load pydantic without what looks for its plugins and compares secrets."""
     from kalla_core.stand_in import stand_in
 
     with (
         stand_in("importlib.metadata", entry_points=lambda **_: ()),
         stand_in("secrets"),
-        stand_in("zoneinfo", ZoneInfo=type("ZoneInfo", (), {}), ZoneInfoNotFoundError=KeyError),
     ):
         from pydantic import SecretStr, TypeAdapter
 

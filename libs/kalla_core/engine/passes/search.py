@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Never, TypeAlias, cast
+from typing import Never, TypeAlias
 
 import pyarrow as pa
 
@@ -21,7 +21,7 @@ from kalla_core.engine.passes.wide import Wide, wide_rows
 from kalla_core.engine.progress import OnProgress, Progress, ProgressCounter, Stage
 from kalla_core.engine.spool.store import Store
 from kalla_core.engine.tasks import Stop
-from kalla_core.errors import TooManyPairs
+from kalla_core.errors import EngineFailure, TooManyPairs
 from kalla_core.fragments.model import Hold
 from kalla_core.matching.plans.session import (
     FEW_THREADS,
@@ -34,8 +34,16 @@ from kalla_core.recipe.model import Recipe
 from kalla_core.recipe.passes import Amounts, SqlPass, SubsetSumPass
 
 _HELD_SHARE = 8
-_NOT_OPEN = cast("Sinks", None)
-"""Who finds candidates writes nothing."""
+
+
+class _NoOutputs:
+    """In the place of outputs while candidates are looked for, which writes nothing."""
+
+    def _refuse(self, *_: object, **__: object) -> Never:
+        raise EngineFailure("Rows were written while candidates were looked for.")
+
+    matched = grouped = unmatched = ended = _refuse
+
 
 _Candidates: TypeAlias = tuple[JoinContext, Found, "Wide | None"]
 
@@ -155,7 +163,7 @@ class Search:
                 batch_rows=MEMORY_BATCH_ROWS if in_memory else SPILLED_BATCH_ROWS,
                 build_once=in_memory and budget.threads <= FEW_THREADS,
             ),
-            sinks=_NOT_OPEN,
+            sinks=_NoOutputs(),
             progress=ProgressCounter(first, means.on_progress),
             bound=PairBound(most_pairs(self._recipe.options, rows), rows),
             stop=self.stop,

@@ -30,7 +30,7 @@ from kalla_core.fragments.cut import coalesce
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Rule
 
-_MUCH = 2
+_MUCH_SHARE = 2
 """Of what may be held in memory, the part beyond which little is done at the same time."""
 
 
@@ -115,7 +115,7 @@ class Settling:
         What is asked of the rows of a side takes about as much as all rows of both.
         """
         context = self.contexts[0]
-        if self.whole.store.held_bytes <= self.budget.whole_bytes // _MUCH:
+        if self.whole.store.held_bytes <= self.budget.whole_bytes // _MUCH_SHARE:
             return context
         give_back()
         return replace(context, limits=replace(context.limits, threads=1))

@@ -238,11 +238,11 @@ def _numbers(folder: Path) -> list[int]:
     return []
 
 
-__all__ = ["NotSpooled", "SpoolFolder", "SpoolKind", "own_folder", "sweep", "tree_bytes"]
-
-
 def _removed(folder: Path) -> None:
     """Remove a folder with what is in it, as far as that can be done."""
     import shutil  # brings what packs and unpacks files; most runs spool nothing
 
     shutil.rmtree(folder, ignore_errors=True)
+
+
+__all__ = ["NotSpooled", "SpoolFolder", "SpoolKind", "own_folder", "sweep", "tree_bytes"]
