@@ -123,7 +123,8 @@ def binaries() -> Path:
 def _within_reach(programs: Path, folder: Path) -> Path:
     """Return the programs where the server's user may run them.
 
-    What root installs below a folder that is root's alone is copied into the server's own.
+    What root installs below a folder that is root's alone is copied into the server's own, and
+    given away with it: who watches over the server is to remove it.
     """
     folder.chmod(0o711)
     try:
@@ -136,6 +137,7 @@ def _within_reach(programs: Path, folder: Path) -> Path:
         for one in (programs.parent, package.with_name(f"{package.name}.libs")):
             if one.exists():
                 shutil.copytree(one, copied / one.relative_to(package.parent))
+        _give_away(copied, *copied.rglob("*"))
         return copied / programs.relative_to(package.parent)
     return programs
 
@@ -144,9 +146,7 @@ def _made(programs: Path, folder: Path, port: int) -> EmbeddedServer:
     """Lay out a data folder; the server refuses to run as root, so root gives the folder away."""
     data = folder / "data"
     data.mkdir(mode=0o700)
-    if owner := _owner():
-        for path in (folder, data):
-            os.chown(path, owner["user"], owner["group"])
+    _give_away(folder, data)
     options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions")
     _run([str(programs / "initdb"), "-D", str(data), "-U", USER, *options])
     return EmbeddedServer(folder, port, data)
@@ -220,6 +220,13 @@ def _owner() -> dict[str, Any]:
         return {}
     nobody = pwd.getpwnam(_UNPRIVILEGED)
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _give_away(*paths: Path) -> None:
+    """Let files and folders belong to who runs the server."""
+    if owner := _owner():
+        for path in paths:
+            os.chown(path, owner["user"], owner["group"], follow_symlinks=False)
 
 
 def _free_port() -> int:

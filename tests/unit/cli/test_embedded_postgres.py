@@ -69,6 +69,9 @@ def test_programs_that_only_root_reaches_are_brought_to_the_server(
     try:
         with embedded_server() as server:
             assert not has_ended(server.pid)
+            brought = server.socket / "programs"
+            owners = {path.lstat().st_uid for path in (brought, *brought.rglob("*"))}
+            assert owners == {server.socket.stat().st_uid}  # who watches over it removes them
     finally:
         os.umask(mask)
 
