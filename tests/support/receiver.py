@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+NO_CONTENT = 204
+"""Says of its body that there is none, and nothing of its length."""
+
 
 @dataclass(frozen=True)
 class Received:
@@ -36,6 +39,7 @@ class Receiver:
     hangs: bool = False
     got: list[Received] = field(default_factory=list)
     open: int = 0
+    connections: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -44,6 +48,7 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
+        self.connections += 1
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
                 while True:
@@ -62,9 +67,8 @@ class Receiver:
         if self.hangs:
             await asyncio.Event().wait()
         status = self.answers.pop(0) if self.answers else 200
-        writer.write(
-            f"HTTP/1.1 {status} X\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n".encode()
-        )
+        length = "" if status == NO_CONTENT else "Content-Length: 0\r\n"
+        writer.write(f"HTTP/1.1 {status} X\r\nLocation: /other\r\n{length}\r\n".encode())
         await writer.drain()
 
 

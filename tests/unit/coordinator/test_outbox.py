@@ -59,6 +59,11 @@ def delivery(
     )
 
 
+def progress(box: Outbox, receiver: Receiver, sequence: int) -> None:
+    one = delivery(receiver, sequence=sequence, kind="progress")
+    box.tell(one.run_id, lambda: one)
+
+
 async def test_a_delivery_is_recognisable_and_signed() -> None:
     kept = Kept()
     async with receiving() as receiver, outbox(kept, secret=b"key") as box:
@@ -80,6 +85,17 @@ async def test_only_2xx_counts_and_every_retry_has_the_same_name(status: int) ->
 
     assert [got.headers["x-kalla-delivery"] for got in receiver.got] == ["run/1"] * 3
     assert kept.failures == [1, 2]
+
+
+@pytest.mark.parametrize("status", [200, 204])
+async def test_one_connection_serves_one_delivery_after_the_other(status: int) -> None:
+    kept = Kept()
+    async with receiving(answers=[status] * 3) as receiver, outbox(kept) as box:
+        for number in range(3):
+            box.owe(delivery(receiver, f"run-{number}"))
+            await kept.until_settled(number + 1)
+
+        assert (len(receiver.got), receiver.connections) == (3, 1)
 
 
 async def test_a_receiver_that_hangs_delays_nobody_else() -> None:
@@ -123,10 +139,10 @@ async def test_progress_is_the_latest_once_a_second_and_none_comes_after_the_end
     kept = Kept()
     async with receiving() as receiver, outbox(kept) as box:
         for number in range(1, 50):
-            box.tell(delivery(receiver, sequence=number, kind="progress"))
+            progress(box, receiver, number)
             await asyncio.sleep(0)
         box.owe(delivery(receiver, sequence=50))
-        box.tell(delivery(receiver, sequence=51, kind="progress"))
+        progress(box, receiver, 51)
         await kept.until_settled(1)
 
     names = [(got.path.rpartition("/")[2], got.headers["x-kalla-delivery"]) for got in receiver.got]
@@ -137,7 +153,7 @@ async def test_progress_is_the_latest_once_a_second_and_none_comes_after_the_end
 async def test_progress_that_nobody_takes_is_not_tried_again() -> None:
     kept = Kept()
     async with receiving(answers=[500, 200]) as receiver, outbox(kept) as box:
-        box.tell(delivery(receiver, kind="progress"))
+        progress(box, receiver, 1)
         async with asyncio.timeout(PATIENCE_S):
             while not receiver.got:
                 await asyncio.sleep(0.01)

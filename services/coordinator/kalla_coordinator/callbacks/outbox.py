@@ -60,7 +60,7 @@ class _Receiver:
 class _Told:
     """Progress of one run: what is to be told next, once a second."""
 
-    latest: Delivery | None = None
+    latest: Callable[[], Delivery] | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -115,9 +115,13 @@ class Outbox:
         self._told.setdefault(delivery.run_id, _Told()).over.set()
         self._wait(delivery, 0.0)
 
-    def tell(self, progress: Delivery) -> None:
-        """Send progress, at most once a second per run, only the latest; returns at once."""
-        told = self._told.setdefault(progress.run_id, _Told())
+    def tell(self, run_id: RunId, progress: Callable[[], Delivery]) -> None:
+        """Send progress, at most once a second per run, only the latest; returns at once.
+
+        Args:
+            progress: makes it, once it is to be sent: most reports never are.
+        """
+        told = self._told.setdefault(run_id, _Told())
         if told.over.is_set():
             return
         told.latest = progress
@@ -199,7 +203,7 @@ class Outbox:
     async def _tell(self, told: _Told) -> None:
         while told.latest is not None and not told.over.is_set():
             progress, told.latest = told.latest, None
-            await self._post(progress)
+            await self._post(progress())
             with suppress(TimeoutError):
                 await asyncio.wait_for(told.over.wait(), _PROGRESS_INTERVAL_S)
         told.task = None
@@ -239,6 +243,7 @@ class Outbox:
 async def _read_briefly(answer: httpx.Response) -> None:
     """Take in a short body, so that the connection can be used again; of a long one, nothing."""
     size = answer.headers.get("content-length", "")
-    if size.isdecimal() and int(size) <= _SHORT_BODY_BYTES:
+    empty = answer.status_code == httpx.codes.NO_CONTENT  # which says nothing of a length
+    if empty or (size.isdecimal() and int(size) <= _SHORT_BODY_BYTES):
         async for _ in answer.aiter_raw():  # not unpacked, which may make it long
             pass

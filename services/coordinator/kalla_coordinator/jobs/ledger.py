@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from kalla_coordinator.callbacks.delivery import Delivery, address
@@ -67,7 +68,7 @@ class Ledger:
         """Tell the caller how far a job has come, if it wants to know."""
         payload = progress_payload(live.job)
         if live.record.callback_url is not None and payload is not None:
-            self._outbox.tell(_delivery(live, payload))
+            self._outbox.tell(live.job.run_id, partial(_delivery, live, payload))
 
 
 def _owed(live: LiveJob, record: JobRecord, actions: tuple[Action, ...]) -> Delivery | None:
