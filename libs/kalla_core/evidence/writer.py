@@ -119,8 +119,10 @@ class TableWriter:
 
     def close(self) -> WrittenFile:
         """Write what is left and the footer, make the file durable, and say what it is."""
-        if self._gathered:
+        if self._gathered and self._under_way:
             self._hand_over(self._gathered)
+        elif self._gathered:  # this thread would only wait for another
+            self._encode(self._gathered)
         while self._under_way:
             self._under_way.popleft().result()
         if self._only is not None:
