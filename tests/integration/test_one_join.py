@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from datafusion import Expr, lit
 
-from kalla_core.engine.joins import join
+from kalla_core.engine.joins import by_key, join, sorted_keys
+from kalla_core.engine.joins.known_pairs import Made, made_of
 from kalla_core.engine.joins.totals import Way
+from kalla_core.engine.keys.hashing import Key, digest
 from kalla_core.engine.reasons import misses
 from kalla_core.engine.reasons.misses import Misses
 from kalla_core.errors import KallaError
@@ -37,7 +42,7 @@ def told(folder: Path, sql: str, monkeypatch: pytest.MonkeyPatch, few: int) -> R
 
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Return a count of the joins that told candidates too."""
+    """Return a count of the joins that told candidates too, and what was found by sorting."""
     seen: Counter[str] = Counter()
     begin = Misses.begin
 
@@ -45,7 +50,15 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         seen["joins"] += 1
         begin(self)
 
+    def making(*arguments: Any) -> Made:
+        made = made_of(*arguments)
+        *_, (at_left, _) = arguments
+        seen["sorted"] += 1
+        seen["told apart"] += len(at_left) - len(made.at[0]) - len(made.missed[0])
+        return made
+
     monkeypatch.setattr(Misses, "begin", beginning)
+    monkeypatch.setattr(by_key, "made_of", making)
     return seen
 
 
@@ -66,10 +79,38 @@ def test_one_join_tells_what_several_tell(
     folder: Path, monkeypatch: pytest.MonkeyPatch, begun: Counter[str]
 ) -> None:
     queries = list(plain())[::EVERY]
+    monkeypatch.setattr(sorted_keys, "_MOST_PAIRS_PER_ROW", ALL_ROWS)
 
     joins = check(folder, queries, monkeypatch, begun)
 
     assert joins > len(queries) // 2
+    assert begun["sorted"] > len(queries) // 4
+    assert begun["told apart"] == 0
+
+
+def test_rows_whose_hashes_are_alike_are_told_apart_by_their_keys(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, begun: Counter[str]
+) -> None:
+    def coarse(columns: Sequence[Key]) -> Expr:
+        return (digest(columns) % lit(5)) * lit(1 << 60)
+
+    monkeypatch.setattr(sorted_keys, "digest", coarse)
+    monkeypatch.setattr(sorted_keys, "_MOST_PAIRS_PER_ROW", ALL_ROWS)
+
+    check(folder, list(plain())[::EVERY], monkeypatch, begun)
+
+    assert begun["told apart"] > 0
+
+
+def test_keys_that_many_rows_have_are_joined_as_they_are_needed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, begun: Counter[str]
+) -> None:
+    monkeypatch.setattr(sorted_keys, "_MOST_PAIRS_PER_ROW", NO_ROWS)
+
+    joins = check(folder, list(plain())[::EVERY], monkeypatch, begun)
+
+    assert joins > 0
+    assert begun["sorted"] == 0
 
 
 def test_what_is_more_than_a_plain_join_is_told_as_ever(
@@ -86,7 +127,10 @@ def test_what_is_more_than_a_plain_join_is_told_as_ever(
 def test_the_whole_corpus_is_told_alike(
     folder: Path, monkeypatch: pytest.MonkeyPatch, begun: Counter[str]
 ) -> None:
+    monkeypatch.setattr(sorted_keys, "_MOST_PAIRS_PER_ROW", ALL_ROWS)
+
     assert check(folder, list(corpus()), monkeypatch, begun) > 0
+    assert begun["sorted"] > 0
 
 
 def test_buckets_tell_what_one_join_in_memory_tells(

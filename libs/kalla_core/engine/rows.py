@@ -20,6 +20,8 @@ Bools = npt.NDArray[np.bool_]
 IdArray = npt.NDArray[np.uint64]
 
 _BATCH_ROWS = 65_536
+_WORTH_A_LOOK_ROWS = 1 << 13
+"""From so many on that are looked up, it is looked whether the texts of a column are alike."""
 _LARGE_BYTES = 1 << 31
 """What 32-bit offsets of text can address."""
 
@@ -39,6 +41,7 @@ class Rows:
     batches: tuple[pa.RecordBatch, ...]
     ids: IdArray | None = None
     _columns: dict[str, pa.Array] = field(default_factory=dict)
+    _of_one_width: dict[str, pa.Array | None] = field(default_factory=dict)
 
     @property
     def schema(self) -> pa.Schema:
@@ -99,8 +102,15 @@ class Rows:
 
     def values(self, name: str, indices: pa.Array) -> pa.Array:
         """Return what these rows have in a column, of the type that the source has."""
-        taken = pc.take(self.column(name), indices)
-        return taken.cast(self.schema.field(name).type)
+        column, kind = self.column(name), self.schema.field(name).type
+        if len(indices) < _WORTH_A_LOOK_ROWS or column.type != pa.string():
+            return pc.take(column, indices).cast(kind)
+        if name not in self._of_one_width:
+            self._of_one_width[name] = _as_one_width(column)
+        texts = self._of_one_width[name]
+        if texts is None or len(indices) * texts.type.byte_width >= _LARGE_BYTES:
+            return pc.take(column, indices)
+        return _as_text(texts.take(indices))
 
     def positions(self, ids: IdArray) -> Ints:
         """Return the positions of rows that are named by their number in the whole source."""
@@ -193,6 +203,24 @@ def _joined(chunks: list[pa.Array], kind: pa.DataType) -> pa.Array:
     if sum(chunk.nbytes for chunk in chunks) >= _LARGE_BYTES and kind in _LARGE_TYPES:
         return pa.concat_arrays([chunk.cast(_LARGE_TYPES[kind]) for chunk in chunks])
     return pa.concat_arrays(chunks) if chunks else pa.nulls(0, kind)
+
+
+def _as_one_width(texts: pa.Array) -> pa.Array | None:
+    """Return texts as bytes of one width, which are looked up in half the time, if they are so."""
+    _, offsets, data = texts.buffers()
+    if texts.null_count or not len(texts) or data is None:
+        return None
+    ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    width = int(ends[1] - ends[0])
+    if ends[0] != texts.offset * width or not width or (np.diff(ends) != width).any():
+        return None
+    return pa.Array.from_buffers(pa.binary(width), len(texts), [None, data], offset=texts.offset)
+
+
+def _as_text(fixed: pa.Array) -> pa.Array:
+    ends = np.arange(len(fixed) + 1, dtype=np.int32) * np.int32(fixed.type.byte_width)
+    _, data = fixed.buffers()
+    return pa.Array.from_buffers(pa.string(), len(fixed), [None, pa.py_buffer(ends), data])
 
 
 _LARGE_TYPES = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}

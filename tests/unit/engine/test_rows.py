@@ -44,6 +44,27 @@ def test_text_of_more_than_its_offsets_can_address_is_looked_up_all_the_same(
     assert [key.to_pylist() for key in keys] == [[3, 1], ["c", "a"]]
 
 
+@pytest.mark.parametrize(
+    "texts", [["INV-1", "INV-2", "INV-3"], ["a", None, "c"], ["a", "bc", ""], ["", "", ""]]
+)
+def test_many_texts_are_looked_up_as_few_are(
+    monkeypatch: pytest.MonkeyPatch, texts: list[str | None]
+) -> None:
+    column = pa.array(["xx", *texts])[1:]
+    batch = pa.record_batch([[1, 2, 3], column, column], schema=SCHEMA)
+    rows = Rows(Side.LEFT, SHAPE, (batch, batch.slice(0, 2)))
+    at = pa.array([4, 0, 2, 2])
+    few = rows.values("text", at)
+    monkeypatch.setattr(rows_module, "_WORTH_A_LOOK_ROWS", 0)
+
+    many = [rows.values("text", at), Rows(Side.LEFT, SHAPE, (batch,)).values("text", at[1:])]
+
+    assert few.to_pylist() == [texts[1], texts[0], texts[2], texts[2]]
+    assert many == [few, few[1:]]
+    for found in many:
+        found.validate(full=True)
+
+
 def test_rows_taken_have_nulls_for_what_nobody_asked_for() -> None:
     rows = Rows(Side.LEFT, SHAPE, tuple(_batches()))
 

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.joins.join import JoinContext, NeedsRoom, join
+from kalla_core.engine.joins.context import JoinContext
+from kalla_core.engine.joins.join import NeedsRoom, join
 from kalla_core.engine.joins.totals import MatchingTotals, Way, add_up
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.reasons.crowds import crowds_of

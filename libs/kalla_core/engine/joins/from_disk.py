@@ -19,8 +19,9 @@ from datafusion import DataFrame, SessionContext
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
+from kalla_core.engine.joins.context import JoinContext
 from kalla_core.engine.joins.grouped import of_columns, whole_matches
-from kalla_core.engine.joins.join import JoinContext, rows_of, stream_matches, stream_pairs
+from kalla_core.engine.joins.join import rows_of, stream_matches, stream_pairs
 from kalla_core.engine.joins.shared import SharedRows, discarded
 from kalla_core.engine.keys.pair_bound import too_many, worst_keys
 from kalla_core.engine.rows import IdArray, Ints, one_chunk

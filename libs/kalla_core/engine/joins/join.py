@@ -6,47 +6,44 @@ join marked. A join fragment whose rows decide for themselves does both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-from datafusion import DataFrame, SessionContext
+from datafusion import DataFrame
 
-from kalla_core.engine.budget import Budget
 from kalla_core.engine.failures import query_errors
-from kalla_core.engine.joins.grouped import GroupedPiece, in_memory
+from kalla_core.engine.joins.context import (
+    Explains,
+    JoinContext,
+    count_pairs,
+    results,
+    sessions_over,
+    write_pairs,
+)
+from kalla_core.engine.joins.grouped import in_memory
 from kalla_core.engine.joins.shared import SharedRows, discarded
-from kalla_core.engine.keys.pair_bound import PairBound, too_many, worst_keys
-from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.reasons.misses import FEW_ROWS, Misses
 from kalla_core.engine.reasons.reasons import Explainer
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.uses import Uses
-from kalla_core.engine.tasks import Stop, run_all
-from kalla_core.errors import OutOfMemory, TooManyPairs
+from kalla_core.engine.tasks import run_all
+from kalla_core.errors import OutOfMemory
 from kalla_core.evidence.build import Reasons
-from kalla_core.matching.plans.prepare import register_calls
-from kalla_core.matching.plans.session import SessionLimits, new_session
+from kalla_core.matching.plans.session import SessionLimits
 from kalla_core.matching.row_ids.members import Matches, matches
 from kalla_core.matching.row_ids.pair_numbers import Pairs
 from kalla_core.matching.row_ids.pairs import PairFrame, expand, has_pairs_within
 from kalla_core.matching.sql.query import Side
-from kalla_core.matching.sql.tables import TableData, register_tables
-from kalla_core.matching.strategy.key_joins import KeyJoin, key_join
-from kalla_core.matching.strategy.planned import Planned, Shared, pair_frame, shared_rows
+from kalla_core.matching.strategy.planned import Shared, pair_frame, shared_rows
 from kalla_core.recipe.model import GroupForm
 
 _ROOM_FOR_TWO_LISTS_BYTES = 192 << 20
 """Of the session's memory; a run that may have 1 GiB gives it as much."""
-
-_PAIR_BYTES = 1024
-"""Of what operators may hold, for a pair that is told in some 150: an eighth of it."""
-_UNBOUND_BYTES = 1 << 30
 
 _WORTH_THREADS = 1 << 15
 """Rows of both sides. For fewer, two threads that take turns cost more than they gain."""
@@ -57,87 +54,6 @@ _SHARED_PART = 4
 
 class NeedsRoom(OutOfMemory):
     """An operator needs more than its share; nothing came of the join, which may be repeated."""
-
-
-class Sinks(Protocol):
-    """Takes the rows of the three outputs; safe to use from several threads."""
-
-    def matched(
-        self, output: pa.RecordBatch, left_key: list[pa.Array], right_key: list[pa.Array]
-    ) -> None:
-        """Write pairs: the output of the match SQL and the columns of both primary keys."""
-        ...
-
-    def grouped(self, output: pa.RecordBatch, rows: GroupedPiece) -> None:
-        """Write rows that say which match they belong to; `output` has a row for each."""
-        ...
-
-    def unmatched(self, side: Side, rows: pa.RecordBatch, reasons: Reasons) -> None:
-        """Write rows that are in no pair: all columns of the source, and the reasons."""
-        ...
-
-    def ended(self, side: Side | None) -> None:
-        """Hear that nothing more is written of the unmatched rows of a side, or of matches."""
-        ...
-
-
-class Explains(Protocol):
-    """Explains the unmatched rows of both sides of some rows; see `Explainer`."""
-
-    def prepare(self) -> None:
-        """Do what is to be done once, before two threads ask."""
-        ...
-
-    def judge(self, side: Side, unmatched: Bools) -> None:
-        """Find out why the rows of `side` that `unmatched` marks are so."""
-        ...
-
-    def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
-        """Once both sides are judged: find out at once what is to be told of rows of both.
-
-        Args:
-            most_pairs: of rows and their candidates, of which what is told may be held.
-        """
-        ...
-
-    def of(self, side: Side, start: int, count: int) -> Reasons:
-        """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class JoinContext:
-    """What all joins of a run share.
-
-    Attributes:
-        extras: batches of each extra, by alias.
-        limits: of the session that runs the match SQL.
-        progress: of the matching stage.
-        bound: of the pairs of the whole run.
-        groups: how matched tells of a group that matches a group.
-        alone: the run has one join only.
-        stop: set once any fragment of the run fails.
-    """
-
-    planned: Planned
-    extras: Mapping[str, Sequence[pa.RecordBatch]]
-    limits: SessionLimits
-    sinks: Sinks
-    progress: ProgressCounter
-    bound: PairBound
-    groups: GroupForm = GroupForm.PAIRS
-    alone: bool = False
-    stop: Stop = field(default_factory=Stop)
-
-    @property
-    def most_told_pairs(self) -> int:
-        """Of how many pairs of a row and its candidate may be held what is told of them."""
-        return (self.limits.memory_bytes or _UNBOUND_BYTES) // _PAIR_BYTES
-
-    def one_thread(self, budget: Budget) -> JoinContext:
-        """Return the context of joins that run side by side, with one thread each."""
-        limits = replace(self.limits, threads=1, memory_bytes=budget.pool_bytes)
-        return replace(self, limits=limits)
 
 
 def match(
@@ -160,55 +76,32 @@ def match(
         with _frame(context, left, right) as frame:
             yield from _match_groups(context, frame, left, right)
         return
-    for output, at_left, at_right in pairs_of(context, left, right, misses):
-        context.sinks.matched(
-            output,
-            primary_keys(context.planned, output, left, at_left),
-            primary_keys(context.planned, output, right, at_right),
-        )
-        context.progress.add(matched=len(at_left))
-        yield at_left, at_right
+    if misses is not None and left.count + right.count >= FEW_ROWS:
+        from kalla_core.engine.joins.by_key import join_on_key, match_by_key  # not for few rows
+
+        joined = join_on_key(context, left, right)
+        if joined is not None:
+            misses.begin()
+            yield from match_by_key(context, joined, left, right, misses)
+            return
+    for output, *at in pairs_of(context, left, right):
+        yield write_pairs(context, output, left, right, *at)
 
 
 def pairs_of(
-    context: JoinContext, left: Rows, right: Rows, misses: Misses | None = None
+    context: JoinContext, left: Rows, right: Rows
 ) -> Iterator[tuple[pa.RecordBatch, Ints, Ints]]:
     """Yield the pairs among these rows: the output of the match SQL, and where their rows are.
 
     Raises:
         InvalidSql, TooManyPairs, OutOfMemory: as `match` does.
     """
-    joined = None
-    if misses is not None and left.count + right.count >= FEW_ROWS:
-        joined = _key_join(context, left, right)
-    if joined is not None and misses is not None:
-        misses.begin()
-        yield from _pairs_by_key(context, joined, left, right, misses)
-        return
     with _frame(context, left, right) as frame:
         for batch, pairs in stream_pairs(frame):
             context.stop.check()
-            _bounded(context, len(pairs), left, right)
+            count_pairs(context, len(pairs), left, right)
             output = rows_of(batch, pairs.result_row)
             yield output, left.positions(pairs.left), right.positions(pairs.right)
-
-
-def _pairs_by_key(
-    context: JoinContext, joined: KeyJoin, left: Rows, right: Rows, misses: Misses
-) -> Iterator[tuple[pa.RecordBatch, Ints, Ints]]:
-    for batch in _batches(joined.frame):
-        context.stop.check()
-        *_, at_left, at_right, holds = batch.columns
-        output = batch.select(range(joined.columns))
-        places = left.positions(at_left.to_numpy()), right.positions(at_right.to_numpy())
-        if holds.true_count < len(holds):
-            held = holds.to_numpy(zero_copy_only=False)
-            misses.add(*(at[~held] for at in places))
-            kept = np.flatnonzero(held)
-            output, places = output.take(pa.array(kept)), (places[0][kept], places[1][kept])
-        if output.num_rows:
-            _bounded(context, output.num_rows, left, right)
-            yield output, *places
 
 
 def _match_groups(
@@ -216,7 +109,7 @@ def _match_groups(
 ) -> Iterator[tuple[Ints, Ints]]:
     for batch, found in stream_matches(frame):
         context.stop.check()
-        _bounded(context, len(found), left, right)
+        count_pairs(context, len(found), left, right)
         rows = in_memory(found, left, right)
         for piece in rows.pieces():
             output = rows_of(batch, found.result_row[piece.start : piece.end])
@@ -226,21 +119,6 @@ def _match_groups(
             left.positions(rows.members(Side.LEFT)),
             right.positions(rows.members(Side.RIGHT)),
         )
-
-
-def _bounded(context: JoinContext, pairs: int, left: Rows, right: Rows) -> None:
-    """Count pairs; who goes beyond the bound is told which keys of these rows have the most."""
-    try:
-        context.bound.add(pairs)
-    except TooManyPairs:
-        worst = worst_keys(context.planned, {left.side: left.batches, right.side: right.batches})
-        raise too_many(context.bound.most, context.bound.rows, worst) from None
-
-
-def primary_keys(planned: Planned, output: pa.RecordBatch, rows: Rows, at: Ints) -> list[pa.Array]:
-    """Return the primary keys of rows: out of the result if they are in it, else looked up."""
-    places = planned.output_keys.get(rows.side)
-    return rows.keys(at) if places is None else [output.column(place) for place in places]
 
 
 def join(context: JoinContext, left: Rows, right: Rows) -> Mapping[Side, Uses]:
@@ -334,14 +212,8 @@ def stream_matches(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, Matches]]
 
 def _results(frame: PairFrame) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
     """Yield batches with the lists of row numbers, and without: rows of these are repeated."""
-    for batch in _batches(frame.frame):
+    for batch in results(frame.frame):
         yield batch, batch.select(range(frame.columns))
-
-
-def _batches(frame: DataFrame) -> Iterator[pa.RecordBatch]:
-    with query_errors():
-        for result in frame.execute_stream():
-            yield result.to_pyarrow()
 
 
 def rows_of(output: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
@@ -349,12 +221,6 @@ def rows_of(output: pa.RecordBatch, rows: Ints) -> pa.RecordBatch:
     if np.array_equal(rows, np.arange(output.num_rows)):
         return output
     return output.take(pa.array(rows))
-
-
-def _key_join(context: JoinContext, left: Rows, right: Rows) -> KeyJoin | None:
-    sessions = _sessions(context, context.limits, left, right)
-    with query_errors():
-        return key_join(context.planned, *sessions)
 
 
 @contextmanager
@@ -366,7 +232,7 @@ def _frame(context: JoinContext, left: Rows, right: Rows) -> Iterator[PairFrame]
     folder = Path(limits.spill_path) if limits.spill_path is not None else None
 
     def rows(one: Shared) -> DataFrame:
-        sessions = _sessions(context, shared.beside(limits), left, right)
+        sessions = sessions_over(context, shared.beside(limits), left, right)
         shared.register(*sessions)
         return shared_rows(planned, one, *sessions)
 
@@ -390,32 +256,10 @@ def _needs_one_thread(frame: PairFrame, limits: SessionLimits) -> bool:
 def _frame_within(
     context: JoinContext, limits: SessionLimits, left: Rows, right: Rows, shared: SharedRows
 ) -> PairFrame:
-    sessions = _sessions(context, limits, left, right)
+    sessions = sessions_over(context, limits, left, right)
     shared.register(*sessions)
     with query_errors():
         return pair_frame(context.planned, *sessions, shared=True)
-
-
-def _sessions(
-    context: JoinContext, limits: SessionLimits, left: Rows, right: Rows
-) -> tuple[SessionContext, SessionContext]:
-    """Return sessions without and with row numbers.
-
-    Nothing is run in the one without: it has no share of the memory and no folder, which would
-    take longer to make than all the rest of it.
-    """
-    planning = replace(limits, memory_bytes=None, spill_path=None)
-    plain = _session(context, planning, left.batches, right.batches)
-    return plain, _session(context, limits, left.numbered(), right.numbered())
-
-
-def _session(
-    context: JoinContext, limits: SessionLimits, left: TableData, right: TableData
-) -> SessionContext:
-    session = new_session(limits)
-    register_tables(session, context.planned.query, left, right, context.extras)
-    register_calls(session, context.planned.prepared)
-    return session
 
 
 def write_unmatched(context: JoinContext, rows: Rows, unmatched: Bools, explains: Explains) -> None:

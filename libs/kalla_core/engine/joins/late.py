@@ -17,7 +17,8 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from kalla_core.engine.joins.join import JoinContext, matched_uses, window
+from kalla_core.engine.joins.context import JoinContext
+from kalla_core.engine.joins.join import matched_uses, window
 from kalla_core.engine.joins.totals import MatchingTotals, Way
 from kalla_core.engine.reasons.crowds import crowds_of
 from kalla_core.engine.reasons.misses import Misses

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.joins.bucket_joins import BucketJoins
-from kalla_core.engine.joins.join import JoinContext
+from kalla_core.engine.joins.context import JoinContext
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.spool.store import Store

@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.joins.join import JoinContext, window
+from kalla_core.engine.joins.context import JoinContext
+from kalla_core.engine.joins.join import window
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.reasons.reasons import Explainer
 from kalla_core.engine.reasons.verdicts import Told

@@ -13,8 +13,9 @@ from functools import partial
 import numpy as np
 
 from kalla_core.engine.budget import Budget
+from kalla_core.engine.joins.context import Explains, JoinContext
 from kalla_core.engine.joins.from_disk import match_from_disk
-from kalla_core.engine.joins.join import Explains, JoinContext, match, settle, write_unmatched
+from kalla_core.engine.joins.join import match, settle, write_unmatched
 from kalla_core.engine.joins.scattered import Recalled, Scattered
 from kalla_core.engine.joins.totals import MatchingTotals, Way, add_up
 from kalla_core.engine.reasons.crowds import Crowds, crowds_of

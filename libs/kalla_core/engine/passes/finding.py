@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.joins.join import JoinContext, pairs_of, primary_keys
+from kalla_core.engine.joins.context import JoinContext, primary_keys
+from kalla_core.engine.joins.join import pairs_of
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.passes.found import Found, Looked
 from kalla_core.engine.passes.whole import Whole

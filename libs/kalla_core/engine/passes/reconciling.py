@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.budget import BASE_BYTES, MIB, Budget
-from kalla_core.engine.joins.join import JoinContext
+from kalla_core.engine.joins.context import JoinContext
 from kalla_core.engine.joins.sinks import Outputs
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.passes.behind import Behind

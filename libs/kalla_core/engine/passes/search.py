@@ -11,7 +11,7 @@ from typing import Never, TypeAlias
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.joins.join import JoinContext, Sinks
+from kalla_core.engine.joins.context import JoinContext, Sinks
 from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
 from kalla_core.engine.passes.finding import Finding
 from kalla_core.engine.passes.found import Found, Looked, Shape

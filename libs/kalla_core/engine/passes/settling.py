@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.joins.join import JoinContext, settle, window
+from kalla_core.engine.joins.context import JoinContext
+from kalla_core.engine.joins.join import settle, window
 from kalla_core.engine.joins.scattered import Said as Judged
 from kalla_core.engine.joins.scattered import Scattered
 from kalla_core.engine.keys.key_values import key_values

@@ -44,6 +44,7 @@ _NEARLY_ALWAYS_NEEDED = "kalla_core.sources.files"
 _SELDOM_NEEDED = (
     "kalla_core.engine.run.culprit",
     "kalla_core.engine.passes.job",
+    "kalla_core.engine.joins.by_key",
     "kalla_core.engine.joins.settled_joins",
 )
 """Runs load them as they come to it; whoever is forked from later has them."""

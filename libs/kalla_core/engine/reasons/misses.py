@@ -46,13 +46,15 @@ class Misses:
         self.known = True
 
     def add(self, at_left: Ints, at_right: Ints) -> None:
-        """Take the positions of some pairs, side by side."""
-        self._count += len(at_left)
-        if self._count > self.most:
-            self.known = False
-            self._found.clear()
-        if self.known:
-            self._found.append((at_left.astype(self._type), at_right.astype(self._type)))
+        """Take the positions of some pairs, side by side; from any thread."""
+        found = at_left.astype(self._type), at_right.astype(self._type)
+        with self._lock:
+            self._count += len(at_left)
+            if self._count > self.most:
+                self.known = False
+                self._found.clear()
+            if self.known:
+                self._found.append(found)
 
     def of(self, side: Side, unmatched: Bools) -> tuple[_Places, _Places]:
         """Return those of the rows of `side` that `unmatched` marks: these, and the others."""

@@ -21,7 +21,7 @@ from functools import partial
 import pyarrow as pa
 
 from kalla_core.engine.failures import FailedOnValue
-from kalla_core.engine.joins.join import JoinContext
+from kalla_core.engine.joins.context import JoinContext
 from kalla_core.engine.joins.late import LateJoin, narrow_first
 from kalla_core.engine.joins.matching_stage import run_matching
 from kalla_core.engine.joins.sinks import EvidenceSinks, whole_outputs

@@ -12,6 +12,9 @@ if neither is in a match. So whoever asks why a row has no match need not look f
 This is done of plain queries only: a SELECT over an inner join of both sides, whose equalities are
 the key of its only rule. All that is then computed of pairs that do not match must have an answer
 for whatever a row holds, since the match SQL would never have asked for it.
+
+Where both inputs are the sides as they are stored, who finds the pairs in another way than by a
+join asks `OfPairs` what the match SQL makes of them.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ from functools import reduce
 from operator import and_
 
 import pyarrow as pa
-from datafusion import DataFrame, Expr, SessionContext, col, lit
+from datafusion import DataFrame, Expr, LogicalPlan, SessionContext, col, lit
 from datafusion import functions as f
+from datafusion.expr import Column
 
 from kalla_core.matching.keys.conditions import is_key
 from kalla_core.matching.keys.keys import KeyComponent
@@ -43,7 +47,7 @@ from kalla_core.matching.plans.trace import Traced, Tracer
 from kalla_core.matching.row_ids.carried import CannotCarry, refusals_told
 from kalla_core.matching.row_ids.origins import HIDDEN, RowId
 from kalla_core.matching.row_ids.rebuild import Rebuilder
-from kalla_core.matching.sql.query import Side
+from kalla_core.matching.sql.query import ROW, Side
 from kalla_core.matching.strategy.planned import Identification, Planned, sides_of, visible_columns
 
 _HOLDS = f"{HIDDEN}holds"
@@ -57,10 +61,55 @@ class KeyJoin:
         frame: the user's columns; then the row numbers of the left and of the right side, UInt64;
             then whether the pair is a match, a Boolean without nulls.
         columns: how many columns are the user's.
+        of_pairs: what is made of pairs of rows that are given; None where that cannot be told.
     """
 
     frame: DataFrame
     columns: int
+    of_pairs: OfPairs | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfPairs:
+    """What a plain match SQL makes of a left and a right row that have the same key.
+
+    Attributes:
+        keys: whose values are equal byte for byte where the rows have the same key.
+        given: for each of the user's columns, the side that it is taken from as it is there, and
+            its name there; None for one that is computed.
+        read: the columns of each side that something is computed from.
+    """
+
+    keys: tuple[KeyComponent, ...]
+    given: tuple[tuple[Side, str] | None, ...]
+    read: Mapping[Side, frozenset[str]]
+    _planned: Planned
+    _written: _Written
+
+    @property
+    def computes(self) -> bool:
+        """Whether anything is to be computed; if not, all pairs of one key are matches."""
+        return None in self.given or bool(self._written.others)
+
+    def frame(self, numbered: SessionContext) -> DataFrame:
+        """Return ROW, the user's columns that are computed, and whether the pair is a match.
+
+        Args:
+            numbered: has both sides with ROW, the same for the rows of a pair.
+        """
+        planned = self._planned
+        keys = {side: planned.query.side(side).primary_key for side in Side}
+        rebuilder = Rebuilder(numbered, sides_of(planned.query), keys)
+        left, right = (rebuilder.rebuild(plan) for plan in self._written.inputs)
+        rows = [col(origin.column) for one in (left, right) for origin in one.origins]
+        joined = left.frame.join_on(right.frame, rows[0] == rows[1], how="inner")
+        computed = [
+            expr.cast(planned.output.types[place]) if place in planned.views else expr
+            for place, expr in enumerate(self._written.selected)
+            if self.given[place] is None
+        ]
+        named = [expr.alias(f"{HIDDEN}{place}") for place, expr in enumerate(computed)]
+        return joined.select(rows[0].alias(ROW), *named, self._written.holds)
 
 
 def key_join(planned: Planned, plain: SessionContext, numbered: SessionContext) -> KeyJoin | None:
@@ -89,7 +138,7 @@ def key_join(planned: Planned, plain: SessionContext, numbered: SessionContext) 
     traced = Tracer(reader, sides).trace(plan)
     if not _is_plain(traced, reader, sides, planned.rules[0].keys):
         return None
-    return KeyJoin(frame, len(planned.output))
+    return KeyJoin(frame, len(planned.output), _of_pairs(written, planned, sides))
 
 
 def _may_be_plain(planned: Planned) -> bool:
@@ -113,6 +162,16 @@ class _Written:
     join: lp.Joined
     equalities: tuple[Expr, ...]
     others: tuple[Expr, ...]
+
+    @property
+    def inputs(self) -> tuple[LogicalPlan, LogicalPlan]:
+        """What is joined."""
+        return self.join.left, self.join.right
+
+    @property
+    def holds(self) -> Expr:
+        """Whether all other conditions hold; null is no."""
+        return f.coalesce(reduce(and_, self.others, lit(True)), lit(False)).alias(_HOLDS)
 
 
 def _read(plain: SessionContext, text: str) -> _Written | None:
@@ -166,17 +225,83 @@ def _is_equality(condition: Expr, join: lp.Joined) -> bool:
 
 
 def _built(written: _Written, rebuilder: Rebuilder, planned: Planned) -> DataFrame | None:
-    inputs = [rebuilder.rebuild(plan) for plan in (written.join.left, written.join.right)]
+    inputs = [rebuilder.rebuild(plan) for plan in written.inputs]
     origins = [origin for carried in inputs for origin in carried.origins]
     rows = {origin.side: origin.column for origin in origins if isinstance(origin, RowId)}
     if len(origins) != len(Side) or len(rows) != len(Side) or not written.equalities:
         return None
     left, right = (carried.frame for carried in inputs)
     joined = left.join_on(right, *written.equalities, how="inner")
-    holds = f.coalesce(reduce(and_, written.others, lit(True)), lit(False)).alias(_HOLDS)
-    frame = joined.select(*written.selected, *(col(rows[side]) for side in Side), holds)
+    frame = joined.select(*written.selected, *(col(rows[side]) for side in Side), written.holds)
     hidden = [col(rows[side]) for side in Side]
     return frame.select(*visible_columns(planned, frame), *hidden, col(_HOLDS))
+
+
+def _of_pairs(written: _Written, planned: Planned, sides: Mapping[str, Side]) -> OfPairs | None:
+    """Return what is made of pairs; None unless both inputs are sides as they are stored."""
+    keys = planned.rules[0].keys
+    inputs = tuple(_stored(plan, sides) for plan in written.inputs)
+    if None in inputs or not all(_is_told_by_bytes(key.type) for key in keys):
+        return None
+    stored = tuple(one for one in inputs if one is not None)
+    try:
+        given = tuple(
+            _as_stored(expr, stored, planned, kind)
+            for expr, kind in zip(written.selected, planned.output.types, strict=True)
+        )
+        computed = [e for e, one in zip(written.selected, given, strict=True) if one is None]
+        read = [
+            _place(column, stored)
+            for expr in (*computed, *written.others)
+            for column in columns(expr)
+        ]
+    except OpaqueExpression:
+        return None
+    if None in read:
+        return None
+    named = {side: frozenset(one[1] for one in read if one and one[0] is side) for side in Side}
+    return OfPairs(tuple(keys), given, named, planned, written)
+
+
+def _is_told_by_bytes(kind: pa.DataType) -> bool:
+    """Whether Arrow tells equal values of a type as DataFusion does."""
+    kinds = (pa.types.is_string, pa.types.is_integer, pa.types.is_decimal128, pa.types.is_date)
+    return any(is_kind(kind) for is_kind in kinds)
+
+
+_Stored = tuple[Side, tuple[str, ...], tuple[str, ...]]
+"""A side, its columns as a query names them, and as they are called there."""
+
+
+def _stored(plan: LogicalPlan, sides: Mapping[str, Side]) -> _Stored | None:
+    """Return what a plan is that gives a side as it is stored; None for any other."""
+    node = lp.read(plan)
+    scan = lp.read(node.input) if isinstance(node, lp.Aliased) else node
+    if not isinstance(scan, lp.Scan) or scan.table not in sides or scan.filters:
+        return None
+    return sides[scan.table], node.fields, scan.columns
+
+
+def _place(column: Column, inputs: Sequence[_Stored]) -> tuple[Side, str] | None:
+    """Return of which side a column is, and its name there."""
+    found = [(side, position(column, fields), names) for side, fields, names in inputs]
+    known = [(side, names[place]) for side, place, names in found if place is not None]
+    return known[0] if len(known) == 1 else None
+
+
+def _as_stored(
+    expr: Expr, inputs: Sequence[_Stored], planned: Planned, kind: pa.DataType
+) -> tuple[Side, str] | None:
+    """Return which column of a side is selected as it is there; None for what is computed."""
+    bare = lp.unaliased(expr)
+    if bare.variant_name() != "Column":
+        return None
+    place = _place(bare.to_variant(), inputs)
+    if place is None:
+        return None
+    schema = planned.query.side(place[0]).schema
+    kept = schema.names.count(place[1]) == 1 and schema.field(place[1]).type == kind
+    return place if kept else None
 
 
 def _is_plain(
