@@ -42,7 +42,8 @@ class TableWriter:
     """One Parquet file that grows by batches. `write` and `append` are thread-safe.
 
     Holds at most one row group that is being gathered, one per thread that is encoding and, with
-    threads of its own, one that waits for them.
+    threads of its own, one that waits for them: where they have that, whoever fills the next one
+    encodes it.
     Rows of a batch stay together and in order; row groups lie in the order they were finished in.
 
     As a context manager it lets go of the file when the block fails; that file is not whole.
@@ -66,7 +67,8 @@ class TableWriter:
             schema: of the file; types as `stored_type` gives them, names unique.
             finish: makes the rows of a row group, of `schema`, from the batches that were
                 written, in the thread that encodes it; without it they are of `schema` already.
-            threads: encoders of the writer's own; 0 lets the callers of `write` encode.
+            threads: encoders of the writer's own; where they are busy, or none, callers of `write`
+                encode.
             row_group_rows: rows that fill a row group.
             row_group_bytes: bytes of batches, before encoding, that fill one.
         """
@@ -170,10 +172,13 @@ class TableWriter:
             self._encode(group)
             return
         with self._gathering:
-            self._under_way.append(self._pool.submit(self._encode, group))
-            oldest = self._under_way.popleft() if len(self._under_way) > self._threads else None
-        if oldest is not None:
-            oldest.result()
+            while self._under_way and self._under_way[0].done():
+                self._under_way.popleft().result()
+            busy = len(self._under_way) > self._threads
+            if not busy:
+                self._under_way.append(self._pool.submit(self._encode, group))
+        if busy:
+            self._encode(group)
 
     def _encode(self, group: Sequence[pa.RecordBatch]) -> None:
         rows = pa.Table.from_batches(group)

@@ -10,6 +10,8 @@ what it was the first time fails the run, as does a source that changed in betwe
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +29,7 @@ from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.scan import OpenSource
 from kalla_core.engine.spool.store import Store
 from kalla_core.engine.spool.uses import Uses, several
-from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.engine.tasks import run_all
 from kalla_core.errors import KallaError
 from kalla_core.fragments.model import ScanFragment
 from kalla_core.matching.sql.mentions import mentioned_columns
@@ -119,8 +121,9 @@ class LateJoin:
         explainer.prepare()
         run_all([partial(explainer.judge, s, ~matched[s]) for s in Side], threads, stop)
         explainer.share(self.context.most_told_pairs, threads, stop)
+        parts = _StillToCome(self.fragments)
         tasks: list[Callable[[], MatchingTotals | None]] = [
-            partial(self._deliver, fragment, rows, matched[rows.side], explainer, stop)
+            partial(self._deliver, fragment, rows, matched[rows.side], explainer, parts)
             for fragment in self.fragments
             for rows in (left, right)
             if rows.side is fragment.side
@@ -140,7 +143,12 @@ class LateJoin:
         )
 
     def _deliver(
-        self, fragment: ScanFragment, rows: Rows, matched: Bools, explainer: Explainer, stop: Stop
+        self,
+        fragment: ScanFragment,
+        rows: Rows,
+        matched: Bools,
+        explainer: Explainer,
+        parts: _StillToCome,
     ) -> None:
         side, index = fragment.side, fragment.part.index
         counts = self.store.part_rows(side)
@@ -148,15 +156,30 @@ class LateJoin:
         unmatched = ~matched[start : start + counts[index]]
         count = int(np.count_nonzero(unmatched))
         self.context.progress.add(rows=counts[index], fragments=1)
-        if count == 0:
-            return
-        before = start - int(np.count_nonzero(matched[:start]))
-        reasons = explainer.of(side, before, count)
-        written = 0
-        for kept in _whole(self.sources[side], fragment.part, rows, start, unmatched):
-            stop.check()
-            self.context.sinks.unmatched(side, kept, window(reasons, written, kept.num_rows))
-            written += kept.num_rows
+        if count > 0:
+            before = start - int(np.count_nonzero(matched[:start]))
+            reasons = explainer.of(side, before, count)
+            written = 0
+            for kept in _whole(self.sources[side], fragment.part, rows, start, unmatched):
+                self.context.stop.check()
+                self.context.sinks.unmatched(side, kept, window(reasons, written, kept.num_rows))
+                written += kept.num_rows
+        if parts.was_the_last(side):
+            self.context.sinks.ended(side)
+
+
+class _StillToCome:
+    """Counts down the parts of each side; from any thread."""
+
+    def __init__(self, fragments: Sequence[ScanFragment]) -> None:
+        self._parts = Counter(fragment.side for fragment in fragments)
+        self._lock = threading.Lock()
+
+    def was_the_last(self, side: Side) -> bool:
+        """Note that a part of a side is delivered; True if it was the last of these."""
+        with self._lock:
+            self._parts[side] -= 1
+            return self._parts[side] == 0
 
 
 def _whole(
