@@ -17,8 +17,14 @@ Parts = Sequence[Sequence[Sequence[Any]]]
 """Of each part its batches, of each of those the keys."""
 
 
-def hashed(parts: Parts, kind: pa.DataType, in_memory: bool = True, keys: int = 1) -> list[Any]:
-    """Return the keys whose hashes were asked for."""
+def hashed(
+    parts: Parts, kind: pa.DataType, in_memory: bool | Sequence[bool] = True, keys: int = 1
+) -> list[Any]:
+    """Return the keys whose hashes were asked for.
+
+    Args:
+        in_memory: whether rows are held there; of each part, or of all.
+    """
     names = [f"k{n}" for n in range(keys)]
     schema = pa.schema([("other", pa.int8()), *((name, kind) for name in names)])
     asked: list[Any] = []
@@ -26,16 +32,22 @@ def hashed(parts: Parts, kind: pa.DataType, in_memory: bool = True, keys: int = 
     def hashing(batches: Sequence[pa.RecordBatch]) -> None:
         asked.extend(key for batch in batches for key in batch.column("k0").to_pylist())
 
+    def batch_of(values: Sequence[Any]) -> pa.RecordBatch:
+        column = pa.array(values, kind)
+        others = pa.nulls(len(values), pa.int8())
+        return pa.RecordBatch.from_arrays([others, *[column] * keys], schema=schema)
+
+    def on_disk(index: int) -> list[list[pa.RecordBatch]]:
+        return [[batch_of(values)] for values in parts[index]]
+
     rising = RisingKeys(TableShape("t", schema, tuple(names)), hashing)
-    for batches in parts:
-        run = rising.part()
+    where = [in_memory] * len(parts) if isinstance(in_memory, bool) else in_memory
+    for index, batches in enumerate(parts):
+        run = rising.part(index)
         for values in batches:
-            column = pa.array(values, kind)
-            others = pa.nulls(len(values), pa.int8())
-            batch = pa.RecordBatch.from_arrays([others, *[column] * keys], schema=schema)
-            run.add([batch], in_memory=in_memory)
-        run.end(in_memory=in_memory)
-    rising.finish()
+            run.add([batch_of(values)], in_memory=where[index])
+        run.end(in_memory=where[index])
+    rising.finish(on_disk)
     return asked
 
 
@@ -63,6 +75,8 @@ def test_keys_that_rise_over_batches_and_parts_are_not_hashed(
     parts = [[values[:2], values[2:3]], [], [values[3:6], [], values[6:]]]
 
     assert hashed(parts, kind) == []
+    assert hashed(parts, kind, in_memory=False) == []
+    assert hashed(parts, kind, in_memory=(True, True, False)) == []  # which all go to disk then
     assert hashed(parts[::-1], kind) == []  # whichever part was read first
 
 
@@ -80,7 +94,9 @@ def test_keys_that_rise_over_batches_and_parts_are_not_hashed(
     ],
 )
 def test_where_keys_do_not_rise_all_are_hashed_once(parts: Parts) -> None:
-    assert sorted(hashed(parts, pa.string()), key=lambda k: (k is None, k)) == every(parts)
+    for in_memory in (True, False, [True] * (len(parts) - 1) + [False]):
+        asked = hashed(parts, pa.string(), in_memory)
+        assert sorted(asked, key=lambda k: (k is None, k)) == every(parts)
 
 
 @pytest.mark.parametrize("kind", [pa.float64(), pa.timestamp("us")], ids=str)
@@ -90,8 +106,8 @@ def test_keys_that_have_another_order_in_python_are_hashed(kind: pa.DataType) ->
     assert hashed([[values]], kind) == values
 
 
-def test_keys_of_several_columns_and_of_rows_that_go_to_disk_are_hashed() -> None:
+def test_keys_of_several_columns_are_hashed() -> None:
     parts = [[["a"], ["b"]], [["c"]]]
 
     assert hashed(parts, pa.string(), keys=2) == ["a", "b", "c"]
-    assert hashed(parts, pa.string(), in_memory=False) == ["a", "b", "c"]
+    assert hashed(parts, pa.string(), in_memory=False, keys=2) == ["a", "b", "c"]

@@ -1,14 +1,14 @@
 """Primary keys that rise strictly from row to row: none is there twice, and none need be hashed.
 
 Ledgers are mostly written in the order of their keys. As long as a part's keys rise, its rows are
-only remembered, which costs nothing while they are held in memory anyway; the census takes their
-hashes once a key does not rise, once rows go to disk, or in the end if parts overlap.
+only remembered, which costs nothing while they are held in memory anyway, or can be had again
+from disk; the census takes their hashes once a key does not rise, or in the end if parts overlap.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -21,41 +21,49 @@ from kalla_core.matching.sql.query import TableShape
 Batches = Sequence[pa.RecordBatch]
 Hashing = Callable[[Batches], None]
 """Gives the hashes of the primary keys of some rows to the census."""
+OnDisk = Callable[[int], Iterable[Batches]]
+"""Yields all rows of a part, given its index, once they went to disk."""
 
 
 class RisingKeys:
-    """Watches the primary keys of one side; safe from any thread."""
+    """Watches the primary keys of one side; safe from any thread.
+
+    Attributes:
+        fell: not all keys rise, so that all are to be hashed.
+    """
 
     def __init__(self, shape: TableShape, hashing: Hashing) -> None:
         names = shape.schema.names
         places = [place_of(name, names) for name in shape.primary_key]
         suits = len(places) == 1 and _has_order(shape.schema.field(places[0]).type)
         self.place = places[0] if suits else None
+        self.fell = not suits
         self.hashing = hashing
         self._runs: list[Run] = []
         self._lock = threading.Lock()
 
-    def part(self) -> Run:
+    def part(self, index: int) -> Run:
         """Return what watches one part; for one thread at a time."""
-        run = Run(self)
+        run = Run(self, index)
         with self._lock:
             self._runs.append(run)
         return run
 
     def let_go(self) -> None:
-        """Hash the keys of all parts that were read to their end."""
+        """Forget the rows of all parts that were read to their end: disk has them, or will."""
         with self._lock:
             ended = [run for run in self._runs if run.ended]
         for run in ended:
-            run.give_up()
+            run.forget()
 
-    def finish(self) -> None:
+    def finish(self, on_disk: OnDisk) -> None:
         """Hash what is still to be hashed; all parts were read to their end."""
         runs = sorted((run for run in self._runs if run.rows), key=lambda run: run.first)
         apart = all(one.last < other.first for one, other in pairwise(runs))
-        if apart and not any(run.given_up for run in self._runs):
-            self._runs.clear()
-        self.let_go()
+        if self.fell or not apart:
+            for run in self._runs:
+                run.hash_rest(on_disk)
+        self._runs.clear()
 
 
 class Run:
@@ -64,16 +72,17 @@ class Run:
     Attributes:
         first, last: of its keys.
         ended: it was read to its end.
-        given_up: its keys are hashed.
     """
 
-    def __init__(self, keys: RisingKeys) -> None:
+    def __init__(self, keys: RisingKeys, index: int) -> None:
         self.first: Any = None
         self.last: Any = None
         self.rows = 0
         self.ended = False
-        self.given_up = keys.place is None
         self._keys = keys
+        self._index = index
+        self._hashed = keys.fell
+        self._forgotten = False
         self._held: list[Batches] = []
         self._lock = threading.Lock()
 
@@ -81,28 +90,45 @@ class Run:
         """Look at the next rows.
 
         Args:
-            in_memory: they are held there anyway.
+            in_memory: they are held there anyway, else they are on disk.
         """
-        if not self.given_up and not (in_memory and all(map(self._rises, batches))):
-            self.give_up()
-            if not in_memory:
-                self._keys.let_go()
-        with self._lock:
-            if not self.given_up:
+        if not self._hashed and not (self._keys.fell or all(map(self._rises, batches))):
+            self._keys.fell = True
+        if self._keys.fell and not self._hashed and not self._forgotten:
+            self._hash_held()
+        if self._hashed:
+            self._keys.hashing(batches)
+            return
+        if in_memory:
+            with self._lock:
                 self._held.append(batches)
-                return
-        self._keys.hashing(batches)
+            return
+        self.forget()
+        self._keys.let_go()
 
     def end(self, *, in_memory: bool) -> None:
         """Note that there are no more rows."""
         self.ended = True
         if not in_memory:
-            self.give_up()
+            self.forget()
 
-    def give_up(self) -> None:
-        """Hash the keys of all rows so far, and let go of them."""
+    def forget(self) -> None:
+        """Let go of rows that are not hashed: if they must be, they are read from disk."""
         with self._lock:
-            self.given_up = True
+            self._forgotten = not self._hashed
+            self._held.clear()
+
+    def hash_rest(self, on_disk: OnDisk) -> None:
+        """Hash the keys of all rows that were not; there are no more."""
+        if self._forgotten:
+            for batches in on_disk(self._index):
+                self._keys.hashing(batches)
+        elif not self._hashed:
+            self._hash_held()
+
+    def _hash_held(self) -> None:
+        with self._lock:
+            self._hashed = True
             held, self._held = self._held, []
         for batches in held:
             self._keys.hashing(batches)

@@ -45,7 +45,7 @@ from kalla_core.engine.run.job_outcome import Closing, JobOutcome, SideOutcome
 from kalla_core.engine.run.job_spec import JobSpec
 from kalla_core.engine.run.reread import FEWEST_HELD_BYTES, Reread
 from kalla_core.engine.spool.disk_peak import DiskPeak
-from kalla_core.engine.spool.scan import OpenSource, ScanContext, Scanned, scan_all
+from kalla_core.engine.spool.scan import OpenSource, ScanContext, Scanned, on_disk, scan_all
 from kalla_core.engine.spool.spool import Spool
 from kalla_core.engine.spool.store import HeldTooMuch, Plan, Store
 from kalla_core.engine.tasks import Stop, run_all
@@ -246,8 +246,6 @@ class Job:
         )
         try:
             scanned = scan_all(context, self._fragments, self._readers())
-            for keys in rising.values():
-                keys.finish()
             store.finish()
             for side, counter in context.progress.items():
                 _tell_spool(counter, store.spool(side))
@@ -257,6 +255,8 @@ class Job:
         spooled = sum(store.spool(side).stored_bytes for side in Side)
         return Gathered(planned, keying, store, census, tally, scanned, late, spooled)
 
+            for side, keys in rising.items():
+                keys.finish(partial(on_disk, store, side))
     def _cut(self) -> list[ScanFragment]:
         """Cut both sides; their parts take turns, so that both are read at the same time."""
         plans = [

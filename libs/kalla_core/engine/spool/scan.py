@@ -100,7 +100,7 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
     reader = source.connector.read(source.pinned, fragment.part, DEFAULT_BATCH_ROWS, columns)
     read = reader if number is None else _numbered(reader, fragment.part.index, number)
     held = context.store.part(side, fragment.part.index)
-    run = context.rising[side].part() if side in context.rising else None
+    run = context.rising[side].part(fragment.part.index) if side in context.rising else None
     for batches in grouped(read):
         context.stop.check()
         if run is not None:
@@ -140,3 +140,8 @@ def grouped(reader: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
             group, rows = [], 0
     if group:
         yield group
+
+
+def on_disk(store: Store, side: Side, part: int) -> Iterator[list[pa.RecordBatch]]:
+    """Yield all rows of a part that went to the spool, in no order, as `grouped` does."""
+    return grouped(store.stream_part(side, part))

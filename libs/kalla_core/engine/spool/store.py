@@ -154,9 +154,14 @@ class Store:
         chosen = range(self.buckets) if buckets is None else buckets
         return self.spool(side).read(chosen)
 
-    def spool(self, side: Side) -> Spool:
-        """Return the spool of one side."""
-        files = tuple(part.file for part in self._of(side) if part.file is not None)
+    def stream_part(self, side: Side, index: int) -> Iterator[pa.RecordBatch]:
+        """Yield all spooled batches of one part, in no order."""
+        return self.spool(side, index).read(range(self.buckets))
+
+    def spool(self, side: Side, part: int | None = None) -> Spool:
+        """Return the spool of one side, or of a part of it."""
+        parts = [one for one in self._of(side) if part is None or one.index == part]
+        files = tuple(one.file for one in parts if one.file is not None)
         shown = self.spool_schema(side)
         return Spool(shown, files, numbered_schema(shown) if self.plan.numbers_left else None)
 
