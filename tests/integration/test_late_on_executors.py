@@ -80,7 +80,7 @@ def test_a_bucket_that_is_cut_up_keeps_the_numbers_of_its_rows(tmp_path: Path, n
 def test_rows_of_several_windows_are_told_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("kalla_core.fragments.windows", "kalla_core.engine.fragments.told"):
+    for module in ("kalla_core.fragments.windows", "kalla_core.engine.joins.told"):
         monkeypatch.setattr(f"{module}.WINDOW_ROWS", 8)
     books = given(tmp_path, SOME[0])
     whole = books.run()

@@ -4,11 +4,12 @@
     python -m tests.support.corpus --against FILE
 
 Each recipe is run in several ways: as so few rows are; as many rows are, by one join that tells
-matches and candidates; in buckets; and with wide columns read late. A line has the number of the
-recipe, the hash of all rows of its evidence whatever their order, and the SQL; of ways that come to
-unlike evidence, which are named, it has all hashes. Two versions of Kalla with the same lines
-decide and explain alike: `--write` by the Python of another checkout, in this one. What makes a
-join go wrong is in the tables: nulls, repeats, blanks and case in keys, numbers on the boundary.
+matches and candidates; in buckets; and with wide columns read late, in one piece and in buckets. A
+line has the number of the recipe, the hash of all rows of its evidence whatever their order, and
+the SQL; of ways that come to unlike evidence, which are named, it has all hashes. Two versions of
+Kalla with the same lines decide and explain alike: `--write` by the Python of another checkout, in
+this one. What makes a join go wrong is in the tables: nulls, repeats, blanks and case in keys,
+numbers on the boundary.
 """
 
 from __future__ import annotations
@@ -167,11 +168,17 @@ def _late(folder: Path, sql: str) -> str:
         return written_hash(folder, sql)
 
 
+def _late_buckets(folder: Path, sql: str) -> str:
+    with _set(join, "FEW_ROWS", 0), _set(late, "_WORTH_TWO_READINGS_BYTES", 0):
+        return written_hash(folder, sql, buckets=3)
+
+
 WAYS: Mapping[str, Callable[[Path, str], str]] = {
     "few rows": written_hash,
     "one join": _one_join,
     "buckets": _buckets,
     "late": _late,
+    "late buckets": _late_buckets,
 }
 
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.fragments.fragment import Done, run_fragment
-from kalla_core.engine.fragments.numbered import numbered_plan
 from kalla_core.engine.fragments.remote_run import RemoteRun, query_of
+from kalla_core.engine.joins.numbered import numbered_plan
 from kalla_core.engine.spool.requests import Inputs, wants
 from kalla_core.engine.spool.spool_folder import SpoolFolder
 from kalla_core.evidence.accounting import RowAccount, prove

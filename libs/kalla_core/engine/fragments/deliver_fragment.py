@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from kalla_core.engine.fragments.evidence_parts import UNMATCHED_ROWS, sinks_of, writing_parts
 from kalla_core.engine.fragments.remote_run import RemoteRun
-from kalla_core.engine.fragments.told import ToldOfPart
-from kalla_core.engine.joins.late import picked
-from kalla_core.engine.joins.sinks import EvidenceSinks
+from kalla_core.engine.joins.told import ToldOfPart, deliver
 from kalla_core.engine.progress import Stage
 from kalla_core.engine.spool.requests import Inputs, told_of
 from kalla_core.fragments.outcome import SettleDone
-from kalla_core.fragments.remote import DeliveredPart, DeliverWork
+from kalla_core.fragments.remote import DeliverWork
 from kalla_core.matching.sql.query import Side
 
 
@@ -30,17 +28,8 @@ def run_deliver(run: RemoteRun, work: DeliverWork, inputs: Inputs) -> SettleDone
     with writing_parts(run, UNMATCHED_ROWS, sinks_of(run, whole=True)) as parts:
         for part in work.parts:
             told = ToldOfPart(part, files)
-            _deliver(run, part, told, parts.sinks)
+            deliver(run.source(part.side), part, told, parts.sinks)
             settled[part.side] += part.rows
             counter.add(rows=part.rows)
         written = parts.finish()
     return SettleDone(written, settled, dict.fromkeys(Side, 0), run.fetched_bytes)
-
-
-def _deliver(run: RemoteRun, part: DeliveredPart, told: ToldOfPart, sinks: EvidenceSinks) -> None:
-    if not told.count:
-        return
-    source = run.source(part.side)
-    names = source.pinned.schema.names
-    for rows in picked(source, part.part, names, told.unmatched):
-        sinks.unmatched(part.side, rows, told.next(rows.num_rows))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.fragments.evidence_parts import ALL, PAIRS, sinks_of, writing_parts
 from kalla_core.engine.fragments.remote_run import RemoteRun, parts_of
-from kalla_core.engine.fragments.told import TellingWriter, ToldSinks, Windows
 from kalla_core.engine.joins.matching_stage import run_matching
 from kalla_core.engine.joins.settled_joins import SettledJoins
-from kalla_core.engine.joins.sinks import Outputs
+from kalla_core.engine.joins.told import TellingWriter, ToldSinks, Windows
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.spool.key_spool import count_repeats
 from kalla_core.engine.spool.marks import GlobalMarks
@@ -50,9 +50,11 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
     store = run.store(work, inputs, numbers=not decides)
     late = run.job.late
     names = PAIRS if work.settle_later or late else ALL
-    opened = _told_sinks(run, work) if late else sinks_of(run)
-    with writing_parts(run, names, opened) as parts:
+    told = _telling(run, work) if late else None
+    with writing_parts(run, names, sinks_of(run)) as parts:
         context = run.join_context(parts.sinks, extras, work.inputs)
+        if told is not None:
+            context = replace(context, sinks=ToldSinks(parts.sinks, told))
         held_bytes = 0
         if work.settle_later:
             joins = SettledJoins(context, store, tuple(range(store.buckets)), run.budget)
@@ -64,8 +66,8 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
             held_bytes = _hold(run, marks).stored_bytes
         else:
             totals = run_matching(context, store, run.keying, run.budget)
-        if isinstance(parts.sinks, ToldSinks):
-            held_bytes = _published(run, parts.sinks.finish(), SpoolKind.TOLD).stored_bytes
+        if told is not None:
+            held_bytes = _published(run, told.finish(), SpoolKind.TOLD).stored_bytes
         files = parts.finish()
     return JoinDone(
         files=files,
@@ -112,13 +114,9 @@ def _hold(run: RemoteRun, marks: Mapping[Side, GlobalMarks]) -> SpoolFile:
     return _published(run, spooled, SpoolKind.MARKS)
 
 
-def _told_sinks(run: RemoteRun, work: JoinWork) -> Callable[[Outputs], ToldSinks]:
-    sides = [one for one in work.inputs if not isinstance(one.table, Extra)]
-    windows = Windows(sides)
-    path, most, job = run.scratch / "told", run.budget.run_bytes, run.job
-    return lambda files: ToldSinks(
-        files, run.planned, job.started_at, job.recipe.groups, TellingWriter(path, windows, most)
-    )
+def _telling(run: RemoteRun, work: JoinWork) -> TellingWriter:
+    parts = [(o.table, o.part, o.rows) for o in work.inputs if not isinstance(o.table, Extra)]
+    return TellingWriter(run.scratch / "told", Windows(parts), run.budget.run_bytes)
 
 
 def _published(run: RemoteRun, file: SpoolFile, kind: SpoolKind) -> SpoolFile:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from kalla_core.engine.budget import Budget
-from kalla_core.engine.fragments.numbered import numbered_query
 from kalla_core.engine.joins.context import JoinContext, Sinks
+from kalla_core.engine.joins.numbered import numbered_query
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.keys.pair_bound import PairBound, most_pairs
 from kalla_core.engine.progress import Progress, ProgressCounter, Stage

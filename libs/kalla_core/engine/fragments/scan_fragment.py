@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kalla_core.engine.fragments.numbered import number_field
 from kalla_core.engine.fragments.remote_run import RemoteRun, extras_too_large
+from kalla_core.engine.joins.numbered import number_field
 from kalla_core.engine.keys.key_tally import KeyTally
 from kalla_core.engine.keys.keying import one_bucket
 from kalla_core.engine.progress import Stage

@@ -3,9 +3,10 @@
 Most columns of most rows end up nowhere: a matched row leaves its keys and what the SQL selects.
 So where all rows would not fit into memory but the columns that the SQL mentions do, or where
 columns are stored apart and cost as much as is read of them, only those are read at first, and
-everything is joined in one piece. Then the parts that have unmatched rows
-are read a second time with all columns; what else is in them is not looked at. A part that is not
-what it was the first time fails the run, as does a source that changed in between.
+everything is joined in one piece; see `kalla_core.engine.joins.numbered` for where not even they
+fit. Then the parts that have unmatched rows are read a second time with all columns; what else is
+in them is not looked at. A part that is not what it was the first time fails the run, as does a
+source that changed in between.
 """
 
 from __future__ import annotations
@@ -229,15 +230,24 @@ def picked(
     return marked(connector.read(source.pinned, part, columns=columns), wanted)
 
 
+def expected_bytes(wide: MatchQuery, read: MatchQuery, sources: Mapping[Side, OpenSource]) -> int:
+    """Return about how many bytes both tables have of which some columns are read.
+
+    Args:
+        wide: the query over all columns.
+        read: the query over those that are read.
+    """
+    return sum(
+        (source.pinned.statistics.arrow_bytes or 0)
+        * width_bytes(read.side(side).schema)
+        // width_bytes(wide.side(side).schema)
+        for side, source in sources.items()
+    )
+
+
 def _sizes(query: MatchQuery, sources: Mapping[Side, OpenSource]) -> tuple[int, int]:
     """Return about how many bytes both tables have, and with narrow rows."""
-    sizes = {side: source.pinned.statistics.arrow_bytes or 0 for side, source in sources.items()}
-    narrow = narrowed(query)
-    expected = sum(
-        size * width_bytes(narrow.side(side).schema) // width_bytes(query.side(side).schema)
-        for side, size in sizes.items()
-    )
-    return sum(sizes.values()), expected
+    return expected_bytes(query, query, sources), expected_bytes(query, narrowed(query), sources)
 
 
 def _is_read_by_column(source: OpenSource) -> bool:

@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import IO, Any
 
-from kalla_core.engine.fragments.numbered import is_late
+from kalla_core.engine.joins.numbered import numbered_first
 from kalla_core.engine.passes.plan import plan_passes
 from kalla_core.engine.programs import messages
 from kalla_core.engine.programs.child import further_lines, own_output, send
@@ -117,7 +117,7 @@ class _Held:
                 else passes.by_primary_key
             ),
             warnings=planned.warnings,
-            late=passes is None and is_late(planned, self._sides),
+            late=passes is None and numbered_first(planned, self._sides) is not None,
         )
 
     def verify(self) -> None:

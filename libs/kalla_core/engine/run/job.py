@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from kalla_core.engine.failures import FailedOnValue
 from kalla_core.engine.joins.context import JoinContext
-from kalla_core.engine.joins.late import LateJoin, narrow_first
+from kalla_core.engine.joins.late import LateJoin, expected_bytes, narrow_first
 from kalla_core.engine.joins.matching_stage import run_matching
+from kalla_core.engine.joins.numbered import number_field, numbered_first
 from kalla_core.engine.joins.sinks import EvidenceSinks, whole_outputs
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.keys.census import KeyCensus
@@ -208,7 +209,10 @@ class Job:
         return held
 
     def _gather(self) -> Gathered:
-        """Read both sides: all columns, or at first only those that the match SQL mentions."""
+        """Read both sides: all columns, or at first only those that the match SQL mentions.
+
+        What then does not fit into memory either is read once more, with numbers, into the spool.
+        """
         spec = self._spec
         narrow = None
         if spec.recipe.options.buckets is None:
@@ -216,16 +220,19 @@ class Job:
         if narrow is not None:
             with suppress(HeldTooMuch):
                 return self._scan(narrow, late=True)
+        numbered = numbered_first(self._planned, self._sources)
+        if numbered is not None:
+            return self._scan(numbered, late=True, numbered=True)
         return self._scan(self._planned, late=False)
 
-    def _scan(self, planned: Planned, late: bool) -> Gathered:
+    def _scan(self, planned: Planned, late: bool, numbered: bool = False) -> Gathered:
         budget, keying = self._spec.budget, Keying(planned)
         plan = Plan(
             folder=self._spec.spool,
             numbered=self.numbers_rows or planned.strategy is not Strategy.COPARTITION,
             whole_bytes=budget.whole_bytes if self._spec.recipe.options.buckets is None else 0,
             run_bytes=budget.run_bytes,
-            buckets=None if late else self._buckets,
+            buckets=partial(self._buckets, planned) if numbered or not late else None,
         )
         store = Store({side: planned.query.side(side) for side in Side}, plan, keying.buckets)
         census = {side: KeyCensus(self._spec.spool, side.word) for side in Side}
@@ -243,10 +250,13 @@ class Job:
             progress={side: self._counter(side) for side in Side},
             stop=Stop(),
             rising=rising,
+            numbers={side: number_field(side) for side in Side} if numbered else {},
         )
         try:
             scanned = scan_all(context, self._fragments, self._readers())
             store.finish()
+            for side, keys in rising.items():
+                keys.finish(partial(on_disk, store, side))
             for side, counter in context.progress.items():
                 _tell_spool(counter, store.spool(side))
         except BaseException:
@@ -255,8 +265,6 @@ class Job:
         spooled = sum(store.spool(side).stored_bytes for side in Side)
         return Gathered(planned, keying, store, census, tally, scanned, late, spooled)
 
-            for side, keys in rising.items():
-                keys.finish(partial(on_disk, store, side))
     def _cut(self) -> list[ScanFragment]:
         """Cut both sides; their parts take turns, so that both are read at the same time."""
         plans = [
@@ -289,12 +297,14 @@ class Job:
             threads = max(threads, min(2 * threads, size // _SMALL_BYTES))
         return min(max((size or 0) // PART_BYTES, threads), 1024)
 
-    def _buckets(self, held_bytes: int) -> int:
+    def _buckets(self, planned: Planned, held_bytes: int) -> int:
         wanted = self._spec.recipe.options.buckets
         if wanted is not None:
             return wanted
-        known = [source.pinned.statistics.arrow_bytes or 0 for source in self._sources.values()]
-        return bucket_count(max(sum(known), 2 * held_bytes), self._spec.budget.join_bytes)
+        known = expected_bytes(self._planned.query, planned.query, self._sources)
+        budget = self._spec.budget
+        share = budget if planned is self._planned else budget.for_narrow_rows()
+        return bucket_count(max(known, 2 * held_bytes), share.join_bytes)
 
     def _counter(self, side: Side) -> ProgressCounter:
         pinned = self._sources[side].pinned
@@ -333,6 +343,13 @@ class Job:
             bound=PairBound(most_pairs(self._spec.recipe.options, rows), rows),
             groups=self._spec.recipe.groups,
         )
+        if gathered.late and not in_memory:
+            from kalla_core.engine.joins.late_joins import LateJoins  # small runs need none of it
+
+            narrow = budget.for_narrow_rows()
+            return LateJoins(
+                context, store, gathered.keying, narrow, self._sources, self._fragments
+            ).run()
         if gathered.late:
             return LateJoin(context, store, self._sources, self._fragments).run()
         return run_matching(context, store, gathered.keying, budget)

@@ -1,4 +1,4 @@
-"""Late runs on executors: narrow rows, with numbers by which they are read whole once more.
+"""Late runs through the spool: narrow rows, with numbers by which they are read whole once more.
 
 See `kalla_core.engine.joins.late` for when that is worth it. The number is a column of the tables
 that the match SQL is planned over, which it cannot name: so rows keep it however they are cut.
@@ -18,14 +18,14 @@ from kalla_core.matching.sql.query import MatchQuery, Side, TableShape
 from kalla_core.matching.strategy.planned import Planned, Strategy
 
 
-def is_late(planned: Planned, sources: Mapping[Side, OpenSource]) -> bool:
-    """Whether a run on executors is to move narrow rows only.
+def numbered_first(planned: Planned, sources: Mapping[Side, OpenSource]) -> Planned | None:
+    """Return the match SQL over narrow tables with numbers where only these are to be spooled.
 
     That is if it costs less, and if each join decides for itself which rows are in no pair.
     """
     if planned.strategy is not Strategy.COPARTITION or not costs_less(planned.query, sources):
-        return False
-    return numbered_plan(planned) is not None
+        return None
+    return numbered_plan(planned)
 
 
 def numbered_plan(wide: Planned) -> Planned | None:
