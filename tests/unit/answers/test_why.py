@@ -17,7 +17,7 @@ from kalla_core.answers.why.fate import Answer, Open, side_of, why
 from kalla_core.answers.why.told import Failed, failed_conditions
 from kalla_core.answers.why.words import REASONS, answer_json, because, sentences
 from kalla_core.engine.passes.remarks import Said
-from kalla_core.engine.reasons.verdicts import Reason
+from kalla_core.engine.reasons.said import Reason
 from kalla_core.errors import InvalidSetting, RowNotFound
 from kalla_core.evidence.found import Sought, alike, rows_where
 from kalla_core.evidence.reader import Evidence, open_evidence

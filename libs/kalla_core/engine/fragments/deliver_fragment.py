@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kalla_core.engine.fragments.evidence_parts import UNMATCHED_ROWS, sinks_of, writing_parts
 from kalla_core.engine.fragments.remote_run import RemoteRun
-from kalla_core.engine.joins.told import ToldOfPart, deliver
+from kalla_core.engine.joins.told import ToldFile, ToldOfPart, deliver
 from kalla_core.engine.progress import Stage
 from kalla_core.engine.spool.requests import Inputs, told_of
 from kalla_core.fragments.outcome import SettleDone
@@ -22,7 +22,7 @@ def run_deliver(run: RemoteRun, work: DeliverWork, inputs: Inputs) -> SettleDone
         SourceChanged: a part has not the rows that it had.
         FetchFailed: an input is damaged.
     """
-    files = [inputs[told_of(work, place)] for place in work.told]
+    files = [ToldFile(inputs[told_of(work, place)]) for place in work.told]
     settled = dict.fromkeys(Side, 0)
     counter = run.counter(Stage.MATCHING)
     with writing_parts(run, UNMATCHED_ROWS, sinks_of(run, whole=True)) as parts:

@@ -12,7 +12,7 @@ from kalla_core.engine.fragments.evidence_parts import ALL, PAIRS, sinks_of, wri
 from kalla_core.engine.fragments.remote_run import RemoteRun, parts_of
 from kalla_core.engine.joins.matching_stage import run_matching
 from kalla_core.engine.joins.settled_joins import SettledJoins
-from kalla_core.engine.joins.told import TellingWriter, ToldSinks, Windows
+from kalla_core.engine.joins.told import TellingWriter, Windows
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.spool.key_spool import count_repeats
 from kalla_core.engine.spool.marks import GlobalMarks
@@ -54,7 +54,7 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
     with writing_parts(run, names, sinks_of(run)) as parts:
         context = run.join_context(parts.sinks, extras, work.inputs)
         if told is not None:
-            context = replace(context, sinks=ToldSinks(parts.sinks, told))
+            context = replace(context, tells=told)
         held_bytes = 0
         if work.settle_later:
             joins = SettledJoins(context, store, tuple(range(store.buckets)), run.budget)
@@ -116,7 +116,7 @@ def _hold(run: RemoteRun, marks: Mapping[Side, GlobalMarks]) -> SpoolFile:
 
 def _telling(run: RemoteRun, work: JoinWork) -> TellingWriter:
     parts = [(o.table, o.part, o.rows) for o in work.inputs if not isinstance(o.table, Extra)]
-    return TellingWriter(run.scratch / "told", Windows(parts), run.budget.run_bytes)
+    return TellingWriter(run.scratch / "told", Windows(parts))
 
 
 def _published(run: RemoteRun, file: SpoolFile, kind: SpoolKind) -> SpoolFile:

@@ -14,6 +14,7 @@ from kalla_core.engine.failures import query_errors
 from kalla_core.engine.joins.grouped import GroupedPiece
 from kalla_core.engine.keys.pair_bound import PairBound, too_many, worst_keys
 from kalla_core.engine.progress import ProgressCounter
+from kalla_core.engine.reasons.said import Said
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.tasks import Stop
 from kalla_core.errors import TooManyPairs
@@ -52,6 +53,16 @@ class Sinks(Protocol):
         ...
 
 
+class Tells(Protocol):
+    """Takes what is said of unmatched rows, in pieces; safe to use from several threads."""
+
+    def tell(
+        self, side: Side, rows: Sequence[pa.RecordBatch], unmatched: Bools, said: Said
+    ) -> None:
+        """Take what is said of those rows of some batches that `unmatched` marks."""
+        ...
+
+
 class Explains(Protocol):
     """Explains the unmatched rows of both sides of some rows; see `Explainer`."""
 
@@ -86,6 +97,7 @@ class JoinContext:
         progress: of the matching stage.
         bound: of the pairs of the whole run.
         groups: how matched tells of a group that matches a group.
+        tells: takes what is said of unmatched rows in place of `sinks`, which do not get them.
         alone: the run has one join only.
         stop: set once any fragment of the run fails.
     """
@@ -97,6 +109,7 @@ class JoinContext:
     progress: ProgressCounter
     bound: PairBound
     groups: GroupForm = GroupForm.PAIRS
+    tells: Tells | None = None
     alone: bool = False
     stop: Stop = field(default_factory=Stop)
 

@@ -29,6 +29,7 @@ from kalla_core.engine.joins.grouped import in_memory
 from kalla_core.engine.joins.shared import SharedRows, discarded
 from kalla_core.engine.reasons.misses import FEW_ROWS, Misses
 from kalla_core.engine.reasons.reasons import Explainer
+from kalla_core.engine.reasons.said import said_in
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.uses import Uses
 from kalla_core.engine.tasks import run_all
@@ -270,7 +271,16 @@ def write_unmatched(context: JoinContext, rows: Rows, unmatched: Bools, explains
 
 
 def _write_judged(context: JoinContext, rows: Rows, unmatched: Bools, explains: Explains) -> None:
-    reasons = explains.of(rows.side, 0, int(unmatched.sum()))
+    count = int(unmatched.sum())
+    if context.tells is not None:
+        said = (
+            explains.said(rows.side, 0, count)
+            if isinstance(explains, Explainer)
+            else said_in(explains.of(rows.side, 0, count))
+        )
+        context.tells.tell(rows.side, rows.batches, unmatched, said)
+        return
+    reasons = explains.of(rows.side, 0, count)
     written = 0
     for kept in rows.marked(unmatched):
         context.sinks.unmatched(rows.side, kept, window(reasons, written, kept.num_rows))

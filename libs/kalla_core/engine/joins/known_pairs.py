@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.keys.key_values import key_values
-from kalla_core.engine.reasons.paired import in_row_order, numbered
+from kalla_core.engine.reasons.held import in_row_order, numbered
 from kalla_core.engine.rows import Bools, Ints, Rows, in_one_piece, one_chunk
 from kalla_core.matching.keys.keys import key_name
 from kalla_core.matching.plans.prepare import register_calls

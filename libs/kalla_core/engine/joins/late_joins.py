@@ -13,11 +13,10 @@ from functools import partial
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.joins.context import JoinContext
 from kalla_core.engine.joins.matching_stage import run_matching
-from kalla_core.engine.joins.told import TellingWriter, ToldOfPart, ToldSinks, Windows, deliver
+from kalla_core.engine.joins.told import TellingWriter, ToldFile, ToldOfPart, Windows, deliver
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.spool.scan import OpenSource
-from kalla_core.engine.spool.spool import SpoolFile
 from kalla_core.engine.spool.store import Store
 from kalla_core.engine.tasks import run_all
 from kalla_core.fragments.model import ScanFragment
@@ -50,10 +49,10 @@ class LateJoins:
             for one in self.fragments
         ]
         path = self.store.plan.folder / "told.spool"
-        writer = TellingWriter(path, windows, self.budget.run_bytes)
-        context = replace(self.context, sinks=ToldSinks(self.context.sinks, writer))
+        writer = TellingWriter(path, windows)
+        context = replace(self.context, tells=writer)
         totals = run_matching(context, self.store, self.keying, self.budget)
-        told = writer.finish()
+        told = ToldFile(writer.finish())
         self.store.remove()
         tasks = [partial(self._deliver, part, told) for part in parts]
         run_all(tasks, self.budget.threads, context.stop)
@@ -62,6 +61,6 @@ class LateJoins:
     def _rows(self, fragment: ScanFragment) -> int:
         return self.store.part_rows(fragment.side)[fragment.part.index]
 
-    def _deliver(self, part: DeliveredPart, told: SpoolFile) -> None:
+    def _deliver(self, part: DeliveredPart, told: ToldFile) -> None:
         self.context.stop.check()
         deliver(self.sources[part.side], part, ToldOfPart(part, [told]), self.context.sinks)

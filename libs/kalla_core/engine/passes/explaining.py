@@ -22,7 +22,8 @@ from kalla_core.engine.passes.plan import PlannedPass
 from kalla_core.engine.passes.remarks import Gathered, Said
 from kalla_core.engine.passes.whole import Whole
 from kalla_core.engine.reasons.reasons import nearest
-from kalla_core.engine.reasons.verdicts import Reason, Told, fulfils
+from kalla_core.engine.reasons.said import Reason
+from kalla_core.engine.reasons.verdicts import Told, fulfils
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.tasks import Stop
 from kalla_core.evidence.build import Reasons

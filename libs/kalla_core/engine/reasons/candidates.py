@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from kalla_core.engine.failures import query_errors
 from kalla_core.engine.reasons import wording
 from kalla_core.engine.reasons.closest import NONE, comparable, nearest
-from kalla_core.engine.reasons.held import Held, PairsOfRows
-from kalla_core.engine.reasons.paired import in_row_order, numbered
+from kalla_core.engine.reasons.held import Held, PairsOfRows, in_row_order, numbered
+from kalla_core.engine.reasons.said import Sentences
 from kalla_core.engine.reasons.scores import nearness, score_texts, scored
 from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
 from kalla_core.errors import InvalidSql
@@ -54,14 +54,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """What is said of each wanted row: Utf8, none of them null.
+    """What is said of each wanted row.
 
     Attributes:
         missed: how many conditions on the pair do not hold.
+        closest: string, the key text of the candidate, never null.
     """
 
     missed: Ints
-    details: pa.Array
+    details: Sentences
     closest: pa.Array
 
 
@@ -104,7 +105,7 @@ class Failures:
     """
 
     missed: Ints
-    why: wording.Sentences
+    why: Sentences
 
     def some(self, at: Ints) -> Failures:
         """Return that of the pairs at these places."""
@@ -116,7 +117,7 @@ def failures_of(
 ) -> Failures:
     """Say what keeps the rows at these positions apart, pair by pair."""
     if len(at_left) == 0:
-        return Failures(np.zeros(0, dtype=np.int64), wording.Sentences((), 0))
+        return Failures(np.zeros(0, dtype=np.int64), Sentences((), 0))
     ours = left.take(at_left, _compared(rule, Side.LEFT))
     theirs = right.take(at_right, _compared(rule, Side.RIGHT))
     held = PairsOfRows(planned, rule, ours, theirs).held(scored(rule))
@@ -135,8 +136,7 @@ def describe_candidates(
         failures: of the pairs of a row and its candidate.
     """
     if len(choice.wanted) == 0:
-        none = pa.array([], pa.string())
-        return Nearest(failures.missed, none, none)
+        return Nearest(failures.missed, Sentences((), 0), pa.array([], pa.string()))
     keys = others.keys(choice.chosen)
     texts = key_text(keys)
     names = wording.row_names(keys, texts)

@@ -11,11 +11,10 @@ import pyarrow as pa
 from datafusion import SessionContext
 
 from kalla_core.engine.failures import query_errors
-from kalla_core.engine.reasons.paired import in_row_order, numbered
 from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.errors import InvalidSql
 from kalla_core.matching.plans.session import new_session
-from kalla_core.matching.sql.query import Side
+from kalla_core.matching.sql.query import ROW, Side
 from kalla_core.matching.sql.tables import register_side
 from kalla_core.matching.strategy.planned import Planned, Rule, condition_frame, score_frame
 
@@ -120,3 +119,19 @@ class PairsOfRows:
 def _bools(column: pa.ChunkedArray) -> Bools:
     flags: Bools = np.asarray(one_chunk(column).fill_null(False))
     return flags
+
+
+def numbered(table: pa.Table) -> list[pa.RecordBatch]:
+    """Return rows with their places as ROW."""
+    rows = pa.array(np.arange(len(table), dtype=np.uint64))
+    row = pa.field(ROW, pa.uint64(), nullable=False)
+    batches: list[pa.RecordBatch] = table.append_column(row, rows).to_batches()
+    return batches
+
+
+def in_row_order(table: pa.Table) -> pa.Table:
+    """Return what was computed of numbered rows in the order of these, in one chunk."""
+    rows = table.column(ROW).to_numpy()
+    if np.array_equal(rows, np.arange(len(rows), dtype=np.uint64)):
+        return table.combine_chunks()
+    return table.take(pa.array(np.argsort(rows, kind="stable"))).combine_chunks()

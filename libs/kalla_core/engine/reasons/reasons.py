@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from kalla_core.engine.keys.keyed import Columns, KeyedSides
 from kalla_core.engine.reasons.misses import Misses
+from kalla_core.engine.reasons.said import Said, said_in
 from kalla_core.engine.reasons.verdicts import RuleJudge, Told, no_key
 from kalla_core.engine.rows import Bools, Rows
 from kalla_core.engine.tasks import Stop
@@ -102,8 +103,14 @@ class Explainer:
         """Return the reasons of `count` of the rows judged, from the one numbered `start`."""
         return self.told(side, start, count).reasons
 
+    def said(self, side: Side, start: int, count: int) -> Said:
+        """Return the same, in pieces where it is one rule that tells."""
+        if len(self._judges) == 1:
+            return self._judges[0].said(side, start, count)
+        return said_in(self.of(side, start, count))
+
     def told(self, side: Side, start: int, count: int) -> Told:
-        """Return the same, with how near the rows came to a match."""
+        """Return the same as `of`, with how near the rows came to a match."""
         if not self._judges:
             return no_key(self._planned, count)
         return nearest([judge.told(side, start, count) for judge in self._judges])

@@ -8,9 +8,8 @@ compares (`kalla_core.engine.reasons.closest`), or else the best of the first fe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -35,22 +34,20 @@ from kalla_core.engine.reasons.candidates import (
     failures_of,
 )
 from kalla_core.engine.reasons.misses import Misses, MissJudge
-from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
+from kalla_core.engine.reasons.said import (
+    Codes,
+    Lot,
+    Reason,
+    Said,
+    Sentences,
+    one_after_another,
+)
+from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.evidence.build import Reasons
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned, Rule
-
-
-class Reason(StrEnum):
-    """The codes of `rejection_reason`, from the nearest to a match to the farthest."""
-
-    NOT_CHOSEN = "not_chosen"
-    PREDICATE_FAILED = "predicate_failed"
-    KEY_NOT_FOUND = "key_not_found"
-    KEY_NULL = "key_null"
-    NO_MATCH = "no_match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +63,7 @@ class Told:
     short: Ints
 
 
-_REASONS = tuple(Reason)
-_CHOSEN_NOT, _FAILED, _ABSENT, _NULL, _KEYLESS = range(len(_REASONS))
+_CHOSEN_NOT, _FAILED, _ABSENT, _NULL, _KEYLESS = range(len(Reason))
 _STEP = 1 << 20
 """Between two reasons; within one, fewer conditions that fail are nearer, and a near key."""
 _FEW_PAIRS = 1 << 14
@@ -82,14 +78,14 @@ class _Verdicts:
 
     Attributes:
         keys: of each, as `__k0`, `__k1`, ...
-        codes: int8, positions in `_REASONS`; `_FAILED` stands for `_CHOSEN_NOT` as well.
+        codes: `_FAILED` stands for `_CHOSEN_NOT` as well.
         choice: for the rows whose key is on the other side, in their order.
         near: for the rows whose key is not there, in their order: the position of a row on the
             other side whose key is the same but for its spelling, or `NONE`.
     """
 
     keys: pa.Table
-    codes: npt.NDArray[np.int8]
+    codes: Codes
     choice: Choice
     near: Ints
 
@@ -206,12 +202,20 @@ class RuleJudge:
         found = run_all(tasks, threads, stop)
         failures = Failures(
             np.concatenate([one.missed for one in found]),
-            wording.one_after_another([one.why for one in found]),
+            one_after_another([one.why for one in found]),
         )
         self._shared = _Shared(failures, {Side.LEFT: np.arange(len(left)), Side.RIGHT: places})
 
-    def told(self, side: Side, start: int, count: int) -> Told:
+    def said(self, side: Side, start: int, count: int) -> Said:
         """Return what is said of `count` of the rows judged, from the one numbered `start`."""
+        return self._said(side, start, count)[0]
+
+    def told(self, side: Side, start: int, count: int) -> Told:
+        """Return the same as text, with how near the rows came to a match."""
+        said, short = self._said(side, start, count)
+        return Told(said.reasons(), short * _PLACES + self._place)
+
+    def _said(self, side: Side, start: int, count: int) -> tuple[Said, Ints]:
         verdicts = self._verdicts[side]
         codes = verdicts.codes[start : start + count]
         keys = verdicts.keys.slice(start, count)
@@ -228,9 +232,7 @@ class RuleJudge:
         first, some = _span(verdicts.codes, _ABSENT, start, count)
         near = verdicts.near[first : first + some]
         not_found, nearby = self._nearby(side, absent, near)
-        details = [candidates.details, not_found, wording.key_null(self._rule, side, null)]
-        none = pa.nulls(len(null), pa.string())
-        order = pa.array(_interleave(codes))
+        nothing = Sentences([wording.key_null(self._rule, side, null)], len(null))
         told = codes.copy()
         told[codes == _FAILED] = np.where(
             (candidates.missed == 0) & self._rule.chooses, _CHOSEN_NOT, _FAILED
@@ -238,13 +240,20 @@ class RuleJudge:
         short = told.astype(np.int64) * _STEP
         short[codes == _FAILED] += candidates.missed
         short[codes == _ABSENT] += near == NONE
-        detail = _arranged(details, order)
-        reasons = Reasons(
-            pc.take(pa.array(_REASONS, pa.string()), pa.array(told)),
-            self._named(detail, told),
-            _arranged([candidates.closest, nearby, none], order),
-        )
-        return Told(reasons, short * _PLACES + self._place)
+        lots = [
+            Lot(
+                np.flatnonzero(codes == _FAILED),
+                self._named(candidates.details, always=True),
+                candidates.closest,
+            ),
+            Lot(np.flatnonzero(codes == _ABSENT), self._named(not_found), nearby),
+            Lot(
+                np.flatnonzero(codes == _NULL),
+                self._named(nothing),
+                pa.nulls(len(null), pa.string()),
+            ),
+        ]
+        return Said(told, lots), short
 
     def _failures_of(self, side: Side, start: int, count: int) -> Failures:
         """Return what keeps `count` rows with a candidate apart from it, from that at `start`."""
@@ -265,14 +274,16 @@ class RuleJudge:
             self._planned, self._rule, rows[Side.LEFT], rows[Side.RIGHT], left, right
         )
 
-    def _named(self, detail: pa.Array, told: npt.NDArray[np.int8]) -> pa.Array:
-        """Say which rule tells, unless all rules would say the same: they have the same keys."""
-        if not self._rule.name or len(detail) == 0:
-            return detail
-        named = pc.binary_join_element_wise(f"{self._rule.name}: ", detail, "")
-        if any(rule.asked != self._rule.asked for rule in self._planned.rules):
-            return named
-        return pc.if_else(pa.array(told <= _FAILED), named, detail)
+    def _named(self, sentences: Sentences, *, always: bool = False) -> Sentences:
+        """Say which rule tells, unless all rules would say the same: they have the same keys.
+
+        Args:
+            always: they would not, whatever their keys.
+        """
+        alike = all(rule.asked == self._rule.asked for rule in self._planned.rules)
+        if not self._rule.name or (alike and not always):
+            return sentences
+        return Sentences([f"{self._rule.name}: ", *sentences.pieces], sentences.count)
 
     def _near(self, side: Side, absent: pa.Table) -> Ints:
         """Return for keys that nobody has where on the other side one is but for its spelling."""
@@ -293,7 +304,7 @@ class RuleJudge:
             found = np.where(codes[places] == ours, offers.positions[first][places], NONE)
         return found
 
-    def _nearby(self, side: Side, absent: pa.Table, near: Ints) -> tuple[pa.Array, pa.Array]:
+    def _nearby(self, side: Side, absent: pa.Table, near: Ints) -> tuple[Sentences, pa.Array]:
         """Return what is said of rows whose key nobody has, and the row that comes near or null."""
         said = wording.key_not_found(self._planned, self._rule, side, absent)
         blank = pa.nulls(len(absent), pa.string())
@@ -309,7 +320,7 @@ class RuleJudge:
         )
         extra = pc.replace_with_mask(blank, pa.array(known), also).fill_null("")
         closest = pc.replace_with_mask(blank, pa.array(known), texts)
-        return pc.binary_join_element_wise(said, extra, ""), closest
+        return Sentences([*said.pieces, extra], said.count), closest
 
 
 def fulfils(told: Told) -> Bools:
@@ -329,15 +340,10 @@ def no_key(planned: Planned, count: int) -> Told:
     return Told(reasons, np.full(count, _KEYLESS * _STEP * _PLACES, dtype=np.int64))
 
 
-def _span(codes: npt.NDArray[np.int8], code: int, start: int, count: int) -> tuple[int, int]:
+def _span(codes: Codes, code: int, start: int, count: int) -> tuple[int, int]:
     """Return where among the entries of `code` those of a window begin, and how many they are."""
     before = int(np.count_nonzero(codes[:start] == code))
     return before, int(np.count_nonzero(codes[start : start + count] == code))
-
-
-def _arranged(texts: Sequence[pa.Array], order: pa.Array) -> pa.Array:
-    """Return texts in an order of all of them; putting them together first would copy them."""
-    return one_chunk(pc.take(pa.chunked_array(texts, pa.string()), order))
 
 
 def _places_of(rows: Ints, count: int) -> npt.NDArray[np.signedinteger[Any]]:
@@ -346,11 +352,4 @@ def _places_of(rows: Ints, count: int) -> npt.NDArray[np.signedinteger[Any]]:
     kind: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if few else np.int64)
     places = np.full(count, NONE, dtype=kind)
     places[rows] = np.arange(len(rows))
-    return places
-
-
-def _interleave(codes: npt.NDArray[np.int8]) -> Ints:
-    """Return where each row's entry lies when entries are grouped by code."""
-    places = np.empty(len(codes), dtype=np.int64)
-    places[np.argsort(codes, kind="stable")] = np.arange(len(codes))
     return places

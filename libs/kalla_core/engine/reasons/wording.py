@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from kalla_core.engine.keys.near import differences
 from kalla_core.engine.keys.visible import is_text, quoted, shown_pieces
+from kalla_core.engine.reasons.said import Sentences, joined
 from kalla_core.engine.rows import Bools, Ints, one_chunk
 from kalla_core.evidence.keys import key_text
 from kalla_core.matching.keys.conditions import Condition
@@ -27,48 +27,6 @@ _NOT_CHOSEN = (
     "beyond the pair, the match SQL asks for "
 )
 _UNTOLD = "what two rows alone cannot tell"
-
-
-@dataclass(frozen=True, slots=True)
-class Sentences:
-    """Sentences that are still in pieces: what is put together first is copied once more.
-
-    Attributes:
-        pieces: one after the other, the same text for all or one for each; none of them null.
-        count: how many sentences there are.
-    """
-
-    pieces: Sequence[pa.Array | str]
-    count: int
-
-    def some(self, at: Ints) -> Sentences:
-        """Return those at these places."""
-        if len(at) == 0 or (at[-1] - at[0] == len(at) - 1 and bool((at[1:] > at[:-1]).all())):
-            first = int(at[0]) if len(at) else 0
-            return self._each(lambda piece: piece.slice(first, len(at)), len(at))
-        places = pa.array(at)
-        return self._each(lambda piece: piece.take(places), len(at))
-
-    def whole(self) -> pa.Array:
-        """Return them as text."""
-        return _join(self.pieces, self.count)
-
-    def _each(self, change: Callable[[pa.Array], pa.Array], count: int) -> Sentences:
-        pieces = [piece if isinstance(piece, str) else change(piece) for piece in self.pieces]
-        return Sentences(pieces, count)
-
-
-def one_after_another(some: Sequence[Sentences]) -> Sentences:
-    """Return all of several lots of sentences, whose pieces need not be alike."""
-    count = sum(one.count for one in some)
-    forms = {tuple(p if isinstance(p, str) else None for p in one.pieces) for one in some}
-    if len(forms) > 1:
-        return Sentences([pa.concat_arrays([one.whole() for one in some])], count)
-    pieces = [
-        both[0] if isinstance(both[0], str) else pa.concat_arrays(both)
-        for both in zip(*(one.pieces for one in some), strict=True)
-    ]
-    return Sentences(pieces, count)
 
 
 def no_match(planned: Planned) -> str:
@@ -98,11 +56,11 @@ def _nothing(key: SideKey) -> str:
     return f"{made} is null or cannot be computed"
 
 
-def key_not_found(planned: Planned, rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
+def key_not_found(planned: Planned, rule: Rule, side: Side, keys: pa.Table) -> Sentences:
     """Say which key nobody on the other side has."""
     other = side.other
     alias = planned.query.side(other).alias
-    return _join([f"No row of {alias} has ", *_key(rule, other, keys), "."], len(keys))
+    return Sentences([f"No row of {alias} has ", *_key(rule, other, keys), "."], len(keys))
 
 
 def key_near(
@@ -130,7 +88,7 @@ def key_near(
     alias = planned.query.side(side.other).alias
     pieces: list[pa.Array | str] = [f" Near in {alias}: ", *names, ", which has "]
     pieces += _key(rule, side.other, others)
-    return _join([*pieces, ", the same but for ", but_for, "."], len(keys))
+    return joined([*pieces, ", the same but for ", but_for, "."], len(keys))
 
 
 def key_of(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
@@ -139,7 +97,7 @@ def key_of(rule: Rule, side: Side, keys: pa.Table) -> pa.Array:
     Args:
         keys: `__k0`... of the rows.
     """
-    return _join(_key(rule, side, keys), len(keys))
+    return joined(_key(rule, side, keys), len(keys))
 
 
 def _key(rule: Rule, side: Side, keys: pa.Table) -> list[pa.Array | str]:
@@ -184,11 +142,11 @@ def failures(
             fails = pa.array(~holds)
             some = None if score is None else score.filter(fails)
             said = _failure(planned, condition, left.filter(fails), right.filter(fails), some)
-            failed.append(_spread(_join(said, len(holds) - int(holds.sum())), ~holds))
+            failed.append(_spread(joined(said, len(holds) - int(holds.sum())), ~holds))
         if score is not None and holds.any():
             said = _told_of(planned, condition, "holds", left, right, score)
             known = pc.and_(pa.array(holds & apart), pc.is_valid(score))
-            holding.append(pc.if_else(known, _join(said, len(left)), none))
+            holding.append(pc.if_else(known, joined(said, len(left)), none))
     sentences = [*failed, *holding]
     if not apart.all():
         left_out = _NOT_CHOSEN + (", ".join(rule.beyond) or _UNTOLD) + "."
@@ -203,7 +161,7 @@ def closest(
     why: Sentences,
     sizes: Ints,
     cap: int,
-) -> pa.Array:
+) -> Sentences:
     """Say which row came closest to each, and what keeps the two apart.
 
     Args:
@@ -216,7 +174,7 @@ def closest(
     if (sizes > cap).any():
         note = f" (the best of the first {cap} by primary key)"
         pieces.append(pc.if_else(pa.array(sizes > cap), note, ""))
-    return _join(pieces, why.count)
+    return Sentences(pieces, why.count)
 
 
 def row_names(keys: Sequence[pa.Array], texts: pa.Array) -> list[pa.Array | str]:
@@ -343,16 +301,3 @@ def _distance(a: pa.Array, b: pa.Array) -> pa.Array | None:
 def _exact(numbers: pa.Array) -> pa.Array:
     """Return integers as decimals, of which no difference overflows; decimals as they are."""
     return numbers if pa.types.is_decimal(numbers.type) else numbers.cast(_ANY_INTEGER)
-
-
-def _join(pieces: Sequence[pa.Array | str], count: int) -> pa.Array:
-    if count == 0:
-        return pa.array([], pa.string())
-    merged: list[pa.Array | str] = []
-    for piece in pieces:
-        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += piece
-        elif not (isinstance(piece, str) and not piece):
-            merged.append(piece)
-    joined = pc.binary_join_element_wise(*merged, "")
-    return joined if isinstance(joined, pa.Array) else pa.repeat(joined, count)

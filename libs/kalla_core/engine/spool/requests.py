@@ -20,7 +20,7 @@ from kalla_core.fragments.remote import (
     SpoolPlace,
     Work,
 )
-from kalla_core.fragments.windows import window_count
+from kalla_core.fragments.windows import WORDS, told_buckets, window_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ def marks_of(place: SpoolPlace) -> SpoolRequest:
 
 def told_of(work: DeliverWork, place: SpoolPlace) -> SpoolRequest:
     """Return what a fragment wants of what a join told."""
-    windows = [range(one.window, one.window + window_count(one.rows)) for one in work.parts]
-    return SpoolRequest(place, SpoolKind.TOLD, tuple(chain.from_iterable(windows)))
+    buckets = [told_buckets(one.window, window_count(one.rows)) for one in work.parts]
+    return SpoolRequest(place, SpoolKind.TOLD, (WORDS, *chain.from_iterable(buckets)))
 
 
 def counted(work: JoinWork) -> tuple[SpoolInput, ...]:

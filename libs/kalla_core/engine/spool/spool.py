@@ -121,6 +121,17 @@ class SpoolWriter:
         if enough or self._held_bytes >= self.run_bytes:
             self._flush()
 
+    def write(self, bucket: int, batch: pa.RecordBatch) -> None:
+        """Write rows of one bucket as they are, as a message of their own, now."""
+        message = batch.serialize()  # plain: to pack it takes as long as to read the source
+        with disk_errors(self.path):
+            _write_all(self._file, message)
+        checksum = zlib.crc32(message)
+        self._segments.append(
+            Segment(bucket, self._offset, message.size, batch.num_rows, batch.nbytes, checksum)
+        )
+        self._offset += message.size
+
     def finish(self) -> SpoolFile:
         """Write what is held and return the file with its index."""
         self._flush()
@@ -148,27 +159,11 @@ class SpoolWriter:
         bounds = np.searchsorted(numbers, np.arange(self.buckets + 1))
         for bucket, (start, end) in enumerate(pairwise(bounds)):
             if end > start:
-                self._write(bucket, held.slice(start, end - start))
+                self.write(bucket, held.slice(start, end - start))
         self._batches.clear()
         self._numbers.clear()
         self._held_bytes = 0
         self._held_rows = 0
-
-    def _write(self, bucket: int, batch: pa.RecordBatch) -> None:
-        message = batch.serialize()  # plain: to pack it takes as long as to read the source
-        with disk_errors(self.path):
-            _write_all(self._file, message)
-        self._segments.append(
-            Segment(
-                bucket,
-                self._offset,
-                message.size,
-                batch.num_rows,
-                batch.nbytes,
-                zlib.crc32(message),
-            )
-        )
-        self._offset += message.size
 
 
 @dataclass(frozen=True, slots=True)
