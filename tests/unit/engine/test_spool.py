@@ -80,6 +80,16 @@ def test_a_damaged_file_is_noticed(tmp_path: Path) -> None:
         list(Spool(SCHEMA, (file,)).read([0]))
 
 
+def test_blocks_that_changed_places_are_noticed(tmp_path: Path) -> None:
+    file = _write(tmp_path / "a", [list(range(4096))], buckets=1)
+    data = file.path.read_bytes()
+    first, second = data[8192:12288], data[12288:16384]
+    file.path.write_bytes(data[:8192] + second + first + data[16384:])
+
+    with pytest.raises(EngineFailure, match="damaged"):
+        list(Spool(SCHEMA, (file,)).read([0]))
+
+
 def test_a_discarded_file_is_gone(tmp_path: Path) -> None:
     writer = SpoolWriter(tmp_path / "a", SCHEMA, 1, 1).open()
     writer.append([_batch([1])], np.zeros(1, dtype=np.int64))

@@ -21,7 +21,7 @@ from kalla_core.evidence.disk import disk_errors
 _RECORD = np.dtype(
     [
         ("bucket", "<u4"),
-        ("crc32", "<u4"),
+        ("checksum", "<u4"),
         ("offset", "<u8"),
         ("length", "<u8"),
         ("rows", "<u8"),
@@ -29,7 +29,7 @@ _RECORD = np.dtype(
     ]
 )
 _TRAILER = struct.Struct("<QI4s")
-_MAGIC = b"KSP1"
+_MAGIC = b"KSP2"
 
 
 class NotSpooled(Exception):
@@ -77,7 +77,7 @@ def open_published(path: Path) -> SpoolFile:
 def pack(segments: tuple[Segment, ...]) -> bytes:
     """Return an index as bytes."""
     records: npt.NDArray[np.void] = np.array(
-        [(s.bucket, s.crc32, s.offset, s.length, s.rows, s.raw_bytes) for s in segments], _RECORD
+        [(s.bucket, s.checksum, s.offset, s.length, s.rows, s.raw_bytes) for s in segments], _RECORD
     )
     return records.tobytes()
 
@@ -91,6 +91,6 @@ def unpack(index: bytes) -> tuple[Segment, ...]:
     records = np.frombuffer(index, _RECORD)
     columns = [records[name].tolist() for name in _RECORD.names or ()]
     return tuple(
-        Segment(bucket, offset, length, rows, raw_bytes, crc32)
-        for bucket, crc32, offset, length, rows, raw_bytes in zip(*columns, strict=True)
+        Segment(bucket, offset, length, rows, raw_bytes, checksum)
+        for bucket, checksum, offset, length, rows, raw_bytes in zip(*columns, strict=True)
     )

@@ -12,7 +12,6 @@ Files are written without fsync: a spool never outlives the process that reads i
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -33,6 +32,8 @@ IntArray = npt.NDArray[np.int64]
 
 _MESSAGE_ROWS = 8192
 """Rows of a message that make it worth writing; more only cost memory."""
+_BLOCK_WORDS = 512
+_MIXING = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Segment:
 
     Attributes:
         raw_bytes: size of the rows as Arrow batches, for memory budgets.
-        crc32: of the message's bytes.
+        checksum: of the message's bytes, see `checksum`.
     """
 
     bucket: int
@@ -49,7 +50,7 @@ class Segment:
     length: int
     rows: int
     raw_bytes: int
-    crc32: int
+    checksum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,9 @@ class SpoolWriter:
         message = batch.serialize()  # plain: to pack it takes as long as to read the source
         with disk_errors(self.path):
             _write_all(self._file, message)
-        checksum = zlib.crc32(message)
+        summed = checksum(message)
         self._segments.append(
-            Segment(bucket, self._offset, message.size, batch.num_rows, batch.nbytes, checksum)
+            Segment(bucket, self._offset, message.size, batch.num_rows, batch.nbytes, summed)
         )
         self._offset += message.size
 
@@ -231,9 +232,23 @@ def _read(
         for segment in segments:
             mapped.seek(segment.offset)
             message = mapped.read_buffer(segment.length)
-            if zlib.crc32(message) != segment.crc32:
+            if checksum(message) != segment.checksum:
                 raise damaged(file)
             yield pa.ipc.read_record_batch(pa.ipc.read_message(message), schema)
+
+
+def checksum(message: pa.Buffer) -> int:
+    """Return 32 bits that depend on all bytes of a message, and on the order of its blocks.
+
+    A sum at the pace of memory: CRC32 took a twentieth of a run that goes through the spool.
+    """
+    words = np.frombuffer(message, np.uint64, message.size // 8)
+    whole = len(words) // _BLOCK_WORDS
+    blocks = words[: whole * _BLOCK_WORDS].reshape(whole, _BLOCK_WORDS).sum(axis=1)
+    rest = int.from_bytes(message.slice(8 * len(words)).to_pybytes(), "little")
+    places = np.arange(1, 2 * whole, 2, dtype=np.uint64)  # odd, by which no difference is lost
+    total = int((blocks * places).sum()) + int(words[whole * _BLOCK_WORDS :].sum()) + rest
+    return (total * _MIXING >> 32) & 0xFFFFFFFF
 
 
 def _mapped(file: SpoolFile) -> Any:
