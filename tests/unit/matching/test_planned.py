@@ -51,6 +51,37 @@ def test_frames_have_the_users_columns_first_then_one_per_origin() -> None:
     assert schema.types[frame.columns :] == [origin.arrow_type for origin in frame.origins]
 
 
+@pytest.mark.parametrize(
+    ("sql", "only_joins"),
+    [
+        (f"select l.id, r.id {JOIN} and l.amount = r.paid where l.cur <> 'x'", True),
+        (f"select l.id, fx.rate {JOIN} join fx on fx.k = l.k", True),
+        (f"select l.id, r.id {JOIN} order by l.amount", True),
+        (f"select l.id, r.id {JOIN} order by l.amount limit 3", False),
+        (f"select distinct l.id, r.id {JOIN}", False),
+        (f"select l.id, r.id, row_number() over (order by l.id) {JOIN}", False),
+        (f"select l.id, r.id {JOIN} union all select l.id, r.id {JOIN}", False),
+        (f"select l.id, r.id {JOIN} where l.amount > (select max(paid) from right_src)", False),
+        ("select l.id, r.s from left_src l join (select k, sum(paid) s from right_src group by k) r"
+         " on l.k = r.k", False),
+    ],
+)  # fmt: skip
+def test_what_only_joins_has_no_operator_that_spills(sql: str, only_joins: bool) -> None:
+    plan, data = planned(sql), tables(seed=2)
+    plain, with_rows = new_session(), new_session()
+    for session, change in ((plain, lambda t: t), (with_rows, numbered)):
+        left, right = change(data.left), change(data.right)
+        fx = {"fx": data.fx.to_batches()}
+        register_tables(session, plan.query, left.to_batches(), right.to_batches(), fx)
+
+    physical = pair_frame(plan, plain, with_rows).frame.execution_plan().display_indent()
+
+    assert plan.only_joins is only_joins
+    if only_joins:
+        operators = {line.split()[0].rstrip(":") for line in physical.splitlines()}
+        assert {one for one in operators if one.startswith(("Sort", "Agg", "Window"))} == set()
+
+
 def test_a_plan_says_how_it_is_cut_and_why() -> None:
     plan = planned(f"select l.id {JOIN} and l.cur = r.cur")
 

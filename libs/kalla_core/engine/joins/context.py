@@ -162,6 +162,8 @@ def sessions_over(
     take longer to make than all the rest of it.
     """
     planning = replace(limits, memory_bytes=None, spill_path=None)
+    if context.planned.only_joins and not limits.sort_merge:
+        limits = replace(limits, fan_in=None)
     plain = _session(context, planning, left.batches, right.batches)
     return plain, _session(context, limits, left.numbered(), right.numbered())
 

@@ -40,7 +40,8 @@ class SessionLimits:
             sides among them. It spares a copy of both sides, but one thread builds the table.
         fan_in: spill files that a sort merges at once. It takes memory for two batches of each
             before it merges; without a bound it takes all there is, and sorts beside it in the
-            plan, which cannot make it give back, find none.
+            plan, which cannot make it give back, find none. None where nothing is sorted or
+            grouped: to say it takes longer than to make the session.
     """
 
     threads: int = 1
@@ -49,7 +50,7 @@ class SessionLimits:
     sort_merge: bool = False
     batch_rows: int = SPILLED_BATCH_ROWS
     build_once: bool = False
-    fan_in: int = 4
+    fan_in: int | None = 4
 
 
 def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
@@ -77,7 +78,8 @@ def new_session(limits: SessionLimits = SessionLimits()) -> SessionContext:
     if limits.memory_bytes is not None and limits.spill_path is not None:
         config.set(_MERGE_BYTES, str(min(limits.memory_bytes // _MERGE_SHARE, _MOST_MERGE_BYTES)))
     session = SessionContext(config, runtime)
-    if limits.spill_path is not None:  # an option of the runtime, which only SQL sets
+    if limits.spill_path is not None and limits.fan_in is not None:
+        # An option of the runtime, which only SQL sets.
         session.sql(f"SET datafusion.runtime.max_spill_merge_fan_in = {limits.fan_in}").collect()
     for function in (*_hash_functions(), *period_functions()):
         session.register_udf(function)

@@ -24,6 +24,7 @@ from kalla_core.matching.keys.candidates import candidates
 from kalla_core.matching.keys.conditions import Condition
 from kalla_core.matching.keys.keys import Copartition, KeyComponent
 from kalla_core.matching.keys.rules import Rule, RuleFinder
+from kalla_core.matching.plans import logical as lp
 from kalla_core.matching.plans.agreement import check_agreement
 from kalla_core.matching.plans.expressions import column_refs
 from kalla_core.matching.plans.lineage import Column, Reader, tables_of
@@ -72,6 +73,7 @@ class Planned:
         warnings: sentences for the user, of the SQL and of its plan.
         plan_text: the optimised plan that will run, with nothing shared.
         sharing: its queries that are computed once, if there are any.
+        only_joins: it is one SELECT that joins, filters and projects; nothing is sorted or grouped.
     """
 
     query: MatchQuery
@@ -87,6 +89,7 @@ class Planned:
     warnings: tuple[str, ...]
     plan_text: str
     sharing: Sharing | None = None
+    only_joins: bool = False
 
     @property
     def impossible(self) -> bool:
@@ -157,6 +160,8 @@ class _Asked:
 
 _CLOCK = re.compile(rf"\b({'|'.join(CLOCK)})\b", re.IGNORECASE)
 _REMEMBERED = 8
+_SELECT = re.compile(r"\bSELECT\b", re.IGNORECASE)
+_KEEPING_NOTHING = (lp.Scan, lp.Aliased, lp.Projected, lp.Filtered, lp.Joined)
 
 
 @lru_cache(_REMEMBERED)
@@ -207,7 +212,17 @@ def _planned(asked: _Asked) -> Planned:
         warnings=(*prepared.warnings, *found.warnings),
         plan_text=optimised.display_indent(),
         sharing=sharing,
+        only_joins=_only_joins(prepared, traced),
     )
+
+
+def _only_joins(prepared: PreparedSql, traced: Traced) -> bool:
+    """Whether a plan has no operator that keeps rows but joins, wherever there is one SELECT.
+
+    What further ones come to may lie hidden in an expression.
+    """
+    alone = len(_SELECT.findall(prepared.text)) == 1
+    return alone and all(isinstance(one.node, _KEEPING_NOTHING) for one in traced.walk())
 
 
 def pair_frame(
