@@ -19,6 +19,7 @@ def access_json(access: SourceAccess) -> dict[str, Any]:
         "opened": _texts(access.opened),
         "secrets": _texts(access.secrets),
         "thread_bytes": access.thread_bytes,
+        "threads": access.threads,
     }
 
 
@@ -32,6 +33,7 @@ def access_of(document: Mapping[str, Any]) -> SourceAccess:
         opened=_paths(document["opened"]),
         secrets=_paths(document["secrets"]),
         thread_bytes=document["thread_bytes"],
+        threads=document["threads"],
     )
 
 

@@ -13,9 +13,14 @@ from kalla_core.sources.uri import FileFormat
 
 @dataclass(frozen=True)
 class FileFormats(Mapping[FileFormat, FormatReader]):
-    """The reader of each format."""
+    """The reader of each format.
+
+    Attributes:
+        threads: cores to use for what is looked at before it is read.
+    """
 
     parquet: ParquetFormat = field(default_factory=ParquetFormat)
+    threads: int = 1
 
     def __getitem__(self, file_format: FileFormat) -> FormatReader:
         """Return the reader of a format."""
@@ -33,7 +38,7 @@ class FileFormats(Mapping[FileFormat, FormatReader]):
     def _csv(self) -> FormatReader:
         from kalla_core.sources.csv.format import CsvFormat
 
-        return CsvFormat()  # it keeps what it has read of a small source
+        return CsvFormat(self.threads)  # it keeps what it has read of a small source
 
     def __iter__(self) -> Iterator[FileFormat]:
         """Yield all formats."""

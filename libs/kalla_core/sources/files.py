@@ -267,7 +267,7 @@ class FileConnector:
 def local_files(access: SourceAccess) -> FileConnector:
     """Return the connector for this machine's files."""
     parquet = ParquetFormat(thread_bytes=access.thread_bytes)
-    return FileConnector("file", LocalStore(access), FileFormats(parquet))
+    return FileConnector("file", LocalStore(access), FileFormats(parquet, access.threads))
 
 
 def _of_format(

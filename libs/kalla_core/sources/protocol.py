@@ -43,6 +43,7 @@ class SourceAccess:
         opened: folders in closed ones that are sources all the same.
         secrets: files that are none, whatever names they have; they need not be there.
         thread_bytes: memory that each thread which reads has for all that it does; None for plenty.
+        threads: cores to use for what is looked at before it is read.
     """
 
     allowed_roots: tuple[Path, ...] | None = None
@@ -51,6 +52,7 @@ class SourceAccess:
     opened: tuple[Path, ...] = ()
     secrets: tuple[Path, ...] = ()
     thread_bytes: int | None = None
+    threads: int = 1
 
 
 EVERYTHING = SourceAccess()

@@ -135,9 +135,11 @@ def test_those_who_read_the_sources_are_bound_as_well(tmp_path: Path) -> None:
         tmp_path, roots=(tmp_path / "in",), env=frozenset({"PGPASS"}), secrets=(tmp_path / "token",)
     )
 
-    found = access_of(access_json(replace(allowed.access, thread_bytes=7)))
+    access = replace(allowed.access, thread_bytes=7, threads=3)
 
-    assert found == replace(allowed.access, thread_bytes=7)
+    found = access_of(access_json(access))
+
+    assert found == access
     assert (found.allowed_roots, found.allowed_env) == (
         (tmp_path, tmp_path / "in"),
         frozenset({"PGPASS"}),

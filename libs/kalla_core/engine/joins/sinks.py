@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from kalla_core.evidence.metadata import WrittenFile
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.schema import matched_layout, unmatched_layout
 from kalla_core.evidence.writer import TableWriter
+from kalla_core.kept_threads import kept_threads
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned
 from kalla_core.recipe.model import GroupForm
@@ -72,7 +73,11 @@ class EvidenceSinks:
                 )
                 self._writers[name] = opened.enter_context(writer)
             self._opened = opened.pop_all()
-        self._closing = ThreadPoolExecutor(encoders + 1, "close")
+        # Several joins in one process close their files each for itself.
+        self._kept = bool(encoders)
+        self._closing = (
+            kept_threads(encoders + 1, "close") if encoders else ThreadPoolExecutor(1, "close")
+        )
         self._closed: dict[str, Future[WrittenFile]] = {}
 
     def matched(
@@ -119,13 +124,22 @@ class EvidenceSinks:
 
     def close(self) -> tuple[WrittenFile, ...]:
         """Finish all files; the figures of each, in the order of the outputs."""
-        with self._opened, self._closing:
-            return tuple(one.result() for one in [self._finish(name) for name in self._writers])
+        with self._opened:
+            try:
+                return tuple(one.result() for one in [self._finish(name) for name in self._writers])
+            finally:
+                self._end_closing()
 
     def abandon(self) -> None:
         """Close what is open; the files are removed with their folder."""
-        self._closing.shutdown(cancel_futures=True)
+        self._end_closing()
         self._opened.close()
+
+    def _end_closing(self) -> None:
+        """Wait for what is being closed, and close nothing more."""
+        wait([one for one in self._closed.values() if not one.cancel()])
+        if not self._kept:
+            self._closing.shutdown()
 
     def _finish(self, name: str) -> Future[WrittenFile]:
         if name not in self._closed:

@@ -114,7 +114,11 @@ def run_local(
             staging=claimed.staging,
             spool=claimed.scratch,
             budget=share,
-            access=replace(request.access, thread_bytes=share.limit_bytes // share.threads),
+            access=replace(
+                request.access,
+                thread_bytes=share.limit_bytes // share.threads,
+                threads=share.threads,
+            ),
         )
         limits = Limits(
             memory_bytes=_for_the_work(share.limit_bytes) if request.alone else share.limit_bytes,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future, wait
 from pathlib import Path
 from types import TracebackType
 
 from kalla_core.engine.spool.spool_folder import tree_bytes
+from kalla_core.kept_threads import kept_threads
 
 _INTERVAL_S = 0.5
 
@@ -22,10 +24,10 @@ class DiskPeak:
         self.bytes = 0
         self._folder = folder
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="disk-peak", daemon=True)
+        self._looking: Future[None] | None = None
 
     def __enter__(self) -> DiskPeak:
-        self._thread.start()
+        self._looking = kept_threads(1, "disk-peak").submit(self._look)
         return self
 
     def __exit__(
@@ -35,7 +37,8 @@ class DiskPeak:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
-        self._thread.join()
+        if self._looking is not None and not self._looking.cancel():
+            wait([self._looking])
 
     def _look(self) -> None:
         while not self._over.wait(_INTERVAL_S):

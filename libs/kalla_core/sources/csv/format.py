@@ -45,9 +45,14 @@ _TEXT = Told(pa.string())
 
 
 class CsvFormat:
-    """Reads CSV files; what it has read of a small one to tell its types, it reads once."""
+    """Reads CSV files; what it has read of a small one to tell its types, it reads once.
 
-    def __init__(self) -> None:
+    Args:
+        threads: that look at what types are told from.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = threads
         self._kept: KeptRows | None = None
 
     def shape(self, source: FileSource) -> Shape:
@@ -56,7 +61,7 @@ class CsvFormat:
         made = MadeColumns.of(source.format)
         made.check(columns, source.types)
         _check_types(source.types, columns)
-        sample = take_sample(csv_source, columns)
+        sample = take_sample(csv_source, columns, self._threads)
         spelling = csv_source.dialect.spelling
         told = {
             name: _TEXT

@@ -12,18 +12,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.csv
 
+from kalla_core.kept_threads import kept_threads
 from kalla_core.sources.csv.body import CsvFile, CsvSource
 from kalla_core.sources.csv.comments import without_comments
-from kalla_core.sources.csv.dialect import BOM, UTF8, Dialect
+from kalla_core.sources.csv.dialect import BOM, UTF8, Dialect, SkipRow
 from kalla_core.sources.csv.records import record_ends
 
 HEAD_BYTES = 4 << 20
 WINDOWS = 8
 WINDOW_BYTES = 256 << 10
+_WORTH_A_THREAD_BYTES = WINDOW_BYTES
+"""More than that two threads parse sooner than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,8 @@ class Sample:
     counts: tuple[int, ...]
 
 
-def take_sample(source: CsvSource, columns: tuple[str, ...]) -> Sample:
-    """Return the sample of a source."""
+def take_sample(source: CsvSource, columns: tuple[str, ...], threads: int = 1) -> Sample:
+    """Return the sample of a source, parsed by one thread or two."""
     whole = _fits(source)
     if whole:
         pieces = list(_everything(source))
@@ -64,7 +68,7 @@ def take_sample(source: CsvSource, columns: tuple[str, ...]) -> Sample:
         head, whole = _head(source, source.files[0])
         pieces = [head, *_windows(source, head)]
     schema = pa.schema([(name, pa.binary()) for name in columns])
-    read = [_texts(piece, source) for piece in pieces]
+    read = [_texts(piece, source, threads) for piece in pieces]
     tables = [table for table, _ in read]
     rows = pa.concat_tables([schema.empty_table(), *tables], promote_options="default")
     size = sum(len(piece.data) for piece in pieces)
@@ -159,7 +163,7 @@ def _window(source: CsvSource, file: CsvFile, offset: int) -> tuple[int, bytes]:
     return offset + start, rows[: ends[-2]] if len(ends) > 1 else b""
 
 
-def _texts(piece: Piece, source: CsvSource) -> tuple[pa.Table, bool]:
+def _texts(piece: Piece, source: CsvSource, threads: int) -> tuple[pa.Table, bool]:
     """Parse rows without typing them; also return whether that is all there is of them.
 
     Rows with another number of columns are left out. What is not of the encoding is replaced: it
@@ -173,21 +177,47 @@ def _texts(piece: Piece, source: CsvSource) -> tuple[pa.Table, bool]:
         return "skip"
 
     rows = readable(piece.data, dialect)
-    table = pyarrow.csv.read_csv(
+    parse = partial(_parsed, names=dialect.columns(columns), dialect=dialect, on_invalid=leave_out)
+    middle = _middle(rows, dialect, piece.file.terminator) if threads > 1 else None
+    if middle is None:
+        table = parse(rows)
+    else:
+        view = memoryview(rows)
+        second = kept_threads(1, "parse").submit(parse, view[middle:])
+        table = pa.concat_tables([parse(view[:middle]), second.result()])
+    as_written = rows is piece.data and not rows.startswith(BOM) and not left_out
+    return table.select(list(columns)), as_written
+
+
+def _middle(rows: bytes, dialect: Dialect, terminator: int) -> int | None:
+    """Return where the record begins that is the first of the second half.
+
+    None where that is not plain to see, or not worth another thread.
+    """
+    quoting = [sign.encode() for sign in (dialect.quote, dialect.escape) if sign is not None]
+    if len(rows) <= _WORTH_A_THREAD_BYTES or any(sign in rows for sign in quoting):
+        return None
+    found = rows.find(bytes([terminator]), len(rows) // 2) + 1
+    # Of a parser's first bytes these would be no part of the record.
+    return None if found in (0, len(rows)) or rows.startswith(BOM, found) else found
+
+
+def _parsed(
+    rows: bytes | memoryview, names: list[str], dialect: Dialect, on_invalid: SkipRow
+) -> pa.Table:
+    return pyarrow.csv.read_csv(
         pa.BufferReader(rows or b"\n"),
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=False, column_names=dialect.columns(columns), block_size=max(len(rows), 1)
+            use_threads=False, column_names=names, block_size=max(len(rows), 1)
         ),
-        parse_options=dialect.parse_options(leave_out),
+        parse_options=dialect.parse_options(on_invalid),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types={name: pa.binary() for name in dialect.columns(columns)},
+            column_types={name: pa.binary() for name in names},
             null_values=list(dialect.nulls),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),
     )
-    as_written = rows is piece.data and not rows.startswith(BOM) and not left_out
-    return table.select(list(columns)), as_written
 
 
 def readable(rows: bytes, dialect: Dialect) -> bytes:
