@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from kalla_core.engine.spool.spool_folder import tree_bytes
 from kalla_core.kept_threads import kept_threads
 
 _INTERVAL_S = 0.5
@@ -43,3 +44,13 @@ class DiskPeak:
     def _look(self) -> None:
         while not self._over.wait(_INTERVAL_S):
             self.bytes = max(self.bytes, tree_bytes(self._folder))
+
+
+def tree_bytes(folder: Path) -> int:
+    """Return the bytes of all files below a folder that may change meanwhile."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size
+    return total

@@ -10,7 +10,6 @@ Whoever opens a folder sweeps those beside it whose executors are gone.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from kalla_core.engine.spool.disk_peak import tree_bytes
 from kalla_core.engine.spool.published import NotSpooled, open_published
 from kalla_core.engine.spool.spool import SpoolFile
 from kalla_core.errors import OutputInUse
@@ -222,16 +222,6 @@ def sweep(root: Path) -> tuple[Path, ...]:
     return tuple(swept)
 
 
-def tree_bytes(folder: Path) -> int:
-    """Return the bytes of all files below a folder that may change meanwhile."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += os.stat(os.path.join(place, name)).st_size
-    return total
-
-
 def _numbers(folder: Path) -> list[int]:
     with suppress(FileNotFoundError):
         return [int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal()]
@@ -245,4 +235,4 @@ def _removed(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-__all__ = ["NotSpooled", "SpoolFolder", "SpoolKind", "own_folder", "sweep", "tree_bytes"]
+__all__ = ["NotSpooled", "SpoolFolder", "SpoolKind", "own_folder", "sweep"]
