@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from datafusion import Expr, lit
 
-from kalla_core.engine.joins import by_key, join, sorted_keys
+from kalla_core.engine.joins import by_key, context, join, sorted_keys
 from kalla_core.engine.joins.known_pairs import Made, made_of
 from kalla_core.engine.joins.totals import Way
 from kalla_core.engine.keys.hashing import Key, digest
@@ -79,7 +79,6 @@ def test_one_join_tells_what_several_tell(
     folder: Path, monkeypatch: pytest.MonkeyPatch, begun: Counter[str]
 ) -> None:
     queries = list(plain())[::EVERY]
-    monkeypatch.setattr(sorted_keys, "_MOST_PAIRS_PER_ROW", ALL_ROWS)
 
     joins = check(folder, queries, monkeypatch, begun)
 
@@ -95,7 +94,6 @@ def test_rows_whose_hashes_are_alike_are_told_apart_by_their_keys(
         return (digest(columns) % lit(5)) * lit(1 << 60)
 
     monkeypatch.setattr(sorted_keys, "digest", coarse)
-    monkeypatch.setattr(sorted_keys, "_MOST_PAIRS_PER_ROW", ALL_ROWS)
 
     check(folder, list(plain())[::EVERY], monkeypatch, begun)
 
@@ -105,7 +103,7 @@ def test_rows_whose_hashes_are_alike_are_told_apart_by_their_keys(
 def test_keys_that_many_rows_have_are_joined_as_they_are_needed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, begun: Counter[str]
 ) -> None:
-    monkeypatch.setattr(sorted_keys, "_MOST_PAIRS_PER_ROW", NO_ROWS)
+    monkeypatch.setattr(context, "_KNOWN_PAIR_BYTES", 1 << 62)
 
     joins = check(folder, list(plain())[::EVERY], monkeypatch, begun)
 
@@ -127,7 +125,6 @@ def test_what_is_more_than_a_plain_join_is_told_as_ever(
 def test_the_whole_corpus_is_told_alike(
     folder: Path, monkeypatch: pytest.MonkeyPatch, begun: Counter[str]
 ) -> None:
-    monkeypatch.setattr(sorted_keys, "_MOST_PAIRS_PER_ROW", ALL_ROWS)
 
     assert check(folder, list(corpus()), monkeypatch, begun) > 0
     assert begun["sorted"] > 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.columns import place_of
+from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.matching.sql.query import ROW, Side, TableShape
 
 Ints = npt.NDArray[np.int64]
@@ -145,16 +147,43 @@ def in_one_piece(side: Side, shape: TableShape, batches: list[pa.RecordBatch]) -
 
     Empties `batches`, and lets go of each column's old memory before it turns to the next.
     """
+    (rows,) = in_pieces([(side, shape, batches)], 1, Stop())
+    return rows
+
+
+def in_pieces(
+    some: Sequence[tuple[Side, TableShape, list[pa.RecordBatch]]], threads: int, stop: Stop
+) -> list[Rows]:
+    """Lay rows of several sides out as `in_one_piece` does, as many columns at once as threads."""
+    columns = [_columns(shape, batches) for _, shape, batches in some]
+    tasks = [partial(_let_go, chunks, kind) for chunks, kind in chain.from_iterable(columns)]
+    arrays = iter(run_all(tasks, threads, stop))
+    found = []
+    for (side, shape, batches), of_side in zip(some, columns, strict=True):
+        if batches:
+            found.append(Rows(side, shape, tuple(batches)))
+            continue
+        laid = dict(zip(shape.schema.names, islice(arrays, len(of_side)), strict=True))
+        table = pa.Table.from_arrays(list(laid.values()), schema=shape.schema)
+        found.append(Rows(side, shape, tuple(table.to_batches(_BATCH_ROWS)), _columns=laid))
+    return found
+
+
+def _columns(
+    shape: TableShape, batches: list[pa.RecordBatch]
+) -> list[tuple[list[pa.Array], pa.DataType]]:
+    """Take batches apart and empty them; none of it if they are too large for one piece."""
     if sum(batch.nbytes for batch in batches) >= _LARGE_BYTES:
-        return Rows(side, shape, tuple(batches))
-    columns = [[batch.column(index) for batch in batches] for index in range(len(shape.schema))]
+        return []
+    chunks = [[batch.column(index) for batch in batches] for index in range(len(shape.schema))]
     batches.clear()
-    arrays: dict[str, pa.Array] = {}
-    for field_, chunks in zip(shape.schema, columns, strict=True):
-        arrays[field_.name] = _joined(chunks, field_.type)
-        chunks.clear()
-    table = pa.Table.from_arrays(list(arrays.values()), schema=shape.schema)
-    return Rows(side, shape, tuple(table.to_batches(_BATCH_ROWS)), _columns=arrays)
+    return list(zip(chunks, shape.schema.types, strict=True))
+
+
+def _let_go(chunks: list[pa.Array], kind: pa.DataType) -> pa.Array:
+    whole = _joined(chunks, kind)
+    chunks.clear()
+    return whole
 
 
 def without_ids(side: Side, shape: TableShape, batches: Sequence[pa.RecordBatch]) -> Rows:

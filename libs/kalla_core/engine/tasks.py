@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from kalla_core.errors import Cancelled
@@ -37,20 +37,37 @@ def run_all(tasks: Iterable[Callable[[], T]], threads: int, stop: Stop) -> list[
     When one fails, or this thread is interrupted, the others are told to stop, and the error is
     raised once they have, or after two seconds: a query that brings out no rows does not look up.
     """
+    return list(run_each(tasks, threads, stop))
+
+
+def run_each(tasks: Iterable[Callable[[], T]], threads: int, stop: Stop) -> Generator[T]:
+    """Do what `run_all` does; yield the results in order, while further tasks still run."""
     asked = list(tasks)
     if threads == 1 or len(asked) <= 1:
-        return [_unless_stopped(task, stop) for task in asked]
+        yield from (_unless_stopped(task, stop) for task in asked)
+        return
     pool = ThreadPoolExecutor(threads, thread_name_prefix="fragment")
     futures = [pool.submit(_unless_stopped, task, stop) for task in asked]
     try:
-        wait(futures, return_when=FIRST_EXCEPTION)
+        yield from _results_until_one_fails(futures)
     finally:
         pool.shutdown(wait=_all_ended(futures, stop), cancel_futures=True)
     ended = [future for future in futures if future.done() and not future.cancelled()]
     errors = [error for future in ended if (error := future.exception()) is not None]
     if errors:
         raise _first_cause(errors)
-    return [future.result() for future in futures]
+
+
+def _results_until_one_fails(futures: Sequence[Future[T]]) -> Iterator[T]:
+    running = set(futures)
+    for future in futures:
+        while not future.done():
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            if any(one.exception() is not None for one in ended):
+                return
+        if future.exception() is not None:
+            return
+        yield future.result()
 
 
 def _unless_stopped(task: Callable[[], T], stop: Stop) -> T:

@@ -27,7 +27,8 @@ _PAGE_BYTES = 1 << 20
 _MOST_AT_ONCE = 1024
 
 _WORTH_SCRATCH_ROWS = 8192
-_MOST_SCRATCH_BYTES = 48 << 20
+_MOST_SCRATCH_BYTES = 128 << 20
+"""Of addresses: memory is what is written of it, which is a fifth or less."""
 _VALUE_BYTES = 4
 """For lengths and levels, and for integers that take more than in Arrow."""
 _COLUMN_BYTES = 1 << 17

@@ -19,6 +19,7 @@ from kalla_core.matching.sql.query import Side, TableShape
 from tests.support.chance import often
 
 SCHEMA = pa.schema([("__k0", pa.string()), ("__k1", pa.date32())])
+MANY = 1 << 20
 SHAPE = TableShape("keys", SCHEMA, ())
 
 Row = tuple[str | None, int | None]
@@ -35,7 +36,7 @@ def _rows(side: Side, keys: Sequence[Row], cut: int) -> Rows:
 
 def _found(left: Sequence[Row], right: Sequence[Row], threads: int = 1) -> set[tuple[int, int]]:
     found = pairs_of_one_key(
-        _rows(Side.LEFT, left, 4), _rows(Side.RIGHT, right, 7), threads, Stop()
+        _rows(Side.LEFT, left, 4), _rows(Side.RIGHT, right, 7), MANY, threads, Stop()
     )
     assert found is not None
     at_left, at_right = found
@@ -62,11 +63,14 @@ def test_pairs_are_those_that_every_row_tried_with_every_other_gives(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorted_keys, "_HASHES_AT_ONCE", at_once)
         patch.setattr(sorted_keys, "_BATCHES_AT_ONCE", 2)
-        if len(wanted) > len(left) + len(right):
-            rows = _rows(Side.LEFT, left, 4), _rows(Side.RIGHT, right, 7)
-            assert pairs_of_one_key(*rows, threads, Stop()) is None
-        else:
-            assert _found(left, right, threads) == wanted
+        assert _found(left, right, threads) == wanted
+
+
+def test_pairs_that_are_too_many_are_not_told() -> None:
+    rows = _rows(Side.LEFT, [("a", 1)] * 3, 4), _rows(Side.RIGHT, [("a", 1)] * 2, 7)
+
+    assert pairs_of_one_key(*rows, 5, 1, Stop()) is None
+    assert pairs_of_one_key(*rows, 6, 1, Stop()) is not None
 
 
 def test_rows_whose_hashes_are_alike_come_as_pairs_for_whoever_looks_at_their_values(

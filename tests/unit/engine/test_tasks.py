@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.engine.tasks import Stop, run_all, run_each
 from kalla_core.errors import Cancelled, OutOfDisk
 
 PATIENCE_S = 30
@@ -37,6 +37,34 @@ def test_results_come_in_the_order_of_the_tasks() -> None:
         return "second"
 
     assert run_all([first, second], 2, Stop()) == ["first", "second"]
+
+
+def test_each_result_comes_while_further_tasks_still_run() -> None:
+    may_end = threading.Event()
+
+    def second() -> str:
+        may_end.wait(PATIENCE_S)
+        return "second"
+
+    results = run_each([lambda: "first", second], 2, Stop())
+
+    assert next(results) == "first"
+    assert not may_end.is_set()
+    may_end.set()
+    assert list(results) == ["second"]
+
+
+def test_who_looks_at_no_more_results_lets_the_tasks_stop() -> None:
+    stop = Stop()
+    results = run_each([lambda: None, partial(works_until, stop)], 2, stop)
+
+    next(results)
+    began = time.monotonic()
+    results.close()
+
+    assert time.monotonic() - began < PATIENCE_S / 2
+    with pytest.raises(Cancelled):
+        stop.check()
 
 
 def test_no_tasks_have_no_results() -> None:

@@ -20,40 +20,47 @@ from kalla_core.engine.joins.known_pairs import KeyedRows, made_of
 from kalla_core.engine.joins.sorted_keys import pairs_of_one_key
 from kalla_core.engine.reasons.misses import Misses
 from kalla_core.engine.rows import Ints, Rows
-from kalla_core.engine.tasks import run_all
-from kalla_core.matching.strategy.key_joins import KeyJoin, OfPairs, key_join
+from kalla_core.engine.tasks import run_all, run_each
+from kalla_core.errors import EngineFailure
+from kalla_core.matching.strategy.key_joins import OfPairs, key_join
+from kalla_core.matching.strategy.planned import sessions_without_rows
 
 _PAIRS_AT_ONCE = 1 << 17
 """Of those that are known before anything is made of them: about a row group of matched."""
 
 
-def join_on_key(context: JoinContext, left: Rows, right: Rows) -> KeyJoin | None:
-    """Return the match SQL as a join on its key; None where it is more than that."""
-    sessions = sessions_over(context, context.limits, left, right)
-    with query_errors():
-        return key_join(context.planned, *sessions)
-
-
 def match_by_key(
-    context: JoinContext, joined: KeyJoin, left: Rows, right: Rows, misses: Misses
-) -> Iterator[tuple[Ints, Ints]]:
+    context: JoinContext, left: Rows, right: Rows, misses: Misses
+) -> Iterator[tuple[Ints, Ints]] | None:
     """Do what `match` does, and note the pairs that fulfil no more than the key.
 
-    Pairs of keys that few rows have are all known before anything is made of them.
+    None where the match SQL is more than a join on its key. Pairs of keys that few rows have are
+    all known before anything is made of them.
     """
+    planned = context.planned
+    with query_errors():
+        joined = key_join(planned, *sessions_without_rows(planned.query, planned.prepared))
+    return None if joined is None else _matches(context, joined.of_pairs, left, right, misses)
+
+
+def _matches(
+    context: JoinContext, of_pairs: OfPairs | None, left: Rows, right: Rows, misses: Misses
+) -> Iterator[tuple[Ints, Ints]]:
+    misses.begin()
     threads, stop = context.limits.threads, context.stop
-    if (of_pairs := joined.of_pairs) is not None:
+    if of_pairs is not None:
         keying = [partial(KeyedRows.of, context.planned, of_pairs, rows) for rows in (left, right)]
         sides = run_all(keying, threads, stop)
-        known = pairs_of_one_key(sides[0].keys, sides[1].keys, threads, stop)
+        most = context.most_known_pairs
+        known = pairs_of_one_key(sides[0].keys, sides[1].keys, most, threads, stop)
         if known is not None:
             tasks = [
                 partial(_match_known, context, of_pairs, sides, misses, at)
                 for at in _windows(known)
             ]
-            yield from run_all(tasks, threads, stop)
+            yield from run_each(tasks, threads, stop)
             return
-    for output, *at in _pairs_by_key(context, joined, left, right, misses):
+    for output, *at in _pairs_by_key(context, left, right, misses):
         yield write_pairs(context, output, left, right, *at)
 
 
@@ -78,8 +85,12 @@ def _match_known(
 
 
 def _pairs_by_key(
-    context: JoinContext, joined: KeyJoin, left: Rows, right: Rows, misses: Misses
+    context: JoinContext, left: Rows, right: Rows, misses: Misses
 ) -> Iterator[tuple[pa.RecordBatch, Ints, Ints]]:
+    with query_errors():
+        joined = key_join(context.planned, *sessions_over(context, context.limits, left, right))
+    if joined is None:
+        raise EngineFailure("The plan that runs is no join on its key, as the same plan was.")
     for batch in results(joined.frame):
         context.stop.check()
         *_, at_left, at_right, holds = batch.columns

@@ -28,6 +28,8 @@ from kalla_core.recipe.model import GroupForm
 
 _PAIR_BYTES = 1024
 """Of what operators may hold, for a pair that is told in some 150: an eighth of it."""
+_KNOWN_PAIR_BYTES = 48
+"""Likewise, for a pair that is known in 24: half of it."""
 _UNBOUND_BYTES = 1 << 30
 
 
@@ -117,6 +119,11 @@ class JoinContext:
     def most_told_pairs(self) -> int:
         """Of how many pairs of a row and its candidate may be held what is told of them."""
         return (self.limits.memory_bytes or _UNBOUND_BYTES) // _PAIR_BYTES
+
+    @property
+    def most_known_pairs(self) -> int:
+        """Of how many pairs may be held which rows they are."""
+        return (self.limits.memory_bytes or _UNBOUND_BYTES) // _KNOWN_PAIR_BYTES
 
     def one_thread(self, budget: Budget) -> JoinContext:
         """Return the context of joins that run side by side, with one thread each."""

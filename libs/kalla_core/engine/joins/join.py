@@ -78,12 +78,11 @@ def match(
             yield from _match_groups(context, frame, left, right)
         return
     if misses is not None and left.count + right.count >= FEW_ROWS:
-        from kalla_core.engine.joins.by_key import join_on_key, match_by_key  # not for few rows
+        from kalla_core.engine.joins.by_key import match_by_key  # not for few rows
 
-        joined = join_on_key(context, left, right)
-        if joined is not None:
-            misses.begin()
-            yield from match_by_key(context, joined, left, right, misses)
+        found = match_by_key(context, left, right, misses)
+        if found is not None:
+            yield from found
             return
     for output, *at in pairs_of(context, left, right):
         yield write_pairs(context, output, left, right, *at)

@@ -113,7 +113,7 @@ class LateJoin:
     def run(self) -> MatchingTotals:
         """Write all pairs, then all unmatched rows."""
         threads, stop = self.context.limits.threads, self.context.stop
-        left, right = run_all([partial(self.store.rows, side) for side in Side], threads, stop)
+        left, right = self.store.held_rows(threads, stop)
         misses = Misses(left, right)
         uses = matched_uses(self.context, left, right, misses)
         self.context.sinks.ended(None)

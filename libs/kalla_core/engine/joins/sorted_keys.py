@@ -31,21 +31,22 @@ _BATCHES_AT_ONCE = 8
 _HASHES_AT_ONCE = 1 << 14
 """Of a side in one search: the nearest cache holds them, which takes a third of the time."""
 _SEARCHES_AT_ONCE = 16
-_MOST_PAIRS_PER_ROW = 1
-"""Of both sides; more are better found as they are needed than held."""
 _ROW_BITS = 32
 _MOST = (1 << 64) - 1
 
 
-def pairs_of_one_key(left: Rows, right: Rows, threads: int, stop: Stop) -> tuple[Ints, Ints] | None:
+def pairs_of_one_key(
+    left: Rows, right: Rows, most: int, threads: int, stop: Stop
+) -> tuple[Ints, Ints] | None:
     """Return the positions of the rows of all pairs that have the same key, by those of the right.
 
-    Among them may be a few pairs whose keys differ. None where pairs are more than rows, as with
-    a key that many have.
+    Among them may be a few pairs whose keys differ. None if they are too many, as with a key that
+    many rows have.
 
     Args:
         left: keys and nothing else; null equals nothing.
         right: likewise, of the same types.
+        most: of pairs.
     """
     bits = max(left.count, right.count, 1).bit_length()
     if bits > _ROW_BITS:
@@ -62,7 +63,6 @@ def pairs_of_one_key(left: Rows, right: Rows, threads: int, stop: Stop) -> tuple
     ranges = _ranges(ours, theirs, bits)
     groups = [ranges[n : n + _SEARCHES_AT_ONCE] for n in range(0, len(ranges), _SEARCHES_AT_ONCE)]
     found = run_all([partial(_all_alike, group, bits) for group in groups], threads, stop)
-    most = _MOST_PAIRS_PER_ROW * (left.count + right.count)
     if sum(one.pairs for group in found for one in group) > most:
         return None
     pairs = np.concatenate(

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.keys.codes import NONE, key_codes
-from kalla_core.engine.keys.keyed import KeyedSides
+from kalla_core.engine.keys.keyed import KeyedSides, marked_rows
 from kalla_core.engine.keys.near import loose_keys
 from kalla_core.engine.keys.visible import is_text
 from kalla_core.engine.reasons import wording
@@ -66,6 +66,7 @@ class Told:
 _CHOSEN_NOT, _FAILED, _ABSENT, _NULL, _KEYLESS = range(len(Reason))
 _STEP = 1 << 20
 """Between two reasons; within one, fewer conditions that fail are nearer, and a near key."""
+_PAIRS_AT_ONCE = 1 << 17
 _FEW_PAIRS = 1 << 14
 """To ask about so many takes longer to begin than to do, so that both sides are asked at once."""
 _PLACES = 1 << 10
@@ -129,12 +130,12 @@ class RuleJudge:
             asked: which of these alone are to be told of; all by default.
         """
         if self._misses is not None and self._misses.known:
-            keys = self._keyed.table(side).filter(pa.array(unmatched)).combine_chunks()
+            keys = self._keyed.marked(side, unmatched)
             null, found, choice = self._among_misses(self._misses, side, unmatched, keys)
         else:
             keys, null, found, choice = self._among_all(side, unmatched, asked)
         codes = np.where(found, _FAILED, np.where(null, _NULL, _ABSENT)).astype(np.int8)
-        near = self._near(side, keys.filter(pa.array(codes == _ABSENT)))
+        near = self._near(side, marked_rows(keys, codes == _ABSENT))
         self._verdicts[side] = _Verdicts(keys, codes, choice, near)
 
     def _among_misses(
@@ -194,7 +195,8 @@ class RuleJudge:
             return
         places[~again] = np.arange(len(left), count)
         at = (np.append(left, also_left[~again]), np.append(right, also_right[~again]))
-        ends = np.linspace(0, count, threads + 1 if count > _FEW_PAIRS else 2).astype(int)
+        pieces = max(threads, count // _PAIRS_AT_ONCE) if count > _FEW_PAIRS else 1
+        ends = np.linspace(0, count, pieces + 1).astype(int)
         tasks = [
             partial(self._failures, at[0][start:end], at[1][start:end])
             for start, end in pairwise(ends)

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kalla_core.engine.rows import Rows, in_one_piece, numbered_schema, without_ids
+from kalla_core.engine.rows import Rows, in_one_piece, in_pieces, numbered_schema, without_ids
 from kalla_core.engine.spool.spool import Spool, SpoolFile, SpoolWriter
+from kalla_core.engine.tasks import Stop
 from kalla_core.fragments.model import Hold
 from kalla_core.matching.sql.query import Side, TableShape
 
@@ -138,14 +139,23 @@ class Store:
         """
         shape = self.shapes[side]
         if self.hold is Hold.MEMORY:
-            held = [batch for part in self._of(side) for batch in part.batches]
-            for part in self._of(side):
-                part.batches.clear()
-            return in_one_piece(side, shape, held)
+            return in_one_piece(side, shape, self._given_away(side))
         batches = list(self.stream(side, buckets))
         if self.plan.numbered:
             return without_ids(side, shape, batches)
         return Rows(side, shape, tuple(batches))
+
+    def held_rows(self, threads: int, stop: Stop) -> tuple[Rows, Rows]:
+        """Return all rows of both sides, which are in memory; see `rows`."""
+        some = [(side, self.shapes[side], self._given_away(side)) for side in Side]
+        left, right = in_pieces(some, threads, stop)
+        return left, right
+
+    def _given_away(self, side: Side) -> list[pa.RecordBatch]:
+        held = [batch for part in self._of(side) for batch in part.batches]
+        for part in self._of(side):
+            part.batches.clear()
+        return held
 
     def stream(
         self, side: Side, buckets: tuple[int, ...] | None = None

@@ -169,11 +169,7 @@ def _planned(asked: _Asked) -> Planned:
     query = asked.query
     check_primary_keys(query)
     prepared = prepare(query)
-    plain, numbered = new_session(), new_session()
-    register_shapes(plain, query)
-    register_shapes(numbered, query, numbered=True)
-    for session in (plain, numbered):
-        register_calls(session, prepared)
+    plain, numbered = sessions_without_rows(query, prepared)
     sides = sides_of(query)
     original = plain.sql(prepared.text)
     found = identified(original, numbered, query, sides)
@@ -223,6 +219,18 @@ def _only_joins(prepared: PreparedSql, traced: Traced) -> bool:
     """
     alone = len(_SELECT.findall(prepared.text)) == 1
     return alone and all(isinstance(one.node, _KEEPING_NOTHING) for one in traced.walk())
+
+
+def sessions_without_rows(
+    query: MatchQuery, prepared: PreparedSql
+) -> tuple[SessionContext, SessionContext]:
+    """Return sessions to plan in, with empty tables: as they are, and the two sides with ROW."""
+    plain, numbered = new_session(), new_session()
+    register_shapes(plain, query)
+    register_shapes(numbered, query, numbered=True)
+    for session in (plain, numbered):
+        register_calls(session, prepared)
+    return plain, numbered
 
 
 def pair_frame(
@@ -429,5 +437,6 @@ __all__ = [
     "pair_frame",
     "plan_match",
     "score_frame",
+    "sessions_without_rows",
     "shared_rows",
 ]
