@@ -21,8 +21,8 @@ SIZE = 20_000
 OPTIONS: dict[str, Any] = {"partitions": 4, "buckets": 8}
 
 
-def given(folder: Path) -> Dataset:
-    return generate("one_to_one", SIZE, 7, folder / "data", "csv")
+def given(folder: Path, size: int = SIZE) -> Dataset:
+    return generate("one_to_one", size, 7, folder / "data", "csv")
 
 
 def submitted(cluster: Cluster, dataset: Dataset, output: Path) -> str:
@@ -67,7 +67,7 @@ def test_an_executor_that_is_killed_costs_no_row(tmp_path: Path, stage: str, num
 def test_with_all_executors_gone_a_run_fails_with_that_reason_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    dataset = given(tmp_path)
+    dataset = given(tmp_path, 8 * SIZE)  # who watches is slower than a small run on a slow machine
     with real_cluster(tmp_path, flags=("--executor-wait=2s", "--restarts=0")) as cluster:
         run_id = submitted(cluster, dataset, tmp_path / "out")
 
