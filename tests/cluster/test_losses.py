@@ -18,15 +18,21 @@ from kalla_core.recipe.parse import load_recipe
 from tests.support.real_cluster import Cluster, real_cluster, until
 
 SIZE = 20_000
+EVERY_ROW_WITH_EVERY_OTHER = """
+    SELECT l.invoice_id, r.payment_id FROM left_src l JOIN right_src r
+    ON l.amount + r.paid_amount < 0
+"""
+"""Takes longer than it takes to see that it has begun, however slow the machine is."""
 OPTIONS: dict[str, Any] = {"partitions": 4, "buckets": 8}
 
 
-def given(folder: Path, size: int = SIZE) -> Dataset:
-    return generate("one_to_one", size, 7, folder / "data", "csv")
+def given(folder: Path) -> Dataset:
+    return generate("one_to_one", SIZE, 7, folder / "data", "csv")
 
 
-def submitted(cluster: Cluster, dataset: Dataset, output: Path) -> str:
+def submitted(cluster: Cluster, dataset: Dataset, output: Path, sql: str | None = None) -> str:
     recipe = load_recipe(dataset.recipe_path)
+    recipe = replace(recipe, match_sql=sql or recipe.match_sql)
     return cluster.submit(replace(recipe, options=replace(recipe.options, **OPTIONS)), output)
 
 
@@ -67,9 +73,9 @@ def test_an_executor_that_is_killed_costs_no_row(tmp_path: Path, stage: str, num
 def test_with_all_executors_gone_a_run_fails_with_that_reason_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
-    dataset = given(tmp_path, 8 * SIZE)  # who watches is slower than a small run on a slow machine
+    dataset = given(tmp_path)
     with real_cluster(tmp_path, flags=("--executor-wait=2s", "--restarts=0")) as cluster:
-        run_id = submitted(cluster, dataset, tmp_path / "out")
+        run_id = submitted(cluster, dataset, tmp_path / "out", EVERY_ROW_WITH_EVERY_OTHER)
 
         after(cluster, run_id, "scan", 1)
         for pid in cluster.pids():
