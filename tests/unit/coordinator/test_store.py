@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -275,33 +272,6 @@ async def test_a_store_that_lost_a_file_takes_no_job_and_loses_none(
     async with open_store(None, tmp_path) as store:
         assert await store.find(RunId("before")) == record("before")
         assert await store.find(RunId("after")) is None
-
-
-async def test_what_is_written_is_soon_in_the_database_without_its_log(tmp_path: Path) -> None:
-    def without_log() -> str:
-        alone = shutil.copyfile(tmp_path / STORE, tmp_path / "alone.sqlite")
-        found: list[tuple[str]] = []
-        # It may be copied while it is written.
-        with closing(sqlite3.connect(alone)) as connection, suppress(sqlite3.DatabaseError):
-            found = connection.execute("SELECT status FROM jobs").fetchall()
-        return "".join(status for (status,) in found)
-
-    async with open_store(None, tmp_path) as store, asyncio.timeout(30):
-        await store.add(record("a"))
-        while without_log() != "queued":
-            await asyncio.sleep(0.01)
-        await store.put(record("a").after(Running(1)))
-        while without_log() != "running":
-            await asyncio.sleep(0.01)
-
-
-async def test_writes_that_never_rest_do_not_make_the_log_long(tmp_path: Path) -> None:
-    async with open_store(None, tmp_path) as store:
-        await store.add(record("a"))
-        for attempt in range(300):
-            await store.put(record("a").after(Running(attempt)))
-
-        assert (tmp_path / f"{STORE}-wal").stat().st_size < 1 << 20
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])

@@ -66,7 +66,9 @@ def _watch(engine: Engine, files: StoreFiles) -> None:
             cursor.execute("PRAGMA journal_mode=WAL")
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-            cursor.execute("PRAGMA wal_autocheckpoint=0")  # the owner sees to that
+            # What is written goes on into the database at once: a log that somebody removes then
+            # takes nothing with it, and never grows.
+            cursor.execute("PRAGMA wal_autocheckpoint=1")
         # Looked at where statements run: on the event loop a disk that hangs would hold all up.
         connection.create_function(_MISSING, 0, files.missing)
 

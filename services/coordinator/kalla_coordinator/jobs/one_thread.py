@@ -10,23 +10,14 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_REST_S = 0.005
-_MOST_BEFORE_REST = 32
-
 _Task = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
 
 
 class OneThread:
-    """Ends with the process, whatever it is at: a disk that hangs does not hold that up.
+    """Ends with the process, whatever it is at: a disk that hangs does not hold that up."""
 
-    Args:
-        at_rest: is done, for nobody who waits, once there has been nothing to do for 5 ms, and
-            after 32 tasks at the latest; it raises nothing.
-    """
-
-    def __init__(self, name: str, at_rest: Callable[[], None] | None = None) -> None:
+    def __init__(self, name: str) -> None:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._at_rest = at_rest
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     async def do(self, work: Callable[[], T]) -> T:
@@ -44,36 +35,15 @@ class OneThread:
         self._tasks.put(None)
 
     def _work(self) -> None:
-        done = 0  # since the last rest
-        while True:
+        while (task := self._tasks.get()) is not None:
+            loop, done, work = task
+            result, failure = None, None
             try:
-                task = self._tasks.get(timeout=_REST_S if done else None)
-            except queue.Empty:
-                done = self._rested()
-                continue
-            if task is None:
-                return
-            _do(*task)
-            done += self._at_rest is not None
-            if done == _MOST_BEFORE_REST:
-                done = self._rested()
-
-    def _rested(self) -> int:
-        if self._at_rest is not None:
-            self._at_rest()
-        return 0
-
-
-def _do(
-    loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any], work: Callable[[], Any]
-) -> None:
-    result, failure = None, None
-    try:
-        result = work()
-    except BaseException as error:
-        failure = error
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(_tell, done, result, failure)
+                result = work()
+            except BaseException as error:
+                failure = error
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_tell, done, result, failure)
 
 
 def _tell(done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:

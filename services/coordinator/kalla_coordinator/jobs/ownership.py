@@ -107,15 +107,13 @@ class FileOwnership:
     """A lock on a file beside the SQLite database; see `Ownership`.
 
     A transaction is done as a whole in one thread, rather than step by step from the event loop:
-    it takes a fifth of the time. It is durable once it is in the log. Nobody waits until it is in
-    the database as well, which takes as long again; but it gets there as soon as nothing else is
-    written, so that the log stays as short as it is and little would be lost with it.
+    it takes a fifth of the time.
     """
 
     def __init__(self, engine: Engine, lock: Path) -> None:
         self.lost = asyncio.Event()
         self._engine = engine
-        self._thread = OneThread("store-writes", self._bring_over)
+        self._thread = OneThread("store-writes")
         self._lock = lock
         self._descriptor: int | None = None
 
@@ -151,17 +149,10 @@ class FileOwnership:
         with self._engine.begin() as connection:
             return work(connection)
 
-    def _bring_over(self) -> None:
-        """Bring what is in the log into the database."""
-        # What is wrong with its files, the next transaction says to those who wait for it.
-        with suppress(SQLAlchemyError, OSError), self._engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-
     async def close(self) -> None:
         """Let go of the lock."""
         with suppress(TimeoutError):  # a disk that hangs holds nobody up
             async with asyncio.timeout(_CLOSE_PATIENCE_S):
-                await self._thread.do(self._bring_over)
                 await self._thread.do(self._engine.dispose)
         self._thread.end()
         if self._descriptor is not None:
