@@ -279,8 +279,9 @@ def long_rows(seed: int) -> pa.Table:
     ("name", "fault"), [*((name, None) for name in NAMES), ("n.csv", Unconditionally())]
 )
 def test_an_object_that_is_replaced_at_any_request_of_a_read_is_never_a_mixture(
-    proxy: S3Proxy, name: str, fault: Fault | None
+    proxy: S3Proxy, name: str, fault: Fault | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    set_variables(monkeypatch, PATIENT)  # it is not about time, and machines may be slow
     bucket = s3_server().new_bucket()
     contents = [content(name, long_rows(seed)) for seed in (1, 2)]
     spec = file_spec(bucket.put(name, contents[0]))
