@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from kalla_core.engine.fragments.evidence_parts import ALL, PAIRS, sinks_of, wri
 from kalla_core.engine.fragments.remote_run import RemoteRun, parts_of
 from kalla_core.engine.joins.matching_stage import run_matching
 from kalla_core.engine.joins.settled_joins import SettledJoins
-from kalla_core.engine.joins.told import TellingWriter, Windows
+from kalla_core.engine.joins.told import TellingWriter, Windows, telling
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.spool.key_spool import count_repeats
 from kalla_core.engine.spool.marks import GlobalMarks
@@ -50,8 +51,9 @@ def run_join(run: RemoteRun, work: JoinWork, inputs: Inputs) -> JoinDone:
     store = run.store(work, inputs, numbers=not decides)
     late = run.job.late
     names = PAIRS if work.settle_later or late else ALL
-    told = _telling(run, work) if late else None
-    with writing_parts(run, names, sinks_of(run)) as parts:
+    with ExitStack() as opened:
+        told = opened.enter_context(_telling(run, work)) if late else None
+        parts = opened.enter_context(writing_parts(run, names, sinks_of(run)))
         context = run.join_context(parts.sinks, extras, work.inputs)
         if told is not None:
             context = replace(context, tells=told)
@@ -114,9 +116,9 @@ def _hold(run: RemoteRun, marks: Mapping[Side, GlobalMarks]) -> SpoolFile:
     return _published(run, spooled, SpoolKind.MARKS)
 
 
-def _telling(run: RemoteRun, work: JoinWork) -> TellingWriter:
+def _telling(run: RemoteRun, work: JoinWork) -> AbstractContextManager[TellingWriter]:
     parts = [(o.table, o.part, o.rows) for o in work.inputs if not isinstance(o.table, Extra)]
-    return TellingWriter(run.scratch / "told", Windows(parts))
+    return telling(run.scratch / "told", Windows(parts))
 
 
 def _published(run: RemoteRun, file: SpoolFile, kind: SpoolKind) -> SpoolFile:

@@ -13,7 +13,7 @@ from functools import partial
 from kalla_core.engine.budget import Budget
 from kalla_core.engine.joins.context import JoinContext
 from kalla_core.engine.joins.matching_stage import run_matching
-from kalla_core.engine.joins.told import TellingWriter, ToldFile, ToldOfPart, Windows, deliver
+from kalla_core.engine.joins.told import ToldFile, ToldOfPart, Windows, deliver, telling
 from kalla_core.engine.joins.totals import MatchingTotals
 from kalla_core.engine.keys.keying import Keying
 from kalla_core.engine.spool.scan import OpenSource
@@ -49,10 +49,10 @@ class LateJoins:
             for one in self.fragments
         ]
         path = self.store.plan.folder / "told.spool"
-        writer = TellingWriter(path, windows)
-        context = replace(self.context, tells=writer)
-        totals = run_matching(context, self.store, self.keying, self.budget)
-        told = ToldFile(writer.finish())
+        with telling(path, windows) as writer:
+            context = replace(self.context, tells=writer)
+            totals = run_matching(context, self.store, self.keying, self.budget)
+            told = ToldFile(writer.finish())
         self.store.remove()
         tasks = [partial(self._deliver, part, told) for part in parts]
         run_all(tasks, self.budget.threads, context.stop)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, pairwise
@@ -134,6 +135,21 @@ class TellingWriter:
         if number == 0:
             return 0, [sentences.whole()]
         return number, [piece for piece in pieces if not isinstance(piece, str)]
+
+
+@contextmanager
+def telling(path: Path, windows: Windows) -> Iterator[TellingWriter]:
+    """Give what writes such a file; leaving by an error closes and removes it.
+
+    Raises:
+        OutOfDisk: it cannot be made.
+    """
+    writer = TellingWriter(path, windows)
+    try:
+        yield writer
+    except BaseException:
+        writer.discard()
+        raise
 
 
 class ToldFile:
