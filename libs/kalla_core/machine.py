@@ -1,5 +1,7 @@
 """What this process may use of its machine: memory and cores, as cgroups and affinity allow.
 
+And what its processor is slow at.
+
 A container's limit is in its cgroup, and every ancestor may set a tighter one; `/proc` still shows
 the whole machine. Both versions of cgroups are read, wherever they are mounted.
 Format of the files: Linux `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/memory.rst`.
@@ -18,6 +20,7 @@ SMALLEST_MEMORY_BYTES = 64 * 2**20
 
 _ROOT = Path("/")
 _MEMORY_SHARE = 0.7
+_PROCESSOR_BYTES = 8192  # more than `/proc/cpuinfo` says of one
 _V1_UNLIMITED_BYTES = 2**60  # v1 says "no limit" with the largest page-aligned number
 
 
@@ -55,6 +58,23 @@ def cores(root: Path = _ROOT, affinity: int | None = None) -> int:
     allowed = _affinity() if affinity is None else affinity
     quotas = [*_v2_cores(root), *_v1_cores(root)]
     return max(1, math.ceil(min([float(allowed), *quotas])))
+
+
+def sorts_slowly_in_wide_registers(root: Path = _ROOT) -> bool:
+    """Tell whether NumPy sorts numbers faster here without the AVX-512 that this processor has.
+
+    It gathers what is smaller than a pivot by one instruction that writes into memory, and those of
+    AMD take a hundred cycles for it: 60 ns for each of five million numbers, and 12 with AVX2.
+
+    Args:
+        root: where `/proc` is looked up.
+    """
+    try:
+        with (root / "proc/cpuinfo").open("rb") as file:
+            first = file.read(_PROCESSOR_BYTES).split(b"\n\n", 1)[0]
+    except OSError:
+        return False
+    return b"AuthenticAMD" in first and b" avx512f " in first
 
 
 def _affinity() -> int:

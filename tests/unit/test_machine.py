@@ -160,3 +160,22 @@ def test_affinity_bounds_the_cores_when_no_quota_does(root):
 def test_this_machine_has_memory_and_cores():
     assert machine.memory_bytes() > 64 * 2**20
     assert machine.cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("processor", "slow"),
+    [
+        ("vendor_id : AuthenticAMD\nflags : sse avx2 avx512f avx512dq\n", True),
+        ("vendor_id : AuthenticAMD\nflags : sse avx2\n", False),
+        ("vendor_id : GenuineIntel\nflags : sse avx2 avx512f avx512dq\n", False),
+        ("CPU implementer : 0x41\nFeatures : fp asimd\n", False),
+    ],
+)
+def test_numbers_are_sorted_without_what_a_processor_is_slow_at(root, processor, slow):
+    write(root, {"proc/cpuinfo": f"{processor}\nprocessor : 1\nAuthenticAMD avx512f \n"})
+
+    assert machine.sorts_slowly_in_wide_registers(root) is slow
+
+
+def test_nothing_is_said_of_a_processor_that_nobody_describes(root):
+    assert machine.sorts_slowly_in_wide_registers(root) is False

@@ -39,9 +39,11 @@ def _found(left: Sequence[Row], right: Sequence[Row], threads: int = 1) -> set[t
         _rows(Side.LEFT, left, 4), _rows(Side.RIGHT, right, 7), MANY, threads, Stop()
     )
     assert found is not None
-    at_left, at_right = found
-    assert sorted(at_right) == list(at_right)
-    pairs = list(zip(at_left.tolist(), at_right.tolist(), strict=True))
+    assert all(len(at_right) for _, at_right in found)
+    rights = [at for _, at_right in found for at in at_right.tolist()]
+    assert sorted(rights) == rights
+    lefts = [at for at_left, _ in found for at in at_left.tolist()]
+    pairs = list(zip(lefts, rights, strict=True))
     assert len(set(pairs)) == len(pairs)
     return set(pairs)
 
@@ -54,15 +56,22 @@ def _wanted(left: Sequence[Row], right: Sequence[Row]) -> set[tuple[int, int]]:
     }
 
 
-@given(some, some, st.sampled_from([1, 2, 5, 1 << 14]), st.sampled_from([1, 3]))
+@given(
+    some,
+    some,
+    st.sampled_from([1, 2, 5, 1 << 14]),
+    st.sampled_from([1, 3, 1 << 17]),
+    st.sampled_from([1, 3]),
+)
 @settings(max_examples=often(200), deadline=None)
 def test_pairs_are_those_that_every_row_tried_with_every_other_gives(
-    left: list[Row], right: list[Row], at_once: int, threads: int
+    left: list[Row], right: list[Row], at_once: int, pairs_at_once: int, threads: int
 ) -> None:
     wanted = _wanted(left, right)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorted_keys, "_HASHES_AT_ONCE", at_once)
         patch.setattr(sorted_keys, "_BATCHES_AT_ONCE", 2)
+        patch.setattr(sorted_keys, "_PAIRS_AT_ONCE", pairs_at_once)
         assert _found(left, right, threads) == wanted
 
 

@@ -25,9 +25,6 @@ from kalla_core.errors import EngineFailure
 from kalla_core.matching.strategy.key_joins import OfPairs, key_join
 from kalla_core.matching.strategy.planned import sessions_without_rows
 
-_PAIRS_AT_ONCE = 1 << 17
-"""Of those that are known before anything is made of them: about a row group of matched."""
-
 
 def match_by_key(
     context: JoinContext, left: Rows, right: Rows, misses: Misses
@@ -51,22 +48,17 @@ def _matches(
     if of_pairs is not None:
         keying = [partial(KeyedRows.of, context.planned, of_pairs, rows) for rows in (left, right)]
         sides = run_all(keying, threads, stop)
+        misses.keys.update(
+            {s.rows.side: pa.Table.from_batches(s.keys.batches) for s in sides if not s.columns}
+        )
         most = context.most_known_pairs
         known = pairs_of_one_key(sides[0].keys, sides[1].keys, most, threads, stop)
         if known is not None:
-            tasks = [
-                partial(_match_known, context, of_pairs, sides, misses, at)
-                for at in _windows(known)
-            ]
+            tasks = [partial(_match_known, context, of_pairs, sides, misses, at) for at in known]
             yield from run_each(tasks, threads, stop)
             return
     for output, *at in _pairs_by_key(context, left, right, misses):
         yield write_pairs(context, output, left, right, *at)
-
-
-def _windows(at: tuple[Ints, Ints]) -> Iterator[tuple[Ints, Ints]]:
-    for start in range(0, len(at[0]), _PAIRS_AT_ONCE):
-        yield at[0][start : start + _PAIRS_AT_ONCE], at[1][start : start + _PAIRS_AT_ONCE]
 
 
 def _match_known(

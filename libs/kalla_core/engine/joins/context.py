@@ -68,7 +68,7 @@ class Tells(Protocol):
 class Explains(Protocol):
     """Explains the unmatched rows of both sides of some rows; see `Explainer`."""
 
-    def prepare(self) -> None:
+    def prepare(self, threads: int, stop: Stop) -> None:
         """Do what is to be done once, before two threads ask."""
         ...
 

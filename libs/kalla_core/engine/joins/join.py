@@ -46,7 +46,7 @@ from kalla_core.recipe.model import GroupForm
 _ROOM_FOR_TWO_LISTS_BYTES = 192 << 20
 """Of the session's memory; a run that may have 1 GiB gives it as much."""
 
-_WORTH_THREADS = 1 << 15
+WORTH_THREADS = 1 << 15
 """Rows of both sides. For fewer, two threads that take turns cost more than they gain."""
 
 _SHARED_PART = 4
@@ -169,10 +169,10 @@ def settle(
     Args:
         matched: for each row of a side, whether it is in a pair anywhere.
     """
-    explains.prepare()
     threads = min(context.limits.threads, 2)
-    if left.count + right.count < _WORTH_THREADS:
+    if left.count + right.count < WORTH_THREADS:
         threads = 1
+    explains.prepare(threads, context.stop)
     some = [rows for rows in (left, right) if not matched[rows.side].all()]
     judge = [partial(explains.judge, rows.side, ~matched[rows.side]) for rows in some]
     run_all(judge, threads, context.stop)

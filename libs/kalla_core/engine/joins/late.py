@@ -119,7 +119,7 @@ class LateJoin:
         self.context.sinks.ended(None)
         matched = {side: one.matched for side, one in uses.items()}
         explainer = Explainer(self.context.planned, left, right, threads, misses=misses)
-        explainer.prepare()
+        explainer.prepare(threads, stop)
         run_all([partial(explainer.judge, s, ~matched[s]) for s in Side], threads, stop)
         explainer.share(self.context.most_told_pairs, threads, stop)
         parts = _StillToCome(self.fragments)

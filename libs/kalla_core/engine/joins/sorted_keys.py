@@ -32,16 +32,18 @@ _HASHES_AT_ONCE = 1 << 14
 """Of a side in one search: the nearest cache holds them, which takes a third of the time."""
 _SEARCHES_AT_ONCE = 16
 _ROW_BITS = 32
+_PAIRS_AT_ONCE = 1 << 17
+"""In a window: about a row group of matched."""
 _MOST = (1 << 64) - 1
 
 
 def pairs_of_one_key(
     left: Rows, right: Rows, most: int, threads: int, stop: Stop
-) -> tuple[Ints, Ints] | None:
-    """Return the positions of the rows of all pairs that have the same key, by those of the right.
+) -> Sequence[tuple[Ints, Ints]] | None:
+    """Return the positions of the rows of all pairs that have the same key, in windows.
 
-    Among them may be a few pairs whose keys differ. None if they are too many, as with a key that
-    many rows have.
+    By those of the right rows, ascending from window to window. Among them may be a few pairs whose
+    keys differ. None if they are too many, as with a key that many rows have.
 
     Args:
         left: keys and nothing else; null equals nothing.
@@ -63,13 +65,15 @@ def pairs_of_one_key(
     ranges = _ranges(ours, theirs, bits)
     groups = [ranges[n : n + _SEARCHES_AT_ONCE] for n in range(0, len(ranges), _SEARCHES_AT_ONCE)]
     found = run_all([partial(_all_alike, group, bits) for group in groups], threads, stop)
-    if sum(one.pairs for group in found for one in group) > most:
+    pairs = sum(one.pairs for group in found for one in group)
+    if pairs > most:
         return None
-    pairs = np.concatenate(
-        run_all([partial(_pairs, group, bits) for group in found], threads, stop)
+    ends = _ends_of_windows(right.count, pairs)
+    cut = run_all([partial(_pairs_by_window, group, bits, ends) for group in found], threads, stop)
+    windows = run_all(
+        [partial(_in_order, parts) for parts in zip(*cut, strict=True)], threads, stop
     )
-    pairs.sort()
-    return _low(pairs, _ROW_BITS).view(np.int64), (pairs >> np.uint64(_ROW_BITS)).view(np.int64)
+    return [window for some in windows for window in some]
 
 
 def _hash(keys: Rows, numbers: IdArray, first: int, bits: int) -> None:
@@ -145,8 +149,29 @@ def _all_alike(ranges: Sequence[tuple[IdArray, IdArray]], bits: int) -> Sequence
     return [_alike(*one, bits) for one in ranges]
 
 
-def _pairs(found: Sequence[_Alike], bits: int) -> IdArray:
-    return np.concatenate([one.numbers(bits) for one in found])
+def _ends_of_windows(rows: int, pairs: int) -> IdArray:
+    """Return the numbers of right rows, high, at which windows of about as many pairs end."""
+    windows = max(1, pairs // _PAIRS_AT_ONCE)
+    ends = np.arange(1, windows, dtype=np.uint64) * np.uint64(rows) // np.uint64(windows)
+    return ends << np.uint64(_ROW_BITS)
+
+
+def _pairs_by_window(found: Sequence[_Alike], bits: int, ends: IdArray) -> list[IdArray]:
+    """Return the pairs of some ranges of hashes, cut by right rows."""
+    pairs = np.concatenate([one.numbers(bits) for one in found])
+    pairs.sort()
+    return np.split(pairs, np.searchsorted(pairs, ends))
+
+
+def _in_order(parts: Sequence[IdArray]) -> list[tuple[Ints, Ints]]:
+    """Return the left and right rows of a window, or several if too many pairs are in it."""
+    pairs = np.concatenate(parts)
+    if len(pairs) == 0:
+        return []
+    pairs.sort()
+    at = _low(pairs, _ROW_BITS).view(np.int64), (pairs >> np.uint64(_ROW_BITS)).view(np.int64)
+    pieces = max(1, len(pairs) // _PAIRS_AT_ONCE)
+    return list(zip(*(np.array_split(rows, pieces) for rows in at), strict=True))
 
 
 def _alike(ours: IdArray, theirs: IdArray, bits: int) -> _Alike:

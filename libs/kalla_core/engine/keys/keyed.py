@@ -57,6 +57,7 @@ class KeyedSides:
 
     Args:
         columns: shared with other keys of the same rows.
+        known: what this very key is, of sides for which somebody has evaluated it.
     """
 
     def __init__(
@@ -66,12 +67,13 @@ class KeyedSides:
         rows: Mapping[Side, Rows],
         threads: int,
         columns: Columns | None = None,
+        known: Mapping[Side, pa.Table] | None = None,
     ) -> None:
         self.components = components
         self._planned = planned
         self._rows = rows
         self._threads = threads
-        self._tables: dict[Side, pa.Table] = {}
+        self._tables: dict[Side, pa.Table] = dict(known or {})
         self._columns: Columns = {} if columns is None else columns
         self._wanted: dict[Side, Wanted] = {}
 

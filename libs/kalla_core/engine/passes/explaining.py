@@ -98,7 +98,7 @@ class Explaining:
     consumed: Consumed
     tellings: Sequence[Telling]
     judging: Callable[[Side, Bools], None]
-    ready: Callable[[], None]
+    ready: Callable[[int, Stop], None]
     sharing: Callable[[int, int, Stop], None]
     keys: Callable[[int, Side, Bools, Rule], pa.Table]
 
@@ -107,9 +107,9 @@ class Explaining:
         self._keys: dict[Side, list[pa.Array]] = {}
         self._attempts = tells_attempts([one.rule for one in self.passes])
 
-    def prepare(self) -> None:
+    def prepare(self, threads: int, stop: Stop) -> None:
         """Do what is to be done once, before two threads ask."""
-        self.ready()
+        self.ready(threads, stop)
 
     def judge(self, side: Side, unmatched: Bools) -> None:
         """Find out why the rows of `side` that `unmatched` marks are so."""

@@ -59,7 +59,7 @@ class ReconcilingJob(Job):
             with self._clock.stage("staging"):
                 gathered, means, search = self._read(stop) if ahead is None else ahead.result()
         with self._clock.stage("matching"):
-            counts = {side: gathered.census[side].finish() for side in Side}
+            counts = self._counts(gathered)
             if plan.by_primary_key:
                 check_keys(self._shapes(), counts)
             reconciling = Reconciling(plan, means, search)

@@ -72,9 +72,9 @@ class Settling:
         asking: Sequence[_Asking] = (),
         looking: Sequence[_Recall] = (),
     ) -> None:
-        def ready() -> None:
+        def ready(threads: int, stop: Stop) -> None:
             for one in asking:
-                one.explainer.prepare()
+                one.explainer.prepare(threads, stop)
 
         def judge(side: Side, unmatched: Bools) -> None:
             for one in asking:

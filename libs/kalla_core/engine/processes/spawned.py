@@ -12,8 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
+from kalla_core.machine import sorts_slowly_in_wide_registers
+
 if TYPE_CHECKING:
     import subprocess
+
+
+def _numpy_variables() -> Mapping[str, str]:
+    """Return what lets NumPy sort fast, unless somebody chose what it is to use."""
+    chosen = any(f"NPY_{what}_CPU_FEATURES" in os.environ for what in ("ENABLE", "DISABLE"))
+    if chosen or not sorts_slowly_in_wide_registers():
+        return {}
+    return {"NPY_DISABLE_CPU_FEATURES": "X86_V4"}
+
 
 ENVIRONMENT: Mapping[str, str] = {
     "OPENBLAS_NUM_THREADS": "1",  # numpy's linear algebra is not used; its threads cost memory
@@ -22,6 +33,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "MIMALLOC_ALLOW_THP": "0",  # a huge page is cleared and held whole for the few KiB asked for
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # it is not used, and would make a thread
     "MALLOC_ARENA_MAX": "2",  # glibc's arenas otherwise keep memory per thread
+    **_numpy_variables(),
 }
 """Variables that every process which works with rows is started with."""
 

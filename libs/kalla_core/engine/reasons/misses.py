@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from kalla_core.engine.keys.keyed import KeyedSides
 from kalla_core.engine.reasons.candidates import Choice, Coded, choose_candidates
@@ -30,11 +31,13 @@ class Misses:
     Attributes:
         most: how many are remembered.
         known: a join has found all there are, and they are at hand.
+        keys: of all rows of a side, as `__k0`, `__k1`, ..., where the join computed them.
     """
 
     def __init__(self, left: Rows, right: Rows) -> None:
         self.most = left.count + right.count
         self.known = False
+        self.keys: dict[Side, pa.Table] = {}
         few = max(left.count, right.count) < 1 << 31
         self._type: np.dtype[np.signedinteger[Any]] = np.dtype(np.int32 if few else np.int64)
         self._found: list[tuple[_Places, _Places]] = []

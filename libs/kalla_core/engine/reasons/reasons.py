@@ -6,8 +6,9 @@ rule by which it came nearest to a match tells why it has none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ from kalla_core.engine.reasons.misses import Misses
 from kalla_core.engine.reasons.said import Said, said_in
 from kalla_core.engine.reasons.verdicts import RuleJudge, Told, no_key
 from kalla_core.engine.rows import Bools, Rows
-from kalla_core.engine.tasks import Stop
+from kalla_core.engine.tasks import Stop, run_all
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned, Rule
@@ -58,23 +59,27 @@ class Explainer:
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
         self._shared = Shared() if shared is None else shared
         asked = planned.rules if rules is None else rules
+        known = misses.keys if misses is not None and rules is None else {}
         self._planned = planned
         self._judges = [
-            RuleJudge(planned, rule, self._rows, self._sides_by(planned, rule, threads), misses)
+            RuleJudge(
+                planned, rule, self._rows, self._sides_by(planned, rule, threads, known), misses
+            )
             for rule in asked
             if rule.keys
         ]
 
-    def _sides_by(self, planned: Planned, rule: Rule, threads: int) -> KeyedSides:
+    def _sides_by(
+        self, planned: Planned, rule: Rule, threads: int, known: Mapping[Side, pa.Table]
+    ) -> KeyedSides:
         columns = self._shared.columns
-        fresh = KeyedSides(planned, rule.keys, self._rows, threads, columns)
+        fresh = KeyedSides(planned, rule.keys, self._rows, threads, columns, known)
         return self._shared.keyed.setdefault(rule.asked, fresh)
 
-    def prepare(self) -> None:
+    def prepare(self, threads: int, stop: Stop) -> None:
         """Evaluate the keys of both sides, so that these may then be judged in two threads."""
-        for keyed in self._shared.keyed.values():
-            for side in Side:
-                keyed.table(side)
+        sides = [partial(keyed.table, s) for keyed in self._shared.keyed.values() for s in Side]
+        run_all(sides, threads, stop)
 
     def keys(self, rule: Rule, side: Side) -> pa.Table:
         """Return the keys of all rows of a side by a rule that has any, as `__k0`, `__k1`, ..."""

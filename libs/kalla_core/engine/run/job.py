@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from kalla_core.engine.failures import FailedOnValue
 from kalla_core.engine.joins.context import JoinContext
+from kalla_core.engine.joins.join import WORTH_THREADS
 from kalla_core.engine.joins.late import LateJoin, expected_bytes, narrow_first
 from kalla_core.engine.joins.matching_stage import run_matching
 from kalla_core.engine.joins.numbered import number_field, numbered_first
@@ -166,7 +167,7 @@ class Job:
             extras = self._read_extras()
             gathered = self._gather()
         with self._clock.stage("matching"):
-            counts = {side: gathered.census[side].finish() for side in Side}
+            counts = self._counts(gathered)
             if self._planned.identification is not Identification.ROW_IDS:
                 check_keys(self._shapes(), counts)
             alone = gathered.store.hold is Hold.MEMORY and self._spec.budget.threads > 1
@@ -186,6 +187,12 @@ class Job:
                 raise
         self._verify()
         return self._outcome(gathered.scanned, counts, totals, files, sinks.groups)
+
+    def _counts(self, gathered: Gathered) -> Mapping[Side, KeyCounts]:
+        finish = [gathered.census[side].finish for side in Side]
+        rows = sum(one.rows for one in gathered.scanned)
+        threads = self._spec.budget.threads if rows >= WORTH_THREADS else 1
+        return dict(zip(Side, run_all(finish, threads, Stop()), strict=True))
 
     def _shapes(self) -> Mapping[Side, TableShape]:
         return {side: self._planned.query.side(side) for side in Side}

@@ -21,14 +21,16 @@ class Uses:
     def __init__(self, count: int) -> None:
         self.matched: Bools = np.zeros(count, dtype=np.bool_)
         self.again: Bools = np.zeros(count, dtype=np.bool_)
+        self._last = np.empty(count, dtype=np.int32)
 
     def add(self, at: Ints) -> None:
         """Take the rows of some pairs, each as often as it is in one."""
         self.again[at[self.matched[at]]] = True
         self.matched[at] = True
         if len(at) > 1 and not (at[1:] > at[:-1]).all():
-            ordered = np.sort(at)
-            self.again[ordered[1:][ordered[1:] == ordered[:-1]]] = True
+            places = np.arange(len(at), dtype=np.int32)
+            self._last[at] = places  # of each row one place stays, whichever was written last
+            self.again[at[self._last[at] != places]] = True
 
 
 def several(rows: Rows, again: Bools) -> Several:
