@@ -11,6 +11,9 @@ from kalla_core.errors import Cancelled
 
 T = TypeVar("T")
 
+WORTH_THREADS = 1 << 15
+"""Rows of both sides. For fewer, threads that take turns cost more than they gain."""
+
 _PATIENCE_S = 2.0
 
 

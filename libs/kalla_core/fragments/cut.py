@@ -30,7 +30,12 @@ def part_count(known_bytes: int | None, slots: int) -> int:
         return min(4 * slots, MAX_PARTS)
     if known_bytes <= _ONE_PART_BYTES:
         return 1
-    return min(max(known_bytes // _PART_BYTES, slots), MAX_PARTS)
+    return min(full_rounds(known_bytes // _PART_BYTES, slots), MAX_PARTS)
+
+
+def full_rounds(tasks: int, slots: int) -> int:
+    """Return the next number of tasks that keeps all slots busy until the last of them ends."""
+    return -(-max(tasks, 1) // slots) * slots
 
 
 def evenly(sizes: Sequence[int], count: int) -> tuple[tuple[int, ...], ...]:

@@ -32,7 +32,7 @@ from kalla_core.engine.reasons.reasons import Explainer
 from kalla_core.engine.reasons.said import said_in
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.engine.spool.uses import Uses
-from kalla_core.engine.tasks import run_all
+from kalla_core.engine.tasks import WORTH_THREADS, run_all
 from kalla_core.errors import OutOfMemory
 from kalla_core.evidence.build import Reasons
 from kalla_core.matching.plans.session import SessionLimits
@@ -45,9 +45,6 @@ from kalla_core.recipe.model import GroupForm
 
 _ROOM_FOR_TWO_LISTS_BYTES = 192 << 20
 """Of the session's memory; a run that may have 1 GiB gives it as much."""
-
-WORTH_THREADS = 1 << 15
-"""Rows of both sides. For fewer, two threads that take turns cost more than they gain."""
 
 _SHARED_PART = 4
 """Of the session's memory, for rows that are computed once; more than that goes to disk."""

@@ -89,7 +89,7 @@ class Recalled:
         self._rows = {Side.LEFT: left, Side.RIGHT: right}
         self._reasons: dict[Side, Reasons] = {}
 
-    def prepare(self) -> None:
+    def prepare(self, threads: int, stop: Stop) -> None:
         """Do nothing: all has been said."""
 
     def share(self, most_pairs: int, threads: int, stop: Stop) -> None:

@@ -22,7 +22,6 @@ import pyarrow as pa
 
 from kalla_core.engine.failures import FailedOnValue
 from kalla_core.engine.joins.context import JoinContext
-from kalla_core.engine.joins.join import WORTH_THREADS
 from kalla_core.engine.joins.late import LateJoin, expected_bytes, narrow_first
 from kalla_core.engine.joins.matching_stage import run_matching
 from kalla_core.engine.joins.numbered import number_field, numbered_first
@@ -50,11 +49,11 @@ from kalla_core.engine.spool.disk_peak import DiskPeak
 from kalla_core.engine.spool.scan import OpenSource, ScanContext, Scanned, on_disk, scan_all
 from kalla_core.engine.spool.spool import Spool
 from kalla_core.engine.spool.store import HeldTooMuch, Plan, Store
-from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.engine.tasks import WORTH_THREADS, Stop, run_all
 from kalla_core.errors import EngineFailure, OutOfMemory
 from kalla_core.evidence.accounting import RowAccount, prove
 from kalla_core.evidence.metadata import WrittenFile
-from kalla_core.fragments.cut import bucket_count
+from kalla_core.fragments.cut import bucket_count, full_rounds
 from kalla_core.fragments.model import Hold, ScanFragment
 from kalla_core.matching.plans.session import (
     FEW_THREADS,
@@ -73,9 +72,6 @@ PART_BYTES = 64 << 20
 
 _SMALL_BYTES = 4 << 20
 """Less than that is read sooner than it is cut, and by one thread sooner than by two."""
-
-_WORTH_THREADS = 1 << 15
-"""Rows of both sides. For fewer, threads that take turns cost more than they gain."""
 
 
 def run_job(spec: JobSpec, on_progress: OnProgress) -> JobOutcome:
@@ -302,7 +298,7 @@ class Job:
         elif size is not None and threads > FEW_THREADS:
             # Both sides together four for each, so that none waits long for another's last one.
             threads = max(threads, min(2 * threads, size // _SMALL_BYTES))
-        return min(max((size or 0) // PART_BYTES, threads), 1024)
+        return min(full_rounds((size or 0) // PART_BYTES, threads), 1024)
 
     def _buckets(self, planned: Planned, held_bytes: int) -> int:
         wanted = self._spec.recipe.options.buckets
@@ -339,7 +335,7 @@ class Job:
             planned=gathered.planned,
             extras=extras,
             limits=SessionLimits(
-                threads=budget.threads if rows >= _WORTH_THREADS else 1,
+                threads=budget.threads if rows >= WORTH_THREADS else 1,
                 memory_bytes=budget.pool_bytes * budget.threads,
                 spill_path=str(self._spec.spool),
                 batch_rows=MEMORY_BATCH_ROWS if in_memory else SPILLED_BATCH_ROWS,
