@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalla_core.engine.reasons.closest import NONE, Ints, Keyed, comparable, nearest
+from kalla_core.engine.reasons.closest import (
+    NONE,
+    Ints,
+    Keyed,
+    Measures,
+    comparable,
+    nearest,
+    nearest_of_pairs,
+)
 from tests.support.chance import often
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(-20, 20)), max_size=30)
@@ -51,6 +59,48 @@ def test_the_search_finds_what_a_look_at_all_of_them_finds(
     found = nearest(_keyed(wanted, kind), _keyed(offered, kind), np.array(rank, dtype=np.int64))
 
     assert found.tolist() == [_searched(row, offered, rank) for row in wanted]
+
+
+few = st.none() | st.integers(-9, 9) | st.sampled_from([2**63 - 1, -(2**63)])
+
+
+def _measures(values: list[int | None], kind: type) -> Measures:
+    known = np.array([value is not None for value in values], dtype=bool)
+    return Measures(np.array([value or 0 for value in values], dtype=kind), known)
+
+
+@given(
+    st.lists(st.tuples(few, st.lists(few, min_size=1, max_size=5)), min_size=1, max_size=9),
+    st.sampled_from([np.int64, np.float64]),
+)
+@settings(max_examples=often(200), deadline=None)
+def test_of_pairs_those_are_marked_that_none_is_nearer_than(
+    rows: list[tuple[int | None, list[int | None]]], kind: type
+) -> None:
+    pairs = [(ours, theirs) for ours, offers in rows for theirs in offers]
+    first = [place == 0 for _, offers in rows for place in range(len(offers))]
+
+    found = nearest_of_pairs(
+        _measures([ours for ours, _ in pairs], kind),
+        _measures([theirs for _, theirs in pairs], kind),
+        np.array(first),
+    )
+
+    assert found is not None
+    wanted = []
+    for ours, offers in rows:
+        far = [None if None in (ours, one) else abs(kind(ours) - kind(one)) if kind is np.float64
+               else abs(ours - one) for one in offers]  # fmt: skip
+        least = min((one for one in far if one is not None), default=None)
+        wanted += [one is not None and one == least for one in far]
+    assert found.tolist() == wanted
+
+
+def test_of_pairs_of_decimals_beyond_64_bits_nothing_is_told() -> None:
+    exact = pa.array([Decimal(10) ** 30])
+    wide = Measures(np.zeros(1, np.int64), np.ones(1, bool), exact)
+
+    assert nearest_of_pairs(wide, wide, np.ones(1, bool)) is None
 
 
 def test_differences_beyond_63_bits_are_compared_exactly() -> None:

@@ -48,9 +48,7 @@ def _matches(
     if of_pairs is not None:
         keying = [partial(KeyedRows.of, context.planned, of_pairs, rows) for rows in (left, right)]
         sides = run_all(keying, threads, stop)
-        misses.keys.update(
-            {s.rows.side: pa.Table.from_batches(s.keys.batches) for s in sides if not s.columns}
-        )
+        misses.keys.update({one.rows.side: one.table() for one in sides if one.columns is None})
         most = context.most_known_pairs
         known = pairs_of_one_key(sides[0].keys, sides[1].keys, most, threads, stop)
         if known is not None:

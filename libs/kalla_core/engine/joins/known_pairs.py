@@ -57,6 +57,11 @@ class KeyedRows:
         table = key_values(planned.query, components, side, rows.batches)
         return cls(rows, in_one_piece(side, shape, table.cast(schema).to_batches()), None)
 
+    def table(self) -> pa.Table:
+        """Return the keys, each column in one piece."""
+        names = self.keys.schema.names
+        return pa.table([self.keys.column(name) for name in names], names=names)
+
 
 @dataclass(frozen=True, slots=True)
 class Made:

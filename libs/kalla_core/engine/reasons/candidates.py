@@ -31,6 +31,9 @@ _AT_FIRST = 100
 
 _PAIRS_AT_ONCE = 1 << 18
 
+_MOST_ROUNDS = 32
+"""Of comparing the rows of all codes with the first so far; beyond that they are sorted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -118,8 +121,8 @@ def failures_of(
     """Say what keeps the rows at these positions apart, pair by pair."""
     if len(at_left) == 0:
         return Failures(np.zeros(0, dtype=np.int64), Sentences((), 0))
-    ours = left.take(at_left, _compared(rule, Side.LEFT))
-    theirs = right.take(at_right, _compared(rule, Side.RIGHT))
+    ours = left.take(at_left, compared(rule, Side.LEFT))
+    theirs = right.take(at_right, compared(rule, Side.RIGHT))
     held = PairsOfRows(planned, rule, ours, theirs).held(scored(rule))
     missed = len(held.conditions) - held.how_many(len(at_left))
     scores = score_texts(rule, held)
@@ -207,8 +210,8 @@ class _Search:
 
     def _closest(self, wanted: Coded, offers: Coded) -> tuple[Ints, Ints]:
         """Return the closest offer of rows that have several, and how many if `CAP` were tried."""
-        ours = self._rows.take(wanted.positions, _compared(self._rule, self._side))
-        theirs = self._others.take(offers.positions, _compared(self._rule, self._side.other))
+        ours = self._rows.take(wanted.positions, compared(self._rule, self._side))
+        theirs = self._others.take(offers.positions, compared(self._rule, self._side.other))
         choice = self._measured(ours, wanted.codes, theirs, offers.codes)
         sizes = np.zeros(len(choice), dtype=np.int64)
         left_over = np.flatnonzero(choice == NONE)
@@ -251,26 +254,13 @@ class _Search:
     def _measured(
         self, wanted: pa.Table, wanted_codes: Ints, offered: pa.Table, offered_codes: Ints
     ) -> Ints:
-        ours = self._measure(wanted, self._side)
-        theirs = self._measure(offered, self._side.other)
+        ours = measured(self._planned, self._rule, self._side, wanted)
+        theirs = measured(self._planned, self._rule, self._side.other, offered)
         if ours is None or theirs is None:
             return np.full(len(wanted_codes), NONE, dtype=np.int64)
         mine, others = comparable(ours, theirs)
         rank = np.arange(len(offered_codes), dtype=np.int64)
         return nearest(mine.keyed(wanted_codes), others.keyed(offered_codes), rank)
-
-    def _measure(self, table: pa.Table, side: Side) -> pa.Array | None:
-        session = new_session()
-        register_side(session, self._planned.query, side, numbered(table))
-        frame = measure_frame(self._planned, self._rule, session, side)
-        if frame is None:
-            return None
-        try:
-            with query_errors():
-                values = frame.to_arrow_table()
-        except InvalidSql:  # it fails for rows of which the match SQL never asked
-            return None
-        return one_chunk(in_row_order(values).column("value"))
 
     def _tried(
         self, pairs: _Pairs, rows: Ints, skip: int, most: int, *, by_score: bool = False
@@ -310,6 +300,46 @@ def by_primary_key(rows: Rows, coded: Coded) -> Coded:
     return _only(coded, order)
 
 
+def first_by_primary_key(rows: Rows, coded: Coded) -> Coded:
+    """Return of each code the first row by primary key and position.
+
+    Args:
+        coded: ascending by code.
+    """
+    starts = np.flatnonzero(np.append(True, coded.codes[1:] != coded.codes[:-1]))
+    counts = np.diff(np.append(starts, len(coded.codes)))
+    keys = [*rows.keys(coded.positions), pa.array(coded.positions)]
+    if counts.max(initial=0) > _MOST_ROUNDS or not all(_has_order(one.type) for one in keys):
+        ranked = by_primary_key(rows, coded)
+        return _only(ranked, np.flatnonzero(np.append(True, ranked.codes[1:] != ranked.codes[:-1])))
+    first = starts.copy()
+    for place in range(1, counts.max(initial=1)):
+        there = counts > place
+        rival, best = starts[there] + place, first[there]
+        first[there] = np.where(_is_before(keys, rival, best), rival, best)
+    return _only(coded, first)
+
+
+def _has_order(kind: pa.DataType) -> bool:
+    """Whether comparing two values of a type says how Arrow sorts them."""
+    kinds = (pa.types.is_string, pa.types.is_integer, pa.types.is_decimal128, pa.types.is_date)
+    return any(is_kind(kind) for is_kind in kinds)
+
+
+def _is_before(keys: Sequence[pa.Array], ones: Ints, others: Ints) -> Bools:
+    """Tell whether the keys in some places come before those in others; nulls come last."""
+    before = np.zeros(len(ones), dtype=np.bool_)
+    alike = ~before
+    for column in keys:
+        one, other = column.take(pa.array(ones)), column.take(pa.array(others))
+        valid, also = np.asarray(one.is_valid()), np.asarray(other.is_valid())
+        less = np.asarray(pc.less(one, other).fill_null(False)) | (valid & ~also)
+        same = np.asarray(pc.equal(one, other).fill_null(False)) | ~(valid | also)
+        before |= alike & less
+        alike &= same
+    return before
+
+
 def _ranks(rows: Rows, coded: Coded) -> Ints:
     """Order rows by primary key and position; what has no rival for its code needs none."""
     ranks = np.zeros(len(coded.codes), dtype=np.int64)
@@ -327,7 +357,25 @@ def _only(rows: Coded, which: Bools | Ints) -> Coded:
     return Coded(rows.positions[which], rows.codes[which])
 
 
-def _compared(rule: Rule, side: Side) -> frozenset[str]:
+def measured(planned: Planned, rule: Rule, side: Side, rows: pa.Table) -> pa.Array | None:
+    """Return what the first distance that a rule limits is between, of rows of a side.
+
+    None if it limits no distance, or if it fails for rows of which the match SQL never asked.
+    """
+    session = new_session()
+    register_side(session, planned.query, side, numbered(rows))
+    frame = measure_frame(planned, rule, session, side)
+    if frame is None:
+        return None
+    try:
+        with query_errors():
+            values = frame.to_arrow_table()
+    except InvalidSql:
+        return None
+    return one_chunk(in_row_order(values).column("value"))
+
+
+def compared(rule: Rule, side: Side) -> frozenset[str]:
     """Return the columns of a side that conditions read."""
     if side is Side.LEFT:
         return frozenset(name for c in rule.conditions for name in c.left_columns)

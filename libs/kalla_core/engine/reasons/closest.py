@@ -72,6 +72,28 @@ def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
     return found
 
 
+def nearest_of_pairs(wanted: Measures, offered: Measures, first: Bools) -> Bools | None:
+    """Mark of each wanted row's pairs those that are nearest, one or several that are as near.
+
+    None of a row of which no distance is known; None for all if distances are not told by numbers.
+
+    Args:
+        wanted: values of the wanted row of each pair.
+        offered: likewise, of the same type.
+        first: the first pair of each wanted row, whose pairs lie side by side.
+    """
+    if wanted.exact is not None or offered.exact is not None:
+        return None
+    known = wanted.known & offered.known
+    distances = _distance(wanted.values, offered.values)
+    most = np.inf if distances.dtype == np.float64 else np.iinfo(distances.dtype).max
+    distances[~known] = most
+    starts = np.flatnonzero(first)
+    least = np.minimum.reduceat(distances, starts)
+    near: Bools = known & (distances == least[np.cumsum(first) - 1])
+    return near
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
     """Numbers whose order is that of codes, and of values of one code."""
@@ -143,7 +165,7 @@ class _Distances:
                 for at in (below, above)
             )
             return np.asarray(pc.less(near, far)), np.asarray(pc.equal(near, far))
-        one, other = (_distance(self.wanted, self.offered, at) for at in (below, above))
+        one, other = (_distance(self.wanted, self.offered[at]) for at in (below, above))
         return one < other, one == other
 
 
@@ -156,9 +178,8 @@ def _nearer(distances: _Distances, rank: Ints, below: Ints, above: Ints) -> Ints
     return np.where(above == NONE, below, choice)
 
 
-def _distance(wanted: Values, values: Values, places: Ints) -> Values:
+def _distance(wanted: Values, other: Values) -> Values:
     """Return |difference|, exact: as uint64 for integers, whose difference may need 64 bits."""
-    other = values[places]
     if wanted.dtype == np.int64:
         high, low = np.maximum(wanted, other), np.minimum(wanted, other)
         return high.view(np.uint64) - low.view(np.uint64)
@@ -173,6 +194,11 @@ class Measures:
     values: Values
     known: Bools
     exact: pa.Array | None = None
+
+    def take(self, places: Ints) -> Measures:
+        """Return those in some places."""
+        exact = None if self.exact is None else self.exact.take(pa.array(places))
+        return Measures(self.values[places], self.known[places], exact)
 
     def keyed(self, codes: Ints) -> Keyed:
         """Return them with the keys of their rows."""

@@ -13,13 +13,23 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kalla_core.engine.keys.keyed import KeyedSides
-from kalla_core.engine.reasons.candidates import Choice, Coded, choose_candidates
-from kalla_core.engine.reasons.closest import NONE
+from kalla_core.engine.reasons.candidates import (
+    Choice,
+    Coded,
+    choose_candidates,
+    compared,
+    first_by_primary_key,
+    measured,
+)
+from kalla_core.engine.reasons.closest import NONE, comparable, nearest_of_pairs
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned, Rule
 
 _Places = npt.NDArray[np.signedinteger[Any]]
+
+_HALF_BYTES = 4
+"""Of a number that holds two places."""
 
 FEW_ROWS = 1 << 16
 """Of both sides; for so few, looking for their keys again costs less than another plan."""
@@ -87,9 +97,7 @@ class MissJudge:
 
     def choose(self, side: Side, unmatched: Bools) -> Choice:
         """Return the closest candidate of each row of `side` that `unmatched` marks and has any."""
-        own, other = self.misses.of(side, unmatched)
-        order = np.argsort(own)
-        own, other = own[order], other[order]
+        own, other = _by_row(*self.misses.of(side, unmatched))
         first = np.ones(len(own), dtype=np.bool_)
         np.not_equal(own[1:], own[:-1], out=first[1:])
         wanted, chosen = own[first].astype(np.int64), other[first].astype(np.int64)
@@ -97,10 +105,52 @@ class MissJudge:
         if not first.all():
             alone = first.copy()
             alone[:-1] &= first[1:]
-            found = self._closest(side, own[~alone], other[~alone])
-            places = np.searchsorted(wanted, found.wanted)
-            chosen[places], sizes[places] = found.chosen, found.sizes
+            own, other = own[~alone], other[~alone]
+            places = np.flatnonzero(~alone[first])
+            best = self._nearest(side, own, other, first[~alone])
+            there = best != NONE
+            chosen[places[there]] = best[there]
+            if not there.all():
+                rest = np.isin(own, wanted[places[~there]])
+                found = self._closest(side, own[rest], other[rest])
+                places = np.searchsorted(wanted, found.wanted)
+                chosen[places], sizes[places] = found.chosen, found.sizes
         return Choice(wanted, chosen, sizes)
+
+    def _nearest(self, side: Side, own: _Places, other: _Places, first: Bools) -> Ints:
+        """Return the nearest candidate of each row that has several, by the distance of the rule.
+
+        `NONE` where it limits none, none is known, or it asks for more than to be near.
+
+        Args:
+            own: ascending.
+            first: where another row begins.
+        """
+        none = np.full(int(np.count_nonzero(first)), NONE, dtype=np.int64)
+        if self.rule.beyond or self.rule.chooses:
+            return none
+        ours, mine = self._measured(side, own)
+        theirs, others = self._measured(side.other, other)
+        if ours is None or theirs is None:
+            return none
+        one, two = comparable(ours, theirs)
+        near = nearest_of_pairs(one.take(mine), two.take(others), first)
+        if near is None:
+            return none
+        row, nearest = np.cumsum(first)[near] - 1, other[near].astype(np.int64)
+        none[row] = nearest
+        tied = np.bincount(row)[row] > 1
+        if tied.any():
+            ranked = first_by_primary_key(self.rows[side.other], Coded(nearest[tied], row[tied]))
+            none[ranked.codes] = ranked.positions
+        return none
+
+    def _measured(self, side: Side, places: _Places) -> tuple[pa.Array | None, Ints]:
+        """Return what the rule measures of rows, each once, and where each place's row is there."""
+        marked = np.zeros(self.rows[side].count, dtype=np.bool_)
+        marked[places] = True
+        rows = self.rows[side].take(np.flatnonzero(marked), compared(self.rule, side))
+        return measured(self.planned, self.rule, side, rows), (np.cumsum(marked) - 1)[places]
 
     def _closest(self, side: Side, own: _Places, other: _Places) -> Choice:
         ours, theirs = (_each_once(places) for places in (own, other))
@@ -117,6 +167,16 @@ class MissJudge:
             Coded(ours, wanted),
             Coded(theirs[offered != NONE], offered[offered != NONE]),
         )
+
+
+def _by_row(own: _Places, other: _Places) -> tuple[_Places, _Places]:
+    """Return pairs in the order of their own rows."""
+    if own.dtype.itemsize > _HALF_BYTES:
+        order = np.argsort(own)
+        return own[order], other[order]
+    both = (own.astype(np.int64) << (8 * _HALF_BYTES)) | other
+    both.sort()  # numbers themselves, which takes a fraction of sorting where they lie
+    return (both >> (8 * _HALF_BYTES)).astype(own.dtype), both.astype(own.dtype)
 
 
 def _each_once(places: _Places) -> Ints:
