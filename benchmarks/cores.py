@@ -1,9 +1,10 @@
 """What more cores would make of a run of Kalla: `python -m benchmarks.cores --size 5m`.
 
-Runs the full job on one core and on two, traces it once, and says for each stage what one thread
-has to do and what all can share (see `benchmarks.critical`). From that it tells the time on one
-core and on two, to be held against what was measured, and that on `--cores`. Stages are in the
-order of what they take there: those at the top are what to shorten next.
+Runs the full job on one core and on two, traces it once cut as for two cores and once as for
+`--cores`, and says for each stage what one thread has to do and what all can share (see
+`benchmarks.critical`). From the first it tells the time on one core and on two, to be held against
+what was measured, from the second that on `--cores`. Stages are in the order of what they take
+there: those at the top are what to shorten next.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,7 +27,7 @@ from benchmarks.run import add_result, data_for, parse_size
 from benchmarks.scaling import Case, seconds_of
 
 _FEW = 5
-"""Invoices. What so few take is what every run takes before and after its rows."""
+"""Invoices. What so few take beside what is traced is what every run takes before and after it."""
 
 
 def main(
@@ -41,12 +42,16 @@ def main(
     """Print stage by stage what is serial, and the time on other numbers of cores."""
     dataset = data_for(work, pattern, parse_size(size), format, DEFAULT_SEED)
     few = data_for(work, pattern, _FEW, format, DEFAULT_SEED)
-    start = _median(Case(few, 2), rounds, memory_limit, work)
+    start = _median(Case(few, 2), rounds, memory_limit, work) - _within(few, memory_limit, work)
     measured = {
         count: _median(Case(dataset, count), rounds, memory_limit, work) for count in (1, 2)
     }
-    found = [Stage("start and end", start, start), *stages(_trace(dataset, memory_limit, work))]
-    told = {count: sum(stage.seconds(count) for stage in found) for count in (1, 2, cores)}
+    alone = Stage("start and end", start, start)
+    few_cores, found = (
+        [alone, *stages(_trace(dataset, memory_limit, work, threads))] for threads in (2, cores)
+    )
+    told = {count: sum(stage.seconds(count) for stage in few_cores) for count in (1, 2)}
+    told[cores] = sum(stage.seconds(cores) for stage in found)
     Console().print(table(found, cores))
     result = {
         "dataset": dataset.folder.name,
@@ -79,11 +84,20 @@ def _median(case: Case, rounds: int, memory_limit: str, work: Path) -> float:
     return round(statistics.median(seconds_of(case, memory_limit, work) for _ in range(rounds)), 3)
 
 
-def _trace(dataset: Dataset, memory_limit: str, work: Path) -> dict[str, object]:
+def _within(dataset: Dataset, memory_limit: str, work: Path) -> float:
+    """Return how many seconds of a run are traced."""
+    trace: Any = _trace(dataset, memory_limit, work, 2)
+    return float(trace["end"]["wall"])
+
+
+def _trace(dataset: Dataset, memory_limit: str, work: Path, threads: int) -> dict[str, object]:
     os.sync()
     command = [sys.executable, "-m", "benchmarks.traced", str(dataset.recipe_path)]
     done = subprocess.run(
-        [*command, str(work), "2", memory_limit], check=True, capture_output=True, text=True
+        [*command, str(work), str(threads), memory_limit, "2"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found: dict[str, object] = json.loads(done.stdout)
     return found

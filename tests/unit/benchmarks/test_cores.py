@@ -60,7 +60,7 @@ def test_a_run_is_traced_and_left_as_it_was(tmp_path: Path) -> None:
     before = tasks._unless_stopped
     dataset = generate(PatternName.ONE_TO_ONE, 1_000, 1, tmp_path / "data", Format.PARQUET)
 
-    trace = traced(dataset.recipe_path, tmp_path, 2, GIB)
+    trace = traced(dataset.recipe_path, tmp_path, 2, GIB, 2)
 
     assert {"plan", "scan"} <= {task["name"] for task in trace["tasks"]}
     assert sum(stage.cpu for stage in stages(trace)) == pytest.approx(trace["end"]["cpu"], rel=0.2)

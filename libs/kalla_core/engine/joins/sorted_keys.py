@@ -12,9 +12,10 @@ looked through side by side, where one thread builds a hash table and all others
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,9 @@ from kalla_core.engine.failures import query_errors
 from kalla_core.engine.keys.hashing import digest
 from kalla_core.engine.rows import Bools, IdArray, Ints, Rows
 from kalla_core.engine.tasks import Stop, run_all
+from kalla_core.fragments.cut import full_rounds
 from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SessionLimits, new_session
+from kalla_core.matching.sql.query import Side
 from kalla_core.matching.sql.tables import register_table
 
 _BATCHES_AT_ONCE = 8
@@ -34,6 +37,8 @@ _SEARCHES_AT_ONCE = 16
 _ROW_BITS = 32
 _PAIRS_AT_ONCE = 1 << 17
 """In a window: about a row group of matched."""
+_FEWEST_PAIRS = 1 << 14
+"""In a window, where there are more only to keep all threads busy."""
 _MOST = (1 << 64) - 1
 
 
@@ -60,16 +65,23 @@ def pairs_of_one_key(
         for first in range(0, len(rows.batches), _BATCHES_AT_ONCE)
     ]
     run_all(hashing, threads, stop)
-    sorting = [partial(_sorted, rows, sides.pop(rows.side)) for rows in (left, right)]
-    ours, theirs = run_all(sorting, threads, stop)
-    ranges = _ranges(ours, theirs, bits)
+    sorting = [
+        (rows.side, partial(_sorted, rows, sides[rows.side], first, end))
+        for rows in (left, right)
+        for first, end in _pieces(len(rows.batches), threads)
+    ]
+    found = zip(sorting, run_all([task for _, task in sorting], threads, stop), strict=True)
+    ordered: dict[Side, list[IdArray]] = {side: [] for side in sides}
+    for (side, _), numbers in found:
+        ordered[side].append(numbers)
+    ranges = _ranges(ordered[left.side], ordered[right.side], bits)
     groups = [ranges[n : n + _SEARCHES_AT_ONCE] for n in range(0, len(ranges), _SEARCHES_AT_ONCE)]
-    found = run_all([partial(_all_alike, group, bits) for group in groups], threads, stop)
-    pairs = sum(one.pairs for group in found for one in group)
+    alike = run_all([partial(_all_alike, group, bits) for group in groups], threads, stop)
+    pairs = sum(one.pairs for group in alike for one in group)
     if pairs > most:
         return None
-    ends = _ends_of_windows(right.count, pairs)
-    cut = run_all([partial(_pairs_by_window, group, bits, ends) for group in found], threads, stop)
+    ends = _ends_of_windows(right.count, pairs, threads)
+    cut = run_all([partial(_pairs_by_window, group, bits, ends) for group in alike], threads, stop)
     windows = run_all(
         [partial(_in_order, parts) for parts in zip(*cut, strict=True)], threads, stop
     )
@@ -92,12 +104,23 @@ def _hash(keys: Rows, numbers: IdArray, first: int, bits: int) -> None:
             at = end
 
 
-def _sorted(keys: Rows, numbers: IdArray) -> IdArray:
-    """Return the numbers of rows without a null in their key, ascending."""
-    if any(column.null_count for batch in keys.batches for column in batch.columns):
-        numbers = numbers[np.concatenate([_are_whole(batch) for batch in keys.batches])]
-    numbers.sort()
-    return numbers
+def _pieces(batches: int, threads: int) -> Iterator[tuple[int, int]]:
+    """Cut the batches of a side into pieces: together both sides have one for each thread."""
+    ends = np.linspace(0, batches, max(1, min(threads // 2, batches)) + 1).astype(int)
+    return pairwise(ends.tolist())
+
+
+def _sorted(keys: Rows, numbers: IdArray, first: int, end: int) -> IdArray:
+    """Return the numbers of rows of some batches without a null in their key, ascending."""
+    batches = keys.batches[first:end]
+    if not batches:
+        return numbers[:0]
+    start = int(keys.starts[first])
+    found = numbers[start : start + sum(batch.num_rows for batch in batches)]
+    if any(column.null_count for batch in batches for column in batch.columns):
+        found = found[np.concatenate([_are_whole(batch) for batch in batches])]
+    found.sort()
+    return found
 
 
 def _are_whole(keys: pa.RecordBatch) -> Bools:
@@ -106,13 +129,19 @@ def _are_whole(keys: pa.RecordBatch) -> Bools:
     return whole
 
 
-def _ranges(ours: IdArray, theirs: IdArray, bits: int) -> list[tuple[IdArray, IdArray]]:
+_Range = tuple[Sequence[IdArray], Sequence[IdArray]]
+"""Numbers of left and of right rows in one range of hashes, ascending in each piece of a side."""
+
+
+def _ranges(ours: Sequence[IdArray], theirs: Sequence[IdArray], bits: int) -> list[_Range]:
     """Cut both by the same ranges of hashes, each with so few that caches hold them."""
-    cuts = max(len(ours), len(theirs)) // _HASHES_AT_ONCE
-    ends = np.arange(1, cuts + 1, dtype=np.uint64) * np.uint64(_MOST // (cuts + 1))
-    places = (np.searchsorted(numbers, _high(ends, bits)) for numbers in (ours, theirs))
-    cut = [np.split(*one) for one in zip((ours, theirs), places, strict=True)]
-    return list(zip(*cut, strict=True))
+    cuts = max(sum(map(len, pieces)) for pieces in (ours, theirs)) // _HASHES_AT_ONCE
+    ends = _high(np.arange(1, cuts + 1, dtype=np.uint64) * np.uint64(_MOST // (cuts + 1)), bits)
+    left, right = (
+        zip(*(np.split(piece, np.searchsorted(piece, ends)) for piece in pieces), strict=True)
+        for pieces in (ours, theirs)
+    )
+    return list(zip(left, right, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +174,23 @@ class _Alike:
         return (theirs << np.uint64(_ROW_BITS)) | _low(self.ours[first], bits)
 
 
-def _all_alike(ranges: Sequence[tuple[IdArray, IdArray]], bits: int) -> Sequence[_Alike]:
-    return [_alike(*one, bits) for one in ranges]
+def _all_alike(ranges: Sequence[_Range], bits: int) -> Sequence[_Alike]:
+    return [_alike(_in_one(ours), _in_one(theirs), bits) for ours, theirs in ranges]
 
 
-def _ends_of_windows(rows: int, pairs: int) -> IdArray:
+def _in_one(pieces: Sequence[IdArray]) -> IdArray:
+    if len(pieces) == 1:
+        return pieces[0]
+    numbers = np.concatenate(pieces)
+    numbers.sort()
+    return numbers
+
+
+def _ends_of_windows(rows: int, pairs: int, threads: int) -> IdArray:
     """Return the numbers of right rows, high, at which windows of about as many pairs end."""
     windows = max(1, pairs // _PAIRS_AT_ONCE)
+    if pairs > _FEWEST_PAIRS * threads:
+        windows = full_rounds(windows, threads)
     ends = np.arange(1, windows, dtype=np.uint64) * np.uint64(rows) // np.uint64(windows)
     return ends << np.uint64(_ROW_BITS)
 

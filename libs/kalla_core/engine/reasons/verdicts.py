@@ -8,7 +8,7 @@ compares (`kalla_core.engine.reasons.closest`), or else the best of the first fe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -78,17 +78,23 @@ class _Verdicts:
     """What was found out about the unmatched rows of one side, in their order.
 
     Attributes:
-        keys: of each, as `__k0`, `__k1`, ...
         codes: `_FAILED` stands for `_CHOSEN_NOT` as well.
         choice: for the rows whose key is on the other side, in their order.
-        near: for the rows whose key is not there, in their order: the position of a row on the
-            other side whose key is the same but for its spelling, or `NONE`.
+        null: keys of the rows that have a null in theirs, as `__k0`, `__k1`, ...
+        absent: likewise, of those whose key is not on the other side.
+        near: for each of these the position of a row on the other side whose key is the same but
+            for its spelling, or `NONE`.
     """
 
-    keys: pa.Table
     codes: Codes
     choice: Choice
+    null: pa.Table
+    absent: pa.Table
     near: Ints
+
+
+_KeysOf = Callable[[Bools], pa.Table]
+"""Gives the keys of those unmatched rows that are marked among them, each column in one chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,33 +136,43 @@ class RuleJudge:
             asked: which of these alone are to be told of; all by default.
         """
         if self._misses is not None and self._misses.known:
-            keys = self._keyed.marked(side, unmatched)
-            null, found, choice = self._among_misses(self._misses, side, unmatched, keys)
+            keys_of, null, found, choice = self._among_misses(self._misses, side, unmatched)
         else:
-            keys, null, found, choice = self._among_all(side, unmatched, asked)
+            keys_of, null, found, choice = self._among_all(side, unmatched, asked)
         codes = np.where(found, _FAILED, np.where(null, _NULL, _ABSENT)).astype(np.int8)
-        near = self._near(side, marked_rows(keys, codes == _ABSENT))
-        self._verdicts[side] = _Verdicts(keys, codes, choice, near)
+        absent = keys_of(codes == _ABSENT)
+        near = self._near(side, absent)
+        self._verdicts[side] = _Verdicts(codes, choice, keys_of(codes == _NULL), absent, near)
 
     def _among_misses(
-        self, misses: Misses, side: Side, unmatched: Bools, keys: pa.Table
-    ) -> tuple[Bools, Bools, Choice]:
-        """Return which rows have a null in their key, which a candidate, and the closest ones."""
+        self, misses: Misses, side: Side, unmatched: Bools
+    ) -> tuple[_KeysOf, Bools, Bools, Choice]:
+        """Return which rows have a null in their key, which a candidate, and the closest ones.
+
+        And, to begin with, what gives the keys of some of them.
+        """
         choice = MissJudge(self._planned, self._rule, self._rows, self._keyed, misses).choose(
             side, unmatched
         )
         there = np.zeros(len(unmatched), dtype=np.bool_)
         there[choice.wanted] = True
-        null = np.zeros(len(keys), dtype=np.bool_)
+        keys, at = self._keyed.table(side), np.flatnonzero(unmatched)
+        null = np.zeros(len(at), dtype=np.bool_)
         for column in keys.columns:
             if column.null_count:
-                null |= np.asarray(column.is_null())
-        return null, there[unmatched], choice
+                null |= np.asarray(column.is_null())[at]
+
+        def keys_of(marks: Bools) -> pa.Table:
+            marked = np.zeros(len(unmatched), dtype=np.bool_)
+            marked[at[marks]] = True
+            return marked_rows(keys, marked)
+
+        return keys_of, null, there[at], choice
 
     def _among_all(
         self, side: Side, unmatched: Bools, asked: Bools | None
-    ) -> tuple[pa.Table, Bools, Bools, Choice]:
-        """Return the keys of rows beside what `_among_misses` does."""
+    ) -> tuple[_KeysOf, Bools, Bools, Choice]:
+        """Return what `_among_misses` does."""
         every = self._keyed.wanted(side, unmatched)
         keys, wanted, offered = every.keys, every.codes, every.offered
         at = np.flatnonzero(unmatched)
@@ -176,7 +192,7 @@ class RuleJudge:
             Coded(at[found], wanted[found]),
             Coded(np.flatnonzero(offered != NONE), offered[offered != NONE]),
         )
-        return keys, null, found, choice
+        return partial(marked_rows, keys), null, found, choice
 
     def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
         """Say once what keeps a row and its candidate apart, for both sides, once they are judged.
@@ -220,7 +236,6 @@ class RuleJudge:
     def _said(self, side: Side, start: int, count: int) -> tuple[Said, Ints]:
         verdicts = self._verdicts[side]
         codes = verdicts.codes[start : start + count]
-        keys = verdicts.keys.slice(start, count)
         before, failed = _span(verdicts.codes, _FAILED, start, count)
         candidates = describe_candidates(
             self._planned,
@@ -229,10 +244,9 @@ class RuleJudge:
             verdicts.choice.slice(before, failed),
             self._failures_of(side, before, failed),
         )
-        null = keys.filter(pa.array(codes == _NULL))
-        absent = keys.filter(pa.array(codes == _ABSENT))
+        null = verdicts.null.slice(*_span(verdicts.codes, _NULL, start, count))
         first, some = _span(verdicts.codes, _ABSENT, start, count)
-        near = verdicts.near[first : first + some]
+        absent, near = verdicts.absent.slice(first, some), verdicts.near[first : first + some]
         not_found, nearby = self._nearby(side, absent, near)
         nothing = Sentences([wording.key_null(self._rule, side, null)], len(null))
         told = codes.copy()
