@@ -78,12 +78,11 @@ def test_of_pairs_those_are_marked_that_none_is_nearer_than(
     rows: list[tuple[int | None, list[int | None]]], kind: type
 ) -> None:
     pairs = [(ours, theirs) for ours, offers in rows for theirs in offers]
-    first = [place == 0 for _, offers in rows for place in range(len(offers))]
 
     found = nearest_of_pairs(
         _measures([ours for ours, _ in pairs], kind),
         _measures([theirs for _, theirs in pairs], kind),
-        np.array(first),
+        np.array([len(offers) for _, offers in rows]),
     )
 
     assert found is not None
@@ -100,7 +99,7 @@ def test_of_pairs_of_decimals_beyond_64_bits_nothing_is_told() -> None:
     exact = pa.array([Decimal(10) ** 30])
     wide = Measures(np.zeros(1, np.int64), np.ones(1, bool), exact)
 
-    assert nearest_of_pairs(wide, wide, np.ones(1, bool)) is None
+    assert nearest_of_pairs(wide, wide, np.ones(1, np.int64)) is None
 
 
 def test_differences_beyond_63_bits_are_compared_exactly() -> None:

@@ -163,6 +163,19 @@ def marked_rows(table: pa.Table, marks: Bools) -> pa.Table:
     By their places where columns are in one chunk, which takes a quarter of the time where every
     other row is marked.
     """
-    if all(column.num_chunks == 1 for column in table.columns):
+    if _are_whole(table):
         return table.take(pa.array(np.flatnonzero(marks))).combine_chunks()
     return table.filter(pa.array(marks)).combine_chunks()
+
+
+def rows_at(table: pa.Table, places: Ints) -> pa.Table:
+    """Return the rows in some places, ascending, as `marked_rows` does."""
+    if _are_whole(table):
+        return table.take(pa.array(places)).combine_chunks()
+    marks = np.zeros(len(table), dtype=np.bool_)
+    marks[places] = True
+    return marked_rows(table, marks)
+
+
+def _are_whole(table: pa.Table) -> bool:
+    return all(column.num_chunks == 1 for column in table.columns)

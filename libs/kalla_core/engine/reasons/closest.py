@@ -72,7 +72,7 @@ def nearest(wanted: Keyed, offered: Keyed, rank: Ints) -> Ints:
     return found
 
 
-def nearest_of_pairs(wanted: Measures, offered: Measures, first: Bools) -> Bools | None:
+def nearest_of_pairs(wanted: Measures, offered: Measures, counts: Ints) -> Bools | None:
     """Mark of each wanted row's pairs those that are nearest, one or several that are as near.
 
     None of a row of which no distance is known; None for all if distances are not told by numbers.
@@ -80,7 +80,7 @@ def nearest_of_pairs(wanted: Measures, offered: Measures, first: Bools) -> Bools
     Args:
         wanted: values of the wanted row of each pair.
         offered: likewise, of the same type.
-        first: the first pair of each wanted row, whose pairs lie side by side.
+        counts: of the pairs of each wanted row, at least one, which lie side by side.
     """
     if wanted.exact is not None or offered.exact is not None:
         return None
@@ -88,9 +88,8 @@ def nearest_of_pairs(wanted: Measures, offered: Measures, first: Bools) -> Bools
     distances = _distance(wanted.values, offered.values)
     most = np.inf if distances.dtype == np.float64 else np.iinfo(distances.dtype).max
     distances[~known] = most
-    starts = np.flatnonzero(first)
-    least = np.minimum.reduceat(distances, starts)
-    near: Bools = known & (distances == least[np.cumsum(first) - 1])
+    least = np.minimum.reduceat(distances, np.cumsum(counts) - counts)
+    near: Bools = known & (distances == np.repeat(least, counts))
     return near
 
 

@@ -22,6 +22,7 @@ from kalla_core.engine.reasons.candidates import (
     measured,
 )
 from kalla_core.engine.reasons.closest import NONE, comparable, nearest_of_pairs
+from kalla_core.engine.reasons.scores import scored
 from kalla_core.engine.rows import Bools, Ints, Rows
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.strategy.planned import Planned, Rule
@@ -98,52 +99,64 @@ class MissJudge:
     def choose(self, side: Side, unmatched: Bools) -> Choice:
         """Return the closest candidate of each row of `side` that `unmatched` marks and has any."""
         own, other = _by_row(*self.misses.of(side, unmatched))
-        first = np.ones(len(own), dtype=np.bool_)
-        np.not_equal(own[1:], own[:-1], out=first[1:])
-        wanted, chosen = own[first].astype(np.int64), other[first].astype(np.int64)
+        starts = np.flatnonzero(np.append(True, own[1:] != own[:-1])[: len(own)])
+        counts = np.diff(np.append(starts, len(own)))
+        wanted, chosen = own[starts].astype(np.int64), other[starts].astype(np.int64)
         sizes = np.zeros(len(wanted), dtype=np.int64)
-        if not first.all():
-            alone = first.copy()
-            alone[:-1] &= first[1:]
-            own, other = own[~alone], other[~alone]
-            places = np.flatnonzero(~alone[first])
-            best = self._nearest(side, own, other, first[~alone])
-            there = best != NONE
-            chosen[places[there]] = best[there]
-            if not there.all():
-                rest = np.isin(own, wanted[places[~there]])
-                found = self._closest(side, own[rest], other[rest])
-                places = np.searchsorted(wanted, found.wanted)
-                chosen[places], sizes[places] = found.chosen, found.sizes
+        several = counts > 1
+        if several.any():
+            rivals = np.repeat(several, counts)
+            rows = _Rivals(own[rivals], other[rivals], counts[several])
+            chosen[several], sizes[several] = self._closest(side, rows)
         return Choice(wanted, chosen, sizes)
 
-    def _nearest(self, side: Side, own: _Places, other: _Places, first: Bools) -> Ints:
-        """Return the nearest candidate of each row that has several, by the distance of the rule.
+    def _closest(self, side: Side, rivals: _Rivals) -> tuple[Ints, Ints]:
+        """Return the closest candidate of each row that has several, and how many were tried."""
+        chosen = self._nearest(side, rivals)
+        sizes = np.zeros(len(chosen), dtype=np.int64)
+        far = chosen == NONE
+        if far.any():
+            rest = np.repeat(far, rivals.counts)
+            left_over = _Rivals(rivals.own[rest], rivals.other[rest], rivals.counts[far])
+            if self._fail_alike:
+                chosen[far], sizes[far] = self._first(side, left_over), left_over.counts
+            else:
+                chosen[far], sizes[far] = self._searched(side, left_over)
+        return chosen, sizes
+
+    @property
+    def _fail_alike(self) -> bool:
+        """Whether all that pairs can fail is one condition, so that none is nearer by how many."""
+        return len(self.rule.conditions) == 1 and not (self.rule.beyond or scored(self.rule))
+
+    def _nearest(self, side: Side, rivals: _Rivals) -> Ints:
+        """Return the nearest candidate of each row, by the distance of the rule.
 
         `NONE` where it limits none, none is known, or it asks for more than to be near.
-
-        Args:
-            own: ascending.
-            first: where another row begins.
         """
-        none = np.full(int(np.count_nonzero(first)), NONE, dtype=np.int64)
+        found = np.full(len(rivals.counts), NONE, dtype=np.int64)
         if self.rule.beyond or self.rule.chooses:
-            return none
-        ours, mine = self._measured(side, own)
-        theirs, others = self._measured(side.other, other)
+            return found
+        ours, mine = self._measured(side, rivals.own)
+        theirs, others = self._measured(side.other, rivals.other)
         if ours is None or theirs is None:
-            return none
+            return found
         one, two = comparable(ours, theirs)
-        near = nearest_of_pairs(one.take(mine), two.take(others), first)
+        near = nearest_of_pairs(one.take(mine), two.take(others), rivals.counts)
         if near is None:
-            return none
-        row, nearest = np.cumsum(first)[near] - 1, other[near].astype(np.int64)
-        none[row] = nearest
+            return found
+        row, nearest = rivals.rows[near], rivals.other[near].astype(np.int64)
+        found[row] = nearest
         tied = np.bincount(row)[row] > 1
         if tied.any():
             ranked = first_by_primary_key(self.rows[side.other], Coded(nearest[tied], row[tied]))
-            none[ranked.codes] = ranked.positions
-        return none
+            found[ranked.codes] = ranked.positions
+        return found
+
+    def _first(self, side: Side, rivals: _Rivals) -> Ints:
+        """Return the candidate of each row that is the first by primary key."""
+        every = Coded(rivals.other.astype(np.int64), rivals.rows)
+        return first_by_primary_key(self.rows[side.other], every).positions
 
     def _measured(self, side: Side, places: _Places) -> tuple[pa.Array | None, Ints]:
         """Return what the rule measures of rows, each once, and where each place's row is there."""
@@ -152,13 +165,14 @@ class MissJudge:
         rows = self.rows[side].take(np.flatnonzero(marked), compared(self.rule, side))
         return measured(self.planned, self.rule, side, rows), (np.cumsum(marked) - 1)[places]
 
-    def _closest(self, side: Side, own: _Places, other: _Places) -> Choice:
-        ours, theirs = (_each_once(places) for places in (own, other))
+    def _searched(self, side: Side, rivals: _Rivals) -> tuple[Ints, Ints]:
+        """Return the closest candidate of each row as `choose_candidates` finds it."""
+        ours, theirs = _each_once(rivals.own), _each_once(rivals.other)
         wanted, offered = self.keyed.codes(
             self.keyed.table(side).take(ours).combine_chunks(),
             self.keyed.table(side.other).take(theirs).combine_chunks(),
         )
-        return choose_candidates(
+        found = choose_candidates(
             self.planned,
             self.rule,
             side,
@@ -167,6 +181,27 @@ class MissJudge:
             Coded(ours, wanted),
             Coded(theirs[offered != NONE], offered[offered != NONE]),
         )
+        return found.chosen, found.sizes
+
+
+@dataclass(frozen=True, slots=True)
+class _Rivals:
+    """Pairs of rows that have several candidates.
+
+    Attributes:
+        own: ascending.
+        other: of each, a candidate.
+        counts: how many each row has.
+    """
+
+    own: _Places
+    other: _Places
+    counts: Ints
+
+    @property
+    def rows(self) -> Ints:
+        """Which row each pair is of, counted from 0."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
 
 
 def _by_row(own: _Places, other: _Places) -> tuple[_Places, _Places]:

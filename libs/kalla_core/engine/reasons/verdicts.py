@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.keys.codes import NONE, key_codes
-from kalla_core.engine.keys.keyed import KeyedSides, marked_rows
+from kalla_core.engine.keys.keyed import KeyedSides, marked_rows, rows_at
 from kalla_core.engine.keys.near import loose_keys
 from kalla_core.engine.keys.visible import is_text
 from kalla_core.engine.reasons import wording
@@ -162,12 +162,7 @@ class RuleJudge:
             if column.null_count:
                 null |= np.asarray(column.is_null())[at]
 
-        def keys_of(marks: Bools) -> pa.Table:
-            marked = np.zeros(len(unmatched), dtype=np.bool_)
-            marked[at[marks]] = True
-            return marked_rows(keys, marked)
-
-        return keys_of, null, there[at], choice
+        return lambda marks: rows_at(keys, at[marks]), null, there[at], choice
 
     def _among_all(
         self, side: Side, unmatched: Bools, asked: Bools | None
