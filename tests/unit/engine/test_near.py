@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kalla_core.engine.keys.near import Spelling, differences, loose
+from kalla_core.engine.keys.near import Spelling, are_plain, differences, loose
 
 PAIRS = [
     ("A1", "A1 ", {Spelling.BLANKS}),
@@ -47,3 +49,32 @@ def test_keys_that_differ_in_more_stay_apart() -> None:
     texts = pa.array(["A1", "A2", "A-1", "", "0", "10", "1"])
 
     assert len(set(loose(texts).to_pylist())) == len(texts)
+
+
+@given(st.lists(st.none() | st.text(max_size=4) | st.sampled_from(["INV-1", "A1", "0", "10"])))
+def test_keys_that_are_plain_are_their_own_loose_form(texts: list[str | None]) -> None:
+    column = pa.chunked_array([pa.array(texts, pa.string())])
+
+    if are_plain([column]):
+        assert loose(column).to_pylist() == texts
+
+
+@pytest.mark.parametrize(
+    ("texts", "plain"),
+    [
+        (["INV-1", None, "10"], True),
+        (["INV-1", "01"], False),
+        (["INV-1", "inv-1"], False),
+        (["INV-1", "INV 1"], False),
+        (["INV-1", "\u00c4"], False),
+        ([], True),
+    ],
+)
+def test_keys_are_plain_if_none_could_be_written_otherwise(
+    texts: list[str | None], plain: bool
+) -> None:
+    assert are_plain([pa.chunked_array([pa.array(texts, pa.string())])]) is plain
+
+
+def test_what_is_no_text_is_plain() -> None:
+    assert are_plain([pa.chunked_array([pa.array([1, 2])])])

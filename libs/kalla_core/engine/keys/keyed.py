@@ -12,6 +12,7 @@ from datafusion import col
 from kalla_core.engine.keys.codes import ColumnCodes, column_codes, combined_codes, joined_codes
 from kalla_core.engine.keys.hashing import digest
 from kalla_core.engine.keys.key_values import key_values
+from kalla_core.engine.keys.near import are_plain
 from kalla_core.engine.rows import Bools, Ints, Rows, one_chunk
 from kalla_core.matching.keys.keys import KeyComponent
 from kalla_core.matching.plans.session import new_session
@@ -74,6 +75,7 @@ class KeyedSides:
         self._rows = rows
         self._threads = threads
         self._tables: dict[Side, pa.Table] = dict(known or {})
+        self._plain: dict[Side, bool] = {}
         self._columns: Columns = {} if columns is None else columns
         self._wanted: dict[Side, Wanted] = {}
 
@@ -89,6 +91,13 @@ class KeyedSides:
             found = key_values(self._planned.query, self.components, side, rows.batches)
             self._tables[side] = self._in_one_piece(found, rows)
         return self._tables[side]
+
+    def is_plain(self, side: Side) -> bool:
+        """Tell whether no key of a side is written otherwise than it has to be (see `near`)."""
+        if side not in self._plain:
+            columns = self.table(side).columns[: len(self.components)]
+            self._plain[side] = are_plain(columns)
+        return self._plain[side]
 
     def marked(self, side: Side, marks: Bools) -> pa.Table:
         """Return the keys of marked rows of a side, each column in one chunk."""

@@ -48,6 +48,23 @@ def loose(column: pa.Array | pa.ChunkedArray, minding: Collection[Spelling] = ()
     return _loosened(one_chunk(column), minding)[0]
 
 
+def are_plain(columns: Sequence[pa.ChunkedArray]) -> bool:
+    """Tell whether `loose` leaves all columns as they are; now and then wrongly that not."""
+    chunks = [chunk for one in columns if is_text(one.type) for chunk in one.chunks]
+    return all(_is_plain(chunk.cast(pa.string())) for chunk in chunks)
+
+
+def _is_plain(text: pa.Array) -> bool:
+    octets = _octets(text)
+    if not len(octets):
+        return True
+    low, high = int(octets.min()), int(octets.max())
+    if high >= 0x80:
+        return False
+    needed = {one for one, _ in _STEPS if not _goes_without(one, octets, low, high)}
+    return not needed or (needed == {Spelling.ZEROS} and not _any_begins_with_zero(text))
+
+
 def loose_keys(*tables: Sequence[pa.Array | pa.ChunkedArray]) -> list[list[pa.Array]] | None:
     """Return the columns of some keys as `loose` does; None if none of them is written otherwise.
 

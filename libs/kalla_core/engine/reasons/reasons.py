@@ -78,7 +78,7 @@ class Explainer:
 
     def prepare(self, threads: int, stop: Stop) -> None:
         """Evaluate the keys of both sides, so that these may then be judged in two threads."""
-        sides = [partial(keyed.table, s) for keyed in self._shared.keyed.values() for s in Side]
+        sides = [partial(keyed.is_plain, s) for keyed in self._shared.keyed.values() for s in Side]
         run_all(sides, threads, stop)
 
     def keys(self, rule: Rule, side: Side) -> pa.Table:

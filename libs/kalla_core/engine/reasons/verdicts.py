@@ -8,7 +8,7 @@ compares (`kalla_core.engine.reasons.closest`), or else the best of the first fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -20,9 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kalla_core.engine.keys.codes import NONE, key_codes
-from kalla_core.engine.keys.keyed import KeyedSides, marked_rows, rows_at
+from kalla_core.engine.keys.keyed import KeyedSides, rows_at
 from kalla_core.engine.keys.near import loose_keys
-from kalla_core.engine.keys.visible import is_text
 from kalla_core.engine.reasons import wording
 from kalla_core.engine.reasons.candidates import (
     Choice,
@@ -80,7 +79,8 @@ class _Verdicts:
     Attributes:
         codes: `_FAILED` stands for `_CHOSEN_NOT` as well.
         choice: for the rows whose key is on the other side, in their order.
-        null: keys of the rows that have a null in theirs, as `__k0`, `__k1`, ...
+        keys: as `__k0`, `__k1`, ..., each column in one chunk.
+        null: where in `keys` those of the rows are that have a null in theirs.
         absent: likewise, of those whose key is not on the other side.
         near: for each of these the position of a row on the other side whose key is the same but
             for its spelling, or `NONE`.
@@ -88,13 +88,10 @@ class _Verdicts:
 
     codes: Codes
     choice: Choice
-    null: pa.Table
-    absent: pa.Table
+    keys: pa.Table
+    null: Ints
+    absent: Ints
     near: Ints
-
-
-_KeysOf = Callable[[Bools], pa.Table]
-"""Gives the keys of those unmatched rows that are marked among them, each column in one chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +133,20 @@ class RuleJudge:
             asked: which of these alone are to be told of; all by default.
         """
         if self._misses is not None and self._misses.known:
-            keys_of, null, found, choice = self._among_misses(self._misses, side, unmatched)
+            keys, at, null, found, choice = self._among_misses(self._misses, side, unmatched)
         else:
-            keys_of, null, found, choice = self._among_all(side, unmatched, asked)
+            keys, at, null, found, choice = self._among_all(side, unmatched, asked)
         codes = np.where(found, _FAILED, np.where(null, _NULL, _ABSENT)).astype(np.int8)
-        absent = keys_of(codes == _ABSENT)
-        near = self._near(side, absent)
-        self._verdicts[side] = _Verdicts(codes, choice, keys_of(codes == _NULL), absent, near)
+        absent = at[codes == _ABSENT]
+        near = self._near(side, keys, absent)
+        self._verdicts[side] = _Verdicts(codes, choice, keys, at[codes == _NULL], absent, near)
 
     def _among_misses(
         self, misses: Misses, side: Side, unmatched: Bools
-    ) -> tuple[_KeysOf, Bools, Bools, Choice]:
-        """Return which rows have a null in their key, which a candidate, and the closest ones.
+    ) -> tuple[pa.Table, Ints, Bools, Bools, Choice]:
+        """Return keys, and where in them those of the rows are that are to be judged.
 
-        And, to begin with, what gives the keys of some of them.
+        Then which of these have a null in it, which a candidate, and the closest ones.
         """
         choice = MissJudge(self._planned, self._rule, self._rows, self._keyed, misses).choose(
             side, unmatched
@@ -162,11 +159,11 @@ class RuleJudge:
             if column.null_count:
                 null |= np.asarray(column.is_null())[at]
 
-        return lambda marks: rows_at(keys, at[marks]), null, there[at], choice
+        return keys, at, null, there[at], choice
 
     def _among_all(
         self, side: Side, unmatched: Bools, asked: Bools | None
-    ) -> tuple[_KeysOf, Bools, Bools, Choice]:
+    ) -> tuple[pa.Table, Ints, Bools, Bools, Choice]:
         """Return what `_among_misses` does."""
         every = self._keyed.wanted(side, unmatched)
         keys, wanted, offered = every.keys, every.codes, every.offered
@@ -187,7 +184,7 @@ class RuleJudge:
             Coded(at[found], wanted[found]),
             Coded(np.flatnonzero(offered != NONE), offered[offered != NONE]),
         )
-        return partial(marked_rows, keys), null, found, choice
+        return keys, np.arange(len(keys)), null, found, choice
 
     def share(self, most_pairs: int, threads: int, stop: Stop) -> None:
         """Say once what keeps a row and its candidate apart, for both sides, once they are judged.
@@ -239,9 +236,11 @@ class RuleJudge:
             verdicts.choice.slice(before, failed),
             self._failures_of(side, before, failed),
         )
-        null = verdicts.null.slice(*_span(verdicts.codes, _NULL, start, count))
+        first, some = _span(verdicts.codes, _NULL, start, count)
+        null = rows_at(verdicts.keys, verdicts.null[first : first + some])
         first, some = _span(verdicts.codes, _ABSENT, start, count)
-        absent, near = verdicts.absent.slice(first, some), verdicts.near[first : first + some]
+        absent = rows_at(verdicts.keys, verdicts.absent[first : first + some])
+        near = verdicts.near[first : first + some]
         not_found, nearby = self._nearby(side, absent, near)
         nothing = Sentences([wording.key_null(self._rule, side, null)], len(null))
         told = codes.copy()
@@ -296,13 +295,13 @@ class RuleJudge:
             return sentences
         return Sentences([f"{self._rule.name}: ", *sentences.pieces], sentences.count)
 
-    def _near(self, side: Side, absent: pa.Table) -> Ints:
+    def _near(self, side: Side, table: pa.Table, places: Ints) -> Ints:
         """Return for keys that nobody has where on the other side one is but for its spelling."""
-        found: Ints = np.full(len(absent), NONE, dtype=np.int64)
+        found: Ints = np.full(len(places), NONE, dtype=np.int64)
         keys = self._rule.keys
-        if len(absent) == 0 or not any(is_text(key.type) for key in keys):
+        if len(places) == 0 or all(map(self._keyed.is_plain, Side)):
             return found
-        offered = self._keyed.table(side.other)
+        absent, offered = rows_at(table, places), self._keyed.table(side.other)
         both = loose_keys(absent.columns[: len(keys)], offered.columns[: len(keys)])
         if both is None:
             return found
