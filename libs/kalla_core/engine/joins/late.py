@@ -2,7 +2,7 @@
 
 Most columns of most rows end up nowhere: a matched row leaves its keys and what the SQL selects.
 So where all rows would not fit into memory but the columns that the SQL mentions do, or where
-columns are stored apart and cost as much as is read of them, only those are read at first, and
+reading costs by column (Parquet, tables of Postgres), only those are read at first, and
 everything is joined in one piece; see `kalla_core.engine.joins.numbered` for where not even they
 fit. Then the parts that have unmatched rows are read a second time with all columns; what else is
 in them is not looked at. A part that is not what it was the first time fails the run, as does a

@@ -29,6 +29,12 @@ tables of other storage are one part, sorted (`statements`), so that reading aga
 rows in the same order, as every part does. A foreign table shows the other server's state at the
 time of reading: no snapshot of this server reaches there.
 
+**Picked rows.** Sending a row and taking it apart costs by column, so runs over tables read the
+columns that their SQL names, and later the others of some rows (`pick`). Nothing cheap tells the
+server these rows but their places: a part has the same rows in the same order under the snapshot,
+so the server numbers them and looks each up in one bit per row. Where most are wanted, all are
+sent.
+
 **Values** are sent in the form that reaches its Arrow type exactly and soonest: decimals of up to
 18 digits as bigint times their scale, wider ones as text, which is cast by Arrow's kernels.
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 
+import numpy as np
 import pyarrow as pa
 
-from kalla_core.errors import InvalidFormat, InvalidUri, SourceUnreadable
+from kalla_core.errors import InvalidFormat, InvalidUri, SourceChanged, SourceUnreadable
 from kalla_core.recipe.model import SourceSpec
 from kalla_core.recipe.source_format import AS_USUAL
 from kalla_core.sources.filters import compile_filters
+from kalla_core.sources.marked import Bools, marked
 from kalla_core.sources.naming import naming
 from kalla_core.sources.postgres import statements
 from kalla_core.sources.postgres.conditions import where
@@ -31,6 +33,8 @@ from kalla_core.sources.protocol import (
 
 _BLOCK_BYTES = 8192
 _NOT_A_NUMBER = "cannot convert NaN"
+_WORTH_PICKING = 2 / 3
+"""Measured: of more rows than that it costs a server less to send all than to number them."""
 
 
 class PostgresPartReader:
@@ -140,6 +144,33 @@ class PostgresConnector:
             uri = self._uri(pinned.spec)
             return PostgresPartReader(pinned, uri, tuple(queries), batch_rows, columns)
 
+    def pick(
+        self,
+        pinned: PinnedSource,
+        part: Part,
+        wanted: Bools,
+        columns: Collection[str] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Read some rows of a part under the snapshot (see `PicksRows.pick`)."""
+        picked = int(np.count_nonzero(wanted))
+        with naming(pinned.spec):
+            pin = Pin.of(pinned)
+            if not pin.tables or picked > _WORTH_PICKING * len(wanted):
+                return marked(self.read(pinned, part, columns=columns), wanted)
+            asked, _ = statements.selected(pin, columns)
+            condition = self._condition(pinned, pin)
+            query = statements.of_picked(pin, asked, condition, ranges_of(part), wanted)
+            uri = self._uri(pinned.spec)
+        reader = PostgresPartReader(pinned, uri, (query,), DEFAULT_BATCH_ROWS, columns)
+        return _counted(reader, picked, pinned.spec)
+
+    def is_read_by_column(self, pinned: PinnedSource) -> bool:
+        """Whether rows lie in tables: a view would be computed a second time.
+
+        What a server does and sends for a row, and what is made of it here, is mostly by column.
+        """
+        return bool(Pin.of(pinned).tables)
+
     def preview(self, pinned: PinnedSource, rows: int) -> pa.Table:
         """Return the first rows that pass; of a view, any (see `Connector.preview`)."""
         with naming(pinned.spec):
@@ -176,6 +207,22 @@ class PostgresConnector:
 def postgres_tables(access: SourceAccess) -> PostgresConnector:
     """Return the connector for Postgres."""
     return PostgresConnector(access)
+
+
+def _counted(
+    batches: Iterable[pa.RecordBatch], rows: int, spec: SourceSpec
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches, and fail where they have not so many rows."""
+    found = 0
+    for batch in batches:
+        found += batch.num_rows
+        yield batch
+    if found != rows:
+        with naming(spec):
+            raise SourceChanged(
+                f"It changed while it was read: of a part of it, {rows} rows were to be read once"
+                f" more, and {found} were found."
+            )
 
 
 def _first(reader: PostgresPartReader, schema: pa.Schema, rows: int) -> pa.Table:

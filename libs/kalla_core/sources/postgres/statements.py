@@ -8,9 +8,12 @@ all other columns, text by code points. Rows that are equal in all of that are e
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import count
 
+import numpy as np
 import pyarrow as pa
 
+from kalla_core.sources.marked import Bools
 from kalla_core.sources.postgres.parts import BlockRange
 from kalla_core.sources.postgres.pin import Pin
 from kalla_core.sources.postgres.quoting import identifier
@@ -41,6 +44,40 @@ def of_part(
         yield f"{selected} FROM ONLY {pin.tables[each.table]}{_where(each.condition, condition)}"
 
 
+def of_picked(
+    pin: Pin,
+    columns: Sequence[Typed],
+    condition: str,
+    ranges: Sequence[BlockRange],
+    wanted: Bools,
+) -> str:
+    """Return the query of some rows of a part, and of whatever rows it has beyond `wanted`.
+
+    The server numbers the rows as they lie, and looks each up in what it is given as bits. That
+    all columns are mentioned, where nothing comes of it, lets it number them as they are stored:
+    without, it takes each apart and puts together what is needed of it, for a third more work.
+
+    Args:
+        columns: at least one.
+        ranges: the part's blocks, at least one.
+        wanted: for each row of the part, whether it is.
+    """
+    names = ", ".join(identifier(column.name) for column in pin.columns)
+    rows = " UNION ALL ".join(
+        f"SELECT {names} FROM ONLY {pin.tables[each.table]}{_where(each.condition, condition)}"
+        for each in ranges
+    )
+    place = _unlike([column.name for column in pin.columns])
+    bits = np.packbits(wanted, bitorder="little").tobytes().hex()
+    return (
+        f"SELECT {select_list(columns)}"
+        f" FROM (SELECT *, row_number() OVER () - 1 AS {place} FROM ({rows}) AS part) AS numbered"
+        f" WHERE CASE WHEN {place} < {len(wanted)}"
+        f" THEN get_bit('\\x{bits}'::bytea, {place}) = 1"
+        " ELSE (numbered IS NULL) IS NOT NULL END"
+    )
+
+
 def of_first_rows(pin: Pin, condition: str, rows: int) -> Iterator[str]:
     """Yield queries whose rows, together and cut off, are the first; of a view, any."""
     selected = f"SELECT {select_list(pin.columns)}"
@@ -64,6 +101,11 @@ def selected(pin: Pin, names: Collection[str] | None) -> tuple[tuple[Typed, ...]
     """Return the columns asked for, in the table's order, and their schema; None for all."""
     columns = tuple(c for c in pin.columns if names is None or c.name in names)
     return columns, pa.schema([(column.name, column.type) for column in columns])
+
+
+def _unlike(names: Collection[str]) -> str:
+    """Return a name that none of these is."""
+    return next(name for name in map("place{}".format, count()) if name not in names)
 
 
 def _where(*conditions: str) -> str:
