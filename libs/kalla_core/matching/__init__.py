@@ -39,7 +39,7 @@ An example, from the text to the buckets (its lines are run by the tests):
     >>> from datetime import UTC, datetime
     >>> import pyarrow as pa
     >>> from datafusion import col
-    >>> from kalla_core.engine.keys.hashing import bucket
+    >>> from kalla_core.engine.keys.hashing import in_buckets, key_hash
     >>> from kalla_core.matching.plans.session import new_session
     >>> from kalla_core.matching.sql.query import ROW, MatchQuery, Side, TableShape
     >>> from kalla_core.matching.strategy.planned import key_frame, plan_match
@@ -99,7 +99,7 @@ bucket does not matter.
     >>> keys = key_frame(planned, session, Side.LEFT)
     >>> keys.to_pydict()
     {'__k0': ['r1', 'r1', None], '__kalla_row': [0, 1, 2]}
-    >>> place = bucket([(col("__k0"), planned.reason_keys[0].type)], 4)
-    >>> keys.select(place.alias("bucket")).to_pydict()
-    {'bucket': [0, 0, 2]}
+    >>> hashed = key_hash([(col("__k0"), planned.reason_keys[0].type)])
+    >>> in_buckets(keys.select(hashed.alias("h")).to_arrow_table()["h"].to_numpy(), 4).tolist()
+    [0, 0, 2]
 """

@@ -6,12 +6,13 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from datafusion import Expr, col
 
-from kalla_core.engine.keys.hashing import bucket, content_bucket, is_hashable
+from kalla_core.engine.keys.hashing import digest, in_buckets, is_hashable, key_hash
 from kalla_core.errors import TypesNotComparable
 from kalla_core.matching.plans.session import new_session
 
@@ -87,16 +88,16 @@ def array(data_type: pa.DataType, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, data_type)
 
 
-def numbers(chunks: Sequence[pa.RecordBatch], expression: Expr) -> list[int]:
-    """The buckets of the rows of these batches, in their order."""
+def numbers(chunks: Sequence[pa.RecordBatch], expression: Expr, buckets: int = MANY) -> list[int]:
+    """The buckets of the rows of these batches by a hash of them, in their order."""
     table = new_session().create_dataframe([list(chunks)])
-    result = table.select(expression.alias("bucket")).collect()
-    return [number for batch in result for number in batch.column(0).to_pylist()]
+    hashes = table.select(expression.alias("hash")).to_arrow_table().column(0).to_numpy()
+    return in_buckets(hashes, buckets).tolist()
 
 
 def buckets_of(values: pa.Array, as_type: pa.DataType, buckets: int = MANY) -> list[int]:
     batch = pa.record_batch({"k": values})
-    return numbers([batch], bucket([(col("k"), as_type)], buckets))
+    return numbers([batch], key_hash([(col("k"), as_type)]), buckets)
 
 
 @pytest.mark.parametrize("data_type", SAMPLES, ids=str)
@@ -105,7 +106,7 @@ def test_equal_values_share_a_bucket_wherever_they_stand(data_type: pa.DataType)
     ahead = pa.record_batch({"k": array(data_type, values)})
     behind = pa.record_batch({"k": array(data_type, [values[0], *reversed(values)]).slice(1)})
 
-    expression = bucket([(col("k"), data_type)], MANY)
+    expression = key_hash([(col("k"), data_type)])
     together = numbers([ahead, behind], expression)
 
     assert together == together[::-1]
@@ -132,7 +133,7 @@ def test_every_number_is_a_bucket(data_type: pa.DataType) -> None:
 @pytest.mark.parametrize("data_type", NESTED, ids=str)
 def test_a_type_without_a_hash_is_refused_by_name(data_type: pa.DataType) -> None:
     with pytest.raises(TypesNotComparable) as refused:
-        bucket([(col("k"), data_type)], 4)
+        key_hash([(col("k"), data_type)])
 
     assert str(data_type) in str(refused.value)
     assert not is_hashable(data_type)
@@ -201,15 +202,15 @@ def test_both_zeros_are_one_value_and_so_are_all_not_a_numbers(data_type: pa.Dat
 def test_nulls_of_a_composite_key_count_by_their_place() -> None:
     batch = pa.record_batch({"a": [None, 1, None, 1], "b": [1, None, None, 1]})
 
-    found = numbers([batch], bucket([(col("a"), pa.int64()), (col("b"), pa.int64())], MANY))
+    found = numbers([batch], key_hash([(col("a"), pa.int64()), (col("b"), pa.int64())]))
 
     assert len(set(found)) == 4
 
 
 def test_a_composite_key_is_hashed_in_the_order_given() -> None:
     batch = pa.record_batch({"a": [1, 2], "b": [2, 1]})
-    forth = bucket([(col("a"), pa.int64()), (col("b"), pa.int64())], MANY)
-    back = bucket([(col("b"), pa.int64()), (col("a"), pa.int64())], MANY)
+    forth = key_hash([(col("a"), pa.int64()), (col("b"), pa.int64())])
+    back = key_hash([(col("b"), pa.int64()), (col("a"), pa.int64())])
 
     assert numbers([batch], forth) == list(reversed(numbers([batch], back)))
     assert len(set(numbers([batch], forth))) == 2
@@ -237,11 +238,11 @@ def test_the_buckets_are_those_of_every_other_machine_and_version() -> None:
     )
     keys = {"i": pa.int64(), "s": pa.string(), "d": pa.decimal128(12, 2)}
 
-    found = {name: numbers([batch], bucket([(col(name), keys[name])], 64)) for name in keys}
-    all_keys = bucket([(col(name), keys[name]) for name in keys], 64)
+    found = {name: numbers([batch], key_hash([(col(name), keys[name])]), 64) for name in keys}
+    all_keys = key_hash([(col(name), keys[name]) for name in keys])
 
     assert found == {"i": [50, 25], "s": [21, 4], "d": [36, 42]}
-    assert numbers([batch], all_keys) == [40, 54]
+    assert numbers([batch], all_keys, 64) == [40, 54]
 
 
 def test_keys_spread_evenly() -> None:
@@ -264,16 +265,28 @@ def test_rows_without_a_key_are_spread_by_their_content() -> None:
     )
     columns = [(col(field.name), field.type) for field in batch.schema]
 
-    expression = content_bucket(columns, 4)
-    found = numbers([batch], expression)
+    expression = digest(columns)
+    found = numbers([batch], expression, 4)
 
     assert min(Counter(found).values()) > 300
-    assert numbers([batch.slice(700)], expression) == found[700:]
+    assert numbers([batch.slice(700)], expression, 4) == found[700:]
 
 
 def test_rows_of_nothing_but_nested_columns_go_to_one_bucket() -> None:
     batch = pa.record_batch({"tags": [[1], [2], None]})
 
-    expression = content_bucket([(col("tags"), batch.schema.field("tags").type)], 4)
+    expression = digest([(col("tags"), batch.schema.field("tags").type)])
 
     assert numbers([batch], expression) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 12, 1024, MANY])
+def test_hashes_of_either_sign_are_divided_with_a_rest_that_is_none_below_zero(
+    buckets: int,
+) -> None:
+    least, most = -(2**63), 2**63 - 1
+    hashes = [least, least + 1, -MANY, -13, -12, -1, 0, 1, 11, 12, MANY, most - 1, most]
+
+    found = in_buckets(np.array(hashes, dtype=np.int64), buckets)
+
+    assert found.tolist() == [each % buckets for each in hashes]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from datafusion import SessionContext, col
 
-from kalla_core.engine.keys.hashing import bucket
+from kalla_core.engine.keys.hashing import in_buckets, key_hash
 from kalla_core.matching.plans.prepare import register_calls
 from kalla_core.matching.plans.session import SessionLimits, new_session
 from kalla_core.matching.row_ids.pairs import PairFrame, expand
@@ -111,9 +111,9 @@ def _bucket_numbers(
     register_calls(session, plan.prepared)
     keys = [(col(f"__k{i}"), key.type) for i, key in enumerate(plan.reason_keys)]
     null = [expr.is_null().alias(f"n{i}") for i, (expr, _) in enumerate(keys)]
-    frame = key_frame(plan, session, side).select(bucket(keys, buckets).alias("b"), *null)
+    frame = key_frame(plan, session, side).select(key_hash(keys).alias("h"), *null)
     found = frame.to_arrow_table()
-    numbers: npt.NDArray[np.int64] = found.column("b").to_numpy()
+    numbers = in_buckets(found.column("h").to_numpy(), buckets)
     if plan.nulls_together:
         return numbers
     lost = np.logical_or.reduce([found.column(i + 1).to_numpy() for i in range(len(keys))])

@@ -12,7 +12,7 @@ from datafusion import Expr, SessionContext, col
 
 from kalla_core.columns import place_of
 from kalla_core.engine.failures import query_errors
-from kalla_core.engine.keys.hashing import bucket, content_bucket, digest
+from kalla_core.engine.keys.hashing import digest, in_buckets, key_hash
 from kalla_core.engine.keys.key_values import column_values, key_values
 from kalla_core.engine.keys.near import loose
 from kalla_core.matching.plans.session import new_session
@@ -49,10 +49,10 @@ class Keying:
             table = (
                 self._keys_session(columns)
                 .table("t")
-                .select(bucket(pairs, buckets).alias("b"), *_null_flags(len(keys)))
+                .select(key_hash(pairs).alias("h"), *_null_flags(len(keys)))
                 .to_arrow_table()
             )
-        found: Ints = table.column(0).to_numpy()
+        found = in_buckets(table.column(0).to_numpy(), buckets)
         if self._planned.nulls_together:
             return found
         alone = np.zeros(len(found), dtype=np.bool_)
@@ -72,27 +72,25 @@ class Keying:
 
     def primary_keys(self, side: Side, batches: Sequence[pa.RecordBatch]) -> tuple[Ints, int]:
         """Return a 64-bit hash of each primary key without nulls, and how many have nulls."""
-        shape = self._planned.query.side(side)
-        columns = _key_columns(shape, batches)
+        columns = _key_columns(self._planned.query.side(side), batches)
         null = np.zeros(len(columns[0]), dtype=np.bool_)
         for column in columns:
             if column.null_count:
                 null |= column.is_null().to_numpy(zero_copy_only=False)
+        hashes = self._digests(columns)
+        return (hashes[~null], int(null.sum())) if null.any() else (hashes, 0)
+
+    def _spread(self, side: Side, batches: Sequence[pa.RecordBatch], buckets: int) -> Ints:
+        columns = _key_columns(self._planned.query.side(side), batches)
+        return in_buckets(self._digests(columns), buckets)
+
+    def _digests(self, columns: list[pa.Array]) -> Ints:
         session = self._keys_session(columns)
         columns_typed = [(col(f"c{n}"), column.type) for n, column in enumerate(columns)]
         with query_errors():
             table = session.table("t").select(digest(columns_typed).alias("h")).to_arrow_table()
         hashes: Ints = table.column(0).to_numpy()
-        return (hashes[~null], int(null.sum())) if null.any() else (hashes, 0)
-
-    def _spread(self, side: Side, batches: Sequence[pa.RecordBatch], buckets: int) -> Ints:
-        columns = _key_columns(self._planned.query.side(side), batches)
-        session = self._keys_session(columns)
-        columns_typed = [(col(f"c{n}"), column.type) for n, column in enumerate(columns)]
-        with query_errors():
-            table = session.table("t").select(content_bucket(columns_typed, buckets).alias("b"))
-            numbers: Ints = table.to_arrow_table().column(0).to_numpy()
-        return numbers
+        return hashes
 
     def _keys_session(self, columns: list[pa.Array]) -> SessionContext:
         session = self._fresh("t")
