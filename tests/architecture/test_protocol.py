@@ -13,7 +13,7 @@ from kalla_core.wire.generated import common_pb2, executors_pb2
 
 RECIPE = Path(__file__).parents[2] / "docs" / "reference" / "recipe.schema.json"
 
-SPOKEN = (7, "642f1fd36867f413")
+SPOKEN = (8, "6cd94040179e07ca")
 """A protocol, and the digest of its messages and of the recipes in them."""
 
 

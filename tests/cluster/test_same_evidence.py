@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.check import check
 from benchmarks.generate import generate
+from kalla_core.engine.keys.key_counts import KeyCounts
 from kalla_core.errors import UserError
 from kalla_core.evidence.names import MATCHED, UNMATCHED
 from kalla_core.evidence.reader import read_evidence
@@ -134,6 +135,34 @@ def test_all_computed_keys_have_the_same_evidence_on_a_cluster(
         return  # a key of types that do not go together
 
     the_evidence_is_the_same(cluster, books, tmp_path)
+
+
+IDS: Mapping[str, Sequence[int | None]] = {
+    "rising": range(900),
+    "rising within parts that overlap": [n % 300 for n in range(900)],
+    "rising but for two of one part": [*range(500), 499, *range(501, 900)],
+    "rising but for two of two parts": [*range(300), 299, *range(301, 900)],
+    "falling": range(900, 0, -1),
+    "null somewhere": [*range(899), None],
+}
+
+
+@pytest.mark.parametrize("ids", IDS.values(), ids=IDS)
+def test_primary_keys_are_counted_on_a_cluster_as_on_one_machine(
+    cluster: Cluster, ids: Sequence[int | None], tmp_path: Path
+) -> None:
+    books = Reconciliation(tmp_path, "SELECT l.k FROM l JOIN r ON l.k = r.k")
+    table = pa.table({"id": pa.array(ids, pa.int64()), "k": range(900)})
+    books.put("left", table)
+    books.put("right", table.set_column(0, "id", pa.array(range(900))))
+    counts = {side: found.keys for side, found in books.run().outcome.sides.items()}
+    options = replace(books.options, partitions=3)
+
+    cluster.run(replace(books.recipe(), options=options), tmp_path / "out")
+
+    with read_evidence(tmp_path / "out") as evidence:
+        told = {Side.LEFT: evidence.metadata.left, Side.RIGHT: evidence.metadata.right}
+    assert {s: KeyCounts(one.duplicate_keys, one.null_keys) for s, one in told.items()} == counts
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -89,6 +91,24 @@ class BucketSizes:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRange:
+    """From which primary key to which a part goes, each of whose keys is above the one before it.
+
+    Attributes:
+        first, last: as bytes that are in the order of the keys.
+    """
+
+    first: bytes
+    last: bytes
+
+
+def all_rise(ranges: Iterable[KeyRange]) -> bool:
+    """Whether no key is in two of these ranges, so that none is there twice."""
+    ordered = sorted(ranges, key=attrgetter("first"))
+    return all(one.last < other.first for one, other in pairwise(ordered))
+
+
+@dataclass(frozen=True, slots=True)
 class ScanDone:
     """A part was read and spooled.
 
@@ -98,6 +118,7 @@ class ScanDone:
         buckets: those that are not empty, in their order.
         stored_bytes: of everything that it left on disk.
         keys: that say nothing, or that very many rows have; none of an extra.
+        rising: of its primary keys; None if they do not rise, or there are none.
     """
 
     rows: int
@@ -106,6 +127,7 @@ class ScanDone:
     buckets: BucketSizes
     stored_bytes: int
     keys: tuple[KeyCount, ...] = ()
+    rising: KeyRange | None = None
 
 
 @dataclass(frozen=True, slots=True)

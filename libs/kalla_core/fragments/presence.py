@@ -9,7 +9,7 @@ from kalla_core.fragments.attempt import AttemptId
 from kalla_core.fragments.outcome import FragmentEnded, FragmentProgress
 from kalla_core.fragments.remote import Launch
 
-PROTOCOL = 7
+PROTOCOL = 8
 """What executors and a coordinator must agree on.
 
 Counted up when messages change meaning, and when they or a recipe get what older executors lack:

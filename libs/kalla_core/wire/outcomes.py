@@ -19,6 +19,7 @@ from kalla_core.fragments.outcome import (
     FragmentFailed,
     FragmentProgress,
     JoinDone,
+    KeyRange,
     Outcome,
     ProveDone,
     ScanDone,
@@ -122,6 +123,9 @@ def _scan(done: ScanDone) -> pb.ScanDone:
             pb.KeyCount(key=one.key, rows=one.rows, placeholder=one.placeholder, fewest=one.fewest)
             for one in done.keys
         ],
+        rising=None
+        if done.rising is None
+        else pb.KeyRange(first=done.rising.first, last=done.rising.last),
     )
 
 
@@ -135,6 +139,9 @@ def _scan_of(message: pb.ScanDone) -> ScanDone:
         keys=tuple(
             KeyCount(one.key, one.rows, one.placeholder, one.fewest) for one in message.keys
         ),
+        rising=KeyRange(message.rising.first, message.rising.last)
+        if message.HasField("rising")
+        else None,
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from kalla_core.engine.keys.rising import RisingKeys
+from kalla_core.engine.keys.rising import Rise, RisingKeys
+from kalla_core.fragments.outcome import KeyRange, all_rise
 from kalla_core.matching.sql.query import TableShape
 
 Parts = Sequence[Sequence[Sequence[Any]]]
@@ -111,3 +113,52 @@ def test_keys_of_several_columns_are_hashed() -> None:
 
     assert hashed(parts, pa.string(), keys=2) == ["a", "b", "c"]
     assert hashed(parts, pa.string(), in_memory=False, keys=2) == ["a", "b", "c"]
+
+
+def rise_of(batches: Sequence[Sequence[Any]], kind: pa.DataType) -> Rise:
+    schema = pa.schema([("k", kind)])
+    rise = Rise(TableShape("t", schema, ("k",)))
+    for values in batches:
+        rise.add([pa.record_batch([pa.array(values, kind)], schema=schema)])
+    return rise
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        (pa.string(), ["", "A", "AA", "B", "a", "\u00e4", "\uffee", "\U0001f600"]),
+        (pa.int64(), [-(2**63), -257, -256, -1, 0, 1, 255, 256, 2**63 - 1]),
+        (pa.uint64(), [0, 1, 2**63, 2**64 - 1]),
+        (pa.date32(), [date(1, 1, 1), date(1969, 12, 31), date(1970, 1, 1), date(9999, 12, 31)]),
+        (
+            pa.decimal128(38, 2),
+            [Decimal(f"{sign}{text}") for sign, text in [("-", "9" * 36 + ".99"), ("-", "1.10")]]
+            + [Decimal("0.00"), Decimal("1.09"), Decimal("1.10"), Decimal("9" * 36 + ".99")],
+        ),
+    ],
+    ids=str,
+)
+def test_a_part_that_rises_tells_its_first_and_last_key_in_their_order(
+    kind: pa.DataType, keys: Sequence[Any]
+) -> None:
+    rises = [rise_of([[low], [high]], kind).range() for low, high in pairwise(keys)]
+    found = [KeyRange(*one) for one in rises if one is not None]
+
+    assert len(found) == len(keys) - 1
+    assert all(one.first < one.last for one in found)
+    assert [one.last for one in found[:-1]] == [one.first for one in found[1:]]
+    assert not all_rise(found) or len(found) == 1
+    assert all_rise(found[::-2])
+
+
+@pytest.mark.parametrize(
+    "batches", [[["a", "a"]], [["b", "a"]], [["a"], ["a"]], [["b"], ["a"]], [["a", None]], [[]], []]
+)
+def test_a_part_without_keys_or_whose_keys_do_not_rise_tells_none(
+    batches: Sequence[Sequence[Any]],
+) -> None:
+    assert rise_of(batches, pa.string()).range() is None
+
+
+def test_keys_of_a_type_that_python_orders_otherwise_are_not_told_of() -> None:
+    assert rise_of([[1.0, 2.0]], pa.float64()).range() is None

@@ -13,6 +13,7 @@ from kalla_core.fragments.outcome import (
     BucketSizes,
     FragmentEnded,
     JoinDone,
+    KeyRange,
     Outcome,
     ScanDone,
     SettleDone,
@@ -39,6 +40,14 @@ CROWDS = (Crowd("k = 'N/A'", 30, 40, placeholder=True), Crowd("k = 1", 500, 400,
 )
 def test_what_joins_counted_comes_back_from_its_message(outcome: Outcome) -> None:
     ended = FragmentEnded(parse_attempt_id("run-1/1/join/0-1"), 1.5, outcome)
+
+    assert ended_of(ended_message(ended)) == ended
+
+
+@pytest.mark.parametrize("rising", [None, KeyRange(b"", b"\xff\x00"), KeyRange(b"A", b"B")])
+def test_whether_keys_rise_comes_back_from_its_message(rising: KeyRange | None) -> None:
+    done = ScanDone(9, None, 0, BucketSizes.of([]), 9, rising=rising)
+    ended = FragmentEnded(parse_attempt_id("run-1/1/scan/0-1"), 1.0, done)
 
     assert ended_of(ended_message(ended)) == ended
 

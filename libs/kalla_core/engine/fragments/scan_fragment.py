@@ -6,6 +6,7 @@ from kalla_core.engine.fragments.remote_run import RemoteRun, extras_too_large
 from kalla_core.engine.joins.numbered import number_field
 from kalla_core.engine.keys.key_tally import KeyTally
 from kalla_core.engine.keys.keying import one_bucket
+from kalla_core.engine.keys.rising import Rise
 from kalla_core.engine.progress import Stage
 from kalla_core.engine.spool.key_spool import KeySpool
 from kalla_core.engine.spool.published import publish
@@ -15,7 +16,7 @@ from kalla_core.engine.spool.spool_folder import SpoolKind
 from kalla_core.engine.spool.store import Plan, Store
 from kalla_core.engine.tasks import Stop
 from kalla_core.fragments.model import ScanFragment
-from kalla_core.fragments.outcome import BucketSize, BucketSizes, ScanDone
+from kalla_core.fragments.outcome import BucketSize, BucketSizes, KeyRange, ScanDone
 from kalla_core.fragments.remote import Extra, ScanWork
 from kalla_core.matching.sql.query import Side
 from kalla_core.sources.protocol import Part
@@ -45,12 +46,14 @@ def _scan_side(run: RemoteRun, side: Side, part: Part) -> ScanDone:
     store = Store({side: run.planned.query.side(side)}, plan, run.keying.buckets)
     keys = KeySpool(run.scratch / "keys")
     tally = KeyTally(run.planned, run.keying, side)
+    rise = Rise(run.planned.query.side(side))
     context = ScanContext(
         sources={side: run.source(side)},
         store=store,
         keying=run.keying,
         census={side: keys},
         tally={side: tally},
+        rises={side: rise},
         progress={side: run.counter(Stage.STAGING)},
         stop=Stop(),
         numbers={side: number_field(side)} if run.job.late else {},
@@ -66,6 +69,7 @@ def _scan_side(run: RemoteRun, side: Side, part: Part) -> ScanDone:
         publish(keys.finish(), run.folder.file(run.id, SpoolKind.KEYS)),
         publish(spooled[0], run.folder.file(run.id, SpoolKind.ROWS)),
     ]
+    between = rise.range()
     return ScanDone(
         rows=scanned.rows,
         excluded=scanned.excluded,
@@ -73,6 +77,7 @@ def _scan_side(run: RemoteRun, side: Side, part: Part) -> ScanDone:
         buckets=bucket_sizes(spooled[0]),
         stored_bytes=sum(file.stored_bytes for file in published),
         keys=tally.told(),
+        rising=None if between is None else KeyRange(*between),
     )
 
 

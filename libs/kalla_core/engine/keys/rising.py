@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +27,58 @@ OnDisk = Callable[[int], Iterable[Batches]]
 """Yields all rows of a part, given its index, once they went to disk."""
 
 
+_NUMBER_BYTES = 17
+"""For a decimal of 38 digits, or any integer, of either sign."""
+
+
+class Rise:
+    """Watches whether the primary keys of some rows rise strictly; for one thread at a time.
+
+    Attributes:
+        goes_on: they did as far as they were seen.
+        first, last: of these keys.
+        rows: that were seen of them.
+    """
+
+    def __init__(self, shape: TableShape) -> None:
+        names = shape.schema.names
+        places = [place_of(name, names) for name in shape.primary_key]
+        self.goes_on = len(places) == 1 and _has_order(shape.schema.field(places[0]).type)
+        self.first: Any = None
+        self.last: Any = None
+        self.rows = 0
+        self._place = places[0]
+
+    def add(self, batches: Batches) -> bool:
+        """Look at the next rows; return whether the keys still rise."""
+        self.goes_on = self.goes_on and all(map(self._rises, batches))
+        return self.goes_on
+
+    def range(self) -> tuple[bytes, bytes] | None:
+        """Return the first and the last key if they rise and there are any, as a `KeyRange`."""
+        if not self.goes_on or not self.rows:
+            return None
+        return _in_order(self.first), _in_order(self.last)
+
+    def _rises(self, batch: pa.RecordBatch) -> bool:
+        keys = batch.column(self._place)
+        if keys.null_count:
+            return False
+        if len(keys) == 0:
+            return True
+        first = keys[0].as_py()
+        if self.rows and not self.last < first:
+            return False
+        rises = pc.less(keys.slice(0, len(keys) - 1), keys.slice(1))
+        if not pc.all(rises, min_count=0).as_py():
+            return False
+        if not self.rows:
+            self.first = first
+        self.last = keys[-1].as_py()
+        self.rows += len(keys)
+        return True
+
+
 class RisingKeys:
     """Watches the primary keys of one side; safe from any thread.
 
@@ -33,11 +87,8 @@ class RisingKeys:
     """
 
     def __init__(self, shape: TableShape, hashing: Hashing) -> None:
-        names = shape.schema.names
-        places = [place_of(name, names) for name in shape.primary_key]
-        suits = len(places) == 1 and _has_order(shape.schema.field(places[0]).type)
-        self.place = places[0] if suits else None
-        self.fell = not suits
+        self.shape = shape
+        self.fell = not Rise(shape).goes_on
         self.hashing = hashing
         self._runs: list[Run] = []
         self._lock = threading.Lock()
@@ -58,8 +109,8 @@ class RisingKeys:
 
     def finish(self, on_disk: OnDisk) -> None:
         """Hash what is still to be hashed; all parts were read to their end."""
-        runs = sorted((run for run in self._runs if run.rows), key=lambda run: run.first)
-        apart = all(one.last < other.first for one, other in pairwise(runs))
+        rises = sorted((r.rise for r in self._runs if r.rise.rows), key=lambda rise: rise.first)
+        apart = all(one.last < other.first for one, other in pairwise(rises))
         if self.fell or not apart:
             for run in self._runs:
                 run.hash_rest(on_disk)
@@ -70,14 +121,12 @@ class Run:
     """The keys of one part, which rise as far as they were seen.
 
     Attributes:
-        first, last: of its keys.
+        rise: of its keys.
         ended: it was read to its end.
     """
 
     def __init__(self, keys: RisingKeys, index: int) -> None:
-        self.first: Any = None
-        self.last: Any = None
-        self.rows = 0
+        self.rise = Rise(keys.shape)
         self.ended = False
         self._keys = keys
         self._index = index
@@ -92,7 +141,7 @@ class Run:
         Args:
             in_memory: they are held there anyway, else they are on disk.
         """
-        if not self._hashed and not (self._keys.fell or all(map(self._rises, batches))):
+        if not self._hashed and not (self._keys.fell or self.rise.add(batches)):
             self._keys.fell = True
         if self._keys.fell and not self._hashed and not self._forgotten:
             self._hash_held()
@@ -133,23 +182,17 @@ class Run:
         for batches in held:
             self._keys.hashing(batches)
 
-    def _rises(self, batch: pa.RecordBatch) -> bool:
-        keys = batch.column(self._keys.place)
-        if keys.null_count:
-            return False
-        if len(keys) == 0:
-            return True
-        first = keys[0].as_py()
-        if self.rows and not self.last < first:
-            return False
-        rises = pc.less(keys.slice(0, len(keys) - 1), keys.slice(1))
-        if not pc.all(rises, min_count=0).as_py():
-            return False
-        if not self.rows:
-            self.first = first
-        self.last = keys[-1].as_py()
-        self.rows += len(keys)
-        return True
+
+def _in_order(key: Any) -> bytes:
+    """Return bytes that are in the same order as keys of one type are."""
+    if isinstance(key, str):
+        return key.encode()
+    number = key.toordinal() if isinstance(key, date) else key
+    if isinstance(number, Decimal):
+        sign, digits, _ = number.as_tuple()  # the scale of all is that of their type
+        whole = int("".join(map(str, digits)))
+        number = -whole if sign else whole
+    return int(number + (1 << 8 * _NUMBER_BYTES - 1)).to_bytes(_NUMBER_BYTES, "big")
 
 
 def _has_order(kind: pa.DataType) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from kalla_core.engine.keys.keying import Ints, Keying
-from kalla_core.engine.keys.rising import RisingKeys
+from kalla_core.engine.keys.rising import Rise, RisingKeys
 from kalla_core.engine.progress import ProgressCounter
 from kalla_core.engine.spool.store import PART_SHIFT, Store
 from kalla_core.engine.tasks import Stop, run_all
@@ -59,6 +59,7 @@ class ScanContext:
 
     Attributes:
         rising: of the sides whose keys the census need not know as long as they rise.
+        rises: of the sides of which it is told whether the keys of the one part that is read rise.
         numbers: of the sides whose shape ends with a column of numbers, that column: of the part,
             shifted, plus the place in it.
     """
@@ -71,6 +72,7 @@ class ScanContext:
     progress: Mapping[Side, ProgressCounter]
     stop: Stop
     rising: Mapping[Side, RisingKeys] = field(default_factory=dict)
+    rises: Mapping[Side, Rise] = field(default_factory=dict)
     numbers: Mapping[Side, pa.Field] = field(default_factory=dict)
 
 
@@ -107,6 +109,8 @@ def scan(context: ScanContext, fragment: ScanFragment) -> Scanned:
             run.add(batches, in_memory=context.store.hold is Hold.MEMORY)
         else:
             context.census[side].add(*context.keying.primary_keys(side, batches))
+        if side in context.rises:
+            context.rises[side].add(batches)
         context.tally[side].add(batches)
         rows, size = sum(b.num_rows for b in batches), sum(b.nbytes for b in batches)
         held.append(batches)

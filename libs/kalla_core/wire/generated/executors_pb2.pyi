@@ -867,6 +867,7 @@ class ScanDone(_message.Message):
     STORED_BYTES_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
     BUCKETS_FIELD_NUMBER: _builtins.int
+    RISING_FIELD_NUMBER: _builtins.int
     rows: _builtins.int
     excluded: _builtins.int
     """-1 where the source filtered itself"""
@@ -880,6 +881,10 @@ class ScanDone(_message.Message):
 
     @_builtins.property
     def buckets(self) -> Global___BucketSizes: ...
+    @_builtins.property
+    def rising(self) -> Global___KeyRange:
+        """of its primary keys, if each is above the one before it"""
+
     def __init__(
         self,
         *,
@@ -889,14 +894,39 @@ class ScanDone(_message.Message):
         stored_bytes: _builtins.int = ...,
         keys: _abc.Iterable[Global___KeyCount] | None = ...,
         buckets: Global___BucketSizes | None = ...,
+        rising: Global___KeyRange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "rising", b"rising"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "excluded", b"excluded", "keys", b"keys", "null_keys", b"null_keys", "rows", b"rows", "stored_bytes", b"stored_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "excluded", b"excluded", "keys", b"keys", "null_keys", b"null_keys", "rising", b"rising", "rows", b"rows", "stored_bytes", b"stored_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScanDone: _TypeAlias = ScanDone  # noqa: Y015
+
+@_typing.final
+class KeyRange(_message.Message):
+    """As bytes that are in the order of the keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    first: _builtins.bytes
+    last: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        first: _builtins.bytes = ...,
+        last: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "last", b"last"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyRange: _TypeAlias = KeyRange  # noqa: Y015
 
 @_typing.final
 class BucketSizes(_message.Message):

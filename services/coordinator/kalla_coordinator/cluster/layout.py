@@ -135,6 +135,11 @@ def lay_out(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> La
     return joins if shape.parts is None else replace(joins, settles=_delivering(shape.parts, room))
 
 
+def uncounted(layout: Layout) -> Layout:
+    """Return a layout none of whose joins counts primary keys."""
+    return replace(layout, joins=tuple(replace(j, census_classes=()) for j in layout.joins))
+
+
 def _joined(sizes: Mapping[Side, Sequence[int]], shape: Shape, room: Room) -> Layout:
     every = tuple(range(len(sizes[Side.LEFT])))
     total = sum(sum(sizes[side]) for side in Side)

@@ -19,7 +19,7 @@ from kalla_coordinator.cluster.placement import Ready
 from kalla_coordinator.cluster.reach import Pair, home, unable
 from kalla_coordinator.cluster.sums import Sums
 from kalla_core.errors import KallaError
-from kalla_core.fragments.outcome import ScanDone
+from kalla_core.fragments.outcome import KeyRange, ScanDone, all_rise
 from kalla_core.fragments.remote import ScanWork
 from kalla_core.matching.sql.query import Side
 
@@ -232,6 +232,21 @@ def bucket_sizes(state: RunState) -> Mapping[Side, list[int]]:
     """Return the bytes of each bucket of each side; all scans have an accepted attempt."""
     raw = state.sums.raw_bytes
     return {side: raw[side][: state.buckets].tolist() for side in Side}
+
+
+def keys_rise(state: RunState) -> bool:
+    """Whether no primary key of either side is there twice: they rise, from part to part too."""
+    found: dict[Side, list[KeyRange]] = {side: [] for side in Side}
+    for fragment in state.of(StageName.SCAN):
+        accepted = fragment.accepted
+        if accepted is None or not isinstance(accepted.outcome, ScanDone) or not fragment.side:
+            return False
+        done = accepted.outcome
+        if done.rising is not None:
+            found[fragment.side].append(done.rising)
+        elif done.rows:
+            return False
+    return all(map(all_rise, found.values()))
 
 
 def weight_of(state: RunState, buckets: Iterable[int]) -> int:

@@ -27,7 +27,7 @@ from kalla_coordinator.cluster.attempts import (
     StageName,
     Try,
 )
-from kalla_coordinator.cluster.layout import lay_out
+from kalla_coordinator.cluster.layout import lay_out, uncounted
 from kalla_coordinator.cluster.redo import again_smaller, laid_from
 from kalla_coordinator.cluster.run_state import (
     FINAL,
@@ -36,6 +36,7 @@ from kalla_coordinator.cluster.run_state import (
     all_available,
     bucket_sizes,
     inputs_available,
+    keys_rise,
     wanted,
     with_,
 )
@@ -352,6 +353,8 @@ def _laid_out(state: RunState) -> RunState:
     heavy = state.too_heavy_bytes
     room = replace(state.setup.room, most_bytes=None if heavy is None else max(heavy // 2, 1))
     layout = lay_out(bucket_sizes(state), state.setup.shape, room)
+    if keys_rise(state):
+        layout = uncounted(layout)
     joins = laid_from(state, StageName.JOIN, 0, layout.joins)
     settles = laid_from(state, StageName.SETTLE, 0, layout.settles)
     return with_(replace(state, phase=Phase.JOINING, layout=layout), *joins, *settles)
