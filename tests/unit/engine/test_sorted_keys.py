@@ -70,7 +70,7 @@ def test_pairs_are_those_that_every_row_tried_with_every_other_gives(
     wanted = _wanted(left, right)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sorted_keys, "_HASHES_AT_ONCE", at_once)
-        patch.setattr(sorted_keys, "_BATCHES_AT_ONCE", 2)
+        patch.setattr(sorted_keys, "_HASHED_IN_A_QUERY", 6)
         patch.setattr(sorted_keys, "_PAIRS_AT_ONCE", pairs_at_once)
         assert _found(left, right, threads) == wanted
 

@@ -30,7 +30,8 @@ from kalla_core.matching.plans.session import MEMORY_BATCH_ROWS, SessionLimits, 
 from kalla_core.matching.sql.query import Side
 from kalla_core.matching.sql.tables import register_table
 
-_BATCHES_AT_ONCE = 8
+_HASHED_IN_A_QUERY = 1 << 18
+"""Rows, or more: batches of the spool are small, and each query takes a millisecond to begin."""
 _HASHES_AT_ONCE = 1 << 14
 """Of a side in one search: the nearest cache holds them, which takes a third of the time."""
 _SEARCHES_AT_ONCE = 16
@@ -60,9 +61,9 @@ def pairs_of_one_key(
         return None
     sides = {rows.side: np.empty(rows.count, dtype=np.uint64) for rows in (left, right)}
     hashing = [
-        partial(_hash, rows, sides[rows.side], first, bits)
+        partial(_hash, rows, sides[rows.side], first, end, bits)
         for rows in (left, right)
-        for first in range(0, len(rows.batches), _BATCHES_AT_ONCE)
+        for first, end in _worth_a_query(rows)
     ]
     run_all(hashing, threads, stop)
     sorting = [
@@ -88,9 +89,19 @@ def pairs_of_one_key(
     return [window for some in windows for window in some]
 
 
-def _hash(keys: Rows, numbers: IdArray, first: int, bits: int) -> None:
-    """Set the numbers of the rows of some batches, from the one in place `first`."""
-    table = pa.Table.from_batches(keys.batches[first : first + _BATCHES_AT_ONCE])
+def _worth_a_query(keys: Rows) -> Iterator[tuple[int, int]]:
+    """Yield which batches are hashed together: from the one in a place up to another."""
+    first = rows = 0
+    for end, batch in enumerate(keys.batches, 1):
+        rows += batch.num_rows
+        if rows >= _HASHED_IN_A_QUERY or end == len(keys.batches):
+            yield first, end
+            first, rows = end, 0
+
+
+def _hash(keys: Rows, numbers: IdArray, first: int, end: int, bits: int) -> None:
+    """Set the numbers of the rows of some batches, from the one in a place up to another."""
+    table = pa.Table.from_batches(keys.batches[first:end])
     session = new_session(SessionLimits(batch_rows=MEMORY_BATCH_ROWS))
     register_table(session, "keys", table)
     hashed = digest([(col(field.name), field.type) for field in table.schema])
@@ -98,10 +109,10 @@ def _hash(keys: Rows, numbers: IdArray, first: int, bits: int) -> None:
     with query_errors():
         for batch in session.table("keys").select(hashed.alias("h")).execute_stream():
             hashes = batch.to_pyarrow().column(0).to_numpy().view(np.uint64)
-            end = at + len(hashes)
-            numbers[at:end] = _high(hashes, bits)
-            numbers[at:end] |= np.arange(at, end, dtype=np.uint64)
-            at = end
+            mine = slice(at, at + len(hashes))
+            numbers[mine] = _high(hashes, bits)
+            numbers[mine] |= np.arange(mine.start, mine.stop, dtype=np.uint64)
+            at = mine.stop
 
 
 def _pieces(batches: int, threads: int) -> Iterator[tuple[int, int]]:
