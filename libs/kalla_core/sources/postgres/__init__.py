@@ -7,6 +7,7 @@ r"""Postgres: tables and views read in parallel, all under one snapshot.
     catalogue   what a table is: kind, columns, the tables its rows lie in; its lock
     types       * from Postgres' types to exact Arrow types
     wire        * how values travel: SQL that sends them, kernels that receive them
+    bundles     * many rows in one: SQL that adds them up, and what tells them apart
     conditions  * the recipe's filters as SQL
     parts       * ranges of blocks
     pin         * what is kept of a pinned table, as plain data
@@ -28,6 +29,11 @@ unless missing rights say that only the whole may be read; where policies would 
 tables of other storage are one part, sorted (`statements`), so that reading again gives the same
 rows in the same order, as every part does. A foreign table shows the other server's state at the
 time of reading: no snapshot of this server reaches there.
+
+**Bundles.** What a row costs is mostly that it is one. Of a table that has no value outside its
+blocks, the rows of 4 MiB come as one, if all columns asked for are texts, whole numbers, decimals
+of up to 18 digits, dates or timestamps. They come one by one, for the rest of a part, once a text
+has the mark in it that stands between texts.
 
 **Picked rows.** Sending a row and taking it apart costs by column, so runs over tables read the
 columns that their SQL names, and later the others of some rows (`pick`). Nothing cheap tells the

@@ -207,6 +207,18 @@ def lock(session: Session, relation: Relation) -> None:
     session.rows(f"SELECT 1 AS one FROM {relation.sql} LIMIT 0")
 
 
+def holds_all_inline(session: Session, leaves: tuple[Relation, ...]) -> bool:
+    """Whether no value of these tables is so large that it lies elsewhere."""
+    if not leaves:
+        return False
+    oids = ", ".join(str(leaf.oid) for leaf in leaves)
+    row = session.row(
+        "SELECT coalesce(sum(pg_relation_size(nullif(reltoastrelid, 0))), 0)::int8 AS size"
+        f" FROM pg_catalog.pg_class WHERE oid IN ({oids})"
+    )
+    return bool(row["size"] == 0)
+
+
 def block_counts(session: Session, leaves: tuple[Relation, ...]) -> tuple[int, ...]:
     """Return how many blocks each table has now."""
     if not leaves:

@@ -15,6 +15,7 @@ from kalla_core.sources.filters import compile_filters
 from kalla_core.sources.marked import Bools, marked
 from kalla_core.sources.naming import naming
 from kalla_core.sources.postgres import statements
+from kalla_core.sources.postgres.bundles import unbundled
 from kalla_core.sources.postgres.conditions import where
 from kalla_core.sources.postgres.parts import cut
 from kalla_core.sources.postgres.pin import Pin, part_of, ranges_of
@@ -49,7 +50,7 @@ class PostgresPartReader:
         self,
         pinned: PinnedSource,
         uri: PostgresUri,
-        queries: Sequence[str],
+        queries: Sequence[statements.Query],
         batch_rows: int,
         columns: Collection[str] | None,
     ) -> None:
@@ -64,17 +65,35 @@ class PostgresPartReader:
         """Yield batches as the server sends them; giving up early stops the query there."""
         with naming(self._pinned.spec), reading_session(self._uri) as reader:
             enter(reader, self._pin.snapshot)
+            bundles = True
             for query in self._queries:
-                with closing(self._read(reader, query)) as batches:
+                bundle = self._unbundled(reader, query) if bundles else None
+                bundles = bundle is not None
+                found = _alone(bundle) if bundle is not None else reader.stream(query.sql)
+                with closing(self._read(found)) as batches:
                     yield from batches
 
-    def _read(self, reader: Session, query: str) -> Generator[pa.RecordBatch, None, None]:
+    def _unbundled(self, reader: Session, query: statements.Query) -> pa.RecordBatch | None:
+        """Return all rows of a query at once; None where they have to be read one by one."""
+        if query.bundled is None:
+            return None
+        with self._naming_columns(), closing(reader.stream(query.bundled)) as sent:
+            (bundle,) = sent
+        return unbundled(bundle, self._columns)
+
+    def _read(
+        self, sent: Generator[pa.RecordBatch, None, None]
+    ) -> Generator[pa.RecordBatch, None, None]:
+        with self._naming_columns(), closing(sent):
+            for batch in sent:
+                whole = received(batch, self._columns, self._schema)
+                for start in range(0, whole.num_rows, self._batch_rows):
+                    yield whole.slice(start, self._batch_rows)
+
+    @contextmanager
+    def _naming_columns(self) -> Iterator[None]:
         try:
-            with closing(reader.stream(query)) as sent:
-                for batch in sent:
-                    whole = received(batch, self._columns, self._schema)
-                    for start in range(0, whole.num_rows, self._batch_rows):
-                        yield whole.slice(start, self._batch_rows)
+            yield
         except SourceUnreadable as error:
             if _NOT_A_NUMBER not in error.message:
                 raise
@@ -207,6 +226,10 @@ class PostgresConnector:
 def postgres_tables(access: SourceAccess) -> PostgresConnector:
     """Return the connector for Postgres."""
     return PostgresConnector(access)
+
+
+def _alone(batch: pa.RecordBatch) -> Generator[pa.RecordBatch, None, None]:
+    yield batch
 
 
 def _counted(

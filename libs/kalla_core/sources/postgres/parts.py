@@ -7,7 +7,7 @@ a table is open-ended.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -46,6 +46,17 @@ def cut(blocks: Sequence[int], parts: int) -> tuple[BlockPart, ...]:
     return tuple(
         BlockPart(_between(blocks, start, end), end - start) for start, end in pairwise(bounds)
     )
+
+
+def pieces(whole: BlockRange, blocks: int, most: int) -> Iterator[BlockRange]:
+    """Yield a range of a table of so many blocks in pieces of at most so many.
+
+    The last piece of an open-ended range has no end either.
+    """
+    end = blocks if whole.end is None else whole.end
+    for start in range(whole.start, end, most):
+        last = start + most >= end
+        yield BlockRange(whole.table, start, whole.end if last else start + most)
 
 
 def _between(blocks: Sequence[int], start: int, end: int) -> tuple[BlockRange, ...]:

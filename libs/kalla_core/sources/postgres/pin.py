@@ -22,6 +22,7 @@ class Pin:
         relation: full name of the table or view, in SQL.
         tables: full names of the tables in whose blocks its rows lie; empty if it is read whole.
         blocks: how many blocks each of them had, seen after the snapshot.
+        inline: whether all values lie in those blocks, none elsewhere because it is large.
         columns: all columns, with the way they travel.
     """
 
@@ -31,6 +32,7 @@ class Pin:
     relation: str
     tables: tuple[str, ...]
     blocks: tuple[int, ...]
+    inline: bool
     columns: tuple[Typed, ...]
 
     @property
@@ -47,6 +49,7 @@ class Pin:
             "relation": self.relation,
             "tables": list(self.tables),
             "blocks": list(self.blocks),
+            "inline": self.inline,
             "wires": [column.wire.value for column in self.columns],
         }
 
@@ -61,6 +64,7 @@ class Pin:
             relation=str(detail["relation"]),
             tables=tuple(detail["tables"]),
             blocks=tuple(detail["blocks"]),
+            inline=bool(detail["inline"]),
             columns=tuple(
                 Typed(field.name, Wire(wire), field.type)
                 for field, wire in zip(pinned.schema, detail["wires"], strict=True)

@@ -25,6 +25,7 @@ from kalla_core.sources.postgres.catalogue import (
     block_counts,
     columns_of,
     find_relation,
+    holds_all_inline,
     leaves_of,
     lock,
     refuse_unreadable,
@@ -177,6 +178,7 @@ def _pinned(one: _Locked, snapshot: str) -> PinnedSource:
         relation=one.relation.sql,
         tables=tuple(leaf.sql for leaf in one.leaves),
         blocks=block_counts(reader, one.leaves),
+        inline=holds_all_inline(reader, one.leaves),
         columns=digits_measured(reader, one.relation, typed),
     )
     return PinnedSource(

@@ -8,13 +8,15 @@ all other columns, text by code points. Rows that are equal in all of that are e
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 import pyarrow as pa
 
 from kalla_core.sources.marked import Bools
-from kalla_core.sources.postgres.parts import BlockRange
+from kalla_core.sources.postgres.bundles import BUNDLE_BLOCKS, bundle_list, can_be_bundled
+from kalla_core.sources.postgres.parts import BlockRange, pieces
 from kalla_core.sources.postgres.pin import Pin
 from kalla_core.sources.postgres.quoting import identifier
 from kalla_core.sources.postgres.types import Typed, Wire
@@ -23,13 +25,25 @@ from kalla_core.sources.postgres.wire import select_list
 _SORTED_AS_THEY_ARE = (Wire.PLAIN, Wire.INTEGER, Wire.SCALED)
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query of rows.
+
+    Attributes:
+        bundled: the query of the same rows as a bundle, where they can travel so.
+    """
+
+    sql: str
+    bundled: str | None = None
+
+
 def of_part(
     pin: Pin,
     columns: Sequence[Typed],
     condition: str,
     ranges: Sequence[BlockRange],
     key: Sequence[str],
-) -> Iterator[str]:
+) -> Iterator[Query]:
     """Yield the queries of a part, to be run one after the other.
 
     Args:
@@ -39,9 +53,14 @@ def of_part(
     """
     selected = f"SELECT {select_list(columns)}"
     if not pin.tables:
-        yield f"{selected} FROM {pin.relation}{_where(condition)} ORDER BY {_order(pin, key)}"
-    for each in ranges:
-        yield f"{selected} FROM ONLY {pin.tables[each.table]}{_where(each.condition, condition)}"
+        order = _order(pin, key)
+        yield Query(f"{selected} FROM {pin.relation}{_where(condition)} ORDER BY {order}")
+    bundles = pin.inline and can_be_bundled(columns)
+    for whole in ranges:
+        for each in pieces(whole, pin.blocks[whole.table], BUNDLE_BLOCKS) if bundles else (whole,):
+            rows = f"FROM ONLY {pin.tables[each.table]}{_where(each.condition, condition)}"
+            bundled = f"SELECT {bundle_list(columns)} {rows}" if bundles else None
+            yield Query(f"{selected} {rows}", bundled)
 
 
 def of_picked(
@@ -50,7 +69,7 @@ def of_picked(
     condition: str,
     ranges: Sequence[BlockRange],
     wanted: Bools,
-) -> str:
+) -> Query:
     """Return the query of some rows of a part, and of whatever rows it has beyond `wanted`.
 
     The server numbers the rows as they lie, and looks each up in what it is given as bits. That
@@ -69,7 +88,7 @@ def of_picked(
     )
     place = _unlike([column.name for column in pin.columns])
     bits = np.packbits(wanted, bitorder="little").tobytes().hex()
-    return (
+    return Query(
         f"SELECT {select_list(columns)}"
         f" FROM (SELECT *, row_number() OVER () - 1 AS {place} FROM ({rows}) AS part) AS numbered"
         f" WHERE CASE WHEN {place} < {len(wanted)}"
@@ -78,11 +97,11 @@ def of_picked(
     )
 
 
-def of_first_rows(pin: Pin, condition: str, rows: int) -> Iterator[str]:
+def of_first_rows(pin: Pin, condition: str, rows: int) -> Iterator[Query]:
     """Yield queries whose rows, together and cut off, are the first; of a view, any."""
     selected = f"SELECT {select_list(pin.columns)}"
     for name in [f"ONLY {table}" for table in pin.tables] or [pin.relation]:
-        yield f"{selected} FROM {name}{_where(condition)} LIMIT {rows}"
+        yield Query(f"{selected} FROM {name}{_where(condition)} LIMIT {rows}")
 
 
 def of_not_a_number(pin: Pin, columns: Collection[str]) -> str | None:
