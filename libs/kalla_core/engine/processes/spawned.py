@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _numpy_variables() -> Mapping[str, str]:
-    """Return what lets NumPy sort fast, unless somebody chose what it is to use."""
+    """Return what lets NumPy sort fast, by the names that 2.4 has, unless somebody chose."""
     chosen = any(f"NPY_{what}_CPU_FEATURES" in os.environ for what in ("ENABLE", "DISABLE"))
     if chosen or not sorts_slowly_in_wide_registers():
         return {}
