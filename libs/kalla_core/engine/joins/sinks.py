@@ -25,6 +25,9 @@ from kalla_core.recipe.model import GroupForm
 
 _SIDES = {name: side for side, name in UNMATCHED.items()}
 
+_FINDERS_OF_AN_ENCODER = 4
+"""Threads that find pairs about as fast as one encodes them."""
+
 Outputs = Mapping[str, Path]
 """Where each of the outputs goes that are written, by its name in `kalla_core.evidence.schema`."""
 
@@ -41,7 +44,7 @@ class EvidenceSinks:
         outputs: some may be missing, if nothing is written to them.
         matched_at: the run's start, zoned.
         groups: how matched tells of a group that matches a group.
-        encoders: threads that encode pairs, so that the one join that finds them need not, and
+        finders: threads of the one join that finds the pairs, beside which others encode them and
             finish outputs; none where several joins run side by side.
     """
 
@@ -51,14 +54,14 @@ class EvidenceSinks:
         planned: Planned,
         matched_at: datetime,
         groups: GroupForm,
-        encoders: int = 0,
+        finders: int = 0,
     ) -> None:
         query = planned.query
         self._key = {side: query.side(side).primary_key for side in Side}
         grouped = groups is GroupForm.MEMBERS
         layout = matched_layout(planned.output, planned.output_sides, grouped=grouped)
         self._pairs = MatchedRows(layout, matched_at)
-        self._encoders = encoders
+        self._encoders = encoders = -(-finders // _FINDERS_OF_AN_ENCODER)
         self._unmatched_layout = {side: unmatched_layout(query.side(side).schema) for side in Side}
         self._lock = threading.Lock()
         self._matched_rows = 0

@@ -38,7 +38,7 @@ _SEARCHES_AT_ONCE = 16
 _ROW_BITS = 32
 _PAIRS_AT_ONCE = 1 << 17
 """In a window: about a row group of matched."""
-_FEWEST_PAIRS = 1 << 14
+_FEWEST_PAIRS = 1 << 16
 """In a window, where there are more only to keep all threads busy."""
 _MOST = (1 << 64) - 1
 

@@ -70,9 +70,6 @@ from kalla_core.sources.pins import dated, pinned_together
 PART_BYTES = 64 << 20
 """A part is about this large where the recipe does not say how many there are."""
 
-_THREADS_OF_AN_ENCODER = 4
-"""That find pairs as fast as one encodes them."""
-
 _SMALL_BYTES = 4 << 20
 """Less than that is read sooner than it is cut, and by one thread sooner than by two."""
 
@@ -175,9 +172,7 @@ class Job:
                 self._planned,
                 self._spec.started_at,
                 self._spec.recipe.groups,
-                encoders=max(1, self._spec.budget.threads // _THREADS_OF_AN_ENCODER)
-                if alone
-                else 0,
+                finders=self._spec.budget.threads if alone else 0,
             )
             try:
                 with DiskPeak(self._spec.spool) as disk:
