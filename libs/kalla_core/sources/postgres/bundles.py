@@ -19,8 +19,15 @@ from kalla_core.sources.postgres.quoting import identifier
 from kalla_core.sources.postgres.types import Typed, Wire
 from kalla_core.sources.postgres.wire import expression
 
-BUNDLE_BLOCKS = 512
-"""Of a table whose values all lie in its own blocks: 4 MiB of these."""
+BUNDLE_BLOCKS = 256
+"""Of a table whose values all lie in its own blocks: 2 MiB of these.
+
+The most that a block can hold packed, four values of 2 KiB each, is then half of what PostgreSQL
+adds up to one value.
+"""
+
+_MOST_TEXT_BYTES = 32 << 20
+"""Of a column in one bundle, unpacked; of more, rows come one by one."""
 
 _MOST_COLUMNS = 800
 """Two of what a query selects go to each, and a query selects 1664 at most."""
@@ -70,6 +77,8 @@ def unbundled(bundle: pa.RecordBatch, columns: Sequence[Typed]) -> pa.RecordBatc
     rows = bundle.column(0)[0].as_py()
     arrays = []
     for index, column in enumerate(columns):
+        if rows and bundle.column(2 * index + 1).null_count:
+            return None
         nulls = rows - bundle.column(2 * index + 2)[0].as_py()
         values = _bytes(bundle.column(2 * index + 1))
         array = (
@@ -92,7 +101,9 @@ def _sent_type(column: Typed) -> pa.DataType | None:
 def _added_up(column: Typed) -> str:
     sql = expression(column)
     if column.wire is Wire.TEXT:
-        return f"string_agg(coalesce({sql}, E'\\x{_NULL:02}'), E'\\x{_MARK:02}')"
+        together = f"string_agg(coalesce({sql}, E'\\x{_NULL:02}'), E'\\x{_MARK:02}')"
+        fits = f"coalesce(sum(octet_length({sql})), 0) <= {_MOST_TEXT_BYTES}"
+        return f"CASE WHEN {fits} THEN {together} END"
     binary = _INTEGERS[_sent_type(column)]
     return f"string_agg({binary.send}(coalesce({sql}, {binary.null})), '')"
 

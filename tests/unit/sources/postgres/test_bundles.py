@@ -183,3 +183,18 @@ def test_values_that_lie_outside_their_blocks_do_not_travel_together(
 
     assert notes == [str(n) * 5000 for n in (1, 2, 3)]
     assert unbundled == []
+
+
+def test_texts_that_are_packed_into_their_blocks_and_long_come_one_by_one(
+    unbundled: list[int | None],
+) -> None:
+    database = new_database()
+    database.run(
+        "CREATE TABLE ledger AS SELECT repeat('a', 130000) || n AS note"
+        " FROM generate_series(1, 300) n"
+    )
+
+    notes = read_table(database.spec()).column("note").to_pylist()
+
+    assert notes == [f"{'a' * 130_000}{n}" for n in range(1, 301)]
+    assert set(unbundled) == {None}
