@@ -30,7 +30,11 @@ from kalla_core.engine.processes.spawned import (
 )
 
 _OOM_SCORE = "300"  # when memory runs out, the kernel shall take a run and not who waits for it
-_M_ARENA_MAX = -8  # as malloc.h has it
+_MALLOC = {  # as malloc.h has them
+    "MALLOC_TRIM_THRESHOLD_": -1,
+    "MALLOC_MMAP_THRESHOLD_": -3,
+    "MALLOC_ARENA_MAX": -8,
+}
 _OF_THE_PARENT: list[object] = []
 """Streams of whoever forked this process, which are not to be closed here."""
 
@@ -158,7 +162,7 @@ def live(module: str, environment: Mapping[str, str], pipes: Sequence[int]) -> N
         with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write(_OOM_SCORE)
         os.environ.update(environment)
-        _limit_arenas()
+        _heed_variables()
         program = importlib.import_module(module)
         gc.freeze()  # what was loaded stays
         gc.enable()
@@ -199,10 +203,11 @@ def hide_unneeded() -> None:
     sys.meta_path.insert(0, _Without())
 
 
-def _limit_arenas() -> None:
-    """Do what `MALLOC_ARENA_MAX` does, which the C library reads when a program starts."""
-    with suppress(AttributeError):  # it is another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, int(ENVIRONMENT["MALLOC_ARENA_MAX"]))
+def _heed_variables() -> None:
+    """Do what variables of the C library do, which it reads when a program starts."""
+    for name in _MALLOC.keys() & os.environ.keys():
+        with suppress(AttributeError, ValueError):  # another C library, or a number of no kind
+            ctypes.CDLL(None).mallopt(_MALLOC[name], int(os.environ[name]))
 
 
 def _pipes() -> list[tuple[int, int]]:
