@@ -1,6 +1,7 @@
 """Forks of a process that has everything loaded; each test forks a program of its own."""
 
 import json
+import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -64,6 +65,35 @@ def test_a_fork_answers_as_a_new_program_would(twig: Path) -> None:
 
     done = {"event": "done", "asked": True, "variable": None, "leads": True}
     assert outcome == {"threads": 1, "forked": True, "answers": [done]}
+
+
+def test_a_fork_keeps_what_it_lets_go_of_where_its_variables_say_so(twig: Path) -> None:
+    twig.write_text(
+        "import ctypes, json, resource, sys\n"
+        "def main():\n"
+        "    sys.stdin.readline()\n"
+        "    library = ctypes.CDLL(None)\n"
+        "    library.malloc.restype = ctypes.c_void_p\n"
+        "    def touch():\n"
+        "        memory = library.malloc(8 << 20)\n"
+        "        ctypes.memset(memory, 1, 8 << 20)\n"
+        "        library.free(ctypes.c_void_p(memory))\n"
+        "    touch()\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    touch()\n"
+        "    after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    print(json.dumps({'event': 'done', 'faults': after - before}))\n"
+    )
+    keeps = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+
+    kept = found(twig, HEAD + f"print(json.dumps(ask(environment={keeps})))")
+    let_go = found(
+        twig, HEAD + "print(json.dumps(ask(environment={'MALLOC_TRIM_THRESHOLD_': '0'})))"
+    )
+
+    pages = (8 << 20) // resource.getpagesize()
+    assert kept["answers"][0]["faults"] < pages // 8
+    assert let_go["answers"][0]["faults"] > pages // 2
 
 
 def test_a_fork_of_a_process_whose_streams_are_closed_has_its_own(twig: Path) -> None:
