@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from kalla_core.errors import SourceChanged, SourceUnreadable
+from kalla_core.recipe.model import Filter, FilterOp
 from kalla_core.sources.marked import Bools
+from kalla_core.sources.postgres import statements
 from kalla_core.sources.postgres.connector import PostgresConnector
 from kalla_core.sources.protocol import PinnedSource
 from kalla_core.sources.registry import connector_for
@@ -112,3 +115,31 @@ def test_a_table_is_read_by_column_and_a_view_is_not_computed_twice(database: Da
             by_column[name] = connector.is_read_by_column(held)
 
     assert by_column == {"ledger": True, "seen": False}
+
+
+@pytest.mark.parametrize("filters", [(), (Filter("code", FilterOp.LT, 300),)], ids=["all", "few"])
+def test_rows_come_as_they_lie_also_where_an_index_has_them_in_another_order(
+    monkeypatch: pytest.MonkeyPatch, filters: tuple[Filter, ...]
+) -> None:
+    monkeypatch.setattr(statements, "can_be_bundled", lambda _: False)
+    database = new_database()
+    database.run(
+        "CREATE TABLE ledger AS SELECT code, repeat('note', 100) || code AS note"
+        " FROM (SELECT 20000 - n FROM generate_series(1::bigint, 20000) n) AS t (code)",
+        "CREATE INDEX ON ledger (code)",
+        "VACUUM ANALYZE ledger",
+    )
+    spec = replace(database.spec(), filters=filters)
+    connector = connector_for(spec)
+    assert isinstance(connector, PostgresConnector)
+
+    with connector.pin(spec) as held:
+        (part,) = connector.plan(held, 1)
+        codes = pa.Table.from_batches(connector.read(held, part, columns=["code"]))
+        wanted = np.arange(len(codes)) % 7 < 2
+        notes = picked(connector, held, wanted, ["note"])
+
+    found = codes.column("code").to_pylist()
+    assert found == sorted(found, reverse=True)
+    chosen = codes.filter(pa.array(wanted)).column("code").to_pylist()
+    assert notes.column("note").to_pylist() == [f"{'note' * 100}{code}" for code in chosen]
